@@ -1,0 +1,57 @@
+"""sbvi-evaluate: works on a trained run, `run=DIR task=NAME`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from sbvi.cli import hydra_app
+from sbvi.config import UserError, unknown_key
+
+
+def main() -> None:
+    """The entry point of `sbvi-evaluate`."""
+    hydra_app.run(_task, "evaluate", known_keys)
+
+
+def known_keys(group: str) -> Sequence[str]:
+    from sbvi.config import fields
+    from sbvi.experiment.tasks import TASKS
+
+    if group == "task":
+        return sorted({key for entry in TASKS.values() for key in fields(entry)})
+    return [] if group else ["run", "task"]
+
+
+def _task(config: Any) -> None:
+    import numpy as np
+
+    from sbvi.config import build, plain
+    from sbvi.config.atomic import write_atomically
+    from sbvi.experiment import load_run
+    from sbvi.experiment.tasks import TASKS
+
+    values = hydra_app.plain(config)
+    for key in values:
+        if key not in ("run", "task"):
+            raise unknown_key(key, values[key], ["run", "task"])
+    if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
+        raise UserError(f"run={values['run']} must be the folder of a run.")
+    task: Any = build(TASKS, "task", values["task"])
+    run = load_run(values["run"])
+    scalars, arrays = task.run(run)
+    folder = run.directory.path / "evaluations"
+    folder.mkdir(exist_ok=True)
+    name = f"{values['task']['name']}-{values['task'].get('split', 'all')}"
+    content = {"task": {"name": values["task"]["name"], **plain(task)}, "command": sys.argv[1:], "metrics": scalars}
+    with open(folder / f"{name}.npz.tmp", "wb") as file:
+        np.savez_compressed(file, **arrays)
+    (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
+    write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2) + "\n").encode())
+    for key, value in scalars.items():
+        print(f"{key}: {value:.4f}")
+    print(f"written: {folder / name}.json, {folder / name}.npz")
+
+
+if __name__ == "__main__":
+    main()

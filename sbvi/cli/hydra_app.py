@@ -1,0 +1,125 @@
+"""Hydra's command line with our manners: one sentence for a mistake, and no traceback.
+
+Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this process, so that errors
+reach us, and show the traceback only to users who asked for it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sbvi.config import UserError, choices, unknown_key
+
+Keys = Callable[[str], Sequence[str]]
+
+
+def config_folder() -> Path:
+    """The configs: inside the installed package, or beside it in a source tree."""
+    package = Path(__file__).resolve().parents[1]
+    return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
+
+
+def digest(overrides: Sequence[str]) -> str:
+    """A short name for a set of overrides, whatever their order."""
+    return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
+
+
+def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
+    """Compose the config from the command line and call the task with it; exits on failure."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    asked = before == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+    failures: list[UserError] = []
+
+    def guarded(config: Any) -> None:
+        try:
+            task(config)
+        except UserError as error:
+            # In a sweep Hydra must see the failure; alone it would only add a line of its own.
+            if asked or HydraConfig.get().mode != RunMode.RUN:
+                raise
+            failures.append(error)
+
+    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
+    try:
+        main()
+        if failures:
+            raise failures[0]
+    except UserError as error:
+        _leave(str(error), error, asked)
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(_sentence(error, known_keys), error, asked)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _leave(sentence: str, error: BaseException, asked: bool) -> None:
+    if asked:
+        raise error
+    sys.stderr.write(sentence.rstrip() + "\n")
+    sys.exit(1)
+
+
+def _sentence(error: BaseException, known_keys: Keys) -> str:
+    """What Hydra says over several lines, in one sentence."""
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
+        value = next((a.split("=", 1)[1] for a in sys.argv[1:] if a.lstrip("+~").split("=")[0] == key), "")
+        group = key.rpartition(".")[0]
+        return str(unknown_key(key, value, [f"{group}.{k}" if group else k for k in known_keys(group)]))
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        return str(choices(found[1], found[2], options))
+    if found := re.search(r"No match in the defaults list", text):
+        return f"{text.splitlines()[0]} Allowed groups: {', '.join(known_keys(''))}."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A composed config as plain data.
+
+    Raises:
+      UserError: a mandatory value is missing, or an interpolation cannot be resolved.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        found = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from None
+    assert isinstance(found, dict)
+    for key, value in _leaves(found):
+        if value == "???":
+            raise UserError(f"{key} must be given, as {key}=VALUE.")
+    return {str(key): value for key, value in found.items()}
+
+
+def _leaves(values: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += _leaves(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found

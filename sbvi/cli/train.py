@@ -1,0 +1,149 @@
+"""sbvi-train: trains and tests one experiment, or a sweep of them with --multirun."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sbvi.cli import hydra_app
+from sbvi.config import UserError
+
+log = logging.getLogger("sbvi")
+
+LENGTHS = ("steps", "epochs", "examples")
+
+
+def main() -> None:
+    """The entry point of `sbvi-train`."""
+    resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
+    if resumed:
+        _resume(resumed)
+    else:
+        hydra_app.run(_task, "train", known_keys)
+
+
+def known_keys(group: str) -> Sequence[str]:
+    """Config keys below a dotted path, for suggestions."""
+    from sbvi.config import fields
+    from sbvi.experiment.config import GROUPS, SETTINGS
+
+    if not group:
+        return [*GROUPS, *SETTINGS, "seed", "init_from", "experiment", "debug"]
+    if group in GROUPS:
+        return sorted({key for entry in GROUPS[group].values() for key in fields(entry)})
+    if group in SETTINGS:
+        return list(fields(SETTINGS[group]))
+    parent, _, name = group.rpartition(".")
+    entries = [*GROUPS.get(parent, {}).values(), *([SETTINGS[parent]] if parent in SETTINGS else [])]
+    nested = [fields(entry)[name] for entry in entries if name in fields(entry)]
+    return sorted({key for kind in nested for key in fields(kind)})
+
+
+def _task(config: Any) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from sbvi.experiment import Experiment
+
+    hydra_config = HydraConfig.get()
+    values = hydra_app.plain(config)
+    values.pop("experiment", None), values.pop("debug", None)
+    _one_length(values, list(hydra_config.overrides.task))
+    _report(
+        _train(Experiment.from_config(values), Path(hydra_config.runtime.output_dir)),
+        str(getattr(hydra_config.mode, "name", "RUN")),
+    )
+
+
+def _one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """A length given on the command line clears those from the config files."""
+    names = [word.lstrip("+").split("=", 1)[0] for word in overrides]
+    given = [length for length in LENGTHS if f"trainer.{length}" in names]
+    trainer = values.get("trainer")
+    if len(given) == 1 and isinstance(trainer, dict):
+        for length in LENGTHS:
+            if length not in given:
+                trainer[length] = None
+
+
+def _resume(words: list[str]) -> None:
+    """Go on with a run from its own run.json."""
+    try:
+        rest = [word for word in sys.argv[1:] if word not in words]
+        if len(words) > 1 or rest:
+            raise UserError(
+                f"resume=DIR stands alone: it goes on with the run's own settings, and {(rest + words[1:])[0]} "
+                f"was given too; to train with others, use init_from=DIR."
+            )
+        from sbvi.experiment import Experiment
+        from sbvi.experiment.directory import RunDirectory
+
+        folder = Path(words[0].split("=", 1)[1])
+        logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
+        for name in ("absl", "jax", "matplotlib"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        experiment = Experiment.from_config(RunDirectory(folder).read_run()["config"])
+        _report(_train(experiment, folder), "RUN")
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+def _train(experiment: Any, folder: Path) -> dict[str, Any]:
+    from sbvi.experiment import train
+
+    with _bar() as show:
+        result = train(experiment, folder, show)
+    return result | {"directory": str(folder)}
+
+
+@contextmanager
+def _bar() -> Iterator[Any]:
+    """One progress bar on a terminal; elsewhere a line for each tenth of the run."""
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    bar: Any = None
+    tenth = -1
+
+    def show(plan: Any, progress: Any, values: Mapping[str, float]) -> None:
+        nonlocal bar, tenth
+        elbo, speed = values["train/elbo"], values["train/examples_per_second"]
+        if bar is None:
+            # disable=None: only on a terminal.
+            bar = tqdm(total=plan.total_steps, initial=0, disable=None, unit="step", leave=False)
+        if not bar.disable:
+            bar.set_postfix_str(f"elbo {elbo:.2f}, {speed:,.0f} examples/s", refresh=False)
+            bar.update(progress.step - bar.n)
+        elif (now := 10 * progress.step // plan.total_steps) > tenth:
+            tenth = now
+            log.info("step %d of %d: elbo %.2f, %s examples/s", progress.step, plan.total_steps, elbo, f"{speed:,.0f}")
+
+    with logging_redirect_tqdm():
+        yield show
+    if bar is not None:
+        bar.close()
+
+
+def _report(result: Mapping[str, Any], mode: str) -> None:
+    metrics = result["metrics"]
+    lines = [f"status: {result['status']}"]
+    for name in ("test/nll", "test/elbo"):
+        if name in metrics:
+            lines.append(f"{name}: {metrics[name]:.2f} +- {metrics[f'{name}_stderr']:.2f} nats")
+    if "test/exact_nll" in metrics:
+        lines.append(f"test/exact_nll: {metrics['test/exact_nll']:.2f} nats")
+    if result.get("examples_per_second"):
+        lines.append(
+            f"examples/s: {result['examples_per_second']:,.0f} (training took {result['train_seconds']:.1f} s)"
+        )
+    print("\n".join([*lines, f"directory: {result['directory']}"]))
+    if result["status"] == "stopped" and mode == "RUN":
+        import signal
+
+        sys.exit(128 + signal.Signals[result["reason"]].value)
+
+
+if __name__ == "__main__":
+    main()

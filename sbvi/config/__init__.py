@@ -1,0 +1,33 @@
+"""How a config becomes objects: checked dataclasses, and errors that are one sentence."""
+
+from sbvi.config.errors import UserError, choices, unknown_key
+from sbvi.config.spec import (
+    Fraction,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Probability,
+    build,
+    fields,
+    make,
+    plain,
+    spec,
+)
+
+__all__ = [
+    "Fraction",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+    "Probability",
+    "UserError",
+    "build",
+    "choices",
+    "fields",
+    "make",
+    "plain",
+    "spec",
+    "unknown_key",
+]

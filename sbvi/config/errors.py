@@ -1,0 +1,24 @@
+"""The one kind of exception that is meant for a person: a sentence, not a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used: the sentence names it, its value and what is allowed."""
+
+
+def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
+    """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return UserError(f"{name}={value} is not known{hint}; allowed: {', '.join(allowed)}.")
+
+
+def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
+    """The error for a key that is not among the allowed ones, with the nearest as a suggestion."""
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(key, allowed, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")

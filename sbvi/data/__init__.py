@@ -1,0 +1,35 @@
+"""Data sets: where they come from, how they are decoded, split and binarized.
+
+To add one: a module with a `spec` that has `load() -> Dataset`, a line here, a file in
+`configs/dataset/`, a row in the contract test.
+"""
+
+from typing import Protocol
+
+from sbvi.data.binarization import Binarization, binarize
+from sbvi.data.caltech_silhouettes import CaltechSilhouettes
+from sbvi.data.dataset import Batch, Dataset, Split
+from sbvi.data.digits import Digits
+from sbvi.data.frey_faces import FreyFaces
+from sbvi.data.mnist import Mnist
+from sbvi.data.npz import Npz
+from sbvi.data.synthetic import Synthetic
+
+
+class DatasetSpec(Protocol):
+    @property
+    def binarization(self) -> Binarization: ...
+
+    def load(self) -> Dataset: ...
+
+
+DATASETS: dict[str, type] = {
+    "digits": Digits,
+    "mnist": Mnist,
+    "frey_faces": FreyFaces,
+    "caltech_silhouettes": CaltechSilhouettes,
+    "synthetic": Synthetic,
+    "npz": Npz,
+}
+
+__all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Split", "binarize"]

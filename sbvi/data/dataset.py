@@ -1,0 +1,95 @@
+"""What every data set becomes: three splits of small arrays, and the facts a model needs of them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbvi.config import UserError
+
+Array = jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Batch:
+    """What a training step or an evaluation sees of the data.
+
+    x: (B, D) float values, flattened from the event shape.
+    index: (B,) position of each example in its split.
+    mask: (B,) one for a real example, zero for padding.
+    label: (B,) class, or None.
+    """
+
+    x: Array
+    index: Array
+    mask: Array
+    label: Array | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: x (N, *event_shape) as stored, label (N,) or None."""
+
+    x: np.ndarray
+    label: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, validation and test splits with what is known of the values.
+
+    Values are stored either as whole numbers 0..levels in uint8 or, where `levels` is None, as
+    float32. `binary` says that every value is 0 or 1, which is what a Bernoulli likelihood needs.
+    `dynamic` says that values are Bernoulli means, to be drawn anew at each use in training.
+
+    exact_log_likelihood: for data drawn from a tractable model, x (N, *event) -> log p(x) (N,), nats.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    levels: int | None
+    binary: bool = False
+    dynamic: bool = False
+    note: str = ""
+    exact_log_likelihood: Callable[[np.ndarray], np.ndarray] | None = field(default=None, compare=False)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return self.train.x.shape[1:]
+
+    @property
+    def event_size(self) -> int:
+        return int(np.prod(self.event_shape))
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def split(self, name: str) -> Split:
+        if name not in self.splits:
+            raise UserError(f"split={name} is not known; allowed: {', '.join(self.splits)}.")
+        return self.splits[name]
+
+    def scaled(self, x: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+        """Stored values as floats in [0, 1] (or as they are, for float data), shape (N, D)."""
+        flat = x.reshape(x.shape[0], -1).astype(dtype)
+        return flat / np.asarray(self.levels, dtype) if self.levels else flat
+
+    def digest(self) -> str:
+        """A SHA-256 of every array, so that a run can tell that its data has changed."""
+        found = hashlib.sha256()
+        for name, split in self.splits.items():
+            for array in (split.x, split.label):
+                if array is not None:
+                    found.update(f"{name} {array.dtype} {array.shape}".encode())
+                    found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()

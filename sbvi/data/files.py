@@ -1,0 +1,98 @@
+"""Where data files come from: the user's folder, the cache, or a download checked by its hash."""
+
+import gzip
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sbvi.config import UserError
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file with one content and several places to get it from, TLS mirrors first.
+
+    name: canonical file name; the name with `.gz` is accepted too.
+    sha256: of the content after decompression, so that any gzip container serves.
+    urls: addresses of the file; those that end in `.gz` are decompressed.
+    """
+
+    name: str
+    sha256: str
+    urls: tuple[str, ...] = ()
+
+
+def cache_folder() -> Path:
+    """`$SBVI_CACHE_DIR`, else the platform's cache folder for sbvi."""
+    if folder := os.environ.get("SBVI_CACHE_DIR"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "sbvi"
+
+
+def fetch(remote: RemoteFile) -> bytes:
+    """The content of a file: from `$SBVI_DATA_DIR`, else the cache, else downloaded into the cache.
+
+    Raises:
+      UserError: the content does not have the expected hash, or no source had the file.
+    """
+    places = [Path(folder).expanduser() for folder in [os.environ.get("SBVI_DATA_DIR")] if folder]
+    for folder in [*places, cache_folder() / "data"]:
+        for path in (folder / remote.name, folder / f"{remote.name}.gz"):
+            if path.is_file():
+                return _checked(_read(path), remote, str(path))
+    return _download(remote, [*places, cache_folder() / "data"])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it, or put a whole copy in its place.") from None
+    except Exception as error:  # zlib.error has no common base with the others
+        raise UserError(f"{path} is damaged ({error}); delete it, or put a whole copy in its place.") from None
+
+
+def _checked(content: bytes, remote: RemoteFile, source: str) -> bytes:
+    found = hashlib.sha256(content).hexdigest()
+    if found != remote.sha256:
+        raise UserError(
+            f"{source} does not hold {remote.name}: its content has SHA-256 {found[:16]}..., "
+            f"expected {remote.sha256[:16]}...; put a whole copy in its place."
+        )
+    return content
+
+
+def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
+    import pooch
+
+    folder = cache_folder() / "data"
+    failures = []
+    for url in remote.urls:
+        name = remote.name + (".gz" if url.endswith(".gz") else "")
+        partial = f"{name}.part{os.getpid()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # pooch checks nothing here: the hash is of the decompressed content, checked below.
+            pooch.retrieve(url, known_hash=None, fname=partial, path=folder, progressbar=False)
+            content = _checked(_decompressed(folder / partial, name), remote, url)
+            os.replace(folder / partial, folder / name)
+            return content
+        except UserError as error:
+            failures.append(str(error))
+        except Exception as error:  # whatever a network library raises: the next mirror may do
+            failures.append(f"{url}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        finally:
+            (folder / partial).unlink(missing_ok=True)
+    looked = ", ".join(map(str, searched))
+    reasons = "; ".join(text[:160] for text in failures) or "there is no public address for it"
+    raise UserError(
+        f"{remote.name} is not in {looked} and could not be downloaded ({reasons}); "
+        f"put the file in a folder and set SBVI_DATA_DIR to it."
+    )
+
+
+def _decompressed(path: Path, name: str) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if name.endswith(".gz") else content

@@ -1,0 +1,23 @@
+"""Seeded splits for data that has no official ones."""
+
+import numpy as np
+
+from sbvi.config import UserError
+from sbvi.data.dataset import Split
+
+
+def seeded(
+    x: np.ndarray, label: np.ndarray | None, validation: int, test: int, seed: int
+) -> tuple[Split, Split, Split]:
+    """A random split, a function of the seed alone: the rest trains, then validation, then test."""
+    count = len(x)
+    if validation + test >= count:
+        raise UserError(
+            f"dataset.validation_size={validation} and dataset.test_size={test} leave nothing to train on: "
+            f"there are {count} examples."
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    train = count - validation - test
+    parts = np.split(order, [train, train + validation])
+    first, second, third = (Split(x[p], None if label is None else label[p]) for p in parts)
+    return first, second, third

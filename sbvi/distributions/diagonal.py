@@ -1,0 +1,53 @@
+"""Diagonal covariance, C = diag(sigma^2): O(K)."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.config import spec
+from sbvi.distributions.gaussian import Array, Gaussian, bounded
+
+
+class DiagonalGaussian(NamedTuple):
+    """N(mean, diag(exp(log_scale))^2); both (B, K)."""
+
+    mean: Array
+    log_scale: Array
+
+    def scale(self, noise: Array) -> Array:
+        return jnp.exp(self.log_scale)[None] * noise
+
+    def unscale(self, offset: Array) -> Array:
+        return jnp.exp(-self.log_scale)[None] * offset
+
+    def covariance_times(self, vector: Array) -> Array:
+        return jnp.exp(2 * self.log_scale)[None] * vector
+
+    def variance(self) -> Array:
+        return jnp.exp(2 * self.log_scale)
+
+    def log_det(self) -> Array:
+        return 2 * jnp.sum(self.log_scale, -1)
+
+    def kl(self) -> Array:
+        # expm1 keeps the digits of sigma^2 - 1 - log sigma^2 near the prior.
+        log_variance = 2 * self.log_scale
+        return 0.5 * jnp.sum(jnp.expm1(log_variance) - log_variance + jnp.square(self.mean), -1)
+
+
+@spec
+class Diagonal:
+    """Independent latents: the cheapest posterior, blind to correlation."""
+
+    joint = False
+
+    def outputs(self, size: int) -> int:
+        return 2 * size
+
+    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
+        return np.repeat([0.0, np.log(scale)], [size, size])
+
+    def distribution(self, outputs: Array, size: int) -> Gaussian:
+        mean, log_scale = jnp.split(outputs, [size], axis=-1)
+        return DiagonalGaussian(mean, bounded(log_scale))

@@ -1,0 +1,66 @@
+"""Full covariance by its Cholesky factor, C = L L^T: O(K^2) a sample, O(K^2) outputs."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+
+from sbvi.config import spec
+from sbvi.distributions.gaussian import Array, Gaussian, bounded
+
+
+class FullGaussian(NamedTuple):
+    """N(mean, L L^T); mean, log_diagonal (B, K), below (B, K, K) strictly lower triangular.
+
+    L = diag(exp(log_diagonal)) + below.
+    """
+
+    mean: Array
+    log_diagonal: Array
+    below: Array
+
+    def _factor(self) -> Array:
+        identity = jnp.eye(self.mean.shape[-1], dtype=self.mean.dtype)[None]
+        return self.below + identity * jnp.exp(self.log_diagonal)[..., None]
+
+    def scale(self, noise: Array) -> Array:
+        return jnp.einsum("bij,sbj->sbi", self._factor(), noise)
+
+    def unscale(self, offset: Array) -> Array:
+        solved = solve_triangular(self._factor(), jnp.transpose(offset, (1, 2, 0)), lower=True)
+        return jnp.transpose(solved, (2, 0, 1))
+
+    def covariance_times(self, vector: Array) -> Array:
+        factor = self._factor()
+        return jnp.einsum("bij,sbj->sbi", factor, jnp.einsum("bji,sbj->sbi", factor, vector))
+
+    def variance(self) -> Array:
+        return jnp.sum(jnp.square(self._factor()), -1)
+
+    def log_det(self) -> Array:
+        return 2 * jnp.sum(self.log_diagonal, -1)
+
+    def kl(self) -> Array:
+        log_variance = 2 * self.log_diagonal
+        diagonal = jnp.sum(jnp.expm1(log_variance) - log_variance + jnp.square(self.mean), -1)
+        return 0.5 * (diagonal + jnp.sum(jnp.square(self.below), (-2, -1)))
+
+
+@spec
+class Full:
+    """Every correlation within a layer, for small layers."""
+
+    joint = False
+
+    def outputs(self, size: int) -> int:
+        return 2 * size + size * (size - 1) // 2
+
+    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
+        return np.repeat([0.0, np.log(scale), 0.0], [size, size, size * (size - 1) // 2])
+
+    def distribution(self, outputs: Array, size: int) -> Gaussian:
+        mean, log_diagonal, values = jnp.split(outputs, [size, 2 * size], axis=-1)
+        rows, columns = np.tril_indices(size, -1)
+        below = jnp.zeros((*mean.shape, size), mean.dtype).at[..., rows, columns].set(values)
+        return FullGaussian(mean, bounded(log_diagonal), below)

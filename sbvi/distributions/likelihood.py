@@ -1,0 +1,42 @@
+"""What every likelihood p(x | outputs) offers: the network's outputs are its natural parameters."""
+
+from typing import Protocol
+
+import jax
+import numpy as np
+
+Array = jax.Array
+
+
+class Likelihood(Protocol):
+    """A distribution of x (B, D) given network outputs (S, B, outputs(D)) and free parameters.
+
+    binary: whether x must be 0 or 1.
+    """
+
+    @property
+    def binary(self) -> bool: ...
+
+    def outputs(self, size: int) -> int:
+        """Number of network outputs for D = size values."""
+
+    def free(self, size: int) -> int:
+        """Number of parameters that do not depend on the latents."""
+
+    def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """Output biases from the data's means and standard deviations (D,)."""
+
+    def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """Free parameters from the data's means and standard deviations (D,)."""
+
+    def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
+        """log p(x | outputs) summed over dimensions, (S, B), nats."""
+
+    def mean(self, outputs: Array, free: Array) -> Array:
+        """E[x], (..., D)."""
+
+    def sample(self, key: Array, outputs: Array, free: Array) -> Array:
+        """A draw of x, (..., D)."""
+
+    def output_precision(self, outputs: Array, free: Array) -> Array:
+        """-d^2 log p / d outputs^2, expected, elementwise (..., outputs): for Gauss-Newton curvature."""

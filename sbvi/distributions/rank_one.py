@@ -1,0 +1,87 @@
+"""Rank-one precision, C^-1 = D + u u^T: O(K), one correlated direction (PAPER eq. 19-21).
+
+With w = D^-1/2 u, s = w^T w and eta = 1 / (1 + s):
+
+    R       = D^-1/2 (I - eta / (1 + sqrt(eta)) w w^T)        (the stable form of eq. 21)
+    log |C| = log eta - sum log d
+    Tr C    = sum 1/d - eta sum (u/d)^2
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.config import spec
+from sbvi.distributions.gaussian import Array, Gaussian, bounded
+
+
+class RankOneGaussian(NamedTuple):
+    """N(mean, (diag(exp(log_precision)) + u u^T)^-1); all (B, K)."""
+
+    mean: Array
+    log_precision: Array
+    u: Array
+
+    def _white(self) -> tuple[Array, Array, Array]:
+        """D^-1/2 (B, K), w = D^-1/2 u (B, K), s = w^T w (B, 1)."""
+        inverse_root = jnp.exp(-0.5 * self.log_precision)
+        w = self.u * inverse_root
+        return inverse_root, w, jnp.sum(jnp.square(w), -1, keepdims=True)
+
+    def scale(self, noise: Array) -> Array:
+        inverse_root, w, s = self._white()
+        eta = 1 / (1 + s)
+        along = jnp.sum(w[None] * noise, -1, keepdims=True)
+        return inverse_root[None] * (noise - (eta / (1 + jnp.sqrt(eta)) * w)[None] * along)
+
+    def unscale(self, offset: Array) -> Array:
+        # R^-1 = (I + (sqrt(1+s) - 1)/s w w^T) D^1/2, and (sqrt(1+s) - 1)/s = 1/(1 + sqrt(1+s)).
+        _, w, s = self._white()
+        white = jnp.exp(0.5 * self.log_precision)[None] * offset
+        along = jnp.sum(w[None] * white, -1, keepdims=True)
+        return white + (w / (1 + jnp.sqrt(1 + s)))[None] * along
+
+    def covariance_times(self, vector: Array) -> Array:
+        inverse_root, w, s = self._white()
+        white = inverse_root[None] * vector
+        along = jnp.sum(w[None] * white, -1, keepdims=True)
+        return inverse_root[None] * (white - (w / (1 + s))[None] * along)
+
+    def variance(self) -> Array:
+        inverse_root, w, s = self._white()
+        return jnp.square(inverse_root) * (1 - jnp.square(w) / (1 + s))
+
+    def log_det(self) -> Array:
+        _, _, s = self._white()
+        return -jnp.sum(self.log_precision, -1) - jnp.log1p(s[..., 0])
+
+    def kl(self) -> Array:
+        inverse_root, w, s = self._white()
+        s = s[..., 0]
+        diagonal = jnp.sum(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean), -1)
+        return 0.5 * (diagonal - jnp.sum(jnp.square(w * inverse_root), -1) / (1 + s) + jnp.log1p(s))
+
+
+@spec
+class RankOne:
+    """One direction of correlation for each layer, at linear cost; the paper's choice."""
+
+    joint = False
+
+    def outputs(self, size: int) -> int:
+        return 3 * size
+
+    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
+        return np.repeat([0.0, -2 * np.log(scale), 0.0], [size, size, size])
+
+    def distribution(self, outputs: Array, size: int) -> Gaussian:
+        mean, log_precision, u = jnp.split(outputs, [size, 2 * size], axis=-1)
+        return RankOneGaussian(mean, bounded(log_precision), u)
+
+
+@spec
+class JointRankOne(RankOne):
+    """One D and one u over the latents of all layers together; still linear cost."""
+
+    joint = True

@@ -1,0 +1,5 @@
+"""Likelihood estimates and other scores, from models and objectives alone."""
+
+from sbvi.evaluation.evaluator import Evaluation, Evaluator
+
+__all__ = ["Evaluation", "Evaluator"]

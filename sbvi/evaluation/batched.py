@@ -1,0 +1,58 @@
+"""Going over a split in compiled batches: the ragged last one is padded and masked away."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.data import Dataset
+from sbvi.data.prepare import evaluation
+
+Array = jax.Array
+
+
+class Batches(NamedTuple):
+    """A split on the device: stored values (M, B, D), and how many examples are real."""
+
+    x: Array
+    size: int
+
+
+def batched(dataset: Dataset, split: str, batch_size: int, limit: int | None = None) -> Batches:
+    """The first `limit` examples of a split in batches; padding repeats the first example."""
+    stored = dataset.split(split).x[:limit]
+    count = len(stored)
+    size = min(batch_size, count)
+    rows = -(-count // size)
+    index = np.arange(rows * size)
+    index[count:] = 0
+    flat = stored.reshape(count, -1)[index].reshape(rows, size, -1)
+    return Batches(jnp.asarray(flat), count)
+
+
+def over(
+    function: Callable[[Any, Array, Array], Any], dataset: Dataset, dtype: Any = jnp.float32
+) -> Callable[[Any, Array, Batches], Any]:
+    """Map (params, key, x (B, D)) -> pytree of (B, ...) over all batches in one program.
+
+    The key of a batch is a function of its position, so numbers compare across time and runs.
+    Returns host arrays (N, ...).
+    """
+    prepare = evaluation(dataset, dtype)
+
+    @jax.jit
+    def scanned(params: Any, key: Array, x: Array) -> Any:
+        def one(carry: None, row: tuple[Array, Array]) -> tuple[None, Any]:
+            position, stored = row
+            batch_key = jax.random.fold_in(key, position)
+            return carry, function(params, batch_key, prepare(batch_key, stored))
+
+        return jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x))[1]
+
+    def run(params: Any, key: Array, batches: Batches) -> Any:
+        found = jax.device_get(scanned(params, key, batches.x))
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: batches.size], found)
+
+    return run

@@ -1,0 +1,100 @@
+"""Scores of a model on a split: the bound during training, the likelihood at its end."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.config import NonNegativeInt, PositiveInt, spec
+from sbvi.data import Dataset
+from sbvi.evaluation.active_units import active_units
+from sbvi.evaluation.batched import batched, over
+from sbvi.evaluation.likelihood import importance_sampling
+from sbvi.models import STANDARD, BuiltDLGM, Paths
+from sbvi.objectives import Objective
+
+Array = jax.Array
+
+
+@spec
+class Evaluation:
+    """How models are scored."""
+
+    num_samples: PositiveInt = 500
+    """Importance samples S for each example in the final test."""
+    chunk: PositiveInt = 50
+    """Importance samples held in memory at once."""
+    batch_size: PositiveInt = 100
+    """Examples in each batch of an evaluation."""
+    validation_limit: PositiveInt | None = None
+    """Validation examples scored during training; null for all."""
+    test: bool = True
+    """Whether the final test is made."""
+    seed: NonNegativeInt = 1
+    """Seed of the evaluation's draws; the same for every run, so that numbers compare."""
+
+
+class Evaluator:
+    """Compiles each kind of score once, and keeps the splits on the device."""
+
+    def __init__(self, model: BuiltDLGM, objective: Objective, dataset: Dataset, settings: Evaluation):
+        self.model, self.objective, self.dataset, self.settings = model, objective, dataset, settings
+        self.key = jax.random.key(settings.seed)
+        self._bound = over(self._bound_parts, dataset)
+        self._means = over(self._posterior_means, dataset)
+        self._validation: Any = None
+
+    def _bound_parts(self, params: Any, key: Array, x: Array) -> dict[str, Array]:
+        def roll(num_samples: int, paths: Paths = STANDARD) -> Any:
+            return self.model.rollout(params, key, x, num_samples)
+
+        return self.objective(roll, jnp.ones((), x.dtype))[1]
+
+    def _posterior_means(self, params: Any, key: Array, x: Array) -> dict[str, Array]:
+        return {node: q.mean for node, q in self.model.encode(params, x).items()}
+
+    def validate(self, params: Any) -> dict[str, float]:
+        """The objective's parts on the validation split, means over examples."""
+        if self._validation is None:
+            self._validation = batched(
+                self.dataset, "validation", 10 * self.settings.batch_size, self.settings.validation_limit
+            )
+        found = self._bound(params, self.key, self._validation)
+        return {f"validation/{name}": float(np.mean(values, dtype=np.float64)) for name, values in found.items()}
+
+    def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
+        """Per example (N,): nll, elbo, log_likelihood, kl/<node>, effective sample size; nats."""
+        settings = self.settings
+        estimate = importance_sampling(self.model.rollout, num_samples or settings.num_samples, settings.chunk)
+        found = over(estimate, self.dataset)(params, self.key, batched(self.dataset, split, settings.batch_size))
+        named = {
+            "nll": -found.log_likelihood,
+            "elbo": found.elbo,
+            "log_likelihood": found.expected_log_likelihood,
+            "kl": sum(found.kl.values()),
+            "effective_samples": found.effective,
+        }
+        return named | {f"kl/{node}": value for node, value in found.kl.items()}
+
+    def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
+        """node -> E_q[xi | x], (N, K)."""
+        found: dict[str, np.ndarray] = self._means(
+            params, self.key, batched(self.dataset, split, 10 * self.settings.batch_size)
+        )
+        return found
+
+    def summary(self, params: Any, split: str, num_samples: int | None = None) -> tuple[dict[str, float], dict]:
+        """Means with standard errors and active units, named `<split>/...`; and the per-example arrays."""
+        arrays = self.likelihood(params, split, num_samples)
+        count = len(arrays["nll"])
+        scalars = {f"{split}/{name}": float(np.mean(v, dtype=np.float64)) for name, v in arrays.items()}
+        for name in ("nll", "elbo"):
+            spread = float(np.std(arrays[name], dtype=np.float64))
+            scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
+        for node, active in active_units(self.posterior_means(params, split)).items():
+            scalars[f"{split}/active_units/{node}"] = active
+        if (exact := self.dataset.exact_log_likelihood) is not None:
+            x = self.dataset.split(split).x
+            scalars[f"{split}/exact_nll"] = float(-np.mean(exact(x)))
+        return scalars, arrays

@@ -1,0 +1,87 @@
+"""Estimates of log p(x) by importance sampling from the recognition model (PAPER 3.5):
+
+    log p(x) ~ log (1/S) sum_s p(x, xi_s) / q(xi_s | x),   xi_s ~ q(xi | x)
+
+a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.models import Rollout
+
+Array = jax.Array
+ScoredRollout = Callable[[Any, Array, Array, int], Rollout]
+
+
+class Likelihood(NamedTuple):
+    """Per example, (B,), nats.
+
+    log_likelihood: the importance-sampling estimate of log p(x).
+    elbo: the mean log weight.  expected_log_likelihood: E_q[log p(x | xi)].
+    kl: node -> the mean of log q - log p.  effective: effective sample size (sum w)^2 / sum w^2.
+    """
+
+    log_likelihood: Array
+    elbo: Array
+    expected_log_likelihood: Array
+    kl: dict[str, Array]
+    effective: Array
+
+
+class _Sums(NamedTuple):
+    top: Array  # the greatest log weight so far: everything below is relative to it
+    first: Array
+    second: Array
+    weight: Array
+    fit: Array
+    kl: dict[str, Array]
+
+
+def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) -> Callable[[Any, Array, Array], Any]:
+    """A traced function (params, key, x (B, D)) -> Likelihood, with S samples in chunks.
+
+    rollout: (params, key, x, samples) -> Rollout. A number of samples that the chunk does not divide
+    is met exactly: the last chunk's surplus is masked.
+    """
+    chunk = min(chunk, num_samples)
+    rounds = -(-num_samples // chunk)
+
+    def estimate(params: Any, key: Array, x: Array) -> Likelihood:
+        def one(sums: _Sums, position: Array) -> tuple[_Sums, None]:
+            found = rollout(params, jax.random.fold_in(key, position), x, chunk)
+            real = (position * chunk + jnp.arange(chunk, dtype=jnp.int32) < num_samples)[:, None]
+
+            def total(values: Array) -> Array:
+                return jnp.sum(jnp.where(real, values, jnp.zeros_like(values)), 0)
+
+            log_weights = jnp.where(real, found.log_weights(), -jnp.inf)
+            top = jnp.maximum(sums.top, jnp.max(log_weights, 0))
+            scaled = jnp.exp(log_weights - top[None])
+            before = jnp.exp(sums.top - top)
+            node_kl = {n: total(found.log_posterior[n] - found.log_prior[n]) for n in sums.kl}
+            return _Sums(
+                top,
+                sums.first * before + jnp.sum(scaled, 0),
+                sums.second * before**2 + jnp.sum(scaled**2, 0),
+                sums.weight + total(found.log_weights()),
+                sums.fit + total(found.log_likelihood),
+                {n: sums.kl[n] + value for n, value in node_kl.items()},
+            ), None
+
+        nodes = jax.eval_shape(lambda: rollout(params, key, x, 1)).log_prior
+        zeros = jnp.zeros(x.shape[:1], x.dtype)
+        start = _Sums(jnp.full_like(zeros, -jnp.inf), zeros, zeros, zeros, zeros, dict.fromkeys(nodes, zeros))
+        sums, _ = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
+        return Likelihood(
+            log_likelihood=sums.top + jnp.log(sums.first) - jnp.log(jnp.asarray(num_samples, x.dtype)),
+            elbo=sums.weight / num_samples,
+            expected_log_likelihood=sums.fit / num_samples,
+            kl={n: value / num_samples for n, value in sums.kl.items()},
+            effective=sums.first**2 / sums.second,
+        )
+
+    return estimate

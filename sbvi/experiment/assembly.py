@@ -1,0 +1,94 @@
+"""From an experiment to the objects that do the work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbvi.algorithms import GradientAscent
+from sbvi.config import UserError
+from sbvi.data import Dataset, binarize
+from sbvi.evaluation import Evaluator
+from sbvi.experiment.config import Experiment
+from sbvi.experiment.directory import RunDirectory
+from sbvi.models import BuiltDLGM
+from sbvi.training import Plan, ResidentBatches, Store
+
+
+def load_dataset(experiment: Experiment) -> Dataset:
+    """The experiment's data set, binarized as it says, fit for its likelihood."""
+    spec = experiment.dataset
+    dataset = binarize(spec.load(), spec.binarization, getattr(spec, "split_seed", 0))
+    if experiment.likelihood.binary and not dataset.binary:
+        raise UserError("The likelihood needs binary data, and the data set is not binary.")
+    if not experiment.likelihood.binary and dataset.binary:
+        raise UserError(
+            "The data set is binary, for which a continuous density has no bound; use likelihood=bernoulli."
+        )
+    smallest = min(len(split) for split in dataset.splits.values())
+    if smallest < 2:
+        raise UserError(f"Every split needs at least two examples; the smallest has {smallest}.")
+    return dataset
+
+
+def build_model(experiment: Experiment, event_size: int) -> BuiltDLGM:
+    model: BuiltDLGM = experiment.model.build(event_size, experiment.likelihood, experiment.posterior)
+    return model
+
+
+@dataclass
+class Assembly:
+    """Everything a run needs, built once."""
+
+    experiment: Experiment
+    dataset: Dataset
+    model: BuiltDLGM
+    algorithm: GradientAscent
+    evaluator: Evaluator
+
+    @classmethod
+    def build(cls, experiment: Experiment) -> "Assembly":
+        dataset = load_dataset(experiment)
+        model = build_model(experiment, dataset.event_size)
+        algorithm = GradientAscent(model, experiment.objective, experiment.optimizer, len(dataset.train))
+        evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation)
+        return cls(experiment, dataset, model, algorithm, evaluator)
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.experiment.trainer, len(self.dataset.train))
+
+    def batches(self) -> ResidentBatches:
+        return ResidentBatches(self.dataset, self.experiment.trainer.batch_size, self.experiment.seed)
+
+    def initial_state(self) -> Any:
+        """The first state of a new run, from the seed or from another run's best parameters."""
+        train = self.dataset.train.x[:10_000]
+        x = self.dataset.scaled(train)
+        state = self.algorithm.init(self.experiment.seed, x.mean(0), x.std(0))
+        if self.experiment.init_from is None:
+            return state
+        source = RunDirectory(self.experiment.init_from)
+        source.read_run()
+        params, _ = Store(source.checkpoints).load_best(state.params)
+        return self.algorithm.with_params(state, jax.device_put(params))
+
+    def describe_data(self) -> dict[str, Any]:
+        """What later commands must know of the data without loading it."""
+        d = self.dataset
+        return {
+            "event_shape": list(d.event_shape),
+            "levels": d.levels,
+            "binary": d.binary,
+            "sizes": {name: len(split) for name, split in d.splits.items()},
+            "digest": d.digest(),
+        }
+
+
+def load_best_params(model: BuiltDLGM, folder: Path) -> Any:
+    """The best parameters of a run."""
+    size = model.event_size
+    like = jax.eval_shape(lambda: model.init(0, np.full(size, 0.5), np.ones(size)))
+    return jax.device_put(Store(folder).load_best(like)[0])

@@ -1,0 +1,119 @@
+"""A whole experiment as one value: every choice checked, ready to be built or written to run.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sbvi.algorithms import Optimizer
+from sbvi.config import UserError, build, make, plain, spec, unknown_key
+from sbvi.data import DATASETS
+from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.evaluation import Evaluation
+from sbvi.models import MODELS
+from sbvi.objectives import OBJECTIVES
+from sbvi.training import Trainer
+
+
+@spec
+class Runtime:
+    """Where and how the program runs."""
+
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Device kind; auto takes the best there is."""
+    compilation_cache: bool = True
+    """Keep compiled programs in the cache folder, so that the next start is faster."""
+    debug_nans: bool = False
+    """Stop at the first operation that gives a NaN, with its place (slow)."""
+
+
+GROUPS: dict[str, Mapping[str, type]] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "likelihood": LIKELIHOODS,
+    "posterior": POSTERIORS,
+    "objective": OBJECTIVES,
+}
+SETTINGS: dict[str, type] = {
+    "optimizer": Optimizer,
+    "trainer": Trainer,
+    "evaluation": Evaluation,
+    "runtime": Runtime,
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Every choice of one run. The fields named in GROUPS hold an entry of that group's registry."""
+
+    dataset: Any
+    model: Any
+    likelihood: Any
+    posterior: Any
+    objective: Any
+    optimizer: Optimizer
+    trainer: Trainer
+    evaluation: Evaluation = Evaluation()
+    runtime: Runtime = Runtime()
+    seed: int = 0
+    init_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**31:
+            raise UserError(f"seed={self.seed} must be a whole number of 0..{2**31 - 1}.")
+        if self.init_from is not None and not isinstance(self.init_from, str):
+            raise UserError(f"init_from={self.init_from} must be the folder of a run.")
+        binary = self.likelihood.binary
+        if self.dataset.binarization == "auto":
+            # The choice that the likelihood asks for, written down, so that run.json says what was done.
+            chosen = replace(self.dataset, binarization="static" if binary else "none")
+            object.__setattr__(self, "dataset", chosen)
+        elif binary and self.dataset.binarization == "none":
+            raise UserError(
+                "dataset.binarization=none gives grey values, and this likelihood needs binary data; "
+                "allowed: auto, static, dynamic, threshold."
+            )
+        elif not binary and self.dataset.binarization != "none":
+            raise UserError(
+                f"dataset.binarization={self.dataset.binarization} gives binary data, for which this likelihood's "
+                f"density has no bound; allowed: auto, none."
+            )
+        if self.model.bit_flip and not binary:
+            raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
+        """Build and check every part from plain data, such as a resolved Hydra config or run.json.
+
+        Raises:
+          UserError: one sentence that names the key, the value and what is allowed.
+        """
+        known = [*GROUPS, *SETTINGS, "seed", "init_from"]
+        for key, value in config.items():
+            if key not in known:
+                raise unknown_key(key, value, known)
+        for key in [*GROUPS, *SETTINGS]:
+            if not isinstance(config.get(key), Mapping):
+                raise UserError(f"{key}={config.get(key)} must be a group of settings.")
+        parts: dict[str, Any] = {group: build(registry, group, config[group]) for group, registry in GROUPS.items()}
+        parts |= {group: make(settings, config[group], group) for group, settings in SETTINGS.items()}
+        return cls(**parts, seed=config.get("seed", 0), init_from=config.get("init_from"))
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data that `from_config` turns into an equal experiment."""
+        found: dict[str, Any] = {"seed": self.seed, "init_from": self.init_from}
+        for group, registry in GROUPS.items():
+            part = getattr(self, group)
+            name = next(name for name, entry in registry.items() if type(part) is entry)
+            found[group] = {"name": name, **plain(part)}
+        return found | {group: plain(getattr(self, group)) for group in SETTINGS}
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

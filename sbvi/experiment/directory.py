@@ -1,0 +1,89 @@
+"""A run's directory: the contract between commands (run.json, result.json, and the lock)."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sbvi.config import UserError
+from sbvi.config.atomic import write_atomically
+
+
+class RunDirectory:
+    """Reads and writes the files of one run; says in one sentence what is wrong with them."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process; the lock ends with the process, however that ends."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise UserError(f"{self.path} is in use by {holder}; wait for it, or use another directory.") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
+
+    def read_run(self) -> dict[str, Any]:
+        """run.json, checked for what every command needs."""
+        path = self.path / "run.json"
+        if not path.is_file():
+            what = "has no run.json" if self.path.is_dir() else "is not a directory"
+            raise UserError(f"{self.path} is not a run: it {what}.")
+        found = self._read(path)
+        if not isinstance(found.get("config"), dict) or not isinstance(found.get("data"), dict):
+            raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
+        return found
+
+    def has_run(self) -> bool:
+        return (self.path / "run.json").exists()
+
+    def write_run(self, content: Mapping[str, Any]) -> None:
+        write_atomically(self.path / "run.json", _json(content))
+
+    def read_result(self) -> dict[str, Any] | None:
+        path = self.path / "result.json"
+        return self._read(path) if path.exists() else None
+
+    def write_result(self, content: Mapping[str, Any]) -> None:
+        write_atomically(self.path / "result.json", _json(content))
+
+    def clear_result(self) -> None:
+        """Forget how an earlier session ended: this one goes on."""
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
+        if not isinstance(found, dict):
+            raise UserError(f"{path} does not hold a JSON object.")
+        return found
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()

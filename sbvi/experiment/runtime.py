@@ -1,0 +1,39 @@
+"""Settings of JAX that must stand before the first array is made."""
+
+import os
+
+import jax
+
+from sbvi.config import UserError
+from sbvi.data.files import cache_folder
+from sbvi.experiment.config import Runtime
+
+
+def apply(runtime: Runtime) -> None:
+    """Choose the platform and turn on the compilation cache.
+
+    Raises:
+      UserError: the platform is not there.
+    """
+    before = jax.config.read("jax_platforms")
+    if runtime.platform != "auto":
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
+    try:
+        found = jax.devices()[0].platform
+    except RuntimeError as error:
+        jax.config.update("jax_platforms", before)
+        reason = str(error).splitlines()[0]
+        raise UserError(f"runtime.platform={runtime.platform} is not available ({reason}).") from None
+    if runtime.platform not in ("auto", found):  # JAX had started on another one before
+        jax.config.update("jax_platforms", before)
+        raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {found}.")
+    jax.config.update("jax_debug_nans", runtime.debug_nans)
+    # A folder that the user set for JAX itself wins.
+    if runtime.compilation_cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = cache_folder() / "xla"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # a cache is a convenience: without a place for it, compile
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

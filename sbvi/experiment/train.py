@@ -1,0 +1,194 @@
+"""One run from its config to result.json: start or go on, train, test, draw, record."""
+
+import json
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jax
+
+from sbvi.config import UserError
+from sbvi.experiment import runtime
+from sbvi.experiment.assembly import Assembly, load_best_params
+from sbvi.experiment.config import Experiment, flat
+from sbvi.experiment.directory import RunDirectory
+from sbvi.experiment.pictures import run_pictures
+from sbvi.experiment.provenance import provenance
+from sbvi.reporting.recorder import RunRecorder
+from sbvi.training import Outcome, Plan, Progress, Store, Training
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[Plan, Progress, Mapping[str, float]], None]
+
+
+def train(experiment: Experiment, folder: Path | str, show: Show | None = None) -> dict[str, Any]:
+    """Train and test one experiment in a directory; go on where an earlier session of it stopped.
+
+    Args:
+      experiment: what to run.
+      folder: the run's directory; made when absent.
+      show: called with (plan, progress, scalars) after every log point.
+
+    Returns:
+      The content of result.json.
+
+    Raises:
+      UserError: the directory holds another run, is in use, or the run failed; in the last case
+        result.json says so too.
+    """
+    directory = RunDirectory(folder)
+    runtime.apply(experiment.runtime)
+    with directory.locked():
+        config = experiment.to_config()
+        if directory.has_run():
+            _same_run(directory, config)
+            result = directory.read_result()
+            if result is not None and result.get("status") == "completed":
+                log.info("%s is completed already; nothing is left to do.", directory.path)
+                return result
+        began = time.monotonic()
+        assembly = Assembly.build(experiment)
+        data = assembly.describe_data()
+        if not directory.has_run():
+            directory.write_run({"config": config, "data": data, **provenance()})
+        elif directory.read_run()["data"] != data:
+            raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
+        directory.clear_result()
+        try:
+            result = _run(assembly, directory, show, began)
+        except (UserError, FloatingPointError) as error:
+            _fail(directory, str(error).splitlines()[0])
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"A NaN appeared: {str(error).splitlines()[0]}") from error
+        except Exception as error:
+            _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
+            raise
+        return result
+
+
+def _fail(directory: RunDirectory, reason: str) -> None:
+    directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
+
+
+def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose config differs: its results would be of neither."""
+    there, here = flat(directory.read_run()["config"]), flat(json.loads(json.dumps(config)))
+    for key in sorted(set(there) | set(here)):
+        if there.get(key) != here.get(key):
+            raise UserError(
+                f"{directory.path} holds another run: {key} is {there.get(key)} there and {here.get(key)} here; "
+                f"use another directory, or resume={directory.path} without overrides."
+            )
+
+
+def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: float) -> dict[str, Any]:
+    experiment, plan = assembly.experiment, assembly.plan
+    store = Store(directory.checkpoints)
+    state = assembly.initial_state()
+    progress = Progress()
+    ended = False
+    if (found := store.load_last(state)) is not None:
+        host, metadata = found
+        state = jax.device_put(host)
+        progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
+        log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+    recorder = RunRecorder(directory.path, progress.step)
+    recorder.start(
+        {k: v for k, v in flat(experiment.to_config()).items() if not isinstance(v, list | dict) and v is not None}
+    )
+    success = False
+    try:
+        if ended:
+            outcome = Outcome("completed", "", progress, state)
+        else:
+            log.info(
+                "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
+            )
+            with StopSignals() as stop:
+                outcome = Training(
+                    assembly.algorithm,
+                    assembly.batches(),
+                    plan,
+                    store,
+                    recorder,
+                    assembly.evaluator.validate,
+                    experiment.seed,
+                    stop.reason,
+                    lambda p, v: show(plan, p, v) if show else None,
+                ).run(state, progress)
+        if outcome.status == "completed":
+            _finish(assembly, directory, recorder, outcome)
+        result = _result(outcome, plan, recorder.last, time.monotonic() - began)
+        directory.write_result(result)
+        success = True
+        if outcome.status == "stopped":
+            log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
+        return result
+    finally:
+        recorder.close(success)
+
+
+def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder, outcome: Outcome) -> None:
+    """The final test of the best parameters, and the pictures."""
+    params = load_best_params(assembly.model, directory.checkpoints)
+    step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
+    if assembly.experiment.evaluation.test:
+        samples = assembly.experiment.evaluation.num_samples
+        log.info("Testing the parameters of step %d with %d samples.", outcome.progress.best_step, samples)
+        scalars, _ = assembly.evaluator.summary(params, "test")
+        recorder.scalars(step, epoch, scalars)
+    for name, picture in run_pictures(assembly.model, params, assembly.dataset, assembly.experiment.seed).items():
+        recorder.picture(step, name, picture)
+    recorder.curves(assembly.algorithm.monitor)
+
+
+def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:
+    progress = outcome.progress
+    speed = progress.steps_per_second * plan.trainer.batch_size
+    return {
+        "status": outcome.status,
+        **({"reason": outcome.reason} if outcome.reason else {}),
+        "metrics": dict(metrics),
+        "steps": progress.step,
+        "epochs": progress.step / plan.steps_per_epoch,
+        "best_step": progress.best_step,
+        "examples_per_second": speed if math.isfinite(speed) else None,
+        "train_seconds": progress.train_seconds,
+        "wall_seconds": seconds,
+    }
+
+
+class StopSignals:
+    """Turns the first SIGTERM or SIGINT into a reason to stop; the second acts as it always does."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._before: dict[int, Any] = {}
+
+    def reason(self) -> str | None:
+        return self._reason
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._reason = signal.Signals(number).name
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._restore()

@@ -1,0 +1,219 @@
+"""The deep latent Gaussian model and its recognition model (PAPER sections 1 and 3).
+
+Inference is in the space of the noise xi ("non-centred"): the prior of every layer is N(0, I), and
+the hierarchy lives in the deterministic map from xi to the likelihood's outputs.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbvi.config import NonNegative, Positive, PositiveInt, Probability, spec
+from sbvi.distributions import Gaussian, Likelihood, PosteriorFamily
+from sbvi.distributions.gaussian import log_prob, standard_log_prob
+from sbvi.gradients import Composite
+from sbvi.models.activations import ACTIVATIONS, ActivationName
+from sbvi.models.networks import GenerativeNetwork, NoiseMatrix, RecognitionNetwork
+from sbvi.models.noise import corrupt
+from sbvi.models.rollout import STANDARD, Array, Noise, Params, Paths, Rollout, detached, weigh_gradient
+
+
+@spec
+class DLGM:
+    """Sizes and choices of a deep latent Gaussian model."""
+
+    latents: tuple[PositiveInt, ...] = (200,)
+    """Latents of each stochastic layer, the one nearest the data first."""
+    hidden: tuple[PositiveInt, ...] | tuple[tuple[PositiveInt, ...], ...] = (200, 200)
+    """Deterministic layers of every map T_l, from the layer above down; or one list for each map."""
+    activation: ActivationName = "relu"
+    """Activation of the generative model's deterministic layers."""
+    noise_matrix: NoiseMatrix = "full"
+    """Form of the matrices G_l; all start as the identity."""
+    recognition_hidden: tuple[PositiveInt, ...] = (200, 200)
+    """Deterministic layers of the recognition model, from the data up."""
+    recognition_activation: ActivationName = "relu"
+    """Activation of the recognition model's deterministic layers."""
+    recognition_shared: bool = True
+    """One recognition trunk for all stochastic layers, or one network for each."""
+    initial_posterior_scale: Positive = 0.14
+    """Standard deviation of the posterior at the start. From a wide start, ReLU networks learn to
+    ignore the latents before these carry anything, and stay there."""
+    bit_flip: Probability = 0.0
+    """Probability that the recognition model sees a binary input flipped, in training."""
+    input_dropout: Probability = 0.0
+    """Probability that the recognition model sees an input as zero, in training."""
+    latent_noise: NonNegative = 0.0
+    """Standard deviation of Gaussian noise added to samples, in training."""
+    weight_prior_variance: Positive | None = 1e6
+    """kappa of the prior N(0, kappa I) on the generative parameters; null for none."""
+
+    def __post_init__(self) -> None:
+        if not self.latents:
+            raise ValueError("latents=[] must name at least one stochastic layer")
+        if self.hidden and isinstance(self.hidden[0], tuple) and len(self.hidden) != len(self.latents):
+            raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
+
+    def maps(self) -> list[tuple[int, ...]]:
+        """The deterministic layers of T_0 .. T_{L-1}."""
+        if self.hidden and isinstance(self.hidden[0], tuple):
+            return list(self.hidden)  # type: ignore[arg-type]
+        return [self.hidden] * len(self.latents)  # type: ignore[list-item]
+
+    def build(self, event_size: int, likelihood: Likelihood, posterior: PosteriorFamily) -> "BuiltDLGM":
+        return BuiltDLGM(self, event_size, likelihood, posterior)
+
+
+class DLGMParams(NamedTuple):
+    """Generative and recognition parameters, theta^g and theta^r."""
+
+    generative: Any
+    recognition: Any
+
+
+class BuiltDLGM:
+    """A DLGM over D = event_size values: pure functions of parameters, a key and data.
+
+    Stochastic nodes are `layer_1` (nearest the data) .. `layer_L`, or `joint` for a posterior family
+    that spans all layers.
+    """
+
+    def __init__(self, spec: DLGM, event_size: int, likelihood: Likelihood, posterior: PosteriorFamily):
+        self.spec, self.event_size = spec, event_size
+        self.likelihood, self.posterior = likelihood, posterior
+        layers = {f"layer_{level + 1}": size for level, size in enumerate(spec.latents)}
+        self.nodes = {"joint": sum(spec.latents)} if posterior.joint else layers
+        self._graphs = tuple(
+            nnx.graphdef(nnx.eval_shape(make)) for make in (lambda: self._generative(0), lambda: self._recognition(0))
+        )
+
+    def _generative(self, seed: int, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
+        mean = np.full(self.event_size, 0.5) if mean is None else mean
+        spread = np.ones(self.event_size) if spread is None else spread
+        return GenerativeNetwork(
+            self.spec.latents,
+            self.spec.maps(),
+            self.likelihood.outputs(self.event_size),
+            self.spec.activation,
+            self.spec.noise_matrix,
+            self.likelihood.initial_outputs(mean, spread),
+            self.likelihood.initial_free(mean, spread),
+            nnx.Rngs(seed),
+        )
+
+    def _recognition(self, seed: int) -> Any:
+        scale = self.spec.initial_posterior_scale
+        heads = [self.posterior.initial_outputs(size, scale) for size in self.nodes.values()]
+        return RecognitionNetwork(
+            self.event_size,
+            self.spec.recognition_hidden,
+            heads,
+            self.spec.recognition_activation,
+            self.spec.recognition_shared,
+            nnx.Rngs(seed),
+        )
+
+    def init(self, seed: int, mean: np.ndarray, spread: np.ndarray) -> DLGMParams:
+        """Glorot-uniform weights, output biases at the data's means; mean and spread are (D,)."""
+        generative = nnx.split(self._generative(2 * seed, mean, spread))[1]
+        return DLGMParams(generative, nnx.split(self._recognition(2 * seed + 1))[1])
+
+    # The recognition model.
+
+    def encode(self, params: Params, x: Array) -> dict[str, Gaussian]:
+        """q(xi | x) of each node for x (B, D)."""
+        outputs = nnx.merge(self._graphs[1], params.recognition)(x)
+        return {
+            node: self.posterior.distribution(raw, size)
+            for (node, size), raw in zip(self.nodes.items(), outputs, strict=True)
+        }
+
+    # The generative model.
+
+    def layers(self, latents: dict[str, Array]) -> Sequence[Array]:
+        """xi_1 .. xi_L from the nodes' latents."""
+        if self.posterior.joint:
+            ends = [sum(self.spec.latents[: i + 1]) for i in range(len(self.spec.latents) - 1)]
+            return jnp.split(latents["joint"], ends, axis=-1)
+        return list(latents.values())
+
+    def outputs(self, params: Params, latents: dict[str, Array]) -> tuple[Array, Array]:
+        """Likelihood outputs (..., O) for latents (..., K), and its free parameters."""
+        network = nnx.merge(self._graphs[0], params.generative)
+        return network(self.layers(latents)), network.free_parameters()
+
+    def log_joint(self, params: Params, latents: dict[str, Array], x: Array) -> Array:
+        """log p(x, xi) for latents (S, B, K) and x (B, D): (S, B), nats."""
+        outputs, free = self.outputs(params, latents)
+        prior = sum(standard_log_prob(points) for points in latents.values())
+        result: Array = self.likelihood.log_prob(outputs, free, x) + prior
+        return result
+
+    def decode(self, params: Params, latents: dict[str, Array]) -> Array:
+        """E[x | xi], (..., D)."""
+        return self.likelihood.mean(*self.outputs(params, latents))
+
+    def prior_latents(self, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
+        """Draws of every node from N(0, I), (num, K)."""
+        keys = jax.random.split(key, len(self.nodes))
+        return {n: jax.random.normal(k, (num, s), dtype) for k, (n, s) in zip(keys, self.nodes.items(), strict=True)}
+
+    def sample(self, params: Params, key: Array, num: int) -> tuple[Array, Array]:
+        """Ancestral samples: the means E[x | xi] and draws x, both (num, D)."""
+        first, second = jax.random.split(key)
+        outputs, free = self.outputs(params, self.prior_latents(first, num))
+        return self.likelihood.mean(outputs, free), self.likelihood.sample(second, outputs, free)
+
+    # Both.
+
+    def rollout(
+        self,
+        params: Params,
+        key: Array,
+        x: Array,
+        num_samples: int,
+        *,
+        noise: Noise | None = None,
+        paths: Paths = STANDARD,
+    ) -> Rollout:
+        """Sample xi ~ q(xi | x) S times for x (B, D) and score everything; see `Rollout`.
+
+        With noise, the samples are scored where the noise put them, while the KL stays q's own.
+        """
+        noise = noise or Noise()
+        q = self.encode(params, corrupt(jax.random.fold_in(key, 1), x, noise))
+
+        def moved(points: dict[str, Array]) -> dict[str, Array]:
+            if noise.latent is not None:
+                keys = jax.random.split(jax.random.fold_in(key, 2), len(points))
+                points = {
+                    n: p + noise.latent * jax.random.normal(k, p.shape, p.dtype)
+                    for k, (n, p) in zip(keys, points.items(), strict=True)
+                }
+            if paths.weights is not None:
+                weights = paths.weights[..., None]
+                points = {n: weigh_gradient(p, weights) for n, p in points.items()}
+            return points
+
+        network = nnx.merge(self._graphs[0], params.generative)
+        free = network.free_parameters()
+        f = Composite(
+            inner=lambda points: network(self.layers(moved(points))),
+            outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
+            precision=lambda outputs: self.likelihood.output_precision(outputs, free),
+            smooth=ACTIVATIONS[self.spec.activation].smooth,
+        )
+        points, log_likelihood = paths.rule(jax.random.fold_in(key, 0), q, f, num_samples)
+        points = moved(points)
+        scored = detached(q) if paths.detach_posterior else q
+        return Rollout(
+            latents=points,
+            log_likelihood=log_likelihood,
+            log_prior={node: standard_log_prob(p) for node, p in points.items()},
+            log_posterior={node: log_prob(scored[node], p) for node, p in points.items()},
+            kl={node: gaussian.kl() for node, gaussian in q.items()},
+        )

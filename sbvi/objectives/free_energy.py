@@ -1,0 +1,48 @@
+"""The free energy, the paper's objective (eq. 11-13):
+
+F(v) = -E_q[log p(v | xi)] + sum_l KL(q(xi_l | v) || p(xi_l)),   ELBO = -F.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+
+from sbvi.config import NonNegative, PositiveInt, spec
+from sbvi.gradients import RULES
+from sbvi.models import Paths
+from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
+
+
+@spec
+class FreeEnergy:
+    """Free energy with the KL in closed form or from the samples."""
+
+    num_samples: PositiveInt = 1
+    """Samples of the recognition model for each example."""
+    kl: Literal["analytic", "sampled"] = "analytic"
+    """KL in closed form, or as the mean of log q - log p over the samples."""
+    rule: Literal["reparameterised"] = "reparameterised"
+    """Gradient rule of the expected log-likelihood."""
+    estimator: Literal["standard", "sticking_the_landing"] = "standard"
+    """Whether the score of q is dropped from the gradient; needs the sampled KL."""
+    free_bits: NonNegative = 0.0
+    """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
+    kl_weight: KLWeight = KLWeight()
+    """Factor of the KL term over training."""
+
+    monitor = "elbo"
+
+    def __post_init__(self) -> None:
+        if self.estimator == "sticking_the_landing" and self.kl == "analytic":
+            raise ValueError("estimator=sticking_the_landing needs kl=sampled: a closed-form KL has no score to drop")
+
+    def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]:
+        """The loss to differentiate (a scalar, mean over the batch), and the bound's parts (B,)."""
+        paths = Paths(rule=RULES[self.rule](), detach_posterior=self.estimator == "sticking_the_landing")
+        rollout = roll(self.num_samples, paths)
+        kl = node_kl(rollout, self.kl)
+        means = [jnp.mean(value) for value in kl.values()]
+        if self.free_bits:
+            means = [jnp.maximum(value, self.free_bits) for value in means]
+        loss = kl_weight * sum(means) - jnp.mean(rollout.log_likelihood)
+        return loss, parts(rollout, kl)

@@ -1,0 +1,53 @@
+"""What objectives share: the weight of the KL term over training, and the parts of the bound."""
+
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.config import NonNegative, spec
+from sbvi.models import Paths, Rollout
+
+Array = jax.Array
+Report = dict[str, Array]
+
+
+class Roll(Protocol):
+    """A model's rollout with parameters, key, data and noise already given."""
+
+    def __call__(self, num_samples: int, paths: Paths = ...) -> Rollout: ...
+
+
+@spec
+class KLWeight:
+    """The factor of the KL term: rises linearly from `start` to `beta`, then stays."""
+
+    beta: NonNegative = 1.0
+    """Final factor; 1 makes the objective a bound on the log-likelihood."""
+    start: NonNegative = 0.0
+    """Factor at the first step of a warm-up."""
+    warmup_epochs: NonNegative = 0.0
+    """Length of the warm-up; 0 for none."""
+
+    def at(self, steps: np.ndarray, steps_per_epoch: float) -> np.ndarray:
+        """The factor at each step."""
+        if not self.warmup_epochs:
+            return np.full(steps.shape, self.beta)
+        progress = np.minimum(1.0, steps / (self.warmup_epochs * steps_per_epoch))
+        return self.start + (self.beta - self.start) * progress
+
+
+def node_kl(rollout: Rollout, how: str) -> dict[str, Array]:
+    """KL of each node, (B,): in closed form, or the mean of log q - log p over the samples."""
+    if how == "analytic" and rollout.kl is not None:
+        return rollout.kl
+    return {node: jnp.mean(rollout.log_posterior[node] - prior, axis=0) for node, prior in rollout.log_prior.items()}
+
+
+def parts(rollout: Rollout, kl: dict[str, Array]) -> Report:
+    """The evidence lower bound and what it is made of, each (B,) in nats."""
+    log_likelihood = jnp.mean(rollout.log_likelihood, axis=0)
+    total = sum(kl.values(), start=jnp.zeros_like(log_likelihood))
+    report = {"elbo": log_likelihood - total, "log_likelihood": log_likelihood, "kl": total}
+    return report | {f"kl/{node}": value for node, value in kl.items()}

@@ -1,0 +1,1 @@
+"""Arrays in, files out: TensorBoard, metrics.jsonl, pictures."""

@@ -1,0 +1,37 @@
+"""Grids of images as arrays, and PNG files of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def grid(images: np.ndarray, columns: int, zoom: int | None = None) -> np.ndarray:
+    """images (N, H, W) or (N, H, W, C) in [0, 1] -> one uint8 picture with thin borders.
+
+    zoom repeats pixels; by default small images are enlarged so that each is about 56 pixels high.
+    """
+    count, height, width = images.shape[:3]
+    rows = -(-count // columns)
+    colour = images.shape[3:]
+    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, *colour), 0.5)
+    for position, image in enumerate(np.clip(np.nan_to_num(images), 0, 1)):
+        top, left = (position // columns) * (height + 1) + 1, (position % columns) * (width + 1) + 1
+        canvas[top : top + height, left : left + width] = image
+    factor = zoom or max(1, 56 // height)
+    picture = (canvas * 255).round().astype(np.uint8)
+    picture = picture.repeat(factor, 0).repeat(factor, 1)
+    return picture[..., 0] if colour == (1,) else picture
+
+
+def shown(values: np.ndarray, event_shape: tuple[int, ...]) -> np.ndarray | None:
+    """Flat values (N, D) as images (N, H, W[, C]); None when events are not images."""
+    if len(event_shape) == 2 or (len(event_shape) == 3 and event_shape[-1] in (1, 3)):
+        return values.reshape(-1, *event_shape)
+    return None
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)

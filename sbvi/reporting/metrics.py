@@ -1,0 +1,44 @@
+"""metrics.jsonl: one JSON object a log point."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sbvi.config.atomic import write_atomically
+
+
+class MetricsFile:
+    """Appends log points; on resume, those after the checkpoint are dropped first."""
+
+    def __init__(self, path: Path, resume_step: int = 0):
+        self.path = path
+        kept = [line for line in read_lines(path) if line["step"] <= resume_step and not _final(line)]
+        if path.exists():
+            write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (closed by close)
+
+    def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        self._file.write(json.dumps({"step": step, "epoch": epoch, **values}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _final(line: dict[str, Any]) -> bool:
+    """Whether a line is of the final test, which a resumed run makes again."""
+    return any(name.startswith("test/") for name in line)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a metrics file; a line cut short by a crash is left out."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found

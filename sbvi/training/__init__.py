@@ -1,0 +1,8 @@
+"""The scanned training loop, checkpoints and resume."""
+
+from sbvi.training.batches import ResidentBatches
+from sbvi.training.loop import NotFinite, Outcome, Progress, Training
+from sbvi.training.plan import Plan, Trainer
+from sbvi.training.store import Store
+
+__all__ = ["NotFinite", "Outcome", "Plan", "Progress", "ResidentBatches", "Store", "Trainer", "Training"]

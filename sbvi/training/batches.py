@@ -1,0 +1,60 @@
+"""The training set on the device, and the order in which steps read it.
+
+The order is a function of (seed, epoch) alone: one permutation an epoch, made on the host, laid end to
+end; step s reads positions s B .. (s + 1) B of that stream, so no example is left out.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.data import Batch, Dataset
+from sbvi.data.prepare import training
+
+Array = jax.Array
+
+
+class ResidentBatches:
+    """Batches gathered inside the compiled program from a training set that lives on the device."""
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int, dtype: Any = jnp.float32):
+        self.batch_size, self.seed = batch_size, seed
+        self.examples = len(dataset.train)
+        self.prepare = training(dataset, dtype)
+        self.data = jnp.asarray(dataset.train.x.reshape(self.examples, -1))
+        self.label = None if dataset.train.label is None else jnp.asarray(dataset.train.label)
+        self._permutations: dict[int, np.ndarray] = {}
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch not in self._permutations:
+            if len(self._permutations) > 4:
+                self._permutations.clear()
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.examples)
+            self._permutations[epoch] = order.astype(np.int32)
+        return self._permutations[epoch]
+
+    def indices(self, start: int, count: int, length: int) -> np.ndarray:
+        """Positions read by steps start .. start + count, padded with zeros to (length, B), int32."""
+        first, last = start * self.batch_size, (start + count) * self.batch_size
+        pieces = []
+        while first < last:
+            epoch, offset = divmod(first, self.examples)
+            take = min(self.examples - offset, last - first)
+            pieces.append(self._permutation(epoch)[offset : offset + take])
+            first += take
+        found = np.zeros(length * self.batch_size, np.int32)
+        found[: count * self.batch_size] = np.concatenate(pieces)
+        return found.reshape(length, self.batch_size)
+
+    def operands(self) -> tuple[Array, Array | None]:
+        """The arrays that the compiled program reads."""
+        return self.data, self.label
+
+    def gather(self, operands: tuple[Array, Array | None], index: Array, key: Array) -> Batch:
+        """Traced: the batch at positions `index` (B,)."""
+        data, label = operands
+        x = self.prepare(key, data.at[index].get(mode="promise_in_bounds"))
+        picked = None if label is None else label.at[index].get(mode="promise_in_bounds")
+        return Batch(x, index, jnp.ones(index.shape, x.dtype), picked)

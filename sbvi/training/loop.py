@@ -1,0 +1,164 @@
+"""The training loop: dispatch a chunk of steps, then log, validate, save, or stop.
+
+It knows an algorithm by its three functions and gets everything else as arguments: where scalars go,
+how to validate, where checkpoints live, and whether someone asked it to stop.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.algorithms import Algorithm
+from sbvi.config import UserError
+from sbvi.training.batches import ResidentBatches
+from sbvi.training.chunk import ChunkResult, compile_chunk
+from sbvi.training.plan import Plan
+from sbvi.training.store import Store
+
+Scalars = Mapping[str, float]
+
+
+class Recorder(Protocol):
+    def scalars(self, step: int, epoch: float, values: Scalars) -> None: ...
+
+
+class NotFinite(UserError):
+    """The loss stopped being a number."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with its state."""
+
+    step: int = 0
+    best: float = -math.inf
+    best_step: int = -1
+    validations_since_best: int = 0
+    train_seconds: float = 0.0
+    steady_seconds: float = 0.0
+    steady_steps: int = 0
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steady speed: chunks before the first of each session, which compiles, are left out."""
+        return self.steady_steps / self.steady_seconds if self.steady_seconds else math.nan
+
+
+@dataclass
+class Outcome:
+    """How training ended: `completed`, or `stopped` with a reason; and the state it left."""
+
+    status: str
+    reason: str
+    progress: Progress
+    state: Any = field(repr=False)
+
+
+@dataclass
+class Training:
+    """One session of training a run, from its newest checkpoint or from the start.
+
+    validate: predictor parameters -> validation scalars, among them the algorithm's monitor.
+    should_stop: asked after every chunk; a reason to stop, or None.
+    """
+
+    algorithm: Algorithm
+    batches: ResidentBatches
+    plan: Plan
+    store: Store
+    recorder: Recorder
+    validate: Callable[[Any], Scalars]
+    seed: int
+    should_stop: Callable[[], str | None] = lambda: None
+    show: Callable[[Progress, Scalars], None] = lambda progress, values: None
+
+    def run(self, state: Any, progress: Progress) -> Outcome:
+        chunk = compile_chunk(self.algorithm, self.batches)
+        operands = self.batches.operands()
+        key = jax.random.key(self.seed)
+        plan, trainer = self.plan, self.plan.trainer
+        best_params = None
+        saved_at = time.monotonic()
+        first, stopping = True, False
+        reason = ""
+        while progress.step < plan.total_steps and not reason:
+            began = time.monotonic()
+            start, end = progress.step, plan.stop_after(progress.step)
+            steps = np.minimum(np.arange(start, start + plan.chunk), plan.total_steps)
+            hypers = self.algorithm.hypers(steps, plan.steps_per_epoch, plan.total_steps)
+            state, result = chunk(
+                state,
+                operands,
+                self.batches.indices(start, end - start, plan.chunk),
+                hypers,
+                key,
+                jnp.int32(start),
+                jnp.int32(end - start),
+            )
+            values = self._train_scalars(result, end - start)
+            progress.step = end
+            seconds = time.monotonic() - began
+            progress.train_seconds += seconds
+            if not first:
+                progress.steady_seconds += seconds
+                progress.steady_steps += end - start
+            values["train/learning_rate"] = float(hypers["learning_rate"][end - start - 1])
+            values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
+            self.recorder.scalars(end, end / plan.steps_per_epoch, values)
+            self.show(progress, values)
+            if plan.validates_at(end):
+                params = self.algorithm.predictor(state)
+                found = dict(self.validate(params))
+                self.recorder.scalars(end, end / plan.steps_per_epoch, found)
+                score = found[f"validation/{self.algorithm.monitor}"]
+                if not math.isfinite(score):
+                    raise NotFinite(self._not_finite(end, f"validation/{self.algorithm.monitor}"))
+                if score > progress.best:
+                    progress.best, progress.best_step, progress.validations_since_best = score, end, 0
+                    best_params = jax.tree.map(np.asarray, jax.device_get(params))
+                else:
+                    progress.validations_since_best += 1
+                    if trainer.patience and progress.validations_since_best >= trainer.patience:
+                        stopping = True
+            minutes = progress.train_seconds / 60
+            if trainer.max_minutes and minutes >= trainer.max_minutes:
+                stopping = True
+            reason = self.should_stop() or ""
+            ended = stopping or progress.step >= plan.total_steps
+            if reason or ended or time.monotonic() - saved_at >= 60 * trainer.checkpoint_minutes:
+                self._save(state, progress, best_params, ended)
+                best_params, saved_at = None, time.monotonic()
+            first = False
+            if stopping:
+                break
+        return Outcome("stopped" if reason else "completed", reason, progress, state)
+
+    def _train_scalars(self, result: ChunkResult, count: int) -> dict[str, float]:
+        sums, bad_step = jax.device_get((result.sums, result.bad_step))  # waits for the chunk
+        if bad_step >= 0:
+            raise NotFinite(self._not_finite(int(bad_step), "train/loss"))
+        return {f"train/{name}": float(value) / count for name, value in sums.items()}
+
+    def _not_finite(self, step: int, metric: str) -> str:
+        good = self.store.path("last")
+        left = f"the last good checkpoint is {good}" if good.exists() else "no checkpoint was saved yet"
+        return (
+            f"{metric} is not finite at step {step}; {left}. Likely causes: a learning rate that is too high, "
+            f"or data outside the likelihood's range."
+        )
+
+    def _save(self, state: Any, progress: Progress, best_params: Any, ended: bool) -> None:
+        host = jax.device_get(state)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(host) if leaf.dtype.kind == "f"):
+            raise NotFinite(self._not_finite(progress.step, "a parameter"))
+        # Best first: if we are killed between the two, the run goes on from an older `last`
+        # and finds this best again.
+        if best_params is not None:
+            self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best})
+        self.store.save_last(host, {"progress": asdict(progress), "step": progress.step, "ended": ended})

@@ -1,0 +1,272 @@
+"""The commands as a user meets them: real processes, signals, files, and a live TensorBoard."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import sbvi
+from sbvi.config import UserError
+from sbvi.training import checkpoint
+
+TINY = [
+    "dataset=synthetic",
+    "dataset.train_size=300",
+    "dataset.test_size=60",
+    "dataset.validation_size=60",
+    "model.latents=[2]",
+    "model.hidden=[8]",
+    "model.recognition_hidden=[8]",
+    "evaluation.num_samples=10",
+    "trainer.batch_size=20",
+    "trainer.checkpoint_minutes=0",
+]
+
+
+def command(name, *words):
+    return [sys.executable, "-m", f"sbvi.cli.{name}", *words]
+
+
+def run(name, *words, cwd):
+    environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command(name, *words), cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One short run on the digits, from the command line."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["trainer.steps=300", "trainer.validate_every=100", "model.latents=[2]", "evaluation.num_samples=20"]
+    done = run("train", *words, "hydra.run.dir=first", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_run_ends_with_its_numbers_and_files(trained):
+    folder, done = trained
+    assert "status: completed" in done.stdout
+    assert re.search(r"test/nll: \d+\.\d+ \+- \d+\.\d+ nats", done.stdout)
+    names = {p.relative_to(folder / "first").as_posix() for p in (folder / "first").rglob("*") if p.is_file()}
+    pictures = {f"figures/{n}.png" for n in ("samples", "reconstructions", "manifold", "curves")}
+    assert names >= {"run.json", "result.json", "metrics.jsonl", "checkpoints/last.msgpack", *pictures}
+    record = json.loads((folder / "first" / "run.json").read_text())
+    assert record["config"]["dataset"]["binarization"] == "static"
+    assert record["versions"]["jax"]
+    assert record["device"]["platform"] == "cpu"
+    assert len(record["data"]["digest"]) == 64
+    result = json.loads((folder / "first" / "result.json").read_text())
+    assert result["metrics"]["test/nll"] < 28  # independent pixels: about 27
+
+
+def test_load_run(trained):
+    folder, _ = trained
+    loaded = sbvi.load_run(folder / "first")
+    x = (np.random.default_rng(0).random((7, 8, 8)) < 0.3).astype(np.float32)
+    encoded = loaded.encode(x)["layer_1"]
+    assert encoded.mean.shape == encoded.variance.shape == (7, 2)
+    np.testing.assert_allclose(
+        np.diagonal(loaded.covariances(x)["layer_1"], axis1=1, axis2=2), encoded.variance, rtol=1e-5
+    )
+    assert loaded.decode(encoded.mean).shape == loaded.reconstruct(x).shape == (7, 8, 8)
+    draws = loaded.sample(5)
+    assert set(np.unique(draws)) <= {0, 1}
+    assert loaded.sample(5, means=True).shape == (5, 8, 8)
+    bound, estimate = loaded.elbo(x, 50), loaded.log_likelihood(x.reshape(7, 64), 200)
+    assert bound.shape == estimate.shape == (7,)
+    assert (bound < estimate + 1).all()
+    for wrong, sentence in (
+        (np.zeros((7, 9)), "it must be (N, 8, 8)"),
+        (np.full((7, 64), 0.5), "only 0 and 1"),
+        (np.full((7, 64), np.nan), "NaN"),
+        (np.array([["a"] * 64]), "must be numeric"),
+    ):
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            loaded.elbo(wrong)
+    with pytest.raises(UserError, match=r"must be \(N, 2\)"):
+        loaded.decode(np.zeros((3, 5)))
+
+
+def test_evaluate_writes_per_example_values(trained):
+    folder, _ = trained
+    done = run("evaluate", "run=first", "task=likelihood", "task.num_samples=40", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "first" / "evaluations" / "likelihood-test.json").read_text())
+    with np.load(folder / "first" / "evaluations" / "likelihood-test.npz") as arrays:
+        assert arrays["nll"].shape == (250,)
+        assert arrays["nll"].mean(dtype=np.float64) == pytest.approx(found["metrics"]["test/nll"])
+    assert 1 <= found["metrics"]["test/effective_samples"] <= 40
+    first = json.loads((folder / "first" / "result.json").read_text())["metrics"]
+    assert found["metrics"]["test/nll"] == pytest.approx(first["test/nll"], abs=0.5)
+    assert not (folder / ".hydra").exists()
+
+
+def test_tensorboard_serves_two_runs(trained):
+    """A real server, read over HTTP: scalars equal metrics.jsonl and result.json; images; HParams."""
+    folder, _ = trained
+    words = ["trainer.steps=100", "posterior=rank_one", "model.latents=[3]", "evaluation.num_samples=20"]
+    assert run("train", *words, "hydra.run.dir=second", cwd=folder).returncode == 0
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", "0", "--load_fast=false"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in server.stderr:
+            if found := re.search(r"http://[^ ]+:(\d+)/", line):
+                break
+        base = f"http://127.0.0.1:{found[1]}/data/plugin"
+
+        def get(path, body=None):
+            request = urllib.request.Request(f"{base}/{path}", data=body, headers={"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read())
+
+        deadline = time.monotonic() + 60
+        while set(get("scalars/tags")) < {"first", "second"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        tags = get("scalars/tags")
+        lines = [json.loads(line) for line in (folder / "first" / "metrics.jsonl").read_text().splitlines()]
+        for tag in ("train/elbo", "validation/elbo", "test/nll"):
+            assert tag in tags["first"]
+            served = [(step, value) for _, step, value in get(f"scalars/scalars?run=first&tag={tag}")]
+            kept = [(line["step"], float(np.float32(line[tag]))) for line in lines if tag in line]
+            assert [s for s, _ in served] == [s for s, _ in kept]
+            np.testing.assert_allclose([v for _, v in served], [v for _, v in kept], rtol=1e-6)
+        result = json.loads((folder / "first" / "result.json").read_text())
+        assert served[-1][1] == pytest.approx(result["metrics"]["test/nll"], rel=1e-6)
+        assert {"samples", "reconstructions", "manifold"} <= set(get("images/tags")["first"])
+        query = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS"], "startIndex": 0, "sliceSize": 10}
+        query["colParams"] = [{"hparam": "posterior.name", "includeInResult": True}]
+        body = json.dumps(query).encode()
+        groups = get("hparams/session_groups", body)["sessionGroups"]
+        posteriors = {group["hparams"]["posterior.name"] for group in groups}
+        assert posteriors == {"diagonal", "rank_one"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_sigkill_and_the_same_command_again(tmp_path):
+    """Killed half-way and started again: the parameters of a run that was never killed."""
+    words = [*TINY, "trainer.steps=3000", "trainer.log_every=50"]
+    assert run("train", *words, "hydra.run.dir=whole", cwd=tmp_path).returncode == 0
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command("train", *words, "hydra.run.dir=cut"), cwd=tmp_path, env=environment)
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 10):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut" / "result.json").exists()
+    again = run("train", *words, "hydra.run.dir=cut", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "status: completed" in again.stdout
+    assert re.search(r"Going on from step \d+ of 3000", again.stdout + again.stderr)
+    for name in ("last", "best"):
+        whole, cut = (checkpoint.read(tmp_path / f / "checkpoints" / f"{name}.msgpack")[0] for f in ("whole", "cut"))
+        for key in whole:
+            np.testing.assert_array_equal(whole[key], cut[key])
+
+
+def test_sigterm_saves_and_resume_goes_on(tmp_path):
+    words = [*TINY, "trainer.steps=1000000", "trainer.log_every=50", "hydra.run.dir=run"]
+    process = subprocess.Popen(
+        command("train", *words),
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("\n") > 3):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "status: stopped" in output
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "stopped"
+    assert result["reason"] == "SIGTERM"
+    refused = run("train", "resume=run", "seed=3", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "resume=DIR stands alone" in refused.stderr
+
+
+MISTAKES = {
+    "runtime.platform=tpu": "runtime.platform=tpu is not available",
+    "trainer.epoch=3": "trainer.epoch=3 is not a key (did you mean trainer.epochs?)",
+    "datset=mnist": "datset=mnist is not a key (did you mean dataset?)",
+    "dataset=mnst": "dataset=mnst is not known (did you mean mnist?); allowed: caltech_silhouettes",
+    "+foo=3": "foo=3 is not a key",
+    "objective.kl_weight.betta=1": "(did you mean objective.kl_weight.beta?)",
+    "model.latents=[-1]": "model.latents.0=-1 should be greater than 0",
+    "trainer.steps=abc": 'trainer.steps="abc" should be a valid integer',
+    "optimizer.name=admm": "optimizer.name=admm is not known (did you mean adam?)",
+    "dataset=npz": "dataset.path must be given",
+    "likelihood=gaussian dataset.binarization=static": "dataset.binarization=static gives binary data",
+    "trainer.steps=1 trainer.epochs=2": "exactly one of trainer.steps, trainer.epochs and trainer.examples",
+    "seed=-1": "seed=-1 must be a whole number",
+    "resume=nowhere": "nowhere is not a run: it is not a directory",
+    "init_from=nowhere": "nowhere is not a run",
+}
+
+
+DRIVER = """
+import contextlib, io, json, sys
+from sbvi.cli.train import main
+for words in json.loads(sys.stdin.read()):
+    error = io.StringIO()
+    sys.argv = ["sbvi-train", *words.split()]
+    code = 0
+    with contextlib.redirect_stderr(error):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+    print("ANSWER", json.dumps([words, code, error.getvalue()]))
+"""
+
+
+def test_mistakes_are_one_sentence(tmp_path):
+    """Exit code 1, one line on stderr, no traceback."""
+    environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps(list(MISTAKES)),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    answers = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert [words for words, *_ in answers] == list(MISTAKES), done.stderr
+    for words, code, error in answers:
+        lines = [line for line in error.splitlines() if not line.startswith("[")]
+        assert (code, len(lines)) == (1, 1), (words, error)
+        assert MISTAKES[words] in lines[0], (words, lines[0])
+    traced = run("train", "trainer.epoch=3", cwd=tmp_path)
+    assert "Traceback" not in traced.stderr
+    assert traced.returncode == 1
+
+
+def test_a_users_own_configs(tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text("# @package _global_\ntrainer: {steps: 30}\nseed: 9\n")
+    done = run("train", "--config-dir", "mine", "experiment=own", *TINY, "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["seed"] == 9

@@ -1,0 +1,62 @@
+"""Strict numerics for every test, and what the tests share."""
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before JAX starts: two host devices, and no cache from outside the test run.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # One for all workers of this test run, and gone with it.
+    _cache = tempfile.TemporaryDirectory(prefix="sbvi-test-cache-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = os.environ.get("SBVI_DATA_DIR")
+
+needs_data = pytest.mark.skipif(not DATA, reason="SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes")
+
+
+@pytest.fixture
+def x64():
+    """Float64 for one test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture(autouse=True)
+def _settings_restored():
+    """Runs set JAX's options; the next test starts from the same ones."""
+    names = ("jax_platforms", "jax_debug_nans", "jax_compilation_cache_dir")
+    before = {name: getattr(jax.config, name) for name in names}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was left out and why, as the last thing before the count."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = {}
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+    deselected = len(terminalreporter.stats.get("deselected", []))
+    terminalreporter.section("left out")
+    for reason, tests in sorted(reasons.items()):
+        terminalreporter.line(f"{len(tests)} tests: {reason}")
+    if deselected:
+        terminalreporter.line(f"{deselected} tests: marked slow; run them with -m slow")
+    if jax.default_backend() == "cpu":
+        terminalreporter.line("accelerator tests: no GPU or TPU on this machine")
+    if not reasons and not deselected:
+        terminalreporter.line("nothing else")

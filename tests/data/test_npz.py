@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from sbvi.config import UserError
+from sbvi.data.npz import Npz
+
+
+def load(tmp_path, arrays, **options):
+    np.savez(tmp_path / "own.npz", **arrays)
+    return Npz(path=str(tmp_path / "own.npz"), **options).load()
+
+
+def test_named_splits_keep_the_files_order(tmp_path):
+    arrays = {n: np.full((k, 2, 2), k, np.uint8) for n, k in (("a", 7), ("b", 3), ("c", 2))}
+    arrays["l"] = np.arange(7)
+    dataset = load(tmp_path, arrays, train="a", validation="b", test="c", labels="l", maximum=10.0)
+    assert [len(s) for s in dataset.splits.values()] == [7, 3, 2]
+    assert dataset.levels == 10
+    np.testing.assert_array_equal(dataset.train.label, np.arange(7))
+
+
+def test_rescaling(tmp_path):
+    dataset = load(tmp_path, {"x_train": np.linspace(-1, 1, 40).reshape(20, 2)}, minimum=-1.0, rescale=True)
+    values = np.concatenate([s.x for s in dataset.splits.values()])
+    assert values.min() == 0
+    assert values.max() == 1
+
+
+def test_zeros_and_ones_are_binary_whatever_their_dtype(tmp_path):
+    dataset = load(tmp_path, {"x_train": np.eye(20)})
+    assert dataset.binary
+    assert dataset.train.x.dtype == np.uint8
+
+
+BAD = {
+    "dtype": ({"x_train": np.ones((20, 2), np.int64)}, {}, "dtype int64; allowed: uint8"),
+    "rank": ({"x_train": np.ones(20)}, {}, "shape (20,)"),
+    "empty": ({"x_train": np.ones((0, 3))}, {}, "shape (0, 3)"),
+    "nan": ({"x_train": np.full((20, 2), np.nan)}, {}, "40 values that are NaN"),
+    "range": ({"x_train": np.full((20, 2), 3.0)}, {}, "ranges over [3, 3]"),
+    "levels": ({"x_train": np.full((20, 2), 9, np.uint8)}, {"maximum": 5.0}, "holds 9; dataset.maximum=5"),
+    "name": ({"other": np.ones((20, 2))}, {}, "no array x_train; it holds: other"),
+    "events": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 3))}, {"test": "t"}, "t has events (3,)"),
+    "kinds": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 2), np.uint8)}, {"test": "t"}, "both uint8 or both"),
+    "labels": ({"x_train": np.zeros((20, 2)), "l": np.zeros(3, int)}, {"labels": "l"}, "must be (20,) whole"),
+    "bounds": ({"x_train": np.zeros((20, 2))}, {"minimum": 2.0}, "must be less than"),
+    "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arrays_are_refused_in_one_sentence(case, tmp_path):
+    arrays, options, sentence = BAD[case]
+    with pytest.raises(UserError) as error:
+        load(tmp_path, arrays, **options)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut short"])
+def test_bad_files(content, tmp_path):
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"own.npz"):
+        Npz(path=str(tmp_path / "own.npz")).load()
+    assert (tmp_path / "own.npz").read_bytes() == content
+
+
+def test_truncated_archives(tmp_path):
+    load(tmp_path, {"x_train": np.random.default_rng(0).random((50, 4))})
+    content = (tmp_path / "own.npz").read_bytes()
+    for end in range(0, len(content), 97):
+        (tmp_path / "cut.npz").write_bytes(content[:end])
+        with pytest.raises(UserError):
+            Npz(path=str(tmp_path / "cut.npz")).load()
+
+
+def test_missing_file():
+    with pytest.raises(UserError, match=r"dataset.path=nowhere.npz is not a file"):
+        Npz(path="nowhere.npz").load()

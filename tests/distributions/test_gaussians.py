@@ -1,0 +1,143 @@
+"""Every posterior family against dense linear algebra in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbvi.distributions import POSTERIORS
+from sbvi.distributions.gaussian import covariance, entropy, log_prob, sample
+
+ROWS, SIZE = 3, 64
+FAMILIES = sorted(POSTERIORS)
+
+
+def dense_covariance(name, outputs, size):
+    """C (B, K, K) from the raw outputs, by the definitions alone."""
+    limit = 15.0
+    mean, log_value, rest = jnp.split(outputs, [size, 2 * size], axis=-1)
+    log_value = limit * jnp.tanh(log_value / limit)
+    diagonal = jax.vmap(jnp.diag)
+    if name == "diagonal":
+        return mean, diagonal(jnp.exp(2 * log_value))
+    if name in ("rank_one", "joint_rank_one"):
+        return mean, jnp.linalg.inv(diagonal(jnp.exp(log_value)) + rest[:, :, None] * rest[:, None, :])
+    if name == "low_rank":
+        u = rest.reshape(len(rest), size, -1)
+        return mean, jnp.linalg.inv(diagonal(jnp.exp(log_value)) + u @ jnp.swapaxes(u, 1, 2))
+    factor = diagonal(jnp.exp(log_value)).at[:, *np.tril_indices(size, -1)].set(rest)
+    return mean, factor @ jnp.swapaxes(factor, 1, 2)
+
+
+def raw_outputs(family, size, spread=0.3, seed=0, dtype=np.float64):
+    generator = np.random.default_rng(seed)
+    return jnp.asarray(generator.normal(size=(ROWS, family.outputs(size))) * spread, dtype)
+
+
+def quantities(name, outputs, size, points):
+    """Every quantity by our formulas and by dense algebra."""
+    q = POSTERIORS[name]().distribution(outputs, size)
+    mean, dense = dense_covariance(name, outputs, size)
+    _, log_det = jnp.linalg.slogdet(dense)
+    offset = points - mean[None]
+    solved = jnp.einsum("bij,sbj->sbi", jnp.linalg.inv(dense), offset)
+    trace = jnp.trace(dense, axis1=1, axis2=2)
+    constant = size * np.log(2 * np.pi)
+    ours = {
+        "covariance": covariance(q),
+        "variance": q.variance(),
+        "log_det": q.log_det(),
+        "log_prob": log_prob(q, points),
+        "entropy": entropy(q),
+        "kl": q.kl(),
+    }
+    theirs = {
+        "covariance": dense,
+        "variance": jnp.diagonal(dense, axis1=1, axis2=2),
+        "log_det": log_det,
+        "log_prob": -0.5 * (jnp.sum(offset * solved, -1) + (log_det + constant)[None]),
+        "entropy": 0.5 * (log_det + constant + size),
+        "kl": 0.5 * (trace - log_det + jnp.sum(mean**2, -1) - size),
+    }
+    return ours, theirs
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("spread", [0.1, 0.5])
+def test_values_and_gradients_equal_dense_algebra(name, spread, x64):
+    # A random Cholesky factor is ill-conditioned: the dense inverse would be what is wrong.
+    spread = spread / 4 if name == "full" else spread
+    outputs = raw_outputs(POSTERIORS[name](), SIZE, spread)
+    points = jnp.asarray(np.random.default_rng(1).normal(size=(2, ROWS, SIZE)))
+    # Compiled apart: in one program with two cores, XLA's pool of threads can wait for itself.
+    sides = [jax.jit(lambda o, side=side: quantities(name, o, SIZE, points)[side]) for side in (0, 1)]
+    (ours, pull_ours), (theirs, pull_theirs) = (jax.vjp(side, outputs) for side in sides)
+    for key in ours:
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-8, atol=1e-8, err_msg=key)
+    zeros = jax.tree.map(jnp.zeros_like, ours)
+    for key in ours:
+        weight = jnp.asarray(np.random.default_rng(2).normal(size=ours[key].shape))
+        pair = [pull(zeros | {key: weight})[0] for pull in (pull_ours, pull_theirs)]
+        np.testing.assert_allclose(*pair, rtol=1e-8, atol=1e-7 * float(jnp.abs(pair[1]).max()), err_msg=key)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_root_gives_the_covariance(name, x64):
+    """R R^T = C, and the points' white form has the Mahalanobis norm."""
+    family = POSTERIORS[name]()
+    q = family.distribution(raw_outputs(family, SIZE), SIZE)
+    basis = jnp.broadcast_to(jnp.eye(SIZE)[:, None, :], (SIZE, ROWS, SIZE))
+    root = jnp.transpose(q.scale(basis), (1, 2, 0))
+    np.testing.assert_allclose(root @ jnp.swapaxes(root, 1, 2), covariance(q), rtol=1e-8, atol=1e-10)
+    noise = jnp.asarray(np.random.default_rng(0).normal(size=(4, ROWS, SIZE)))
+    white = q.unscale(q.scale(noise))
+    np.testing.assert_allclose(jnp.sum(white**2, -1), jnp.sum(noise**2, -1), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"), [(n, s) for n in FAMILIES for s in (0.3, 1e-2 if n == "low_rank" else 1e-4)]
+)
+def test_float32_agrees_with_float64(name, spread, x64):
+    """Stated tolerance: 2e-4 relative, also near the prior, where the KL is almost nothing.
+
+    The low-rank family goes through a Cholesky factor of I + W^T W, which rounds W^T W to 1e-7: its KL
+    has that relative accuracy down to about 5e-3 nats only.
+    """
+    family = POSTERIORS[name]()
+    double = raw_outputs(family, SIZE, spread)
+    single = family.distribution(double.astype(jnp.float32), SIZE)
+    exact = family.distribution(double, SIZE)
+    np.testing.assert_allclose(single.kl(), exact.kl(), rtol=2e-4)
+    np.testing.assert_allclose(single.log_det(), exact.log_det(), rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(covariance(single), covariance(exact), rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_samples_have_the_moments(name, x64):
+    family, size, draws = POSTERIORS[name](), 5, 200_000
+    q = family.distribution(raw_outputs(family, size, 0.7), size)
+    points = sample(q, jax.random.normal(jax.random.key(0), (draws, ROWS, size)))
+    dense = np.asarray(covariance(q))
+    stderr = np.sqrt(np.diagonal(dense, axis1=1, axis2=2) / draws)
+    assert (np.abs(points.mean(0) - q.mean) < 5 * stderr).all()
+    centred = points - q.mean[None]
+    second = jnp.einsum("sbi,sbj->bij", centred, centred) / draws
+    variance = np.einsum("bii,bjj->bij", dense, dense) + dense**2  # of a product of two Gaussians
+    assert (np.abs(second - dense) < 5 * np.sqrt(variance / draws)).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_initial_outputs_give_the_scale(name):
+    family = POSTERIORS[name]()
+    outputs = jnp.asarray(family.initial_outputs(6, 0.2)[None], jnp.float32)
+    assert outputs.shape == (1, family.outputs(6))
+    np.testing.assert_allclose(family.distribution(outputs, 6).variance(), 0.04, rtol=0.05)
+
+
+def test_rank_one_at_zero_is_the_diagonal_one(x64):
+    """u = 0, where the paper's eq. 21 is 0/0."""
+    q = POSTERIORS["rank_one"]().distribution(jnp.zeros((1, 12)).at[:, :8].set(0.5), 4)
+    noise = jnp.ones((1, 1, 4))
+    np.testing.assert_allclose(q.scale(noise)[0], jnp.exp(-0.5 * q.log_precision), rtol=1e-12)
+    gradient = jax.grad(lambda u: jnp.sum(q._replace(u=u).scale(noise)))(q.u)
+    assert np.isfinite(gradient).all()

@@ -1,0 +1,94 @@
+"""The contract that every likelihood keeps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from sbvi.distributions import LIKELIHOODS
+from sbvi.distributions.bernoulli import log_bernoulli
+from sbvi.distributions.gaussian_likelihood import GaussianLikelihood
+
+D = 4
+CASES = {
+    "bernoulli": LIKELIHOODS["bernoulli"](),
+    "gaussian fixed": GaussianLikelihood(scale="fixed", fixed_scale=0.4),
+    "gaussian learned": GaussianLikelihood(scale="learned"),
+    "gaussian predicted": GaussianLikelihood(scale="predicted"),
+}
+
+
+def parts(case, seed=0, rows=3):
+    generator = np.random.default_rng(seed)
+    likelihood = CASES[case]
+    outputs = jnp.asarray(generator.normal(size=(2, rows, likelihood.outputs(D))), jnp.float32)
+    free = jnp.asarray(generator.normal(size=likelihood.free(D)) * 0.3, jnp.float32)
+    x = generator.integers(0, 2, (rows, D)) if likelihood.binary else generator.normal(size=(rows, D))
+    return likelihood, outputs, free, jnp.asarray(x, jnp.float32)
+
+
+def reference(case, likelihood, outputs, free, x):
+    outputs, free, x = (np.asarray(v, np.float64) for v in (outputs, free, x))
+    if case == "bernoulli":
+        return stats.bernoulli(1 / (1 + np.exp(-outputs))).logpmf(x[None]).sum(-1)
+    if case == "gaussian predicted":
+        mean, raw = np.split(outputs, 2, -1)
+    else:
+        mean, raw = outputs, free
+    scale = 0.4 if case == "gaussian fixed" else np.exp(15 * np.tanh(raw / 15)) + likelihood.minimum_scale
+    return stats.norm(mean, scale).logpdf(x[None]).sum(-1)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_log_prob_against_scipy(case):
+    likelihood, outputs, free, x = parts(case)
+    found = likelihood.log_prob(outputs, free, x)
+    np.testing.assert_allclose(found, reference(case, likelihood, outputs, free, x), rtol=2e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_samples_have_the_mean(case):
+    likelihood, outputs, free, _ = parts(case)
+    many = jnp.broadcast_to(outputs[:1, :1], (40_000, 1, outputs.shape[-1]))
+    draws = likelihood.sample(jax.random.key(0), many, free)
+    mean = likelihood.mean(outputs, free)[0, 0]
+    stderr = np.asarray(draws.std(0)[0]) / 200
+    assert (np.abs(draws.mean(0)[0] - mean) < 5 * stderr + 1e-6).all()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_output_precision_is_the_expected_curvature(case):
+    likelihood, outputs, free, _ = parts(case)
+    one = outputs[:1, :1]
+    many = jnp.broadcast_to(one, (60_000, 1, one.shape[-1]))
+    x = likelihood.sample(jax.random.key(1), many, free)[:, 0]
+
+    def curvature(values):
+        hessian = jax.hessian(lambda o: likelihood.log_prob(o[None, None], free, values[None])[0, 0])(one[0, 0])
+        return -jnp.diagonal(hessian)
+
+    found = jax.vmap(curvature)(x)
+    stderr = np.asarray(found.std(0)) / np.sqrt(len(x))
+    expected = likelihood.output_precision(one, free)[0, 0]
+    assert (np.abs(found.mean(0) - expected) < 5 * stderr + 2e-3 * np.abs(expected)).all()
+
+
+def test_gradient_at_logit_zero():
+    for x in (0.0, 1.0):
+        for logit in (0.0, -0.0, 1e-30):
+            found = jax.grad(log_bernoulli)(jnp.float32(logit), jnp.float32(x))
+            assert found == x - 0.5
+    extreme = jnp.array([-1e4, 1e4], jnp.float32)
+    assert np.isfinite(log_bernoulli(extreme, jnp.ones(2))).all()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_initial_outputs_start_at_the_datas_means(case):
+    likelihood = CASES[case]
+    mean, spread = np.array([0.1, 0.5, 0.9, 0.3]), np.full(D, 0.2)
+    outputs = jnp.asarray(likelihood.initial_outputs(mean, spread)[None, None], jnp.float32)
+    free = jnp.asarray(likelihood.initial_free(mean, spread), jnp.float32)
+    assert outputs.shape[-1] == likelihood.outputs(D)
+    assert free.shape == (likelihood.free(D),)
+    np.testing.assert_allclose(likelihood.mean(outputs, free)[0, 0], mean, rtol=1e-5)

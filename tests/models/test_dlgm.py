@@ -1,0 +1,114 @@
+"""The model's contract: shapes, the generative process, and the noise of the recognition model."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.models import DLGM, Noise
+from sbvi.models.noise import chance, corrupt
+
+D = 9
+
+
+def built(posterior="diagonal", likelihood="bernoulli", **choices):
+    model = DLGM(**choices).build(D, LIKELIHOODS[likelihood](), POSTERIORS[posterior]())
+    return model, model.init(0, np.full(D, 0.3), np.ones(D))
+
+
+SHAPES = [
+    {"latents": (4,), "hidden": (5,)},
+    {"latents": (4, 3, 2), "hidden": (5, 6)},
+    {"latents": (4, 3), "hidden": ((7, 6), (5,)), "noise_matrix": "diagonal", "recognition_shared": False},
+    {"latents": (4, 3), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"},
+]
+
+
+COMBINATIONS = [("diagonal", shape) for shape in SHAPES] + [(p, SHAPES[1]) for p in POSTERIORS if p != "diagonal"]
+
+
+@pytest.mark.parametrize(("posterior", "choices"), COMBINATIONS)
+def test_rollout_shapes_and_finite_gradients(posterior, choices):
+    model, params = built(posterior, **choices)
+    x = jnp.ones((6, D))
+
+    def total(p):
+        found = model.rollout(p, jax.random.key(0), x, 2)
+        assert found.log_weights().shape == (2, 6)
+        assert set(found.kl) == set(model.nodes)
+        return jnp.sum(found.log_weights()) - sum(jnp.sum(v) for v in found.kl.values())
+
+    grads = jax.jit(jax.grad(total))(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+    mean, draws = jax.jit(model.sample, static_argnums=2)(params, jax.random.key(1), 5)
+    assert mean.shape == draws.shape == (5, D)
+
+
+def test_generative_process_is_equations_2_to_4():
+    """h_2 = G_2 xi_2; h_1 = T_1(h_2) + G_1 xi_1; outputs = T_0(h_1), written out by hand."""
+    model, params = built(latents=(3, 2), hidden=(4,), activation="tanh")
+    params = jax.tree.map(lambda a: a + np.random.default_rng(a.size).normal(size=a.shape).astype(np.float32), params)
+    g = params.generative
+    xi = [np.random.default_rng(i).normal(size=(5, k)).astype(np.float32) for i, k in enumerate((3, 2))]
+
+    def leaf(*path):
+        found = g
+        for part in path:
+            found = found[part]
+        return np.asarray(found.get_value())
+
+    def T(level, h):
+        first, second = (("maps", level, "layers", i) for i in (0, 1))
+        h = np.tanh(h @ leaf(*first, "kernel") + leaf(*first, "bias"))
+        return h @ leaf(*second, "kernel") + leaf(*second, "bias")
+
+    h2 = xi[1] @ leaf("noise_maps", 1, "matrix")
+    h1 = T(1, h2) + xi[0] @ leaf("noise_maps", 0, "matrix")
+    outputs, _ = model.outputs(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
+    np.testing.assert_allclose(outputs, T(0, h1), rtol=1e-4, atol=1e-5)
+
+
+def test_joint_family_spans_all_layers():
+    model, params = built("joint_rank_one", latents=(3, 2), hidden=(4,))
+    q = model.encode(params, jnp.ones((2, D)))
+    assert {node: value.mean.shape for node, value in q.items()} == {"joint": (2, 5)}
+
+
+def test_rollout_weights_are_the_joint_over_the_posterior():
+    model, params = built(latents=(3, 2), hidden=(4,))
+    x = jnp.zeros((4, D))
+    found = model.rollout(params, jax.random.key(0), x, 3)
+    joint = model.log_joint(params, found.latents, x)
+    np.testing.assert_allclose(found.log_weights(), joint - sum(found.log_posterior.values()), rtol=1e-5)
+
+
+def test_noise_frequencies():
+    key, n = jax.random.key(0), 400_000
+    for p in (0.0, 0.05, 0.5, 0.999):
+        rate = float(chance(key, jnp.float32(p), (n,)).mean())
+        assert abs(rate - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-5
+    x = jnp.ones((1000, 100))
+    flipped = corrupt(key, x, Noise(bit_flip=jnp.float32(0.1)))
+    assert abs(float(flipped.mean()) - 0.9) < 0.01
+    dropped = corrupt(key, x, Noise(dropout=jnp.float32(0.2)))
+    assert abs(float((dropped == 0).mean()) - 0.2) < 0.01
+    assert abs(float(dropped.mean()) - 1) < 0.01
+    np.testing.assert_array_equal(corrupt(key, x, Noise()), x)
+
+
+def test_latent_noise_moves_samples_only():
+    model, params = built(latents=(3,), hidden=(4,))
+    x = jnp.zeros((2, D))
+    plain = model.rollout(params, jax.random.key(0), x, 20_000)
+    noisy = model.rollout(params, jax.random.key(0), x, 20_000, noise=Noise(latent=jnp.float32(0.5)))
+    np.testing.assert_array_equal(plain.kl["layer_1"], noisy.kl["layer_1"])
+    shift = np.asarray(noisy.latents["layer_1"] - plain.latents["layer_1"])
+    assert abs(shift.std() - 0.5) < 0.01
+
+
+def test_impossible_shapes_are_refused():
+    with pytest.raises(ValueError, match="hidden lists 3 maps for 2"):
+        DLGM(latents=(3, 2), hidden=((1,), (2,), (3,)))
+    with pytest.raises(ValueError, match="at least one stochastic layer"):
+        DLGM(latents=())

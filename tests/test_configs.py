@@ -1,0 +1,63 @@
+"""The YAML files and the specs say the same."""
+
+import ast
+import inspect
+
+import pytest
+from conftest import ROOT
+from omegaconf import OmegaConf
+
+import sbvi.experiment.config as schema
+from sbvi.algorithms.schedules import Schedule
+from sbvi.config import fields, plain
+from sbvi.experiment.tasks import TASKS
+from sbvi.objectives import KLWeight
+
+CONFIGS = ROOT / "configs"
+GROUPS = {**schema.GROUPS, "task": TASKS}
+FILES = [(g, f) for g in GROUPS for f in sorted((CONFIGS / g).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "path"), FILES, ids=lambda v: getattr(v, "stem", v))
+def test_group_files_hold_exactly_the_specs_keys(group, path):
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    name = values.pop("name")
+    assert name == path.stem
+    entry = GROUPS[group][name]
+    assert sorted(values) == sorted(fields(entry))
+    if "path" not in values:
+        assert values == plain(entry())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_registry_entry_has_a_file(group):
+    assert {p.stem for p in (CONFIGS / group).glob("*.yaml")} == set(GROUPS[group])
+
+
+@pytest.mark.parametrize("group", schema.SETTINGS)
+def test_settings_files_hold_exactly_the_keys(group):
+    for path in (CONFIGS / group).glob("*.yaml"):
+        values = OmegaConf.to_container(OmegaConf.load(path))
+        assert sorted(values) == sorted(fields(schema.SETTINGS[group])), path
+
+
+SPECS = {entry for registry in GROUPS.values() for entry in registry.values()} | set(schema.SETTINGS.values())
+SPECS |= {Schedule, KLWeight}
+
+
+@pytest.mark.parametrize("entry", sorted(SPECS, key=lambda c: c.__name__), ids=lambda c: c.__name__)
+def test_every_key_has_a_doc_line(entry):
+    body = ast.parse(inspect.getsource(entry)).body[0].body
+    assert entry.__doc__
+    for position, node in enumerate(body):
+        if isinstance(node, ast.AnnAssign):
+            following = body[position + 1]
+            assert isinstance(following, ast.Expr), f"{entry.__name__}.{node.target.id} has no doc line"
+            assert isinstance(following.value, ast.Constant)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "experiment").glob("*.yaml")), ids=lambda p: p.stem)
+def test_experiments_say_their_command_and_cost(path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    for word in ("command", "expected", "cost"):
+        assert any(word in line for line in header), word

@@ -1,0 +1,237 @@
+"""The loop: the same numbers whatever the interruptions, and every stop says why."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from sbvi.config import UserError
+from sbvi.experiment import Experiment, train
+from sbvi.experiment.directory import RunDirectory
+from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
+
+SMALL = {
+    "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
+    "model": {"name": "dlgm", "latents": [3], "hidden": [8], "recognition_hidden": [8], "input_dropout": 0.1},
+    "likelihood": {"name": "bernoulli"},
+    "posterior": {"name": "rank_one"},
+    "objective": {"name": "free_energy", "kl_weight": {"warmup_epochs": 5}},
+    "optimizer": {"name": "adam", "learning_rate": 3e-3, "average": 0.9, "schedule": {"kind": "cosine"}},
+    "trainer": {"steps": 60, "batch_size": 20, "log_every": 10, "validate_every": 20, "checkpoint_minutes": 0},
+    "evaluation": {"num_samples": 10, "chunk": 5},
+    "runtime": {"compilation_cache": False},
+}
+
+
+def experiment(**groups):
+    config = {g: v | groups.get(g, {}) if isinstance(v, dict) else v for g, v in SMALL.items()}
+    return Experiment.from_config(config | {k: v for k, v in groups.items() if k not in SMALL})
+
+
+def leaves(folder, name="last"):
+    return checkpoint.read(folder / "checkpoints" / f"{name}.msgpack")[0]
+
+
+def same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+class Stop(Exception):
+    pass
+
+
+def interrupted(made, folder, step):
+    """Train until a log point at `step`, then die without any goodbye."""
+
+    def show(plan, progress, values):
+        if progress.step == step:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(made, folder, show)
+
+
+def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path):
+    made = experiment()
+    whole = train(made, tmp_path / "whole")
+    for step in (30, 50):
+        interrupted(made, tmp_path / "cut", step)
+        assert RunDirectory(tmp_path / "cut").read_result()["status"] == "failed"
+    cut = train(made, tmp_path / "cut")
+    assert whole["status"] == cut["status"] == "completed"
+    for name in ("last", "best"):
+        same(leaves(tmp_path / "whole", name), leaves(tmp_path / "cut", name))
+    timing = {"train/examples_per_second"}
+
+    def lines(folder):
+        text = (tmp_path / folder / "metrics.jsonl").read_text()
+        return [{k: v for k, v in json.loads(line).items() if k not in timing} for line in text.splitlines()]
+
+    assert lines("whole") == lines("cut")
+    # A completed run is left alone.
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").rglob("*") if p.is_file() and p.name != ".lock"}
+    assert train(made, tmp_path / "cut") == cut
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_one_metric_everywhere(tmp_path):
+    result = train(experiment(), tmp_path)
+    last = {}
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        last |= json.loads(line)
+    for name, value in result["metrics"].items():
+        assert last[name] == value
+    parts = result["metrics"]
+    assert parts["test/elbo"] == pytest.approx(parts["test/log_likelihood"] - parts["test/kl"], abs=1e-4)
+    assert parts["test/kl"] == pytest.approx(parts["test/kl/layer_1"])
+    assert parts["test/nll"] <= -parts["test/elbo"]
+
+
+def test_lengths():
+    sizes = {"epochs": 2.5, "examples": 575, "steps": 29}
+    for name, value in sizes.items():
+        assert Plan(Trainer(**{name: value}, batch_size=20), 230).total_steps == 29
+    for wrong in ({}, {"steps": 1, "epochs": 1.0}):
+        with pytest.raises(ValueError, match="exactly one of"):
+            Trainer(**wrong)
+
+
+def test_batches_cover_every_epoch(tmp_path):
+    made = experiment()
+    dataset = made.dataset.load()
+    batches = ResidentBatches(dataset, 20, seed=3)
+    stream = np.concatenate([batches.indices(s, 4, 7)[:4].ravel() for s in range(0, 24, 4)])
+    for epoch in range(2):
+        part = stream[epoch * 230 : (epoch + 1) * 230]
+        np.testing.assert_array_equal(np.sort(part), np.arange(230))
+    again = ResidentBatches(dataset, 20, seed=3).indices(5, 3, 3)
+    np.testing.assert_array_equal(again.ravel(), stream[100:160])
+    assert (ResidentBatches(dataset, 20, seed=4).indices(5, 3, 3) != again).any()
+
+
+def test_early_stopping_and_time_budget(tmp_path):
+    stopped = train(
+        experiment(trainer={"steps": 5000, "patience": 2}, optimizer={"learning_rate": 0.2}), tmp_path / "a"
+    )
+    assert stopped["status"] == "completed"
+    assert stopped["steps"] < 5000
+    assert stopped["best_step"] <= stopped["steps"] - 2 * 20
+    timed = train(experiment(trainer={"steps": 10**8, "max_minutes": 0.02}), tmp_path / "b")
+    assert timed["status"] == "completed"
+    assert timed["steps"] < 10**8
+
+
+def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path):
+    made = experiment(
+        optimizer={"learning_rate": 1e30, "schedule": {"kind": "staged", "boundaries": [1], "factors": [1]}}
+    )
+    with pytest.raises(UserError, match=r"not finite at step \d+"):
+        train(made, tmp_path)
+    result = RunDirectory(tmp_path).read_result()
+    assert result["status"] == "failed"
+    assert "not finite" in result["reason"]
+    for path in (tmp_path / "checkpoints").glob("last.msgpack"):
+        assert all(np.isfinite(v).all() for v in checkpoint.read(path)[0].values() if v.dtype.kind == "f")
+
+
+def test_another_run_in_the_directory_is_refused(tmp_path):
+    train(experiment(), tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(UserError, match=r"holds another run: seed is 0 there and 1 here"):
+        train(experiment(seed=1), tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    with RunDirectory(tmp_path).locked(), pytest.raises(UserError, match=r"in use by process \d+ on"):
+        train(experiment(), tmp_path)
+
+
+def test_init_from_starts_with_another_runs_parameters(tmp_path):
+    train(experiment(), tmp_path / "first")
+    made = experiment(init_from=str(tmp_path / "first"), trainer={"steps": 1, "validate_every": 1})
+    made = replace(made, optimizer=replace(made.optimizer, learning_rate=1e-12, average=None))
+    train(made, tmp_path / "second")
+    first, second = leaves(tmp_path / "first", "best"), leaves(tmp_path / "second", "best")
+    for key in first:
+        np.testing.assert_allclose(first[key], second[key], rtol=1e-5, atol=1e-9)
+    with pytest.raises(UserError, match="is not a run"):
+        train(experiment(init_from=str(tmp_path / "nowhere")), tmp_path / "third")
+
+
+def test_checkpoints_notice_damage(tmp_path):
+    tree = {"a": np.arange(100.0), "b": np.float32(3), "c": np.zeros((0, 2), np.int32)}
+    path = tmp_path / "x.msgpack"
+    checkpoint.save(path, tree, {"step": 7})
+    found, metadata = checkpoint.load(path, tree)
+    same({k: np.asarray(v) for k, v in tree.items()}, found)
+    assert metadata == {"step": 7}
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    for position in generator.integers(0, len(content), 40):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(generator.integers(0, 8))
+        path.write_bytes(damaged)
+        try:
+            found, metadata = checkpoint.load(path, tree)
+        except checkpoint.DamagedCheckpoint as error:
+            assert "\n" not in str(error)
+        else:  # a flipped bit in a name of the metadata is the only thing without a digest
+            same({k: np.asarray(v) for k, v in tree.items()}, found)
+    for cut in (0, 1, 50, len(content) - 1):
+        path.write_bytes(content[:cut])
+        with pytest.raises(checkpoint.DamagedCheckpoint):
+            checkpoint.load(path, tree)
+    checkpoint.save(path, tree, {})
+    with pytest.raises(checkpoint.DamagedCheckpoint, match="another model"):
+        checkpoint.load(path, {**tree, "a": np.arange(3.0)})
+
+
+def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path):
+    made = experiment()
+    train(made, tmp_path / "whole")
+    interrupted(made, tmp_path / "cut", 50)
+    last = tmp_path / "cut" / "checkpoints" / "last.msgpack"
+    last.write_bytes(last.read_bytes()[:-30])
+    train(made, tmp_path / "cut")
+    same(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+
+
+def test_optimisation_reaches_the_exact_likelihood(tmp_path):
+    """A linear-Gaussian DLGM trained on its own data comes within sampling error of the truth."""
+    made = experiment(
+        dataset={"observation": "gaussian", "latents": 2, "dimensions": 5, "train_size": 2000, "test_size": 500},
+        likelihood={"name": "gaussian", "scale": "fixed", "fixed_scale": 0.5},
+        model={"latents": [2], "hidden": [], "recognition_hidden": [], "input_dropout": 0.0},
+        posterior={"name": "full"},
+        optimizer={"learning_rate": 0.03},
+        objective={"kl_weight": {"warmup_epochs": 0}},
+        trainer={"steps": 10000, "batch_size": 100, "log_every": 1000, "validate_every": 1000},
+        evaluation={"num_samples": 100},
+    )
+    metrics = train(made, tmp_path)["metrics"]
+    assert metrics["test/nll"] == pytest.approx(metrics["test/exact_nll"], abs=0.05)
+    assert -metrics["test/elbo"] == pytest.approx(metrics["test/nll"], abs=0.25)
+
+
+def test_no_transfers_inside_a_chunk():
+    """The compiled chunk reads device arrays and what it is given; nothing moves behind our back."""
+    from sbvi.experiment.assembly import Assembly
+    from sbvi.training.chunk import compile_chunk
+
+    assembly = Assembly.build(experiment())
+    batches = assembly.batches()
+    state = assembly.initial_state()
+    chunk = compile_chunk(assembly.algorithm, batches)
+    hypers = {k: jax.device_put(v) for k, v in assembly.algorithm.hypers(np.arange(4), 10.0, 60).items()}
+    arguments = (batches.operands(), jax.device_put(batches.indices(0, 4, 4)), hypers, jax.random.key(0))
+    numbers = jax.device_put(np.int32(0)), jax.device_put(np.int32(4))
+    with jax.transfer_guard("disallow"):
+        state, result = chunk(state, *arguments, *numbers)
+        state, result = chunk(state, *arguments, *numbers)
+    assert chunk._cache_size() == 1
+    assert float(result.sums["loss"]) > 0
