@@ -15,7 +15,7 @@ def apply(runtime: Runtime) -> None:
     Raises:
       UserError: the platform is not there.
     """
-    before = jax.config.read("jax_platforms")
+    before = jax.config.jax_platforms  # type: ignore[attr-defined]
     if runtime.platform != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
     try:

@@ -8,7 +8,9 @@ the contract test.
 from typing import Protocol
 
 from sbvi.objectives.free_energy import FreeEnergy
+from sbvi.objectives.importance_weighted import ImportanceWeighted
 from sbvi.objectives.pieces import Array, KLWeight, Report, Roll
+from sbvi.objectives.renyi import Renyi
 
 
 class Objective(Protocol):
@@ -23,6 +25,10 @@ class Objective(Protocol):
     def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]: ...
 
 
-OBJECTIVES: dict[str, type] = {"free_energy": FreeEnergy}
+OBJECTIVES: dict[str, type] = {
+    "free_energy": FreeEnergy,
+    "importance_weighted": ImportanceWeighted,
+    "renyi": Renyi,
+}
 
-__all__ = ["OBJECTIVES", "FreeEnergy", "KLWeight", "Objective", "Report", "Roll"]
+__all__ = ["OBJECTIVES", "FreeEnergy", "ImportanceWeighted", "KLWeight", "Objective", "Renyi", "Report", "Roll"]

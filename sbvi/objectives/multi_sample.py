@@ -1,0 +1,72 @@
+"""Bounds over several samples, and how their gradients are estimated.
+
+With log weights log w_s = log p(v, xi_s) - log q(xi_s | v), for alpha other than 1,
+
+    L_alpha = 1 / (1 - alpha) log (1/S) sum_s w_s^(1 - alpha)
+
+which is the importance-weighted bound at alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
+sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (PAPER 5.2):
+
+- standard: as it stands;
+- sticking_the_landing: without the score of q; biased for more than one sample unless alpha = 1;
+- doubly_reparameterised: without the score of q, and with alpha v + (1 - alpha) v^2 in place of v on
+  the path through the samples, which is unbiased again.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.models import Paths
+from sbvi.objectives.pieces import Array, Report, Roll, node_kl, parts
+
+Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
+
+
+def refuse_free_bits(free_bits: float) -> None:
+    """Free bits are a floor under each layer's KL, and these bounds have no such term."""
+    if free_bits:
+        raise ValueError(
+            f"free_bits={free_bits} is not defined for a bound over several samples, which has no KL term "
+            f"for each layer; use objective=free_energy"
+        )
+
+
+def weighted_log_weights(roll: Roll, num_samples: int, paths: Paths, kl_weight: Array) -> tuple[Array, Report]:
+    """log p(v | xi) + kl_weight (log p(xi) - log q(xi | v)), (S, B), and the parts of the ELBO."""
+    rollout = roll(num_samples, paths)
+    prior, posterior = sum(rollout.log_prior.values()), sum(rollout.log_posterior.values())
+    return rollout.log_likelihood + kl_weight * (prior - posterior), parts(rollout, node_kl(rollout, "sampled"))
+
+
+def renyi_value(log_weights: Array, alpha: float) -> Array:
+    """L_alpha of log weights (S, B): (B,)."""
+    if alpha == 1:
+        return jnp.mean(log_weights, 0)
+    count = jnp.log(jnp.asarray(log_weights.shape[0], log_weights.dtype))
+    return (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
+
+
+def multi_sample(
+    roll: Roll, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
+) -> tuple[Array, Report]:
+    """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
+    weights = None
+    if estimator == "doubly_reparameterised":
+        # The factors on the paths are known only after a rollout. The second one below is the same
+        # computation, so the compiler keeps one of the two.
+        first, _ = weighted_log_weights(roll, num_samples, Paths(detach_posterior=True), kl_weight)
+        normalised = jax.nn.softmax((1 - alpha) * first, axis=0)
+        weights = jax.lax.stop_gradient(alpha + (1 - alpha) * normalised)
+    paths = Paths(detach_posterior=estimator != "standard", weights=weights)
+    log_weights, report = weighted_log_weights(roll, num_samples, paths, kl_weight)
+    value = renyi_value(log_weights, alpha)
+    if estimator == "standard":
+        loss = -jnp.mean(value)
+    else:
+        normalised = jax.lax.stop_gradient(jax.nn.softmax((1 - alpha) * log_weights, axis=0))
+        surrogate = jnp.sum(normalised * log_weights, axis=0)
+        # The surrogate's gradient with the bound's value.
+        loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
+    return loss, report | {"bound": value}
