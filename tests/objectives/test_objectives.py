@@ -1,5 +1,7 @@
 """Objectives over the rollout record: identities, exact bounds, and what their gradients estimate."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,7 +65,7 @@ def test_bound_rises_with_samples_and_stays_below_the_exact_likelihood(oracle):
         groups = log_weights.reshape(40, 64 // count, count, -1)
         top = groups.max(2, keepdims=True)
         bounds.append((np.log(np.exp(groups - top).mean(2)) + top[:, :, 0]).mean((1, 2)))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         gain = high - low
         assert gain.mean() > 4 * gain.std() / np.sqrt(len(gain))
     assert bounds[-1].mean() < exact + 3 * bounds[-1].std() / np.sqrt(40)
