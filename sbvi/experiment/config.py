@@ -9,7 +9,9 @@ from sbvi.config import UserError, build, make, plain, spec, unknown_key
 from sbvi.data import DATASETS
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.evaluation import Evaluation
+from sbvi.gradients import SECOND_ORDER
 from sbvi.models import MODELS
+from sbvi.models.activations import ACTIVATIONS
 from sbvi.objectives import OBJECTIVES
 from sbvi.training import Trainer
 
@@ -76,6 +78,13 @@ class Experiment:
             raise UserError(
                 f"dataset.binarization={self.dataset.binarization} gives binary data, for which this likelihood's "
                 f"density has no bound; allowed: auto, none."
+            )
+        rule = getattr(self.objective, "rule", None)
+        if rule in SECOND_ORDER and not ACTIVATIONS[self.model.activation].smooth:
+            smooth = sorted(name for name, found in ACTIVATIONS.items() if found.smooth)
+            raise UserError(
+                f"objective.rule={rule} needs a twice differentiable model.activation, and {self.model.activation} has "
+                f"kinks; allowed: {', '.join(smooth)}, or objective.rule=reparameterised."
             )
         if self.model.bit_flip and not binary:
             raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from sbvi.config import NonNegative, PositiveInt, spec
+from sbvi.config import NonNegative, PositiveInt, fields, spec
 from sbvi.gradients import RULES
 from sbvi.models import Paths
 from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
@@ -21,8 +21,12 @@ class FreeEnergy:
     """Samples of the recognition model for each example."""
     kl: Literal["analytic", "sampled"] = "analytic"
     """KL in closed form, or as the mean of log q - log p over the samples."""
-    rule: Literal["reparameterised"] = "reparameterised"
+    rule: Literal["reparameterised", "price", "price_hutchinson", "price_gauss_newton", "score_function"] = (
+        "reparameterised"
+    )
     """Gradient rule of the expected log-likelihood."""
+    probes: PositiveInt = 1
+    """Random directions of price_hutchinson and price_gauss_newton."""
     estimator: Literal["standard", "sticking_the_landing"] = "standard"
     """Whether the score of q is dropped from the gradient; needs the sampled KL."""
     free_bits: NonNegative = 0.0
@@ -35,10 +39,17 @@ class FreeEnergy:
     def __post_init__(self) -> None:
         if self.estimator == "sticking_the_landing" and self.kl == "analytic":
             raise ValueError("estimator=sticking_the_landing needs kl=sampled: a closed-form KL has no score to drop")
+        if self.rule != "reparameterised" and self.kl == "sampled":
+            raise ValueError(
+                f"rule={self.rule} needs kl=analytic: its samples carry no gradient to a sampled KL; "
+                f"use rule=reparameterised"
+            )
 
     def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]:
         """The loss to differentiate (a scalar, mean over the batch), and the bound's parts (B,)."""
-        paths = Paths(rule=RULES[self.rule](), detach_posterior=self.estimator == "sticking_the_landing")
+        rule = RULES[self.rule]
+        options = {"probes": self.probes} if "probes" in fields(rule) else {}
+        paths = Paths(rule=rule(**options), detach_posterior=self.estimator == "sticking_the_landing")
         rollout = roll(self.num_samples, paths)
         kl = node_kl(rollout, self.kl)
         means = [jnp.mean(value) for value in kl.values()]
