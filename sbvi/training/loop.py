@@ -112,7 +112,10 @@ class Training:
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
             self.show(progress, values)
-            if plan.validates_at(end):
+            out_of_time = trainer.max_minutes is not None and progress.train_seconds >= 60 * trainer.max_minutes
+            stopping = stopping or out_of_time
+            # The last step always validates, or there would be no best parameters to test.
+            if plan.validates_at(end) or stopping:
                 params = self.algorithm.predictor(state)
                 found = dict(self.validate(params))
                 self.recorder.scalars(end, end / plan.steps_per_epoch, found)
@@ -126,9 +129,6 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
-            minutes = progress.train_seconds / 60
-            if trainer.max_minutes and minutes >= trainer.max_minutes:
-                stopping = True
             reason = self.should_stop() or ""
             ended = stopping or progress.step >= plan.total_steps
             if reason or ended or time.monotonic() - saved_at >= 60 * trainer.checkpoint_minutes:

@@ -181,7 +181,13 @@ def test_sigkill_and_the_same_command_again(tmp_path):
 
 
 def test_sigterm_saves_and_resume_goes_on(tmp_path):
-    words = [*TINY, "trainer.steps=1000000", "trainer.log_every=50", "hydra.run.dir=run"]
+    words = [
+        *TINY,
+        "trainer.steps=200000",
+        "trainer.log_every=1000",
+        "trainer.validate_every=50000",
+        "hydra.run.dir=run",
+    ]
     process = subprocess.Popen(
         command("train", *words),
         cwd=tmp_path,
@@ -204,6 +210,13 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path):
     refused = run("train", "resume=run", "seed=3", cwd=tmp_path)
     assert refused.returncode == 1
     assert "resume=DIR stands alone" in refused.stderr
+    again = run("train", "resume=run", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["steps"]) == ("completed", 200_000)
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert sorted(set(steps)) == list(range(1000, 200_001, 1000))
 
 
 MISTAKES = {
@@ -219,6 +232,7 @@ MISTAKES = {
     "dataset=npz": "dataset.path must be given",
     "likelihood=gaussian dataset.binarization=static": "dataset.binarization=static gives binary data",
     "trainer.steps=1 trainer.epochs=2": "exactly one of trainer.steps, trainer.epochs and trainer.examples",
+    "objective.rule=price": "objective.rule=price needs a twice differentiable model.activation, and relu has kinks",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -21,11 +21,15 @@ def oracle(x64):
     return found
 
 
-def evaluate(objective, oracle, x, key=0, weight=ONE, params=None):
-    def roll(num_samples, paths=STANDARD):
-        return oracle.model.rollout(params or oracle.params, jax.random.key(key), x, num_samples, paths=paths)
+def evaluate(objective, oracle, x, key=0, weight=ONE):
+    @jax.jit
+    def both(params, x):
+        def roll(num_samples, paths=STANDARD):
+            return oracle.model.rollout(params, jax.random.key(key), x, num_samples, paths=paths)
 
-    return objective(roll, weight)
+        return objective(roll, weight)
+
+    return both(oracle.params, x)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -120,9 +120,12 @@ def test_early_stopping_and_time_budget(tmp_path):
     assert stopped["status"] == "completed"
     assert stopped["steps"] < 5000
     assert stopped["best_step"] <= stopped["steps"] - 2 * 20
-    timed = train(experiment(trainer={"steps": 10**8, "max_minutes": 0.02}), tmp_path / "b")
+    # Out of time long before the first validation that the period asks for.
+    endless = {"steps": 10**8, "max_minutes": 0.02, "validate_every": 10**8}
+    timed = train(experiment(trainer=endless), tmp_path / "b")
     assert timed["status"] == "completed"
     assert timed["steps"] < 10**8
+    assert timed["best_step"] == timed["steps"]
 
 
 def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path):
