@@ -22,7 +22,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SBVI_DATA_DIR")
 
-needs_data = pytest.mark.skipif(not DATA, reason="SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes")
+NO_DATA = "SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes"
+needs_data = pytest.mark.skipif(not DATA, reason=NO_DATA)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import DATA
+from conftest import DATA, NO_DATA, needs_data
 
 from sbvi.config import UserError
 from sbvi.data import DATASETS, binarize
@@ -27,7 +27,7 @@ def arguments(tmp_path):
 @pytest.mark.parametrize("name", DATASETS)
 def test_contract(name, arguments):
     if name in ("mnist", "frey_faces", "caltech_silhouettes") and not DATA:
-        pytest.skip("SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes")
+        pytest.skip(NO_DATA)
     dataset = DATASETS[name](**arguments.get(name, {})).load()
     *sizes, shape = SIZES[name]
     assert [len(split) for split in dataset.splits.values()] == sizes
@@ -50,7 +50,7 @@ def test_contract(name, arguments):
     assert binary.digest() == binarize(dataset, "static", 0).digest()
 
 
-@pytest.mark.skipif(not DATA, reason="SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes")
+@needs_data
 def test_mnist_forms_agree():
     """Larochelle's binary test images are draws from the grey ones, sorted by label."""
     grey = DATASETS["mnist"](binarization="dynamic").load()
@@ -62,7 +62,7 @@ def test_mnist_forms_agree():
     assert np.bincount(grey.train.label).sum() == 50_000
 
 
-@pytest.mark.skipif(not DATA, reason="SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes")
+@needs_data
 def test_silhouettes_show_the_object_as_one():
     dataset = DATASETS["caltech_silhouettes"]().load()
     # Borders are mostly background.
