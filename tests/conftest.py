@@ -22,6 +22,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SBVI_DATA_DIR")
 
+# Data sets that cannot be shipped: without their files these tests are left out, and the last lines say so.
 NO_DATA = "SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes"
 needs_data = pytest.mark.skipif(not DATA, reason=NO_DATA)
 

@@ -12,6 +12,7 @@ from sbvi.algorithms.schedules import Schedule
 from sbvi.config import fields, plain
 from sbvi.experiment.tasks import TASKS
 from sbvi.objectives import KLWeight
+from sbvi.objectives.multi_sample import MultiSample
 
 CONFIGS = ROOT / "configs"
 GROUPS = {**schema.GROUPS, "task": TASKS}
@@ -42,7 +43,7 @@ def test_settings_files_hold_exactly_the_keys(group):
 
 
 SPECS = {entry for registry in GROUPS.values() for entry in registry.values()} | set(schema.SETTINGS.values())
-SPECS |= {Schedule, KLWeight}
+SPECS |= {Schedule, KLWeight, MultiSample}
 
 
 @pytest.mark.parametrize("entry", sorted(SPECS, key=lambda c: c.__name__), ids=lambda c: c.__name__)

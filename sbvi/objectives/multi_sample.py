@@ -18,19 +18,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from sbvi.config import NonNegative, PositiveInt, spec
 from sbvi.models import Paths
-from sbvi.objectives.pieces import Array, Report, Roll, node_kl, parts
+from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
 
 Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
-
-
-def refuse_free_bits(free_bits: float) -> None:
-    """Free bits are a floor under each layer's KL, and these bounds have no such term."""
-    if free_bits:
-        raise ValueError(
-            f"free_bits={free_bits} is not defined for a bound over several samples, which has no KL term "
-            f"for each layer; use objective=free_energy"
-        )
 
 
 def weighted_log_weights(roll: Roll, num_samples: int, paths: Paths, kl_weight: Array) -> tuple[Array, Report]:
@@ -70,3 +62,26 @@ def multi_sample(
         # The surrogate's gradient with the bound's value.
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
     return loss, report | {"bound": value}
+
+
+@spec
+class MultiSample:
+    """What every bound over several samples can be told."""
+
+    num_samples: PositiveInt = 5
+    """Samples S for each example."""
+    estimator: Estimator = "standard"
+    """How the gradient is estimated."""
+    free_bits: NonNegative = 0.0
+    """Must be 0: a bound over several samples has no KL term of its own for each layer."""
+    kl_weight: KLWeight = KLWeight()
+    """Factor of log p(xi) - log q(xi | v) in the weights over training."""
+
+    monitor = "bound"
+
+    def __post_init__(self) -> None:
+        if self.free_bits:
+            raise ValueError(
+                f"free_bits={self.free_bits} is not defined for a bound over several samples, which has no KL term "
+                f"for each layer; use objective=free_energy"
+            )
