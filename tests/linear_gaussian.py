@@ -14,13 +14,13 @@ from sbvi.models import DLGM
 
 
 class LinearGaussian:
-    def __init__(self, W, sigma=0.7, posterior="diagonal", seed=0):
+    def __init__(self, W, sigma=0.7, posterior="diagonal", seed=0, **options):
         self.W, self.sigma = np.asarray(W, np.float64), sigma
         self.D, self.K = self.W.shape
         self.b = np.random.default_rng(seed).normal(size=self.D)
         spec = DLGM(latents=(self.K,), hidden=(), recognition_hidden=(), noise_matrix="identity")
         likelihood = GaussianLikelihood(scale="fixed", fixed_scale=sigma)
-        self.family = POSTERIORS[posterior]()
+        self.family = POSTERIORS[posterior](**options)
         self.model = spec.build(self.D, likelihood, self.family)
         params = self.model.init(0, np.zeros(self.D), np.ones(self.D))
         params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)

@@ -29,7 +29,9 @@ def _task(config: Any) -> None:
     from sbvi.config import build, plain
     from sbvi.config.atomic import write_atomically
     from sbvi.experiment import load_run
-    from sbvi.experiment.tasks import TASKS
+    from sbvi.experiment.tasks import TASKS, Task
+    from sbvi.reporting.images import save_png
+    from sbvi.reporting.tensorboard import TensorBoard
 
     values = hydra_app.plain(config)
     for key in values:
@@ -37,20 +39,37 @@ def _task(config: Any) -> None:
             raise unknown_key(key, values[key], ["run", "task"])
     if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
         raise UserError(f"run={values['run']} must be the folder of a run.")
-    task: Any = build(TASKS, "task", values["task"])
+    task: Task = build(TASKS, "task", values["task"])
     run = load_run(values["run"])
-    scalars, arrays = task.run(run)
+    found = task.run(run)
     folder = run.directory.path / "evaluations"
     folder.mkdir(exist_ok=True)
-    name = f"{values['task']['name']}-{values['task'].get('split', 'all')}"
-    content = {"task": {"name": values["task"]["name"], **plain(task)}, "command": sys.argv[1:], "metrics": scalars}
-    with open(folder / f"{name}.npz.tmp", "wb") as file:
-        np.savez_compressed(file, **arrays)
-    (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
-    write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2) + "\n").encode())
-    for key, value in scalars.items():
-        print(f"{key}: {value:.4f}")
-    print(f"written: {folder / name}.json, {folder / name}.npz")
+    content = {
+        "task": {"name": values["task"]["name"], **plain(task)},
+        "command": sys.argv[1:],
+        "metrics": found.scalars,
+        **found.about,
+    }
+    with open(folder / f"{task.title}.npz.tmp", "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **found.arrays)
+    (folder / f"{task.title}.npz.tmp").replace(folder / f"{task.title}.npz")
+    board = TensorBoard(folder / task.title)
+    board.scalars(0, found.scalars)
+    for name, picture in found.pictures.items():
+        save_png(folder / f"{name}.png", picture)
+        board.image(0, name, picture)
+    board.close()
+    write_atomically(folder / f"{task.title}.json", (json.dumps(content, indent=2) + "\n").encode())
+    if found.table:
+        print(found.table)
+    else:
+        for key, value in found.scalars.items():
+            print(f"{key}: {value:.4f}")
+    print(
+        f"written: {folder / task.title}.json and .npz",
+        *(folder / f"{name}.png" for name in found.pictures),
+        sep="\n  ",
+    )
 
 
 if __name__ == "__main__":

@@ -1,23 +1,68 @@
-"""Low-rank precision, C^-1 = D + U U^T with U of rank r: O(K r^2 + r^3) (PAPER 3.4, item 4).
+"""Low-rank precision, C^-1 = D + U U^T with U of rank r: O(K r^2) (PAPER 3.4, item 4).
 
-With W = D^-1/2 U and S = I + W^T W = L L^T (Cholesky, r x r):
+With W = D^-1/2 U = [w_1 .. w_r], the rank-one form is applied r times: M_0 = I and
 
-    R       = D^-1/2 (I - W M W^T),   M = L^-T (I + L)^-1
-    log |C| = -sum log d - log |S|
-    Tr C    = sum 1/d - Tr(S^-1 U^T D^-2 U)
+    v_i = M_{i-1}^T w_i,   s_i = v_i^T v_i,   eta_i = 1 / (1 + s_i)
+    M_i = M_{i-1} (I - eta_i / (1 + sqrt(eta_i)) v_i v_i^T)
 
-R R^T = C holds since L^T (M + M^T - M (S - I) M^T) L = I. The Cholesky factor in place of the matrix
-root of S gives a derivative everywhere, also where eigenvalues of S coincide.
+so that M_r M_r^T = (I + W W^T)^-1 by the matrix inversion lemma, and
+
+    R       = D^-1/2 M_r
+    log |C| = -sum log d - sum log(1 + s_i)
+    Tr C    = sum 1/d - sum_i eta_i |D^-1/2 M_{i-1} v_i|^2
+
+No factorisation of an r x r matrix is formed: every digit of a small W counts (the rank-one terms are
+small themselves), and nothing is left to a linear algebra library.
 """
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 
 from sbvi.config import PositiveInt, spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
+
+
+class _Factor(NamedTuple):
+    """I - gamma v v^T, its inverse I + delta v v^T, and what it adds to the covariance.
+
+    v (B, K); s, gamma, delta (B, 1); removed: M_{i-1} v_i, of which eta times the square leaves C.
+    """
+
+    v: Array
+    s: Array
+    gamma: Array
+    delta: Array
+    removed: Array
+
+    def times(self, vector: Array) -> Array:
+        """(I - gamma v v^T) vector for (..., B, K); symmetric."""
+        return vector - self.gamma * self.v * _dot(self.v, vector)
+
+    def solve(self, vector: Array) -> Array:
+        return vector + self.delta * self.v * _dot(self.v, vector)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return jnp.sum(a * b, -1, keepdims=True)
+
+
+def _factors(w: Array) -> list[_Factor]:
+    """The factors of M_r for W (B, K, r)."""
+    found: list[_Factor] = []
+    for position in range(w.shape[-1]):
+        v = w[..., position]
+        for factor in found:
+            v = factor.times(v)
+        s = _dot(v, v)
+        root = jnp.sqrt(1 / (1 + s))
+        removed = v
+        for factor in reversed(found):
+            removed = factor.times(removed)
+        found.append(_Factor(v, s, root**2 / (1 + root), root / (1 + root), removed))
+    return found
 
 
 class LowRankGaussian(NamedTuple):
@@ -27,57 +72,50 @@ class LowRankGaussian(NamedTuple):
     log_precision: Array
     u: Array
 
-    def _white(self) -> tuple[Array, Array, Array]:
-        """D^-1/2 (B, K), W (B, K, r), the Cholesky factor L of I + W^T W (B, r, r)."""
+    def _white(self) -> tuple[Array, list[_Factor]]:
+        """D^-1/2 (B, K), and the factors of M_r."""
         inverse_root = jnp.exp(-0.5 * self.log_precision)
-        w = self.u * inverse_root[..., None]
-        gram = jnp.einsum("bkr,bkt->brt", w, w)
-        return inverse_root, w, jnp.linalg.cholesky(gram + jnp.eye(w.shape[-1], dtype=w.dtype)[None])
+        return inverse_root, _factors(self.u * inverse_root[..., None])
 
     def scale(self, noise: Array) -> Array:
-        inverse_root, w, factor = self._white()
-        along = jnp.einsum("bkr,sbk->brs", w, noise)
-        identity = jnp.eye(w.shape[-1], dtype=w.dtype)[None]
-        inner = solve_triangular(factor + identity, along, lower=True)
-        inner = solve_triangular(factor, inner, lower=True, trans="T")
-        return inverse_root[None] * (noise - jnp.einsum("bkr,brs->sbk", w, inner))
+        inverse_root, factors = self._white()
+        return inverse_root[None] * _over_samples(reversed(factors), _Factor.times, noise)
 
     def unscale(self, offset: Array) -> Array:
-        # (I - W M W^T)^-1 = I + W N W^T with N = (M^-1 - (S - I))^-1 and M^-1 = (I + L) L^T.
-        _, w, factor = self._white()
-        white = jnp.exp(0.5 * self.log_precision)[None] * offset
-        along = jnp.einsum("bkr,sbk->brs", w, white)
-        # M^-1 - S + I = L^T + I, so N = (I + L^T)^-1.
-        identity = jnp.eye(w.shape[-1], dtype=w.dtype)[None]
-        inner = solve_triangular(factor + identity, along, lower=True, trans="T")
-        return white + jnp.einsum("bkr,brs->sbk", w, inner)
+        _, factors = self._white()
+        return _over_samples(factors, _Factor.solve, jnp.exp(0.5 * self.log_precision)[None] * offset)
 
     def covariance_times(self, vector: Array) -> Array:
-        inverse_root, w, factor = self._white()
-        white = inverse_root[None] * vector
-        along = jnp.einsum("bkr,sbk->brs", w, white)
-        inner = solve_triangular(factor, along, lower=True)
-        inner = solve_triangular(factor, inner, lower=True, trans="T")
-        return inverse_root[None] * (white - jnp.einsum("bkr,brs->sbk", w, inner))
+        inverse_root, factors = self._white()
+        inner = _over_samples(factors, _Factor.times, inverse_root[None] * vector)
+        return inverse_root[None] * _over_samples(reversed(factors), _Factor.times, inner)
 
     def variance(self) -> Array:
-        inverse_root, w, factor = self._white()
-        inner = solve_triangular(factor, jnp.swapaxes(w, -1, -2), lower=True)
-        return jnp.square(inverse_root) * (1 - jnp.sum(jnp.square(inner), -2))
+        inverse_root, factors = self._white()
+        lost = sum((f.removed**2 / (1 + f.s) for f in factors), start=jnp.zeros_like(inverse_root))
+        return jnp.square(inverse_root) * (1 - lost)
 
     def log_det(self) -> Array:
-        _, _, factor = self._white()
-        return -jnp.sum(self.log_precision, -1) - 2 * _log_diagonal(factor)
+        _, factors = self._white()
+        return -jnp.sum(self.log_precision, -1) - _log_growth(factors)
 
     def kl(self) -> Array:
-        inverse_root, w, factor = self._white()
+        inverse_root, factors = self._white()
         diagonal = jnp.sum(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean), -1)
-        inner = solve_triangular(factor, jnp.swapaxes(w * inverse_root[..., None], -1, -2), lower=True)
-        return 0.5 * (diagonal - jnp.sum(jnp.square(inner), (-2, -1)) + 2 * _log_diagonal(factor))
+        lost = sum(jnp.sum((f.removed * inverse_root) ** 2 / (1 + f.s), -1) for f in factors)
+        return 0.5 * (diagonal - lost + _log_growth(factors))
 
 
-def _log_diagonal(factor: Array) -> Array:
-    return jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), -1)
+def _over_samples(factors: Iterable[_Factor], apply: Callable[[_Factor, Array], Array], vector: Array) -> Array:
+    """Apply factors, first to last, to (S, B, K)."""
+    for factor in factors:
+        vector = apply(_Factor(*(part[None] for part in factor)), vector)
+    return vector
+
+
+def _log_growth(factors: list[_Factor]) -> Array:
+    """log |I + W W^T|, (B,)."""
+    return sum((jnp.log1p(f.s[..., 0]) for f in factors), start=jnp.zeros_like(factors[0].s[..., 0]))
 
 
 @spec

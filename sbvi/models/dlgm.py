@@ -4,7 +4,7 @@ Inference is in the space of the noise xi ("non-centred"): the prior of every la
 the hierarchy lives in the deterministic map from xi to the likelihood's outputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -126,11 +126,15 @@ class BuiltDLGM:
 
     def encode(self, params: Params, x: Array) -> dict[str, Gaussian]:
         """q(xi | x) of each node for x (B, D)."""
-        outputs = nnx.merge(self._graphs[1], params.recognition)(x)
-        return {
-            node: self.posterior.distribution(raw, size)
-            for (node, size), raw in zip(self.nodes.items(), outputs, strict=True)
-        }
+        return self.posteriors(self.recognise(params, x))
+
+    def recognise(self, params: Params, x: Array) -> dict[str, Array]:
+        """The recognition model's raw outputs at each node, (B, n): first the mean (B, K)."""
+        return dict(zip(self.nodes, nnx.merge(self._graphs[1], params.recognition)(x), strict=True))
+
+    def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
+        """The distribution of each node from raw outputs."""
+        return {node: self.posterior.distribution(raw[node], size) for node, size in self.nodes.items()}
 
     # The generative model.
 
@@ -145,6 +149,22 @@ class BuiltDLGM:
         """Likelihood outputs (..., O) for latents (..., K), and its free parameters."""
         network = nnx.merge(self._graphs[0], params.generative)
         return network(self.layers(latents)), network.free_parameters()
+
+    def expected(
+        self,
+        params: Params,
+        x: Array,
+        moved: Callable[[dict[str, Array]], dict[str, Array]] = lambda points: points,
+    ) -> Composite:
+        """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve."""
+        network = nnx.merge(self._graphs[0], params.generative)
+        free = network.free_parameters()
+        return Composite(
+            inner=lambda points: network(self.layers(moved(points))),
+            outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
+            precision=lambda outputs: self.likelihood.output_precision(outputs, free),
+            smooth=ACTIVATIONS[self.spec.activation].smooth or not any(self.spec.maps()),
+        )
 
     def log_joint(self, params: Params, latents: dict[str, Array], x: Array) -> Array:
         """log p(x, xi) for latents (S, B, K) and x (B, D): (S, B), nats."""
@@ -199,14 +219,7 @@ class BuiltDLGM:
                 points = {n: weigh_gradient(p, weights) for n, p in points.items()}
             return points
 
-        network = nnx.merge(self._graphs[0], params.generative)
-        free = network.free_parameters()
-        f = Composite(
-            inner=lambda points: network(self.layers(moved(points))),
-            outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
-            precision=lambda outputs: self.likelihood.output_precision(outputs, free),
-            smooth=ACTIVATIONS[self.spec.activation].smooth,
-        )
+        f = self.expected(params, x, moved)
         points, log_likelihood = paths.rule(jax.random.fold_in(key, 0), q, f, num_samples)
         points = moved(points)
         scored = detached(q) if paths.detach_posterior else q

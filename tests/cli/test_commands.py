@@ -108,6 +108,36 @@ def test_evaluate_writes_per_example_values(trained):
     assert not (folder / ".hydra").exists()
 
 
+def test_gradient_rules_side_by_side(trained):
+    folder, _ = trained
+    words = ["task.draws=100", "task.reference_draws=200", "task.examples=4"]
+    done = run("evaluate", "run=first", "task=gradients", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^reparameterised +0\.\d+", done.stdout, re.M), done.stdout
+    assert "price was left out: Price's rule needs twice differentiable activations" in done.stdout
+    evaluations = folder / "first" / "evaluations"
+    found = json.loads((evaluations / "gradients-test.json").read_text())["metrics"]
+    assert found["gradients/score_function/variance_mean"] > found["gradients/reparameterised/variance_mean"]
+    assert (evaluations / "gradients.png").stat().st_size > 5000
+    assert list((evaluations / "gradients-test").glob("events.out.tfevents.*"))
+
+
+def test_price_trains_to_the_same_bound(tmp_path):
+    """The same model by either rule, as a sweep in one process: equal validation bounds within noise."""
+    words = ["model.latents=[6]", "model.hidden=[30]", "model.recognition_hidden=[30]", "model.activation=tanh"]
+    words += ["model.recognition_activation=tanh", "trainer.steps=1500", "evaluation.test=false"]
+    words += ["optimizer.learning_rate=3e-3", "optimizer.schedule.kind=cosine", "hydra.sweep.dir=sweep"]
+    done = run("train", "--multirun", "objective.rule=reparameterised,price", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    bounds = {}
+    for path in (tmp_path / "sweep").glob("*/result.json"):
+        rule = json.loads((path.parent / "run.json").read_text())["config"]["objective"]["rule"]
+        bounds[rule] = json.loads(path.read_text())["metrics"]["validation/elbo"]
+    assert set(bounds) == {"reparameterised", "price"}
+    assert abs(bounds["price"] - bounds["reparameterised"]) < 0.3, bounds
+    assert bounds["price"] > -28
+
+
 def test_tensorboard_serves_two_runs(trained):
     """A real server, read over HTTP: scalars equal metrics.jsonl and result.json; images; HParams."""
     folder, _ = trained

@@ -1,10 +1,12 @@
-"""What can be done with a trained run. A task is a `spec` with `run(LoadedRun)`.
+"""What can be done with a trained run. A task is a `spec` with `title` and `run(LoadedRun) -> Findings`.
 
 To add one: a module here, a line in TASKS, a file in `configs/task/`.
 """
 
+from sbvi.experiment.tasks.gradients import GradientsTask
 from sbvi.experiment.tasks.likelihood import LikelihoodTask
+from sbvi.experiment.tasks.task import Findings, Task
 
-TASKS: dict[str, type] = {"likelihood": LikelihoodTask}
+TASKS: dict[str, type] = {"gradients": GradientsTask, "likelihood": LikelihoodTask}
 
-__all__ = ["TASKS"]
+__all__ = ["TASKS", "Findings", "Task"]

@@ -1,13 +1,12 @@
 """Test likelihood of a trained run, with per-example values."""
 
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from sbvi.config import PositiveInt, UserError, spec
+from sbvi.config import PositiveInt, spec
 from sbvi.evaluation import Evaluator
-from sbvi.experiment.assembly import load_dataset
 from sbvi.experiment.run import LoadedRun
+from sbvi.experiment.tasks.data import run_dataset
+from sbvi.experiment.tasks.task import Findings
 
 
 @spec
@@ -19,11 +18,11 @@ class LikelihoodTask:
     num_samples: PositiveInt = 5000
     """Importance samples S for each example."""
 
-    def run(self, run: LoadedRun) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    @property
+    def title(self) -> str:
+        return f"likelihood-{self.split}"
+
+    def run(self, run: LoadedRun) -> Findings:
         """Scalars named `<split>/...`, and per-example arrays (N,)."""
-        dataset = load_dataset(run.experiment)
-        if dataset.digest() != run.data["digest"]:
-            raise UserError(f"{run.directory.path} was trained on other data than is found now.")
-        evaluator = Evaluator(run.model, run.experiment.objective, dataset, run.experiment.evaluation)
-        found: tuple[dict[str, float], dict[str, Any]] = evaluator.summary(run.params, self.split, self.num_samples)
-        return found
+        evaluator = Evaluator(run.model, run.experiment.objective, run_dataset(run), run.experiment.evaluation)
+        return Findings(*evaluator.summary(run.params, self.split, self.num_samples))

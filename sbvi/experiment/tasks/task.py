@@ -1,0 +1,30 @@
+"""What a task gives back, for the command to print, draw and keep."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from sbvi.experiment.run import LoadedRun
+
+
+@dataclass(frozen=True)
+class Findings:
+    """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
+    pictures: name -> (H, W) or (H, W, 3) uint8, for figures/ and TensorBoard. table: to be printed.
+    about: further facts for the .json."""
+
+    scalars: dict[str, float]
+    arrays: dict[str, np.ndarray]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    table: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """`title` names the files it writes, within DIR/evaluations/."""
+
+    @property
+    def title(self) -> str: ...
+
+    def run(self, run: LoadedRun) -> Findings: ...
