@@ -29,19 +29,25 @@ def digest(overrides: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
 
 
+def register_resolvers() -> None:
+    """What our config files use beyond OmegaConf's own resolvers."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+
+
 def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
     """Compose the config from the command line and call the task with it; exits on failure."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
-    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     before = os.environ.get("HYDRA_FULL_ERROR")
     asked = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+    register_resolvers()
     failures: list[UserError] = []
 
     def guarded(config: Any) -> None:

@@ -49,14 +49,14 @@ def _task(config: Any) -> None:
     hydra_config = HydraConfig.get()
     values = hydra_app.plain(config)
     values.pop("experiment", None), values.pop("debug", None)
-    _one_length(values, list(hydra_config.overrides.task))
+    one_length(values, list(hydra_config.overrides.task))
     _report(
         _train(Experiment.from_config(values), Path(hydra_config.runtime.output_dir)),
         str(getattr(hydra_config.mode, "name", "RUN")),
     )
 
 
-def _one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
+def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
     """A length given on the command line clears those from the config files."""
     names = [word.lstrip("+").split("=", 1)[0] for word in overrides]
     given = [length for length in LENGTHS if f"trainer.{length}" in names]
@@ -139,7 +139,9 @@ def _report(result: Mapping[str, Any], mode: str) -> None:
             f"examples/s: {result['examples_per_second']:,.0f} (training took {result['train_seconds']:.1f} s)"
         )
     print("\n".join([*lines, f"directory: {result['directory']}"]))
-    if result["status"] == "stopped" and mode == "RUN":
+    if result["status"] == "stopped":
+        if mode != "RUN":
+            raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it
         import signal
 
         sys.exit(128 + signal.Signals[result["reason"]].value)

@@ -80,7 +80,7 @@ class Experiment:
                 f"density has no bound; allowed: auto, none."
             )
         rule = getattr(self.objective, "rule", None)
-        if rule in SECOND_ORDER and not ACTIVATIONS[self.model.activation].smooth:
+        if rule in SECOND_ORDER and not self.model.smooth:
             smooth = sorted(name for name, found in ACTIVATIONS.items() if found.smooth)
             raise UserError(
                 f"objective.rule={rule} needs a twice differentiable model.activation, and {self.model.activation} has "

@@ -79,8 +79,12 @@ def _fail(directory: RunDirectory, reason: str) -> None:
 
 
 def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
-    """Refuse to go on with a run whose config differs: its results would be of neither."""
-    there, here = flat(directory.read_run()["config"]), flat(json.loads(json.dumps(config)))
+    """Refuse to go on with a run whose config differs: its results would be of neither.
+
+    Keys that came with a later version have their defaults in an older run's config.
+    """
+    recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
+    there, here = (flat(json.loads(json.dumps(c))) for c in (recorded, config))
     for key in sorted(set(there) | set(here)):
         if there.get(key) != here.get(key):
             raise UserError(

@@ -32,6 +32,9 @@ class DLGM:
     """Deterministic layers of every map T_l, from the layer above down; or one list for each map."""
     activation: ActivationName = "relu"
     """Activation of the generative model's deterministic layers."""
+    activate_inputs: bool = False
+    """Whether every map T_l begins with its activation; without deterministic layers this makes the
+    non-linear Gaussian belief network, T_l(h) = A_l f(h) + b_l."""
     noise_matrix: NoiseMatrix = "full"
     """Form of the matrices G_l; all start as the identity."""
     recognition_hidden: tuple[PositiveInt, ...] = (200, 200)
@@ -64,6 +67,12 @@ class DLGM:
             return list(self.hidden)  # type: ignore[arg-type]
         return [self.hidden] * len(self.latents)  # type: ignore[list-item]
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the generative model is twice differentiable everywhere."""
+        used = self.activate_inputs or any(self.maps())
+        return ACTIVATIONS[self.activation].smooth or not used
+
     def build(self, event_size: int, likelihood: Likelihood, posterior: PosteriorFamily) -> "BuiltDLGM":
         return BuiltDLGM(self, event_size, likelihood, posterior)
 
@@ -88,10 +97,11 @@ class BuiltDLGM:
         layers = {f"layer_{level + 1}": size for level, size in enumerate(spec.latents)}
         self.nodes = {"joint": sum(spec.latents)} if posterior.joint else layers
         self._graphs = tuple(
-            nnx.graphdef(nnx.eval_shape(make)) for make in (lambda: self._generative(0), lambda: self._recognition(0))
+            nnx.graphdef(nnx.eval_shape(make))
+            for make in (lambda: self._generative(jax.random.key(0)), lambda: self._recognition(jax.random.key(0)))
         )
 
-    def _generative(self, seed: int, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
+    def _generative(self, key: Array, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
         mean = np.full(self.event_size, 0.5) if mean is None else mean
         spread = np.ones(self.event_size) if spread is None else spread
         return GenerativeNetwork(
@@ -102,10 +112,11 @@ class BuiltDLGM:
             self.spec.noise_matrix,
             self.likelihood.initial_outputs(mean, spread),
             self.likelihood.initial_free(mean, spread),
-            nnx.Rngs(seed),
+            self.spec.activate_inputs,
+            nnx.Rngs(key),
         )
 
-    def _recognition(self, seed: int) -> Any:
+    def _recognition(self, key: Array) -> Any:
         scale = self.spec.initial_posterior_scale
         heads = [self.posterior.initial_outputs(size, scale) for size in self.nodes.values()]
         return RecognitionNetwork(
@@ -114,13 +125,19 @@ class BuiltDLGM:
             heads,
             self.spec.recognition_activation,
             self.spec.recognition_shared,
-            nnx.Rngs(seed),
+            nnx.Rngs(key),
         )
 
     def init(self, seed: int, mean: np.ndarray, spread: np.ndarray) -> DLGMParams:
         """Glorot-uniform weights, output biases at the data's means; mean and spread are (D,)."""
-        generative = nnx.split(self._generative(2 * seed, mean, spread))[1]
-        return DLGMParams(generative, nnx.split(self._recognition(2 * seed + 1))[1])
+
+        @jax.jit  # one program in place of one for each weight
+        def made(first: Array, second: Array) -> DLGMParams:
+            generative = nnx.split(self._generative(first, mean, spread))[1]
+            return DLGMParams(generative, nnx.split(self._recognition(second))[1])
+
+        params: DLGMParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1))
+        return params
 
     # The recognition model.
 
@@ -163,7 +180,7 @@ class BuiltDLGM:
             inner=lambda points: network(self.layers(moved(points))),
             outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
             precision=lambda outputs: self.likelihood.output_precision(outputs, free),
-            smooth=ACTIVATIONS[self.spec.activation].smooth or not any(self.spec.maps()),
+            smooth=self.spec.smooth,
         )
 
     def log_joint(self, params: Params, latents: dict[str, Array], x: Array) -> Array:

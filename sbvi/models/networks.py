@@ -25,17 +25,25 @@ def _set_bias(layer: nnx.Linear, values: np.ndarray) -> None:
 
 
 class MLP(nnx.Module):
-    """Linear layers with an activation after each but, on request, the last."""
+    """Linear layers with an activation after each but, on request, the last; and, on request, before all."""
 
     def __init__(
-        self, sizes: Sequence[int], activation: ActivationName, rngs: nnx.Rngs, *, activate_last: bool = False
+        self,
+        sizes: Sequence[int],
+        activation: ActivationName,
+        rngs: nnx.Rngs,
+        *,
+        activate_first: bool = False,
+        activate_last: bool = False,
     ):
         self.layers = nnx.List([_linear(i, o, rngs) for i, o in itertools.pairwise(sizes)])
         self.activation = activation
-        self.activate_last = activate_last
+        self.activate_first, self.activate_last = activate_first, activate_last
 
     def __call__(self, x: Array) -> Array:
         function = ACTIVATIONS[self.activation].function
+        if self.activate_first:
+            x = function(x)
         for position, layer in enumerate(self.layers):
             x = layer(x)
             if self.activate_last or position + 1 < len(self.layers):
@@ -73,12 +81,16 @@ class GenerativeNetwork(nnx.Module):
         noise_matrix: NoiseMatrix,
         output_bias: np.ndarray,
         free: np.ndarray,
+        activate_inputs: bool,
         rngs: nnx.Rngs,
     ):
         below = [outputs, *latents[:-1]]
         self.noise_maps = nnx.List([NoiseMap(size, noise_matrix) for size in latents])
         self.maps = nnx.List(
-            [MLP([k, *h, out], activation, rngs) for k, h, out in zip(latents, hidden, below, strict=True)]
+            [
+                MLP([k, *h, out], activation, rngs, activate_first=activate_inputs)
+                for k, h, out in zip(latents, hidden, below, strict=True)
+            ]
         )
         _set_bias(self.maps[0].layers[-1], output_bias)
         if free.size:
@@ -86,10 +98,15 @@ class GenerativeNetwork(nnx.Module):
 
     def __call__(self, noise: Sequence[Array]) -> Array:
         """noise: xi_1 .. xi_L, each (..., K_l) -> likelihood outputs (..., O)."""
+        # Samples and examples in one axis: on CPU, XLA multiplies two matrices half as fast again when the
+        # first has two leading axes.
+        leading = noise[-1].shape[:-1]
+        noise = [xi.reshape(-1, xi.shape[-1]) for xi in noise]
         h = self.noise_maps[-1](noise[-1])
         for level in range(len(noise) - 2, -1, -1):
             h = self.maps[level + 1](h) + self.noise_maps[level](noise[level])
-        return self.maps[0](h)
+        outputs = self.maps[0](h)
+        return outputs.reshape(*leading, outputs.shape[-1])
 
     def free_parameters(self) -> Array:
         free = getattr(self, "free", None)

@@ -1,0 +1,122 @@
+"""docs/performance.md and its figure, from what scripts/benchmark measured."""
+
+from pathlib import Path
+
+import numpy as np
+
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import save_png
+from sbvi.reporting.tables import markdown_table
+
+TARGETS = {
+    "NumPyro SVI": (1.10, 1.10, 1.05),
+    "flax, jitted per step": (1.5, 1.3, 1.7),
+    "PyTorch, fused Adam": (1.9, 2.1, 1.8),
+    "bound": (0.75, 0.74, 0.80),
+}
+COLUMNS = [(100, 1), (1000, 1), (100, 50)]
+COLD, WARM, MEMORY, RANK_ONE, BARE, EVALUATION = 6.0, 4.0, 700.0, 1.2, 0.97, 0.75
+
+
+def _verdict(good):
+    return "pass" if good else "falls short"
+
+
+def _rows(record):
+    for column in record["columns"]:
+        place = COLUMNS.index((column["batch"], column["samples"]))
+        title = f"batch {column['batch']}, K = {column['samples']}"
+        for name, ratios in column["ratios"].items():
+            target = TARGETS[name][place] if name in TARGETS else BARE
+            median = float(np.median(ratios))
+            yield title, name, median, min(ratios), max(ratios), target
+
+
+def tables(record):
+    """Markdown: rates, ratios with their targets, and the single numbers."""
+    names = list(record["columns"][0]["rates"])
+    header = ["program", *(f"batch {c['batch']}, K = {c['samples']}" for c in record["columns"])]
+    rates = [[n, *(f"{np.median(c['rates'][n]):,.0f}" for c in record["columns"])] for n in names]
+    ratios = [
+        [title, name, f"{median:.2f}", f"{low:.2f} to {high:.2f}", f"{target:.2f}", _verdict(median >= target)]
+        for title, name, median, low, high, target in _rows(record)
+    ]
+    cold, warm = (float(np.median(record["start"][n])) for n in ("cold", "warm"))
+    rank_one = float(np.median(record["rank_one_over_diagonal"]))
+    scored = record["evaluation"]
+    single = [
+        ["process start to first step, cold", f"{cold:.1f} s", f"{COLD} s", _verdict(cold <= COLD)],
+        ["the same with a warm compilation cache", f"{warm:.1f} s", f"{WARM} s", _verdict(warm <= WARM)],
+        [
+            "peak memory on MNIST",
+            f"{record['peak_mb']:.0f} MB",
+            f"{MEMORY:.0f} MB",
+            _verdict(record["peak_mb"] <= MEMORY),
+        ],
+        [
+            "step with 200 latents, rank-one over diagonal",
+            f"{rank_one:.2f}",
+            f"{RANK_ONE}",
+            _verdict(rank_one <= RANK_ONE),
+        ],
+        [
+            f"final test, {scored['samples_per_second']:,.0f} importance samples/s: share of its bound",
+            f"{scored['fraction']:.2f}",
+            f"{EVALUATION}",
+            _verdict(scored["fraction"] >= EVALUATION),
+        ],
+    ]
+    return "\n\n".join(
+        [
+            "Examples a second, medians:",
+            markdown_table(header, rates),
+            "`sbvi-train` over each, median of the ratios of each round:",
+            markdown_table(["case", "over", "ratio", "range", "wanted", ""], ratios),
+            markdown_table(["", "measured", "wanted", ""], single),
+        ]
+    )
+
+
+def _draw(record):
+    figure = new_figure(9, 5)
+    for place, (name, points) in enumerate(record["scaling"].items()):
+        axes = figure.add_subplot(3, 3, place + 1)
+        x = [float(v) for v in points]
+        axes.loglog(x, [p["examples_per_second"] for p in points.values()], "o-", markersize=3)
+        axes.set_title(name, fontsize=8)
+        axes.set_xticks(x, [f"{v:g}" for v in x])
+        axes.minorticks_off()
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    return pixels(figure)
+
+
+def render(record, folder: Path):
+    """Write performance.md and, where scaling was measured, performance.png."""
+    others = np.median([share for column in record["columns"] for share in column["others"]])
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    rounds = len(record["columns"][0]["others"])
+    text = f"""# Performance
+
+*Rendered by `{record["command"]}` from `performance.json`. {record["processor"]}, {record["cores"]} cores, Python
+{record["python"]}, {versions}. {rounds} interleaved rounds; other processes took {others:.0%} of the CPU
+meanwhile (median).*
+
+The network is that of `experiment=benchmark`: 784-200-200-(50, 50) and 50-200-200-784, tanh, Bernoulli, Adam,
+images binarized anew at each use. The rate of `sbvi-train` is that of a whole run between its first log
+point and its last, with logging, TensorBoard, metrics and checkpoints; the others are the bare loops of
+`scripts/reference_loops.py`. The bound is a step's matrix products alone, each at its best measured rate.
+
+{tables(record)}
+"""
+    if record["scaling"]:
+        save_png(folder / "performance.png", _draw(record))
+        text += """
+## Scaling
+
+![Examples a second as one number grows](performance.png)
+
+*Examples a second of `sbvi-train` as one number grows, the rest as in `experiment=benchmark`.*
+"""
+    notes = folder / "performance_notes.md"
+    (folder / "performance.md").write_text(text + (notes.read_text() if notes.exists() else ""))
