@@ -1,7 +1,14 @@
-"""Training algorithms: `init`, `step`, `predictor`."""
+"""Training algorithms: `init`, `step`, `predictor`.
+
+To add one: a module with a `spec` whose `build` gives an `Algorithm`, a line in ALGORITHMS, a file in
+`configs/algorithm/`, a test in `tests/algorithms/`.
+"""
 
 from sbvi.algorithms.algorithm import Algorithm, Hyper, Info
-from sbvi.algorithms.gradient_ascent import GradientAscent
+from sbvi.algorithms.gradient_ascent import GradientAscent, GradientAscentSpec
 from sbvi.algorithms.optimizer import Optimizer
+from sbvi.algorithms.wake_sleep import WakeSleep, WakeSleepSpec
 
-__all__ = ["Algorithm", "GradientAscent", "Hyper", "Info", "Optimizer"]
+ALGORITHMS: dict[str, type] = {"gradient_ascent": GradientAscentSpec, "wake_sleep": WakeSleepSpec}
+
+__all__ = ["ALGORITHMS", "Algorithm", "GradientAscent", "Hyper", "Info", "Optimizer", "WakeSleep"]

@@ -14,6 +14,7 @@ import optax
 
 from sbvi.algorithms.algorithm import Array, Hyper, Info
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
+from sbvi.config import spec
 from sbvi.data import Batch
 from sbvi.models import STANDARD, BuiltDLGM, DLGMParams, Noise, Paths
 from sbvi.objectives import Objective
@@ -77,6 +78,11 @@ class GradientAscent:
             return self.objective(roll, hyper["kl_weight"])
 
         (value, report), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        scalars = {"loss": value} | {name: jnp.mean(part) for name, part in report.items()}
+        return self.update(state, grads, hyper), Info(scalars)
+
+    def update(self, state: State, grads: DLGMParams, hyper: Hyper) -> State:
+        """One step of the optimiser along -grads, the weight prior's pull added."""
         if "prior_precision" in hyper:
             pulled = jax.tree.map(
                 lambda g, p: g + hyper["prior_precision"] * p, grads.generative, state.params.generative
@@ -91,8 +97,7 @@ class GradientAscent:
         average = state.average
         if average is not None:
             average = jax.tree.map(lambda a, p: a + (1 - hyper["average"]) * (p - a), average, params)
-        scalars = {"loss": value} | {name: jnp.mean(part) for name, part in report.items()}
-        return State(params, optimizer, average, state.updates + 1), Info(scalars)
+        return State(params, optimizer, average, state.updates + 1)
 
     def predictor(self, state: State) -> DLGMParams:
         """The parameters, or their average without the bias of its start at zero."""
@@ -100,3 +105,11 @@ class GradientAscent:
             return state.params
         total = 1 - self.optimizer.average ** int(state.updates)
         return jax.tree.map(lambda a: a / jnp.asarray(total, a.dtype), state.average)  # type: ignore[no-any-return]
+
+
+@spec
+class GradientAscentSpec:
+    """One joint step of all parameters along the gradient of the objective."""
+
+    def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> GradientAscent:
+        return GradientAscent(model, objective, optimizer, examples)

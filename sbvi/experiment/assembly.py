@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.algorithms import GradientAscent
+from sbvi.algorithms import Algorithm
 from sbvi.config import UserError
 from sbvi.data import Dataset, binarize
 from sbvi.evaluation import Evaluator
@@ -45,14 +45,14 @@ class Assembly:
     experiment: Experiment
     dataset: Dataset
     model: BuiltDLGM
-    algorithm: GradientAscent
+    algorithm: Algorithm
     evaluator: Evaluator
 
     @classmethod
     def build(cls, experiment: Experiment) -> "Assembly":
         dataset = load_dataset(experiment)
         model = build_model(experiment, dataset.event_size)
-        algorithm = GradientAscent(model, experiment.objective, experiment.optimizer, len(dataset.train))
+        algorithm = experiment.algorithm.build(model, experiment.objective, experiment.optimizer, len(dataset.train))
         evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation)
         return cls(experiment, dataset, model, algorithm, evaluator)
 

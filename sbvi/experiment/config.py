@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sbvi.algorithms import Optimizer
+from sbvi.algorithms import ALGORITHMS, Optimizer
+from sbvi.algorithms.wake_sleep import WakeSleepSpec
 from sbvi.config import UserError, build, make, plain, spec, unknown_key
 from sbvi.data import DATASETS
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
@@ -12,7 +13,7 @@ from sbvi.evaluation import Evaluation
 from sbvi.gradients import SECOND_ORDER
 from sbvi.models import MODELS
 from sbvi.models.activations import ACTIVATIONS
-from sbvi.objectives import OBJECTIVES
+from sbvi.objectives import OBJECTIVES, FreeEnergy
 from sbvi.training import Trainer
 
 
@@ -34,7 +35,10 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "likelihood": LIKELIHOODS,
     "posterior": POSTERIORS,
     "objective": OBJECTIVES,
+    "algorithm": ALGORITHMS,
 }
+#: Groups that came after the first version, for configs written before them.
+ADDED = {"algorithm": {"name": "gradient_ascent"}}
 SETTINGS: dict[str, type] = {
     "optimizer": Optimizer,
     "trainer": Trainer,
@@ -52,6 +56,7 @@ class Experiment:
     likelihood: Any
     posterior: Any
     objective: Any
+    algorithm: Any
     optimizer: Optimizer
     trainer: Trainer
     evaluation: Evaluation = Evaluation()
@@ -86,6 +91,13 @@ class Experiment:
                 f"objective.rule={rule} needs a twice differentiable model.activation, and {self.model.activation} has "
                 f"kinks; allowed: {', '.join(smooth)}, or objective.rule=reparameterised."
             )
+        if isinstance(self.algorithm, WakeSleepSpec):
+            plainest = FreeEnergy(num_samples=getattr(self.objective, "num_samples", 1))
+            if self.objective != plainest:
+                raise UserError(
+                    "algorithm=wake_sleep climbs no bound that an objective could change; allowed: "
+                    "objective=free_energy with objective.num_samples alone."
+                )
         if self.model.bit_flip and not binary:
             raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")
 
@@ -100,6 +112,7 @@ class Experiment:
         for key, value in config.items():
             if key not in known:
                 raise unknown_key(key, value, known)
+        config = {**ADDED, **config}
         for key in [*GROUPS, *SETTINGS]:
             if not isinstance(config.get(key), Mapping):
                 raise UserError(f"{key}={config.get(key)} must be a group of settings.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from sbvi.config import UserError
 from sbvi.distributions.gaussian import covariance
+from sbvi.evaluation.imputation import impute
 from sbvi.evaluation.likelihood import Likelihood, importance_sampling
 from sbvi.experiment import runtime
 from sbvi.experiment.assembly import build_model, load_best_params
@@ -55,12 +56,12 @@ class LoadedRun:
 
     def encode(self, x: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node."""
-        found = self._batches(lambda part, _: self._encode(self.params, part), self._checked(x))
+        found = self._batches(lambda part, _: self._encode(self.params, part), self.checked(x))
         return {node: Encoding(*moments) for node, moments in found.items()}
 
     def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Dense posterior covariances, node -> (N, K, K): for small N and K."""
-        posteriors = self.model.encode(self.params, jnp.asarray(self._checked(x)))
+        posteriors = self.model.encode(self.params, jnp.asarray(self.checked(x)))
         return {node: np.asarray(covariance(q)) for node, q in posteriors.items()}
 
     def decode(self, latents: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
@@ -88,10 +89,26 @@ class LoadedRun:
         """log p(x) by importance sampling, (N,): a lower bound in expectation, tight for many samples."""
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
 
+    def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
+        """x with NaN where a value is missing, filled with posterior means by the exact chain; same shape."""
+        if not 0 <= warmup < iterations:
+            raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
+        values = np.asarray(x, np.float32)
+        missing = np.isnan(values).reshape(len(values), -1)
+        known = self.checked(np.where(np.isnan(values), np.float32(0), values))
+        chain = jax.jit(lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup))
+        key = jax.random.key(seed)
+
+        def filled(part: tuple[jax.Array, jax.Array], position: int) -> jax.Array:
+            found = chain(self.params, jax.random.fold_in(key, position), *part)
+            return jnp.where(part[1], jnp.mean(found.means[warmup:], 0), part[0])
+
+        return np.asarray(self._batches(filled, (known, missing))).reshape(values.shape)
+
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:
             raise UserError(f"num_samples={num_samples} must be at least 1.")
-        checked = self._checked(x)
+        checked = self.checked(x)
         if num_samples not in self._estimates:
             estimate = importance_sampling(self.model.rollout, num_samples, self.experiment.evaluation.chunk)
             self._estimates[num_samples] = jax.jit(estimate)
@@ -114,7 +131,7 @@ class LoadedRun:
             found.append(jax.device_get(function(part, start // BATCH)))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def checked(self, x: np.ndarray) -> np.ndarray:
         """x as float32 (N, D) on the model's scale."""
         x = np.asarray(x)
         size = self.model.event_size

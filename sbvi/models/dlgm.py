@@ -201,9 +201,16 @@ class BuiltDLGM:
 
     def sample(self, params: Params, key: Array, num: int) -> tuple[Array, Array]:
         """Ancestral samples: the means E[x | xi] and draws x, both (num, D)."""
+        return self.dream(params, key, num)[1:]
+
+    def dream(
+        self, params: Params, key: Array, num: int, dtype: Any = jnp.float32
+    ) -> tuple[dict[str, Array], Array, Array]:
+        """Ancestral samples with their latents: node -> (num, K), the means and draws (num, D)."""
         first, second = jax.random.split(key)
-        outputs, free = self.outputs(params, self.prior_latents(first, num))
-        return self.likelihood.mean(outputs, free), self.likelihood.sample(second, outputs, free)
+        latents = self.prior_latents(first, num, dtype)
+        outputs = self.outputs(params, latents)
+        return latents, self.likelihood.mean(*outputs), self.likelihood.sample(second, *outputs)
 
     # Both.
 

@@ -13,18 +13,22 @@ Array = jax.Array
 
 
 class ChunkResult(NamedTuple):
-    """sums: each scalar summed over the steps; bad_step: the first step with a loss that is not
-    finite, or -1."""
+    """sums: each scalar summed over the steps that were taken; bad_step: the first step with a loss that
+    is not finite, or -1; skipped: updates that were dropped."""
 
     sums: dict[str, Array]
     bad_step: Array
+    skipped: Array
 
 
-def compile_chunk(algorithm: Algorithm, batches: ResidentBatches) -> Callable[..., tuple[Any, ChunkResult]]:
+def compile_chunk(
+    algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
+) -> Callable[..., tuple[Any, ChunkResult]]:
     """A jitted function of (state, operands, indices (C, B), hypers (C,) each, key, start, count).
 
     It runs `count` <= C steps; the number is an argument, so one program serves every length. The key
     of a step is a function of (key, step), so that the stream goes on bit for bit after a resume.
+    skip_bad: leave the state as it was where a step's loss or new state is not finite.
     """
 
     def chunk(
@@ -41,13 +45,26 @@ def compile_chunk(algorithm: Algorithm, batches: ResidentBatches) -> Callable[..
 
         def body(position: Array, carry: tuple[Any, ChunkResult]) -> tuple[Any, ChunkResult]:
             state, result = carry
-            state, scalars = step(position, state)
-            bad = (result.bad_step < 0) & ~jnp.isfinite(scalars["loss"])
+            after, scalars = step(position, state)
+            good = jnp.isfinite(scalars["loss"])
+            skipped = result.skipped
+            if skip_bad:
+                good &= _all_finite(after)
+                after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state)
+                scalars = {name: jnp.where(good, value, jnp.zeros_like(value)) for name, value in scalars.items()}
+                skipped = skipped + (~good).astype(jnp.int32)
+            bad = (result.bad_step < 0) & ~good & (not skip_bad)
             sums = {name: result.sums[name] + value for name, value in scalars.items()}
-            return state, ChunkResult(sums, jnp.where(bad, start + position, result.bad_step))
+            return after, ChunkResult(sums, jnp.where(bad, start + position, result.bad_step), skipped)
 
         shapes = jax.eval_shape(lambda s: step(jnp.int32(0), s)[1], state)
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-        return jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1))))
+        return jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1), jnp.int32(0))))
 
     return jax.jit(chunk, donate_argnums=0)
+
+
+def _all_finite(state: Any) -> Array:
+    """Whether every floating-point number of a state is finite."""
+    checks = [jnp.all(jnp.isfinite(v)) for v in jax.tree.leaves(state) if jnp.issubdtype(v.dtype, jnp.floating)]
+    return jnp.all(jnp.stack(checks))

@@ -43,6 +43,7 @@ class Progress:
     train_seconds: float = 0.0
     steady_seconds: float = 0.0
     steady_steps: int = 0
+    skipped: int = 0
 
     @property
     def steps_per_second(self) -> float:
@@ -79,7 +80,7 @@ class Training:
     show: Callable[[Progress, Scalars], None] = lambda progress, values: None
 
     def run(self, state: Any, progress: Progress) -> Outcome:
-        chunk = compile_chunk(self.algorithm, self.batches)
+        chunk = compile_chunk(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
         operands = self.batches.operands()
         key = jax.random.key(self.seed)
         plan, trainer = self.plan, self.plan.trainer
@@ -101,7 +102,10 @@ class Training:
                 jnp.int32(start),
                 jnp.int32(end - start),
             )
-            values = self._train_scalars(result, end - start)
+            values = self._train_scalars(result, start, end)
+            if trainer.on_nan == "skip":
+                progress.skipped += int(result.skipped)
+                values["train/skipped_updates"] = float(progress.skipped)
             progress.step = end
             seconds = time.monotonic() - began
             progress.train_seconds += seconds
@@ -139,11 +143,12 @@ class Training:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)
 
-    def _train_scalars(self, result: ChunkResult, count: int) -> dict[str, float]:
-        sums, bad_step = jax.device_get((result.sums, result.bad_step))  # waits for the chunk
-        if bad_step >= 0:
-            raise NotFinite(self._not_finite(int(bad_step), "train/loss"))
-        return {f"train/{name}": float(value) / count for name, value in sums.items()}
+    def _train_scalars(self, result: ChunkResult, start: int, end: int) -> dict[str, float]:
+        """Means over the steps of a chunk that were taken."""
+        sums, bad_step, skipped = jax.device_get((result.sums, result.bad_step, result.skipped))  # waits for it
+        if bad_step >= 0 or skipped == end - start:
+            raise NotFinite(self._not_finite(max(int(bad_step), start), "train/loss"))
+        return {f"train/{name}": float(value) / (end - start - int(skipped)) for name, value in sums.items()}
 
     def _not_finite(self, step: int, metric: str) -> str:
         good = self.store.path("last")

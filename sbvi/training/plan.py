@@ -1,6 +1,7 @@
 """How long a run is, and at which steps it logs, validates and saves."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sbvi.config import NonNegative, Positive, PositiveInt, spec
 
@@ -25,6 +26,9 @@ class Trainer:
     """Steps between validations."""
     patience: PositiveInt | None = None
     """Validations without a better value before training stops early; null for never."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """What to do where a loss or an update is not finite: stop with the last good checkpoint, or drop the
+    update, count it and go on."""
     checkpoint_minutes: NonNegative = 0.5
     """Minutes between checkpoints; 0 saves at every log point."""
 

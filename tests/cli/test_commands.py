@@ -122,6 +122,35 @@ def test_gradient_rules_side_by_side(trained):
     assert list((evaluations / "gradients-test").glob("events.out.tfevents.*"))
 
 
+def test_imputation_of_test_images_and_of_ones_own(trained):
+    folder, _ = trained
+    words = ["task.iterations=30", "task.warmup=10", "task.examples=40"]
+    done = run("evaluate", "run=first", "task=imputation", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "first" / "evaluations" / "imputation-test.json").read_text())["metrics"]
+    assert found["imputation/rmse"] < found["imputation/rmse_of_means"]
+    assert found["imputation/log_loss"] < found["imputation/log_loss_of_means"]
+    assert (folder / "first" / "evaluations" / "imputation-test.png").stat().st_size > 1000
+    values = np.random.default_rng(0).integers(0, 2, (5, 64)).astype(float)
+    values[:, :20] = np.nan
+    np.savetxt(folder / "own.csv", values, delimiter=",")
+    own = ["task.input=own.csv", "task.output=filled.npz", "task.imputations=3", *words[:2]]
+    done = run("evaluate", "run=first", "task=imputation", *own, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "filled.npz") as filled:
+        assert filled["imputations"].shape == (3, 5, 8, 8)
+        flat = filled["filled"].reshape(5, 64)
+        np.testing.assert_array_equal(flat[:, 20:], values[:, 20:])
+        assert ((flat[:, :20] > 0) & (flat[:, :20] < 1)).all()
+        assert (filled["spread"].reshape(5, 64)[:, 20:] == 0).all()
+    again = run("evaluate", "run=first", "task=imputation", *own, cwd=folder)
+    assert again.returncode == 1
+    assert "output=filled.npz is there already" in again.stderr
+    restored = sbvi.load_run(folder / "first").impute(values.reshape(5, 8, 8), 20, 5)
+    np.testing.assert_array_equal(restored.reshape(5, 64)[:, 20:], values[:, 20:])
+    assert np.isfinite(restored).all()
+
+
 def test_price_trains_to_the_same_bound(tmp_path):
     """The same model by either rule, as a sweep in one process: equal validation bounds within noise."""
     words = ["model.latents=[6]", "model.hidden=[30]", "model.recognition_hidden=[30]", "model.activation=tanh"]

@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sbvi.algorithms import Info
 from sbvi.config import UserError
 from sbvi.experiment import Experiment, train
 from sbvi.experiment.directory import RunDirectory
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
+from sbvi.training.chunk import compile_chunk
 
 SMALL = {
     "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
@@ -139,6 +142,61 @@ def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path):
     assert "not finite" in result["reason"]
     for path in (tmp_path / "checkpoints").glob("last.msgpack"):
         assert all(np.isfinite(v).all() for v in checkpoint.read(path)[0].values() if v.dtype.kind == "f")
+
+
+class Doubtful:
+    """Adds one at every step; the loss is NaN at steps 3 and 4, and step 6 makes the state infinite."""
+
+    def step(self, state, batch, key, hyper):
+        number = state["seen"]
+        loss = jnp.where((number == 3) | (number == 4), jnp.nan, 1.0)
+        added = jnp.where(number == 6, jnp.inf, 1.0)
+        return {"value": state["value"] + added, "seen": number}, Info({"loss": loss})
+
+
+def test_skipping_drops_bad_updates_and_counts_them():
+    """`seen` comes from the batch's index, so that it goes on although updates are dropped."""
+
+    class Numbers:
+        def gather(self, operands, index, key):
+            return index
+
+    class Counted(Doubtful):
+        def step(self, state, batch, key, hyper):
+            return super().step(state | {"seen": batch[0]}, batch, key, hyper)
+
+    indices = np.arange(10, dtype=np.int32)[:, None]
+    state = {"value": jnp.zeros(()), "seen": jnp.int32(-1)}
+    words = ({}, indices, {}, jax.random.key(0), jnp.int32(0), jnp.int32(10))
+    after, result = compile_chunk(Counted(), Numbers(), skip_bad=True)(state, *words)
+    assert (float(after["value"]), int(result.skipped), int(result.bad_step)) == (7.0, 3, -1)
+    assert float(result.sums["loss"]) == 7.0
+    state = {"value": jnp.zeros(()), "seen": jnp.int32(-1)}
+    after, result = compile_chunk(Counted(), Numbers())(state, *words)
+    assert (int(result.bad_step), int(result.skipped)) == (3, 0)
+
+
+def test_skipping_ends_where_no_update_is_good(tmp_path):
+    made = experiment(optimizer={"learning_rate": 1e30}, trainer={"on_nan": "skip"})
+    with pytest.raises(UserError, match=r"not finite at step \d+"):
+        train(made, tmp_path)
+
+
+def test_skipping_changes_nothing_for_a_run_without_nans(tmp_path):
+    train(experiment(), tmp_path / "stop")
+    train(experiment(trainer={"on_nan": "skip"}), tmp_path / "skip")
+    same(leaves(tmp_path / "stop"), leaves(tmp_path / "skip"))
+    lines = [json.loads(line) for line in (tmp_path / "skip" / "metrics.jsonl").read_text().splitlines()]
+    assert {line["train/skipped_updates"] for line in lines if "train/loss" in line} == {0.0}
+
+
+def test_a_config_from_before_a_key_existed_goes_on(tmp_path):
+    """A run.json of an earlier version lacks later keys; their defaults are what it meant."""
+    train(experiment(trainer={"steps": 60}), tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    del record["config"]["algorithm"], record["config"]["trainer"]["on_nan"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert train(experiment(trainer={"steps": 60}), tmp_path)["status"] == "completed"
 
 
 def test_another_run_in_the_directory_is_refused(tmp_path):

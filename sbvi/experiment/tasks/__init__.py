@@ -4,9 +4,14 @@ To add one: a module here, a line in TASKS, a file in `configs/task/`.
 """
 
 from sbvi.experiment.tasks.gradients import GradientsTask
+from sbvi.experiment.tasks.imputation import ImputationTask
 from sbvi.experiment.tasks.likelihood import LikelihoodTask
 from sbvi.experiment.tasks.task import Findings, Task
 
-TASKS: dict[str, type] = {"gradients": GradientsTask, "likelihood": LikelihoodTask}
+TASKS: dict[str, type] = {
+    "gradients": GradientsTask,
+    "imputation": ImputationTask,
+    "likelihood": LikelihoodTask,
+}
 
 __all__ = ["TASKS", "Findings", "Task"]

@@ -1,0 +1,59 @@
+"""Wake-sleep (Hinton et al. 1995; Dayan 2000) for the same models.
+
+Wake:   xi ~ q(xi | v), v from the data; the generative parameters climb log p(v, xi).
+Sleep:  (xi, v) ~ p; the recognition parameters climb log q(xi | v).
+
+There is no single objective: the sleep phase fits q to the model's dreams, not to the data. The bound is
+reported all the same, from the wake phase's samples.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.algorithms.algorithm import Array, Hyper, Info
+from sbvi.algorithms.gradient_ascent import GradientAscent, State
+from sbvi.algorithms.optimizer import Optimizer
+from sbvi.config import spec
+from sbvi.data import Batch
+from sbvi.distributions.gaussian import log_prob
+from sbvi.models import BuiltDLGM, DLGMParams, Noise
+from sbvi.objectives import Objective
+
+
+class WakeSleep(GradientAscent):
+    """Gradient ascent's state, optimiser and numbers, with a step of its own."""
+
+    def step(self, state: State, batch: Batch, key: Array, hyper: Hyper) -> tuple[State, Info]:
+        dtype = batch.x.dtype
+        hyper = {name: value.astype(dtype) for name, value in hyper.items()}
+        noise = Noise(**{name: hyper.get(name) for name in Noise._fields})
+        wake_key, sleep_key = jax.random.split(key)
+        samples = getattr(self.objective, "num_samples", 1)
+
+        def wake(generative: Any) -> tuple[Array, dict[str, Array]]:
+            params = DLGMParams(generative, state.params.recognition)
+            rollout = self.model.rollout(params, wake_key, batch.x, samples, noise=noise)
+            fit, kl = jnp.mean(rollout.log_likelihood, 0), sum((rollout.kl or {}).values())
+            return -jnp.mean(fit), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
+
+        def sleep(recognition: Any) -> Array:
+            count = batch.x.shape[0]
+            latents, _, x = jax.lax.stop_gradient(self.model.dream(state.params, sleep_key, count, dtype))
+            q = self.model.encode(state.params._replace(recognition=recognition), x)
+            return -jnp.mean(sum(log_prob(q[node], latents[node][None])[0] for node in q))
+
+        (value, report), generative = jax.value_and_grad(wake, has_aux=True)(state.params.generative)
+        dreamt, recognition = jax.value_and_grad(sleep)(state.params.recognition)
+        state = self.update(state, DLGMParams(generative, recognition), hyper)
+        scalars = {"loss": value, "sleep": dreamt} | {name: jnp.mean(part) for name, part in report.items()}
+        return state, Info(scalars)
+
+
+@spec
+class WakeSleepSpec:
+    """The generative model learns from inferences on data, the recognition model from dreams."""
+
+    def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> WakeSleep:
+        return WakeSleep(model, objective, optimizer, examples)

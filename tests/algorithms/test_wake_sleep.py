@@ -1,0 +1,82 @@
+"""Wake-sleep: each phase against its definition, and that it learns."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from linear_gaussian import LinearGaussian
+
+from sbvi.algorithms import ALGORITHMS, Optimizer
+from sbvi.data import Batch
+from sbvi.distributions.gaussian import log_prob
+from sbvi.objectives import FreeEnergy
+
+
+@pytest.fixture
+def oracle(x64):
+    found = LinearGaussian(np.random.default_rng(1).normal(size=(6, 3)))
+    found.set_recognition(np.full(3, -0.4))
+    return found
+
+
+def built(oracle, rate=1.0, name="sgd"):
+    optimizer = Optimizer(name=name, learning_rate=rate)
+    return ALGORITHMS["wake_sleep"]().build(oracle.model, FreeEnergy(num_samples=2), optimizer, 100)
+
+
+def batch(x):
+    return Batch(x, jnp.arange(len(x), dtype=jnp.int32), jnp.ones(len(x), x.dtype))
+
+
+def test_a_step_is_the_two_gradients(oracle):
+    """Plain gradient descent with rate 1 moves each half of the parameters by its own phase's gradient."""
+    algorithm, x = built(oracle), oracle.data(8)
+    state = algorithm.fresh(oracle.params)
+    key = jax.random.key(3)
+    hyper = {"learning_rate": jnp.asarray(1.0), "kl_weight": jnp.asarray(1.0)}
+    after, info = jax.jit(algorithm.step)(state, batch(x), key, hyper)
+    wake_key, sleep_key = jax.random.split(key)
+    q = oracle.model.encode(oracle.params, x)
+    points = oracle.model.rollout(oracle.params, wake_key, x, 2).latents
+
+    def wake(generative):
+        params = oracle.params._replace(generative=generative)
+        f = oracle.model.expected(params, x)
+        return -jnp.mean(f(jax.lax.stop_gradient(points)))
+
+    latents, _, dreams = oracle.model.dream(oracle.params, sleep_key, len(x), jnp.float64)
+
+    def sleep(recognition):
+        found = oracle.model.encode(oracle.params._replace(recognition=recognition), dreams)
+        return -jnp.mean(log_prob(found["layer_1"], latents["layer_1"][None]))
+
+    expected = (jax.jit(jax.grad(wake))(oracle.params.generative), jax.jit(jax.grad(sleep))(oracle.params.recognition))
+    moved = jax.tree.map(lambda a, b: a - b, tuple(state.params), tuple(after.params))
+    for found, wanted in zip(jax.tree.leaves(moved), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    assert info.scalars["elbo"] == pytest.approx(float(jnp.mean(-wake(oracle.params.generative) - q["layer_1"].kl())))
+
+
+def test_the_sleep_phase_finds_the_posterior(oracle):
+    """With exact generative parameters, dreams are data: the recognition mean becomes the exact one."""
+    algorithm = built(oracle, 0.02, "adam")
+    state = algorithm.fresh(oracle.params)
+    x = oracle.data(64)
+    generative = oracle.params.generative
+
+    def step(state, inputs):
+        key, rate = inputs
+        hyper = {"learning_rate": rate, "kl_weight": jnp.asarray(1.0)}
+        state = algorithm.step(state, batch(x), key, hyper)[0]
+        return state._replace(params=state.params._replace(generative=generative)), None
+
+    steps = 3000
+    rates = 0.02 * 0.5 * (1 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
+    start = state._replace(params=state.params._replace(recognition=jax.tree.map(lambda a: 0.3 * a, state.params[1])))
+    end = jax.jit(lambda s, k: jax.lax.scan(step, s, (k, rates))[0])(start, jax.random.split(jax.random.key(0), steps))
+    q = oracle.model.encode(end.params, x)["layer_1"]
+    exact = np.linalg.solve(oracle.precision, oracle.W.T @ (np.asarray(x) - oracle.b).T / oracle.sigma**2).T
+    assert np.abs(np.asarray(q.mean) - exact).max() < 0.08
+    # log q climbs E_p[log q(xi | v)], so variances are those of the exact marginal posterior.
+    variance = np.diag(np.linalg.inv(oracle.precision))
+    np.testing.assert_allclose(np.asarray(q.variance()).mean(0), variance, rtol=0.06)
