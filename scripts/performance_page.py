@@ -98,7 +98,7 @@ def render(record, folder: Path):
     rounds = len(record["columns"][0]["others"])
     text = f"""# Performance
 
-*Measured and rendered by `scripts/benchmark`, from `performance.json`. {record["processor"]}, {record["cores"]} cores, Python
+*Measured and rendered by `scripts/benchmark`. {record["processor"]}, {record["cores"]} cores, Python
 {record["python"]}, {versions}. {rounds} interleaved rounds; other processes took {others:.0%} of the CPU
 meanwhile (median).*
 

@@ -11,15 +11,13 @@ so that M_r M_r^T = (I + W W^T)^-1 by the matrix inversion lemma, and
     log |C| = -sum log d - sum log(1 + s_i)
     Tr C    = sum 1/d - sum_i eta_i |D^-1/2 M_{i-1} v_i|^2
 
-The product is kept as M_r = I - V T V^T with V = [v_1 .. v_r] and T upper triangular, its inverse as
-I + V S V^T with S lower triangular; both grow by a row or column for each v. No factorisation of an
-r x r matrix is formed: every digit of a small W counts (the rank-one terms are small themselves), and
-nothing is left to a linear algebra library.
+No factorisation of an r x r matrix is formed: every digit of a small W counts (the rank-one terms are
+small themselves), and nothing is left to a linear algebra library.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,62 +25,44 @@ from sbvi.config import PositiveInt, spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
 
 
-class _Root(NamedTuple):
-    """M_r and what it leaves of the covariance.
+class _Factor(NamedTuple):
+    """I - gamma v v^T, its inverse I + delta v v^T, and what it adds to the covariance.
 
-    v (B, K, r); upper T and lower S (B, r, r); s (B, r); removed: M_{i-1} v_i, of whose square eta_i
-    leaves C (B, K, r).
+    v (B, K); s, gamma, delta (B, 1); removed: M_{i-1} v_i, of which eta times the square leaves C.
     """
 
     v: Array
-    upper: Array
-    lower: Array
     s: Array
+    gamma: Array
+    delta: Array
     removed: Array
 
     def times(self, vector: Array) -> Array:
-        """M vector for (S, B, K)."""
-        return vector - self._through(self.upper, vector)
-
-    def transposed_times(self, vector: Array) -> Array:
-        return vector - self._through(jnp.swapaxes(self.upper, -1, -2), vector)
+        """(I - gamma v v^T) vector for (..., B, K); symmetric."""
+        return vector - self.gamma * self.v * _dot(self.v, vector)
 
     def solve(self, vector: Array) -> Array:
-        return vector + self._through(self.lower, vector)
-
-    def _through(self, inner: Array, vector: Array) -> Array:
-        along = jnp.einsum("bkr,sbk->sbr", self.v, vector)
-        return jnp.einsum("bkr,brt,sbt->sbk", self.v, inner, along)
+        return vector + self.delta * self.v * _dot(self.v, vector)
 
 
-def _root(w: Array) -> _Root:
-    """M_r of W (B, K, r), one column after the other."""
-    batch, _, rank = w.shape
-    square = jnp.zeros((batch, rank, rank), w.dtype)
+def _dot(a: Array, b: Array) -> Array:
+    return jnp.sum(a * b, -1, keepdims=True)
 
-    def along(v: Array, vector: Array) -> Array:
-        return jnp.sum(v * vector[..., None], -2)
 
-    def one(carry: tuple[Array, Array, Array], inputs: tuple[Array, Array]) -> tuple[Any, Any]:
-        v, upper, lower = carry
-        column, place = inputs  # (B, K), and a one at the column's place (r,)
-        inner = jnp.einsum("brt,br->bt", upper, along(v, column))
-        new = column - jnp.sum(v * inner[:, None], -1)
-        s = jnp.sum(new**2, -1)
+def _factors(w: Array) -> list[_Factor]:
+    """The factors of M_r for W (B, K, r)."""
+    found: list[_Factor] = []
+    for position in range(w.shape[-1]):
+        v = w[..., position]
+        for factor in found:
+            v = factor.times(v)
+        s = _dot(v, v)
         root = jnp.sqrt(1 / (1 + s))
-        gamma, delta = root**2 / (1 + root), root / (1 + root)
-        overlap = along(v, new)
-        ahead = jnp.einsum("brt,bt->br", upper, overlap)
-        removed = new - jnp.sum(v * ahead[:, None], -1)
-        behind = jnp.einsum("bt,btr->br", overlap, lower)
-        upper = upper + (gamma[:, None] * (place[None] - ahead))[..., None] * place[None, None]
-        lower = lower + place[None, :, None] * (delta[:, None] * (place[None] + behind))[:, None]
-        return (v + new[..., None] * place[None, None], upper, lower), (s, removed)
-
-    start = (jnp.zeros_like(w), square, square)
-    columns = jnp.moveaxis(w, -1, 0), jnp.eye(rank, dtype=w.dtype)
-    (v, upper, lower), (s, removed) = jax.lax.scan(one, start, columns)
-    return _Root(v, upper, lower, jnp.moveaxis(s, 0, -1), jnp.moveaxis(removed, 0, -1))
+        removed = v
+        for factor in reversed(found):
+            removed = factor.times(removed)
+        found.append(_Factor(v, s, root**2 / (1 + root), root / (1 + root), removed))
+    return found
 
 
 class LowRankGaussian(NamedTuple):
@@ -92,36 +72,50 @@ class LowRankGaussian(NamedTuple):
     log_precision: Array
     u: Array
 
-    def _white(self) -> tuple[Array, _Root]:
-        """D^-1/2 (B, K), and M_r."""
+    def _white(self) -> tuple[Array, list[_Factor]]:
+        """D^-1/2 (B, K), and the factors of M_r."""
         inverse_root = jnp.exp(-0.5 * self.log_precision)
-        return inverse_root, _root(self.u * inverse_root[..., None])
+        return inverse_root, _factors(self.u * inverse_root[..., None])
 
     def scale(self, noise: Array) -> Array:
-        inverse_root, root = self._white()
-        return inverse_root[None] * root.times(noise)
+        inverse_root, factors = self._white()
+        return inverse_root[None] * _over_samples(reversed(factors), _Factor.times, noise)
 
     def unscale(self, offset: Array) -> Array:
-        _, root = self._white()
-        return root.solve(jnp.exp(0.5 * self.log_precision)[None] * offset)
+        _, factors = self._white()
+        return _over_samples(factors, _Factor.solve, jnp.exp(0.5 * self.log_precision)[None] * offset)
 
     def covariance_times(self, vector: Array) -> Array:
-        inverse_root, root = self._white()
-        return inverse_root[None] * root.times(root.transposed_times(inverse_root[None] * vector))
+        inverse_root, factors = self._white()
+        inner = _over_samples(factors, _Factor.times, inverse_root[None] * vector)
+        return inverse_root[None] * _over_samples(reversed(factors), _Factor.times, inner)
 
     def variance(self) -> Array:
-        inverse_root, root = self._white()
-        return jnp.square(inverse_root) * (1 - jnp.sum(root.removed**2 / (1 + root.s)[:, None], -1))
+        inverse_root, factors = self._white()
+        lost = sum((f.removed**2 / (1 + f.s) for f in factors), start=jnp.zeros_like(inverse_root))
+        return jnp.square(inverse_root) * (1 - lost)
 
     def log_det(self) -> Array:
-        _, root = self._white()
-        return -jnp.sum(self.log_precision, -1) - jnp.sum(jnp.log1p(root.s), -1)
+        _, factors = self._white()
+        return -jnp.sum(self.log_precision, -1) - _log_growth(factors)
 
     def kl(self) -> Array:
-        inverse_root, root = self._white()
+        inverse_root, factors = self._white()
         diagonal = jnp.sum(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean), -1)
-        lost = jnp.sum((root.removed * inverse_root[..., None]) ** 2, -2) / (1 + root.s)
-        return 0.5 * (diagonal + jnp.sum(jnp.log1p(root.s) - lost, -1))
+        lost = sum(jnp.sum((f.removed * inverse_root) ** 2 / (1 + f.s), -1) for f in factors)
+        return 0.5 * (diagonal - lost + _log_growth(factors))
+
+
+def _over_samples(factors: Iterable[_Factor], apply: Callable[[_Factor, Array], Array], vector: Array) -> Array:
+    """Apply factors, first to last, to (S, B, K)."""
+    for factor in factors:
+        vector = apply(_Factor(*(part[None] for part in factor)), vector)
+    return vector
+
+
+def _log_growth(factors: list[_Factor]) -> Array:
+    """log |I + W W^T|, (B,)."""
+    return sum((jnp.log1p(f.s[..., 0]) for f in factors), start=jnp.zeros_like(factors[0].s[..., 0]))
 
 
 @spec

@@ -71,7 +71,7 @@ def test_the_sleep_phase_finds_the_posterior(oracle):
         return state._replace(params=state.params._replace(generative=generative)), None
 
     steps = 3000
-    rates = 0.02 * 0.5 * (1 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
+    rates = jnp.asarray(0.02 * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps)))
     start = state._replace(params=state.params._replace(recognition=jax.tree.map(lambda a: 0.3 * a, state.params[1])))
     end = jax.jit(lambda s, k: jax.lax.scan(step, s, (k, rates))[0])(start, jax.random.split(jax.random.key(0), steps))
     q = oracle.model.encode(end.params, x)["layer_1"]
