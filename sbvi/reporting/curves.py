@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import save_png
+
 
 def save_curves(path: Path, lines: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     """Draw the named scalars of metrics.jsonl against the step."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure()
     axes = figure.add_subplot()
     for name in names:
         points = [(line["step"], line[name]) for line in lines if name in line]
@@ -21,5 +20,4 @@ def save_curves(path: Path, lines: Sequence[dict[str, Any]], names: Sequence[str
     axes.set_ylabel("nats per example")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save_png(path, pixels(figure))
