@@ -22,6 +22,13 @@ def results(folder):
     return found
 
 
+def started(words, folder, output):
+    """A sweep as a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "sbvi.cli.train", *words]
+    return subprocess.Popen(words, cwd=folder, env=environment, stdout=output, stderr=output, text=True)
+
+
 def kill_when(process, condition, limit=180):
     deadline = time.monotonic() + limit
     while not condition():
@@ -43,13 +50,7 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher):
         lambda: sum(status == "completed" for status, _ in results(folder).values()) > max(2, len(before)),
     ]
     for moment in moments:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sbvi.cli.train", *words],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = started(words, tmp_path, subprocess.DEVNULL)
         kill_when(process, moment)
         before = {name: found for name, found in results(folder).items() if found[0] == "completed"}
     done = run("train", *words, cwd=tmp_path)
@@ -90,14 +91,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     """SIGKILL to one worker: its job is reported, the others are trained."""
     words = [*TINY, "trainer.steps=4000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", "hydra/launcher=sbvi", "hydra.launcher.workers=1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sbvi.cli.train", *words],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started(words, tmp_path, subprocess.PIPE)
     folder = tmp_path / "sweep"
     deadline = time.monotonic() + 120
     while not list(folder.glob("*/metrics.jsonl")):
