@@ -8,11 +8,15 @@ from typing import Protocol
 
 from sbvi.data.binarization import Binarization, binarize
 from sbvi.data.caltech_silhouettes import CaltechSilhouettes
+from sbvi.data.cifar10 import Cifar10
 from sbvi.data.dataset import Batch, Dataset, Split
 from sbvi.data.digits import Digits
 from sbvi.data.frey_faces import FreyFaces
 from sbvi.data.mnist import Mnist
+from sbvi.data.norb import Norb
 from sbvi.data.npz import Npz
+from sbvi.data.omniglot import Omniglot
+from sbvi.data.svhn import Svhn
 from sbvi.data.synthetic import Synthetic
 
 
@@ -28,6 +32,10 @@ DATASETS: dict[str, type] = {
     "mnist": Mnist,
     "frey_faces": FreyFaces,
     "caltech_silhouettes": CaltechSilhouettes,
+    "norb": Norb,
+    "cifar10": Cifar10,
+    "svhn": Svhn,
+    "omniglot": Omniglot,
     "synthetic": Synthetic,
     "npz": Npz,
 }

@@ -14,13 +14,20 @@ class RemoteFile:
     """A file with one content and several places to get it from, TLS mirrors first.
 
     name: canonical file name; the name with `.gz` is accepted too.
-    sha256: of the content after decompression, so that any gzip container serves.
+    sha256: of the content after decompression, so that any gzip container serves; None where no published
+      hash is known, and then there is no download: the user's own file is taken as it is.
     urls: addresses of the file; those that end in `.gz` are decompressed.
+    packed: the hash is of the file as published, which is handed over as it is.
     """
 
     name: str
-    sha256: str
+    sha256: str | None
     urls: tuple[str, ...] = ()
+    packed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.urls and self.sha256 is None:
+            raise ValueError(f"{self.name} has addresses and no hash")
 
 
 def cache_folder() -> Path:
@@ -40,14 +47,14 @@ def fetch(remote: RemoteFile) -> bytes:
     for folder in [*places, cache_folder() / "data"]:
         for path in (folder / remote.name, folder / f"{remote.name}.gz"):
             if path.is_file():
-                return _checked(_read(path), remote, str(path))
+                return _checked(_read(path, remote.packed), remote, str(path))
     return _download(remote, [*places, cache_folder() / "data"])
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, packed: bool) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return gzip.decompress(content) if path.suffix == ".gz" and not packed else content
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); delete it, or put a whole copy in its place.") from None
     except Exception as error:  # zlib.error has no common base with the others
@@ -56,7 +63,7 @@ def _read(path: Path) -> bytes:
 
 def _checked(content: bytes, remote: RemoteFile, source: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
-    if found != remote.sha256:
+    if remote.sha256 is not None and found != remote.sha256:
         raise UserError(
             f"{source} does not hold {remote.name}: its content has SHA-256 {found[:16]}..., "
             f"expected {remote.sha256[:16]}...; put a whole copy in its place."
@@ -70,13 +77,13 @@ def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
     folder = cache_folder() / "data"
     failures = []
     for url in remote.urls:
-        name = remote.name + (".gz" if url.endswith(".gz") else "")
+        name = remote.name + (".gz" if url.endswith(".gz") and not remote.packed else "")
         partial = f"{name}.part{os.getpid()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # pooch checks nothing here: the hash is of the decompressed content, checked below.
             pooch.retrieve(url, known_hash=None, fname=partial, path=folder, progressbar=False)
-            content = _checked(_decompressed(folder / partial, name), remote, url)
+            content = _checked(_decompressed(folder / partial, name, remote.packed), remote, url)
             os.replace(folder / partial, folder / name)
             return content
         except UserError as error:
@@ -93,6 +100,6 @@ def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
     )
 
 
-def _decompressed(path: Path, name: str) -> bytes:
+def _decompressed(path: Path, name: str, packed: bool) -> bytes:
     content = path.read_bytes()
-    return gzip.decompress(content) if name.endswith(".gz") else content
+    return gzip.decompress(content) if name.endswith(".gz") and not packed else content

@@ -21,3 +21,16 @@ def seeded(
     parts = np.split(order, [train, train + validation])
     first, second, third = (Split(x[p], None if label is None else label[p]) for p in parts)
     return first, second, third
+
+
+def held_out(train: Split, validation: int, seed: int) -> tuple[Split, Split]:
+    """A seeded draw of validation examples from an official training split: (what is left, the draw)."""
+    count = len(train)
+    if validation >= count:
+        raise UserError(f"dataset.validation_size={validation} must be less than {count}, the training examples.")
+    order = np.random.default_rng(seed).permutation(count)
+    left, drawn = (
+        Split(train.x[rows], None if train.label is None else train.label[rows])
+        for rows in (order[validation:], order[:validation])
+    )
+    return left, drawn

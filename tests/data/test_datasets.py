@@ -1,10 +1,13 @@
 """The contract that every data set keeps."""
 
+import functools
+
 import numpy as np
+import official_files
 import pytest
 from conftest import DATA, NO_DATA, needs_data
 
-from sbvi.config import UserError
+from sbvi.config import UserError, make
 from sbvi.data import DATASETS, binarize
 from sbvi.data.synthetic import Synthetic
 
@@ -13,26 +16,38 @@ SIZES = {
     "mnist": (50_000, 10_000, 10_000, (28, 28)),
     "frey_faces": (1565, 200, 200, (28, 20)),
     "caltech_silhouettes": (4100, 2264, 2307, (28, 28)),
+    "norb": (7, 2, 5, (96, 96)),
+    "cifar10": (45, 5, 10, (32, 32, 3)),
+    "svhn": (9, 3, 4, (32, 32, 3)),
+    "omniglot": (8, 4, 6, (28, 28)),
     "synthetic": (2000, 500, 500, (32,)),
     "npz": (80, 10, 10, (3,)),
 }
 
 
 @pytest.fixture
-def arguments(tmp_path):
+def arguments(tmp_path, monkeypatch):
+    """What the data sets need: an own file, and tiny ones in the official formats of those too large to be at hand."""
     np.savez(tmp_path / "own.npz", x_train=np.random.default_rng(0).random((100, 3)))
-    return {"npz": {"path": str(tmp_path / "own.npz")}}
+
+    def official(name):
+        monkeypatch.setenv("SBVI_DATA_DIR", str(tmp_path))
+        return official_files.WRITERS[name](tmp_path, monkeypatch)
+
+    found = {"npz": lambda: {"path": str(tmp_path / "own.npz")}}
+    return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_contract(name, arguments):
     if name in ("mnist", "frey_faces", "caltech_silhouettes") and not DATA:
         pytest.skip(NO_DATA)
-    dataset = DATASETS[name](**arguments.get(name, {})).load()
+    options = arguments[name]() if name in arguments else {}
+    dataset = DATASETS[name](**options).load()
     *sizes, shape = SIZES[name]
     assert [len(split) for split in dataset.splits.values()] == sizes
     assert dataset.event_shape == shape
-    again = DATASETS[name](**arguments.get(name, {})).load()
+    again = DATASETS[name](**options).load()
     assert dataset.digest() == again.digest()
     for split in dataset.splits.values():
         assert split.x.dtype == (np.uint8 if dataset.levels else np.float32)
@@ -89,3 +104,63 @@ def test_synthetic_likelihood_is_that_of_its_draws():
     entropy = 0.5 * (6 * (1 + np.log(2 * np.pi)) + np.linalg.slogdet(covariance)[1])
     values = dataset.exact_log_likelihood(dataset.train.x)
     assert abs(values.mean() + entropy) < 4 * values.std() / np.sqrt(len(values))
+
+
+def test_norb_cameras_and_blocks(arguments):
+    options = arguments["norb"]()
+    left, both = (DATASETS["norb"](**options, cameras=which).load() for which in ("left", "both"))
+    np.testing.assert_array_equal(both.test.x[::2], left.test.x)
+    assert both.test.label.tolist() == left.test.label.repeat(2).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    small = DATASETS["norb"](**options, downsample=3).load().test.x
+    assert small.shape == (5, 32, 32)
+    blocks = left.test.x[0, :3, :3].astype(float).mean()
+    assert abs(small[0, 0, 0] - blocks) <= 0.5
+
+
+def test_cifar_pixels_stand_where_the_format_puts_them(arguments):
+    arguments["cifar10"]()
+    dataset = DATASETS["cifar10"](validation_size=5).load()
+    image, label = official_files.cifar_image(0)
+    np.testing.assert_array_equal(dataset.train.x[0], image)
+    assert dataset.train.label[0] == label
+    patches = DATASETS["cifar10"](patch=8, patches_per_image=4).load()
+    assert patches.train.x.shape == (180, 8, 8, 3)
+    assert patches.train.label is None
+    whole = np.lib.stride_tricks.sliding_window_view(dataset.train.x[0], (8, 8), axis=(0, 1)).transpose(0, 1, 3, 4, 2)
+    first = patches.train.x[0]
+    assert any((window == first).all() for window in whole.reshape(-1, 8, 8, 3))
+
+
+@needs_data
+def test_cifar_sheets():
+    dataset = DATASETS["cifar10"](source="sheets").load()
+    assert [len(split) for split in dataset.splits.values()] == [3200, 400, 400]
+    # Neighbouring pixels of natural images are alike, along rows and columns both.
+    x = dataset.train.x[..., 0].astype(float)
+    for axis in (1, 2):
+        assert np.abs(np.diff(x, axis=axis)).mean() < 0.3 * x.std()
+
+
+def test_svhn_calls_ten_zero_and_omniglot_stands_upright(arguments):
+    options = arguments["svhn"]()
+    assert DATASETS["svhn"](**options).load().test.label.tolist() == [1, 9, 0, 2]
+    options = arguments["omniglot"]()
+    dataset = DATASETS["omniglot"](**options).load()
+    assert (dataset.test.x[:, 3, :] == 1).all()  # the writer drew a horizontal bar
+    assert dataset.test.x.sum() == 6 * 28
+
+
+def test_official_files_that_are_not_so(arguments, tmp_path):
+    options = arguments["norb"]()
+    whole = (tmp_path / f"{official_files.NORB}-training-dat.mat.gz").read_bytes()
+    (tmp_path / f"{official_files.NORB}-training-dat.mat.gz").write_bytes(whole[:-9])
+    with pytest.raises(UserError, match="SHA-256"):
+        DATASETS["norb"](**options).load()
+    arguments["omniglot"]()
+    with pytest.raises(UserError, match="must be less than 12"):
+        DATASETS["omniglot"](validation_size=12).load()
+    (tmp_path / "chardata.mat").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"chardata\.mat is not a readable MATLAB 5 file"):
+        DATASETS["omniglot"]().load()
+    with pytest.raises(UserError, match="downsample=5 must divide 96"):
+        make(DATASETS["norb"], {"downsample": 5}, "dataset")

@@ -1,10 +1,14 @@
+import gzip
+import io
 import struct
+import tarfile
 
 import numpy as np
 import pytest
 import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
+from official_files import norb_matrix
 
 from sbvi.config import UserError
 from sbvi.data import decoders
@@ -56,3 +60,58 @@ def test_mat(tmp_path):
         decoders.mat(content, "f", ("s",))
     with pytest.raises(UserError, match="not a readable MATLAB 5 file"):
         decoders.mat(b"nothing of the kind", "f", ("x",))
+
+
+def test_norb_reads_the_official_format():
+    images = np.random.default_rng(0).integers(0, 256, (2, 2, 3, 3), np.uint8)
+    np.testing.assert_array_equal(decoders.norb(norb_matrix(images), "f"), images)
+    labels = np.array([3, 1, 4], np.int32)
+    np.testing.assert_array_equal(decoders.norb(norb_matrix(labels), "f"), labels)
+
+
+def tar(**members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return buffer.getvalue()
+
+
+def test_tar_members_are_read_in_memory_and_links_are_not_followed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = tar(**{"a": b"one", "../../escape": b"two", "/tmp/absolute": b"three"})
+    assert decoders.tar_members(content, "f", ("a", "../../escape")) == [b"one", b"two"]
+    assert not list(tmp_path.parent.glob("escape"))
+    for absent in ("b", "link"):
+        with pytest.raises(UserError, match=f"f has no file {absent}"):
+            decoders.tar_members(content, "f", (absent,))
+
+
+WHOLE = {
+    decoders.norb: norb_matrix(np.zeros((2, 2, 3, 3), np.uint8)),
+    lambda c, n: decoders.norb(c, n): gzip.compress(norb_matrix(np.zeros(4, np.int32))),
+    decoders.cifar: bytes(2 * 3073),
+    lambda c, n: decoders.tar_members(c, n, ("a",)): tar(a=b"x" * 600),
+    lambda c, n: decoders.mat(c, n, ("x",)): None,
+    lambda c, n: decoders.png(c, n, (2, 2, 3)): b"\x89PNG\r\n\x1a\n",
+}
+
+
+@pytest.mark.parametrize("position", range(len(WHOLE)))
+@given(st.data())
+def test_damaged_files_are_read_or_refused_in_one_sentence(position, data):
+    reader, whole = list(WHOLE.items())[position]
+    content = bytearray(whole or data.draw(st.binary(max_size=200)))
+    for _ in range(data.draw(st.integers(0, 3)) if content else 0):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        reader(content, "f")
+    except UserError as error:
+        assert "\n" not in str(error)
+        assert str(error).startswith("f")
