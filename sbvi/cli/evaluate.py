@@ -31,6 +31,7 @@ def _task(config: Any) -> None:
     from sbvi.experiment import load_run
     from sbvi.experiment.tasks import TASKS, Task
     from sbvi.reporting.images import save_png
+    from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
 
     values = hydra_app.plain(config)
@@ -59,6 +60,8 @@ def _task(config: Any) -> None:
         save_png(folder / f"{name}.png", picture)
         board.image(0, name, picture)
     board.close()
+    if (shown := found.projection) is not None:
+        write_projector(folder / task.title, shown.name, shown.points, shown.label, shown.images)
     write_atomically(folder / f"{task.title}.json", (json.dumps(content, indent=2) + "\n").encode())
     if found.table:
         print(found.table)

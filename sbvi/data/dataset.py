@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -48,6 +48,7 @@ class Dataset:
     Values are stored either as whole numbers 0..levels in uint8 or, where `levels` is None, as
     float32. `binary` says that every value is 0 or 1, which is what a Bernoulli likelihood needs.
     `dynamic` says that values are Bernoulli means, to be drawn anew at each use in training.
+    `dequantized` says that a model sees whole numbers k with uniform noise, (k + u) / (levels + 1).
 
     exact_log_likelihood: for data drawn from a tractable model, x (N, *event) -> log p(x) (N,), nats.
     """
@@ -59,6 +60,7 @@ class Dataset:
     levels: int | None
     binary: bool = False
     dynamic: bool = False
+    dequantized: bool = False
     note: str = ""
     exact_log_likelihood: Callable[[np.ndarray], np.ndarray] | None = field(default=None, compare=False)
 
@@ -78,6 +80,11 @@ class Dataset:
         if name not in self.splits:
             raise UserError(f"split={name} is not known; allowed: {', '.join(self.splits)}.")
         return self.splits[name]
+
+    def with_split(self, name: str, split: Split) -> "Dataset":
+        """The same data set with another split of this name."""
+        parts: dict[str, Any] = {name: split}
+        return replace(self, **parts)
 
     def scaled(self, x: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
         """Stored values as floats in [0, 1] (or as they are, for float data), shape (N, D)."""

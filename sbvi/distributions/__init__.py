@@ -11,6 +11,7 @@ import numpy as np
 
 from sbvi.distributions.bernoulli import Bernoulli
 from sbvi.distributions.diagonal import Diagonal
+from sbvi.distributions.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.full import Full
 from sbvi.distributions.gaussian import Array, Gaussian
 from sbvi.distributions.gaussian_likelihood import GaussianLikelihood
@@ -41,6 +42,10 @@ POSTERIORS: dict[str, type] = {
     "joint_rank_one": JointRankOne,
 }
 
-LIKELIHOODS: dict[str, type] = {"bernoulli": Bernoulli, "gaussian": GaussianLikelihood}
+LIKELIHOODS: dict[str, type] = {
+    "bernoulli": Bernoulli,
+    "gaussian": GaussianLikelihood,
+    "discretized_logistic": DiscretizedLogistic,
+}
 
 __all__ = ["LIKELIHOODS", "POSTERIORS", "Gaussian", "Likelihood", "PosteriorFamily"]

@@ -40,6 +40,10 @@ class Bernoulli:
     """p(x_d = 1) = sigmoid(logit_d)."""
 
     binary = True
+    discrete = True
+
+    def check(self, levels: int | None) -> None:
+        """Binary data is told by its own flag."""
 
     def outputs(self, size: int) -> int:
         return size

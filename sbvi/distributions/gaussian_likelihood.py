@@ -26,7 +26,15 @@ class GaussianLikelihood:
     minimum_scale: Positive = 0.01
     """Least standard deviation that can be learned or predicted; keeps the density bounded."""
 
+    dequantize: bool = True
+    """Whether whole numbers 0..L of the data get uniform noise, (k + u) / (L + 1): without it a density has no
+    meaning in bits for them. Floats stay as they are."""
+
     binary = False
+    discrete = False
+
+    def check(self, levels: int | None) -> None:
+        """A density is of any values."""
 
     def outputs(self, size: int) -> int:
         return 2 * size if self.scale == "predicted" else size

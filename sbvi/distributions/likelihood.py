@@ -11,11 +11,21 @@ Array = jax.Array
 class Likelihood(Protocol):
     """A distribution of x (B, D) given network outputs (S, B, outputs(D)) and free parameters.
 
-    binary: whether x must be 0 or 1.
+    binary: whether x must be 0 or 1. discrete: whether p is of whole levels of x, not a density.
     """
 
     @property
     def binary(self) -> bool: ...
+
+    @property
+    def discrete(self) -> bool: ...
+
+    def check(self, levels: int | None) -> None:
+        """Refuse data stored as whole numbers 0..levels, or as floats (None), that it cannot be of.
+
+        Raises:
+          UserError: what the data holds and what is needed.
+        """
 
     def outputs(self, size: int) -> int:
         """Number of network outputs for D = size values."""

@@ -84,6 +84,19 @@ class Evaluator:
         )
         return found
 
+    def _nats_a_level(self) -> float | None:
+        """What turns -log p of a dimension into that of its whole-number level; None where there is none.
+
+        A density of dequantised values (k + u) / (L + 1) bounds the levels' probability from below
+        (Theis et al. 2016) once the unit is a level's width.
+        """
+        levels = self.dataset.levels
+        if levels is None or self.dataset.binary:
+            return None
+        if self.model.likelihood.discrete:
+            return 0.0
+        return float(np.log(levels + 1)) if self.dataset.dequantized else None
+
     def summary(self, params: Any, split: str, num_samples: int | None = None) -> tuple[dict[str, float], dict]:
         """Means with standard errors and active units, named `<split>/...`; and the per-example arrays."""
         arrays = self.likelihood(params, split, num_samples)
@@ -92,6 +105,9 @@ class Evaluator:
         for name in ("nll", "elbo"):
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
+        if (offset := self._nats_a_level()) is not None:
+            nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
+            scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
         for node, active in active_units(self.posterior_means(params, split)).items():
             scalars[f"{split}/active_units/{node}"] = active
         if (exact := self.dataset.exact_log_likelihood) is not None:

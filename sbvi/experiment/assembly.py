@@ -1,6 +1,6 @@
 """From an experiment to the objects that do the work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ def load_dataset(experiment: Experiment) -> Dataset:
         raise UserError(
             "The data set is binary, for which a continuous density has no bound; use likelihood=bernoulli."
         )
+    experiment.likelihood.check(dataset.levels)
+    if getattr(experiment.likelihood, "dequantize", False) and dataset.levels is not None:
+        dataset = replace(dataset, dequantized=True)
     smallest = min(len(split) for split in dataset.splits.values())
     if smallest < 2:
         raise UserError(f"Every split needs at least two examples; the smallest has {smallest}.")

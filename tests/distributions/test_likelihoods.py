@@ -8,6 +8,7 @@ from scipy import stats
 
 from sbvi.distributions import LIKELIHOODS
 from sbvi.distributions.bernoulli import log_bernoulli
+from sbvi.distributions.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.gaussian_likelihood import GaussianLikelihood
 
 D = 4
@@ -16,6 +17,8 @@ CASES = {
     "gaussian fixed": GaussianLikelihood(scale="fixed", fixed_scale=0.4),
     "gaussian learned": GaussianLikelihood(scale="learned"),
     "gaussian predicted": GaussianLikelihood(scale="predicted"),
+    "discretized logistic learned": DiscretizedLogistic(levels=16),
+    "discretized logistic predicted": DiscretizedLogistic(levels=255, scale="predicted"),
 }
 
 
@@ -24,7 +27,14 @@ def parts(case, seed=0, rows=3):
     likelihood = CASES[case]
     outputs = jnp.asarray(generator.normal(size=(2, rows, likelihood.outputs(D))), jnp.float32)
     free = jnp.asarray(generator.normal(size=likelihood.free(D)) * 0.3, jnp.float32)
-    x = generator.integers(0, 2, (rows, D)) if likelihood.binary else generator.normal(size=(rows, D))
+    if likelihood.binary:
+        x = generator.integers(0, 2, (rows, D))
+    elif likelihood.discrete:
+        x = generator.integers(0, likelihood.levels + 1, (rows, D)) / likelihood.levels
+        x[0] = [0, 1, 0, 1]
+        x = np.float32(x)
+    else:
+        x = generator.normal(size=(rows, D))
     return likelihood, outputs, free, jnp.asarray(x, jnp.float32)
 
 
@@ -32,10 +42,15 @@ def reference(case, likelihood, outputs, free, x):
     outputs, free, x = (np.asarray(v, np.float64) for v in (outputs, free, x))
     if case == "bernoulli":
         return stats.bernoulli(1 / (1 + np.exp(-outputs))).logpmf(x[None]).sum(-1)
-    if case == "gaussian predicted":
+    if case.endswith("predicted"):
         mean, raw = np.split(outputs, 2, -1)
     else:
         mean, raw = outputs, free
+    if case.startswith("discretized"):
+        law = stats.logistic(mean, np.exp(15 * np.tanh(raw / 15)) + likelihood.minimum_scale)
+        half, level = 0.5 / likelihood.levels, np.rint(x * likelihood.levels) / likelihood.levels
+        upper, lower = np.where(level == 1, 1, law.cdf(level + half)), np.where(level == 0, 0, law.cdf(level - half))
+        return np.log(upper - lower).sum(-1)
     scale = 0.4 if case == "gaussian fixed" else np.exp(15 * np.tanh(raw / 15)) + likelihood.minimum_scale
     return stats.norm(mean, scale).logpdf(x[None]).sum(-1)
 
@@ -91,4 +106,21 @@ def test_initial_outputs_start_at_the_datas_means(case):
     free = jnp.asarray(likelihood.initial_free(mean, spread), jnp.float32)
     assert outputs.shape[-1] == likelihood.outputs(D)
     assert free.shape == (likelihood.free(D),)
-    np.testing.assert_allclose(likelihood.mean(outputs, free)[0, 0], mean, rtol=1e-5)
+    # A logistic variable cut off at 0 and 1 has its own mean near them.
+    slack = 0.05 if case.startswith("discretized") else 1e-6
+    np.testing.assert_allclose(likelihood.mean(outputs, free)[0, 0], mean, rtol=1e-5, atol=slack)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.startswith("discretized")])
+def test_levels_sum_to_one_and_far_ones_stay_finite(case):
+    likelihood = CASES[case]
+    generator = np.random.default_rng(0)
+    outputs = jnp.asarray(generator.normal(size=(1, 1, likelihood.outputs(1))), jnp.float32)
+    free = jnp.asarray(generator.normal(size=likelihood.free(1)), jnp.float32)
+    levels = jnp.arange(likelihood.levels + 1, dtype=jnp.float32)[:, None] / likelihood.levels
+    many = jnp.broadcast_to(outputs, (1, len(levels), outputs.shape[-1]))
+    assert abs(float(jnp.exp(likelihood.log_prob(many, free, levels)).sum()) - 1) < 1e-4
+    narrow = jnp.full_like(many, -8.0).at[..., 0].set(0.2)
+    far = jax.grad(lambda o: likelihood.log_prob(o, free - 8, levels).sum())(narrow)
+    assert np.isfinite(far).all()
+    assert np.isfinite(likelihood.log_prob(narrow, free - 8, levels)).all()

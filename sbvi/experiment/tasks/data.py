@@ -1,9 +1,14 @@
-"""The data of a run, checked to be the data it was trained on."""
+"""What a task works on: the run's own data, checked to be what it was trained on, or the user's."""
+
+import numpy as np
 
 from sbvi.config import UserError
-from sbvi.data import Dataset
+from sbvi.data import Dataset, Split
 from sbvi.experiment.assembly import load_dataset
 from sbvi.experiment.run import LoadedRun
+from sbvi.experiment.tasks.files import read_array
+
+OWN = "input"
 
 
 def run_dataset(run: LoadedRun) -> Dataset:
@@ -16,3 +21,36 @@ def run_dataset(run: LoadedRun) -> Dataset:
     if dataset.digest() != run.data["digest"]:
         raise UserError(f"{run.directory.path} was trained on other data than is found now.")
     return dataset
+
+
+def chosen(run: LoadedRun, split: str, examples: int | None, input_path: str | None) -> tuple[Dataset, str]:
+    """A data set, and which of its splits to use: the first `examples` of the run's split, or the user's
+    file as all splits of a data set of its own, named `input`.
+
+    Raises:
+      UserError: see `run_dataset` and `read_array`.
+    """
+    if input_path is None:
+        dataset = run_dataset(run)
+        found = dataset.split(split)
+        if examples is not None and examples < len(found):
+            few = Split(found.x[:examples], None if found.label is None else found.label[:examples])
+            dataset = dataset.with_split(split, few)
+        return dataset, split
+    own = own_dataset(run, read_array(input_path)[:examples])
+    return own, "test"
+
+
+def own_dataset(run: LoadedRun, x: np.ndarray) -> Dataset:
+    """The user's array as a data set that this run's model can score."""
+    checked = run.checked(x).reshape(-1, *run.event_shape)
+    levels, binary = run.data["levels"], bool(run.data["binary"])
+    if binary:
+        checked, levels = checked.astype(np.uint8), 1
+    elif x.dtype == np.uint8 and levels:
+        checked = x.reshape(checked.shape)
+    else:
+        levels = None
+    split = Split(checked)
+    noisy = bool(levels) and not binary and bool(getattr(run.experiment.likelihood, "dequantize", False))
+    return Dataset(OWN, split, split, split, levels=levels, binary=binary, dequantized=noisy)

@@ -1,0 +1,53 @@
+"""Quadrature against the exact posterior of a linear-Gaussian model."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from linear_gaussian import LinearGaussian
+
+from sbvi.config import UserError
+from sbvi.evaluation.posterior_grid import posterior_on_grid
+
+
+def gaussian_kl(m0, C0, m1, C1):
+    inverse = np.linalg.inv(C1)
+    offset = m1 - m0
+    trace = np.trace(inverse @ C0)
+    return 0.5 * (trace + offset @ inverse @ offset - 2 + np.linalg.slogdet(C1)[1] - np.linalg.slogdet(C0)[1])
+
+
+@pytest.mark.parametrize("family", ["diagonal", "full"])
+def test_densities_and_kls(family):
+    W = np.array([[1.0, 0.6], [0.2, -0.8], [0.5, 0.5]])
+    oracle = LinearGaussian(W, sigma=0.4, posterior=family)
+    with jax.enable_x64(True):
+        constants = oracle.exact_constants() if family == "full" else np.array([-1.2, -0.9])
+        oracle.set_recognition(constants)
+        x = np.asarray(oracle.data(3))
+    oracle.params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), oracle.params)
+    C = np.linalg.inv(oracle.precision)
+    for row, (whole, close) in zip(x, posterior_on_grid(oracle.model, oracle.params, x, 161), strict=True):
+        mean = C @ oracle.W.T @ (row - oracle.b) / oracle.sigma**2
+        for grid in (whole, close):
+            assert grid.log_likelihood == pytest.approx(oracle.log_likelihood(row[None])[0], abs=2e-3)
+        there = np.stack(np.meshgrid(close.horizontal, close.vertical), -1) - mean
+        exact = -0.5 * np.einsum("abi,ij,abj->ab", there, oracle.precision, there)
+        exact -= 0.5 * np.linalg.slogdet(2 * np.pi * C)[1]
+        high = exact > exact.max() - 10
+        np.testing.assert_allclose(close.true[high], exact[high], atol=5e-3)
+        expected = (
+            gaussian_kl(close.mean, close.covariance, mean, C),
+            gaussian_kl(mean, C, close.mean, close.covariance),
+        )
+        np.testing.assert_allclose((close.kl, close.reverse_kl), expected, atol=4e-3)
+        if family == "full":
+            assert abs(close.kl) < 4e-3
+        else:
+            assert close.kl > 0.05
+
+
+def test_three_latents_are_refused():
+    oracle = LinearGaussian(np.ones((3, 3)))
+    with pytest.raises(UserError, match=r"two latents at one node; this one has {'layer_1': 3}"):
+        posterior_on_grid(oracle.model, oracle.params, np.zeros((1, 3)))
