@@ -1,0 +1,93 @@
+"""What `scripts/reproduce` can run: the rows and figures of the paper, and of its nearest follow-up."""
+
+from dataclasses import dataclass
+
+TABLES = {
+    "table1": "Table 1: test negative log-likelihood, statically binarised MNIST (nats)",
+    "figure2c": "Figure 2(c): 100 latents, one deterministic layer of 300, by posterior family (nats)",
+    "iwae": "Importance-weighted autoencoders, one layer, dynamically binarised MNIST (nats)",
+    "figures": "Figures",
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """An evaluation of a row's run: a label, words for sbvi-evaluate, its picture among the run's
+    evaluations, and what the picture shows."""
+
+    label: str
+    words: tuple[str, ...]
+    picture: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """experiment: the config that trains it; of: the row whose run it works on, by default its own.
+    paper: test NLL in nats. files: what must be at hand and may not be."""
+
+    title: str
+    table: str
+    paper: float | None = None
+    experiment: str | None = None
+    works: tuple[Work, ...] = ()
+    files: str = ""
+
+
+def samples(what: str) -> Work:
+    return Work("samples", ("task=samples",), "samples", f"{what}: means of 100 samples")
+
+
+def imputation(what: str, name: str, *words: str, shown: str) -> Work:
+    words = ("task=imputation", "task.iterations=60", "task.examples=200", *words)
+    return Work(name, words, "imputation-test", f"{what}, {shown}: truth, what is left, and the chain")
+
+
+def three_imputations(what: str) -> tuple[Work, ...]:
+    return (
+        imputation(what, "missing60", "task.fraction=0.6", shown="60 % missing at random"),
+        imputation(what, "missing80", "task.fraction=0.8", shown="80 % missing at random"),
+        imputation(what, "square", "task.missing=square", "task.fraction=0.2", shown="a square missing"),
+    )
+
+
+POSTERIOR = Work(
+    "posterior", ("task=posterior",), "posterior-test", "four test digits: image, the plane, and the closer look"
+)
+
+ROWS = {
+    "table1_factor_analysis": Row("factor analysis", "table1", 106.00),
+    "table1_nlgbn": Row("non-linear Gaussian belief network", "table1", 95.80),
+    "table1_wake_sleep": Row("wake-sleep", "table1", 91.3),
+    "table1_diagonal": Row("DLGM, diagonal", "table1", 87.30),
+    "table1_rank_one": Row("DLGM, rank-one", "table1", 86.60),
+    "best_static": Row("best recipe of ours", "table1"),
+    "figure2c_factor_analysis": Row("factor analysis", "figure2c"),
+    "figure2c_wake_sleep": Row("wake-sleep", "figure2c"),
+    "figure2c_diagonal": Row("diagonal", "figure2c"),
+    "figure2c_rank_one": Row("rank-one", "figure2c"),
+    "iwae_k1": Row("K = 1", "iwae", 86.76),
+    "iwae_k5": Row("K = 5", "iwae", 85.54),
+    "iwae_k50": Row("K = 50", "iwae", 84.78),
+    "figure2_diagonal": Row("figure 2(a), diagonal", "figures", works=(POSTERIOR,)),
+    "figure2_rank_one": Row("figure 2(b), rank-one", "figures", works=(POSTERIOR,)),
+    "figure3_mnist": Row(
+        "figures 3(a) and 5, MNIST",
+        "figures",
+        experiment="table1_diagonal",
+        works=(samples("MNIST"), *three_imputations("MNIST")),
+    ),
+    "figure3_embedding": Row(
+        "figure 3(b), embedding",
+        "figures",
+        works=(Work("embedding", ("task=embedding",), "embedding-test", "test digits in two latents, by class"),),
+    ),
+    "figure3_frey": Row(
+        "figures 3 and 5, Frey faces", "figures", works=(samples("Frey faces"), *three_imputations("Frey faces"))
+    ),
+    "figure3_cifar_patches": Row("figure 3, CIFAR-10 patches", "figures", works=(samples("CIFAR-10 patches"),)),
+    "figure3_norb": Row("figure 3, NORB", "figures", works=(samples("NORB"),), files="the official small NORB files"),
+    "figure5_svhn": Row(
+        "figure 5, SVHN", "figures", works=three_imputations("SVHN"), files="train_32x32.mat and test_32x32.mat"
+    ),
+}

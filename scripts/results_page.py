@@ -1,0 +1,133 @@
+"""docs/results.md and its figures, from the files in docs/results/ alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from recipes import ROWS, TABLES
+
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import save_png
+from sbvi.reporting.tables import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+FIGURES = RESULTS / "figures"
+
+
+def stored():
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+
+
+def value(metrics, name):
+    return f"{metrics[name]:.2f} ± {metrics[name + '_stderr']:.2f}"
+
+
+def summary(found, table):
+    """Markdown: the rows of a table, means over seeds."""
+    rows = []
+    for name, row in ROWS.items():
+        if row.table != table:
+            continue
+        values = [r["metrics"]["test/nll"] for r in found if r["row"] == name]
+        spread = f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}" if len(values) > 1 else ""
+        here = f"{np.mean(values):.2f}{spread}" if values else "not run yet"
+        paper = f"{row.paper:.2f}" if row.paper else "-"
+        rows.append([row.title, f"`{name}`", paper, here, str(len(values))])
+    return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
+
+
+def bars(found):
+    """The bar chart of figure 2(c); None without values."""
+    rows = [(ROWS[r["row"]].title, r["metrics"]) for r in found if ROWS[r["row"]].table == "figure2c"]
+    if not rows:
+        return None
+    rows.sort(key=lambda pair: pair[1]["test/nll"])
+    figure = new_figure(5, 3.2)
+    axes = figure.add_subplot()
+    heights = [metrics["test/nll"] for _, metrics in rows]
+    errors = [metrics["test/nll_stderr"] for _, metrics in rows]
+    axes.bar([title for title, _ in rows], heights, yerr=errors, color="tab:blue", width=0.6, capsize=4)
+    axes.set_ylim(min(heights) - 5, max(heights) + 3)
+    axes.set_ylabel("test -log p(v), nats")
+    save_png(FIGURES / "figure2c.png", pixels(figure))
+    return "![figure 2(c)](results/figures/figure2c.png)"
+
+
+def figures(found):
+    parts = []
+    for name, row in ROWS.items():
+        if row.table != "figures":
+            continue
+        parts.append(f"### {row.title}")
+        runs = [r for r in found if r["row"] == name]
+        if not runs:
+            parts.append(f"Not run here: it needs {row.files}." if row.files else "Not run yet.")
+        for r in runs:
+            for work in row.works:
+                made = r.get("evaluations", {}).get(work.label)
+                if made is None:
+                    continue
+                numbers = ", ".join(f"{key} {number:.4g}" for key, number in made["metrics"].items())
+                parts.append(f"{work.caption}.\n`{made['command']}`; {numbers}.")
+                parts.append(f"![{work.caption}](results/figures/{made['picture']})")
+    return parts
+
+
+def runs(found):
+    rows = []
+    for r in found:
+        m = r["metrics"]
+        if not m:
+            continue
+        bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
+        active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
+        numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, str(r["samples"])]
+        minutes = f"{r['train_seconds'] / 60:.0f}"
+        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
+    header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "minutes", "hardware"]
+    return markdown_table(header, rows) if rows else "None yet."
+
+
+def trials():
+    """Markdown: the settings that were compared on validation data."""
+    found = [json.loads(path.read_text()) for path in (RESULTS / "trials").glob("*.json")]
+    found.sort(key=lambda r: r["metrics"]["validation/nll"])
+    rows = []
+    for r in found:
+        settings = " ".join(f"`{word}`" for word in r["settings"])
+        minutes = f"{r['train_seconds'] / 60:.0f}"
+        bound = f"{r['metrics']['validation/elbo']:.2f}"
+        rows.append([settings, value(r["metrics"], "validation/nll"), bound, str(r["samples"]), minutes])
+    header = ["settings, beside `dataset=mnist dataset.binarization=static`", "NLL", "ELBO", "S", "minutes"]
+    return markdown_table(header, rows) if rows else "None yet."
+
+
+def render():
+    """Ours beside the paper's, the figures, and every run with its command."""
+    found = stored()
+    parts = [
+        "# Results",
+        "*Rendered by `scripts/reproduce --render` from `docs/results/`; no number here is typed by hand. A row is "
+        "made again by `scripts/reproduce ROW`.*",
+    ]
+    for table, title in TABLES.items():
+        parts.append(f"## {title}")
+        if table == "figures":
+            parts += figures(found)
+            continue
+        parts.append(summary(found, table))
+        if table == "figure2c" and (chart := bars(found)):
+            parts.append(chart)
+    parts += [
+        "A mean over seeds has, with more than one, its standard error over them.",
+        "## Every run",
+        runs(found),
+        "The standard error beside a number is that over test examples. Minutes are of training, on one core that "
+        "was shared at times.",
+        "## What was tried",
+        "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
+        "results. Minutes are of one core that was shared at times.",
+        trials(),
+    ]
+    (ROOT / "docs" / "results.md").write_text("\n\n".join(parts) + "\n")
