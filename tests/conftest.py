@@ -14,10 +14,17 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
+import promises
 import pytest
+from hypothesis import settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# How many inputs property-based tests try: HYPOTHESIS_PROFILE=nightly for many.
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = os.environ.get("SBVI_DATA_DIR")
@@ -45,8 +52,34 @@ def _settings_restored():
         jax.config.update(name, value)
 
 
-def pytest_terminal_summary(terminalreporter):
+@pytest.fixture
+def tally(record_property):
+    """How many times a promise was put to the test: kills survived, bits flipped, inputs tried."""
+
+    def add(count):
+        record_property("count", count)
+
+    return add
+
+
+def pytest_addoption(parser):
+    parser.addoption("--promises", metavar="FILE", help="write docs/reliability.md from the tests that ran")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
+
+
+def pytest_runtest_setup(item):
+    """What a promise's page needs travels with the report, since tests run in other processes."""
+    for mark in item.iter_markers("promise"):
+        item.user_properties.append(("promise", mark.args))
+
+
+def pytest_terminal_summary(terminalreporter, config):
     """Say what was left out and why, as the last thing before the count."""
+    if path := config.getoption("--promises"):
+        promises.write(Path(path), terminalreporter.stats)
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = {}
     for report in skipped:

@@ -68,6 +68,8 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         _leave(str(error), error, asked)
     except (HydraException, OmegaConfBaseException) as error:
         _leave(_sentence(error, known_keys), error, asked)
+    except OSError as error:  # Hydra makes the run's directory before our code runs
+        _leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

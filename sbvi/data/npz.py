@@ -9,6 +9,7 @@ import numpy as np
 from sbvi.config import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
+from sbvi.data.memory import require
 from sbvi.data.splits import seeded
 
 
@@ -122,6 +123,10 @@ def read(path: str, names: list[str]) -> dict[str, np.ndarray]:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise UserError(f"{path} has no array {missing[0]}; it holds: {', '.join(archive.files) or 'nothing'}.")
+            # The sizes that the archive announces: a small file can unpack to more than there is.
+            assert archive.zip is not None
+            sizes = {info.filename: info.file_size for info in archive.zip.infolist()}
+            require(sum(sizes.get(f"{name}.npy", sizes.get(name, 0)) for name in names), path)
             return {name: archive[name] for name in names}
     except UserError:
         raise

@@ -12,6 +12,7 @@ import numpy as np
 from sbvi.config import NonNegativeInt, Positive, PositiveInt, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
+from sbvi.data.memory import require
 
 
 @spec
@@ -55,6 +56,9 @@ class Synthetic:
     def load(self) -> Dataset:
         generator = np.random.default_rng([self.split_seed, 2])
         sizes = (self.train_size, self.validation_size, self.test_size)
+        width = self.dimensions + self.latents + self.hidden
+        weights = self.dimensions * (self.hidden or self.latents) + self.hidden * self.latents
+        require(8 * (width * max(sizes) + weights), f"dataset=synthetic with {sum(sizes)} examples")
         train, validation, test = (Split(self._draw(generator, size)) for size in sizes)
         linear = not self.hidden and self.observation == "gaussian"
         binary = self.observation == "bernoulli"

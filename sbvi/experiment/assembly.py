@@ -13,6 +13,7 @@ from sbvi.data import Dataset, binarize
 from sbvi.evaluation import Evaluator
 from sbvi.experiment.config import Experiment
 from sbvi.experiment.directory import RunDirectory
+from sbvi.experiment.memory import check_fits
 from sbvi.models import BuiltDLGM
 from sbvi.training import Plan, ResidentBatches, Store
 
@@ -54,6 +55,7 @@ class Assembly:
     @classmethod
     def build(cls, experiment: Experiment) -> "Assembly":
         dataset = load_dataset(experiment)
+        check_fits(experiment, dataset.event_size)
         model = build_model(experiment, dataset.event_size)
         algorithm = experiment.algorithm.build(model, experiment.objective, experiment.optimizer, len(dataset.train))
         evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation)

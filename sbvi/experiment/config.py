@@ -25,6 +25,8 @@ class Runtime:
     """Device kind; auto takes the best there is."""
     compilation_cache: bool = True
     """Keep compiled programs in the cache folder, so that the next start is faster."""
+    deterministic: bool = False
+    """On a GPU, allow only operations that give the same bits every time (slower). A CPU always does."""
     debug_nans: bool = False
     """Stop at the first operation that gives a NaN, with its place (slow)."""
 

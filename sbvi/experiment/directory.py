@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.config import UserError
-from sbvi.config.atomic import write_atomically
+from sbvi.config.atomic import clear_leftovers, write_atomically
 
 
 class RunDirectory:
@@ -45,6 +45,8 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
+            for folder in (self.path, self.checkpoints):
+                clear_leftovers(folder)
             yield
 
     def read_run(self) -> dict[str, Any]:

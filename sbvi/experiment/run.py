@@ -1,6 +1,7 @@
 """A trained model as an object, on NumPy arrays."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sbvi.experiment import runtime
 from sbvi.experiment.assembly import build_model, load_best_params
 from sbvi.experiment.config import Experiment
 from sbvi.experiment.directory import RunDirectory
+from sbvi.experiment.memory import check_fits
 
 BATCH = 500
 
@@ -42,8 +44,9 @@ class LoadedRun:
         self.experiment = Experiment.from_config(record["config"])
         runtime.apply(self.experiment.runtime)
         self.data = record["data"]
-        self.event_shape: tuple[int, ...] = tuple(self.data["event_shape"])
-        self.model = build_model(self.experiment, int(np.prod(self.event_shape)))
+        self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
+        check_fits(self.experiment, prod(self.event_shape))
+        self.model = build_model(self.experiment, prod(self.event_shape))
         self.params = load_best_params(self.model, self.directory.checkpoints)
         self._encode = jax.jit(self._moments)
         self._decode = jax.jit(self.model.decode)
@@ -165,6 +168,12 @@ class LoadedRun:
         if len({len(value) for value in found.values()}) != 1 or not len(next(iter(found.values()))):
             raise UserError("latents must have the same number of rows, at least one, at every node.")
         return found
+
+
+def _event_shape(found: Any, folder: Path) -> tuple[int, ...]:
+    if not isinstance(found, list) or not found or not all(type(n) is int and n > 0 for n in found):
+        raise UserError(f"{folder}: run.json gives the event shape {found}; it must be a list of positive sizes.")
+    return tuple(found)
 
 
 def load_run(folder: Path | str) -> LoadedRun:

@@ -8,6 +8,9 @@ from sbvi.config import UserError
 from sbvi.data.files import cache_folder
 from sbvi.experiment.config import Runtime
 
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_first: list[bool] = []  # what this process's runs asked for; XLA reads its flags once, for the first
+
 
 def apply(runtime: Runtime) -> None:
     """Choose the platform and turn on the compilation cache.
@@ -15,6 +18,9 @@ def apply(runtime: Runtime) -> None:
     Raises:
       UserError: the platform is not there.
     """
+    if runtime.deterministic and DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
+    _first.append(runtime.deterministic)
     before = jax.config.jax_platforms  # type: ignore[attr-defined]
     if runtime.platform != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
@@ -27,6 +33,8 @@ def apply(runtime: Runtime) -> None:
     if runtime.platform not in ("auto", found):  # JAX had started on another one before
         jax.config.update("jax_platforms", before)
         raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {found}.")
+    if found == "gpu" and runtime.deterministic and not _first[0]:
+        raise UserError("runtime.deterministic=true must be set in a process of its own: JAX has started without it.")
     jax.config.update("jax_debug_nans", runtime.debug_nans)
     # A folder that the user set for JAX itself wins.
     if runtime.compilation_cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

@@ -1,5 +1,6 @@
 """One run from its config to result.json: start or go on, train, test, draw, record."""
 
+import contextlib
 import json
 import logging
 import math
@@ -68,6 +69,13 @@ def train(experiment: Experiment, folder: Path | str, show: Show | None = None) 
             if isinstance(error, UserError):
                 raise
             raise UserError(f"A NaN appeared: {str(error).splitlines()[0]}") from error
+        except OSError as error:
+            sentence = (
+                f"{error.filename or directory.path} cannot be written ({error.strerror}); what was saved before is "
+                f"untouched, and resume=DIR goes on from it, here or in a copy elsewhere."
+            )
+            _fail(directory, sentence)
+            raise UserError(sentence) from None
         except Exception as error:
             _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
             raise
@@ -75,7 +83,9 @@ def train(experiment: Experiment, folder: Path | str, show: Show | None = None) 
 
 
 def _fail(directory: RunDirectory, reason: str) -> None:
-    directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
+    # Where nothing can be written any more, the first failure is the one to tell.
+    with contextlib.suppress(UserError):
+        directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
 
 
 def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
@@ -137,7 +147,11 @@ def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: 
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
     finally:
-        recorder.close(success)
+        try:
+            recorder.close(success)
+        except OSError:
+            if success:
+                raise  # otherwise what ended the run is the thing to tell
 
 
 def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder, outcome: Outcome) -> None:
@@ -171,7 +185,8 @@ def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds:
 
 
 class StopSignals:
-    """Turns the first SIGTERM or SIGINT into a reason to stop; the second acts as it always does."""
+    """Turns the first SIGTERM or SIGINT into a reason to stop at the next chunk; the second ends the process
+    at once, in the middle of one."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -182,7 +197,8 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._reason = signal.Signals(number).name
-        self._restore()
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -1,6 +1,9 @@
 """TensorBoard event files: scalars, images and HParams, with the `tensorboard` package alone."""
 
+import contextlib
 import io
+import os
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +15,19 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+FLUSH_SECONDS = 5
+
+
+def _new_file(folder: Path) -> Any:
+    """An events file of a name that no other writer has, in the form that TensorBoard looks for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1000):
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{number}"
+        with contextlib.suppress(FileExistsError):
+            return open(folder / name, "xb")
+    raise FileExistsError(f"{folder} has no room for another events file")
 
 
 class TensorBoard:
@@ -20,14 +35,20 @@ class TensorBoard:
     interrupted session are hidden."""
 
     def __init__(self, folder: Path, resume_step: int = 0):
-        self._writer = EventFileWriter(str(folder), flush_secs=10)
+        # Written here and not by the package's thread: a disk that is full must stop the run, in a sentence.
+        self._writer = RecordWriter(_new_file(folder))
+        self._flushed = time.monotonic()
+        self._add(Event(file_version="brain.Event:2"), 0)
         if resume_step:
             self._add(Event(session_log=SessionLog(status=SessionLog.START)), resume_step + 1)
 
     def _add(self, event: Event, step: int) -> None:
         event.step = step
         event.wall_time = time.time()
-        self._writer.add_event(event)
+        self._writer.write(event.SerializeToString())
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self._writer.flush()
+            self._flushed = time.monotonic()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])

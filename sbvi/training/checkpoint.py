@@ -1,8 +1,9 @@
 """Checkpoints: one file each, written whole or not at all, every array with its digest.
 
-A file is MessagePack: a format version, plain metadata, and a list of leaves (path, dtype, shape,
-SHA-256, bytes). Nothing in it can run code. It is written beside its place, flushed to the disk and
-renamed, so that a crash leaves the old file.
+A file is MessagePack: a format version, and a body with its SHA-256; the body holds plain metadata and a
+list of leaves (path, dtype, shape, SHA-256, bytes). Nothing in it can run code. It is written beside its
+place, flushed to the disk and renamed, so that a crash leaves the old file. Format 1, which is still read,
+had no digest but those of the leaves.
 """
 
 import hashlib
@@ -17,15 +18,19 @@ import numpy as np
 from sbvi.config import UserError
 from sbvi.config.atomic import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 
 
 class DamagedCheckpoint(UserError):
     """A checkpoint file that cannot be used, with the reason."""
 
 
-def save(path: Path, tree: Any, metadata: Mapping[str, Any]) -> None:
-    """Write a tree of arrays and plain metadata."""
+def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None = None) -> None:
+    """Write a tree of arrays and plain metadata; with `spare`, the file that stood there is kept as that.
+
+    Raises:
+      UserError: the file cannot be written, or the run's folder is gone.
+    """
     leaves = []
     for location, leaf in jax.tree_util.tree_flatten_with_path(jax.device_get(tree))[0]:
         # ascontiguousarray alone would turn a scalar into a vector.
@@ -40,9 +45,14 @@ def save(path: Path, tree: Any, metadata: Mapping[str, Any]) -> None:
                 "data": data,
             }
         )
-    document = {"format": FORMAT, "metadata": dict(metadata), "leaves": leaves}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, msgpack.packb(document))
+    body = msgpack.packb({"metadata": dict(metadata), "leaves": leaves})
+    document = {"format": FORMAT, "sha256": hashlib.sha256(body).digest(), "body": body}
+    try:
+        # Not its parents: a run whose folder was removed must not go on in a new one.
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be made ({error.strerror}).") from None
+    write_atomically(path, msgpack.packb(document), spare)
 
 
 def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
@@ -78,15 +88,21 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         document = msgpack.unpackb(content, strict_map_key=True)
         version = document["format"]
-        if version != FORMAT:
-            raise DamagedCheckpoint(f"{path} has format {version}; this version of sbvi reads format {FORMAT}.")
+        if version not in (1, FORMAT):
+            raise DamagedCheckpoint(f"{path} has format {version}; this version of sbvi reads formats 1 and {FORMAT}.")
+        body = document
+        if version == FORMAT:
+            body = msgpack.unpackb(document["body"], strict_map_key=True)
         leaves = {}
-        for entry in document["leaves"]:
+        for entry in body["leaves"]:
             if hashlib.sha256(entry["data"]).digest() != entry["sha256"]:
                 raise DamagedCheckpoint(f"{path} is damaged: {entry['path']} does not match its digest.")
             array = np.frombuffer(entry["data"], np.dtype(entry["dtype"])).reshape(entry["shape"])
             leaves[entry["path"]] = array
-        return leaves, dict(document["metadata"])
+        # After the leaves, whose own digests can name what is wrong.
+        if version == FORMAT and hashlib.sha256(document["body"]).digest() != document["sha256"]:
+            raise DamagedCheckpoint(f"{path} is damaged: it does not match its digest.")
+        return leaves, dict(body["metadata"])
     except DamagedCheckpoint:
         raise
     except Exception as error:  # msgpack and numpy raise many kinds on damaged bytes

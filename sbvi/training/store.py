@@ -21,9 +21,7 @@ class Store:
 
     def save_last(self, state: Any, metadata: dict[str, Any]) -> None:
         # A spare is kept so that damage to the newest file costs one interval, not the run.
-        if self.path("last").exists():
-            self.path("last").replace(self.path("previous"))
-        checkpoint.save(self.path("last"), state, metadata)
+        checkpoint.save(self.path("last"), state, metadata, self.path("previous"))
 
     def save_best(self, params: Any, metadata: dict[str, Any]) -> None:
         checkpoint.save(self.path("best"), params, metadata)

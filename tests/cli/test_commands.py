@@ -15,7 +15,6 @@ from conftest import ROOT
 
 import sbvi
 from sbvi.config import UserError
-from sbvi.training import checkpoint
 
 TINY = [
     "dataset=synthetic",
@@ -212,31 +211,6 @@ def test_tensorboard_serves_two_runs(trained):
     finally:
         server.terminate()
         server.wait()
-
-
-def test_sigkill_and_the_same_command_again(tmp_path):
-    """Killed half-way and started again: the parameters of a run that was never killed."""
-    words = [*TINY, "trainer.steps=3000", "trainer.log_every=50"]
-    assert run("train", *words, "hydra.run.dir=whole", cwd=tmp_path).returncode == 0
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command("train", *words, "hydra.run.dir=cut"), cwd=tmp_path, env=environment)
-    metrics = tmp_path / "cut" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 10):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "cut" / "result.json").exists()
-    again = run("train", *words, "hydra.run.dir=cut", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "status: completed" in again.stdout
-    assert re.search(r"Going on from step \d+ of 3000", again.stdout + again.stderr)
-    for name in ("last", "best"):
-        whole, cut = (checkpoint.read(tmp_path / f / "checkpoints" / f"{name}.msgpack")[0] for f in ("whole", "cut"))
-        for key in whole:
-            np.testing.assert_array_equal(whole[key], cut[key])
 
 
 def test_sigterm_saves_and_resume_goes_on(tmp_path):

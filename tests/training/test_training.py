@@ -237,12 +237,8 @@ def test_checkpoints_notice_damage(tmp_path):
         damaged = bytearray(content)
         damaged[position] ^= 1 << int(generator.integers(0, 8))
         path.write_bytes(damaged)
-        try:
-            found, metadata = checkpoint.load(path, tree)
-        except checkpoint.DamagedCheckpoint as error:
-            assert "\n" not in str(error)
-        else:  # a flipped bit in a name of the metadata is the only thing without a digest
-            same({k: np.asarray(v) for k, v in tree.items()}, found)
+        with pytest.raises(checkpoint.DamagedCheckpoint):
+            checkpoint.load(path, tree)
     for cut in (0, 1, 50, len(content) - 1):
         path.write_bytes(content[:cut])
         with pytest.raises(checkpoint.DamagedCheckpoint):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sbvi.config import UserError
+from sbvi.data.memory import require
 
 
 def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
@@ -20,15 +21,19 @@ def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
                 name = "x" if "x" in archive.files else archive.files[0] if len(archive.files) == 1 else None
                 if name is None:
                     raise UserError(f"input={path} holds {', '.join(archive.files)}; one of them must be named x.")
+                require(sum(entry.file_size for entry in archive.zip.infolist()), f"input={path}")
                 found = archive[name]
         elif place.suffix == ".npy":
-            found = np.load(place, allow_pickle=False)
+            found = np.array(np.load(place, mmap_mode="r", allow_pickle=False))
         elif place.suffix == ".csv":
             found = np.loadtxt(place, delimiter=",", ndmin=2)
         else:
             raise UserError(f"input={path} must end in .npz, .npy or .csv.")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"input={path} cannot be read ({str(error).splitlines()[0]}).") from None
+    except UserError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds on damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"input={path} cannot be read ({reason[:160]}).") from None
     if found.dtype.kind not in "buif" or found.ndim < 2 or not len(found):
         raise UserError(f"input={path} has shape {found.shape} and dtype {found.dtype}; it must be numbers (N, ...).")
     if found.dtype.kind == "f" and not (np.isfinite(found) | (np.isnan(found) & allow_nan)).all():

@@ -1,0 +1,71 @@
+"""Refuses an experiment that cannot fit, by arithmetic on its sizes, before any memory is taken.
+
+Every estimate is a lower bound: what passes can still be too much, what is refused surely is.
+"""
+
+from itertools import pairwise
+
+import jax
+
+from sbvi.config import UserError
+from sbvi.data.memory import available, gib
+from sbvi.experiment.config import Experiment
+
+FLOAT = 4
+COPIES = 4  # of every parameter: itself, its gradient, and the two moments that Adam and its kin keep
+
+
+def parameters(experiment: Experiment, event_size: int) -> int:
+    """Number of weights, biases aside."""
+    model, family = experiment.model, experiment.posterior
+    below = [experiment.likelihood.outputs(event_size), *model.latents[:-1]]
+    total = 0
+    for size, hidden, out in zip(model.latents, model.maps(), below, strict=True):
+        total += sum(a * b for a, b in pairwise([size, *hidden, out]))
+        total += size * size if model.noise_matrix == "full" else 0
+    nodes = [sum(model.latents)] if family.joint else list(model.latents)
+    heads = sum(family.outputs(size) for size in nodes)
+    trunk = [event_size, *model.recognition_hidden]
+    trunks = 1 if model.recognition_shared else len(nodes)
+    return total + trunks * sum(a * b for a, b in pairwise(trunk)) + trunk[-1] * heads
+
+
+def needs(experiment: Experiment, event_size: int) -> dict[str, int]:
+    """What is held at once -> bytes."""
+    width = experiment.likelihood.outputs(event_size) + sum(experiment.model.latents)
+    samples, batch = experiment.objective.num_samples, experiment.trainer.batch_size
+    settings = experiment.evaluation
+    chunk = min(settings.chunk, settings.num_samples)
+    return {
+        "the model's parameters": COPIES * FLOAT * parameters(experiment, event_size),
+        f"a step with objective.num_samples={samples} and trainer.batch_size={batch}": 2
+        * FLOAT
+        * samples
+        * batch
+        * width,
+        f"an evaluation with evaluation.chunk={settings.chunk} and evaluation.batch_size={settings.batch_size}": FLOAT
+        * chunk
+        * settings.batch_size
+        * width,
+    }
+
+
+def _room() -> tuple[int, str]:
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return available(), "available"
+    statistics = device.memory_stats() or {}
+    limit = statistics.get("bytes_limit")
+    return (int(limit), f"on the {device.platform}") if limit else (available(), "available")
+
+
+def check_fits(experiment: Experiment, event_size: int) -> None:
+    """Refuse what cannot fit.
+
+    Raises:
+      UserError: what needs more memory than there is, with both numbers.
+    """
+    there, where = _room()
+    for what, size in needs(experiment, event_size).items():
+        if size > there:
+            raise UserError(f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}.")
