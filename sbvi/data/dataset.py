@@ -91,6 +91,14 @@ class Dataset:
         flat = x.reshape(x.shape[0], -1).astype(dtype)
         return flat / np.asarray(self.levels, dtype) if self.levels else flat
 
+    def seen(self, name: str, count: int | None = None) -> np.ndarray:
+        """The first `count` examples of a split as a model sees them, (N, D) float32: binary values as they are,
+        others in [0, 1]. A training split that is drawn anew at each use gives its means."""
+        x = self.split(name).x[:count]
+        if self.binary and not (self.dynamic and name == "train"):
+            return x.reshape(len(x), -1).astype(np.float32)
+        return self.scaled(x)
+
     def digest(self) -> str:
         """A SHA-256 of every array, so that a run can tell that its data has changed."""
         found = hashlib.sha256()

@@ -20,7 +20,7 @@ def run_pictures(model: BuiltDLGM, params: Any, dataset: Dataset, seed: int) -> 
     if shown(np.zeros((1, dataset.event_size)), shape) is None:
         return {}
     found = {"samples": _grid(model.sample(params, jax.random.key(seed), COLUMNS**2)[0], shape)}
-    real = dataset.scaled(dataset.test.x[: 5 * COLUMNS])
+    real = dataset.seen("test", 5 * COLUMNS)
     means = {node: q.mean for node, q in model.encode(params, jnp.asarray(real)).items()}
     decoded = np.asarray(model.decode(params, means))
     rows = [part for i in range(0, len(real), COLUMNS) for part in (real[i : i + COLUMNS], decoded[i : i + COLUMNS])]

@@ -34,6 +34,10 @@ def compile_chunk(
     def chunk(
         state: Any, operands: Any, indices: Array, hypers: dict[str, Array], key: Array, start: Array, count: Array
     ) -> tuple[Any, ChunkResult]:
+        # Under jax_debug_nans this runs without being traced, on NumPy's arrays.
+        hypers = {name: jnp.asarray(values) for name, values in hypers.items()}
+        indices = jnp.asarray(indices)
+
         @jax.jit  # traced once for its shapes and for the loop
         def step(position: Array, state: Any) -> tuple[Any, dict[str, Array]]:
             step_key = jax.random.fold_in(key, start + position)

@@ -213,7 +213,8 @@ def test_tensorboard_serves_two_runs(trained):
         server.wait()
 
 
-def test_sigterm_saves_and_resume_goes_on(tmp_path):
+@pytest.mark.promise("SIGTERM saves at the next chunk; the exit code tells, and resume=DIR goes on", "signals")
+def test_sigterm_saves_and_resume_goes_on(tmp_path, tally):
     words = [
         *TINY,
         "trainer.steps=200000",
@@ -250,6 +251,7 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path):
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == sorted(steps)
     assert sorted(set(steps)) == list(range(1000, 200_001, 1000))
+    tally(1)
 
 
 MISTAKES = {
@@ -288,7 +290,8 @@ for words in json.loads(sys.stdin.read()):
 """
 
 
-def test_mistakes_are_one_sentence(tmp_path):
+@pytest.mark.promise("A mistake on the command line is one sentence that names the key", "mistakes")
+def test_mistakes_are_one_sentence(tmp_path, tally):
     """Exit code 1, one line on stderr, no traceback."""
     environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -309,6 +312,7 @@ def test_mistakes_are_one_sentence(tmp_path):
     traced = run("train", "trainer.epoch=3", cwd=tmp_path)
     assert "Traceback" not in traced.stderr
     assert traced.returncode == 1
+    tally(len(MISTAKES))
 
 
 def test_a_users_own_configs(tmp_path):

@@ -39,8 +39,11 @@ def kill_when(process, condition, limit=180):
     process.wait()
 
 
+@pytest.mark.promise(
+    "A sweep killed twice ends complete by the same command; no completed job is started again", "kills"
+)
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher):
+def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
     words = [*TINY, "trainer.steps=3000", "trainer.log_every=50", "evaluation.test=false", f"seed=range({SEEDS})"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
     folder = tmp_path / "sweep"
@@ -62,10 +65,12 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher):
     assert {name: after[name] for name in before} == before  # none was started again or written over
     seeds = {json.loads((p / "run.json").read_text())["config"]["seed"] for p in folder.glob("*/") if p.is_dir()}
     assert seeds == set(range(SEEDS))
+    tally(2)
 
 
+@pytest.mark.promise("A job that turns NaN fails alone", "jobs")
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher):
+def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
     words = [*TINY, "trainer.steps=200", "trainer.log_every=50", f"optimizer.learning_rate={rates}", "seed=0"]
     words += ["evaluation.test=false", "optimizer=sgd", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
@@ -85,9 +90,11 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher):
     compared = run("compare", "sweep", "--metric", "validation/elbo", cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     assert "failed" in compared.stdout
+    tally(1)
 
 
-def test_a_worker_that_dies_is_replaced(tmp_path):
+@pytest.mark.promise("A sweep's worker that dies is replaced", "workers")
+def test_a_worker_that_dies_is_replaced(tmp_path, tally):
     """SIGKILL to one worker: its job is reported, the others are trained."""
     words = [*TINY, "trainer.steps=4000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", "hydra/launcher=sbvi", "hydra.launcher.workers=1"]
@@ -104,3 +111,4 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     assert process.returncode == 1
     assert "its worker died (exit code -9)" in errors + output
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
+    tally(1)

@@ -39,7 +39,8 @@ def remote(*urls):
     return RemoteFile("file.bin", hashlib.sha256(CONTENT).hexdigest(), urls)
 
 
-def test_download_falls_through_mirrors_and_is_cached(server, places):
+@pytest.mark.promise("Downloads fall through dead and wrong mirrors to a good one", "mirrors")
+def test_download_falls_through_mirrors_and_is_cached(server, places, tally):
     folder, address = server
     (folder / "wrong.bin").write_bytes(b"something else")
     (folder / "file.bin.gz").write_bytes(gzip.compress(CONTENT))
@@ -48,14 +49,17 @@ def test_download_falls_through_mirrors_and_is_cached(server, places):
     (folder / "file.bin.gz").unlink()
     assert fetch(remote(*urls)) == CONTENT
     assert [p.name for p in (places / "cache" / "data").iterdir()] == ["file.bin.gz"]
+    tally(3)
 
 
-def test_a_download_with_another_hash_is_refused_and_not_kept(server, places):
+@pytest.mark.promise("A download of another content is refused and not kept", "downloads")
+def test_a_download_with_another_hash_is_refused_and_not_kept(server, places, tally):
     folder, address = server
     (folder / "file.bin").write_bytes(CONTENT[:-1])
     with pytest.raises(UserError, match=r"does not hold file.bin.*set SBVI_DATA_DIR"):
         fetch(remote(f"{address}/file.bin"))
     assert list((places / "cache" / "data").iterdir()) == []
+    tally(1)
 
 
 def test_the_users_folder_comes_first(places):

@@ -141,3 +141,17 @@ def test_levels_must_be_the_datas(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         train.main()
     assert "likelihood.levels=255 is not what the data set holds: levels 0..16" in capsys.readouterr().err
+
+
+def test_tasks_see_dynamic_data_as_the_model_does(tmp_path, monkeypatch):
+    """Fixed draws of the test split are 0 and 1 whatever levels the means have."""
+    words = ["dataset.binarization=dynamic", "model.latents=[2]", "trainer.steps=200"]
+    run = trained(tmp_path, words, monkeypatch)
+    embedding = work(run, "embedding", examples=20)
+    assert embedding.arrays["layer_1/mean"].shape == (20, 2)
+    imputed = work(run, "imputation", iterations=10, warmup=2, examples=20)
+    assert imputed.scalars["imputation/log_loss"] < np.log(2)
+    from PIL import Image
+
+    picture = np.asarray(Image.open(run.directory.path / "figures" / "reconstructions.png"))
+    assert (picture[:50] == 255).any()  # the first row shows the data, not the data over its levels

@@ -58,7 +58,8 @@ def configs(draw):
     config |= {group: {} for group in SETTINGS}
     for _ in range(draw(st.integers(0, 3))):
         group = draw(st.sampled_from([*config, "seed", "odd"]))
-        if not isinstance(config.get(group), dict) or draw(st.integers(0, 9)) == 0:
+        known = group in GROUPS or group in SETTINGS
+        if not known or not isinstance(config[group], dict) or draw(st.integers(0, 9)) == 0:
             config[group] = draw(values)
             continue
         entry = GROUPS[group].get(config[group].get("name")) if group in GROUPS else SETTINGS[group]

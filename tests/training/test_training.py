@@ -58,7 +58,8 @@ def interrupted(made, folder, step):
         train(made, folder, show)
 
 
-def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path):
+@pytest.mark.promise("An exception in mid-run costs no more than one interval", "interruptions")
+def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path, tally):
     made = experiment()
     whole = train(made, tmp_path / "whole")
     for step in (30, 50):
@@ -79,6 +80,7 @@ def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").rglob("*") if p.is_file() and p.name != ".lock"}
     assert train(made, tmp_path / "cut") == cut
     assert before == {p: p.stat().st_mtime_ns for p in before}
+    tally(2)
 
 
 def test_one_metric_everywhere(tmp_path):
@@ -131,7 +133,8 @@ def test_early_stopping_and_time_budget(tmp_path):
     assert timed["best_step"] == timed["steps"]
 
 
-def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path):
+@pytest.mark.promise("A loss that is not finite stops the run, names the step, and keeps the last good state", "runs")
+def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path, tally):
     made = experiment(
         optimizer={"learning_rate": 1e30, "schedule": {"kind": "staged", "boundaries": [1], "factors": [1]}}
     )
@@ -142,6 +145,19 @@ def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path):
     assert "not finite" in result["reason"]
     for path in (tmp_path / "checkpoints").glob("last.msgpack"):
         assert all(np.isfinite(v).all() for v in checkpoint.read(path)[0].values() if v.dtype.kind == "f")
+    tally(1)
+
+
+@pytest.mark.promise("debug=nan finds the first operation that gives a NaN", "runs")
+def test_debug_nan_names_the_operation(tmp_path, tally):
+    made = experiment(optimizer={"learning_rate": 1e30}, runtime={"debug_nans": True})
+    with pytest.raises(UserError, match=r"A NaN appeared: invalid value \(nan\) encountered in \w+"):
+        train(made, tmp_path)
+    assert (
+        "A NaN" in RunDirectory(tmp_path).read_result()["reason"]
+        or "nan" in RunDirectory(tmp_path).read_result()["reason"]
+    )
+    tally(1)
 
 
 class Doubtful:
@@ -154,7 +170,8 @@ class Doubtful:
         return {"value": state["value"] + added, "seen": number}, Info({"loss": loss})
 
 
-def test_skipping_drops_bad_updates_and_counts_them():
+@pytest.mark.promise("trainer.on_nan=skip drops bad updates and counts them", "bad updates")
+def test_skipping_drops_bad_updates_and_counts_them(tally):
     """`seen` comes from the batch's index, so that it goes on although updates are dropped."""
 
     class Numbers:
@@ -174,6 +191,7 @@ def test_skipping_drops_bad_updates_and_counts_them():
     state = {"value": jnp.zeros(()), "seen": jnp.int32(-1)}
     after, result = compile_chunk(Counted(), Numbers())(state, *words)
     assert (int(result.bad_step), int(result.skipped)) == (3, 0)
+    tally(3)
 
 
 def test_skipping_ends_where_no_update_is_good(tmp_path):
@@ -199,12 +217,14 @@ def test_a_config_from_before_a_key_existed_goes_on(tmp_path):
     assert train(experiment(trainer={"steps": 60}), tmp_path)["status"] == "completed"
 
 
-def test_another_run_in_the_directory_is_refused(tmp_path):
+@pytest.mark.promise("A directory that holds another run is refused and left as it was", "runs")
+def test_another_run_in_the_directory_is_refused(tmp_path, tally):
     train(experiment(), tmp_path)
     before = (tmp_path / "run.json").read_bytes()
     with pytest.raises(UserError, match=r"holds another run: seed is 0 there and 1 here"):
         train(experiment(seed=1), tmp_path)
     assert (tmp_path / "run.json").read_bytes() == before
+    tally(1)
 
 
 def test_a_directory_in_use_is_refused(tmp_path):
@@ -248,7 +268,8 @@ def test_checkpoints_notice_damage(tmp_path):
         checkpoint.load(path, {**tree, "a": np.arange(3.0)})
 
 
-def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path):
+@pytest.mark.promise("A damaged newest checkpoint costs one interval: the one before it is used", "files altered")
+def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path, tally):
     made = experiment()
     train(made, tmp_path / "whole")
     interrupted(made, tmp_path / "cut", 50)
@@ -256,6 +277,7 @@ def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path):
     last.write_bytes(last.read_bytes()[:-30])
     train(made, tmp_path / "cut")
     same(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    tally(1)
 
 
 def test_optimisation_reaches_the_exact_likelihood(tmp_path):

@@ -43,7 +43,7 @@ class EmbeddingTask:
         if node not in run.nodes:
             raise UserError(f"task.node={node} is not known; allowed: {', '.join(run.nodes)}.")
         dataset, split = chosen(run, self.split, self.examples, self.input)
-        x = dataset.scaled(dataset.split(split).x)
+        x = dataset.seen(split)
         label = dataset.split(split).label
         found = run.encode(x)
         arrays = {f"{n}/mean": e.mean for n, e in found.items()} | {

@@ -38,7 +38,7 @@ class GradientsTask:
 
     def run(self, run: LoadedRun) -> Findings:
         dataset = run_dataset(run)
-        x = jnp.asarray(dataset.scaled(dataset.split(self.split).x[: self.examples]))
+        x = jnp.asarray(dataset.seen(self.split, self.examples))
         pairs = list(study(run.model, run.params, x, self.draws, self.reference_draws, self.seed))
         found = [result for result, _ in pairs]
         scalars = {

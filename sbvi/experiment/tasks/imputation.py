@@ -109,7 +109,7 @@ class ImputationTask:
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         dataset = run_dataset(run)
-        truth = dataset.scaled(dataset.split(self.split).x[: self.examples])
+        truth = dataset.seen(self.split, self.examples)
         generator = np.random.default_rng(self.seed)
         if self.missing == "random":
             missing = generator.random(truth.shape) < self.fraction
@@ -140,7 +140,7 @@ class ImputationTask:
         """RMSE on missing entries at every iteration and, last, of the average; and of the training means.
         With binary data also the log-loss (nats an entry)."""
         base = run_dataset(run)
-        column = np.broadcast_to(base.scaled(base.train.x).mean(0), truth.shape)
+        column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
         total = max(1, int(missing.sum()))
         found = {
             "rmse_of_means": np.sqrt([_squares(column, truth, missing) / total]),

@@ -41,7 +41,7 @@ class PosteriorTask:
         if self.output is not None:
             check_output(self.output)
         dataset, split = chosen(run, self.split, self.examples, self.input)
-        x = dataset.scaled(dataset.split(split).x)
+        x = dataset.seen(split)
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         close = [c for _, c in pairs]
         names = ("kl", "reverse_kl", "log_likelihood")
