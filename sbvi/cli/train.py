@@ -68,13 +68,15 @@ def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
 
 
 def _resume(words: list[str]) -> None:
-    """Go on with a run from its own run.json."""
+    """Go on with a run from its own run.json, on other devices where asked."""
     try:
         rest = [word for word in sys.argv[1:] if word not in words]
-        if len(words) > 1 or rest:
+        elsewhere = [word for word in rest if word.startswith("runtime.")]
+        odd = [word for word in rest if word not in elsewhere] + words[1:]
+        if odd:
             raise UserError(
-                f"resume=DIR stands alone: it goes on with the run's own settings, and {(rest + words[1:])[0]} "
-                f"was given too; to train with others, use init_from=DIR."
+                f"resume=DIR goes on with the run's own settings, runtime.* aside, and {odd[0]} was given too; to "
+                f"train with others, use init_from=DIR."
             )
         from sbvi.experiment import Experiment
         from sbvi.experiment.directory import RunDirectory
@@ -83,11 +85,22 @@ def _resume(words: list[str]) -> None:
         logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
         for name in ("absl", "jax", "matplotlib"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        experiment = Experiment.from_config(RunDirectory(folder).read_run()["config"])
+        config = RunDirectory(folder).read_run()["config"]
+        for word in elsewhere:
+            key, _, value = word.removeprefix("runtime.").partition("=")
+            config["runtime"] = {**config["runtime"], key: _literal(value)}
+        experiment = Experiment.from_config(config)
         _report(_train(experiment, folder), "RUN")
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+
+
+def _literal(value: str) -> Any:
+    """A value as YAML reads it, which is how Hydra's overrides read theirs."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
 def _train(experiment: Any, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Dataset
+from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import evaluation
 
 Array = jax.Array
@@ -20,16 +21,19 @@ class Batches(NamedTuple):
     size: int
 
 
-def batched(dataset: Dataset, split: str, batch_size: int, limit: int | None = None) -> Batches:
-    """The first `limit` examples of a split in batches; padding repeats the first example."""
+def batched(
+    dataset: Dataset, split: str, batch_size: int, limit: int | None = None, placement: Placement = SINGLE
+) -> Batches:
+    """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
+    first example."""
     stored = dataset.split(split).x[:limit]
     count = len(stored)
-    size = min(batch_size, count)
+    size = -(-min(batch_size, count) // placement.devices) * placement.devices
     rows = -(-count // size)
     index = np.arange(rows * size)
     index[count:] = 0
     flat = stored.reshape(count, -1)[index].reshape(rows, size, -1)
-    return Batches(jnp.asarray(flat), count)
+    return Batches(placement.split(flat, 1), count)
 
 
 def over(

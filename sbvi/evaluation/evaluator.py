@@ -8,6 +8,7 @@ import numpy as np
 
 from sbvi.config import NonNegativeInt, PositiveInt, spec
 from sbvi.data import Dataset
+from sbvi.data.placement import SINGLE, Placement
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.batched import batched, over
 from sbvi.evaluation.likelihood import importance_sampling
@@ -38,9 +39,17 @@ class Evaluation:
 class Evaluator:
     """Compiles each kind of score once, and keeps the splits on the device."""
 
-    def __init__(self, model: BuiltDLGM, objective: Objective, dataset: Dataset, settings: Evaluation):
+    def __init__(
+        self,
+        model: BuiltDLGM,
+        objective: Objective,
+        dataset: Dataset,
+        settings: Evaluation,
+        placement: Placement = SINGLE,
+    ):
         self.model, self.objective, self.dataset, self.settings = model, objective, dataset, settings
-        self.key = jax.random.key(settings.seed)
+        self.placement = placement
+        self.key = placement.replicated(jax.random.key(settings.seed))
         self._bound = over(self._bound_parts, dataset)
         self._means = over(self._posterior_means, dataset)
         self._validation: Any = None
@@ -58,7 +67,11 @@ class Evaluator:
         """The objective's parts on the validation split, means over examples."""
         if self._validation is None:
             self._validation = batched(
-                self.dataset, "validation", 10 * self.settings.batch_size, self.settings.validation_limit
+                self.dataset,
+                "validation",
+                10 * self.settings.batch_size,
+                self.settings.validation_limit,
+                self.placement,
             )
         found = self._bound(params, self.key, self._validation)
         return {f"validation/{name}": float(np.mean(values, dtype=np.float64)) for name, values in found.items()}
@@ -67,7 +80,8 @@ class Evaluator:
         """Per example (N,): nll, elbo, log_likelihood, kl/<node>, effective sample size; nats."""
         settings = self.settings
         estimate = importance_sampling(self.model.rollout, num_samples or settings.num_samples, settings.chunk)
-        found = over(estimate, self.dataset)(params, self.key, batched(self.dataset, split, settings.batch_size))
+        batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
+        found = over(estimate, self.dataset)(self.placement.replicated(params), self.key, batches)
         named = {
             "nll": -found.log_likelihood,
             "elbo": found.elbo,
@@ -80,7 +94,9 @@ class Evaluator:
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
         """node -> E_q[xi | x], (N, K)."""
         found: dict[str, np.ndarray] = self._means(
-            params, self.key, batched(self.dataset, split, 10 * self.settings.batch_size)
+            self.placement.replicated(params),
+            self.key,
+            batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement),
         )
         return found
 

@@ -10,6 +10,7 @@ import numpy as np
 from sbvi.algorithms import Algorithm
 from sbvi.config import UserError
 from sbvi.data import Dataset, binarize
+from sbvi.data.placement import Placement
 from sbvi.evaluation import Evaluator
 from sbvi.experiment.config import Experiment
 from sbvi.experiment.directory import RunDirectory
@@ -51,6 +52,7 @@ class Assembly:
     model: BuiltDLGM
     algorithm: Algorithm
     evaluator: Evaluator
+    placement: Placement
 
     @classmethod
     def build(cls, experiment: Experiment) -> "Assembly":
@@ -58,15 +60,19 @@ class Assembly:
         check_fits(experiment, dataset.event_size)
         model = build_model(experiment, dataset.event_size)
         algorithm = experiment.algorithm.build(model, experiment.objective, experiment.optimizer, len(dataset.train))
-        evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation)
-        return cls(experiment, dataset, model, algorithm, evaluator)
+        wanted = experiment.runtime.devices
+        placement = Placement.over(jax.device_count() if wanted == "all" else wanted)
+        placement.check(experiment.trainer.batch_size, "trainer.batch_size")
+        evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
+        return cls(experiment, dataset, model, algorithm, evaluator, placement)
 
     @property
     def plan(self) -> Plan:
         return Plan(self.experiment.trainer, len(self.dataset.train))
 
     def batches(self) -> ResidentBatches:
-        return ResidentBatches(self.dataset, self.experiment.trainer.batch_size, self.experiment.seed)
+        trainer = self.experiment.trainer
+        return ResidentBatches(self.dataset, trainer.batch_size, self.experiment.seed, placement=self.placement)
 
     def initial_state(self) -> Any:
         """The first state of a new run, from the seed or from another run's best parameters."""

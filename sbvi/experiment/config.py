@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleepSpec
-from sbvi.config import UserError, build, make, plain, spec, unknown_key
+from sbvi.config import PositiveInt, UserError, build, make, plain, spec, unknown_key
 from sbvi.data import DATASETS
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.evaluation import Evaluation
@@ -23,6 +23,8 @@ class Runtime:
 
     platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Device kind; auto takes the best there is."""
+    devices: PositiveInt | Literal["all"] = 1
+    """Devices of this process that share every batch; all takes what there is."""
     compilation_cache: bool = True
     """Keep compiled programs in the cache folder, so that the next start is faster."""
     deterministic: bool = False

@@ -1,6 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class LoadedRun:
         self.directory = RunDirectory(folder)
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"])
-        runtime.apply(self.experiment.runtime)
+        # On whatever is at hand: a run of eight GPUs is read on a laptop.
+        runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
         check_fits(self.experiment, prod(self.event_shape))

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import jax
-
 from sbvi.config import UserError
 from sbvi.experiment import runtime
 from sbvi.experiment.assembly import Assembly, load_best_params
@@ -91,12 +89,13 @@ def _fail(directory: RunDirectory, reason: str) -> None:
 def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
     """Refuse to go on with a run whose config differs: its results would be of neither.
 
-    Keys that came with a later version have their defaults in an older run's config.
+    Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
     """
     recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
     there, here = (flat(json.loads(json.dumps(c))) for c in (recorded, config))
     for key in sorted(set(there) | set(here)):
-        if there.get(key) != here.get(key):
+        # Where a run is computed may change from session to session; what is computed may not.
+        if there.get(key) != here.get(key) and not key.startswith("runtime."):
             raise UserError(
                 f"{directory.path} holds another run: {key} is {there.get(key)} there and {here.get(key)} here; "
                 f"use another directory, or resume={directory.path} without overrides."
@@ -111,9 +110,10 @@ def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: 
     ended = False
     if (found := store.load_last(state)) is not None:
         host, metadata = found
-        state = jax.device_put(host)
+        state = host
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+    state = assembly.placement.replicated(state)
     recorder = RunRecorder(directory.path, progress.step)
     recorder.start(
         {k: v for k, v in flat(experiment.to_config()).items() if not isinstance(v, list | dict) and v is not None}

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Batch, Dataset
+from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import training
 
 Array = jax.Array
@@ -19,12 +20,15 @@ Array = jax.Array
 class ResidentBatches:
     """Batches gathered inside the compiled program from a training set that lives on the device."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int, dtype: Any = jnp.float32):
-        self.batch_size, self.seed = batch_size, seed
+    def __init__(
+        self, dataset: Dataset, batch_size: int, seed: int, dtype: Any = jnp.float32, placement: Placement = SINGLE
+    ):
+        placement.check(batch_size, "trainer.batch_size")
+        self.batch_size, self.seed, self.placement = batch_size, seed, placement
         self.examples = len(dataset.train)
         self.prepare = training(dataset, dtype)
-        self.data = jnp.asarray(dataset.train.x.reshape(self.examples, -1))
-        self.label = None if dataset.train.label is None else jnp.asarray(dataset.train.label)
+        label = None if dataset.train.label is None else jnp.asarray(dataset.train.label)
+        self.data, self.label = placement.replicated((jnp.asarray(dataset.train.x.reshape(self.examples, -1)), label))
         self._permutations: dict[int, np.ndarray] = {}
 
     def _permutation(self, epoch: int) -> np.ndarray:
@@ -55,6 +59,8 @@ class ResidentBatches:
     def gather(self, operands: tuple[Array, Array | None], index: Array, key: Array) -> Batch:
         """Traced: the batch at positions `index` (B,)."""
         data, label = operands
+        index = self.placement.hold_split(index)
         x = self.prepare(key, data.at[index].get(mode="promise_in_bounds"))
+        x = self.placement.hold_split(x)
         picked = None if label is None else label.at[index].get(mode="promise_in_bounds")
         return Batch(x, index, jnp.ones(index.shape, x.dtype), picked)

@@ -45,7 +45,7 @@ def compile_chunk(
             batch = batches.gather(operands, indices[position], data_key)
             hyper = {name: values[position] for name, values in hypers.items()}
             state, info = algorithm.step(state, batch, model_key, hyper)
-            return state, info.scalars
+            return batches.placement.hold_replicated(state), info.scalars
 
         def body(position: Array, carry: tuple[Any, ChunkResult]) -> tuple[Any, ChunkResult]:
             state, result = carry

@@ -243,7 +243,7 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path, tally):
     assert result["reason"] == "SIGTERM"
     refused = run("train", "resume=run", "seed=3", cwd=tmp_path)
     assert refused.returncode == 1
-    assert "resume=DIR stands alone" in refused.stderr
+    assert "resume=DIR goes on with the run's own settings" in refused.stderr
     again = run("train", "resume=run", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())

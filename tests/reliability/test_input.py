@@ -55,7 +55,7 @@ def configs(draw):
         config[group] = {"name": draw(st.sampled_from(names))}
     if config["dataset"]["name"] == "npz":
         config["dataset"]["path"] = "own.npz"
-    config |= {group: {} for group in SETTINGS}
+    config |= {group: {} for group in SETTINGS} | {"trainer": {"steps": 10}}
     for _ in range(draw(st.integers(0, 3))):
         group = draw(st.sampled_from([*config, "seed", "odd"]))
         known = group in GROUPS or group in SETTINGS

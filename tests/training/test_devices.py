@@ -1,0 +1,128 @@
+"""Many devices: the numbers of one, up to the order of sums; and a run that moves between them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_training import experiment, leaves
+
+import sbvi
+from sbvi.config import UserError
+from sbvi.data.placement import Placement
+from sbvi.experiment import train
+from sbvi.experiment.assembly import Assembly
+from sbvi.training import ResidentBatches
+from sbvi.training.chunk import compile_chunk
+
+
+def parameters(devices, algorithm="gradient_ascent", posterior="rank_one", **groups):
+    """After 100 steps in float64."""
+    assembly = Assembly.build(experiment(posterior={"name": posterior}, algorithm={"name": algorithm}, **groups))
+    placement = Placement.over(devices)
+    state = jax.device_get(assembly.initial_state())
+    state = jax.tree.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, state)
+    hypers = assembly.algorithm.hypers(np.arange(100), 11.5, 100)
+    with jax.enable_x64(True):
+        batches = ResidentBatches(assembly.dataset, 20, 0, jnp.float64, placement)
+        start, count = jnp.int32(0), jnp.int32(100)
+        words = (batches.operands(), batches.indices(0, 100, 100), hypers, jax.random.key(0), start, count)
+        state, result = compile_chunk(assembly.algorithm, batches)(placement.replicated(state), *words)
+        return jax.device_get((state.params, result.sums)), state
+
+
+CASES = {
+    "rank_one": {},
+    "full, dropout": {"posterior": "full"},
+    "several samples": {"objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}}},
+    "wake_sleep": {"algorithm": "wake_sleep", "objective": {"kl_weight": {"warmup_epochs": 0}}},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_devices_give_the_numbers_of_one(case):
+    (one, _), (two, state) = parameters(1, **CASES[case]), parameters(2, **CASES[case])
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+    assert all(len(leaf.sharding.device_set) == 2 for leaf in jax.tree.leaves(state.params))
+
+
+def test_the_batch_is_divided():
+    """Every device holds its half of the batch, and the program sums over them."""
+    assembly = Assembly.build(experiment())
+    placement = Placement.over(2)
+    batches = ResidentBatches(assembly.dataset, 20, 0, placement=placement)
+
+    def work(operands, index):
+        return batches.gather(operands, index, jax.random.key(0)).x
+
+    x = jax.jit(work)(batches.operands(), jnp.arange(20, dtype=jnp.int32))
+    assert [shard.data.shape for shard in x.addressable_shards] == [(10, 12)] * 2
+    state = placement.replicated(assembly.initial_state())
+    words = (batches.operands(), batches.indices(0, 2, 2), assembly.algorithm.hypers(np.arange(2), 11.5, 100))
+    program = compile_chunk(assembly.algorithm, batches).lower(
+        state, *words, jax.random.key(0), jnp.int32(0), jnp.int32(2)
+    )
+    assert "all-reduce" in program.compile().as_text()
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"trainer.batch_size=25 does not divide over 2 devices; 24 or 26 would"):
+        train(experiment(trainer={"batch_size": 25}, runtime={"devices": 2}), tmp_path)
+    with pytest.raises(UserError, match=r"runtime.devices=3 is more than there are: 2 of kind cpu"):
+        train(experiment(runtime={"devices": 3}), tmp_path)
+
+
+def test_a_run_moves_between_one_device_and_two(tmp_path):
+    """Evaluation included: 50 test images in batches of 100 over two devices."""
+    one = train(experiment(), tmp_path / "one")
+    two = train(experiment(runtime={"devices": "all"}), tmp_path / "two")
+    for name in ("test/nll", "test/elbo", "validation/elbo"):
+        assert two["metrics"][name] == pytest.approx(one["metrics"][name], rel=1e-4)
+
+    class Stop(Exception):
+        pass
+
+    def show(plan, progress, values):
+        if progress.step == 30:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(experiment(runtime={"devices": 2}), tmp_path / "moved", show)
+    moved = train(experiment(runtime={"devices": 1}), tmp_path / "moved")
+    assert moved["status"] == "completed"
+    a, b = leaves(tmp_path / "one"), leaves(tmp_path / "moved")
+    for key in a:
+        np.testing.assert_allclose(a[key], b[key], rtol=2e-3, atol=2e-5)
+
+
+def test_eight_devices_from_the_command_line(tmp_path):
+    """Trained on eight, stopped, resumed on one, read where there are two."""
+    words = ["dataset=synthetic", "model.latents=[2]", "model.hidden=[8]", "model.recognition_hidden=[8]"]
+    words += ["trainer.steps=100", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
+
+    def run(count, *words):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
+        command = [sys.executable, "-m", "sbvi.cli.train", *words]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+
+    done = run(8, *words, "runtime.devices=all")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["device"]["count"] == 8
+    first = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
+    loaded = sbvi.load_run(tmp_path / "run")
+    assert np.isfinite(loaded.log_likelihood(np.zeros((3, 32)), 10)).all()
+    (tmp_path / "run" / "result.json").unlink()  # as if it had been killed before its end
+    refused = run(1, "resume=run", "runtime.devices=4")
+    assert "runtime.devices=4 is more than there are: 1" in refused.stderr
+    again = run(1, "resume=run", "runtime.devices=1")
+    assert again.returncode == 0, again.stderr
+    second = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
+    assert second["test/nll"] == pytest.approx(first["test/nll"], rel=1e-4)
