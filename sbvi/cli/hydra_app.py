@@ -50,14 +50,15 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
     register_resolvers()
     failures: list[UserError] = []
 
-    def guarded(config: Any) -> None:
+    def guarded(config: Any) -> Any:
         try:
-            task(config)
+            return task(config)  # what a sweeper such as Optuna's optimises
         except UserError as error:
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
             if asked or HydraConfig.get().mode != RunMode.RUN:
                 raise
             failures.append(error)
+            return None
 
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
     try:

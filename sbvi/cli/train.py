@@ -12,6 +12,8 @@ from sbvi.config import UserError
 
 log = logging.getLogger("sbvi")
 
+#: Seconds that a sweep's job waits for a directory that another process holds.
+SWEEP_PATIENCE = 600.0
 LENGTHS = ("steps", "epochs", "examples")
 
 
@@ -30,7 +32,7 @@ def known_keys(group: str) -> Sequence[str]:
     from sbvi.experiment.config import GROUPS, SETTINGS
 
     if not group:
-        return [*GROUPS, *SETTINGS, "seed", "init_from", "experiment", "debug"]
+        return [*GROUPS, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
     if group in GROUPS:
         return sorted({key for entry in GROUPS[group].values() for key in fields(entry)})
     if group in SETTINGS:
@@ -41,19 +43,23 @@ def known_keys(group: str) -> Sequence[str]:
     return sorted({key for kind in nested for key in fields(kind)})
 
 
-def _task(config: Any) -> None:
+def _task(config: Any) -> float | None:
+    """Train one job; the best validation bound, for sweepers that optimise it."""
     from hydra.core.hydra_config import HydraConfig
 
     from sbvi.experiment import Experiment
 
     hydra_config = HydraConfig.get()
     values = hydra_app.plain(config)
-    values.pop("experiment", None), values.pop("debug", None)
+    for group in ("experiment", "debug", "search"):
+        values.pop(group, None)
     one_length(values, list(hydra_config.overrides.task))
-    _report(
-        _train(Experiment.from_config(values), Path(hydra_config.runtime.output_dir)),
-        str(getattr(hydra_config.mode, "name", "RUN")),
-    )
+    mode = str(getattr(hydra_config.mode, "name", "RUN"))
+    # A worker may outlive a sweep that was killed; the next one waits for what it holds.
+    patience = 0.0 if mode == "RUN" else SWEEP_PATIENCE
+    result = _train(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), patience)
+    _report(result, mode)
+    return result.get("best_validation")
 
 
 def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -103,11 +109,11 @@ def _literal(value: str) -> Any:
     return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
-def _train(experiment: Any, folder: Path) -> dict[str, Any]:
+def _train(experiment: Any, folder: Path, patience: float = 0.0) -> dict[str, Any]:
     from sbvi.experiment import train
 
     with _bar() as show:
-        result = train(experiment, folder, show)
+        result = train(experiment, folder, show, patience)
     return result | {"directory": str(folder)}
 
 

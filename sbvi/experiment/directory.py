@@ -3,14 +3,18 @@
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sbvi.config import UserError
 from sbvi.config.atomic import clear_leftovers, write_atomically
+
+log = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -28,26 +32,41 @@ class RunDirectory:
         return self.path / "figures"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the directory for this process; the lock ends with the process, however that ends."""
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold the directory for this process; the lock ends with the process, however that ends.
+
+        patience: seconds to wait for another holder.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
         except OSError as error:
             raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise UserError(f"{self.path} is in use by {holder}; wait for it, or use another directory.") from None
+            self._take(file, patience)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
             for folder in (self.path, self.checkpoints):
                 clear_leftovers(folder)
             yield
+
+    def _take(self, file: TextIO, patience: float) -> None:
+        until = time.monotonic() + patience
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+            if time.monotonic() > until:
+                raise UserError(f"{self.path} is in use by {holder}; wait for it, or use another directory.")
+            if not waiting:
+                log.info("Waiting for %s, which %s holds.", self.path, holder)
+            waiting = True
+            time.sleep(0.2)
 
     def read_run(self) -> dict[str, Any]:
         """run.json, checked for what every command needs."""

@@ -27,13 +27,16 @@ log = logging.getLogger(__name__)
 Show = Callable[[Plan, Progress, Mapping[str, float]], None]
 
 
-def train(experiment: Experiment, folder: Path | str, show: Show | None = None) -> dict[str, Any]:
+def train(
+    experiment: Experiment, folder: Path | str, show: Show | None = None, patience: float = 0.0
+) -> dict[str, Any]:
     """Train and test one experiment in a directory; go on where an earlier session of it stopped.
 
     Args:
       experiment: what to run.
       folder: the run's directory; made when absent.
       show: called with (plan, progress, scalars) after every log point.
+      patience: seconds to wait for a directory that another process holds.
 
     Returns:
       The content of result.json.
@@ -44,7 +47,7 @@ def train(experiment: Experiment, folder: Path | str, show: Show | None = None) 
     """
     directory = RunDirectory(folder)
     runtime.apply(experiment.runtime)
-    with directory.locked():
+    with directory.locked(patience):
         config = experiment.to_config()
         if directory.has_run():
             _same_run(directory, config)
@@ -178,6 +181,7 @@ def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds:
         "steps": progress.step,
         "epochs": progress.step / plan.steps_per_epoch,
         "best_step": progress.best_step,
+        "best_validation": progress.best if math.isfinite(progress.best) else None,
         "examples_per_second": speed if math.isfinite(speed) else None,
         "train_seconds": progress.train_seconds,
         "wall_seconds": seconds,

@@ -7,11 +7,18 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from test_commands import ROOT, TINY, run
 
+from sbvi.training import checkpoint
+
 SEEDS = 6
-LAUNCHERS = {"basic": [], "sbvi": ["hydra/launcher=sbvi", "hydra.launcher.workers=2"]}
+LAUNCHERS = {
+    "basic": [],
+    "sbvi": ["hydra/launcher=sbvi", "hydra.launcher.workers=2"],
+    "joblib": ["search=joblib"],
+}
 
 
 def results(folder):
@@ -112,3 +119,60 @@ def test_a_worker_that_dies_is_replaced(tmp_path, tally):
     assert "its worker died (exit code -9)" in errors + output
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
     tally(1)
+
+
+def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
+    """Same data order and noise, on another number of threads: tight at the start, close at the end."""
+    words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
+    for steps, tolerance in ((5, 1e-6), (200, 1e-3)):
+        name = f"sweep{steps}"
+        swept = ["--multirun", *words, f"trainer.steps={steps}", "optimizer.learning_rate=1e-3,3e-3"]
+        done = run("train", *swept, "hydra/launcher=sbvi", f"hydra.sweep.dir={name}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        solo = ["train", *words, f"trainer.steps={steps}", "optimizer.learning_rate=3e-3", f"hydra.run.dir=solo{steps}"]
+        assert run(*solo, cwd=tmp_path).returncode == 0
+        for path in (tmp_path / name).glob("*/run.json"):
+            if json.loads(path.read_text())["config"]["optimizer"]["learning_rate"] == 3e-3:
+                point = path.parent
+        for file in ("last", "best"):
+            found = [
+                checkpoint.read(d / "checkpoints" / f"{file}.msgpack")[0] for d in (point, tmp_path / f"solo{steps}")
+            ]
+            for key, value in found[0].items():
+                np.testing.assert_allclose(value, found[1][key], rtol=tolerance, atol=tolerance)
+        names = [
+            {p.name for p in d.rglob("*") if not p.name.startswith("events")}
+            for d in (point, tmp_path / f"solo{steps}")
+        ]
+        assert names[0] == names[1]
+        losses = []
+        for folder in (point, tmp_path / f"solo{steps}"):
+            scored = run("evaluate", f"run={folder}", "task=likelihood", "task.num_samples=20", cwd=tmp_path)
+            assert scored.returncode == 0, scored.stderr
+            with np.load(folder / "evaluations" / "likelihood-test.npz") as arrays:
+                losses.append(arrays["nll"])
+        np.testing.assert_allclose(*losses, atol=20 * tolerance)
+
+
+def test_optuna_goes_on_and_counts_failures(tmp_path):
+    """Trials that turn NaN are failed ones; the same command adds trials and rewrites no job's directory."""
+    pytest.importorskip("optuna")
+    words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=50", "optimizer=sgd"]
+    words += ["hydra.sweeper.n_trials=3", "hydra.sweep.dir=sweep", "+hydra.sweeper.sampler.seed=1"]
+    words += ["optimizer.learning_rate=choice(1e-3,1e30,3e-3)"]
+    first = run("train", *words, cwd=tmp_path)
+    before = results(tmp_path / "sweep")
+    assert before, first.stderr
+    second = run("train", *words, cwd=tmp_path)
+    after = results(tmp_path / "sweep")
+    done = {name for name, (status, _) in before.items() if status == "completed"}
+    assert done
+    assert {name: after[name] for name in done} == {name: before[name] for name in done}
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "optuna-study.db") as study:
+        states = [row[0] for row in study.execute("select state from trials")]
+    assert len(states) == 6
+    statuses = [status for status, _ in after.values()]
+    assert set(states) <= {"COMPLETE", "FAIL"}
+    assert states.count("FAIL") >= statuses.count("failed") > 0, (first.stderr, second.stderr)
