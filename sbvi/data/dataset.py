@@ -91,10 +91,18 @@ class Dataset:
         flat = x.reshape(x.shape[0], -1).astype(dtype)
         return flat / np.asarray(self.levels, dtype) if self.levels else flat
 
+    def some(self, name: str, count: int | None = None) -> Split:
+        """`count` examples of a split, evenly spaced: files may be sorted by class."""
+        split = self.split(name)
+        if count is None or count >= len(split):
+            return split
+        rows = np.arange(count) * len(split) // count
+        return Split(split.x[rows], None if split.label is None else split.label[rows])
+
     def seen(self, name: str, count: int | None = None) -> np.ndarray:
-        """The first `count` examples of a split as a model sees them, (N, D) float32: binary values as they are,
+        """`count` examples of a split (see `some`) as a model sees them, (N, D) float32: binary values as they are,
         others in [0, 1]. A training split that is drawn anew at each use gives its means."""
-        x = self.split(name).x[:count]
+        x = self.some(name, count).x
         if self.binary and not (self.dynamic and name == "train"):
             return x.reshape(len(x), -1).astype(np.float32)
         return self.scaled(x)

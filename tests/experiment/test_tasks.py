@@ -41,7 +41,7 @@ def work(run, name, **options):
 def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     from sbvi.experiment.tasks.data import run_dataset
 
-    x = run_dataset(digits).test.x[:30]
+    x = run_dataset(digits).some("test", 30).x
     np.save(tmp_path / "x.npy", x)
     own = work(digits, "likelihood", num_samples=30, input=str(tmp_path / "x.npy"), output=str(tmp_path / "out.npz"))
     split = work(digits, "likelihood", num_samples=30, examples=30)

@@ -28,7 +28,7 @@ class AnnealedTask:
     split: Literal["train", "validation", "test", "dreams"] = "test"
     """Which part of the data, or draws of the model."""
     examples: PositiveInt = 100
-    """Examples, the first of the split."""
+    """Examples, evenly spaced over the split."""
     chains: PositiveInt = 16
     """Chains for each example; backward ones are single."""
     temperatures: PositiveInt = 1000

@@ -24,7 +24,7 @@ def run_dataset(run: LoadedRun) -> Dataset:
 
 
 def chosen(run: LoadedRun, split: str, examples: int | None, input_path: str | None) -> tuple[Dataset, str]:
-    """A data set, and which of its splits to use: the first `examples` of the run's split, or the user's
+    """A data set, and which of its splits to use: `examples` of the run's split, or the user's
     file as all splits of a data set of its own, named `input`.
 
     Raises:
@@ -32,10 +32,7 @@ def chosen(run: LoadedRun, split: str, examples: int | None, input_path: str | N
     """
     if input_path is None:
         dataset = run_dataset(run)
-        found = dataset.split(split)
-        if examples is not None and examples < len(found):
-            few = Split(found.x[:examples], None if found.label is None else found.label[:examples])
-            dataset = dataset.with_split(split, few)
+        dataset = dataset.with_split(split, dataset.some(split, examples))
         return dataset, split
     own = own_dataset(run, read_array(input_path)[:examples])
     return own, "test"

@@ -22,7 +22,7 @@ class EmbeddingTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt | None = None
-    """Examples, the first of the split; null for all."""
+    """Examples, evenly spaced over the split; null for all."""
     node: str | None = None
     """The stochastic node to draw; by default the one nearest the data."""
     projector: PositiveInt = 2000

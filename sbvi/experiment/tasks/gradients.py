@@ -24,7 +24,7 @@ class GradientsTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt = 20
-    """Examples, the first of the split."""
+    """Examples, evenly spaced over the split."""
     draws: PositiveInt = 2000
     """Draws of each rule."""
     reference_draws: PositiveInt = 20_000

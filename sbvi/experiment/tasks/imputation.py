@@ -34,7 +34,7 @@ class ImputationTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt = 100
-    """Examples, the first of the split."""
+    """Examples, evenly spaced over the split."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv), NaN where a value is missing, in place of the run's."""
     output: str | None = None

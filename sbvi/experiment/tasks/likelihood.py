@@ -19,7 +19,7 @@ class LikelihoodTask:
     num_samples: PositiveInt = 5000
     """Importance samples S for each example."""
     examples: PositiveInt | None = None
-    """Examples, the first of the split; null for all."""
+    """Examples, evenly spaced over the split; null for all."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv) in place of the run's."""
     output: str | None = None

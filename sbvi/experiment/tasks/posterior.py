@@ -21,7 +21,7 @@ class PosteriorTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt = 4
-    """Examples, the first of the split."""
+    """Examples, evenly spaced over the split."""
     points: PositiveInt = 200
     """Points of the grid on each axis."""
     extent: Positive = 5.0
