@@ -10,6 +10,7 @@ import pytest
 
 from sbvi.algorithms import Info
 from sbvi.config import UserError
+from sbvi.data.placement import SINGLE
 from sbvi.experiment import Experiment, train
 from sbvi.experiment.directory import RunDirectory
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
@@ -175,6 +176,8 @@ def test_skipping_drops_bad_updates_and_counts_them(tally):
     """`seen` comes from the batch's index, so that it goes on although updates are dropped."""
 
     class Numbers:
+        placement = SINGLE
+
         def gather(self, operands, index, key):
             return index
 
