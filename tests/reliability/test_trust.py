@@ -133,11 +133,15 @@ def test_hostile_from_the_command_line(given, tmp_path, tally):
         folder, trap = tmp_path / str(number), tmp_path / "trap"
         shutil.copytree(given, folder)
         hostile(name, folder, trap)
-        code, output = run(f"run={folder}", "task=likelihood", cwd=tmp_path, name="evaluate")
-        assert code == 1
-        assert "Traceback" not in output
-        assert not trap.exists()
-        tally(1)
+        shutil.copyfile(folder / "checkpoints" / "best.msgpack", folder / "checkpoints" / "last.msgpack")
+        (folder / "checkpoints" / "previous.msgpack").unlink(missing_ok=True)
+        (folder / "result.json").unlink()  # so that there is something to go on with
+        for command, words in (("evaluate", [f"run={folder}", "task=likelihood"]), ("train", [f"resume={folder}"])):
+            code, output = run(*words, cwd=tmp_path, name=command)
+            assert code == 1, output
+            assert "Traceback" not in output
+            assert not trap.exists()
+            tally(1)
 
 
 @pytest.mark.promise("Every altered, cut, empty, missing or foreign checkpoint is noticed, and named", "files altered")
