@@ -69,7 +69,7 @@ def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]
     """Build the registry's entry that `values['name']` names from the remaining values."""
     rest = dict(values)
     name = rest.pop("name", None)
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise choices(f"{group}.name", name, registry)
     return make(registry[name], rest, group)
 

@@ -12,22 +12,10 @@ import urllib.request
 import numpy as np
 import pytest
 from conftest import ROOT
+from processes import TINY
 
 import sbvi
 from sbvi.config import UserError
-
-TINY = [
-    "dataset=synthetic",
-    "dataset.train_size=300",
-    "dataset.test_size=60",
-    "dataset.validation_size=60",
-    "model.latents=[2]",
-    "model.hidden=[8]",
-    "model.recognition_hidden=[8]",
-    "evaluation.num_samples=10",
-    "trainer.batch_size=20",
-    "trainer.checkpoint_minutes=0",
-]
 
 
 def command(name, *words):
