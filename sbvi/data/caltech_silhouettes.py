@@ -3,10 +3,10 @@
 import numpy as np
 
 from sbvi.config import spec
-from sbvi.data import decoders
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.matlab import mat
 
 _FILE = RemoteFile(
     "caltech101_silhouettes_28_split1.mat",
@@ -28,7 +28,7 @@ class CaltechSilhouettes:
     """The images are binary already, so every choice but `none` leaves them as they are."""
 
     def load(self) -> Dataset:
-        found = decoders.mat(fetch(_FILE), _FILE.name, _KEYS)
+        found = mat(fetch(_FILE), _FILE.name, _KEYS)
         splits = [
             Split(
                 np.ascontiguousarray(1 - found[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)),

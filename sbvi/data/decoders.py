@@ -45,22 +45,6 @@ def amat(content: bytes, name: str, columns: int) -> np.ndarray:
     return digits
 
 
-def mat(content: bytes, name: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The named numeric arrays of a MATLAB 5 file."""
-    import scipy.io
-
-    try:
-        found = scipy.io.loadmat(io.BytesIO(content), variable_names=list(keys))
-    except Exception as error:  # scipy raises many kinds on damaged files
-        raise UserError(f"{name} is not a readable MATLAB 5 file ({type(error).__name__}).") from None
-    for key in keys:
-        if key not in found:
-            raise UserError(f"{name} has no array {key}.")
-        if not isinstance(found[key], np.ndarray) or found[key].dtype.kind not in "buif":
-            raise UserError(f"{name}: {key} is not a numeric array.")
-    return {key: found[key] for key in keys}
-
-
 _NORB_TYPES = {0x1E3D4C55: "<u1", 0x1E3D4C54: "<i4"}
 
 

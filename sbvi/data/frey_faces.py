@@ -3,10 +3,10 @@
 import numpy as np
 
 from sbvi.config import NonNegativeInt, PositiveInt, spec
-from sbvi.data import decoders
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.matlab import mat
 from sbvi.data.splits import seeded
 
 _FILE = RemoteFile(
@@ -30,7 +30,7 @@ class FreyFaces:
     """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:
-        frames = decoders.mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
+        frames = mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
         x = np.ascontiguousarray(frames.T).reshape(-1, 28, 20)
         train, validation, test = seeded(x, None, self.validation_size, self.test_size, self.split_seed)
         return Dataset("frey_faces", train, validation, test, levels=255)

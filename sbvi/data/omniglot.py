@@ -3,10 +3,10 @@
 import numpy as np
 
 from sbvi.config import NonNegativeInt, PositiveInt, UserError, spec
-from sbvi.data import decoders
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.matlab import mat
 from sbvi.data.splits import held_out
 
 # No hash of it is published, so it is not downloaded.
@@ -28,7 +28,7 @@ class Omniglot:
     """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:
-        found = decoders.mat(fetch(_FILE), _FILE.name, ("data", "target", "testdata", "testtarget"))
+        found = mat(fetch(_FILE), _FILE.name, ("data", "target", "testdata", "testtarget"))
         train, test = (self._part(found[f"{which}data"], found[f"{which}target"]) for which in ("", "test"))
         train, validation = held_out(train, self.validation_size, self.split_seed)
         return Dataset("omniglot", train, validation, test, levels=None)

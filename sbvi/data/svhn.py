@@ -3,10 +3,10 @@
 import numpy as np
 
 from sbvi.config import NonNegativeInt, PositiveInt, UserError, spec
-from sbvi.data import decoders
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.matlab import mat
 from sbvi.data.splits import held_out
 
 # Hashes that the tensorflow-datasets 4.9.10 package checks downloads with.
@@ -35,7 +35,7 @@ class Svhn:
 
     def _part(self, name: str) -> Split:
         remote = RemoteFile(name, _HASHES[name], (f"https://{_PLACE}{name}", f"http://{_PLACE}{name}"))
-        found = decoders.mat(fetch(remote), name, ("X", "y"))
+        found = mat(fetch(remote), name, ("X", "y"))
         x, label = found["X"], found["y"].reshape(-1)
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or x.shape[3] != len(label):
             raise UserError(

@@ -5,7 +5,6 @@ import tarfile
 
 import numpy as np
 import pytest
-import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 from official_files import norb_matrix
@@ -50,18 +49,6 @@ def test_amat():
             decoders.amat(wrong, "f", 4)
 
 
-def test_mat(tmp_path):
-    scipy.io.savemat(tmp_path / "a.mat", {"x": np.ones((2, 2)), "s": "text"})
-    content = (tmp_path / "a.mat").read_bytes()
-    np.testing.assert_array_equal(decoders.mat(content, "f", ("x",))["x"], np.ones((2, 2)))
-    with pytest.raises(UserError, match="no array y"):
-        decoders.mat(content, "f", ("y",))
-    with pytest.raises(UserError, match="s is not a numeric array"):
-        decoders.mat(content, "f", ("s",))
-    with pytest.raises(UserError, match="not a readable MATLAB 5 file"):
-        decoders.mat(b"nothing of the kind", "f", ("x",))
-
-
 def test_norb_reads_the_official_format():
     images = np.random.default_rng(0).integers(0, 256, (2, 2, 3, 3), np.uint8)
     np.testing.assert_array_equal(decoders.norb(norb_matrix(images), "f"), images)
@@ -99,7 +86,6 @@ WHOLE = {
     lambda c, n: decoders.norb(c, n): gzip.compress(norb_matrix(np.zeros(4, np.int32))),
     decoders.cifar: bytes(2 * 3073),
     lambda c, n: decoders.tar_members(c, n, ("a",)): tar(a=b"x" * 600),
-    lambda c, n: decoders.mat(c, n, ("x",)): None,
     lambda c, n: decoders.png(c, n, (2, 2, 3)): b"\x89PNG\r\n\x1a\n",
 }
 

@@ -13,6 +13,7 @@ from official_files import norb_matrix
 
 from sbvi.config import UserError, fields
 from sbvi.data import decoders
+from sbvi.data.matlab import mat
 from sbvi.data.npz import Npz
 from sbvi.experiment import Experiment
 from sbvi.experiment.config import GROUPS, SETTINGS
@@ -104,9 +105,9 @@ def bomb():
     return buffer.getvalue()
 
 
-def mat_bytes():
+def mat_bytes(packed):
     buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {"x": np.arange(12.0).reshape(3, 4)})
+    scipy.io.savemat(buffer, {"x": np.arange(12.0).reshape(3, 4)}, do_compression=packed)
     return buffer.getvalue()
 
 
@@ -124,7 +125,7 @@ KINDS = {
     "csv": ([CSV], lambda path: read_array(str(path.rename(path.with_suffix(".csv"))))),
     "npy": ([npz_bytes(x=ROWS)], lambda path: read_array(str(path.rename(path.with_suffix(".npz"))))),
     "idx": ([IDX], lambda path: decoders.idx(path.read_bytes(), "f")),
-    "MAT": ([mat_bytes()], lambda path: decoders.mat(path.read_bytes(), "f", ("x",))),
+    "MAT": ([mat_bytes(False), mat_bytes(True)], lambda path: mat(path.read_bytes(), "f", ("x",))),
     "amat": ([AMAT], lambda path: decoders.amat(path.read_bytes(), "f", 5)),
     "NORB": (
         [norb_matrix(ROWS), gzip.compress(norb_matrix(ROWS))],
