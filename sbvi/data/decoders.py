@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import math
 import struct
 import tarfile
 import zlib
@@ -22,12 +23,15 @@ def idx(content: bytes, name: str) -> np.ndarray:
     if rank == 0 or len(content) < start:
         raise UserError(f"{name} is not an idx file: its header of rank {rank} is cut short.")
     shape = struct.unpack(f">{rank}I", content[4:start])
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    if len(content) - start != size:
+    return _shaped(content, dtype, start, shape, name).astype(dtype.newbyteorder("="))
+
+
+def _shaped(content: bytes, dtype: np.dtype, start: int, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """The values from byte `start` on, which must be exactly as many as the shape announces, and some."""
+    size = dtype.itemsize * math.prod(shape)
+    if size == 0 or len(content) - start != size:
         raise UserError(f"{name} announces shape {shape}, {size} bytes, and holds {len(content) - start} bytes.")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
 
 def amat(content: bytes, name: str, columns: int) -> np.ndarray:
@@ -65,13 +69,7 @@ def norb(content: bytes, name: str) -> np.ndarray:
     if len(content) < start:
         raise UserError(f"{name} is not a NORB matrix: its header of rank {rank} is cut short.")
     shape = struct.unpack(f"<{rank}I", content[8 : 8 + 4 * rank])
-    dtype = np.dtype(_NORB_TYPES[magic])
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    if len(content) - start != size:
-        raise UserError(f"{name} announces shape {shape}, {size} bytes, and holds {len(content) - start} bytes.")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return _shaped(content, np.dtype(_NORB_TYPES[magic]), start, shape, name)
 
 
 def cifar(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -63,7 +63,9 @@ def configs(draw):
         if not known or not isinstance(config[group], dict) or draw(st.integers(0, 9)) == 0:
             config[group] = draw(values)
             continue
-        entry = GROUPS[group].get(config[group].get("name")) if group in GROUPS else SETTINGS[group]
+        entry = SETTINGS.get(group)
+        if group in GROUPS and isinstance(config[group].get("name"), str):
+            entry = GROUPS[group].get(config[group]["name"])
         keys = [*(fields(entry) if entry else []), "name", "_target_"]
         config[group][draw(st.sampled_from(keys))] = draw(values)
     return config

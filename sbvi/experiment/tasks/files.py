@@ -26,6 +26,8 @@ def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
         elif place.suffix == ".npy":
             found = np.array(np.load(place, mmap_mode="r", allow_pickle=False))
         elif place.suffix == ".csv":
+            if not place.read_bytes().strip():
+                raise UserError(f"input={path} is empty.")
             found = np.loadtxt(place, delimiter=",", ndmin=2)
         else:
             raise UserError(f"input={path} must end in .npz, .npy or .csv.")
