@@ -1,19 +1,14 @@
-"""A launcher that trains a sweep's jobs in pinned workers, one a core, each reusing its process.
+"""A launcher that trains a sweep's jobs without paying the start and the compilation for every one.
 
-A fresh process pays seconds of imports for every job, and two cores share a small batch badly: one job
-a core trains faster than each job on all of them. Workers are forked before JAX is imported, so that
-each sees its own core only; they share the compilation cache. Every job has its own run directory, as
-if it were run alone, and is resumed or skipped by `sbvi-train` itself.
+A fresh process pays seconds of imports for every job. On CPU two cores share a small batch badly, and one
+job a core trains faster than each job on all of them: so jobs go to pinned workers, which are forked before
+JAX is imported, share the compilation cache, and keep data and programs from job to job. On an accelerator,
+jobs whose compiled step is the same train side by side in one program. Every job has its own run directory,
+as if it were run alone, and is resumed or skipped by `sbvi-train` itself.
 """
 
-import ctypes
 import logging
-import multiprocessing
 import os
-import queue
-import signal
-import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,41 +20,43 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from hydra_plugins.hydra_sbvi_launcher.pool import Pool, settled
+
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
-
-
-class JobFailed(RuntimeError):
-    """A job of the sweep did not end well; the text says which and why."""
+MODES = ("auto", "workers", "vmap")
 
 
 @dataclass
 class SbviLauncherConf:
-    """workers: processes; null for one a core on CPU, and one where there is an accelerator.
-    pin: whether each keeps to a core of its own."""
+    """mode: workers, vmap, or auto, which is vmap where there is an accelerator.
+    workers: processes; null for one a core on CPU, and one where there is an accelerator.
+    pin: whether each keeps to a core of its own.
+    points: most jobs in one program under vmap; null for as many as memory holds."""
 
     _target_: str = "hydra_plugins.hydra_sbvi_launcher.launcher.SbviLauncher"
+    mode: str = "auto"
     workers: int | None = None
     pin: bool = True
+    points: int | None = None
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="sbvi", node=SbviLauncherConf, provider="sbvi")
 
 
-def default_workers(platform: str) -> int:
-    """One for each core this process may use; one where jobs would share an accelerator."""
-    accelerator = any(Path("/dev").glob("nvidia[0-9]*")) or any(Path("/dev").glob("accel[0-9]*"))
-    if platform not in ("auto", "cpu") or (platform == "auto" and accelerator):
-        return 1
-    return len(os.sched_getaffinity(0))
+def on_accelerator(platform: str) -> bool:
+    """Whether jobs will run on one, told without starting JAX."""
+    there = any(Path("/dev").glob("nvidia[0-9]*")) or any(Path("/dev").glob("accel[0-9]*"))
+    return platform not in ("auto", "cpu") or (platform == "auto" and there)
 
 
 class SbviLauncher(Launcher):  # type: ignore[misc]
     """Hydra's launcher interface: `setup` once, then `launch` for every batch of jobs."""
 
-    def __init__(self, workers: int | None = None, pin: bool = True):
-        self.workers, self.pin = workers, pin
+    def __init__(self, mode: str = "auto", workers: int | None = None, pin: bool = True, points: int | None = None):
+        if mode not in MODES:
+            raise ValueError(f"hydra.launcher.mode={mode} is not one of {', '.join(MODES)}")
+        self.mode, self.workers, self.pin, self.points = mode, workers, pin, points
         self.config: Any = None
         self.hydra_context: Any = None
         self.task_function: Any = None
@@ -71,10 +68,19 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        count = self.workers or default_workers(str(self.config.runtime.platform))
-        count = max(1, min(count, len(job_overrides)))
-        log.info("Launching %d jobs on %d workers", len(job_overrides), count)
-        found = _Pool(self, [list(words) for words in job_overrides], initial_job_idx, count).run()
+        jobs = [list(words) for words in job_overrides]
+        accelerator = on_accelerator(str(self.config.runtime.platform))
+        # Only tasks that can be told apart from their run train side by side: sbvi-train's can.
+        able = hasattr(self.task_function, "together")
+        if self.mode == "vmap" and not able:
+            raise ValueError("hydra.launcher.mode=vmap trains; this command has nothing to train")
+        if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
+            found = self._side_by_side(jobs, initial_job_idx)
+        else:
+            count = self.workers or (1 if accelerator else len(os.sched_getaffinity(0)))
+            count = max(1, min(count, len(jobs)))
+            log.info("Launching %d jobs on %d workers", len(jobs), count)
+            found = Pool(self.run_one, jobs, initial_job_idx, count, self.pin).run()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         failed = [job for job in found if job.status != JobStatus.COMPLETED]
         if failed:
@@ -83,7 +89,7 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
         return found
 
-    def run_one(self, number: int, overrides: Sequence[str]) -> JobReturn:
+    def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:
         """One job in this process, as Hydra's basic launcher would run it."""
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
@@ -92,132 +98,43 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
         log.info("\t#%d : %s", number, " ".join(filter_overrides(list(overrides))))
         return run_job(
             hydra_context=self.hydra_context,
-            task_function=self.task_function,
+            task_function=task or self.task_function,
             config=config,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
 
-
-def _work(launcher: SbviLauncher, core: int | None, parent: int, jobs: Any, results: Any) -> None:
-    """A worker: takes jobs until there are none."""
-    # No worker outlives the sweep: a job cut off like this goes on from its checkpoint.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    while (job := jobs.get()) is not None:
-        number, overrides = job
-        results.put(("began", number, os.getpid(), None))
-        try:
-            done = launcher.run_one(number, overrides)
-            failure = None if done.status == JobStatus.COMPLETED else str(done._return_value)
-            results.put(("ended", number, done._return_value if failure is None else None, failure))
-        except BaseException as error:
-            if not isinstance(error, Exception | SystemExit | KeyboardInterrupt):
-                raise
-            if isinstance(error, Exception):
-                traceback.print_exc()
-                results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
-            else:
-                results.put(("ended", number, None, "was stopped; the same command goes on with it"))
-                break
-        finally:
-            sys.stdout.flush()
-
-
-class _Pool:
-    """Hands jobs to workers, replaces workers that die, and gathers what became of every job."""
-
-    def __init__(self, launcher: SbviLauncher, jobs: list[list[str]], first: int, count: int):
-        self.launcher, self.first, self.overrides = launcher, first, jobs
-        self.context = multiprocessing.get_context("fork")
-        self.jobs, self.results = self.context.Queue(), self.context.Queue()
-        self.cores = sorted(os.sched_getaffinity(0))
-        self.workers: dict[int, Any] = {}
-        self.holding: dict[int, int] = {}  # process -> number of its job
-        self.outcome: dict[int, JobReturn] = {}
-        self.stopping = False
+    def _side_by_side(self, jobs: list[list[str]], first: int) -> list[JobReturn]:
+        """All jobs in this process; Hydra sets up every job, which writes its files, and then they train."""
+        found: dict[int, JobReturn] = {}
+        prepared, handlers = {}, {}
         for number, words in enumerate(jobs):
-            self.jobs.put((first + number, words))
-        for _ in range(count):
-            self.jobs.put(None)
-        self.count = count
+            done = self.run_one(first + number, words, self.task_function.prepare)
+            if done.status == JobStatus.COMPLETED:
+                prepared[number], handlers[number] = done.return_value, _own_log()
+            else:
+                found[number] = settled(words, None, str(done._return_value))
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
+        for number, value in zip(prepared, ended, strict=True):
+            failure = _reason(value) if isinstance(value, BaseException) else None
+            found[number] = settled(jobs[number], value if failure is None else None, failure)
+        return [found[number] for number in sorted(found)]
 
-    def _start(self, slot: int) -> None:
-        core = self.cores[slot % len(self.cores)] if self.launcher.pin else None
-        arguments = (self.launcher, core, os.getpid(), self.jobs, self.results)
-        process = self.context.Process(target=_work, args=arguments)
-        process.start()
-        self.workers[slot] = process
 
-    def _settle(self, number: int, value: Any, failure: str | None) -> None:
-        words = self.overrides[number - self.first]
-        result = JobReturn(overrides=words, status=JobStatus.COMPLETED if failure is None else JobStatus.FAILED)
-        result.return_value = value if failure is None else JobFailed(failure)
-        self.outcome[number] = result
+def _own_log() -> logging.Handler | None:
+    """A handler that goes on with the log file that Hydra has just opened for a job."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            own = logging.FileHandler(handler.baseFilename, delay=True)
+            own.setFormatter(handler.formatter)
+            own.setLevel(handler.level)
+            return own
+    return None
 
-    def _stop(self, number: int, frame: Any) -> None:
-        """Every worker saves at its next chunk and leaves; jobs not begun stay undone."""
-        self._withdraw()
-        for worker in self.workers.values():
-            if worker.is_alive():
-                os.kill(worker.pid, signal.SIGTERM)
 
-    def _withdraw(self) -> None:
-        """Take back the jobs that no worker has begun."""
-        self.stopping = True
-        try:
-            while True:
-                self.jobs.get_nowait()
-        except queue.Empty:
-            pass
-        for _ in range(self.count):
-            self.jobs.put(None)
-
-    def run(self) -> list[JobReturn]:
-        before = signal.signal(signal.SIGTERM, self._stop)
-        try:
-            for slot in range(self.count):
-                self._start(slot)
-            while any(worker.is_alive() for worker in self.workers.values()) or not self._drained():
-                self._listen()
-        except KeyboardInterrupt:  # the terminal has told the workers too
-            self._withdraw()
-            for worker in self.workers.values():
-                worker.join()
-            self._drained()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        for number in range(self.first, self.first + len(self.overrides)):
-            if number not in self.outcome:
-                self._settle(number, None, "was not run: the sweep was stopped")
-        return [self.outcome[number] for number in sorted(self.outcome)]
-
-    def _drained(self) -> bool:
-        """Take in every message that is there; whether all workers were found at rest."""
-        try:
-            while True:
-                self._note(*self.results.get(timeout=0.2))
-        except queue.Empty:
-            return True
-
-    def _listen(self) -> None:
-        try:
-            self._note(*self.results.get(timeout=0.5))
-        except queue.Empty:
-            for slot, worker in list(self.workers.items()):
-                if not worker.is_alive() and worker.exitcode != 0 and worker.pid in self.holding:
-                    number = self.holding.pop(worker.pid)
-                    self._settle(number, None, f"its worker died (exit code {worker.exitcode})")
-                    if not self.stopping:
-                        self._start(slot)
-
-    def _note(self, what: str, number: int, value: Any, failure: str | None) -> None:
-        if what == "began":
-            self.holding[value] = number
-            return
-        self.holding = {process: held for process, held in self.holding.items() if held != number}
-        self._settle(number, value, failure)
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "was not run: the sweep was stopped"
+    text = str(error) or type(error).__name__
+    return text if type(error).__name__ in text or " " in text else f"{type(error).__name__}: {text}"

@@ -60,6 +60,7 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
             failures.append(error)
             return None
 
+    guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
     try:
         main()

@@ -2,12 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
+from sbvi.cli.progress import progress_bar
 from sbvi.config import UserError
 
 log = logging.getLogger("sbvi")
@@ -15,6 +16,15 @@ log = logging.getLogger("sbvi")
 #: Seconds that a sweep's job waits for a directory that another process holds.
 SWEEP_PATIENCE = 600.0
 LENGTHS = ("steps", "epochs", "examples")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked experiment, its run directory, and Hydra's mode: RUN or MULTIRUN."""
+
+    experiment: Any
+    folder: Path
+    mode: str
 
 
 def main() -> None:
@@ -43,11 +53,15 @@ def known_keys(group: str) -> Sequence[str]:
     return sorted({key for kind in nested for key in fields(kind)})
 
 
-def _task(config: Any) -> float | None:
-    """Train one job; the best validation bound, for sweepers that optimise it."""
+def prepare(config: Any) -> Job:
+    """What a composed config asks for. Called where Hydra has set the job's context.
+
+    Raises:
+      UserError: the config is not a valid experiment.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    from sbvi.experiment import Experiment
+    from sbvi.experiment.config import Experiment
 
     hydra_config = HydraConfig.get()
     values = hydra_app.plain(config)
@@ -55,11 +69,54 @@ def _task(config: Any) -> float | None:
         values.pop(group, None)
     one_length(values, list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
+    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode)
+
+
+def _task(config: Any) -> float | None:
+    """Train one job; the best validation bound, for sweepers that optimise it."""
+    job = prepare(config)
+    alone = job.mode == "RUN"
     # A worker may outlive a sweep that was killed; the next one waits for what it holds.
-    patience = 0.0 if mode == "RUN" else SWEEP_PATIENCE
-    result = _train(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), patience)
-    _report(result, mode)
+    result = _train(job.experiment, job.folder, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
+    _report(result, job.mode)
     return result.get("best_validation")
+
+
+_kept: list[Any] = []
+
+
+def _shared() -> Any:
+    """What the jobs of a sweep that this process runs have in common."""
+    if not _kept:
+        from sbvi.experiment.assembly import Shared
+
+        _kept.append(Shared())
+    return _kept[0]
+
+
+def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], largest: int | None) -> list[Any]:
+    """Train jobs side by side; for each the best validation bound, or the error that ended it.
+
+    Raises:
+      KeyboardInterrupt: a signal stopped them; what was begun can go on.
+    """
+    from sbvi.experiment.group import Point, train_together
+
+    points = [Point(job.experiment, job.folder, handler) for job, handler in zip(jobs, handlers, strict=True)]
+    with progress_bar(len(points)) as show:
+        ended = train_together(points, show, SWEEP_PATIENCE, largest)
+    found: list[Any] = []
+    for point, result in zip(points, ended, strict=True):
+        if isinstance(result, BaseException):
+            found.append(result)
+            continue
+        _report(result | {"directory": str(point.folder)}, "RUN" if result["status"] == "completed" else "MULTIRUN")
+        found.append(result.get("best_validation"))
+    return found
+
+
+_task.together = together  # type: ignore[attr-defined]  # for launchers that can
+_task.prepare = prepare  # type: ignore[attr-defined]
 
 
 def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -109,40 +166,13 @@ def _literal(value: str) -> Any:
     return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
-def _train(experiment: Any, folder: Path, patience: float = 0.0) -> dict[str, Any]:
-    from sbvi.experiment import train
+def _train(experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None) -> dict[str, Any]:
+    from sbvi.experiment.assembly import Shared
+    from sbvi.experiment.train import Session, train
 
-    with _bar() as show:
-        result = train(experiment, folder, show, patience)
+    with progress_bar() as show:
+        result = train(experiment, folder, show, Session(patience, shared or Shared()))
     return result | {"directory": str(folder)}
-
-
-@contextmanager
-def _bar() -> Iterator[Any]:
-    """One progress bar on a terminal; elsewhere a line for each tenth of the run."""
-    from tqdm import tqdm
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    bar: Any = None
-    tenth = -1
-
-    def show(plan: Any, progress: Any, values: Mapping[str, float]) -> None:
-        nonlocal bar, tenth
-        elbo, speed = values["train/elbo"], values["train/examples_per_second"]
-        if bar is None:
-            # disable=None: only on a terminal.
-            bar = tqdm(total=plan.total_steps, initial=0, disable=None, unit="step", leave=False)
-        if not bar.disable:
-            bar.set_postfix_str(f"elbo {elbo:.2f}, {speed:,.0f} examples/s", refresh=False)
-            bar.update(progress.step - bar.n)
-        elif (now := 10 * progress.step // plan.total_steps) > tenth:
-            tenth = now
-            log.info("step %d of %d: elbo %.2f, %s examples/s", progress.step, plan.total_steps, elbo, f"{speed:,.0f}")
-
-    with logging_redirect_tqdm():
-        yield show
-    if bar is not None:
-        bar.close()
 
 
 def _report(result: Mapping[str, Any], mode: str) -> None:

@@ -1,11 +1,13 @@
 """What every data set becomes: three splits of small arrays, and the facts a model needs of them."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.config import UserError
@@ -71,6 +73,12 @@ class Dataset:
     @property
     def event_size(self) -> int:
         return int(np.prod(self.event_shape))
+
+    @functools.cached_property
+    def resident(self) -> tuple[Array, Array | None]:
+        """The training set on the device, once for all who train on it: values (N, D) and labels (N,)."""
+        label = None if self.train.label is None else jnp.asarray(self.train.label)
+        return jnp.asarray(self.train.x.reshape(len(self.train), -1)), label
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -1,5 +1,6 @@
 """Going over a split in compiled batches: the ragged last one is padded and masked away."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ def over(
     Returns host arrays (N, ...).
     """
     prepare = evaluation(dataset, dtype)
+    turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
     @jax.jit
     def scanned(params: Any, key: Array, x: Array) -> Any:
@@ -56,7 +58,8 @@ def over(
         return jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x))[1]
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
-        found = jax.device_get(scanned(params, key, batches.x))
+        with turn:
+            found = jax.device_get(scanned(params, key, batches.x))
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: batches.size], found)
 
     return run

@@ -52,6 +52,7 @@ class Evaluator:
         self.key = placement.replicated(jax.random.key(settings.seed))
         self._bound = over(self._bound_parts, dataset)
         self._means = over(self._posterior_means, dataset)
+        self._estimates: dict[int, Any] = {}
         self._validation: Any = None
 
     def _bound_parts(self, params: Any, key: Array, x: Array) -> dict[str, Array]:
@@ -79,9 +80,12 @@ class Evaluator:
     def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
         """Per example (N,): nll, elbo, log_likelihood, kl/<node>, effective sample size; nats."""
         settings = self.settings
-        estimate = importance_sampling(self.model.rollout, num_samples or settings.num_samples, settings.chunk)
+        count = num_samples or settings.num_samples
+        if count not in self._estimates:
+            estimate = importance_sampling(self.model.rollout, count, settings.chunk)
+            self._estimates[count] = over(estimate, self.dataset)
         batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
-        found = over(estimate, self.dataset)(self.placement.replicated(params), self.key, batches)
+        found = self._estimates[count](self.placement.replicated(params), self.key, batches)
         named = {
             "nll": -found.log_likelihood,
             "elbo": found.elbo,

@@ -1,5 +1,8 @@
 """From an experiment to the objects that do the work."""
 
+import json
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,34 @@ def build_model(experiment: Experiment, event_size: int) -> BuiltDLGM:
     return model
 
 
+class Shared:
+    """What runs of one process have in common, kept from one to the next: data, and compiled evaluations.
+
+    Files are taken to stay as they are meanwhile.
+    """
+
+    LIMIT = 6  # enough for the points of a sweep that stand side by side
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+        self._turn = threading.RLock()
+
+    def get(self, experiment: Experiment, groups: Sequence[str], make: Callable[[], Any]) -> Any:
+        """What `make` made for an experiment that had the same config in these groups."""
+        config = experiment.to_config()
+        key = json.dumps({group: config[group] for group in groups}, sort_keys=True)
+        with self._turn:
+            if key not in self._kept:
+                while len(self._kept) >= self.LIMIT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[key] = make()
+            return self._kept[key]
+
+
+_DATA = ("dataset", "likelihood")
+_EVALUATED = (*_DATA, "model", "posterior", "objective", "evaluation", "runtime")
+
+
 @dataclass
 class Assembly:
     """Everything a run needs, built once."""
@@ -55,16 +86,23 @@ class Assembly:
     placement: Placement
 
     @classmethod
-    def build(cls, experiment: Experiment) -> "Assembly":
-        dataset = load_dataset(experiment)
+    def build(cls, experiment: Experiment, shared: Shared | None = None) -> "Assembly":
+        shared = shared or Shared()
+        dataset = shared.get(experiment, _DATA, lambda: load_dataset(experiment))
         check_fits(experiment, dataset.event_size)
-        model = build_model(experiment, dataset.event_size)
-        algorithm = experiment.algorithm.build(model, experiment.objective, experiment.optimizer, len(dataset.train))
         wanted = experiment.runtime.devices
         placement = Placement.over(jax.device_count() if wanted == "all" else wanted)
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
-        evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
-        return cls(experiment, dataset, model, algorithm, evaluator, placement)
+
+        def evaluator() -> Evaluator:
+            model = build_model(experiment, dataset.event_size)
+            return Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
+
+        found = shared.get(experiment, _EVALUATED, evaluator)
+        algorithm = experiment.algorithm.build(
+            found.model, experiment.objective, experiment.optimizer, len(dataset.train)
+        )
+        return cls(experiment, dataset, found.model, algorithm, found, placement)
 
     @property
     def plan(self) -> Plan:

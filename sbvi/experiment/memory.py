@@ -69,3 +69,10 @@ def check_fits(experiment: Experiment, event_size: int) -> None:
     for what, size in needs(experiment, event_size).items():
         if size > there:
             raise UserError(f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}.")
+
+
+def points_that_fit(experiment: Experiment, event_size: int) -> int:
+    """How many runs like this may train side by side: their states and steps within half of what there is."""
+    names = list(needs(experiment, event_size).items())
+    each = sum(size for _, size in names[:2])
+    return int(_room()[0] // (2 * max(each, 1)))

@@ -4,31 +4,49 @@ import contextlib
 import json
 import logging
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from sbvi.config import UserError
 from sbvi.experiment import runtime
-from sbvi.experiment.assembly import Assembly, load_best_params
+from sbvi.experiment.assembly import Assembly, Shared, load_best_params
 from sbvi.experiment.config import Experiment, flat
 from sbvi.experiment.directory import RunDirectory
 from sbvi.experiment.pictures import run_pictures
 from sbvi.experiment.provenance import provenance
+from sbvi.experiment.signals import StopSignals
 from sbvi.reporting.recorder import RunRecorder
 from sbvi.training import Outcome, Plan, Progress, Store, Training
+from sbvi.training.chunk import compile_chunk
 
 log = logging.getLogger(__name__)
 
 Show = Callable[[Plan, Progress, Mapping[str, float]], None]
 
 
+@dataclass(frozen=True)
+class Session:
+    """What surrounds a run: nothing, unless it is a point of a sweep.
+
+    patience: seconds to wait for a directory that another process holds.
+    shared: what this process's runs have in common.
+    compile: makes the function that runs a chunk of steps; see `sbvi.training.Together`.
+    trained: called once when the loop has ended, however it did.
+    stop: asked for a reason to stop; by default the process's own signals are.
+    """
+
+    patience: float = 0.0
+    shared: Shared = field(default_factory=Shared)
+    compile: Callable[..., Any] = compile_chunk
+    trained: Callable[[], None] = lambda: None
+    stop: Callable[[], str | None] | None = None
+
+
 def train(
-    experiment: Experiment, folder: Path | str, show: Show | None = None, patience: float = 0.0
+    experiment: Experiment, folder: Path | str, show: Show | None = None, session: Session | None = None
 ) -> dict[str, Any]:
     """Train and test one experiment in a directory; go on where an earlier session of it stopped.
 
@@ -36,7 +54,7 @@ def train(
       experiment: what to run.
       folder: the run's directory; made when absent.
       show: called with (plan, progress, scalars) after every log point.
-      patience: seconds to wait for a directory that another process holds.
+      session: what the run shares with others.
 
     Returns:
       The content of result.json.
@@ -45,9 +63,10 @@ def train(
       UserError: the directory holds another run, is in use, or the run failed; in the last case
         result.json says so too.
     """
+    session = session or Session()
     directory = RunDirectory(folder)
     runtime.apply(experiment.runtime)
-    with directory.locked(patience):
+    with directory.locked(session.patience):
         config = experiment.to_config()
         if directory.has_run():
             _same_run(directory, config)
@@ -56,7 +75,7 @@ def train(
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()
-        assembly = Assembly.build(experiment)
+        assembly = Assembly.build(experiment, session.shared)
         data = assembly.describe_data()
         if not directory.has_run():
             directory.write_run({"config": config, "data": data, **provenance()})
@@ -64,7 +83,7 @@ def train(
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
         try:
-            result = _run(assembly, directory, show, began)
+            result = _run(assembly, directory, show, began, session)
         except (UserError, FloatingPointError) as error:
             _fail(directory, str(error).splitlines()[0])
             if isinstance(error, UserError):
@@ -105,7 +124,9 @@ def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
             )
 
 
-def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: float) -> dict[str, Any]:
+def _run(
+    assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: Session
+) -> dict[str, Any]:
     experiment, plan = assembly.experiment, assembly.plan
     store = Store(directory.checkpoints)
     state = assembly.initial_state()
@@ -129,7 +150,9 @@ def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: 
             log.info(
                 "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
             )
-            with StopSignals() as stop:
+            with contextlib.ExitStack() as stack:
+                stack.callback(session.trained)
+                stop = session.stop or stack.enter_context(StopSignals()).reason
                 outcome = Training(
                     assembly.algorithm,
                     assembly.batches(),
@@ -138,8 +161,9 @@ def _run(assembly: Assembly, directory: RunDirectory, show: Show | None, began: 
                     recorder,
                     assembly.evaluator.validate,
                     experiment.seed,
-                    stop.reason,
+                    stop,
                     lambda p, v: show(plan, p, v) if show else None,
+                    session.compile,
                 ).run(state, progress)
         if outcome.status == "completed":
             _finish(assembly, directory, recorder, outcome)
@@ -186,33 +210,3 @@ def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds:
         "train_seconds": progress.train_seconds,
         "wall_seconds": seconds,
     }
-
-
-class StopSignals:
-    """Turns the first SIGTERM or SIGINT into a reason to stop at the next chunk; the second ends the process
-    at once, in the middle of one."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._before: dict[int, Any] = {}
-
-    def reason(self) -> str | None:
-        return self._reason
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._reason = signal.Signals(number).name
-        for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def __enter__(self) -> "StopSignals":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._restore()

@@ -27,8 +27,7 @@ class ResidentBatches:
         self.batch_size, self.seed, self.placement = batch_size, seed, placement
         self.examples = len(dataset.train)
         self.prepare = training(dataset, dtype)
-        label = None if dataset.train.label is None else jnp.asarray(dataset.train.label)
-        self.data, self.label = placement.replicated((jnp.asarray(dataset.train.x.reshape(self.examples, -1)), label))
+        self.data, self.label = placement.replicated(dataset.resident)
         self._permutations: dict[int, np.ndarray] = {}
 
     def _permutation(self, epoch: int) -> np.ndarray:

@@ -24,7 +24,14 @@ class ChunkResult(NamedTuple):
 def compile_chunk(
     algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
 ) -> Callable[..., tuple[Any, ChunkResult]]:
-    """A jitted function of (state, operands, indices (C, B), hypers (C,) each, key, start, count).
+    """`chunk_function`, jitted; the state's memory is handed on from chunk to chunk."""
+    return jax.jit(chunk_function(algorithm, batches, skip_bad=skip_bad), donate_argnums=0)
+
+
+def chunk_function(
+    algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
+) -> Callable[..., tuple[Any, ChunkResult]]:
+    """A function of (state, operands, indices (C, B), hypers (C,) each, key, start, count).
 
     It runs `count` <= C steps; the number is an argument, so one program serves every length. The key
     of a step is a function of (key, step), so that the stream goes on bit for bit after a resume.
@@ -65,7 +72,7 @@ def compile_chunk(
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
         return jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1), jnp.int32(0))))
 
-    return jax.jit(chunk, donate_argnums=0)
+    return chunk
 
 
 def _all_finite(state: Any) -> Array:

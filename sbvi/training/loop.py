@@ -67,6 +67,7 @@ class Training:
 
     validate: predictor parameters -> validation scalars, among them the algorithm's monitor.
     should_stop: asked after every chunk; a reason to stop, or None.
+    compile: makes the function that runs a chunk of steps.
     """
 
     algorithm: Algorithm
@@ -78,9 +79,10 @@ class Training:
     seed: int
     should_stop: Callable[[], str | None] = lambda: None
     show: Callable[[Progress, Scalars], None] = lambda progress, values: None
+    compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
 
     def run(self, state: Any, progress: Progress) -> Outcome:
-        chunk = compile_chunk(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
+        chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
         operands = self.batches.operands()
         key = jax.random.key(self.seed)
         plan, trainer = self.plan, self.plan.trainer

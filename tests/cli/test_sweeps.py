@@ -18,6 +18,7 @@ SEEDS = 6
 LAUNCHERS = {
     "basic": [],
     "sbvi": ["hydra/launcher=sbvi", "hydra.launcher.workers=2"],
+    "side by side": ["hydra/launcher=sbvi", "hydra.launcher.mode=vmap"],
     "joblib": ["search=joblib"],
 }
 
@@ -77,7 +78,7 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
 
 
 @pytest.mark.promise("A job that turns NaN fails alone", "jobs")
-@pytest.mark.parametrize("launcher", ["basic", "sbvi"])
+@pytest.mark.parametrize("launcher", ["basic", "sbvi", "side by side"])
 def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
     words = [*TINY, "trainer.steps=200", "trainer.log_every=50", f"optimizer.learning_rate={rates}", "seed=0"]
@@ -122,13 +123,14 @@ def test_a_worker_that_dies_is_replaced(tmp_path, tally):
     tally(1)
 
 
-def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
+@pytest.mark.parametrize("launcher", ["sbvi", "side by side"])
+def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path, launcher):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
     words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
     for steps, tolerance in ((5, 1e-6), (200, 1e-3)):
         name = f"sweep{steps}"
         swept = ["--multirun", *words, f"trainer.steps={steps}", "optimizer.learning_rate=1e-3,3e-3"]
-        done = run("train", *swept, "hydra/launcher=sbvi", f"hydra.sweep.dir={name}", cwd=tmp_path)
+        done = run("train", *swept, *LAUNCHERS[launcher], f"hydra.sweep.dir={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         solo = ["train", *words, f"trainer.steps={steps}", "optimizer.learning_rate=3e-3", f"hydra.run.dir=solo{steps}"]
         assert run(*solo, cwd=tmp_path).returncode == 0

@@ -1,0 +1,36 @@
+"""Signals that end a run at the next chunk."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+
+class StopSignals:
+    """Turns the first SIGTERM or SIGINT into a reason to stop at the next chunk; the second ends the process
+    at once, in the middle of one."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._before: dict[int, Any] = {}
+
+    def reason(self) -> str | None:
+        return self._reason
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._reason = signal.Signals(number).name
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._restore()
