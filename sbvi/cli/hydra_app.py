@@ -67,11 +67,11 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         if failures:
             raise failures[0]
     except UserError as error:
-        _leave(str(error), error, asked)
+        leave(str(error), error, asked)
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(_sentence(error, known_keys), error, asked)
+        leave(_sentence(error, known_keys), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
-        _leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
+        leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -81,10 +81,15 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
-def _leave(sentence: str, error: BaseException, asked: bool) -> None:
+def leave(sentence: str, error: BaseException, asked: bool) -> None:
+    """End the process with a sentence, or with the traceback for who asked for it."""
     if asked:
         raise error
     sys.stderr.write(sentence.rstrip() + "\n")
+    if isinstance(error, UserError) and error.abrupt:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
     sys.exit(1)
 
 

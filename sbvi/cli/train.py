@@ -155,8 +155,7 @@ def _resume(words: list[str]) -> None:
         experiment = Experiment.from_config(config)
         _report(_train(experiment, folder), "RUN")
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        hydra_app.leave(str(error), error, asked=False)
 
 
 def _literal(value: str) -> Any:
@@ -176,6 +175,8 @@ def _train(experiment: Any, folder: Path, patience: float = 0.0, shared: Any = N
 
 
 def _report(result: Mapping[str, Any], mode: str) -> None:
+    from sbvi.data import processes
+
     metrics = result["metrics"]
     lines = [f"status: {result['status']}"]
     for name in ("test/nll", "test/elbo"):
@@ -187,7 +188,8 @@ def _report(result: Mapping[str, Any], mode: str) -> None:
         lines.append(
             f"examples/s: {result['examples_per_second']:,.0f} (training took {result['train_seconds']:.1f} s)"
         )
-    print("\n".join([*lines, f"directory: {result['directory']}"]))
+    if processes.first():
+        print("\n".join([*lines, f"directory: {result['directory']}"]))
     if result["status"] == "stopped":
         if mode != "RUN":
             raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it

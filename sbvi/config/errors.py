@@ -5,7 +5,12 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used: the sentence names it, its value and what is allowed."""
+    """Something the user gave cannot be used: the sentence names it, its value and what is allowed.
+
+    abrupt: the process must end at once, without what libraries do at its end.
+    """
+
+    abrupt = False
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from sbvi.config import UserError
+from sbvi.data.processes import several
 
 AXIS = "batch"
 
@@ -25,12 +27,17 @@ class Placement:
 
     @classmethod
     def over(cls, devices: int) -> "Placement":
-        """The first devices of this process.
+        """The first devices there are, of all processes.
 
         Raises:
-          UserError: there are fewer.
+          UserError: there are fewer, or a process would have none of them.
         """
         there = jax.devices()
+        if several() and devices != len(there):
+            raise UserError(
+                f"runtime.devices={devices} leaves devices of some process out: a run of several processes takes all "
+                f"{len(there)}; set runtime.devices=all."
+            )
         if devices > len(there):
             raise UserError(
                 f"runtime.devices={devices} is more than there are: {len(there)} of kind {there[0].platform}."
@@ -42,16 +49,29 @@ class Placement:
         return 1 if self.mesh is None else self.mesh.devices.size
 
     def replicated(self, tree: Any) -> Any:
-        """Arrays whole on every device; host arrays are sent there."""
-        if self.mesh is None:
-            return jax.device_put(tree)
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        """Arrays whole on every device; host arrays, the same in all processes, are sent there."""
+        return self._put(tree, PartitionSpec())
 
     def split(self, array: Any, axis: int) -> Any:
         """An array divided along one axis, whose extent the number of devices divides."""
+        return self._put(array, PartitionSpec(*[None] * axis, AXIS))
+
+    def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         if self.mesh is None:
-            return jax.device_put(array)
-        return jax.device_put(array, NamedSharding(self.mesh, PartitionSpec(*[None] * axis, AXIS)))
+            return jax.device_put(tree)
+        sharding = NamedSharding(self.mesh, spec)
+        if not several():
+            return jax.device_put(tree, sharding)
+
+        def one(value: Any) -> Any:
+            if isinstance(value, jax.Array) and value.sharding.device_set == sharding.device_set:
+                return value
+            if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(one(jax.random.key_data(value)), impl=jax.random.key_impl(value))
+            host = np.asarray(value)
+            return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+        return jax.tree.map(one, tree)
 
     def hold_split(self, array: Any) -> Any:
         """Traced: keep the first axis divided."""

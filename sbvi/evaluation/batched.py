@@ -38,7 +38,10 @@ def batched(
 
 
 def over(
-    function: Callable[[Any, Array, Array], Any], dataset: Dataset, dtype: Any = jnp.float32
+    function: Callable[[Any, Array, Array], Any],
+    dataset: Dataset,
+    dtype: Any = jnp.float32,
+    placement: Placement = SINGLE,
 ) -> Callable[[Any, Array, Batches], Any]:
     """Map (params, key, x (B, D)) -> pytree of (B, ...) over all batches in one program.
 
@@ -55,7 +58,8 @@ def over(
             batch_key = jax.random.fold_in(key, position)
             return carry, function(params, batch_key, prepare(batch_key, stored))
 
-        return jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x))[1]
+        found = jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x))[1]
+        return placement.hold_replicated(found)  # every process reads all of it
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
         with turn:

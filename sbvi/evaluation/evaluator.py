@@ -50,8 +50,8 @@ class Evaluator:
         self.model, self.objective, self.dataset, self.settings = model, objective, dataset, settings
         self.placement = placement
         self.key = placement.replicated(jax.random.key(settings.seed))
-        self._bound = over(self._bound_parts, dataset)
-        self._means = over(self._posterior_means, dataset)
+        self._bound = over(self._bound_parts, dataset, placement=placement)
+        self._means = over(self._posterior_means, dataset, placement=placement)
         self._estimates: dict[int, Any] = {}
         self._validation: Any = None
 
@@ -83,7 +83,7 @@ class Evaluator:
         count = num_samples or settings.num_samples
         if count not in self._estimates:
             estimate = importance_sampling(self.model.rollout, count, settings.chunk)
-            self._estimates[count] = over(estimate, self.dataset)
+            self._estimates[count] = over(estimate, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
         found = self._estimates[count](self.placement.replicated(params), self.key, batches)
         named = {

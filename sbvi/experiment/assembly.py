@@ -91,6 +91,8 @@ class Assembly:
         dataset = shared.get(experiment, _DATA, lambda: load_dataset(experiment))
         check_fits(experiment, dataset.event_size)
         wanted = experiment.runtime.devices
+        if experiment.runtime.distributed and wanted == 1:
+            wanted = "all"  # the default is one for runs of one process
         placement = Placement.over(jax.device_count() if wanted == "all" else wanted)
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleepSpec
-from sbvi.config import PositiveInt, UserError, build, make, plain, spec, unknown_key
+from sbvi.config import NonNegativeInt, PositiveInt, UserError, build, make, plain, spec, unknown_key
 from sbvi.data import DATASETS
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.evaluation import Evaluation
@@ -24,7 +24,15 @@ class Runtime:
     platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Device kind; auto takes the best there is."""
     devices: PositiveInt | Literal["all"] = 1
-    """Devices of this process that share every batch; all takes what there is."""
+    """Devices that share every batch; all takes what there is, in all processes of the run."""
+    distributed: bool = False
+    """Whether this is one of several processes of a run; the next three are found from SLURM or Open MPI where null."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, where the others find it."""
+    processes: PositiveInt | None = None
+    """How many processes the run has."""
+    process: NonNegativeInt | None = None
+    """Which of them this is, from 0."""
     compilation_cache: bool = True
     """Keep compiled programs in the cache folder, so that the next start is faster."""
     deterministic: bool = False

@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 class RunDirectory:
     """Reads and writes the files of one run; says in one sentence what is wrong with them."""
 
-    def __init__(self, path: Path | str):
-        self.path = Path(path)
+    def __init__(self, path: Path | str, writes: bool = True):
+        """writes: whether this process does, of those that share the run."""
+        self.path, self.writes = Path(path), writes
 
     @property
     def checkpoints(self) -> Path:
@@ -37,6 +38,9 @@ class RunDirectory:
 
         patience: seconds to wait for another holder.
         """
+        if not self.writes:
+            yield
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
@@ -83,18 +87,21 @@ class RunDirectory:
         return (self.path / "run.json").exists()
 
     def write_run(self, content: Mapping[str, Any]) -> None:
-        write_atomically(self.path / "run.json", _json(content))
+        if self.writes:
+            write_atomically(self.path / "run.json", _json(content))
 
     def read_result(self) -> dict[str, Any] | None:
         path = self.path / "result.json"
         return self._read(path) if path.exists() else None
 
     def write_result(self, content: Mapping[str, Any]) -> None:
-        write_atomically(self.path / "result.json", _json(content))
+        if self.writes:
+            write_atomically(self.path / "result.json", _json(content))
 
     def clear_result(self) -> None:
         """Forget how an earlier session ended: this one goes on."""
-        (self.path / "result.json").unlink(missing_ok=True)
+        if self.writes:
+            (self.path / "result.json").unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

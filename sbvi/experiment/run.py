@@ -43,7 +43,7 @@ class LoadedRun:
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"])
         # On whatever is at hand: a run of eight GPUs is read on a laptop.
-        runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1))
+        runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
         check_fits(self.experiment, prod(self.event_shape))

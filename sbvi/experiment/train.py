@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from sbvi.config import UserError
+from sbvi.data import processes
 from sbvi.experiment import runtime
 from sbvi.experiment.assembly import Assembly, Shared, load_best_params
 from sbvi.experiment.config import Experiment, flat
@@ -18,8 +21,8 @@ from sbvi.experiment.directory import RunDirectory
 from sbvi.experiment.pictures import run_pictures
 from sbvi.experiment.provenance import provenance
 from sbvi.experiment.signals import StopSignals
-from sbvi.reporting.recorder import RunRecorder
-from sbvi.training import Outcome, Plan, Progress, Store, Training
+from sbvi.reporting.recorder import RunRecorder, Silent
+from sbvi.training import Outcome, Plan, Progress, SharedStore, Store, Training
 from sbvi.training.chunk import compile_chunk
 
 log = logging.getLogger(__name__)
@@ -64,11 +67,17 @@ def train(
         result.json says so too.
     """
     session = session or Session()
-    directory = RunDirectory(folder)
     runtime.apply(experiment.runtime)
+    directory = RunDirectory(folder, writes=processes.first())
+    if not directory.writes:  # one process speaks
+        show = None
+        logging.getLogger("sbvi").setLevel(logging.WARNING)
+    processes.check_same(str(Path(folder).absolute()), "directory; set hydra.run.dir")
     with directory.locked(session.patience):
+        processes.wait("locked")
         config = experiment.to_config()
-        if directory.has_run():
+        begun = directory.has_run()
+        if begun:
             _same_run(directory, config)
             result = directory.read_result()
             if result is not None and result.get("status") == "completed":
@@ -77,7 +86,8 @@ def train(
         began = time.monotonic()
         assembly = Assembly.build(experiment, session.shared)
         data = assembly.describe_data()
-        if not directory.has_run():
+        processes.check_same(str(data["digest"]), "data")
+        if not begun:  # of several processes all have read what stands there
             directory.write_run({"config": config, "data": data, **provenance()})
         elif directory.read_run()["data"] != data:
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
@@ -89,6 +99,15 @@ def train(
             if isinstance(error, UserError):
                 raise
             raise UserError(f"A NaN appeared: {str(error).splitlines()[0]}") from error
+        except jax.errors.JaxRuntimeError as error:
+            if not processes.several():
+                raise
+            sentence = (
+                f"Another process of this run is gone ({str(error).splitlines()[0][:160]}); the same commands go on "
+                f"from the last checkpoint, with as many processes or fewer."
+            )
+            _fail(directory, sentence)
+            raise ProcessLost(sentence) from None
         except OSError as error:
             sentence = (
                 f"{error.filename or directory.path} cannot be written ({error.strerror}); what was saved before is "
@@ -100,6 +119,12 @@ def train(
             _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
             raise
         return result
+
+
+class ProcessLost(UserError):
+    """Another process of the run is gone, and JAX would wait for it at the end of this one."""
+
+    abrupt = True
 
 
 def _fail(directory: RunDirectory, reason: str) -> None:
@@ -128,7 +153,7 @@ def _run(
     assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: Session
 ) -> dict[str, Any]:
     experiment, plan = assembly.experiment, assembly.plan
-    store = Store(directory.checkpoints)
+    store = SharedStore(directory.checkpoints) if processes.several() else Store(directory.checkpoints)
     state = assembly.initial_state()
     progress = Progress()
     ended = False
@@ -138,7 +163,7 @@ def _run(
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
     state = assembly.placement.replicated(state)
-    recorder = RunRecorder(directory.path, progress.step)
+    recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
     recorder.start(
         {k: v for k, v in flat(experiment.to_config()).items() if not isinstance(v, list | dict) and v is not None}
     )
@@ -165,6 +190,7 @@ def _run(
                     lambda p, v: show(plan, p, v) if show else None,
                     session.compile,
                 ).run(state, progress)
+        processes.wait("trained")  # the first has written the best parameters
         if outcome.status == "completed":
             _finish(assembly, directory, recorder, outcome)
         result = _result(outcome, plan, recorder.last, time.monotonic() - began)
@@ -181,7 +207,7 @@ def _run(
                 raise  # otherwise what ended the run is the thing to tell
 
 
-def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder, outcome: Outcome) -> None:
+def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
     """The final test of the best parameters, and the pictures."""
     params = load_best_params(assembly.model, directory.checkpoints)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
@@ -190,6 +216,8 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder, 
         log.info("Testing the parameters of step %d with %d samples.", outcome.progress.best_step, samples)
         scalars, _ = assembly.evaluator.summary(params, "test")
         recorder.scalars(step, epoch, scalars)
+    if not directory.writes:
+        return
     for name, picture in run_pictures(assembly.model, params, assembly.dataset, assembly.experiment.seed).items():
         recorder.picture(step, name, picture)
     recorder.curves(assembly.algorithm.monitor)

@@ -45,3 +45,21 @@ class RunRecorder:
         self.board.end_session(success)
         self.board.close()
         self.metrics.close()
+
+
+class Silent:
+    """Stands for the recorder in processes that write nothing."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+
+    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        self.last |= values
+
+    def picture(self, step: int, name: str, picture: np.ndarray) -> None: ...
+
+    def curves(self, monitor: str) -> None: ...
+
+    def start(self, hparams: Mapping[str, Any]) -> None: ...
+
+    def close(self, success: bool) -> None: ...

@@ -3,6 +3,6 @@
 from sbvi.training.batches import ResidentBatches
 from sbvi.training.loop import NotFinite, Outcome, Progress, Training
 from sbvi.training.plan import Plan, Trainer
-from sbvi.training.store import Store
+from sbvi.training.store import SharedStore, Store
 
-__all__ = ["NotFinite", "Outcome", "Plan", "Progress", "ResidentBatches", "Store", "Trainer", "Training"]
+__all__ = ["NotFinite", "Outcome", "Plan", "Progress", "ResidentBatches", "SharedStore", "Store", "Trainer", "Training"]

@@ -62,6 +62,15 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
       DamagedCheckpoint: the file is missing, cut short, altered, or of another model.
     """
     leaves, metadata = read(path)
+    return arranged(leaves, like, path), metadata
+
+
+def arranged(leaves: Mapping[str, np.ndarray], like: Any, path: Path) -> Any:
+    """Leaves by their paths as a tree of the structure of `like`.
+
+    Raises:
+      DamagedCheckpoint: names, dtypes or shapes differ.
+    """
     expected, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(location) for location, _ in expected]
     if set(names) != set(leaves):
@@ -76,7 +85,7 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
                 f"{leaf.dtype}{tuple(leaf.shape)} here."
             )
         found.append(array)
-    return jax.tree_util.tree_unflatten(structure, found), metadata
+    return jax.tree_util.tree_unflatten(structure, found)
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

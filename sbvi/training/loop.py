@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.algorithms import Algorithm
 from sbvi.config import UserError
+from sbvi.data import processes
 from sbvi.training.batches import ResidentBatches
 from sbvi.training.chunk import ChunkResult, compile_chunk
 from sbvi.training.plan import Plan
@@ -84,7 +84,7 @@ class Training:
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
         operands = self.batches.operands()
-        key = jax.random.key(self.seed)
+        key = self.batches.placement.replicated(jax.random.key(self.seed))
         plan, trainer = self.plan, self.plan.trainer
         best_params = None
         saved_at = time.monotonic()
@@ -101,8 +101,8 @@ class Training:
                 self.batches.indices(start, end - start, plan.chunk),
                 hypers,
                 key,
-                jnp.int32(start),
-                jnp.int32(end - start),
+                np.int32(start),
+                np.int32(end - start),
             )
             values = self._train_scalars(result, start, end)
             if trainer.on_nan == "skip":
@@ -118,8 +118,7 @@ class Training:
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
             self.show(progress, values)
-            out_of_time = trainer.max_minutes is not None and progress.train_seconds >= 60 * trainer.max_minutes
-            stopping = stopping or out_of_time
+            stopping = stopping or self._out_of_time(progress)
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
                 params = self.algorithm.predictor(state)
@@ -135,15 +134,26 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
-            reason = self.should_stop() or ""
+            reason, due = self._asked(saved_at)
             ended = stopping or progress.step >= plan.total_steps
-            if reason or ended or time.monotonic() - saved_at >= 60 * trainer.checkpoint_minutes:
+            if reason or ended or due:
                 self._save(state, progress, best_params, ended)
                 best_params, saved_at = None, time.monotonic()
             first = False
             if stopping:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)
+
+    def _out_of_time(self, progress: Progress) -> bool:
+        limit = self.plan.trainer.max_minutes
+        return limit is not None and processes.any_of([progress.train_seconds >= 60 * limit])[0]
+
+    def _asked(self, saved_at: float) -> tuple[str, bool]:
+        """The reason to stop, and whether a checkpoint is due: the same in all processes of the run."""
+        reason = self.should_stop() or ""
+        due = time.monotonic() - saved_at >= 60 * self.plan.trainer.checkpoint_minutes
+        stop, due = processes.any_of([bool(reason), due])
+        return reason or ("SIGTERM" if stop else ""), due
 
     def _train_scalars(self, result: ChunkResult, start: int, end: int) -> dict[str, float]:
         """Means over the steps of a chunk that were taken."""
@@ -161,11 +171,14 @@ class Training:
         )
 
     def _save(self, state: Any, progress: Progress, best_params: Any, ended: bool) -> None:
-        host = jax.device_get(state)
+        host = jax.device_get(state)  # whole on every device
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(host) if leaf.dtype.kind == "f"):
             raise NotFinite(self._not_finite(progress.step, "a parameter"))
         # Best first: if we are killed between the two, the run goes on from an older `last`
         # and finds this best again.
-        if best_params is not None:
+        if best_params is not None and processes.first():
             self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best})
-        self.store.save_last(host, {"progress": asdict(progress), "step": progress.step, "ended": ended})
+        self.store.save_last(
+            state if processes.several() else host,
+            {"progress": asdict(progress), "step": progress.step, "ended": ended},
+        )
