@@ -16,6 +16,7 @@ from sbvi.data.mnist import Mnist
 from sbvi.data.norb import Norb
 from sbvi.data.npz import Npz
 from sbvi.data.omniglot import Omniglot
+from sbvi.data.shards import Shards
 from sbvi.data.svhn import Svhn
 from sbvi.data.synthetic import Synthetic
 
@@ -38,6 +39,7 @@ DATASETS: dict[str, type] = {
     "omniglot": Omniglot,
     "synthetic": Synthetic,
     "npz": Npz,
+    "shards": Shards,
 }
 
 __all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Split", "binarize"]

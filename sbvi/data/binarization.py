@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import threefry_2x32
 
+from sbvi.config import UserError
 from sbvi.data.dataset import Dataset, Split
 
 Binarization = Literal["auto", "static", "dynamic", "threshold", "none"]
@@ -72,6 +73,10 @@ def binarize(dataset: Dataset, how: Binarization, seed: int) -> Dataset:
             return replace(split, x=(split.x >= (dataset.levels or 1) / 2).astype(np.uint8))
         return replace(split, x=fixed_draw(split.x, dataset.levels, seed + offset))
 
+    if not isinstance(dataset.train.x, np.ndarray) and how != "dynamic":
+        raise UserError(
+            f"dataset.binarization={how} would take all shards into memory; use dynamic, or let sbvi-convert do it."
+        )
     fixed = replace(dataset, validation=once(dataset.validation, 1), test=once(dataset.test, 2))
     if how == "dynamic":
         return replace(fixed, dynamic=True, binary=True)

@@ -7,6 +7,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.matlab import mat
+from sbvi.data.streaming import Streamed
 
 _FILE = RemoteFile(
     "caltech101_silhouettes_28_split1.mat",
@@ -17,7 +18,7 @@ _KEYS = ("train_data", "train_labels", "val_data", "val_labels", "test_data", "t
 
 
 @spec
-class CaltechSilhouettes:
+class CaltechSilhouettes(Streamed):
     """The official split 1: 4,100 train, 2,264 validation, 2,307 test; the object is 1.
 
     The file stores pixels column by column with the object as 0; here images stand upright and the

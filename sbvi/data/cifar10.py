@@ -10,6 +10,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.splits import seeded
+from sbvi.data.streaming import Streamed
 
 # The hash that the tensorflow-datasets 4.9.10 package checks the download with.
 _ARCHIVE = RemoteFile(
@@ -29,7 +30,7 @@ _SHEET = (1000, 1024, 3)
 
 
 @spec
-class Cifar10:
+class Cifar10(Streamed):
     """The official split with validation images from the end of training; or 4,000 training images from sheets.
 
     With `patch`, every image gives `patches_per_image` random squares (PAPER 4.3), whose labels are dropped.

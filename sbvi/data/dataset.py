@@ -34,7 +34,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set: x (N, *event_shape) as stored, label (N,) or None."""
+    """One part of a data set: x (N, *event_shape) as stored, label (N,) or None. The x of a training split may be
+    a `ShardedArray`, whose rows are read where they are asked for."""
 
     x: np.ndarray
     label: np.ndarray | None = None
@@ -78,7 +79,7 @@ class Dataset:
     def resident(self) -> tuple[Array, Array | None]:
         """The training set on the device, once for all who train on it: values (N, D) and labels (N,)."""
         label = None if self.train.label is None else jnp.asarray(self.train.label)
-        return jnp.asarray(self.train.x.reshape(len(self.train), -1)), label
+        return jnp.asarray(self.train.x[:].reshape(len(self.train), -1)), label
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -120,7 +121,9 @@ class Dataset:
         found = hashlib.sha256()
         for name, split in self.splits.items():
             for array in (split.x, split.label):
-                if array is not None:
+                if (known := getattr(array, "digest", None)) is not None:  # shards have theirs on file
+                    found.update(known.encode())
+                elif array is not None:
                     found.update(f"{name} {array.dtype} {array.shape}".encode())
                     found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()

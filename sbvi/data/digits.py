@@ -11,10 +11,11 @@ from sbvi.config import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 from sbvi.data.splits import seeded
+from sbvi.data.streaming import Streamed
 
 
 @spec
-class Digits:
+class Digits(Streamed):
     """8x8 handwritten digits (UCI optical recognition, test part); no official split, a seeded one."""
 
     binarization: Binarization = "auto"

@@ -8,6 +8,7 @@ from sbvi.data.dataset import Dataset
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.matlab import mat
 from sbvi.data.splits import seeded
+from sbvi.data.streaming import Streamed
 
 _FILE = RemoteFile(
     "frey_rawface.mat",
@@ -17,7 +18,7 @@ _FILE = RemoteFile(
 
 
 @spec
-class FreyFaces:
+class FreyFaces(Streamed):
     """Frames of one video; no official split: a seeded random one (neighbouring frames are alike)."""
 
     binarization: Binarization = "auto"

@@ -10,6 +10,7 @@ from sbvi.data import decoders
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.streaming import Streamed
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ _AMAT = {
 
 
 @spec
-class Mnist:
+class Mnist(Streamed):
     """Official test images; the last of the 60,000 training images validate.
 
     With `static` binarization the files of Larochelle and Murray (2011) are read instead:

@@ -10,6 +10,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.splits import held_out
+from sbvi.data.streaming import Streamed
 
 _TRAIN, _TEST = "smallnorb-5x46789x9x18x6x2x96x96-training", "smallnorb-5x01235x9x18x6x2x96x96-testing"
 # Hashes of the files as published: those that the tensorflow-datasets 4.9.10 package checks downloads with.
@@ -23,7 +24,7 @@ _PLACES = ("https://cs.nyu.edu/~ylclab/data/norb-v1.0-small/", "http://www.cs.ny
 
 
 @spec
-class Norb:
+class Norb(Streamed):
     """24,300 training and 24,300 test pairs of grey images; validation images are a seeded draw from training."""
 
     cameras: Literal["left", "both"] = "left"

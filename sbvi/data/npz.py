@@ -11,10 +11,11 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.memory import require
 from sbvi.data.splits import seeded
+from sbvi.data.streaming import Streamed
 
 
 @spec
-class Npz:
+class Npz(Streamed):
     """Arrays (N, ...) of uint8 or floats by name; splits from the file or drawn by seed.
 
     uint8 values are whole numbers 0..maximum. Float values in [minimum, maximum] are moved to [0, 1]

@@ -8,13 +8,14 @@ from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.matlab import mat
 from sbvi.data.splits import held_out
+from sbvi.data.streaming import Streamed
 
 # No hash of it is published, so it is not downloaded.
 _FILE = RemoteFile("chardata.mat", None)
 
 
 @spec
-class Omniglot:
+class Omniglot(Streamed):
     """24,345 training and 8,070 test characters, grey values in [0, 1]; labels are the alphabets.
 
     Validation characters are a seeded draw from training, 1,345 as in that paper.

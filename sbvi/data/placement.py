@@ -5,6 +5,7 @@ are summed over devices. Numbers are those of one device up to the order of sums
 function of the key and the place in the whole batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,13 @@ class Placement:
     def split(self, array: Any, axis: int) -> Any:
         """An array divided along one axis, whose extent the number of devices divides."""
         return self._put(array, PartitionSpec(*[None] * axis, AXIS))
+
+    def made(self, shape: tuple[int, ...], axis: int, rows: Callable[[Any], np.ndarray]) -> Any:
+        """An array divided along one axis; `rows` makes the part at an index, and is asked for this process's only."""
+        if self.mesh is None:
+            return jax.device_put(rows(tuple(slice(None) for _ in shape[:2])))
+        sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, AXIS))
+        return jax.make_array_from_callback(shape, sharding, lambda index: rows((index or ())[:2]))
 
     def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         if self.mesh is None:

@@ -8,6 +8,7 @@ from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.matlab import mat
 from sbvi.data.splits import held_out
+from sbvi.data.streaming import Streamed
 
 # Hashes that the tensorflow-datasets 4.9.10 package checks downloads with.
 _HASHES = {
@@ -18,7 +19,7 @@ _PLACE = "ufldl.stanford.edu/housenumbers/"
 
 
 @spec
-class Svhn:
+class Svhn(Streamed):
     """73,257 training and 26,032 test images; validation images are a seeded draw from training."""
 
     binarization: Binarization = "auto"

@@ -13,10 +13,11 @@ from sbvi.config import NonNegativeInt, Positive, PositiveInt, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.memory import require
+from sbvi.data.streaming import Streamed
 
 
 @spec
-class Synthetic:
+class Synthetic(Streamed):
     """Draws from a model with known parameters, for tests and for checking estimators."""
 
     binarization: Binarization = "auto"

@@ -14,12 +14,13 @@ from sbvi.algorithms import Algorithm
 from sbvi.config import UserError
 from sbvi.data import Dataset, binarize
 from sbvi.data.placement import Placement
+from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator
 from sbvi.experiment.config import Experiment
 from sbvi.experiment.directory import RunDirectory
 from sbvi.experiment.memory import check_fits
 from sbvi.models import BuiltDLGM
-from sbvi.training import Plan, ResidentBatches, Store
+from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
@@ -110,9 +111,11 @@ class Assembly:
     def plan(self) -> Plan:
         return Plan(self.experiment.trainer, len(self.dataset.train))
 
-    def batches(self) -> ResidentBatches:
-        trainer = self.experiment.trainer
-        return ResidentBatches(self.dataset, trainer.batch_size, self.experiment.seed, placement=self.placement)
+    def batches(self) -> ResidentBatches | StreamedBatches:
+        """On the device, or streamed to it."""
+        x, trainer = self.dataset.train.x, self.experiment.trainer
+        kind = StreamedBatches if streams(self.experiment.dataset.stream, x.nbytes) else ResidentBatches
+        return kind(self.dataset, trainer.batch_size, self.experiment.seed, placement=self.placement)
 
     def initial_state(self) -> Any:
         """The first state of a new run, from the seed or from another run's best parameters."""

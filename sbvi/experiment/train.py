@@ -177,10 +177,12 @@ def _run(
             )
             with contextlib.ExitStack() as stack:
                 stack.callback(session.trained)
+                batches = assembly.batches()
+                stack.callback(batches.close)
                 stop = session.stop or stack.enter_context(StopSignals()).reason
                 outcome = Training(
                     assembly.algorithm,
-                    assembly.batches(),
+                    batches,
                     plan,
                     store,
                     recorder,

@@ -4,5 +4,17 @@ from sbvi.training.batches import ResidentBatches
 from sbvi.training.loop import NotFinite, Outcome, Progress, Training
 from sbvi.training.plan import Plan, Trainer
 from sbvi.training.store import SharedStore, Store
+from sbvi.training.streamed import StreamedBatches
 
-__all__ = ["NotFinite", "Outcome", "Plan", "Progress", "ResidentBatches", "SharedStore", "Store", "Trainer", "Training"]
+__all__ = [
+    "NotFinite",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "ResidentBatches",
+    "SharedStore",
+    "Store",
+    "StreamedBatches",
+    "Trainer",
+    "Training",
+]

@@ -1,10 +1,13 @@
-"""The training set on the device, and the order in which steps read it.
+"""The training set, on the device or streamed to it, and the order in which steps read it.
 
 The order is a function of (seed, epoch) alone: one permutation an epoch, made on the host, laid end to
 end; step s reads positions s B .. (s + 1) B of that stream, so no example is left out.
 """
 
-from typing import Any
+import functools
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +18,43 @@ from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import training
 
 Array = jax.Array
+
+
+class Piece(NamedTuple):
+    """What one dispatch reads: `steps` steps from `start`; rows of `indices` (length, B) beyond them are padding."""
+
+    start: int
+    steps: int
+    operands: tuple[Array, Array | None]
+    indices: np.ndarray
+
+
+class Batches(Protocol):
+    """Where the loop's batches come from."""
+
+    batch_size: int
+    placement: Placement
+
+    def pieces(self, start: int, end: int, longest: int, ahead: int) -> Iterator[Piece]:
+        """Dispatches for the steps start .. end, each of at most `longest`; steps up to `ahead` come next."""
+        ...
+
+    def length(self, longest: int) -> int:
+        """Steps that a dispatch's arrays have room for."""
+        ...
+
+    def gather(self, operands: Any, index: Array, position: Array, key: Array) -> Batch:
+        """Traced: the batch at row `position` of a piece, whose examples are at `index` (B,)."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What two runs must share to read the same data."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be read."""
+        ...
 
 
 class ResidentBatches:
@@ -55,8 +95,19 @@ class ResidentBatches:
         """The arrays that the compiled program reads."""
         return self.data, self.label
 
-    def gather(self, operands: tuple[Array, Array | None], index: Array, key: Array) -> Batch:
-        """Traced: the batch at positions `index` (B,)."""
+    def length(self, longest: int) -> int:
+        return longest
+
+    def pieces(self, start: int, end: int, longest: int, ahead: int) -> Iterator[Piece]:
+        yield Piece(start, end - start, self.operands(), self.indices(start, end - start, longest))
+
+    def close(self) -> None: ...
+
+    @functools.cached_property
+    def identity(self) -> str:
+        return hashlib.sha256(np.asarray(self.data).tobytes()).hexdigest()
+
+    def gather(self, operands: tuple[Array, Array | None], index: Array, position: Array, key: Array) -> Batch:
         data, label = operands
         index = self.placement.hold_split(index)
         x = self.prepare(key, data.at[index].get(mode="promise_in_bounds"))

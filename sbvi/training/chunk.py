@@ -1,13 +1,13 @@
 """Many optimiser steps in one dispatch: the compiled heart of the loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from sbvi.algorithms import Algorithm
-from sbvi.training.batches import ResidentBatches
+from sbvi.training.batches import Batches
 
 Array = jax.Array
 
@@ -21,15 +21,25 @@ class ChunkResult(NamedTuple):
     skipped: Array
 
 
+def joined(results: Sequence[ChunkResult]) -> ChunkResult:
+    """The result of chunks that followed one another."""
+    first, *others = results
+    for other in others:
+        bad = jnp.where(first.bad_step >= 0, first.bad_step, other.bad_step)
+        sums = {name: value + other.sums[name] for name, value in first.sums.items()}
+        first = ChunkResult(sums, bad, first.skipped + other.skipped)
+    return first
+
+
 def compile_chunk(
-    algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
+    algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
 ) -> Callable[..., tuple[Any, ChunkResult]]:
     """`chunk_function`, jitted; the state's memory is handed on from chunk to chunk."""
     return jax.jit(chunk_function(algorithm, batches, skip_bad=skip_bad), donate_argnums=0)
 
 
 def chunk_function(
-    algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
+    algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
 ) -> Callable[..., tuple[Any, ChunkResult]]:
     """A function of (state, operands, indices (C, B), hypers (C,) each, key, start, count).
 
@@ -49,7 +59,7 @@ def chunk_function(
         def step(position: Array, state: Any) -> tuple[Any, dict[str, Array]]:
             step_key = jax.random.fold_in(key, start + position)
             data_key, model_key = jax.random.fold_in(step_key, 0), jax.random.fold_in(step_key, 1)
-            batch = batches.gather(operands, indices[position], data_key)
+            batch = batches.gather(operands, indices[position], position, data_key)
             hyper = {name: values[position] for name, values in hypers.items()}
             state, info = algorithm.step(state, batch, model_key, hyper)
             return batches.placement.hold_replicated(state), info.scalars

@@ -16,8 +16,8 @@ import numpy as np
 from sbvi.algorithms import Algorithm
 from sbvi.config import UserError
 from sbvi.data import processes
-from sbvi.training.batches import ResidentBatches
-from sbvi.training.chunk import ChunkResult, compile_chunk
+from sbvi.training.batches import Batches
+from sbvi.training.chunk import ChunkResult, compile_chunk, joined
 from sbvi.training.plan import Plan
 from sbvi.training.store import Store
 
@@ -71,7 +71,7 @@ class Training:
     """
 
     algorithm: Algorithm
-    batches: ResidentBatches
+    batches: Batches
     plan: Plan
     store: Store
     recorder: Recorder
@@ -83,7 +83,6 @@ class Training:
 
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
-        operands = self.batches.operands()
         key = self.batches.placement.replicated(jax.random.key(self.seed))
         plan, trainer = self.plan, self.plan.trainer
         best_params = None
@@ -93,17 +92,7 @@ class Training:
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
             start, end = progress.step, plan.stop_after(progress.step)
-            steps = np.minimum(np.arange(start, start + plan.chunk), plan.total_steps)
-            hypers = self.algorithm.hypers(steps, plan.steps_per_epoch, plan.total_steps)
-            state, result = chunk(
-                state,
-                operands,
-                self.batches.indices(start, end - start, plan.chunk),
-                hypers,
-                key,
-                np.int32(start),
-                np.int32(end - start),
-            )
+            state, result, rate = self._dispatch(chunk, state, key, start, end)
             values = self._train_scalars(result, start, end)
             if trainer.on_nan == "skip":
                 progress.skipped += int(result.skipped)
@@ -114,7 +103,7 @@ class Training:
             if not first:
                 progress.steady_seconds += seconds
                 progress.steady_steps += end - start
-            values["train/learning_rate"] = float(hypers["learning_rate"][end - start - 1])
+            values["train/learning_rate"] = rate
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
             self.show(progress, values)
@@ -143,6 +132,21 @@ class Training:
             if stopping:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)
+
+    def _dispatch(
+        self, chunk: Callable[..., Any], state: Any, key: Any, start: int, end: int
+    ) -> tuple[Any, ChunkResult, float]:
+        """The steps start .. end, in one call where the data allows it; and the last learning rate."""
+        plan, results, rate = self.plan, [], 0.0
+        ahead = plan.stop_after(end) if end < plan.total_steps else end
+        for piece in self.batches.pieces(start, end, plan.chunk, ahead):
+            steps = np.minimum(np.arange(piece.start, piece.start + len(piece.indices)), plan.total_steps)
+            hypers = self.algorithm.hypers(steps, plan.steps_per_epoch, plan.total_steps)
+            numbers = (np.int32(piece.start), np.int32(piece.steps))
+            state, result = chunk(state, piece.operands, piece.indices, hypers, key, *numbers)
+            results.append(result)
+            rate = float(hypers["learning_rate"][piece.steps - 1])
+        return state, joined(results), rate
 
     def _out_of_time(self, progress: Progress) -> bool:
         limit = self.plan.trainer.max_minutes

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.algorithms import Algorithm
-from sbvi.training.batches import ResidentBatches
+from sbvi.training.batches import Batches
 from sbvi.training.chunk import ChunkResult, chunk_function, compile_chunk
 
 #: Of a chunk's arguments (state, operands, indices, hypers, key, start, count): which differ from run to
@@ -48,21 +48,20 @@ class Together:
         self.batched_calls = 0
 
     def compile_chunk(
-        self, algorithm: Algorithm, batches: ResidentBatches, *, skip_bad: bool = False
+        self, algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
     ) -> Callable[..., tuple[Any, ChunkResult]]:
         """As `sbvi.training.chunk.compile_chunk`, for one of the runs."""
         pure = chunk_function(algorithm, batches, skip_bad=skip_bad)
         solo = compile_chunk(algorithm, batches, skip_bad=skip_bad)
         if jax.config.jax_debug_nans or batches.placement.mesh is not None:  # type: ignore[attr-defined]
             return self._meeting(lambda arguments: "", solo, pure)
-        data = hashlib.sha256(batches.data.tobytes()).hexdigest()
         known: list[str] = []
 
         def program(arguments: tuple[Any, ...]) -> str:
             if not known:
                 text = solo.lower(*arguments).as_text()  # type: ignore[attr-defined]
                 known.append(hashlib.sha256(text.encode()).hexdigest())
-            return f"{known[0]} {data} {int(arguments[-1])}"
+            return f"{known[0]} {batches.identity} {int(arguments[-1])}"
 
         return self._meeting(program, solo, pure)
 

@@ -27,6 +27,26 @@ def run(name, *words, cwd):
     return subprocess.run(command(name, *words), cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def test_any_data_set_becomes_shards_that_train(tmp_path):
+    done = run("convert", "dataset=digits", "output=shards", "rows=500", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1297 training examples in 3 shards: shards\n"
+    assert {p.name for p in tmp_path.iterdir()} == {"shards"}
+    words = ["dataset=shards", "dataset.path=shards", "dataset.binarization=dynamic", "dataset.stream=true"]
+    words += ["trainer.steps=30", "model.latents=[2]", "evaluation.num_samples=5", "hydra.run.dir=run"]
+    done = run("train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words, sentence in (
+        (["dataset=digits", "output=shards"], "output=shards is not empty; choose a new directory."),
+        (["dataset=digits", "output=more", "rows=0"], "rows=0 must be a whole number of 1 or more."),
+        (["dataset=digits", "output=more", "dataset.binarization=dynamic"], "train with dynamic"),
+    ):
+        done = run("convert", *words, cwd=tmp_path)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """One short run on the digits, from the command line."""

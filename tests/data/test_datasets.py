@@ -8,7 +8,8 @@ import pytest
 from conftest import DATA, NO_DATA, needs_data
 
 from sbvi.config import UserError, make
-from sbvi.data import DATASETS, binarize
+from sbvi.data import DATASETS, Dataset, Split, binarize
+from sbvi.data.shards import convert
 from sbvi.data.synthetic import Synthetic
 
 SIZES = {
@@ -22,6 +23,7 @@ SIZES = {
     "omniglot": (8, 4, 6, (28, 28)),
     "synthetic": (2000, 500, 500, (32,)),
     "npz": (80, 10, 10, (3,)),
+    "shards": (20, 4, 5, (2, 3)),
 }
 
 
@@ -34,7 +36,12 @@ def arguments(tmp_path, monkeypatch):
         monkeypatch.setenv("SBVI_DATA_DIR", str(tmp_path))
         return official_files.WRITERS[name](tmp_path, monkeypatch)
 
-    found = {"npz": lambda: {"path": str(tmp_path / "own.npz")}}
+    def converted():
+        splits = [Split(np.random.default_rng(0).integers(0, 9, (n, 2, 3)).astype(np.uint8)) for n in (20, 4, 5)]
+        convert(Dataset("own", *splits, levels=8), tmp_path / "shards", 8)
+        return {"path": str(tmp_path / "shards")}
+
+    found = {"npz": lambda: {"path": str(tmp_path / "own.npz")}, "shards": converted}
     return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
@@ -50,19 +57,21 @@ def test_contract(name, arguments):
     again = DATASETS[name](**options).load()
     assert dataset.digest() == again.digest()
     for split in dataset.splits.values():
-        assert split.x.dtype == (np.uint8 if dataset.levels else np.float32)
-        assert split.x.flags["C_CONTIGUOUS"]
-        scaled = dataset.scaled(split.x)
+        x = split.x[:]  # shards are read where they are asked for
+        assert x.dtype == (np.uint8 if dataset.levels else np.float32)
+        assert x.flags["C_CONTIGUOUS"]
+        scaled = dataset.scaled(x)
         if name != "synthetic":
             assert scaled.min() >= 0
             assert scaled.max() <= 1
         if dataset.binary:
-            assert set(np.unique(split.x)) <= {0, 1}
+            assert set(np.unique(x)) <= {0, 1}
         if split.label is not None:
             assert split.label.shape == (len(split),)
-    binary = binarize(dataset, "static", 0)
+    how = "dynamic" if name == "shards" else "static"
+    binary = binarize(dataset, how, 0)
     assert binary.binary
-    assert binary.digest() == binarize(dataset, "static", 0).digest()
+    assert binary.digest() == binarize(dataset, how, 0).digest()
 
 
 @needs_data

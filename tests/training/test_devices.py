@@ -59,7 +59,7 @@ def test_the_batch_is_divided():
     batches = ResidentBatches(assembly.dataset, 20, 0, placement=placement)
 
     def work(operands, index):
-        return batches.gather(operands, index, jax.random.key(0)).x
+        return batches.gather(operands, index, jnp.int32(0), jax.random.key(0)).x
 
     x = jax.jit(work)(batches.operands(), jnp.arange(20, dtype=jnp.int32))
     assert [shard.data.shape for shard in x.addressable_shards] == [(10, 12)] * 2
