@@ -59,6 +59,10 @@ class Shared:
         self._kept: dict[str, Any] = {}
         self._turn = threading.RLock()
 
+    def __reduce__(self) -> tuple[type, tuple]:
+        """Another process, to which a launcher may send what holds this, has nothing in common yet."""
+        return Shared, ()
+
     def get(self, experiment: Experiment, groups: Sequence[str], make: Callable[[], Any]) -> Any:
         """What `make` made for an experiment that had the same config in these groups."""
         config = experiment.to_config()

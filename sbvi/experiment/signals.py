@@ -29,8 +29,16 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
+                if _taken(number):
+                    continue
                 self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._restore()
+
+
+def _taken(number: int) -> bool:
+    """Whether someone else listens to a signal: submitit does, which queues a job again that SLURM preempts."""
+    handler = signal.getsignal(number)
+    return callable(handler) and handler is not signal.default_int_handler

@@ -153,6 +153,32 @@ def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path, launcher):
         np.testing.assert_allclose(*losses, atol=20 * tolerance)
 
 
+@pytest.mark.promise("A cluster's job that is preempted goes on by itself", "preemptions")
+def test_a_preempted_job_goes_on_by_itself(tmp_path, tally):
+    """submitit's local executor, which treats a job as SLURM's does: SIGTERM, SIGUSR2, and queued again."""
+    pytest.importorskip("submitit")
+    words = ["--multirun", *TINY, "trainer.steps=6000", "trainer.log_every=50", "evaluation.test=false", "seed=0,1"]
+    words += ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep"]
+    process = started(words, tmp_path, subprocess.PIPE)
+    folder = tmp_path / "sweep"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("*/checkpoints/last.msgpack")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    run_folder = next(folder.glob("*/checkpoints/last.msgpack")).parents[1]
+    worker = int((run_folder / ".lock").read_text().split()[1])
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        os.kill(worker, number)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, output + errors
+    assert {status for status, _ in results(folder).values()} == {"completed"}
+    assert len(results(folder)) == 2
+    written = "".join(path.read_text() for path in run_folder.glob("*.log"))
+    assert "Going on from step" in written
+    tally(1)
+
+
 def test_optuna_goes_on_and_counts_failures(tmp_path):
     """Trials that turn NaN are failed ones; the same command adds trials and rewrites no job's directory."""
     pytest.importorskip("optuna")
