@@ -21,6 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.hydra_sbvi_launcher.pool import Pool, settled
+from sbvi.config import UserError, choices
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
 
     def __init__(self, mode: str = "auto", workers: int | None = None, pin: bool = True, points: int | None = None):
         if mode not in MODES:
-            raise ValueError(f"hydra.launcher.mode={mode} is not one of {', '.join(MODES)}")
+            raise choices("hydra.launcher.mode", mode, MODES)
         self.mode, self.workers, self.pin, self.points = mode, workers, pin, points
         self.config: Any = None
         self.hydra_context: Any = None
@@ -73,7 +74,7 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
         # Only tasks that can be told apart from their run train side by side: sbvi-train's can.
         able = hasattr(self.task_function, "together")
         if self.mode == "vmap" and not able:
-            raise ValueError("hydra.launcher.mode=vmap trains; this command has nothing to train")
+            raise UserError("hydra.launcher.mode=vmap trains runs side by side; this command has nothing to train.")
         if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
             found = self._side_by_side(jobs, initial_job_idx)
         else:

@@ -12,12 +12,14 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from sbvi.config import UserError
+
 _PR_SET_PDEATHSIG = 1
 
 Run = Callable[[int, Sequence[str]], JobReturn]
 
 
-class JobFailed(RuntimeError):
+class JobFailed(UserError):
     """A job of the sweep did not end well; the text says which and why."""
 
 

@@ -49,13 +49,17 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     failures: list[UserError] = []
+    failed: list[str] = []  # jobs of a sweep in this process
 
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
         except UserError as error:
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
-            if asked or HydraConfig.get().mode != RunMode.RUN:
+            if HydraConfig.get().mode != RunMode.RUN:
+                failed.append(f"{' '.join(HydraConfig.get().overrides.task)}: {error}")
+                raise
+            if asked:
                 raise
             failures.append(error)
             return None
@@ -66,7 +70,9 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         main()
         if failures:
             raise failures[0]
+        _tell(failed)
     except UserError as error:
+        _tell(failed)
         leave(str(error), error, asked)
     except (HydraException, OmegaConfBaseException) as error:
         leave(_sentence(error, known_keys), error, asked)
@@ -79,6 +85,12 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _tell(failed: Sequence[str]) -> None:
+    """The jobs of a sweep that did not complete."""
+    if failed:
+        sys.stderr.write("\n  ".join([f"{len(failed)} of the sweep's jobs did not complete:", *failed]) + "\n")
 
 
 def leave(sentence: str, error: BaseException, asked: bool) -> None:

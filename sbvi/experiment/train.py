@@ -164,9 +164,8 @@ def _run(
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
     state = assembly.placement.replicated(state)
     recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
-    recorder.start(
-        {k: v for k, v in flat(experiment.to_config()).items() if not isinstance(v, list | dict) and v is not None}
-    )
+    settings = flat(experiment.to_config()).items()
+    recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
     success = False
     try:
         if ended:

@@ -78,14 +78,16 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
 
 
 @pytest.mark.promise("A job that turns NaN fails alone", "jobs")
-@pytest.mark.parametrize("launcher", ["basic", "sbvi", "side by side"])
+@pytest.mark.parametrize("launcher", ["basic", "sbvi"])
 def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
+    summary = "1 of the sweep's jobs did not complete" if launcher == "basic" else "1 of 3 jobs did not complete"
     words = [*TINY, "trainer.steps=200", "trainer.log_every=50", f"optimizer.learning_rate={rates}", "seed=0"]
     words += ["evaluation.test=false", "optimizer=sgd", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
     done = run("train", "--multirun", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "is not finite" in done.stderr
+    assert summary in done.stderr + done.stdout
     found = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
         rate = json.loads((path.parent / "run.json").read_text())["config"]["optimizer"]["learning_rate"]
@@ -102,8 +104,7 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     tally(1)
 
 
-@pytest.mark.promise("A sweep's worker that dies is replaced", "workers")
-def test_a_worker_that_dies_is_replaced(tmp_path, tally):
+def test_a_worker_that_dies_is_replaced(tmp_path):
     """SIGKILL to one worker: its job is reported, the others are trained."""
     words = [*TINY, "trainer.steps=4000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", "hydra/launcher=sbvi", "hydra.launcher.workers=1"]
@@ -120,17 +121,15 @@ def test_a_worker_that_dies_is_replaced(tmp_path, tally):
     assert process.returncode == 1
     assert "its worker died (exit code -9)" in errors + output
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
-    tally(1)
 
 
-@pytest.mark.parametrize("launcher", ["sbvi", "side by side"])
-def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path, launcher):
+def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
     words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
     for steps, tolerance in ((5, 1e-6), (200, 1e-3)):
         name = f"sweep{steps}"
         swept = ["--multirun", *words, f"trainer.steps={steps}", "optimizer.learning_rate=1e-3,3e-3"]
-        done = run("train", *swept, *LAUNCHERS[launcher], f"hydra.sweep.dir={name}", cwd=tmp_path)
+        done = run("train", *swept, *LAUNCHERS["sbvi"], f"hydra.sweep.dir={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         solo = ["train", *words, f"trainer.steps={steps}", "optimizer.learning_rate=3e-3", f"hydra.run.dir=solo{steps}"]
         assert run(*solo, cwd=tmp_path).returncode == 0
@@ -153,8 +152,7 @@ def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path, launcher):
         np.testing.assert_allclose(*losses, atol=20 * tolerance)
 
 
-@pytest.mark.promise("A cluster's job that is preempted goes on by itself", "preemptions")
-def test_a_preempted_job_goes_on_by_itself(tmp_path, tally):
+def test_a_preempted_job_goes_on_by_itself(tmp_path):
     """submitit's local executor, which treats a job as SLURM's does: SIGTERM, SIGUSR2, and queued again."""
     pytest.importorskip("submitit")
     words = ["--multirun", *TINY, "trainer.steps=6000", "trainer.log_every=50", "evaluation.test=false", "seed=0,1"]
@@ -176,7 +174,6 @@ def test_a_preempted_job_goes_on_by_itself(tmp_path, tally):
     assert len(results(folder)) == 2
     written = "".join(path.read_text() for path in run_folder.glob("*.log"))
     assert "Going on from step" in written
-    tally(1)
 
 
 def test_optuna_goes_on_and_counts_failures(tmp_path):

@@ -31,8 +31,7 @@ def best(folder):
     return checkpoint.read(folder / "checkpoints" / "best.msgpack")[0]
 
 
-@pytest.mark.promise("A run of two processes gives the numbers of one, written once", "processes")
-def test_two_processes_give_the_numbers_of_one(tmp_path, tally):
+def test_two_processes_give_the_numbers_of_one(tmp_path):
     words = [*WORDS, "trainer.steps=400", "trainer.log_every=200"]
     done = [finish(process) for process in pair(*words, "hydra.run.dir=pair", cwd=tmp_path)]
     assert [code for code, _ in done] == [0, 0], done
@@ -52,15 +51,11 @@ def test_two_processes_give_the_numbers_of_one(tmp_path, tally):
     assert np.isfinite(sbvi.load_run(tmp_path / "pair").log_likelihood(x, 10)).all()
     # The same command finds it completed, with one process too.
     assert "completed already" in run("resume=pair", "runtime.distributed=false", cwd=tmp_path)[1]
-    tally(2)
 
 
-@pytest.mark.promise(
-    "Of two processes of a run one is killed: the other stops with a sentence, and the run goes on", "kills"
-)
-def test_one_of_two_is_killed(tmp_path, tally):
+def test_one_of_two_is_killed(tmp_path):
     """The run goes on from the last checkpoint with two processes, and with one."""
-    words = [*WORDS, "trainer.steps=800", "trainer.log_every=200", "hydra.run.dir=pair"]
+    words = [*WORDS, "trainer.steps=600", "trainer.log_every=200", "hydra.run.dir=pair"]
     first, second = pair(*words, cwd=tmp_path)
     deadline = time.monotonic() + 120
     folder = tmp_path / "pair"
@@ -86,7 +81,6 @@ def test_one_of_two_is_killed(tmp_path, tally):
         assert json.loads((tmp_path / name / "result.json").read_text())["status"] == "completed"
     ours, theirs = best(tmp_path / "pair"), best(tmp_path / "copy")
     assert ours.keys() == theirs.keys()
-    tally(1)
 
 
 def test_processes_that_disagree_are_told(tmp_path):

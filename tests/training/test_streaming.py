@@ -65,14 +65,6 @@ def test_short_pieces_change_nothing(tmp_path, monkeypatch):
     assert pieces["metrics"]["train/elbo"] == pytest.approx(whole["metrics"]["train/elbo"], rel=1e-6)
 
 
-def test_resident_and_streamed_runs_see_the_same_data(tmp_path):
-    """Other orders, the same bound in the end."""
-    steps = {"trainer": {"steps": 600, "log_every": 100, "validate_every": 300}}
-    found = [train(experiment(**steps, **words), tmp_path / name) for name, words in (("r", {}), ("s", STREAM))]
-    bounds = [result["metrics"]["validation/elbo"] for result in found]
-    assert bounds[0] == pytest.approx(bounds[1], abs=0.3)
-
-
 def test_converted_shards_train_and_a_changed_set_is_noticed(tmp_path):
     folder = tmp_path / "shards"
     convert(experiment().dataset.load(), folder, 50)
