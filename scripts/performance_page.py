@@ -1,5 +1,6 @@
 """docs/performance.md and its figure, from what scripts/benchmark measured."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,26 @@ def tables(record):
     )
 
 
+def _profile(cases):
+    """Where a step's time goes, as scripts/profile_step measured it."""
+    names = list(cases[0]["parts"])
+    header = ["part of a step", *(f"batch {c['batch']}, K = {c['samples']}" for c in cases)]
+    rows = [[n, *(f"{1e3 * c['parts'][n]:.2f} ms, {c['parts'][n] / c['step']:.0%}" for c in cases)] for n in names]
+    rows.append(["the whole step", *(f"{1e3 * c['step']:.2f} ms" for c in cases)])
+    rows.append(
+        ["its products alone", *(f"{1e3 * c['products']:.2f} ms, {c['products'] / c['step']:.0%}" for c in cases)]
+    )
+    return f"""
+## Where a step's time goes
+
+The step taken apart by `scripts/profile_step`, each part the difference of two compiled loops of the project's own
+functions; a part can come out at or below zero within the noise of a shared machine. The products alone are the
+bound of the tables above.
+
+{markdown_table(header, rows)}
+"""
+
+
 def _draw(record):
     figure = new_figure(9, 5)
     for place, (name, points) in enumerate(record["scaling"].items()):
@@ -118,5 +139,7 @@ point and its last, with logging, TensorBoard, metrics and checkpoints; the othe
 
 *Examples a second of `sbvi-train` as one number grows, the rest as in `experiment=benchmark`.*
 """
+    if (folder / "profile.json").exists():
+        text += _profile(json.loads((folder / "profile.json").read_text()))
     notes = folder / "performance_notes.md"
     (folder / "performance.md").write_text(text + (notes.read_text() if notes.exists() else ""))
