@@ -51,7 +51,7 @@ def kill_when(process, condition, limit=180):
 @pytest.mark.promise(
     "A sweep killed twice ends complete by the same command; no completed job is started again", "kills"
 )
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ["basic", "sbvi", "joblib"])
 def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
     words = [*TINY, "trainer.steps=3000", "trainer.log_every=50", "evaluation.test=false", f"seed=range({SEEDS})"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
@@ -78,7 +78,7 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
 
 
 @pytest.mark.promise("A job that turns NaN fails alone", "jobs")
-@pytest.mark.parametrize("launcher", ["basic", "sbvi"])
+@pytest.mark.parametrize("launcher", ["basic", "sbvi", "side by side"])
 def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
     summary = "1 of the sweep's jobs did not complete" if launcher == "basic" else "1 of 3 jobs did not complete"

@@ -178,7 +178,7 @@ def test_skipping_drops_bad_updates_and_counts_them(tally):
     class Numbers:
         placement = SINGLE
 
-        def gather(self, operands, index, key):
+        def gather(self, operands, index, position, key):
             return index
 
     class Counted(Doubtful):
