@@ -89,8 +89,9 @@ def test_killed_at_many_moments(moments, undisturbed, tmp_path, tally):
     "The first SIGINT saves at the next chunk; a second one leaves at once, and costs nothing saved", "signals"
 )
 def test_a_second_sigint_leaves_at_once(tmp_path, tally):
-    # Chunks of about ten seconds, so that the second signal falls into one.
-    words = (*TINY, "trainer.steps=4000000", "trainer.log_every=200000", "hydra.run.dir=run")
+    # Chunks of some seconds, so that the second signal falls into one.
+    words = (*TINY, "trainer.steps=4000000", "trainer.log_every=60000", "trainer.validate_every=60000")
+    words = (*words, "hydra.run.dir=run")
     process = start(*words, cwd=tmp_path)
     deadline = time.monotonic() + 120
     # Saved after the first chunk, and within the second: between the two the first signal would end the run.
