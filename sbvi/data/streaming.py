@@ -1,6 +1,7 @@
 """Whether a training set lives on the device or is streamed to it, and in what order it is read then."""
 
 import logging
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -43,6 +44,15 @@ def streams(wanted: bool | None, size: int) -> bool:
     return True
 
 
+def spans(first: int, last: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """The places first .. last of a stream of blocks of `size`: (block, first, last within it) for each block met."""
+    while first < last:
+        block, offset = divmod(first, size)
+        take = min(size - offset, last - first)
+        yield block, offset, offset + take
+        first += take
+
+
 class WindowedOrder:
     """The order of an epoch, a function of (seed, epoch): shards in a random order, laid end to end, and shuffled
     within windows. Nothing longer than a window is ever made."""
@@ -56,11 +66,8 @@ class WindowedOrder:
     def rows(self, epoch: int, first: int, last: int) -> np.ndarray:
         """Positions in the training set read at places first .. last of an epoch, int64."""
         pieces = [np.zeros(0, np.int64)]
-        while first < last:
-            number, offset = divmod(first, self.window)
-            take = min(self.window - offset, last - first)
-            pieces.append(self._shuffled(epoch, number)[offset : offset + take])
-            first += take
+        for number, begin, end in spans(first, last, self.window):
+            pieces.append(self._shuffled(epoch, number)[begin:end])
         return np.concatenate(pieces)
 
     def _shuffled(self, epoch: int, number: int) -> np.ndarray:

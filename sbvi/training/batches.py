@@ -16,6 +16,7 @@ import numpy as np
 from sbvi.data import Batch, Dataset
 from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import training
+from sbvi.data.streaming import spans
 
 Array = jax.Array
 
@@ -81,12 +82,7 @@ class ResidentBatches:
     def indices(self, start: int, count: int, length: int) -> np.ndarray:
         """Positions read by steps start .. start + count, padded with zeros to (length, B), int32."""
         first, last = start * self.batch_size, (start + count) * self.batch_size
-        pieces = []
-        while first < last:
-            epoch, offset = divmod(first, self.examples)
-            take = min(self.examples - offset, last - first)
-            pieces.append(self._permutation(epoch)[offset : offset + take])
-            first += take
+        pieces = [self._permutation(epoch)[begin:end] for epoch, begin, end in spans(first, last, self.examples)]
         found = np.zeros(length * self.batch_size, np.int32)
         found[: count * self.batch_size] = np.concatenate(pieces)
         return found.reshape(length, self.batch_size)

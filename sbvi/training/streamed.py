@@ -16,7 +16,7 @@ import numpy as np
 from sbvi.data import Batch, Dataset
 from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import training
-from sbvi.data.streaming import WindowedOrder, shard_sizes
+from sbvi.data.streaming import WindowedOrder, shard_sizes, spans
 from sbvi.training.batches import Piece
 
 Array = jax.Array
@@ -67,12 +67,7 @@ class StreamedBatches:
     def _read(self, start: int, stop: int, length: int) -> Piece:
         flat = np.zeros(length * self.batch_size, np.int64)
         first, last = start * self.batch_size, stop * self.batch_size
-        done = 0
-        while first < last:
-            epoch, offset = divmod(first, self.examples)
-            take = min(self.examples - offset, last - first)
-            flat[done : done + take] = self.order.rows(epoch, offset, offset + take)
-            first, done = first + take, done + take
+        flat[: last - first] = np.concatenate([self.order.rows(*span) for span in spans(first, last, self.examples)])
         rows = flat.reshape(length, self.batch_size)
         rows[stop - start :] = rows[0]  # padding that is near what was read
         data = self.placement.made((length, self.batch_size, self.width), 1, lambda here: self._examples(rows[here]))
