@@ -16,7 +16,11 @@ import optax
 HIDDEN, LATENT, PIXELS, RATE = 200, 50, 784, 1e-3
 ENCODER = [(PIXELS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2 * LATENT)]
 DECODER = [(LATENT, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, PIXELS)]
-CHUNK = 250
+
+
+def chunk_length(samples):
+    """Steps that a scanned loop takes in one call: a second's worth or so, which hides the call."""
+    return 250 if samples == 1 else 50
 
 
 def initial(seed=0):
@@ -82,12 +86,12 @@ def bare_scan(images, batch, samples):
 
         return jax.lax.scan(step, carry, (jnp.arange(len(index)), index))
 
-    rows = permutations(len(images), batch)
+    rows, length = permutations(len(images), batch), chunk_length(samples)
     state = {"carry": (params, optimizer.init(params)), "chunks": 0}
 
     def run(steps):
-        for _ in range(steps // CHUNK):
-            index = np.stack(list(itertools.islice(rows, CHUNK)))
+        for _ in range(steps // length):
+            index = np.stack(list(itertools.islice(rows, length)))
             key = jax.random.key(state["chunks"])
             state["carry"], values = chunk(state["carry"], key, index)
             state["chunks"] += 1
@@ -177,12 +181,12 @@ def numpyro_svi(images, batch, samples):
 
         return jax.lax.fori_loop(0, len(index), body, (state, 0.0))
 
-    rows = permutations(len(images), batch)
+    rows, length = permutations(len(images), batch), chunk_length(samples)
     held = {"state": svi.init(jax.random.key(0), jnp.zeros((batch, PIXELS))), "chunks": 0}
 
     def run(steps):
-        for _ in range(steps // CHUNK):
-            index = np.stack(list(itertools.islice(rows, CHUNK)))
+        for _ in range(steps // length):
+            index = np.stack(list(itertools.islice(rows, length)))
             held["state"], total = chunk(held["state"], jax.random.key(held["chunks"]), index)
             held["chunks"] += 1
             assert np.isfinite(float(total))
@@ -257,3 +261,31 @@ def product_seconds(batch, samples):
             times.append((time.perf_counter() - began) / 10)
         total += min(times)
     return total
+
+
+def divided_products(devices, batch, steps=50):
+    """Examples a second of a step's matrix products in one program, each device with its rows; nothing is summed."""
+    shapes = products(batch // devices, 1)
+
+    def local(start):
+        pairs = [(jnp.ones((rows, inner)), jnp.ones((inner, columns))) for rows, inner, columns in shapes]
+
+        def step(_, moved):
+            for a, b in pairs:
+                a, b, moved = jax.lax.optimization_barrier((a, b, moved))  # nothing is known of them beforehand
+                moved += 1e-20 * jax.lax.optimization_barrier(jnp.matmul(a, b))[0, 0]
+            return moved
+
+        return jax.lax.fori_loop(0, steps, step, start[0])[None]
+
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))
+    rows = jax.sharding.PartitionSpec("data")
+    run = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=rows, out_specs=rows, check_vma=False))
+    start = jnp.zeros(devices)
+    jax.block_until_ready(run(start))
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        jax.block_until_ready(run(start))
+        times.append(time.perf_counter() - began)
+    return steps * batch / min(times)

@@ -44,8 +44,12 @@ class GradientAscent:
         return self.fresh(self.model.init(seed, mean, spread))
 
     def fresh(self, params: DLGMParams) -> State:
-        average = jax.tree.map(jnp.zeros_like, params) if self.optimizer.average is not None else None
-        return State(params, self.transform.init(params), average, jnp.zeros((), jnp.int32))
+        @jax.jit  # one program in place of one for each shape
+        def rest(params: DLGMParams) -> tuple[Any, ...]:
+            average = jax.tree.map(jnp.zeros_like, params) if self.optimizer.average is not None else None
+            return self.transform.init(params), average, jnp.zeros((), jnp.int32)
+
+        return State(params, *rest(params))
 
     def with_params(self, state: State, params: Any) -> State:
         return self.fresh(params)
