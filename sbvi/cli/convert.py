@@ -1,4 +1,4 @@
-"""sbvi-convert: writes any data set as a directory of shards, which may then be streamed."""
+"""sbvi-convert: writes any data set as a directory of shards, or describes one of your own, to be streamed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,27 +20,38 @@ def known_keys(group: str) -> Sequence[str]:
     from sbvi.data import DATASETS
 
     if not group:
-        return ["dataset", "output", "rows"]
+        return ["dataset", "output", "rows", "input"]
     return sorted({key for entry in DATASETS.values() for key in fields(entry)}) if group == "dataset" else []
 
 
 def _task(config: Any) -> None:
+    values = hydra_app.plain(config)
+    dataset, output, folder = values.get("dataset"), values["output"], values["input"]
+    if folder is not None and dataset is None and output is None:
+        from sbvi.data.convert import describe
+
+        info, where = describe(Path(str(folder)), Path(str(folder)).absolute().name), folder
+    elif folder is None and dataset is not None and output is not None:
+        info, where = _written(dataset, Path(str(output)), values["rows"]), output
+    else:
+        raise UserError("Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own.")
+    rows = sum(entry["rows"] for entry in info["train"])
+    print(f"{rows} training examples in {len(info['train'])} shards: {where}")
+
+
+def _written(config: Any, output: Path, rows: Any) -> dict[str, Any]:
     from sbvi.config import build
     from sbvi.data import DATASETS, binarize
-    from sbvi.data.shards import convert
+    from sbvi.data.convert import convert
 
-    values = hydra_app.plain(config)
-    rows, output = values.pop("rows"), values.pop("output")
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
         raise UserError(f"rows={rows} must be a whole number of 1 or more.")
-    spec: Any = build(DATASETS, "dataset", values.pop("dataset"))
+    spec: Any = build(DATASETS, "dataset", config)
     if spec.binarization == "auto":  # which is a likelihood's to choose, later
         spec = replace(spec, binarization="none")
     if spec.binarization == "dynamic":
         raise UserError("dataset.binarization=dynamic draws in training: convert with none, train with dynamic.")
-    dataset = binarize(spec.load(), spec.binarization, getattr(spec, "split_seed", 0))
-    info = convert(dataset, Path(str(output)), rows)
-    print(f"{sum(entry['rows'] for entry in info['train'])} training examples in {len(info['train'])} shards: {output}")
+    return convert(binarize(spec.load(), spec.binarization, getattr(spec, "split_seed", 0)), output, rows)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,28 @@ def test_any_data_set_becomes_shards_that_train(tmp_path):
         (["dataset=digits", "output=shards"], "output=shards is not empty; choose a new directory."),
         (["dataset=digits", "output=more", "rows=0"], "rows=0 must be a whole number of 1 or more."),
         (["dataset=digits", "output=more", "dataset.binarization=dynamic"], "train with dynamic"),
+        (["dataset=digits"], "Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own."),
+        (["input=nowhere"], "input=nowhere is not a directory."),
     ):
         done = run("convert", *words, cwd=tmp_path)
         assert done.returncode == 1
         assert sentence in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_shards_of_ones_own_train(tmp_path):
+    """Uncompressed .npz files, described in place."""
+    (tmp_path / "mine").mkdir()
+    generator = np.random.default_rng(0)
+    for name, count in (("train-0", 150), ("train-1", 100), ("validation", 40), ("test", 40)):
+        np.savez(tmp_path / "mine" / f"{name}.npz", x=generator.integers(0, 2, (count, 16)).astype(np.uint8))
+    done = run("convert", "input=mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "250 training examples in 2 shards: mine\n"
+    words = ["dataset=shards", "dataset.path=mine", "dataset.stream=true", "trainer.steps=30", "model.latents=[2]"]
+    done = run("train", *words, "evaluation.num_samples=5", "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Training on mine" in done.stderr + done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from conftest import DATA, NO_DATA, needs_data
 
 from sbvi.config import UserError, make
 from sbvi.data import DATASETS, Dataset, Split, binarize
-from sbvi.data.shards import convert
+from sbvi.data.convert import convert
 from sbvi.data.synthetic import Synthetic
 
 SIZES = {

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from sbvi.config import UserError
 from sbvi.data import Dataset, Split, binarize
-from sbvi.data.shards import ShardedArray, Shards, convert
+from sbvi.data.convert import convert, describe
+from sbvi.data.shard_files import shard
+from sbvi.data.shards import ShardedArray, Shards
 from sbvi.data.streaming import WindowedOrder, shard_sizes, streams
 
 
@@ -110,3 +112,110 @@ def test_large_sets_are_streamed_by_themselves(monkeypatch):
     assert streams(True, 1)
     assert not streams(False, 1 << 60)
     assert shard_sizes(np.zeros(5000), 5000) == [4096, 904]
+
+
+def own(folder, packed=False, dtype=np.uint8, top=256, **changed):
+    """Shards as a user has them: three files of training examples, one each of the others."""
+    generator = np.random.default_rng(1)
+    arrays = {}
+    for name, count in (("train-b", 4), ("train-a", 5), ("validation", 3), ("test", 2)):
+        x = generator.integers(0, top, (count, 3, 4)).astype(np.uint8)
+        x = changed.get(name, x if dtype == np.uint8 else (x / np.float32(255)).astype(dtype))
+        arrays[name] = (x, np.arange(len(x)))
+        if packed:
+            np.savez(folder / f"{name}.npz", x=x, label=np.arange(len(x)))
+        else:
+            np.save(folder / f"{name}.npy", x)
+            np.save(folder / f"{name}.label.npy", np.arange(len(x)))
+    return arrays
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_shards_of_ones_own_are_described_in_place(tmp_path, packed, dtype):
+    arrays = own(tmp_path, packed, dtype)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    info = describe(tmp_path, "mine")
+    assert (info["levels"], info["binary"]) == (255 if dtype == np.uint8 else None, False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "info.json"} == before
+    found = Shards(path=str(tmp_path)).load()
+    assert found.name == "mine"
+    assert all(isinstance(part, np.memmap) for part in found.train.x.parts)
+    np.testing.assert_array_equal(found.train.x[:], np.concatenate([arrays["train-a"][0], arrays["train-b"][0]]))
+    np.testing.assert_array_equal(found.train.label, [0, 1, 2, 3, 4, 0, 1, 2, 3])
+    np.testing.assert_array_equal(found.test.x, arrays["test"][0])
+    with pytest.raises(UserError, match="delete it to have the shards described anew"):
+        describe(tmp_path, "mine")
+
+
+def test_shards_of_zeros_and_ones_are_binary_and_columns_first_is_read_right(tmp_path):
+    x = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (6, 2, 5)).astype(np.uint8))
+    arrays = own(tmp_path, packed=True, top=2, **{"train-a": x, "test": x, "validation": x, "train-b": x})
+    info = describe(tmp_path, "bits")
+    assert (info["levels"], info["binary"]) == (1, True)
+    np.testing.assert_array_equal(Shards(path=str(tmp_path)).load().validation.x, arrays["validation"][0])
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("none", "none is named validation* among: test.npy, train-a.npy, train-b.npy"),
+        ("two", "2 are named test* among"),
+        ("compressed", "is compressed and cannot be mapped; write it with numpy.savez"),
+        ("float64", "holds float64 of shape (4, 3, 4); it must be uint8 or float32"),
+        ("range", "float32 values must be in [0, 1]"),
+        ("nan", "ranges over [nan, nan]"),
+        ("shapes", "differ in dtype or in the shape of an example"),
+        ("objects", "holds objects"),
+        ("labels", "labels are float64 of shape (4,), not 4 whole numbers"),
+        ("damaged", "cannot be read"),
+        ("no x", "There is no item named 'x.npy'"),
+    ],
+)
+def test_shards_that_cannot_be_described_are_one_sentence(tmp_path, how, sentence):
+    own(tmp_path)
+    file = tmp_path / "train-b.npy"
+    x = np.zeros((4, 3, 4), np.float32)
+    if how == "none":
+        (tmp_path / "validation.npy").unlink()
+    elif how == "two":
+        np.save(tmp_path / "test-2.npy", np.zeros((2, 3, 4), np.uint8))
+    elif how in ("compressed", "objects", "damaged", "no x"):
+        file.unlink()
+        file = file.with_suffix(".npz")
+        if how == "compressed":
+            np.savez_compressed(file, x=x)
+        elif how == "objects":
+            np.savez(file, x=np.array([{}] * 4, dtype=object))
+        elif how == "no x":
+            np.savez(file, y=x)
+        else:
+            np.savez(file, x=x)
+            file.write_bytes(file.read_bytes()[:-30])
+    elif how == "labels":
+        np.save(tmp_path / "train-b.label.npy", np.zeros(4))
+    else:
+        values = {"float64": x.astype(np.float64), "range": x - 1, "nan": x + np.nan, "shapes": x}
+        np.save(file, values[how])
+    with pytest.raises(UserError) as caught:
+        describe(tmp_path, "mine")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "info.json").exists()
+
+
+@given(st.integers(0, 4000), st.integers(0, 255))
+def test_a_damaged_archive_is_never_read_wrong_silently(tmp_path_factory, position, value):
+    """One byte changed anywhere: a sentence, or an array of the announced shape."""
+    folder = tmp_path_factory.mktemp("archive")
+    np.savez(folder / "a.npz", x=np.arange(480, dtype=np.uint8).reshape(40, 12))
+    content = bytearray((folder / "a.npz").read_bytes())
+    content[position % len(content)] = value
+    (folder / "a.npz").write_bytes(content)
+    try:
+        found = shard(folder, {"file": "a.npz:x", "rows": 40})
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(found) == 40
+        np.array(found)

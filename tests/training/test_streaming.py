@@ -8,8 +8,8 @@ from test_training import experiment, interrupted, leaves, same
 
 from sbvi.config import UserError
 from sbvi.data import Dataset, Split
+from sbvi.data.convert import convert
 from sbvi.data.placement import Placement
-from sbvi.data.shards import convert
 from sbvi.experiment import Experiment, train
 from sbvi.training import StreamedBatches, streamed
 

@@ -1,0 +1,149 @@
+"""Making directories of shards: any data set written as one, and shards of your own described in place."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbvi.config import UserError
+from sbvi.config.atomic import write_atomically
+from sbvi.data.dataset import Dataset, Split
+from sbvi.data.shard_files import DTYPES, FORMAT, INFO, mapped
+
+_BLOCK = 1 << 24  # bytes that are looked at together
+
+
+def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
+    """Write a data set as a directory of shards of `rows` training examples; returns what info.json holds.
+
+    Raises:
+      UserError: the directory holds something, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"output={folder} is not empty; choose a new directory.")
+    if dataset.dequantized:
+        raise UserError("Noise that a likelihood asks for is added in training; convert the values themselves.")
+    folder.mkdir(parents=True, exist_ok=True)
+    count = len(dataset.train)
+    train = [
+        _write(folder, f"train-{start // rows:05d}", _part(dataset.train, slice(start, start + rows)))
+        for start in range(0, count, rows)
+    ]
+    info = {
+        "format": FORMAT,
+        "name": dataset.name,
+        "levels": dataset.levels,
+        "binary": dataset.binary and not dataset.dynamic,
+        "train": train,
+        "validation": _write(folder, "validation", dataset.validation),
+        "test": _write(folder, "test", dataset.test),
+    }
+    write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())  # last: it makes the rest count
+    return info
+
+
+def _part(split: Split, rows: slice) -> Split:
+    return Split(split.x[rows], None if split.label is None else split.label[rows])
+
+
+def _write(folder: Path, name: str, split: Split) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "file": f"{name}.npy",
+        "rows": len(split),
+        "sha256": _save(folder / f"{name}.npy", split.x),
+    }
+    if split.label is not None:
+        entry["label"] = f"{name}.label.npy"
+        _save(folder / entry["label"], split.label)
+    return entry
+
+
+def _save(path: Path, array: np.ndarray) -> str:
+    try:
+        np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def describe(folder: Path, name: str) -> dict[str, Any]:
+    """Check shards of the user's own and write info.json beside them; returns what it holds.
+
+    Files named train*, validation* and test* are the splits, in the order of their names: .npy files with labels
+    in NAME.label.npy where there are any, or .npz files with `x` and perhaps `label`. Values are uint8, read as
+    0..255 or, where none exceeds 1, as binary, or float32 in [0, 1]. Every value is looked at once.
+
+    Raises:
+      UserError: a split is missing, a file cannot be used, or the directory is described already.
+    """
+    if not folder.is_dir():
+        raise UserError(f"input={folder} is not a directory.")
+    if (folder / INFO).exists():
+        raise UserError(f"{folder / INFO} is there already; delete it to have the shards described anew.")
+    files = sorted(f for f in folder.iterdir() if f.suffix in (".npy", ".npz") and not f.name.endswith(".label.npy"))
+    splits: dict[str, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
+    kinds, most = set(), 0.0
+    for file in files:
+        for split, entries in splits.items():
+            if file.name.startswith(split):
+                x, entry = _described(file)
+                kinds.add((x.dtype, x.shape[1:]))
+                most = max(most, entry.pop("most"))
+                entries.append(entry)
+    for split, entries in splits.items():
+        if not entries or (split != "train" and len(entries) > 1):
+            found = ", ".join(f.name for f in files[:5]) or "nothing"
+            raise UserError(
+                f"input={folder} needs files train*, validation* and test* (.npy or .npz; one each of the last two); "
+                f"{'none is' if not entries else f'{len(entries)} are'} named {split}* among: {found}."
+            )
+    if len(kinds) > 1:
+        listed = "; ".join(sorted(f"{dtype} {shape}" for dtype, shape in kinds))
+        raise UserError(f"{folder}: the shards differ in dtype or in the shape of an example: {listed}.")
+    whole = next(iter(kinds))[0] == np.uint8
+    info = {
+        "format": FORMAT,
+        "name": name,
+        "levels": (1 if most <= 1 else 255) if whole else None,
+        "binary": whole and most <= 1,
+        "train": splits["train"],
+        "validation": splits["validation"][0],
+        "test": splits["test"][0],
+    }
+    write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())
+    return info
+
+
+def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """A shard, mapped, and its entry, with the greatest value as `most`."""
+    packed = file.suffix == ".npz"
+    x = mapped(file, "x" if packed else "")
+    if x.dtype not in DTYPES or x.ndim < 2 or x.size == 0:
+        raise UserError(
+            f"{file} holds {x.dtype} of shape {x.shape}; it must be uint8 or float32 of shape (N, ...), with at least "
+            f"one value an example."
+        )
+    entry: dict[str, Any] = {"file": f"{file.name}:x" if packed else file.name, "rows": len(x)}
+    beside = file.with_name(f"{file.stem}.label.npy")
+    label = _packed_label(file) if packed else mapped(beside) if beside.exists() else None
+    if label is not None:
+        if label.shape != (len(x),) or label.dtype.kind not in "iu":
+            raise UserError(f"{file}: labels are {label.dtype} of shape {label.shape}, not {len(x)} whole numbers.")
+        entry["label"] = f"{file.name}:label" if packed else beside.name
+    digest, most = hashlib.sha256(), 0.0
+    rows = max(1, _BLOCK // max(1, x[0].nbytes))
+    for start in range(0, len(x), rows):
+        block = np.ascontiguousarray(x[start : start + rows])
+        low, high = block.min(), block.max()  # NaN where there is one
+        if not (low >= 0 and (x.dtype == np.uint8 or high <= 1)):
+            raise UserError(f"{file} ranges over [{low:g}, {high:g}]; float32 values must be in [0, 1].")
+        most = max(most, float(high))
+        digest.update(block.data)
+    return x, entry | {"sha256": digest.hexdigest(), "most": most}
+
+
+def _packed_label(file: Path) -> np.ndarray | None:
+    with np.load(file, allow_pickle=False) as archive:
+        return mapped(file, "label") if "label" in archive.files else None
