@@ -20,6 +20,9 @@ from hypothesis import settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Most of a test's time is compilation, so that of this process is kept short. What tests start in processes of
+# their own is compiled as a user's run is.
+jax.config.update("jax_disable_most_optimizations", True)
 
 # How many inputs property-based tests try: HYPOTHESIS_PROFILE=nightly for many.
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
@@ -70,6 +73,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run when markers are asked for, and are counted among what was left out otherwise."""
+    if not config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; scripts/test -m slow runs them before a release"))
+
+
 def pytest_runtest_setup(item):
     """What a promise's page needs travels with the report, since tests run in other processes."""
     for mark in item.iter_markers("promise"):
@@ -85,13 +96,10 @@ def pytest_terminal_summary(terminalreporter, config):
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         reasons.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
-    deselected = len(terminalreporter.stats.get("deselected", []))
     terminalreporter.section("left out")
     for reason, tests in sorted(reasons.items()):
         terminalreporter.line(f"{len(tests)} tests: {reason}")
-    if deselected:
-        terminalreporter.line(f"{deselected} tests: marked slow; run them with -m slow")
     if jax.default_backend() == "cpu":
         terminalreporter.line("accelerator tests: no GPU or TPU on this machine")
-    if not reasons and not deselected:
+    if not reasons:
         terminalreporter.line("nothing else")
