@@ -11,10 +11,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.random import threefry_2x32
 
 from sbvi.config import UserError
 from sbvi.data.dataset import Dataset, Split
+from sbvi.data.random_bits import halves
 
 Binarization = Literal["auto", "static", "dynamic", "threshold", "none"]
 
@@ -33,20 +33,8 @@ def draw(key: jax.Array, values: jax.Array, levels: int | None) -> jax.Array:
     """Bernoulli draws with means values / levels (values themselves when levels is None), as bool."""
     if levels is None:
         return jax.random.uniform(key, values.shape, values.dtype) < values
-    size = values.size
-    words = _words(key, (size + 1) // 2)
-    # Each 32-bit word serves two pixels: its halves, laid one after the other.
-    low, high = words & jnp.uint32(0xFFFF), words >> jnp.uint32(16)
-    random = jnp.concatenate([low, high])[:size].reshape(values.shape)
+    random = halves(key, values.shape[0], values.size // values.shape[0]).reshape(values.shape)
     return random < thresholds(values, levels)
-
-
-def _words(key: jax.Array, count: int) -> jax.Array:
-    """Random 32-bit words, (count,). `jax.random.bits` folds the two words of a threefry block into one;
-    here both serve, at half the cost."""
-    if jax.random.key_impl(key) != "threefry2x32":
-        return jax.random.bits(key, (count,), jnp.uint32)
-    return threefry_2x32(jax.random.key_data(key), jnp.arange(count, dtype=jnp.uint32))
 
 
 def fixed_draw(values: np.ndarray, levels: int | None, seed: int) -> np.ndarray:

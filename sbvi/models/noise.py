@@ -3,28 +3,24 @@
 import jax
 import jax.numpy as jnp
 
+from sbvi.data.random_bits import halves
 from sbvi.models.rollout import Array, Noise
 
 
-def chance(key: Array, probability: Array, shape: tuple[int, ...]) -> Array:
+def chance(key: Array, probability: Array, shape: tuple[int, int]) -> Array:
     """Independent events of one probability, from 16 random bits each, as bool.
 
     The probability is rounded to a multiple of 1 / 65536.
     """
-    size = 1
-    for extent in shape:
-        size *= extent
-    words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
-    halves = jnp.concatenate([words & jnp.uint32(0xFFFF), words >> jnp.uint32(16)])[:size].reshape(shape)
-    return halves < jnp.round(probability * 65536).astype(jnp.uint32)
+    return halves(key, *shape) < jnp.round(probability * 65536).astype(jnp.uint32)
 
 
 def corrupt(key: Array, x: Array, noise: Noise) -> Array:
     """x (B, D) with bits flipped, then inputs dropped and the rest scaled up by 1 / (1 - dropout)."""
     if noise.bit_flip is not None:
-        flipped = chance(jax.random.fold_in(key, 0), noise.bit_flip, x.shape)
+        flipped = chance(jax.random.fold_in(key, 0), noise.bit_flip, (x.shape[0], x.shape[1]))
         x = jnp.where(flipped, 1 - x, x)
     if noise.dropout is not None:
-        dropped = chance(jax.random.fold_in(key, 1), noise.dropout, x.shape)
+        dropped = chance(jax.random.fold_in(key, 1), noise.dropout, (x.shape[0], x.shape[1]))
         x = jnp.where(dropped, jnp.zeros_like(x), x / (1 - noise.dropout))
     return x
