@@ -73,14 +73,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
 
 
-def pytest_collection_modifyitems(config, items):
-    """Slow tests run when markers are asked for, and are counted among what was left out otherwise."""
-    if not config.option.markexpr:
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow; scripts/test -m slow runs them before a release"))
-
-
 def pytest_runtest_setup(item):
     """What a promise's page needs travels with the report, since tests run in other processes."""
     for mark in item.iter_markers("promise"):

@@ -175,7 +175,6 @@ def test_imputation_of_test_images_and_of_ones_own(trained):
     assert np.isfinite(restored).all()
 
 
-@pytest.mark.slow
 def test_price_trains_to_the_same_bound(tmp_path):
     """The same model by either rule, as a sweep in one process: equal validation bounds within noise."""
     words = ["model.latents=[6]", "model.hidden=[30]", "model.recognition_hidden=[30]", "model.activation=tanh"]

@@ -67,7 +67,7 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.promise("SIGKILL at any moment: the same command goes on, to the same bits as an undisturbed run", "kills")
-@pytest.mark.parametrize("moments", [pytest.param(m, marks=pytest.mark.slow) if m == "random" else m for m in RUNS])
+@pytest.mark.parametrize("moments", RUNS)
 def test_killed_at_many_moments(moments, undisturbed, tmp_path, tally):
     folder = tmp_path / "run"
     kills = 0

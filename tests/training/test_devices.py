@@ -106,14 +106,14 @@ def test_a_run_moves_between_one_device_and_two(tmp_path):
 
 
 def test_eight_devices_from_the_command_line(tmp_path):
-    """Trained on eight, stopped, resumed on one, read where there are two."""
+    """Trained on eight; evaluated, compared and resumed on one, read where there are two."""
     words = ["dataset=synthetic", "model.latents=[2]", "model.hidden=[8]", "model.recognition_hidden=[8]"]
     words += ["trainer.steps=100", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
 
-    def run(count, *words):
+    def run(count, *words, command="train"):
         flags = f"--xla_force_host_platform_device_count={count}"
         environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
-        command = [sys.executable, "-m", "sbvi.cli.train", *words]
+        command = [sys.executable, "-m", f"sbvi.cli.{command}", *words]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
 
     done = run(8, *words, "runtime.devices=all")
@@ -123,6 +123,11 @@ def test_eight_devices_from_the_command_line(tmp_path):
     first = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
     loaded = sbvi.load_run(tmp_path / "run")
     assert np.isfinite(loaded.log_likelihood(np.zeros((3, 32)), 10)).all()
+    evaluated = run(1, "run=run", "task=likelihood", "task.num_samples=10", command="evaluate")
+    assert evaluated.returncode == 0, evaluated.stderr
+    compared = run(1, "run", "--format", "json", command="compare")
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads(compared.stdout)["groups"][0]["mean"] == pytest.approx(first["test/nll"])
     (tmp_path / "run" / "result.json").unlink()  # as if it had been killed before its end
     refused = run(1, "resume=run", "runtime.devices=4")
     assert "runtime.devices=4 is more than there are: 1" in refused.stderr
