@@ -16,10 +16,11 @@ from sbvi.config import NonNegative, Positive, PositiveInt, Probability, spec
 from sbvi.distributions import Gaussian, Likelihood, PosteriorFamily
 from sbvi.distributions.gaussian import log_prob, standard_log_prob
 from sbvi.gradients import Composite
+from sbvi.gradients.rule import draw
 from sbvi.models.activations import ACTIVATIONS, ActivationName
 from sbvi.models.networks import GenerativeNetwork, NoiseMatrix, RecognitionNetwork
 from sbvi.models.noise import corrupt
-from sbvi.models.rollout import STANDARD, Array, Noise, Params, Paths, Rollout, detached, weigh_gradient
+from sbvi.models.rollout import STANDARD, Array, Noise, Params, Paths, Rollout, detached, gated
 
 
 @spec
@@ -238,13 +239,14 @@ class BuiltDLGM:
                     n: p + noise.latent * jax.random.normal(k, p.shape, p.dtype)
                     for k, (n, p) in zip(keys, points.items(), strict=True)
                 }
-            if paths.weights is not None:
-                weights = paths.weights[..., None]
-                points = {n: weigh_gradient(p, weights) for n, p in points.items()}
             return points
 
-        f = self.expected(params, x, moved)
-        points, log_likelihood = paths.rule(jax.random.fold_in(key, 0), q, f, num_samples)
+        f, draws, gate = self.expected(params, x, moved), jax.random.fold_in(key, 0), None
+        if paths.gated:
+            points, gate = gated(draw(draws, q, num_samples))
+            log_likelihood = f(points)
+        else:
+            points, log_likelihood = paths.rule(draws, q, f, num_samples)
         points = moved(points)
         scored = detached(q) if paths.detach_posterior else q
         return Rollout(
@@ -253,4 +255,5 @@ class BuiltDLGM:
             log_prior={node: standard_log_prob(p) for node, p in points.items()},
             log_posterior={node: log_prob(scored[node], p) for node, p in points.items()},
             kl={node: gaussian.kl() for node, gaussian in q.items()},
+            gate=gate,
         )

@@ -22,6 +22,7 @@ class Rollout(NamedTuple):
     log_prior: stochastic node -> log p(latent), (S, B).
     log_posterior: stochastic node -> log q(latent | x), (S, B).
     kl: node -> KL(q || p), (B,), where there is a closed form, else None.
+    gate: what lets an objective weigh the gradients of the samples' paths; on request of `Paths`, else None.
     """
 
     latents: Any
@@ -29,6 +30,7 @@ class Rollout(NamedTuple):
     log_prior: dict[str, Array]
     log_posterior: dict[str, Array]
     kl: dict[str, Array] | None
+    gate: "Gate | None" = None
 
     def log_weights(self) -> Array:
         """log p(x, latents) - log q(latents | x), (S, B): the log importance weights."""
@@ -56,32 +58,53 @@ class Paths(NamedTuple):
     rule: the gradient rule for the expected log-likelihood.
     detach_posterior: stop the gradient of log q with respect to q's *parameters*, keeping the path
       through the sample (sticking the landing).
-    weights: (S, B) factors on the gradient that flows back through each sample, or None.
+    gated: give the rollout a `Gate` on the gradient that flows back through each sample; the samples are then
+      reparameterised, whatever the rule.
     """
 
     rule: Rule = Reparameterised()
     detach_posterior: bool = False
-    weights: Array | None = None
+    gated: bool = False
 
 
 STANDARD = Paths()
 
 
+class Gate(NamedTuple):
+    """Zeros, whose cotangents weigh the gradients that pass through `gated` samples.
+
+    The weights of an estimator are functions of the samples' scores, which exist only after the samples:
+    so they are told on the way back, and one rollout serves where the weights would need a first one.
+
+    factor: (S, B). unit: (), the scale of the loss, so that any multiple of it has its multiple of the gradient.
+    """
+
+    factor: Array
+    unit: Array
+
+    def weigh(self, weights: Array) -> Array:
+        """Zero, to be added to a loss: multiplies the gradient through sample s of example b by weights (S, B)."""
+        return jnp.sum(jax.lax.stop_gradient(weights) * self.factor) + self.unit
+
+
 @jax.custom_vjp
-def weigh_gradient(value: Array, weight: Array) -> Array:
-    """The identity in `value`, whose gradient is multiplied by `weight` (broadcastable to it)."""
-    return value
+def gated(points: dict[str, Array]) -> tuple[dict[str, Array], Gate]:
+    """The points (S, B, K) as they are, and the gate on the gradient that flows back through them."""
+    first = next(iter(points.values()))
+    return points, Gate(jnp.zeros(first.shape[:2], first.dtype), jnp.zeros((), first.dtype))
 
 
-def _forward(value: Array, weight: Array) -> tuple[Array, Array]:
-    return value, weight
+def _forward(points: dict[str, Array]) -> tuple[Any, None]:
+    return gated(points), None
 
 
-def _backward(weight: Array, cotangent: Array) -> tuple[Array, Array]:
-    return cotangent * weight, jnp.zeros_like(weight)
+def _backward(_: None, cotangents: tuple[dict[str, Array], Gate]) -> tuple[dict[str, Array]]:
+    towards, gate = cotangents
+    unit = jnp.where(gate.unit == 0, jnp.ones_like(gate.unit), gate.unit)
+    return ({node: value * (gate.factor / unit)[..., None] for node, value in towards.items()},)
 
 
-weigh_gradient.defvjp(_forward, _backward)
+gated.defvjp(_forward, _backward)
 
 
 def detached(q: Mapping[str, Gaussian]) -> dict[str, Any]:

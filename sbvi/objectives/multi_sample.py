@@ -19,17 +19,16 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.config import NonNegative, PositiveInt, spec
-from sbvi.models import Paths
+from sbvi.models import Paths, Rollout
 from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
 
 Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
 
 
-def weighted_log_weights(roll: Roll, num_samples: int, paths: Paths, kl_weight: Array) -> tuple[Array, Report]:
-    """log p(v | xi) + kl_weight (log p(xi) - log q(xi | v)), (S, B), and the parts of the ELBO."""
-    rollout = roll(num_samples, paths)
+def weighted_log_weights(rollout: Rollout, kl_weight: Array) -> Array:
+    """log p(v | xi) + kl_weight (log p(xi) - log q(xi | v)), (S, B)."""
     prior, posterior = sum(rollout.log_prior.values()), sum(rollout.log_posterior.values())
-    return rollout.log_likelihood + kl_weight * (prior - posterior), parts(rollout, node_kl(rollout, "sampled"))
+    return rollout.log_likelihood + kl_weight * (prior - posterior)
 
 
 def renyi_value(log_weights: Array, alpha: float) -> Array:
@@ -44,15 +43,9 @@ def multi_sample(
     roll: Roll, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
 ) -> tuple[Array, Report]:
     """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
-    weights = None
-    if estimator == "doubly_reparameterised":
-        # The factors on the paths are known only after a rollout. The second one below is the same
-        # computation, so the compiler keeps one of the two.
-        first, _ = weighted_log_weights(roll, num_samples, Paths(detach_posterior=True), kl_weight)
-        normalised = jax.nn.softmax((1 - alpha) * first, axis=0)
-        weights = jax.lax.stop_gradient(alpha + (1 - alpha) * normalised)
-    paths = Paths(detach_posterior=estimator != "standard", weights=weights)
-    log_weights, report = weighted_log_weights(roll, num_samples, paths, kl_weight)
+    paths = Paths(detach_posterior=estimator != "standard", gated=estimator == "doubly_reparameterised")
+    rollout = roll(num_samples, paths)
+    log_weights = weighted_log_weights(rollout, kl_weight)
     value = renyi_value(log_weights, alpha)
     if estimator == "standard":
         loss = -jnp.mean(value)
@@ -61,7 +54,9 @@ def multi_sample(
         surrogate = jnp.sum(normalised * log_weights, axis=0)
         # The surrogate's gradient with the bound's value.
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
-    return loss, report | {"bound": value}
+        if rollout.gate is not None:
+            loss = loss + rollout.gate.weigh(alpha + (1 - alpha) * normalised)
+    return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": value}
 
 
 @spec

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from linear_gaussian import LinearGaussian
 
-from sbvi.models import STANDARD
+from sbvi.models import STANDARD, Paths
 from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi
 
 ONE = 1.0
@@ -108,6 +108,36 @@ def test_doubly_reparameterised_equals_standard_in_expectation(alpha, oracle):
     for a, b in zip(standard, doubly, strict=True):
         assert agree(a, b).all()
         assert np.abs(a.mean(0)).max() > 10 * (a.std(0) / np.sqrt(len(a))).max()  # a test that could fail
+
+
+def test_doubly_reparameterised_weighs_the_samples_paths_in_one_rollout(oracle):
+    """Equal to the rule written out: v grad log w for the generative parameters, v^2 on the paths of the samples;
+    any multiple of the loss has that multiple of the gradient; the decoder is applied once."""
+    x, key = oracle.data(3), jax.random.key(5)
+
+    def loss(params, estimator, scale):
+        def roll(num_samples, paths=STANDARD):
+            return oracle.model.rollout(params, key, x, num_samples, paths=paths)
+
+        return scale * ImportanceWeighted(num_samples=4, estimator=estimator)(roll, ONE)[0]
+
+    def written_out(params, power):
+        rollout = oracle.model.rollout(params, key, x, 4, paths=Paths(detach_posterior=True))
+        log_weights = rollout.log_weights()
+        normalised = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
+        return -jnp.mean(jnp.sum(normalised**power * log_weights, axis=0))
+
+    for scale in (1.0, 3.0):
+        found = jax.grad(loss)(oracle.params, "doubly_reparameterised", scale)
+        for part, power in (("generative", 1), ("recognition", 2)):
+            wanted = getattr(jax.grad(written_out)(oracle.params, power), part)
+            for a, b in zip(jax.tree.leaves(getattr(found, part)), jax.tree.leaves(wanted), strict=True):
+                np.testing.assert_allclose(a, scale * b, rtol=1e-9, atol=1e-12)
+    products = {
+        e: str(jax.make_jaxpr(lambda p, e=e: jax.grad(loss)(p, e, 1.0))(oracle.params)).count("dot_general")
+        for e in ("sticking_the_landing", "doubly_reparameterised")
+    }
+    assert products["doubly_reparameterised"] == products["sticking_the_landing"] > 2
 
 
 def test_doubly_reparameterised_has_the_higher_signal_to_noise(oracle):
