@@ -19,7 +19,7 @@ from sbvi.config import spec
 from sbvi.data import Batch
 from sbvi.distributions.gaussian import log_prob
 from sbvi.models import BuiltDLGM, DLGMParams, Noise
-from sbvi.objectives import Objective
+from sbvi.objectives import FreeEnergy, Objective
 
 
 class WakeSleep(GradientAscent):
@@ -30,30 +30,36 @@ class WakeSleep(GradientAscent):
         hyper = {name: value.astype(dtype) for name, value in hyper.items()}
         noise = Noise(**{name: hyper.get(name) for name in Noise._fields})
         wake_key, sleep_key = jax.random.split(key)
+
+        def both(params: DLGMParams) -> tuple[Array, dict[str, Array]]:
+            value, report = self.wake(params, wake_key, batch.x, noise)
+            dreamt = self.sleep(params, sleep_key, batch.x.shape[0], dtype)
+            return value + dreamt, {"loss": value, "sleep": dreamt} | report
+
+        (_, report), grads = jax.value_and_grad(both, has_aux=True)(state.params)
+        return self.update(state, grads, hyper), Info({name: jnp.mean(part) for name, part in report.items()})
+
+    def wake(self, params: DLGMParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+        """What the generative parameters descend, and the bound's parts (B,)."""
+        params = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
         samples = getattr(self.objective, "num_samples", 1)
+        rollout = self.model.rollout(params, key, x, samples, noise=noise)
+        fit, kl = jnp.mean(rollout.log_likelihood, 0), sum((rollout.kl or {}).values())
+        return -jnp.mean(fit), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
 
-        def wake(generative: Any) -> tuple[Array, dict[str, Array]]:
-            params = DLGMParams(generative, state.params.recognition)
-            rollout = self.model.rollout(params, wake_key, batch.x, samples, noise=noise)
-            fit, kl = jnp.mean(rollout.log_likelihood, 0), sum((rollout.kl or {}).values())
-            return -jnp.mean(fit), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
-
-        def sleep(recognition: Any) -> Array:
-            count = batch.x.shape[0]
-            latents, _, x = jax.lax.stop_gradient(self.model.dream(state.params, sleep_key, count, dtype))
-            q = self.model.encode(state.params._replace(recognition=recognition), x)
-            return -jnp.mean(sum(log_prob(q[node], latents[node][None])[0] for node in q))
-
-        (value, report), generative = jax.value_and_grad(wake, has_aux=True)(state.params.generative)
-        dreamt, recognition = jax.value_and_grad(sleep)(state.params.recognition)
-        state = self.update(state, DLGMParams(generative, recognition), hyper)
-        scalars = {"loss": value, "sleep": dreamt} | {name: jnp.mean(part) for name, part in report.items()}
-        return state, Info(scalars)
+    def sleep(self, params: DLGMParams, key: Array, count: int, dtype: Any) -> Array:
+        """What the recognition parameters descend: -log q(xi | v), mean over `count` dreams."""
+        latents, _, x = jax.lax.stop_gradient(self.model.dream(params, key, count, dtype))
+        q = self.model.encode(params, x)
+        return -jnp.mean(sum(log_prob(q[node], latents[node][None])[0] for node in q))
 
 
 @spec
 class WakeSleepSpec:
     """The generative model learns from inferences on data, the recognition model from dreams."""
+
+    #: The objective that goes with it, of which num_samples alone has a meaning.
+    takes = FreeEnergy
 
     def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> WakeSleep:
         return WakeSleep(model, objective, optimizer, examples)

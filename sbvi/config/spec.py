@@ -24,6 +24,7 @@ Positive = Annotated[float, pydantic.Field(gt=0)]
 NonNegative = Annotated[float, pydantic.Field(ge=0)]
 Probability = Annotated[float, pydantic.Field(ge=0, lt=1)]
 Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
-from sbvi.algorithms.wake_sleep import WakeSleepSpec
 from sbvi.config import NonNegativeInt, PositiveInt, UserError, build, make, plain, spec, unknown_key
 from sbvi.data import DATASETS
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
@@ -13,7 +12,7 @@ from sbvi.evaluation import Evaluation
 from sbvi.gradients import SECOND_ORDER
 from sbvi.models import MODELS
 from sbvi.models.activations import ACTIVATIONS
-from sbvi.objectives import OBJECTIVES, FreeEnergy
+from sbvi.objectives import OBJECTIVES
 from sbvi.training import Trainer
 
 
@@ -103,12 +102,13 @@ class Experiment:
                 f"objective.rule={rule} needs a twice differentiable model.activation, and {self.model.activation} has "
                 f"kinks; allowed: {', '.join(smooth)}, or objective.rule=reparameterised."
             )
-        if isinstance(self.algorithm, WakeSleepSpec):
-            plainest = FreeEnergy(num_samples=getattr(self.objective, "num_samples", 1))
+        if (takes := getattr(self.algorithm, "takes", None)) is not None:
+            plainest = takes(num_samples=getattr(self.objective, "num_samples", 1))
             if self.objective != plainest:
+                algorithm, objective = _name(ALGORITHMS, self.algorithm), _name(OBJECTIVES, plainest)
                 raise UserError(
-                    "algorithm=wake_sleep climbs no bound that an objective could change; allowed: "
-                    "objective=free_energy with objective.num_samples alone."
+                    f"algorithm={algorithm} climbs no bound that an objective could change; allowed: "
+                    f"objective={objective} with objective.num_samples alone."
                 )
         if self.model.bit_flip and not binary:
             raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")
@@ -137,9 +137,12 @@ class Experiment:
         found: dict[str, Any] = {"seed": self.seed, "init_from": self.init_from}
         for group, registry in GROUPS.items():
             part = getattr(self, group)
-            name = next(name for name, entry in registry.items() if type(part) is entry)
-            found[group] = {"name": name, **plain(part)}
+            found[group] = {"name": _name(registry, part), **plain(part)}
         return found | {group: plain(getattr(self, group)) for group in SETTINGS}
+
+
+def _name(registry: Mapping[str, type], part: Any) -> str:
+    return next(name for name, entry in registry.items() if type(part) is entry)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -130,6 +130,7 @@ def test_evaluate_writes_per_example_values(trained):
     first = json.loads((folder / "first" / "result.json").read_text())["metrics"]
     assert found["metrics"]["test/nll"] == pytest.approx(first["test/nll"], abs=0.5)
     assert not (folder / ".hydra").exists()
+    assert not list(folder.glob("*.log"))
 
 
 def test_gradient_rules_side_by_side(trained):
@@ -293,6 +294,8 @@ MISTAKES = {
     "likelihood=gaussian dataset.binarization=static": "dataset.binarization=static gives binary data",
     "trainer.steps=1 trainer.epochs=2": "exactly one of trainer.steps, trainer.epochs and trainer.examples",
     "objective.rule=price": "objective.rule=price needs a twice differentiable model.activation, and relu has kinks",
+    "algorithm=reweighted_wake_sleep": "algorithm=reweighted_wake_sleep climbs no bound that an objective could "
+    "change; allowed: objective=importance_weighted with objective.num_samples alone.",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -42,6 +42,10 @@ CASES = {
     "rank_one": {},
     "full, dropout": {"posterior": "full"},
     "several samples": {"objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}}},
+    "reweighted_wake_sleep": {
+        "algorithm": "reweighted_wake_sleep",
+        "objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}},
+    },
     "wake_sleep": {"algorithm": "wake_sleep", "objective": {"kl_weight": {"warmup_epochs": 0}}},
 }
 

@@ -1,0 +1,72 @@
+"""Reweighted wake-sleep (Bornschein & Bengio 2015): the wake phase sees the posterior, not the recognition model.
+
+With S samples xi_s ~ q(xi | v) and their normalised importance weights w_s,
+
+    generative parameters     climb   sum_s w_s log p(v, xi_s)          v from the data
+    recognition parameters    climb   (1 - d) sum_s w_s log q(xi_s | v)  and  d log q(xi | v) of dreams (xi, v) ~ p
+
+with d the dreams' share. The first is the gradient of the importance-weighted bound in the generative parameters; the
+second brings q to the posterior, in the sense of KL(p || q), where the data is and where the model dreams.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.algorithms.algorithm import Array
+from sbvi.algorithms.optimizer import Optimizer
+from sbvi.algorithms.wake_sleep import WakeSleep
+from sbvi.config import Share, spec
+from sbvi.distributions.gaussian import log_prob
+from sbvi.models import BuiltDLGM, DLGMParams, Noise
+from sbvi.models.noise import corrupt
+from sbvi.objectives import ImportanceWeighted, Objective
+from sbvi.objectives.multi_sample import renyi_value
+from sbvi.objectives.pieces import node_kl, parts
+
+
+class ReweightedWakeSleep(WakeSleep):
+    """Wake-sleep with importance weights. dreams: their share of the recognition model's gradient."""
+
+    def __init__(
+        self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int, dreams: float = 0.5
+    ):
+        super().__init__(model, objective, optimizer, examples)
+        self.dreams = dreams
+
+    def wake(self, params: DLGMParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+        """What both halves of the parameters descend on data, and the bound's parts (B,)."""
+        fixed = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
+        samples = getattr(self.objective, "num_samples", 1)
+        rollout = self.model.rollout(fixed, key, x, samples, noise=noise)
+        log_weights = jax.lax.stop_gradient(rollout.log_weights())
+        weights = jax.nn.softmax(log_weights, axis=0)
+        # The rollout's own posterior again, from the same corrupted input, with its parameters free.
+        q = self.model.encode(params, corrupt(jax.random.fold_in(key, 1), x, noise))
+        log_q = sum(log_prob(q[node], jax.lax.stop_gradient(points)) for node, points in rollout.latents.items())
+        joint = rollout.log_likelihood + sum(rollout.log_prior.values())
+        surrogate = jnp.sum(weights * (joint + (1 - self.dreams) * log_q), axis=0)
+        bound = renyi_value(log_weights, 0.0)
+        # The surrogate's gradient with the bound's value.
+        loss = -jnp.mean(surrogate + jax.lax.stop_gradient(bound - surrogate))
+        return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": bound}
+
+    def sleep(self, params: DLGMParams, key: Array, count: int, dtype: Any) -> Array:
+        if not self.dreams:
+            return jnp.zeros((), dtype)
+        return self.dreams * super().sleep(params, key, count, dtype)
+
+
+@spec
+class ReweightedWakeSleepSpec:
+    """Generative and recognition model learn from importance-weighted samples, the latter from dreams too."""
+
+    #: The objective that goes with it, of which num_samples alone has a meaning.
+    takes = ImportanceWeighted
+
+    dreams: Share = 0.5
+    """Share of the dreams in the recognition model's gradient; the rest is that of the weighted samples."""
+
+    def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> ReweightedWakeSleep:
+        return ReweightedWakeSleep(model, objective, optimizer, examples, self.dreams)

@@ -1,0 +1,77 @@
+"""Reweighted wake-sleep: its step against the definition, and what it is at the exact posterior."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from linear_gaussian import LinearGaussian
+
+from sbvi.algorithms import Optimizer
+from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
+from sbvi.data import Batch
+from sbvi.distributions.gaussian import log_prob
+from sbvi.objectives import ImportanceWeighted
+
+HYPER = {"learning_rate": jnp.asarray(1.0), "kl_weight": jnp.asarray(1.0)}
+SAMPLES = 4
+
+
+def built(oracle, dreams):
+    optimizer = Optimizer(name="sgd", learning_rate=1.0)
+    return ReweightedWakeSleepSpec(dreams=dreams).build(
+        oracle.model, ImportanceWeighted(num_samples=SAMPLES), optimizer, 100
+    )
+
+
+def moved(algorithm, oracle, x, key):
+    """What a step of plain descent with rate 1 takes off the parameters: the gradient; and its report."""
+    batch = Batch(x, jnp.arange(len(x), dtype=jnp.int32), jnp.ones(len(x), x.dtype))
+    state = algorithm.fresh(oracle.params)
+    after, info = jax.jit(algorithm.step)(state, batch, key, HYPER)
+    return jax.tree.map(lambda a, b: a - b, oracle.params, after.params), info.scalars
+
+
+def close(found, wanted):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("dreams", [0.0, 0.3, 1.0])
+def test_a_step_is_the_three_gradients(x64, dreams):
+    oracle = LinearGaussian(np.random.default_rng(1).normal(size=(6, 3)))
+    oracle.set_recognition(np.full(3, -0.4))
+    x, key = oracle.data(8), jax.random.key(3)
+    found, scalars = moved(built(oracle, dreams), oracle, x, key)
+    wake_key, sleep_key = jax.random.split(key)
+    rollout = oracle.model.rollout(oracle.params, wake_key, x, SAMPLES)
+    weights = jax.nn.softmax(rollout.log_weights(), axis=0)
+    points = rollout.latents
+
+    def generative(part):
+        joint = oracle.model.log_joint(oracle.params._replace(generative=part), points, x)
+        return -jnp.mean(jnp.sum(weights * joint, 0))
+
+    dreamt, _, images = oracle.model.dream(oracle.params, sleep_key, len(x), jnp.float64)
+
+    def recognition(part):
+        params = oracle.params._replace(recognition=part)
+        on_data = log_prob(oracle.model.encode(params, x)["layer_1"], points["layer_1"])
+        on_dreams = log_prob(oracle.model.encode(params, images)["layer_1"], dreamt["layer_1"][None])
+        return -(1 - dreams) * jnp.mean(jnp.sum(weights * on_data, 0)) - dreams * jnp.mean(on_dreams)
+
+    close(found.generative, jax.grad(generative)(oracle.params.generative))
+    close(found.recognition, jax.grad(recognition)(oracle.params.recognition))
+    bound = jax.nn.logsumexp(rollout.log_weights(), axis=0) - np.log(SAMPLES)
+    assert scalars["bound"] == pytest.approx(float(bound.mean()))
+    assert scalars["loss"] == pytest.approx(-float(bound.mean()))
+
+
+def test_at_the_exact_posterior_it_climbs_the_likelihood_itself(x64):
+    """Weights are equal there, the bound is log p(v) whatever is drawn, and the generative gradient estimates that of
+    log p(v), which an importance-weighted bound has too."""
+    oracle = LinearGaussian(np.random.default_rng(0).normal(size=(6, 4)), posterior="full")
+    oracle.set_recognition(oracle.exact_constants())
+    x = oracle.data(5)
+    for key in range(3):
+        scalars = moved(built(oracle, 0.5), oracle, x, jax.random.key(key))[1]
+        assert scalars["bound"] == pytest.approx(float(np.mean(oracle.log_likelihood(x))), abs=1e-9)
