@@ -75,11 +75,12 @@ def figures(found):
 
 
 def runs(found):
-    rows = []
+    rows, shown = [], set()
     for r in found:
         m = r["metrics"]
-        if not m:
+        if not m or r["command"] in shown:  # one run may serve several rows
             continue
+        shown.add(r["command"])
         bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
         active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, str(r["samples"])]
