@@ -10,15 +10,33 @@ from jax.custom_derivatives import SymbolicZero
 from sbvi.config import spec
 from sbvi.distributions.likelihood import Array
 
+#: Most factors 1 + exp(-|l|), each at most 2, under one logarithm.
+FACTORS = 16
+
 
 @jax.custom_jvp
 def log_bernoulli(logits: Array, x: Array) -> Array:
-    """x l - log(1 + exp(l)), elementwise, for logits and x of one shape.
+    """sum_d x_d l_d - log(1 + exp(l_d)) over the last axis, for logits and x of one shape.
+
+    With log(1 + exp(l)) = max(l, 0) + log(1 + exp(-|l|)), up to 16 of the last terms share a logarithm, that of a
+    product of at most 2^16; and what is left is summed as a product with ones, which XLA's CPU compiler does where
+    the terms are made, while a sum has it write them out first. Together they halve what is not a matrix product.
 
     The derivative is stated, x - sigmoid(l): back-propagation then keeps one array of this size instead
     of four, and nothing is left to JAX's derivative of |l| at 0, which is 1.
     """
-    return x * logits - jnp.where(logits >= 0, logits, jnp.zeros_like(logits)) - jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    size = logits.shape[-1]
+    groups = max(n for n in range(1, FACTORS + 1) if size % n == 0)
+    width = size // groups
+    linear, product = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
+    for first in range(0, size, width):
+        part = logits[..., first : first + width]
+        linear = linear + x[..., first : first + width] * part - jnp.where(part >= 0, part, jnp.zeros_like(part))
+        product = product * (1 + jnp.exp(-jnp.abs(part)))
+    terms = (linear - jnp.log(product)).reshape(-1, width)
+    ones = jnp.ones(width, logits.dtype)
+    # The highest precision: a GPU may take less for a product than for a sum.
+    return jnp.matmul(terms, ones, precision=jax.lax.Precision.HIGHEST).reshape(logits.shape[:-1])
 
 
 def _log_bernoulli_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
@@ -29,7 +47,7 @@ def _log_bernoulli_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) 
         slope = slope + (x - jax.nn.sigmoid(logits)) * towards_logits
     if not isinstance(towards_x, SymbolicZero):
         slope = slope + logits * towards_x
-    return log_bernoulli(logits, x), slope
+    return log_bernoulli(logits, x), jnp.sum(slope, -1)
 
 
 log_bernoulli.defjvp(_log_bernoulli_jvp, symbolic_zeros=True)
@@ -59,7 +77,7 @@ class Bernoulli:
         return np.zeros(0)
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
-        return jnp.sum(log_bernoulli(outputs, jnp.broadcast_to(x[None], outputs.shape)), -1)
+        return log_bernoulli(outputs, jnp.broadcast_to(x[None], outputs.shape))
 
     def mean(self, outputs: Array, free: Array) -> Array:
         return jax.nn.sigmoid(outputs)
