@@ -66,9 +66,8 @@ def test_a_step_is_the_three_gradients(x64, dreams):
     assert scalars["loss"] == pytest.approx(-float(bound.mean()))
 
 
-def test_at_the_exact_posterior_it_climbs_the_likelihood_itself(x64):
-    """Weights are equal there, the bound is log p(v) whatever is drawn, and the generative gradient estimates that of
-    log p(v), which an importance-weighted bound has too."""
+def test_at_the_exact_posterior_the_bound_is_the_likelihood(x64):
+    """Weights are equal there, so the bound is log p(v) whatever is drawn."""
     oracle = LinearGaussian(np.random.default_rng(0).normal(size=(6, 4)), posterior="full")
     oracle.set_recognition(oracle.exact_constants())
     x = oracle.data(5)
