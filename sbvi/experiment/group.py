@@ -1,6 +1,7 @@
 """Points of a sweep trained side by side in this process, each in its own run directory."""
 
 import contextlib
+import functools
 import json
 import logging
 import threading
@@ -97,7 +98,8 @@ def _train_group(
 
     def one(point: Point, position: int) -> None:
         leave = _once(meeting.leave)
-        session = Session(patience, shared, meeting.compile_chunk, leave, stop)
+        compiled = functools.partial(meeting.compile_chunk, position=position)
+        session = Session(patience, shared, compiled, leave, stop)
         try:
             with _lines_to(point.handler):
                 ended[position] = train(point.experiment, point.folder, show, session)

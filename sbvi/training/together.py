@@ -26,9 +26,11 @@ _AXES = (0, None, 0, 0, 0, 0, None)
 
 @dataclass(eq=False)
 class _Call:
-    """One run's chunk, waiting. program: what it must share with those it is batched with."""
+    """One run's chunk, waiting. program: what it must share with those it is batched with; position: its place
+    among them, whoever came first, since the last bits of a number can depend on its row."""
 
     program: str
+    position: int
     solo: Callable[..., Any]
     pure: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -48,13 +50,13 @@ class Together:
         self.batched_calls = 0
 
     def compile_chunk(
-        self, algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
+        self, algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False, position: int = 0
     ) -> Callable[..., tuple[Any, ChunkResult]]:
-        """As `sbvi.training.chunk.compile_chunk`, for one of the runs."""
+        """As `sbvi.training.chunk.compile_chunk`, for the run at a position."""
         pure = chunk_function(algorithm, batches, skip_bad=skip_bad)
         solo = compile_chunk(algorithm, batches, skip_bad=skip_bad)
         if jax.config.jax_debug_nans or batches.placement.mesh is not None:  # type: ignore[attr-defined]
-            return self._meeting(lambda arguments: "", solo, pure)
+            return self._meeting(lambda arguments: "", position, solo, pure)
         known: list[str] = []
 
         def program(arguments: tuple[Any, ...]) -> str:
@@ -63,13 +65,17 @@ class Together:
                 known.append(hashlib.sha256(text.encode()).hexdigest())
             return f"{known[0]} {batches.identity} {int(arguments[-1])}"
 
-        return self._meeting(program, solo, pure)
+        return self._meeting(program, position, solo, pure)
 
     def _meeting(
-        self, program: Callable[[tuple[Any, ...]], str], solo: Callable[..., Any], pure: Callable[..., Any]
+        self,
+        program: Callable[[tuple[Any, ...]], str],
+        position: int,
+        solo: Callable[..., Any],
+        pure: Callable[..., Any],
     ) -> Callable[..., Any]:
         def chunk(*arguments: Any) -> Any:
-            call = _Call(program(arguments), solo, pure, arguments)
+            call = _Call(program(arguments), position, solo, pure, arguments)
             with self._changed:
                 self._waiting.append(call)
                 self._serve()
@@ -91,7 +97,7 @@ class Together:
         """If nobody is missing, run what waits."""
         if not self._waiting or len(self._waiting) < self._live:
             return
-        calls, self._waiting = self._waiting, []
+        calls, self._waiting = sorted(self._waiting, key=lambda call: call.position), []
         for group in _alike(calls):
             try:
                 self._run(group)
