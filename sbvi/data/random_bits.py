@@ -1,28 +1,66 @@
-"""Random bits in the compiled step, at the least cost, and made by rows."""
+"""Random bits and normal noise in the compiled step, at the least cost, and made by rows.
+
+JAX's generator is kept, threefry with 20 rounds (Salmon et al. 2011), its uses are not: on CPU JAX runs the rounds
+as a loop that writes every round's words to memory, and of a block's two words `jax.random.bits` makes one. Here
+the rounds are one expression and both words serve. A row's bits are a function of the key and the row, so that
+devices which share a batch by rows make their own and exchange nothing.
+"""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.random import threefry2x32_p
+import numpy as np
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
+
+
+def threefry(one: jax.Array, other: jax.Array, row: jax.Array, column: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Threefry-2x32-20: the two words of the block with this key and counter, all uint32 of one shape or scalars."""
+    keys = (one, other, one ^ other ^ jnp.uint32(PARITY))
+    x, y = row + keys[0], column + keys[1]
+    for group in range(5):
+        for by in ROTATIONS[group % 2]:
+            x = x + y
+            y = x ^ ((y << jnp.uint32(by)) | (y >> jnp.uint32(32 - by)))
+        x, y = x + keys[(group + 1) % 3], y + keys[(group + 2) % 3] + jnp.uint32(group + 1)
+    return x, y
+
+
+def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """32 random bits for each place, as uint32. Rows are the axis before the last; one block, two words, serves two
+    places of the last axis, and what a row gets does not depend on how many rows there are."""
+    if jax.random.key_impl(key) != "threefry2x32":
+        return jax.random.bits(key, shape, jnp.uint32)
+    one, other = jax.random.key_data(key)
+    blocks = (*shape[:-1], -(-shape[-1] // 2))
+    last = len(shape) - 1
+    row = jax.lax.broadcasted_iota(jnp.uint32, blocks, last - 1)
+    column = jnp.zeros((), jnp.uint32)
+    for axis in (*range(last - 1), last):  # none is joined to another: any can be divided over devices
+        column = column * jnp.uint32(blocks[axis]) + jax.lax.broadcasted_iota(jnp.uint32, blocks, axis)
+    return jnp.concatenate(threefry(one, other, row, column), -1)[..., : shape[-1]]
 
 
 def halves(key: jax.Array, rows: int, width: int) -> jax.Array:
-    """16 random bits for each place of (rows, width), as uint32.
+    """16 random bits for each place of (rows, width), as uint32; one word serves two places of a row."""
+    # Two words of one block lie half the row apart, and so do a word's halves within that: a shift that is
+    # broadcast, and no parts joined, for each of which XLA would make the words anew.
+    count = -(-width // 4)
+    pairs = words(key, (rows, 2 * count)).reshape(rows, 2, 1, count)
+    shifts = jnp.asarray([0, 16], jnp.uint32).reshape(1, 1, 2, 1)
+    return ((pairs >> shifts) & jnp.uint32(0xFFFF)).reshape(rows, 4 * count)[:, :width]
 
-    Each 32-bit word serves two places: its halves lie one after the other along a row. A row's bits are a function
-    of the key and the row, so that devices which share a batch by rows make their own and exchange nothing.
-    """
-    words = _words(key, rows, -(-width // 4))
-    parts = [half for word in words for half in (word & jnp.uint32(0xFFFF), word >> jnp.uint32(16))]
-    return jnp.concatenate(parts, 1)[:, :width]
 
-
-def _words(key: jax.Array, rows: int, count: int) -> tuple[jax.Array, jax.Array]:
-    """Two arrays of words, each (rows, count). `jax.random.bits` folds the two words of a threefry block into one;
-    here both serve, at half the cost, and a block's counter is its row and column."""
-    if jax.random.key_impl(key) != "threefry2x32":
-        first, second = jax.random.bits(key, (2, rows, count), jnp.uint32)
-        return first, second
-    one, other = jax.random.key_data(key)
-    row, column = (jax.lax.broadcasted_iota(jnp.uint32, (rows, count), axis) for axis in (0, 1))
-    first, second = threefry2x32_p.bind(one, other, row, column)
-    return first, second
+def normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """Standard normal noise for at least two axes, by the inverse of the distribution function at 23 random bits, as
+    jax.random.normal makes it; that function itself where the dtype is not float32, which wants other bits."""
+    if jnp.dtype(dtype) != jnp.float32:
+        return jax.random.normal(key, shape, dtype)
+    bits = words(key, shape)
+    # The mantissa of a number in [1, 2), from there to (-1, 1): never the end, whose inverse is infinite.
+    unit = jax.lax.bitcast_convert_type((bits >> jnp.uint32(9)) | jnp.uint32(0x3F800000), jnp.float32) - 1
+    lowest = np.nextafter(np.float32(-1), np.float32(0))
+    uniform = jnp.maximum(lowest, unit * (1 - lowest) + lowest)
+    return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform)

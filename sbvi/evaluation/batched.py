@@ -1,4 +1,4 @@
-"""Going over a split in compiled batches: the ragged last one is padded and masked away."""
+"""Going over a split in compiled batches: ragged ones are padded, and what was padded is dropped."""
 
 import threading
 from collections.abc import Callable
@@ -16,9 +16,11 @@ Array = jax.Array
 
 
 class Batches(NamedTuple):
-    """A split on the device: stored values (M, B, D), and how many examples are real."""
+    """A split on the device: stored values (M, B, D), how many of a batch's B are not there for the devices' sake,
+    and how many examples are real."""
 
     x: Array
+    width: int
     size: int
 
 
@@ -26,15 +28,15 @@ def batched(
     dataset: Dataset, split: str, batch_size: int, limit: int | None = None, placement: Placement = SINGLE
 ) -> Batches:
     """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
-    first example."""
+    first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
     stored = dataset.split(split).x[:limit]
     count = len(stored)
-    size = -(-min(batch_size, count) // placement.devices) * placement.devices
-    rows = -(-count // size)
-    index = np.arange(rows * size)
-    index[count:] = 0
-    flat = stored.reshape(count, -1)[index].reshape(rows, size, -1)
-    return Batches(placement.split(flat, 1), count)
+    width = min(batch_size, count)
+    padded = -(-width // placement.devices) * placement.devices
+    index = np.zeros((-(-count // width), padded), int)
+    real = np.arange(index.shape[0] * width)
+    index[:, :width] = np.where(real < count, real, 0).reshape(-1, width)
+    return Batches(placement.split(stored.reshape(count, -1)[index], 1), width, count)
 
 
 def over(
@@ -64,6 +66,6 @@ def over(
     def run(params: Any, key: Array, batches: Batches) -> Any:
         with turn:
             found = jax.device_get(scanned(params, key, batches.x))
-        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: batches.size], found)
+        return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], found)
 
     return run

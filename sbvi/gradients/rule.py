@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from sbvi.data.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian, sample
 
 Array = jax.Array
@@ -52,7 +53,7 @@ def noise_like(key: Array, q: Mapping[str, Gaussian], num_samples: int) -> Nodes
     """Standard normal noise (S, B, K) for each node, from one stream."""
     sizes = [node.mean.shape[-1] for node in q.values()]
     first = next(iter(q.values())).mean
-    noise = jax.random.normal(key, (num_samples, first.shape[0], sum(sizes)), first.dtype)
+    noise = normal(key, (num_samples, first.shape[0], sum(sizes)), first.dtype)
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
     return dict(zip(q, jnp.split(noise, ends, axis=-1), strict=True))
 

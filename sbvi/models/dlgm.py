@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.config import NonNegative, Positive, PositiveInt, Probability, spec
+from sbvi.data.random_bits import normal
 from sbvi.distributions import Gaussian, Likelihood, PosteriorFamily
 from sbvi.distributions.gaussian import log_prob, standard_log_prob
 from sbvi.gradients import Composite
@@ -198,7 +199,7 @@ class BuiltDLGM:
     def prior_latents(self, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
         """Draws of every node from N(0, I), (num, K)."""
         keys = jax.random.split(key, len(self.nodes))
-        return {n: jax.random.normal(k, (num, s), dtype) for k, (n, s) in zip(keys, self.nodes.items(), strict=True)}
+        return {n: normal(k, (num, s), dtype) for k, (n, s) in zip(keys, self.nodes.items(), strict=True)}
 
     def sample(self, params: Params, key: Array, num: int) -> tuple[Array, Array]:
         """Ancestral samples: the means E[x | xi] and draws x, both (num, D)."""
@@ -236,7 +237,7 @@ class BuiltDLGM:
             if noise.latent is not None:
                 keys = jax.random.split(jax.random.fold_in(key, 2), len(points))
                 points = {
-                    n: p + noise.latent * jax.random.normal(k, p.shape, p.dtype)
+                    n: p + noise.latent * normal(k, p.shape, p.dtype)
                     for k, (n, p) in zip(keys, points.items(), strict=True)
                 }
             return points

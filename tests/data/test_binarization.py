@@ -5,7 +5,6 @@ import pytest
 
 from sbvi.data import DATASETS, binarize
 from sbvi.data.binarization import draw, fixed_draw, thresholds
-from sbvi.data.random_bits import halves
 
 
 @pytest.mark.parametrize("levels", [1, 16, 100, 255])
@@ -53,23 +52,3 @@ def test_dynamic_keeps_means_for_training_and_draws_the_rest_once():
     assert not static.dynamic
     threshold = binarize(raw, "threshold", 0)
     np.testing.assert_array_equal(threshold.train.x, raw.train.x >= 8)
-
-
-@pytest.mark.parametrize("implementation", ["threefry2x32", "rbg"])
-def test_random_halves_are_uniform_and_independent(implementation):
-    """Of every bit the mean, and of every two places in a row (which may share a word) the correlation."""
-    rows, width = 20_000, 10
-    found = np.asarray(halves(jax.random.key(0, impl=implementation), rows, width))
-    assert found.shape == (rows, width)
-    assert found.max() < 1 << 16
-    bits = (found[:, :, None] >> np.arange(16)) & 1
-    assert np.abs(bits.mean(0) - 0.5).max() < 5 * 0.5 / np.sqrt(rows)
-    assert np.abs(np.corrcoef(bits.reshape(rows, -1).T) - np.eye(16 * width)).max() < 6 / np.sqrt(rows)
-    other = np.asarray(halves(jax.random.key(1, impl=implementation), rows, width))
-    assert np.abs(np.corrcoef(found.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(rows * width)
-
-
-def test_a_rows_bits_are_of_the_key_and_the_row():
-    many, few = (np.asarray(halves(jax.random.key(2), rows, 7)) for rows in (50, 20))
-    np.testing.assert_array_equal(many[:20], few)
-    assert len(np.unique(many, axis=0)) == 50
