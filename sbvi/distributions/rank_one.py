@@ -14,6 +14,7 @@ import numpy as np
 
 from sbvi.config import spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.sums import along_rows, row_sums
 
 
 class RankOneGaussian(NamedTuple):
@@ -27,20 +28,20 @@ class RankOneGaussian(NamedTuple):
         """D^-1/2 (B, K), w = D^-1/2 u (B, K), s = w^T w (B, 1)."""
         inverse_root = jnp.exp(-0.5 * self.log_precision)
         w = self.u * inverse_root
-        return inverse_root, w, jnp.sum(jnp.square(w), -1, keepdims=True)
+        return inverse_root, w, row_sums(jnp.square(w))
 
     def scale(self, noise: Array) -> Array:
         inverse_root, w, s = self._white()
-        eta = 1 / (1 + s)
-        along = jnp.sum(w[None] * noise, -1, keepdims=True)
-        return inverse_root[None] * (noise - (eta / (1 + jnp.sqrt(eta)) * w)[None] * along)
+        eta, size = 1 / (1 + s), w.shape[-1]
+        removed = along_rows(eta / (1 + jnp.sqrt(eta)), size) * w
+        return inverse_root[None] * (noise - removed[None] * along_rows(row_sums(w[None] * noise), size))
 
     def unscale(self, offset: Array) -> Array:
         # R^-1 = (I + (sqrt(1+s) - 1)/s w w^T) D^1/2, and (sqrt(1+s) - 1)/s = 1/(1 + sqrt(1+s)).
         _, w, s = self._white()
         white = jnp.exp(0.5 * self.log_precision)[None] * offset
-        along = jnp.sum(w[None] * white, -1, keepdims=True)
-        return white + (w / (1 + jnp.sqrt(1 + s)))[None] * along
+        added = along_rows(1 / (1 + jnp.sqrt(1 + s)), w.shape[-1]) * w
+        return white + added[None] * along_rows(row_sums(w[None] * white), w.shape[-1])
 
     def covariance_times(self, vector: Array) -> Array:
         inverse_root, w, s = self._white()
@@ -58,9 +59,8 @@ class RankOneGaussian(NamedTuple):
 
     def kl(self) -> Array:
         inverse_root, w, s = self._white()
-        s = s[..., 0]
-        diagonal = jnp.sum(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean), -1)
-        return 0.5 * (diagonal - jnp.sum(jnp.square(w * inverse_root), -1) / (1 + s) + jnp.log1p(s))
+        diagonal = row_sums(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean))
+        return 0.5 * (diagonal - row_sums(jnp.square(w * inverse_root)) / (1 + s) + jnp.log1p(s))[..., 0]
 
 
 @spec

@@ -1,0 +1,32 @@
+"""Sums and broadcasts as products with ones, each the other's derivative.
+
+XLA's CPU compiler joins a plain sum with the matrix products around it into one program of its YNN library: terms
+are then written out, and products wait for sums. A product with ones is made where its terms are; one with a single
+column becomes a plain broadcast. To be used where it was measured to help, in the step's inner sums.
+"""
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+# A GPU may take less than full precision for a product, and would not for a sum.
+EXACT = jax.lax.Precision.HIGHEST
+
+
+def row_sums(x: Array) -> Array:
+    """Over the last axis, (..., K) -> (..., 1)."""
+    flat = x.reshape(-1, x.shape[-1])
+    ones = jnp.ones((x.shape[-1], 1), x.dtype)
+    return jnp.matmul(flat, ones, precision=EXACT).reshape(*x.shape[:-1], 1)
+
+
+def along_rows(x: Array, size: int) -> Array:
+    """(..., 1) -> (..., size), the same along a row; its derivative is `row_sums`."""
+    ones = jnp.ones((1, size), x.dtype)
+    return jnp.matmul(x.reshape(-1, 1), ones, precision=EXACT).reshape(*x.shape[:-1], size)
+
+
+def down_columns(x: Array, rows: tuple[int, ...]) -> Array:
+    """(K,) -> (*rows, K), the same in every row; its derivative sums over rows."""
+    return jnp.matmul(jnp.ones((*rows, 1), x.dtype), x[None], precision=EXACT)
