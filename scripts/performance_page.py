@@ -78,23 +78,29 @@ def tables(record):
     )
 
 
-def _profile(cases):
-    """Where a step's time goes, as scripts/profile_step measured it."""
+def _taken_apart(what, cases):
+    """A table of parts, a column for each case."""
     names = list(cases[0]["parts"])
-    header = ["part of a step", *(f"batch {c['batch']}, K = {c['samples']}" for c in cases)]
-    rows = [[n, *(f"{1e3 * c['parts'][n]:.2f} ms, {c['parts'][n] / c['step']:.0%}" for c in cases)] for n in names]
-    rows.append(["the whole step", *(f"{1e3 * c['step']:.2f} ms" for c in cases)])
-    rows.append(
-        ["its products alone", *(f"{1e3 * c['products']:.2f} ms, {c['products'] / c['step']:.0%}" for c in cases)]
-    )
+    rows = [[n, *(f"{1e3 * c['parts'][n]:.2f} ms, {c['parts'][n] / c['whole']:.0%}" for c in cases)] for n in names]
+    rows.append(["the whole", *(f"{1e3 * c['whole']:.2f} ms" for c in cases)])
+    if "products" not in names:
+        shares = [f"{1e3 * c['products']:.2f} ms, {c['products'] / c['whole']:.0%}" for c in cases]
+        rows.append(["its products alone", *shares])
+    return markdown_table([f"part of {what}", *(c["title"] for c in cases)], rows)
+
+
+def _profile(found):
+    """Where time goes, as scripts/profile_step measured it."""
     return f"""
-## Where a step's time goes
+## Where the time goes
 
-The step taken apart by `scripts/profile_step`, each part the difference of two compiled loops of the project's own
-functions; a part can come out at or below zero within the noise of a shared machine. The products alone are the
-bound of the tables above.
+Taken apart by `scripts/profile_step`: each part is the time of a compiled loop of the project's own functions, or the
+difference of two such; one can come out at or below zero within the noise of a shared machine. The products are those
+of the bound in the tables above, each at its best rate.
 
-{markdown_table(header, rows)}
+{_taken_apart("a step", found["steps"])}
+
+{_taken_apart("a chunk of the final test", found["test"])}
 """
 
 

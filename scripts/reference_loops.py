@@ -234,10 +234,15 @@ LOOPS = {
 }
 
 
-def products(batch, samples):
-    """(rows, inner, columns) of every matrix product of a step: forward, weights' and inputs' gradients."""
+def products(batch, samples, latents=LATENT, head=2):
+    """(rows, inner, columns) of every matrix product of a step: forward, weights' and inputs' gradients.
+
+    head: outputs of the recognition model for each latent.
+    """
     found = []
-    for sizes, rows, first in ((ENCODER, batch, True), (DECODER, batch * samples, False)):
+    encoder = [*ENCODER[:-1], (HIDDEN, head * latents)]
+    decoder = [(latents, HIDDEN), *DECODER[1:]]
+    for sizes, rows, first in ((encoder, batch, True), (decoder, batch * samples, False)):
         for position, (inputs, outputs) in enumerate(sizes):
             found += [(rows, inputs, outputs), (inputs, rows, outputs)]
             if not (first and position == 0):  # the data needs no gradient
@@ -245,10 +250,10 @@ def products(batch, samples):
     return found
 
 
-def product_seconds(batch, samples):
-    """Seconds of a step if it were its matrix products alone, each at the best rate of ten trials."""
+def product_seconds(shapes):
+    """Seconds of matrix products (rows, inner, columns), each at the best rate of ten trials."""
     total = 0.0
-    for rows, inner, columns in products(batch, samples):
+    for rows, inner, columns in shapes:
         a, b = jnp.ones((rows, inner)), jnp.ones((inner, columns))
         product = jax.jit(jnp.matmul)
         jax.block_until_ready(product(a, b))

@@ -24,7 +24,7 @@ class Evaluation:
 
     num_samples: PositiveInt = 500
     """Importance samples S for each example in the final test."""
-    chunk: PositiveInt = 50
+    chunk: PositiveInt = 20
     """Importance samples held in memory at once."""
     batch_size: PositiveInt = 100
     """Examples in each batch of an evaluation."""

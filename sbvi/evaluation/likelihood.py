@@ -45,10 +45,10 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
     """A traced function (params, key, x (B, D)) -> Likelihood, with S samples in chunks.
 
     rollout: (params, key, x, samples) -> Rollout. A number of samples that the chunk does not divide
-    is met exactly: the last chunk's surplus is masked.
+    is met exactly: by chunks of a size a little smaller, the last one's surplus masked.
     """
-    chunk = min(chunk, num_samples)
     rounds = -(-num_samples // chunk)
+    chunk = -(-num_samples // rounds)
 
     def estimate(params: Any, key: Array, x: Array) -> Likelihood:
         def one(sums: _Sums, position: Array) -> tuple[_Sums, None]:
