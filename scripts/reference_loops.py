@@ -294,3 +294,35 @@ def divided_products(devices, batch, steps=50):
         jax.block_until_ready(run(start))
         times.append(time.perf_counter() - began)
     return steps * batch / min(times)
+
+
+def divided_costs(devices, steps=50):
+    """Seconds a step of what dividing a batch adds: summing gradients over devices, and Adam on each of them."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))
+    each = jax.sharding.PartitionSpec("data")
+    params = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (devices, *leaf.shape)), initial())
+    params = jax.device_put(params, jax.sharding.NamedSharding(mesh, each))
+    transform = optax.adam(RATE)
+
+    def exchange(_, tree):
+        return jax.tree.map(lambda total: total / devices, jax.lax.psum(tree, "data"))
+
+    def update(_, carry):
+        tree, state = carry
+        updates, state = transform.update(tree, state)
+        return optax.apply_updates(tree, updates), state
+
+    def seconds(local):
+        run = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=each, out_specs=each, check_vma=False))
+        jax.block_until_ready(run(params))
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            jax.block_until_ready(run(params))
+            times.append((time.perf_counter() - began) / steps)
+        return float(np.median(times))
+
+    return {
+        "exchange": seconds(lambda tree: jax.lax.fori_loop(0, steps, exchange, tree)),
+        "update": seconds(lambda tree: jax.lax.fori_loop(0, steps, update, (tree, transform.init(tree)))[0]),
+    }

@@ -284,20 +284,24 @@ def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path, tally):
 
 
 def test_optimisation_reaches_the_exact_likelihood(tmp_path):
-    """A linear-Gaussian DLGM trained on its own data comes within sampling error of the truth."""
+    """A linear-Gaussian DLGM trained on its own data comes within sampling error of the truth.
+
+    The first gradients are huge, and unclipped they leave Adam with moments that some random streams do not recover
+    from in time: clipped, every one of six ended within 0.03 nats, and its bound within 0.05.
+    """
     made = experiment(
         dataset={"observation": "gaussian", "latents": 2, "dimensions": 5, "train_size": 2000, "test_size": 500},
         likelihood={"name": "gaussian", "scale": "fixed", "fixed_scale": 0.5},
         model={"latents": [2], "hidden": [], "recognition_hidden": [], "input_dropout": 0.0},
         posterior={"name": "full"},
-        optimizer={"learning_rate": 0.03},
+        optimizer={"learning_rate": 0.03, "clip_norm": 10.0},
         objective={"kl_weight": {"warmup_epochs": 0}},
         trainer={"steps": 10000, "batch_size": 100, "log_every": 1000, "validate_every": 1000},
         evaluation={"num_samples": 100},
     )
     metrics = train(made, tmp_path)["metrics"]
     assert metrics["test/nll"] == pytest.approx(metrics["test/exact_nll"], abs=0.05)
-    assert -metrics["test/elbo"] == pytest.approx(metrics["test/nll"], abs=0.25)
+    assert -metrics["test/elbo"] == pytest.approx(metrics["test/exact_nll"], abs=0.1)
 
 
 def test_no_transfers_inside_a_chunk():
