@@ -16,15 +16,18 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
+@jax.jit  # one equation to those who trace or differentiate what it serves, and traced once for a shape
 def threefry(one: jax.Array, other: jax.Array, row: jax.Array, column: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Threefry-2x32-20: the two words of the block with this key and counter, all uint32 of one shape or scalars."""
     keys = (one, other, one ^ other ^ jnp.uint32(PARITY))
     x, y = row + keys[0], column + keys[1]
     for group in range(5):
         for by in ROTATIONS[group % 2]:
-            x = x + y
-            y = x ^ ((y << jnp.uint32(by)) | (y >> jnp.uint32(32 - by)))
-        x, y = x + keys[(group + 1) % 3], y + keys[(group + 2) % 3] + jnp.uint32(group + 1)
+            x = jax.lax.add(x, y)
+            left, right = (jnp.full_like(y, shift) for shift in (by, 32 - by))
+            rotated = jax.lax.bitwise_or(jax.lax.shift_left(y, left), jax.lax.shift_right_logical(y, right))
+            y = jax.lax.bitwise_xor(x, rotated)
+        x, y = x + keys[(group + 1) % 3], y + (keys[(group + 2) % 3] + jnp.uint32(group + 1))
     return x, y
 
 
