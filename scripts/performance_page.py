@@ -122,7 +122,7 @@ def render(record, folder: Path):
     """Write performance.md and, where scaling was measured, performance.png."""
     others = np.median([share for column in record["columns"] for share in column["others"]])
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    rounds = len(record["columns"][0]["others"])
+    rounds = " or ".join(map(str, sorted({len(column["others"]) for column in record["columns"]})))
     text = f"""# Performance
 
 *Measured and rendered by `scripts/benchmark`. {record["processor"]}, {record["cores"]} cores, Python

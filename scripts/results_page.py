@@ -124,8 +124,8 @@ def render():
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
         runs(found),
-        "The standard error beside a number is that over test examples. Minutes are of training, on one core that "
-        "was shared at times.",
+        "The standard error beside a number is that over test examples. Minutes are of training, with those of "
+        "the run that it starts from, on one core that was shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
         "results. Minutes are of one core that was shared at times.",

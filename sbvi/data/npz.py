@@ -131,7 +131,7 @@ def read(path: str, names: list[str]) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in names}
     except UserError:
         raise
-    # zipfile raises NotImplementedError for a compression method that it does not know.
+    # NotImplementedError is not of ours: zipfile raises it for a compression method that it does not know.
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UserError(f"{path} is not a readable .npz file of plain arrays ({str(error)[:100]}).") from None
     except Exception as error:  # zlib.error, struct.error and their like: a damaged archive

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import official_files
 import pytest
-from conftest import DATA, NO_DATA, needs_data
+from conftest import needs_data
 
 from sbvi.config import UserError, make
 from sbvi.data import DATASETS, Dataset, Split, binarize
@@ -45,10 +45,11 @@ def arguments(tmp_path, monkeypatch):
     return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
-@pytest.mark.parametrize("name", DATASETS)
+REAL = ("mnist", "frey_faces", "caltech_silhouettes")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[needs_data] if n in REAL else []) for n in DATASETS])
 def test_contract(name, arguments):
-    if name in ("mnist", "frey_faces", "caltech_silhouettes") and not DATA:
-        pytest.skip(NO_DATA)
     options = arguments[name]() if name in arguments else {}
     dataset = DATASETS[name](**options).load()
     *sizes, shape = SIZES[name]

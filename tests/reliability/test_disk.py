@@ -16,7 +16,11 @@ WORDS = (*TINY, "trainer.steps=3000", "trainer.log_every=50", "trainer.validate_
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of its own, of a given size; only root can have one."""
+    """A folder on a file system of its own, of a given size.
+
+    A full disk cannot be had without mounting one, which is for root: elsewhere the test is left out, and the last
+    lines of the run say so.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
 
