@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -163,3 +164,23 @@ def test_groups_hold_what_may_share_a_program(tmp_path):
     points = [Point(m, tmp_path / str(n)) for n, m in enumerate(made)]
     assert groups(points) == [[0, 1, 3, 4], [2]]
     assert groups(points, 3) == [[0, 1, 3], [4], [2]]
+
+
+def test_places_in_a_batch_are_the_runs_whoever_comes_first(monkeypatch):
+    meeting, batches = Together(3), []
+
+    def record(group):
+        batches.append([call.position for call in group])
+        for call in group:
+            call.result = call.position
+
+    monkeypatch.setattr(meeting, "_run", record)
+    chunks = {place: meeting._meeting(lambda _: "same", place, None, None) for place in (2, 0, 1)}
+    threads = [threading.Thread(target=chunk) for chunk in chunks.values()]
+    for arrived, thread in enumerate(threads, 1):
+        thread.start()
+        while arrived < len(threads) and len(meeting._waiting) < arrived:  # the last one sets all of them going
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert batches == [[0, 1, 2]]
