@@ -21,7 +21,7 @@ class LinearGaussian:
         spec = DLGM(latents=(self.K,), hidden=(), recognition_hidden=(), noise_matrix="identity")
         likelihood = GaussianLikelihood(scale="fixed", fixed_scale=sigma)
         self.family = POSTERIORS[posterior](**options)
-        self.model = spec.build(self.D, likelihood, self.family)
+        self.model = spec.build((self.D,), likelihood, self.family)
         params = self.model.init(0, np.zeros(self.D), np.ones(self.D))
         params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
         layer = params.generative["maps"][0]["layers"][0]

@@ -42,8 +42,8 @@ def load_dataset(experiment: Experiment) -> Dataset:
     return dataset
 
 
-def build_model(experiment: Experiment, event_size: int) -> BuiltDLGM:
-    model: BuiltDLGM = experiment.model.build(event_size, experiment.likelihood, experiment.posterior)
+def build_model(experiment: Experiment, event_shape: Sequence[int]) -> BuiltDLGM:
+    model: BuiltDLGM = experiment.model.build(event_shape, experiment.likelihood, experiment.posterior)
     return model
 
 
@@ -94,7 +94,7 @@ class Assembly:
     def build(cls, experiment: Experiment, shared: Shared | None = None) -> "Assembly":
         shared = shared or Shared()
         dataset = shared.get(experiment, _DATA, lambda: load_dataset(experiment))
-        check_fits(experiment, dataset.event_size)
+        check_fits(experiment, dataset.event_shape)
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
             wanted = "all"  # the default is one for runs of one process
@@ -102,7 +102,7 @@ class Assembly:
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
         def evaluator() -> Evaluator:
-            model = build_model(experiment, dataset.event_size)
+            model = build_model(experiment, dataset.event_shape)
             return Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
 
         found = shared.get(experiment, _EVALUATED, evaluator)

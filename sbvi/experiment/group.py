@@ -56,7 +56,7 @@ def _fitting(experiment: Experiment, points: int) -> int:
         return 1
     try:
         runtime.apply(experiment.runtime)
-        return max(1, min(points, points_that_fit(experiment, load_dataset(experiment).event_size)))
+        return max(1, min(points, points_that_fit(experiment, load_dataset(experiment).event_shape)))
     except UserError:
         return 1  # each will say it for itself
 

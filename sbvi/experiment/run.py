@@ -1,7 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,8 @@ class LoadedRun:
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
-        check_fits(self.experiment, prod(self.event_shape))
-        self.model = build_model(self.experiment, prod(self.event_shape))
+        check_fits(self.experiment, self.event_shape)
+        self.model = build_model(self.experiment, self.event_shape)
         self.params = load_best_params(self.model, self.directory.checkpoints)
         self._encode = jax.jit(self._moments)
         self._decode = jax.jit(self.model.decode)

@@ -1,6 +1,6 @@
 """Models: generative and recognition networks, one model a module.
 
-To add one: a module with a `spec` whose `build(event_size, likelihood, posterior)` gives an object
+To add one: a module with a `spec` whose `build(event_shape, likelihood, posterior)` gives an object
 with `init`, `rollout` and what else it can do (`encode`, `decode`, `sample`, ...); a line in MODELS;
 a file in `configs/model/`; a row in the contract test.
 """

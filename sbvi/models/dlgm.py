@@ -5,6 +5,7 @@ the hierarchy lives in the deterministic map from xi to the likelihood's outputs
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from sbvi.distributions.gaussian import log_prob, standard_log_prob
 from sbvi.gradients import Composite
 from sbvi.gradients.rule import draw
 from sbvi.models.activations import ACTIVATIONS, ActivationName
+from sbvi.models.convolutions import Convolutions
 from sbvi.models.networks import GenerativeNetwork, NoiseMatrix, RecognitionNetwork
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import STANDARD, Array, Noise, Params, Paths, Rollout, detached, gated
@@ -45,6 +47,11 @@ class DLGM:
     """Activation of the recognition model's deterministic layers."""
     recognition_shared: bool = True
     """One recognition trunk for all stochastic layers, or one network for each."""
+    convolutions: tuple[PositiveInt, ...] = ()
+    """Channels of convolutions between images and the deterministic layers of T_0 and of the recognition model, from
+    the data up; each halves the image's sides. None: deterministic layers alone."""
+    kernel: PositiveInt = 3
+    """Side of the convolutions' kernels, at the halved sizes."""
     initial_posterior_scale: Positive = 0.14
     """Standard deviation of the posterior at the start. From a wide start, ReLU networks learn to
     ignore the latents before these carry anything, and stay there."""
@@ -72,11 +79,21 @@ class DLGM:
     @property
     def smooth(self) -> bool:
         """Whether the generative model is twice differentiable everywhere."""
-        used = self.activate_inputs or any(self.maps())
+        used = self.activate_inputs or any(self.maps()) or self.convolutions
         return ACTIVATIONS[self.activation].smooth or not used
 
-    def build(self, event_size: int, likelihood: Likelihood, posterior: PosteriorFamily) -> "BuiltDLGM":
-        return BuiltDLGM(self, event_size, likelihood, posterior)
+    def images(self, event_shape: Sequence[int]) -> Convolutions | None:
+        """How networks meet data of this shape; None for deterministic layers alone.
+
+        Raises:
+          UserError: the data is no image that can be halved so often.
+        """
+        if not self.convolutions:
+            return None
+        return Convolutions.of(event_shape, self.convolutions, self.kernel)
+
+    def build(self, event_shape: Sequence[int], likelihood: Likelihood, posterior: PosteriorFamily) -> "BuiltDLGM":
+        return BuiltDLGM(self, event_shape, likelihood, posterior)
 
 
 class DLGMParams(NamedTuple):
@@ -87,14 +104,15 @@ class DLGMParams(NamedTuple):
 
 
 class BuiltDLGM:
-    """A DLGM over D = event_size values: pure functions of parameters, a key and data.
+    """A DLGM over data of one shape, D = event_size values: pure functions of parameters, a key and data.
 
     Stochastic nodes are `layer_1` (nearest the data) .. `layer_L`, or `joint` for a posterior family
     that spans all layers.
     """
 
-    def __init__(self, spec: DLGM, event_size: int, likelihood: Likelihood, posterior: PosteriorFamily):
-        self.spec, self.event_size = spec, event_size
+    def __init__(self, spec: DLGM, event_shape: Sequence[int], likelihood: Likelihood, posterior: PosteriorFamily):
+        self.spec, self.event_size = spec, prod(event_shape)
+        self._images = spec.images(event_shape)
         self.likelihood, self.posterior = likelihood, posterior
         layers = {f"layer_{level + 1}": size for level, size in enumerate(spec.latents)}
         self.nodes = {"joint": sum(spec.latents)} if posterior.joint else layers
@@ -115,6 +133,7 @@ class BuiltDLGM:
             self.likelihood.initial_outputs(mean, spread),
             self.likelihood.initial_free(mean, spread),
             self.spec.activate_inputs,
+            self._images,
             nnx.Rngs(key),
         )
 
@@ -127,6 +146,7 @@ class BuiltDLGM:
             heads,
             self.spec.recognition_activation,
             self.spec.recognition_shared,
+            self._images,
             nnx.Rngs(key),
         )
 

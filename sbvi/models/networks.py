@@ -1,6 +1,5 @@
 """The networks of a deep latent Gaussian model, built with Flax NNX."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,59 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from sbvi.distributions.sums import down_columns
-from sbvi.models.activations import ACTIVATIONS, ActivationName
+from sbvi.models.activations import ActivationName
+from sbvi.models.convolutions import Convolutions, ImageReader, ImageWriter
+from sbvi.models.layers import MLP, Affine
 
 Array = jax.Array
 NoiseMatrix = Literal["full", "diagonal", "identity"]
-
-
-class Affine(nnx.Module):
-    """x W + b from a Glorot-uniform W and b = 0, with b as a product with ones.
-
-    The gradient of b, a sum over rows, is a product then too. XLA's CPU compiler would have such a sum by itself
-    read what the products beside it have written: a step with five samples or more takes a twelfth longer.
-    """
-
-    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs))
-
-    def __call__(self, x: Array) -> Array:
-        """(..., inputs) -> (..., outputs)."""
-        result: Array = x @ self.kernel[...] + down_columns(self.bias[...], x.shape[:-1])
-        return result
-
-
-def _set_bias(layer: Affine, values: np.ndarray) -> None:
-    layer.bias[...] = jnp.asarray(values, layer.bias[...].dtype)
-
-
-class MLP(nnx.Module):
-    """Linear layers with an activation after each but, on request, the last; and, on request, before all."""
-
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        activation: ActivationName,
-        rngs: nnx.Rngs,
-        *,
-        activate_first: bool = False,
-        activate_last: bool = False,
-    ):
-        self.layers = nnx.List([Affine(i, o, rngs) for i, o in itertools.pairwise(sizes)])
-        self.activation = activation
-        self.activate_first, self.activate_last = activate_first, activate_last
-
-    def __call__(self, x: Array) -> Array:
-        function = ACTIVATIONS[self.activation].function
-        if self.activate_first:
-            x = function(x)
-        for position, layer in enumerate(self.layers):
-            x = layer(x)
-            if self.activate_last or position + 1 < len(self.layers):
-                x = function(x)
-        return x
 
 
 class NoiseMap(nnx.Module):
@@ -95,17 +47,20 @@ class GenerativeNetwork(nnx.Module):
         output_bias: np.ndarray,
         free: np.ndarray,
         activate_inputs: bool,
+        writes: Convolutions | None,
         rngs: nnx.Rngs,
     ):
         below = [outputs, *latents[:-1]]
         self.noise_maps = nnx.List([NoiseMap(size, noise_matrix) for size in latents])
-        self.maps = nnx.List(
-            [
-                MLP([k, *h, out], activation, rngs, activate_first=activate_inputs)
-                for k, h, out in zip(latents, hidden, below, strict=True)
-            ]
-        )
-        _set_bias(self.maps[0].layers[-1], output_bias)
+
+        def made(k: int, h: Sequence[int], out: int, level: int) -> MLP | ImageWriter:
+            if writes is not None and level == 0:
+                return ImageWriter(k, h, writes, out, activation, rngs, activate_first=activate_inputs)
+            return MLP([k, *h, out], activation, rngs, activate_first=activate_inputs)
+
+        levels = range(len(latents))
+        self.maps = nnx.List([made(*sizes) for sizes in zip(latents, hidden, below, levels, strict=True)])
+        self.maps[0].set_bias(output_bias)
         if free.size:
             self.free = nnx.Param(jnp.asarray(free, jnp.float32))
 
@@ -139,15 +94,22 @@ class RecognitionNetwork(nnx.Module):
         head_biases: Sequence[np.ndarray],
         activation: ActivationName,
         shared: bool,
+        reads: Convolutions | None,
         rngs: nnx.Rngs,
     ):
         self.sizes = tuple(len(bias) for bias in head_biases)
         groups = [np.concatenate(head_biases)] if shared else list(head_biases)
-        self.trunks = nnx.List([MLP([inputs, *hidden], activation, rngs, activate_last=True) for _ in groups])
-        last = hidden[-1] if hidden else inputs
+
+        def made() -> MLP | ImageReader:
+            if reads is not None:
+                return ImageReader(reads, hidden, activation, rngs)
+            return MLP([inputs, *hidden], activation, rngs, activate_last=True)
+
+        self.trunks = nnx.List([made() for _ in groups])
+        last = hidden[-1] if hidden else inputs if reads is None else reads.features
         self.heads = nnx.List([Affine(last, len(bias), rngs) for bias in groups])
         for head, values in zip(self.heads, groups, strict=True):
-            _set_bias(head, values)
+            head.set_bias(values)
 
     def __call__(self, x: Array) -> list[Array]:
         """x (B, D) -> raw outputs of each node (B, n)."""

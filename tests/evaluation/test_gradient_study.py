@@ -47,7 +47,7 @@ def test_variance_is_the_closed_form(oracle):
 
 
 def test_rules_that_cannot_serve_the_model_say_why():
-    model = DLGM(latents=(3,), hidden=(4,), recognition_hidden=(4,)).build(5, Bernoulli(), POSTERIORS["diagonal"]())
+    model = DLGM(latents=(3,), hidden=(4,), recognition_hidden=(4,)).build((5,), Bernoulli(), POSTERIORS["diagonal"]())
     params = model.init(0, np.full(5, 0.5), np.ones(5))
     found = {r.rule: r for r, _ in study(model, params, jnp.ones((2, 5)), 50, 50, 0)}
     for name in ("price", "price_hutchinson", "price_gauss_newton"):

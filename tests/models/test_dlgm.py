@@ -13,7 +13,7 @@ D = 9
 
 
 def built(posterior="diagonal", likelihood="bernoulli", **choices):
-    model = DLGM(**choices).build(D, LIKELIHOODS[likelihood](), POSTERIORS[posterior]())
+    model = DLGM(**choices).build((D,), LIKELIHOODS[likelihood](), POSTERIORS[posterior]())
     return model, model.init(0, np.full(D, 0.3), np.ones(D))
 
 

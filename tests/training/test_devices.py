@@ -23,9 +23,10 @@ from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 
 
-def parameters(devices, algorithm="gradient_ascent", posterior="rank_one", **groups):
+def parameters(devices, algorithm="gradient_ascent", posterior="rank_one", dataset=None, **groups):
     """After 100 steps in float64."""
-    assembly = Assembly.build(experiment(posterior={"name": posterior}, algorithm={"name": algorithm}, **groups))
+    made = experiment(posterior={"name": posterior}, algorithm={"name": algorithm}, **groups)
+    assembly = Assembly.build(replace(made, dataset=dataset or made.dataset))
     placement = Placement.over(devices)
     state = jax.device_get(assembly.initial_state())
     state = jax.tree.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, state)
@@ -46,6 +47,7 @@ CASES = {
         "algorithm": "reweighted_wake_sleep",
         "objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}},
     },
+    "convolutions": {"model": {"convolutions": [3, 2]}, "dataset": Digits(binarization="dynamic")},
     "wake_sleep": {"algorithm": "wake_sleep", "objective": {"kl_weight": {"warmup_epochs": 0}}},
 }
 
