@@ -64,7 +64,7 @@ ROWS = {
     "table1_diagonal": Row("DLGM, diagonal; bound over five samples", "table1", 87.30),
     "table1_rank_one": Row("DLGM, rank-one; bound over five samples", "table1", 86.60),
     "convolutional": Row("DLGM with convolutions, diagonal (not in the paper)", "table1"),
-    "best_static": Row("best recipe of ours: the convolutional one, then five samples", "table1", start="convolutional"),
+    "best_static": Row("best recipe of ours: convolutional, then five samples", "table1", start="convolutional"),
     "figure2c_factor_analysis": Row("factor analysis", "figure2c"),
     "figure2c_wake_sleep": Row("wake-sleep", "figure2c"),
     "figure2c_diagonal": Row("diagonal", "figure2c"),

@@ -250,6 +250,25 @@ def products(batch, samples, latents=LATENT, head=2):
     return found
 
 
+def chain_products(rows, sizes, data):
+    """The same for affine layers of these sizes, one after the other; data: whether they begin at the data."""
+    found = []
+    for position, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        found += [(rows, inputs, outputs), (inputs, rows, outputs)]
+        if position or not data:
+            found.append((rows, outputs, inputs))
+    return found
+
+
+def default_point_seconds(pixels, batch, steps, scored, latents=200, hidden=(200, 200)):
+    """Seconds of the matrix products of one run of the default model: `steps` steps, and the test's `scored` samples
+    through the generative model, 2,000 at once."""
+    writes = [latents, latents, *hidden, pixels]  # the noise's matrix, then the map to the data
+    step = chain_products(batch, [pixels, *hidden, 2 * latents], True) + chain_products(batch, writes, False)
+    test = [(2000, inputs, outputs) for inputs, outputs in itertools.pairwise(writes)]
+    return steps * product_seconds(step) + scored / 2000 * product_seconds(test)
+
+
 def product_seconds(shapes):
     """Seconds of matrix products (rows, inner, columns), each at the best rate of ten trials."""
     total = 0.0
