@@ -177,9 +177,12 @@ class ImageWriter(nnx.Module):
     def set_bias(self, values: np.ndarray) -> None:
         self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
 
-    def __call__(self, h: Array) -> Array:
+    def joins(self, rows: int) -> bool:
+        return self.dense.joins(rows)
+
+    def __call__(self, h: Array, before: Array | None = None) -> Array:
         function = ACTIVATIONS[self.activation].function
-        x = self.dense(h).reshape(-1, *self.smallest)
+        x = self.dense(h, before).reshape(-1, *self.smallest)
         for level, convolution in enumerate(self.convolutions):
             x = doubled(convolution(function(x) if level else x))
         blocks = x.reshape(*x.shape[:-1], self.each, self.values).transpose(0, 3, 1, 2, 4)

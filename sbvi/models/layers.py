@@ -25,9 +25,11 @@ class Affine(nnx.Module):
         self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros(outputs))
 
-    def __call__(self, x: Array) -> Array:
-        """(..., inputs) -> (..., outputs)."""
-        result: Array = x @ self.kernel[...] + down_columns(self.bias[...], x.shape[:-1])
+    def __call__(self, x: Array, before: Array | None = None) -> Array:
+        """(..., inputs) -> (..., outputs). before: a matrix (inputs', inputs) that x (..., inputs') meets first, made
+        one with W."""
+        kernel = self.kernel[...] if before is None else before @ self.kernel[...]
+        result: Array = x @ kernel + down_columns(self.bias[...], x.shape[:-1])
         return result
 
     def set_bias(self, values: np.ndarray) -> None:
@@ -54,12 +56,18 @@ class MLP(nnx.Module):
         """Of the last layer."""
         self.layers[-1].set_bias(values)
 
-    def __call__(self, x: Array) -> Array:
+    def joins(self, rows: int) -> bool:
+        """Whether x B W can be had for less as x (B W), with so many rows of x: a step makes three products of each,
+        and saves 3 k^2 (rows - m) multiplications for B (k, k) and W (k, m)."""
+        return not self.activate_first and rows > 2 * self.layers[0].kernel.shape[-1]
+
+    def __call__(self, x: Array, before: Array | None = None) -> Array:
+        """(..., sizes[0]) -> (..., sizes[-1]). before: a matrix that x meets first, for a network that `joins` it."""
         function = ACTIVATIONS[self.activation].function
         if self.activate_first:
             x = function(x)
         for position, layer in enumerate(self.layers):
-            x = layer(x)
+            x = layer(x, None if position else before)
             if self.activate_last or position + 1 < len(self.layers):
                 x = function(x)
         return x

@@ -70,10 +70,15 @@ class GenerativeNetwork(nnx.Module):
         # first has two leading axes.
         leading = noise[-1].shape[:-1]
         noise = [xi.reshape(-1, xi.shape[-1]) for xi in noise]
-        h = self.noise_maps[-1](noise[-1])
+        h, before = noise[-1], None
+        if self.noise_maps[-1].kind == "full" and self.maps[-1].joins(len(h)):
+            before = self.noise_maps[-1].matrix[...]  # with many samples, made one with the map's first matrix
+        else:
+            h = self.noise_maps[-1](h)
         for level in range(len(noise) - 2, -1, -1):
-            h = self.maps[level + 1](h) + self.noise_maps[level](noise[level])
-        outputs = self.maps[0](h)
+            h = self.maps[level + 1](h, before) + self.noise_maps[level](noise[level])
+            before = None
+        outputs = self.maps[0](h, before)
         return outputs.reshape(*leading, outputs.shape[-1])
 
     def free_parameters(self) -> Array:

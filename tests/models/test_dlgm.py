@@ -69,6 +69,29 @@ def test_generative_process_is_equations_2_to_4():
     np.testing.assert_allclose(outputs, T(0, h1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("latents", [(3,), (3, 2)])
+def test_many_samples_join_two_matrices_and_change_nothing_else(latents):
+    """h_L = G xi and the first matrix above it: one product for many rows, two for few."""
+    with jax.enable_x64(True):
+        model, params = built(latents=latents, hidden=(4,), activation="tanh")
+        rng = np.random.default_rng(0)
+        params = jax.tree.map(lambda a: jnp.asarray(a + rng.normal(size=a.shape)), params)
+        xi = {f"layer_{i + 1}": jnp.asarray(rng.normal(size=(20, 5, k))) for i, k in enumerate(latents)}
+
+        def total(generative, latents):
+            return jnp.sum(jnp.sin(model.outputs(params._replace(generative=generative), latents)[0]))
+
+        many = jax.value_and_grad(total)(params.generative, xi)
+        singles = [{n: v[i : i + 1] for n, v in xi.items()} for i in range(20)]
+        few = [jax.value_and_grad(total)(params.generative, one) for one in singles]
+        for a, *parts in zip(jax.tree.leaves(many), *map(jax.tree.leaves, few), strict=True):
+            np.testing.assert_allclose(a, sum(parts), rtol=1e-10, atol=1e-10)
+        # h_L itself is made for few rows, and for many it is not.
+        text = [str(jax.make_jaxpr(lambda z: model.outputs(params, z)[0])(z)) for z in (xi, singles[0])]
+        assert f"f64[100,{latents[-1]}] = dot_general" not in text[0]
+        assert f"f64[5,{latents[-1]}] = dot_general" in text[1]
+
+
 def test_joint_family_spans_all_layers():
     model, params = built("joint_rank_one", latents=(3, 2), hidden=(4,))
     q = model.encode(params, jnp.ones((2, D)))
