@@ -1,5 +1,6 @@
 """Scores of a model on a split: the bound during training, the likelihood at its end."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,8 @@ from sbvi.data import Dataset
 from sbvi.data.placement import SINGLE, Placement
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.batched import batched, over
-from sbvi.evaluation.likelihood import importance_sampling
+from sbvi.evaluation.likelihood import even, importance_sampling
+from sbvi.evaluation.pieces import fitting
 from sbvi.models import STANDARD, BuiltDLGM, Paths
 from sbvi.objectives import Objective
 
@@ -82,7 +84,9 @@ class Evaluator:
         settings = self.settings
         count = num_samples or settings.num_samples
         if count not in self._estimates:
-            estimate = importance_sampling(self.model.rollout, count, settings.chunk)
+            chunk = even(count, settings.chunk)
+            paths = Paths(rule=fitting(chunk, settings.batch_size, self.placement))
+            estimate = importance_sampling(partial(self.model.rollout, paths=paths), count, chunk)
             self._estimates[count] = over(estimate, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
         found = self._estimates[count](self.placement.replicated(params), self.key, batches)

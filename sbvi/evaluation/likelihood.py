@@ -41,14 +41,19 @@ class _Sums(NamedTuple):
     kl: dict[str, Array]
 
 
+def even(num_samples: int, chunk: int) -> int:
+    """The size of the chunks that S samples are met with, all of one size, of at most `chunk`."""
+    return -(-num_samples // -(-num_samples // chunk))
+
+
 def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) -> Callable[[Any, Array, Array], Any]:
     """A traced function (params, key, x (B, D)) -> Likelihood, with S samples in chunks.
 
     rollout: (params, key, x, samples) -> Rollout. A number of samples that the chunk does not divide
     is met exactly: by chunks of a size a little smaller, the last one's surplus masked.
     """
+    chunk = even(num_samples, chunk)
     rounds = -(-num_samples // chunk)
-    chunk = -(-num_samples // rounds)
 
     def estimate(params: Any, key: Array, x: Array) -> Likelihood:
         def one(sums: _Sums, position: Array) -> tuple[_Sums, None]:

@@ -1,0 +1,57 @@
+"""Scoring in pieces: the same draws, the same numbers, smaller products."""
+
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from sbvi.data.placement import SINGLE, Placement
+from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.evaluation.likelihood import even, importance_sampling
+from sbvi.evaluation.pieces import ROWS, InPieces, fitting
+from sbvi.models import DLGM, Paths
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 5, 6])
+def test_pieces_change_no_draw_and_no_number(pieces):
+    """Five pieces of six samples cannot be: they are scored whole."""
+    model = DLGM(latents=(3, 2), hidden=(4,), recognition_hidden=(4,)).build(
+        (7,), LIKELIHOODS["bernoulli"](), POSTERIORS["rank_one"]()
+    )
+    params = model.init(0, np.full(7, 0.4), np.ones(7))
+    x = jax.random.uniform(jax.random.key(1), (4, 7)).round()
+
+    def scored(count):
+        def rollout(*words):
+            return model.rollout(*words, paths=Paths(rule=InPieces(count)))
+
+        return jax.jit(importance_sampling(rollout, 22, 6))(params, jax.random.key(0), x)
+
+    for whole, parts in zip(jax.tree.leaves(scored(1)), jax.tree.leaves(scored(pieces)), strict=True):
+        np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    rows = str(
+        jax.make_jaxpr(lambda p: model.rollout(p, jax.random.key(0), x, 6, paths=Paths(rule=InPieces(3))))(params)
+    )
+    assert "f32[8,7]" in rows
+    assert "f32[24,7]" not in rows
+
+
+def test_one_core_takes_pieces_and_several_do_not(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert fitting(20, 100, SINGLE) == InPieces(20 * 100 // ROWS)
+    assert fitting(20, 100, Placement.over(2)) == InPieces(1)
+    assert fitting(7, 100, SINGLE) == InPieces(7)  # no number of pieces but seven divides them
+    assert fitting(2, 10 * ROWS, SINGLE) == InPieces(2)  # a piece has a sample at least
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert fitting(20, 100, SINGLE) == InPieces(1)
+
+
+def test_chunks_are_even_and_meet_the_samples():
+    for samples in range(1, 60):
+        for chunk in range(1, 60):
+            size = even(samples, chunk)
+            rounds = -(-samples // size)
+            assert size <= chunk
+            assert rounds * size - samples < rounds
+            assert even(samples, size) == size
