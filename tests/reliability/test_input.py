@@ -84,7 +84,7 @@ def test_configs(tally):
         if made is not None:
             tried[1] += 1
             assert Experiment.from_config(made.to_config()) == made or "nan" in repr(made)
-            outcome(lambda: check_fits(made, 64))
+            outcome(lambda: check_fits(made, (8, 8)))
 
     each()
     assert tried[1] > tried[0] / 20  # some are valid, or nothing is tried beyond the first sentence
