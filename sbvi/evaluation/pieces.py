@@ -22,7 +22,7 @@ class InPieces(NamedTuple):
 
     def __call__(self, key: Array, q: Mapping[str, Gaussian], f: Integrand, num_samples: int) -> tuple[Nodes, Array]:
         points = draw(key, q, num_samples)
-        if num_samples % self.pieces:
+        if num_samples % self.pieces:  # such as the single sample whose shapes an estimate asks for
             return points, f(points)
         split = {name: p.reshape(self.pieces, -1, *p.shape[1:]) for name, p in points.items()}
         values = jax.lax.map(f, split)

@@ -178,6 +178,7 @@ class ImageWriter(nnx.Module):
         self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
 
     def joins(self, rows: int) -> bool:
+        """As of the MLP that it begins with."""
         return self.dense.joins(rows)
 
     def __call__(self, h: Array, before: Array | None = None) -> Array:
