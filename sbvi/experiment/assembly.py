@@ -19,6 +19,7 @@ from sbvi.evaluation import Evaluator
 from sbvi.experiment.config import Experiment
 from sbvi.experiment.directory import RunDirectory
 from sbvi.experiment.memory import check_fits
+from sbvi.experiment.pictures import Pictures
 from sbvi.models import BuiltDLGM
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -88,6 +89,7 @@ class Assembly:
     model: BuiltDLGM
     algorithm: Algorithm
     evaluator: Evaluator
+    pictures: Pictures
     placement: Placement
 
     @classmethod
@@ -101,15 +103,16 @@ class Assembly:
         placement = Placement.over(jax.device_count() if wanted == "all" else wanted)
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
-        def evaluator() -> Evaluator:
+        def evaluated() -> tuple[Evaluator, Pictures]:
             model = build_model(experiment, dataset.event_shape)
-            return Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
+            evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
+            return evaluator, Pictures(model, dataset)
 
-        found = shared.get(experiment, _EVALUATED, evaluator)
+        evaluator, pictures = shared.get(experiment, _EVALUATED, evaluated)
         algorithm = experiment.algorithm.build(
-            found.model, experiment.objective, experiment.optimizer, len(dataset.train)
+            evaluator.model, experiment.objective, experiment.optimizer, len(dataset.train)
         )
-        return cls(experiment, dataset, found.model, algorithm, found, placement)
+        return cls(experiment, dataset, evaluator.model, algorithm, evaluator, pictures, placement)
 
     @property
     def plan(self) -> Plan:

@@ -12,35 +12,44 @@ from sbvi.models import BuiltDLGM
 from sbvi.reporting.images import grid, shown
 
 COLUMNS = 10
+STEPS = 20  # of the manifold, along each of its two latents
 
 
-def run_pictures(model: BuiltDLGM, params: Any, dataset: Dataset, seed: int) -> dict[str, np.ndarray]:
-    """name -> uint8 picture; empty when the events are not images."""
-    shape = dataset.event_shape
-    if shown(np.zeros((1, dataset.event_size)), shape) is None:
-        return {}
-    found = {"samples": _grid(model.sample(params, jax.random.key(seed), COLUMNS**2)[0], shape)}
-    real = dataset.seen("test", 5 * COLUMNS)
-    means = {node: q.mean for node, q in model.encode(params, jnp.asarray(real)).items()}
-    decoded = np.asarray(model.decode(params, means))
-    rows = [part for i in range(0, len(real), COLUMNS) for part in (real[i : i + COLUMNS], decoded[i : i + COLUMNS])]
-    found["reconstructions"] = _grid(np.concatenate(rows), shape)
-    for node, size in model.nodes.items():
-        if size == 2:
-            found["manifold" if len(model.nodes) == 1 else f"manifold_{node}"] = _manifold(model, params, node, shape)
-    return found
+class Pictures:
+    """Makes them in one compiled program, kept for the runs of one process that have model and data in common."""
+
+    def __init__(self, model: BuiltDLGM, dataset: Dataset):
+        self.shape, self.dataset = dataset.event_shape, dataset
+        planes = [node for node, size in model.nodes.items() if size == 2]
+        self.names = {node: "manifold" if len(model.nodes) == 1 else f"manifold_{node}" for node in planes}
+        points = _equal_mass()
+
+        @jax.jit  # op by op it would be dozens of programs
+        def made(params: Any, key: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+            means = {node: q.mean for node, q in model.encode(params, real).items()}
+            origin = {node: jnp.zeros((len(points), size), real.dtype) for node, size in model.nodes.items()}
+            decoded = {n: model.decode(params, origin | {n: jnp.asarray(points, real.dtype)}) for n in planes}
+            return model.sample(params, key, COLUMNS**2)[0], model.decode(params, means), decoded
+
+        self.made = made
+
+    def of(self, params: Any, seed: int) -> dict[str, np.ndarray]:
+        """name -> uint8 picture; empty when the events are not images."""
+        if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
+            return {}
+        real = self.dataset.seen("test", 5 * COLUMNS)
+        samples, decoded, planes = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
+        rows = [part[i : i + COLUMNS] for i in range(0, len(real), COLUMNS) for part in (real, decoded)]
+        found = {"samples": self._grid(samples), "reconstructions": self._grid(np.concatenate(rows))}
+        return found | {self.names[node]: self._grid(values, STEPS) for node, values in planes.items()}
+
+    def _grid(self, values: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+        images = shown(values, self.shape)
+        assert images is not None
+        return grid(images, columns)
 
 
-def _grid(values: Any, shape: tuple[int, ...], columns: int = COLUMNS) -> np.ndarray:
-    images = shown(np.asarray(values), shape)
-    assert images is not None
-    return grid(images, columns)
-
-
-def _manifold(model: BuiltDLGM, params: Any, node: str, shape: tuple[int, ...], steps: int = 20) -> np.ndarray:
-    """Decoded means over a grid of equal prior mass in a two-dimensional node, the others at zero."""
-    axis = [NormalDist().inv_cdf((i + 0.5) / steps) for i in range(steps)]
-    points = np.array([(a, b) for b in reversed(axis) for a in axis], np.float32)
-    latents = {n: jnp.zeros((len(points), size)) for n, size in model.nodes.items()}
-    latents[node] = jnp.asarray(points)
-    return _grid(model.decode(params, latents), shape, steps)
+def _equal_mass() -> np.ndarray:
+    """A grid of points of equal prior mass in two latents, top row first, (STEPS^2, 2)."""
+    axis = [NormalDist().inv_cdf((i + 0.5) / STEPS) for i in range(STEPS)]
+    return np.array([(a, b) for b in reversed(axis) for a in axis], np.float32)

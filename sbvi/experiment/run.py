@@ -50,6 +50,7 @@ class LoadedRun:
         self.params = load_best_params(self.model, self.directory.checkpoints)
         self._encode = jax.jit(self._moments)
         self._decode = jax.jit(self.model.decode)
+        self._sample = jax.jit(self.model.sample, static_argnums=2)
         self._estimates: dict[int, Any] = {}
 
     @property
@@ -81,7 +82,7 @@ class LoadedRun:
         """Draws from the generative model, or their means E[x | xi]; (num, *event_shape)."""
         if num < 1:
             raise UserError(f"num={num} must be at least 1.")
-        found = self.model.sample(self.params, jax.random.key(seed), num)
+        found = self._sample(self.params, jax.random.key(seed), num)
         return np.asarray(found[0 if means else 1]).reshape(-1, *self.event_shape)
 
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:

@@ -49,7 +49,7 @@ def apply(runtime: Runtime) -> None:
         except OSError:
             return  # a cache is a convenience: without a place for it, compile
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def _join(runtime: Runtime) -> None:

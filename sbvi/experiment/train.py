@@ -18,7 +18,6 @@ from sbvi.experiment import runtime
 from sbvi.experiment.assembly import Assembly, Shared, load_best_params
 from sbvi.experiment.config import Experiment, flat
 from sbvi.experiment.directory import RunDirectory
-from sbvi.experiment.pictures import run_pictures
 from sbvi.experiment.provenance import provenance
 from sbvi.experiment.signals import StopSignals
 from sbvi.reporting.recorder import RunRecorder, Silent
@@ -219,7 +218,7 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return
-    for name, picture in run_pictures(assembly.model, params, assembly.dataset, assembly.experiment.seed).items():
+    for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
         recorder.picture(step, name, picture)
     recorder.curves(assembly.algorithm.monitor)
 
