@@ -23,35 +23,66 @@ def value(metrics, name):
     return f"{metrics[name]:.2f} ± {metrics[name + '_stderr']:.2f}"
 
 
+def over_seeds(found, name):
+    """Test negative log-likelihoods of a row, seed -> nats."""
+    return {r["seed"]: r["metrics"]["test/nll"] for r in found if r["row"] == name}
+
+
+def spread(values):
+    """The standard error of a mean over seeds; None for one."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def mean(values):
+    error = spread(values)
+    return f"{np.mean(values):.2f}" + (f" ± {error:.2f}" if error is not None else "")
+
+
 def summary(found, table):
     """Markdown: the rows of a table, means over seeds."""
     rows = []
     for name, row in ROWS.items():
         if row.table != table:
             continue
-        values = [r["metrics"]["test/nll"] for r in found if r["row"] == name]
-        spread = f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}" if len(values) > 1 else ""
-        here = f"{np.mean(values):.2f}{spread}" if values else "not run yet"
+        values = list(over_seeds(found, name).values())
         paper = f"{row.paper:.2f}" if row.paper else "-"
-        rows.append([row.title, f"`{name}`", paper, here, str(len(values))])
+        rows.append([row.title, f"`{name}`", paper, mean(values) if values else "not run yet", str(len(values))])
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
 
 
+def versus(found, table):
+    """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
+    one, other = (over_seeds(found, f"{table}_{family}") for family in ("rank_one", "diagonal"))
+    pairs = {seed: one[seed] - other[seed] for seed in sorted(one) if seed in other}
+    if not pairs:
+        return None
+    each = ", ".join(f"{difference:+.2f} (seed {seed})" for seed, difference in pairs.items())
+    end = f"; mean {mean(list(pairs.values()))}" if len(pairs) > 1 else ""
+    return f"Rank-one less diagonal, nats: {each}{end}."
+
+
 def bars(found):
-    """The bar chart of figure 2(c); None without values."""
-    rows = [(ROWS[r["row"]].title, r["metrics"]) for r in found if ROWS[r["row"]].table == "figure2c"]
+    """The bar chart of figure 2(c), means over seeds; None without values."""
+    rows = []
+    for name, row in ROWS.items():
+        runs = [r["metrics"] for r in found if r["row"] == name]
+        if row.table == "figure2c" and runs:
+            values = [metrics["test/nll"] for metrics in runs]
+            rows.append((row.title, float(np.mean(values)), spread(values) or runs[0]["test/nll_stderr"]))
     if not rows:
         return None
-    rows.sort(key=lambda pair: pair[1]["test/nll"])
+    rows.sort(key=lambda row: row[1])
+    titles, heights, errors = zip(*rows, strict=True)
     figure = new_figure(5, 3.2)
     axes = figure.add_subplot()
-    heights = [metrics["test/nll"] for _, metrics in rows]
-    errors = [metrics["test/nll_stderr"] for _, metrics in rows]
-    axes.bar([title for title, _ in rows], heights, yerr=errors, color="tab:blue", width=0.6, capsize=4)
+    axes.bar(titles, heights, yerr=errors, color="tab:blue", width=0.6, capsize=4)
     axes.set_ylim(min(heights) - 5, max(heights) + 3)
     axes.set_ylabel("test -log p(v), nats")
     save_png(FIGURES / "figure2c.png", pixels(figure))
-    return "![figure 2(c)](results/figures/figure2c.png)"
+    return (
+        "![figure 2(c)](results/figures/figure2c.png)\n\n*Error bars: the standard error over seeds, or with one seed "
+        "that over test examples.*"
+    )
 
 
 def figures(found):
@@ -118,6 +149,8 @@ def render():
             parts += figures(found)
             continue
         parts.append(summary(found, table))
+        if sentence := versus(found, table):
+            parts.append(sentence)
         if table == "figure2c" and (chart := bars(found)):
             parts.append(chart)
     parts += [
