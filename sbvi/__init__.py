@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sbvi.experiment import Experiment, LoadedRun, load_run, train
+    from sbvi.runs import Experiment, LoadedRun, load_run, train
 
 __version__ = "0.1.0"
 __all__ = ["Experiment", "LoadedRun", "load_run", "train"]
@@ -12,7 +12,7 @@ __all__ = ["Experiment", "LoadedRun", "load_run", "train"]
 def __getattr__(name: str) -> Any:
     # Lazily: importing sbvi for its version should not import JAX.
     if name in __all__:
-        import sbvi.experiment
+        import sbvi.runs
 
-        return getattr(sbvi.experiment, name)
+        return getattr(sbvi.runs, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

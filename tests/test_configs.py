@@ -7,12 +7,12 @@ import pytest
 from conftest import ROOT
 from omegaconf import OmegaConf
 
-import sbvi.experiment.config as schema
+import sbvi.runs.experiment as schema
 from sbvi.algorithms.schedules import Schedule
-from sbvi.config import fields, plain
-from sbvi.experiment.tasks import TASKS
+from sbvi.core import fields, plain
 from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
+from sbvi.tasks import TASKS
 
 CONFIGS = ROOT / "configs"
 GROUPS = {**schema.GROUPS, "task": TASKS}

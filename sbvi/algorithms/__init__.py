@@ -1,4 +1,4 @@
-"""Training algorithms: `init`, `step`, `predictor`.
+"""Training algorithms: `init`, `step`, `eval_params`.
 
 To add one: a module with a `spec` whose `build` gives an `Algorithm`, a line in ALGORITHMS, a file in
 `configs/algorithm/`, a test in `tests/algorithms/`.

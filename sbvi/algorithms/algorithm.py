@@ -29,7 +29,7 @@ class Algorithm(Protocol):
     def step(self, state: Any, batch: Batch, key: Array, hyper: Hyper) -> tuple[Any, Info]:
         """One update."""
 
-    def predictor(self, state: Any) -> Any:
+    def eval_params(self, state: Any) -> Any:
         """The model parameters to evaluate."""
 
     def with_params(self, state: Any, params: Any) -> Any:

@@ -14,7 +14,7 @@ import optax
 
 from sbvi.algorithms.algorithm import Array, Hyper, Info
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.data import Batch
 from sbvi.models import STANDARD, BuiltDLGM, DLGMParams, Noise, Paths
 from sbvi.objectives import Objective
@@ -103,7 +103,7 @@ class GradientAscent:
             average = jax.tree.map(lambda a, p: a + (1 - hyper["average"]) * (p - a), average, params)
         return State(params, optimizer, average, state.updates + 1)
 
-    def predictor(self, state: State) -> DLGMParams:
+    def eval_params(self, state: State) -> DLGMParams:
         """The parameters, or their average without the bias of its start at zero."""
         if state.average is None or self.optimizer.average is None or int(state.updates) == 0:
             return state.params

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from sbvi.algorithms.schedules import Schedule
-from sbvi.config import Positive, Probability, UserError, choices, spec, unknown_key
+from sbvi.core import Positive, Probability, UserError, choices, spec, unknown_key
 
 Array = jax.Array
 

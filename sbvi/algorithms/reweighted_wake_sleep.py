@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from sbvi.algorithms.algorithm import Array
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleep
-from sbvi.config import Share, spec
+from sbvi.core import Share, spec
 from sbvi.distributions.gaussian import log_prob
 from sbvi.models import BuiltDLGM, DLGMParams, Noise
 from sbvi.models.noise import corrupt

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.config import NonNegative, Positive, spec
+from sbvi.core import NonNegative, Positive, spec
 
 
 @spec

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from sbvi.algorithms.algorithm import Array, Hyper, Info
 from sbvi.algorithms.gradient_ascent import GradientAscent, State
 from sbvi.algorithms.optimizer import Optimizer
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.data import Batch
 from sbvi.distributions.gaussian import log_prob
 from sbvi.models import BuiltDLGM, DLGMParams, Noise
@@ -49,7 +49,7 @@ class WakeSleep(GradientAscent):
 
     def sleep(self, params: DLGMParams, key: Array, count: int, dtype: Any) -> Array:
         """What the recognition parameters descend: -log q(xi | v), mean over `count` dreams."""
-        latents, _, x = jax.lax.stop_gradient(self.model.dream(params, key, count, dtype))
+        latents, _, x = jax.lax.stop_gradient(self.model.sample_joint(params, key, count, dtype))
         q = self.model.encode(params, x)
         return -jnp.mean(sum(log_prob(q[node], latents[node][None])[0] for node in q))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _compare(given: Any) -> None:
-    from sbvi.experiment.comparison import differing, find_runs, grouped, less_is_better, read_summary
+    from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
 
     if given.plot is not None and given.plot.suffix != ".png":
         raise UserError(f"--plot {given.plot} must end in .png.")

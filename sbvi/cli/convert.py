@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
 
 def known_keys(group: str) -> Sequence[str]:
     """Config keys below a dotted path, for suggestions."""
-    from sbvi.config import fields
+    from sbvi.core import fields
     from sbvi.data import DATASETS
 
     if not group:
@@ -40,7 +40,7 @@ def _task(config: Any) -> None:
 
 
 def _written(config: Any, output: Path, rows: Any) -> dict[str, Any]:
-    from sbvi.config import build
+    from sbvi.core import build
     from sbvi.data import DATASETS, binarize
     from sbvi.data.convert import convert
 

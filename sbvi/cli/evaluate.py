@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbvi.cli import hydra_app
-from sbvi.config import UserError, unknown_key
+from sbvi.core import UserError, unknown_key
 
 
 def main() -> None:
@@ -15,8 +15,8 @@ def main() -> None:
 
 
 def known_keys(group: str) -> Sequence[str]:
-    from sbvi.config import fields
-    from sbvi.experiment.tasks import TASKS
+    from sbvi.core import fields
+    from sbvi.tasks import TASKS
 
     if group == "task":
         return sorted({key for entry in TASKS.values() for key in fields(entry)})
@@ -26,13 +26,13 @@ def known_keys(group: str) -> Sequence[str]:
 def _task(config: Any) -> None:
     import numpy as np
 
-    from sbvi.config import build, plain
-    from sbvi.config.atomic import write_atomically
-    from sbvi.experiment import load_run
-    from sbvi.experiment.tasks import TASKS, Task
+    from sbvi.core import build, plain
+    from sbvi.core.atomic import write_atomically
     from sbvi.reporting.images import save_png
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
+    from sbvi.runs import load_run
+    from sbvi.tasks import TASKS, Task
 
     values = hydra_app.plain(config)
     for key in values:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.config import UserError, choices, unknown_key
+from sbvi.core import UserError, choices, unknown_key
 
 Keys = Callable[[str], Sequence[str]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sbvi.cli import hydra_app
 from sbvi.cli.progress import progress_bar
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 log = logging.getLogger("sbvi")
 
@@ -38,8 +38,8 @@ def main() -> None:
 
 def known_keys(group: str) -> Sequence[str]:
     """Config keys below a dotted path, for suggestions."""
-    from sbvi.config import fields
-    from sbvi.experiment.config import GROUPS, SETTINGS
+    from sbvi.core import fields
+    from sbvi.runs.experiment import GROUPS, SETTINGS
 
     if not group:
         return [*GROUPS, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
@@ -61,7 +61,7 @@ def prepare(config: Any) -> Job:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from sbvi.experiment.config import Experiment
+    from sbvi.runs.experiment import Experiment
 
     hydra_config = HydraConfig.get()
     values = hydra_app.plain(config)
@@ -88,7 +88,7 @@ _kept: list[Any] = []
 def _shared() -> Any:
     """What the jobs of a sweep that this process runs have in common."""
     if not _kept:
-        from sbvi.experiment.assembly import Shared
+        from sbvi.runs.assembly import Shared
 
         _kept.append(Shared())
     return _kept[0]
@@ -100,7 +100,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     Raises:
       KeyboardInterrupt: a signal stopped them; what was begun can go on.
     """
-    from sbvi.experiment.group import Point, train_together
+    from sbvi.sweeps.side_by_side import Point, train_together
 
     points = [Point(job.experiment, job.folder, handler) for job, handler in zip(jobs, handlers, strict=True)]
     with progress_bar(len(points)) as show:
@@ -141,8 +141,8 @@ def _resume(words: list[str]) -> None:
                 f"resume=DIR goes on with the run's own settings, runtime.* aside, and {odd[0]} was given too; to "
                 f"train with others, use init_from=DIR."
             )
-        from sbvi.experiment import Experiment
-        from sbvi.experiment.directory import RunDirectory
+        from sbvi.runs import Experiment
+        from sbvi.runs.directory import RunDirectory
 
         folder = Path(words[0].split("=", 1)[1])
         logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
@@ -166,16 +166,16 @@ def _literal(value: str) -> Any:
 
 
 def _train(experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None) -> dict[str, Any]:
-    from sbvi.experiment.assembly import Shared
-    from sbvi.experiment.train import Session, train
+    from sbvi.runs.assembly import Shared
+    from sbvi.runs.train import RunContext, train
 
     with progress_bar() as show:
-        result = train(experiment, folder, show, Session(patience, shared or Shared()))
+        result = train(experiment, folder, show, RunContext(patience, shared or Shared()))
     return result | {"directory": str(folder)}
 
 
 def _report(result: Mapping[str, Any], mode: str) -> None:
-    from sbvi.data import processes
+    from sbvi.core import processes
 
     metrics = result["metrics"]
     lines = [f"status: {result['status']}"]

@@ -7,18 +7,18 @@ To add one: a module with a `spec` that has `load() -> Dataset`, a line here, a 
 from typing import Protocol
 
 from sbvi.data.binarization import Binarization, binarize
-from sbvi.data.caltech_silhouettes import CaltechSilhouettes
-from sbvi.data.cifar10 import Cifar10
 from sbvi.data.dataset import Batch, Dataset, Split
-from sbvi.data.digits import Digits
-from sbvi.data.frey_faces import FreyFaces
-from sbvi.data.mnist import Mnist
-from sbvi.data.norb import Norb
-from sbvi.data.npz import Npz
-from sbvi.data.omniglot import Omniglot
-from sbvi.data.shards import Shards
-from sbvi.data.svhn import Svhn
-from sbvi.data.synthetic import Synthetic
+from sbvi.data.sources.caltech_silhouettes import CaltechSilhouettes
+from sbvi.data.sources.cifar10 import Cifar10
+from sbvi.data.sources.digits import Digits
+from sbvi.data.sources.frey_faces import FreyFaces
+from sbvi.data.sources.mnist import Mnist
+from sbvi.data.sources.norb import Norb
+from sbvi.data.sources.npz import Npz
+from sbvi.data.sources.omniglot import Omniglot
+from sbvi.data.sources.shards import Shards
+from sbvi.data.sources.svhn import Svhn
+from sbvi.data.sources.synthetic import Synthetic
 
 
 class DatasetSpec(Protocol):

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import UserError
+from sbvi.core import UserError
+from sbvi.core.xla.random_bits import halves
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.random_bits import halves
 
 Binarization = Literal["auto", "static", "dynamic", "threshold", "none"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sbvi.config import UserError
-from sbvi.config.atomic import write_atomically
+from sbvi.core import UserError
+from sbvi.core.atomic import write_atomically
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.shard_files import DTYPES, FORMAT, INFO, mapped
+from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, mapped
 
 _BLOCK = 1 << 24  # bytes that are looked at together
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 Array = jax.Array
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 
 @dataclass(frozen=True)

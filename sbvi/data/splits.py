@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.data.dataset import Split
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from sbvi.config import spec
-from sbvi.data.memory import available, gib
+from sbvi.core import spec
+from sbvi.core.memory import available, gib
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from sbvi.distributions.bernoulli import Bernoulli
 from sbvi.distributions.diagonal import Diagonal
-from sbvi.distributions.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.full import Full
 from sbvi.distributions.gaussian import Array, Gaussian
-from sbvi.distributions.gaussian_likelihood import GaussianLikelihood
-from sbvi.distributions.likelihood import Likelihood
+from sbvi.distributions.likelihoods.bernoulli import Bernoulli
+from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
+from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
+from sbvi.distributions.likelihoods.likelihood import Likelihood
 from sbvi.distributions.low_rank import LowRank
 from sbvi.distributions.rank_one import JointRankOne, RankOne
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import PositiveInt, spec
+from sbvi.core import PositiveInt, spec
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
 
 

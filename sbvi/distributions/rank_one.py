@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import spec
+from sbvi.core import spec
+from sbvi.core.xla.sums import along_rows, row_sums
 from sbvi.distributions.gaussian import Array, Gaussian, bounded
-from sbvi.distributions.sums import along_rows, row_sums
 
 
 class RankOneGaussian(NamedTuple):

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Dataset
-from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import evaluation
 
 Array = jax.Array
@@ -39,7 +39,7 @@ def batched(
     return Batches(placement.split(stored.reshape(count, -1)[index], 1), width, count)
 
 
-def over(
+def map_batches(
     function: Callable[[Any, Array, Array], Any],
     dataset: Dataset,
     dtype: Any = jnp.float32,

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import NonNegativeInt, PositiveInt, spec
+from sbvi.core import NonNegativeInt, PositiveInt, spec
+from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Dataset
-from sbvi.data.placement import SINGLE, Placement
 from sbvi.evaluation.active_units import active_units
-from sbvi.evaluation.batched import batched, over
-from sbvi.evaluation.likelihood import even, importance_sampling
+from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.inference.importance import even, importance_sampling
 from sbvi.models import STANDARD, BuiltDLGM, Paths
 from sbvi.objectives import Objective
 
@@ -52,8 +52,8 @@ class Evaluator:
         self.model, self.objective, self.dataset, self.settings = model, objective, dataset, settings
         self.placement = placement
         self.key = placement.replicated(jax.random.key(settings.seed))
-        self._bound = over(self._bound_parts, dataset, placement=placement)
-        self._means = over(self._posterior_means, dataset, placement=placement)
+        self._bound = map_batches(self._bound_parts, dataset, placement=placement)
+        self._means = map_batches(self._posterior_means, dataset, placement=placement)
         self._estimates: dict[int, Any] = {}
         self._validation: Any = None
 
@@ -87,7 +87,7 @@ class Evaluator:
             chunk = even(count, settings.chunk)
             paths = Paths(rule=fitting(chunk, settings.batch_size, self.placement))
             estimate = importance_sampling(partial(self.model.rollout, paths=paths), count, chunk)
-            self._estimates[count] = over(estimate, self.dataset, placement=self.placement)
+            self._estimates[count] = map_batches(estimate, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
         found = self._estimates[count](self.placement.replicated(params), self.key, batches)
         named = {

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.gradients import RULES, Rule
 from sbvi.models import BuiltDLGM
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 
-from sbvi.data.placement import Placement
+from sbvi.core.placement import Placement
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients import Integrand
 from sbvi.gradients.rule import Array, Nodes, draw

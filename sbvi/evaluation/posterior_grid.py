@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.distributions.gaussian import covariance, log_prob
 from sbvi.models import BuiltDLGM
 

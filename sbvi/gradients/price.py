@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from sbvi.config import PositiveInt, UserError, spec
+from sbvi.core import PositiveInt, UserError, spec
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients.rule import Array, Composite, Integrand, Nodes, draw
 

@@ -7,7 +7,7 @@ Unbiased, at the cost of one back-propagation; the rule for every differentiable
 
 from collections.abc import Mapping
 
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients.rule import Array, Integrand, Nodes, draw
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from sbvi.data.random_bits import normal
+from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian, sample
 
 Array = jax.Array

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import Gaussian, log_prob
 from sbvi.gradients.rule import Array, Integrand, Nodes, draw
 

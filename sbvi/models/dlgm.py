@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from sbvi.config import NonNegative, Positive, PositiveInt, Probability, spec
-from sbvi.data.random_bits import normal
+from sbvi.core import NonNegative, Positive, PositiveInt, Probability, spec
+from sbvi.core.xla.random_bits import normal
 from sbvi.distributions import Gaussian, Likelihood, PosteriorFamily
 from sbvi.distributions.gaussian import log_prob, standard_log_prob
 from sbvi.gradients import Composite
 from sbvi.gradients.rule import draw
-from sbvi.models.activations import ACTIVATIONS, ActivationName
-from sbvi.models.convolutions import Convolutions
-from sbvi.models.networks import GenerativeNetwork, NoiseMatrix, RecognitionNetwork
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import STANDARD, Array, Noise, Params, Paths, Rollout, detached, gated
+from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.convolutions import Convolutions
+from sbvi.networks.gaussian_networks import GenerativeNetwork, NoiseMatrix, RecognitionNetwork
 
 
 @spec
@@ -223,9 +223,9 @@ class BuiltDLGM:
 
     def sample(self, params: Params, key: Array, num: int) -> tuple[Array, Array]:
         """Ancestral samples: the means E[x | xi] and draws x, both (num, D)."""
-        return self.dream(params, key, num)[1:]
+        return self.sample_joint(params, key, num)[1:]
 
-    def dream(
+    def sample_joint(
         self, params: Params, key: Array, num: int, dtype: Any = jnp.float32
     ) -> tuple[dict[str, Array], Array, Array]:
         """Ancestral samples with their latents: node -> (num, K), the means and draws (num, D)."""

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from sbvi.data.random_bits import halves
+from sbvi.core.xla.random_bits import halves
 from sbvi.models.rollout import Array, Noise
 
 

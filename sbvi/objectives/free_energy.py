@@ -7,7 +7,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from sbvi.config import NonNegative, PositiveInt, fields, spec
+from sbvi.core import NonNegative, PositiveInt, fields, spec
 from sbvi.gradients import RULES
 from sbvi.models import Paths
 from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts

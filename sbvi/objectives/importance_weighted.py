@@ -1,6 +1,6 @@
 """The importance-weighted bound (Burda et al. 2016): L_S = E[log (1/S) sum_s w_s]."""
 
-from sbvi.config import spec
+from sbvi.core import spec
 from sbvi.objectives.multi_sample import MultiSample, multi_sample
 from sbvi.objectives.pieces import Array, Report, Roll
 

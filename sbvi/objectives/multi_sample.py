@@ -18,7 +18,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from sbvi.config import NonNegative, PositiveInt, spec
+from sbvi.core import NonNegative, PositiveInt, spec
 from sbvi.models import Paths, Rollout
 from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.config import NonNegative, spec
+from sbvi.core import NonNegative, spec
 from sbvi.models import Paths, Rollout
 
 Array = jax.Array

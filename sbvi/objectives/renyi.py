@@ -1,6 +1,6 @@
 """The variational Rényi bound (Li and Turner 2016), between the importance-weighted one and the ELBO."""
 
-from sbvi.config import NonNegative, spec
+from sbvi.core import NonNegative, spec
 from sbvi.objectives.multi_sample import MultiSample, multi_sample
 from sbvi.objectives.pieces import Array, Report, Roll
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sbvi.config.atomic import write_atomically
+from sbvi.core.atomic import write_atomically
 
 
 class MetricsFile:

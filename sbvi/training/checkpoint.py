@@ -15,8 +15,8 @@ import jax
 import msgpack
 import numpy as np
 
-from sbvi.config import UserError
-from sbvi.config.atomic import write_atomically
+from sbvi.core import UserError
+from sbvi.core.atomic import write_atomically
 
 FORMAT = 2
 

@@ -14,8 +14,7 @@ import jax
 import numpy as np
 
 from sbvi.algorithms import Algorithm
-from sbvi.config import UserError
-from sbvi.data import processes
+from sbvi.core import UserError, processes
 from sbvi.training.batches import Batches
 from sbvi.training.chunk import ChunkResult, compile_chunk, joined
 from sbvi.training.plan import Plan
@@ -65,7 +64,7 @@ class Outcome:
 class Training:
     """One session of training a run, from its newest checkpoint or from the start.
 
-    validate: predictor parameters -> validation scalars, among them the algorithm's monitor.
+    validate: eval_params parameters -> validation scalars, among them the algorithm's monitor.
     should_stop: asked after every chunk; a reason to stop, or None.
     compile: makes the function that runs a chunk of steps.
     """
@@ -110,7 +109,7 @@ class Training:
             stopping = stopping or self._out_of_time(progress)
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
-                params = self.algorithm.predictor(state)
+                params = self.algorithm.eval_params(state)
                 found = dict(self.validate(params))
                 self.recorder.scalars(end, end / plan.steps_per_epoch, found)
                 score = found[f"validation/{self.algorithm.monitor}"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sbvi.config import NonNegative, Positive, PositiveInt, spec
+from sbvi.core import NonNegative, Positive, PositiveInt, spec
 
 
 @spec

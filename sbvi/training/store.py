@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.training import checkpoint, orbax_steps
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
-from sbvi.data.placement import SINGLE, Placement
 from sbvi.data.prepare import training
 from sbvi.data.streaming import WindowedOrder, shard_sizes, spans
 from sbvi.training.batches import Piece

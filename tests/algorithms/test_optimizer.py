@@ -5,7 +5,7 @@ import pytest
 from sbvi.algorithms import Optimizer
 from sbvi.algorithms.optimizer import factories
 from sbvi.algorithms.schedules import Schedule
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 STEPS = np.arange(100)
 

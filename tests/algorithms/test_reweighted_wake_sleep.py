@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
 from sbvi.algorithms import Optimizer
 from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
@@ -51,7 +51,7 @@ def test_a_step_is_the_three_gradients(x64, dreams):
         joint = oracle.model.log_joint(oracle.params._replace(generative=part), points, x)
         return -jnp.mean(jnp.sum(weights * joint, 0))
 
-    dreamt, _, images = oracle.model.dream(oracle.params, sleep_key, len(x), jnp.float64)
+    dreamt, _, images = oracle.model.sample_joint(oracle.params, sleep_key, len(x), jnp.float64)
 
     def recognition(part):
         params = oracle.params._replace(recognition=part)

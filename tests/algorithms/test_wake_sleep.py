@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.data import Batch
@@ -44,7 +44,7 @@ def test_a_step_is_the_two_gradients(oracle):
         f = oracle.model.expected(params, x)
         return -jnp.mean(f(jax.lax.stop_gradient(points)))
 
-    latents, _, dreams = oracle.model.dream(oracle.params, sleep_key, len(x), jnp.float64)
+    latents, _, dreams = oracle.model.sample_joint(oracle.params, sleep_key, len(x), jnp.float64)
 
     def sleep(recognition):
         found = oracle.model.encode(oracle.params._replace(recognition=recognition), dreams)

@@ -12,10 +12,10 @@ import urllib.request
 import numpy as np
 import pytest
 from conftest import ROOT
-from processes import TINY
+from support.processes import TINY
 
 import sbvi
-from sbvi.config import UserError
+from sbvi.core import UserError
 
 
 def command(name, *words):

@@ -3,14 +3,14 @@
 import functools
 
 import numpy as np
-import official_files
 import pytest
 from conftest import needs_data
+from support import official_files
 
-from sbvi.config import UserError, make
+from sbvi.core import UserError, make
 from sbvi.data import DATASETS, Dataset, Split, binarize
 from sbvi.data.convert import convert
-from sbvi.data.synthetic import Synthetic
+from sbvi.data.sources.synthetic import Synthetic
 
 SIZES = {
     "digits": (1297, 250, 250, (8, 8)),

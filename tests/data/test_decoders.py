@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from official_files import norb_matrix
+from support.official_files import norb_matrix
 
-from sbvi.config import UserError
-from sbvi.data import decoders
+from sbvi.core import UserError
+from sbvi.data.formats import decoders
 
 
 def idx_file(array):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.data.files import RemoteFile, fetch
 
 CONTENT = b"the content of a data file" * 100

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sbvi.config import UserError
-from sbvi.data.matlab import mat
+from sbvi.core import UserError
+from sbvi.data.formats.matlab import mat
 
 DTYPES = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 

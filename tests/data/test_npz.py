@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sbvi.config import UserError
-from sbvi.data.npz import Npz
+from sbvi.core import UserError
+from sbvi.data.sources.npz import Npz
 
 
 def load(tmp_path, arrays, **options):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.data import Dataset, Split, binarize
 from sbvi.data.convert import convert, describe
-from sbvi.data.shard_files import shard
-from sbvi.data.shards import ShardedArray, Shards
+from sbvi.data.formats.shard_files import shard
+from sbvi.data.sources.shards import ShardedArray, Shards
 from sbvi.data.streaming import WindowedOrder, shard_sizes, streams
 
 

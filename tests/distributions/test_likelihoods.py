@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from sbvi.distributions import LIKELIHOODS
-from sbvi.distributions.bernoulli import log_bernoulli
-from sbvi.distributions.discretized_logistic import DiscretizedLogistic
-from sbvi.distributions.gaussian_likelihood import GaussianLikelihood
+from sbvi.distributions.likelihoods.bernoulli import log_bernoulli
+from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
+from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 
 D = 4
 CASES = {

@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
 from sbvi.distributions import POSTERIORS
-from sbvi.distributions.bernoulli import Bernoulli
+from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.evaluation.gradient_study import moments, study
 from sbvi.gradients import RULES
 from sbvi.models import DLGM

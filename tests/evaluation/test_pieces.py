@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from sbvi.data.placement import SINGLE, Placement
+from sbvi.core.placement import SINGLE, Placement
 from sbvi.distributions import LIKELIHOODS, POSTERIORS
-from sbvi.evaluation.likelihood import even, importance_sampling
 from sbvi.evaluation.pieces import ROWS, InPieces, fitting
+from sbvi.inference.importance import even, importance_sampling
 from sbvi.models import DLGM, Paths
 
 

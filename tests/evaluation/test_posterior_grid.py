@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.evaluation.posterior_grid import posterior_on_grid
 
 

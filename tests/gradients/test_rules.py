@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.distributions import POSTERIORS
 from sbvi.distributions.gaussian import covariance
 from sbvi.gradients import RULES, Composite

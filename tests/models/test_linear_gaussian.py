@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
-from sbvi.evaluation.likelihood import importance_sampling
+from sbvi.inference.importance import importance_sampling
 from sbvi.objectives import FreeEnergy
 
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from linear_gaussian import LinearGaussian
 from scipy.optimize import minimize
+from support.linear_gaussian import LinearGaussian
 
 from sbvi.distributions.gaussian import covariance
 from sbvi.objectives import FreeEnergy

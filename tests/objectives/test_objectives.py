@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import LinearGaussian
+from support.linear_gaussian import LinearGaussian
 
 from sbvi.models import STANDARD, Paths
 from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi

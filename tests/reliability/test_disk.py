@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from processes import TINY, assert_same, finish, run, start, tree
+from support.processes import TINY, assert_same, finish, run, start, tree
 
 from sbvi.training import checkpoint
 

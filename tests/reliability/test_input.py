@@ -9,16 +9,16 @@ import pytest
 import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
-from official_files import norb_matrix
+from support.official_files import norb_matrix
 
-from sbvi.config import UserError, fields
-from sbvi.data import decoders
-from sbvi.data.matlab import mat
-from sbvi.data.npz import Npz
-from sbvi.experiment import Experiment
-from sbvi.experiment.config import GROUPS, SETTINGS
-from sbvi.experiment.memory import check_fits
-from sbvi.experiment.tasks.files import read_array
+from sbvi.core import UserError, fields
+from sbvi.data.formats import decoders
+from sbvi.data.formats.matlab import mat
+from sbvi.data.sources.npz import Npz
+from sbvi.runs import Experiment
+from sbvi.runs.experiment import GROUPS, SETTINGS
+from sbvi.runs.memory import check_fits
+from sbvi.tasks.files import read_array
 
 FILES = ("mnist", "frey_faces", "caltech_silhouettes", "norb", "cifar10", "svhn", "omniglot")
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import ROOT
-from processes import TINY, assert_same, finish, kill_when, run, start, tree
+from support.processes import TINY, assert_same, finish, kill_when, run, start, tree
 
 WORDS = (*TINY, "trainer.steps=1500", "trainer.log_every=50", "trainer.validate_every=100")
 

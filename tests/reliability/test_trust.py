@@ -8,10 +8,10 @@ import shutil
 import msgpack
 import numpy as np
 import pytest
-from processes import TINY, run, tree
+from support.processes import TINY, run, tree
 
 import sbvi
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.training import checkpoint
 
 

@@ -14,11 +14,11 @@ from conftest import ROOT
 from test_training import experiment, leaves
 
 import sbvi
-from sbvi.config import UserError
-from sbvi.data.digits import Digits
-from sbvi.data.placement import Placement
-from sbvi.experiment import train
-from sbvi.experiment.assembly import Assembly
+from sbvi.core import UserError
+from sbvi.core.placement import Placement
+from sbvi.data.sources.digits import Digits
+from sbvi.runs import train
+from sbvi.runs.assembly import Assembly
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 

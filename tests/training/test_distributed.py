@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from processes import TINY, finish, run, start
+from support.processes import TINY, finish, run, start
 
 import sbvi
-from sbvi.config import UserError
+from sbvi.core import UserError
 from sbvi.training import checkpoint, orbax_steps
 from sbvi.training.store import Store
 

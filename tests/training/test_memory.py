@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from test_training import experiment
 
-from sbvi.experiment.assembly import build_model
-from sbvi.experiment.memory import parameters
+from sbvi.runs.assembly import build_model
+from sbvi.runs.memory import parameters
 
 
 @pytest.mark.parametrize("noise_matrix", ["full", "identity"])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_training import experiment, interrupted, leaves, same
 
-from sbvi.config import UserError
+from sbvi.core import UserError
+from sbvi.core.placement import Placement
 from sbvi.data import Dataset, Split
 from sbvi.data.convert import convert
-from sbvi.data.placement import Placement
-from sbvi.experiment import Experiment, train
+from sbvi.runs import Experiment, train
 from sbvi.training import StreamedBatches, streamed
 
 STREAM = {"dataset": {"stream": True}}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_training import experiment, leaves
 
-from sbvi.config import UserError
-from sbvi.experiment import train
-from sbvi.experiment.assembly import Assembly
-from sbvi.experiment.group import Point, groups, train_together
+from sbvi.core import UserError
+from sbvi.runs import train
+from sbvi.runs.assembly import Assembly
+from sbvi.sweeps.side_by_side import Point, groups, train_together
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 from sbvi.training.together import Together

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sbvi.algorithms import Info
-from sbvi.config import UserError
-from sbvi.data.placement import SINGLE
-from sbvi.experiment import Experiment, train
-from sbvi.experiment.directory import RunDirectory
+from sbvi.core import UserError
+from sbvi.core.placement import SINGLE
+from sbvi.runs import Experiment, train
+from sbvi.runs.directory import RunDirectory
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
 from sbvi.training.chunk import compile_chunk
 
@@ -306,7 +306,7 @@ def test_optimisation_reaches_the_exact_likelihood(tmp_path):
 
 def test_no_transfers_inside_a_chunk():
     """The compiled chunk reads device arrays and what it is given; nothing moves behind our back."""
-    from sbvi.experiment.assembly import Assembly
+    from sbvi.runs.assembly import Assembly
     from sbvi.training.chunk import compile_chunk
 
     assembly = Assembly.build(experiment())

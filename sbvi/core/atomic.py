@@ -1,0 +1,40 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from sbvi.core.errors import UserError
+
+SUFFIX = ".tmp"
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process was writing; for whoever holds the folder's lock."""
+    for path in folder.glob(f".*{SUFFIX}"):
+        path.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes, spare: Path | None = None) -> None:
+    """Replace a file with new content, or leave it as it was.
+
+    The content is written beside its place, flushed to the disk and renamed, so that a crash at any
+    moment leaves either the old file or the new one. With `spare` the old file is kept under that name
+    once the new one is whole.
+
+    Raises:
+      UserError: the disk is full, or the folder cannot be written or is gone.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if spare is not None and path.exists():
+            os.replace(path, spare)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is untouched.") from None

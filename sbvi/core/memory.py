@@ -1,0 +1,41 @@
+"""How much memory there is, asked before it is taken."""
+
+import os
+from pathlib import Path
+
+from sbvi.core import UserError
+
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def available() -> int:
+    """Bytes of main memory that can be had: what is free, within the limit of the container."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(1024 * int(line.split()[1]))
+    except (OSError, ValueError):
+        pass
+    if not found:
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for place in _LIMITS:
+        try:
+            found.append(int(Path(place).read_text()))
+        except (OSError, ValueError):  # there is none, or it says `max`
+            continue
+    return min(found)
+
+
+def gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def require(needed: int, what: str) -> None:
+    """Refuse what cannot fit.
+
+    Raises:
+      UserError: `needed` bytes for `what` are more than there are.
+    """
+    if needed > (there := available()):
+        raise UserError(f"Too large: {what} would take at least {gib(needed)}, and {gib(there)} are available.")

@@ -1,0 +1,116 @@
+"""From a mapping of plain values to a checked, frozen object.
+
+Every choice a config can make (a data set, a model, an objective, the trainer ...) is a frozen
+dataclass decorated with `spec`. Its fields are its config keys. The room that owns a group keeps a
+registry, a plain dict from name to spec; `build` reads `name` from a config group, finds the spec,
+and turns every fault into one sentence. Nothing is imported or called by a name from the config.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+
+import pydantic
+from pydantic.dataclasses import dataclass as _dataclass
+
+from sbvi.core.errors import UserError, choices, unknown_key
+
+T = TypeVar("T")
+
+PositiveInt = Annotated[int, pydantic.Field(gt=0)]
+NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
+Positive = Annotated[float, pydantic.Field(gt=0)]
+NonNegative = Annotated[float, pydantic.Field(ge=0)]
+Probability = Annotated[float, pydantic.Field(ge=0, lt=1)]
+Fraction = Annotated[float, pydantic.Field(gt=0, lt=1)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def spec(cls: type[T]) -> type[T]:
+    """Make a frozen, keyword-only dataclass whose values are checked when it is made."""
+    settings = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    made: Any = _dataclass(cls, frozen=True, kw_only=True, config=settings)
+    return made
+
+
+@functools.cache
+def _adapter(cls: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(cls)
+
+
+def fields(cls: type) -> dict[str, Any]:
+    """The config keys of a spec, with their types."""
+    return {name: field.type for name, field in getattr(cls, "__dataclass_fields__", {}).items()}
+
+
+def make(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Check plain values against a spec and build it.
+
+    Args:
+      cls: a class decorated with `spec`.
+      values: plain data (numbers, strings, lists, mappings, None).
+      where: the config path of the values, for messages; may be empty.
+
+    Raises:
+      UserError: a key, type or value is wrong; the sentence names the key.
+    """
+    try:
+        # JSON mode is strict about types yet reads a list as a tuple, as a config needs.
+        result: T = _adapter(cast(Any, cls)).validate_json(json.dumps(dict(values)))
+        return result
+    except TypeError as error:
+        raise UserError(f"{where or 'the config'} holds a value that is not plain data: {error}.") from None
+    except pydantic.ValidationError as error:
+        raise _sentence(error, cls, values, where) from None
+
+
+def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]) -> T:
+    """Build the registry's entry that `values['name']` names from the remaining values."""
+    rest = dict(values)
+    name = rest.pop("name", None)
+    if not isinstance(name, str) or name not in registry:
+        raise choices(f"{group}.name", name, registry)
+    return make(registry[name], rest, group)
+
+
+def plain(value: Any) -> Any:
+    """A spec as plain data, ready for JSON."""
+    return _adapter(cast(Any, type(value))).dump_python(value, mode="json")
+
+
+def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, Any], where: str) -> UserError:
+    found = error.errors(include_url=False)
+    first = found[0]
+    loc = [str(part) for part in first["loc"] if str(part) in _keys(values) or isinstance(part, int)]
+    if first["type"] in ("missing", "unexpected_keyword_argument", "missing_keyword_only_argument"):
+        loc = [str(part) for part in first["loc"]]
+    path = ".".join([where] * bool(where) + loc) or "the config"
+    more = f" ({len(found) - 1} more like this)" if len(found) > 1 else ""
+    if first["type"] == "unexpected_keyword_argument":
+        owner = _owner(cls, loc[:-1])
+        below = [".".join([where] * bool(where) + [*loc[:-1], key]) for key in fields(owner)]
+        return unknown_key(path, json.dumps(first["input"], default=str), below)
+    if first["type"].startswith("missing"):
+        return UserError(f"{path} must be given{more}.")
+    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ").rstrip(".")
+    shown = json.dumps(first["input"], default=str)
+    if first["type"] == "value_error":
+        return UserError(f"{where + ': ' if where else ''}{message}{more}.")
+    return UserError(f"{path}={shown[:80]} {message}{more}.")
+
+
+def _keys(values: Any) -> set[str]:
+    """Every mapping key in nested plain data: tells config keys from pydantic's union tags."""
+    if isinstance(values, Mapping):
+        return set(map(str, values)).union(*(_keys(v) for v in values.values()))
+    return set()
+
+
+def _owner(cls: type, path: list[str]) -> type:
+    for part in path:
+        kind = fields(cls).get(part)
+        if isinstance(kind, type):
+            cls = kind
+    return cls

@@ -1,0 +1,92 @@
+"""The files of a directory of shards: mapping them, and the info.json that describes them.
+
+A shard is an .npy file, or an array of an .npz file that is stored as it is: what is compressed cannot be mapped.
+"""
+
+import json
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbvi.core import UserError
+
+FORMAT = 1
+INFO = "info.json"
+DTYPES = (np.uint8, np.float32)
+_LOCAL = struct.Struct("<4s22xHH")  # of a zip's local header: signature, lengths of name and extra field
+
+
+def read_info(folder: Path) -> Mapping[str, Any]:
+    """What info.json says.
+
+    Raises:
+      UserError: there is none, or it is of another format.
+    """
+    try:
+        found = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise UserError(
+            f"dataset.path={folder} has no readable {INFO}; sbvi-convert input={folder} describes shards of your own."
+        ) from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(f"{folder / INFO} has another format than {FORMAT}, which this version of sbvi reads.")
+    return found
+
+
+def shard(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarray:
+    """The array that an entry of info.json names, as FILE.npy or FILE.npz:ARRAY, mapped and not read.
+
+    Raises:
+      UserError: it is elsewhere, damaged, or not of the size that is announced.
+    """
+    name = str(entry[key])
+    file, _, member = name.partition(":")
+    if Path(file).name != file:
+        raise UserError(f"{folder / INFO} names {name}, which is not a file of its directory.")
+    found = mapped(folder / file, member)
+    if found.ndim < 1 or len(found) != entry["rows"] or not len(found):
+        raise UserError(f"{folder / name} does not hold the {entry['rows']} rows that {INFO} announces.")
+    return found
+
+
+def mapped(path: Path, member: str = "") -> np.ndarray:
+    """An .npy file, or an array of an .npz file, mapped.
+
+    Raises:
+      UserError: it cannot be read, is compressed, or holds objects.
+    """
+    where = f"{path}:{member}" if member else str(path)
+    try:
+        found = _member(path, member) if member else np.load(path, mmap_mode="r", allow_pickle=False)
+    except UserError:
+        raise
+    except Exception as error:  # numpy and zipfile raise many kinds on damaged files
+        raise UserError(f"{where} cannot be read ({str(error)[:100]}).") from None
+    if not isinstance(found, np.ndarray):
+        raise UserError(f"{path} is not an .npy file.")
+    return found
+
+
+def _member(path: Path, name: str) -> np.ndarray:
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(f"{name}.npy")
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise UserError(f"{path} is compressed and cannot be mapped; write it with numpy.savez.")
+        with archive.open(info) as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, fortran, dtype = read[version](file)
+            header = file.tell()
+    if dtype.hasobject:
+        raise UserError(f"{path}:{name} holds objects; allowed are plain numbers.")
+    with open(path, "rb") as file:
+        file.seek(info.header_offset)
+        signature, length, extra = _LOCAL.unpack(file.read(_LOCAL.size))
+    if signature != b"PK\x03\x04":
+        raise ValueError("its directory points elsewhere")
+    start = info.header_offset + _LOCAL.size + length + extra + header
+    return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")

@@ -1,0 +1,90 @@
+"""CIFAR-10 (Krizhevsky 2009): 60,000 colour images of 32x32, whole or as random patches."""
+
+from typing import Literal
+
+import numpy as np
+
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.data.binarization import Binarization
+from sbvi.data.dataset import Dataset, Split
+from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.formats import decoders
+from sbvi.data.splits import seeded
+from sbvi.data.streaming import Streamed
+
+# The hash that the tensorflow-datasets 4.9.10 package checks the download with.
+_ARCHIVE = RemoteFile(
+    "cifar-10-binary.tar.gz",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    packed=True,
+)
+_BATCHES = (*(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)), "cifar-10-batches-bin/test_batch.bin")
+_SHEETS = {
+    "cifar10_batch_0.png": "0614720d69293a033786d5fe2924c4e9a9b48874f19ca4627c4662a864ee9f2d",
+    "cifar10_batch_1.png": "2927e26ea68602e34a7424826b76b7336ce36b8f6bcc2e9fce0c05568ff6b4c1",
+    "cifar10_batch_2.png": "0b2759e307bb405bb1a6531f8a0f557eaec46d7546050612fdb836f0fa60eae0",
+    "cifar10_batch_3.png": "a4530ff15c83886058a97c352f53f38be07d191de8f410e998e91786b5900a26",
+}
+_SHEET = (1000, 1024, 3)
+
+
+@spec
+class Cifar10(Streamed):
+    """The official split with validation images from the end of training; or 4,000 training images from sheets.
+
+    With `patch`, every image gives `patches_per_image` random squares (PAPER 4.3), whose labels are dropped.
+    """
+
+    source: Literal["official", "sheets"] = "official"
+    """The official binary archive, or the four image sheets cifar10_batch_0.png .. 3 (no labels, no test images)."""
+    patch: PositiveInt | None = None
+    """Side of random patches; null for whole images."""
+    patches_per_image: PositiveInt = 10
+    """Patches drawn from each image."""
+    binarization: Binarization = "auto"
+    """How values become binary ones."""
+    validation_size: PositiveInt | None = None
+    """Images held out for validation; by default a tenth of those for training."""
+    test_size: PositiveInt | None = None
+    """Images held out for the test, for sheets; by default a tenth. The archive has its own."""
+    split_seed: NonNegativeInt = 0
+    """Seed of patches, of the sheets' split and of fixed binarization draws."""
+
+    def __post_init__(self) -> None:
+        if self.patch is not None and self.patch > 32:
+            raise ValueError(f"patch={self.patch} must be at most 32")
+        if self.source == "official" and self.test_size is not None:
+            raise ValueError(f"test_size={self.test_size} is for source=sheets: the archive has its own test images")
+
+    def load(self) -> Dataset:
+        parts = self._official() if self.source == "official" else self._sheets()
+        if self.patch is not None:
+            generator = np.random.default_rng(self.split_seed)
+            parts = [Split(self._patches(part.x, self.patch, generator)) for part in parts]
+        train, validation, test = parts
+        note = "" if self.source == "official" else "4,000 training images, split at random"
+        return Dataset("cifar10", train, validation, test, levels=255, note=note)
+
+    def _official(self) -> list[Split]:
+        files = decoders.tar_members(fetch(_ARCHIVE), _ARCHIVE.name, _BATCHES)
+        found = [decoders.cifar(content, name) for content, name in zip(files, _BATCHES, strict=True)]
+        x, label = (np.concatenate([part[i] for part in found[:-1]]) for i in (0, 1))
+        held = self.validation_size or len(x) // 10
+        if held >= len(x):
+            raise UserError(f"dataset.validation_size={held} must be less than {len(x)}.")
+        kept = len(x) - held
+        return [Split(x[:kept], label[:kept]), Split(x[kept:], label[kept:]), Split(*found[-1])]
+
+    def _sheets(self) -> list[Split]:
+        files = [(name, fetch(RemoteFile(name, digest))) for name, digest in _SHEETS.items()]
+        x = np.concatenate([decoders.png(content, name, _SHEET) for name, content in files]).reshape(-1, 32, 32, 3)
+        tenth = len(x) // 10
+        return list(seeded(x, None, self.validation_size or tenth, self.test_size or tenth, self.split_seed))
+
+    def _patches(self, x: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
+        """(N * patches_per_image, side, side, 3)."""
+        windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
+        image = np.repeat(np.arange(len(x)), self.patches_per_image)
+        top, left = generator.integers(0, 33 - side, (2, len(image)))
+        return np.ascontiguousarray(windows[image, top, left].transpose(0, 2, 3, 1))

@@ -1,0 +1,92 @@
+"""A data set larger than memory: a directory of shards, mapped and read where they are needed.
+
+`sbvi-convert` writes such a directory, or describes one of your own; `info.json` in it says what the values are
+and holds a digest of every shard. Validation and test are taken into memory, the training shards are not.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbvi.core import NonNegativeInt, UserError, spec
+from sbvi.data.binarization import Binarization
+from sbvi.data.dataset import Dataset, Split
+from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard
+from sbvi.data.streaming import Streamed
+
+
+class ShardedArray:
+    """Rows over several mapped arrays, read as one: `len`, `shape`, `dtype`, and rows by slice or positions."""
+
+    def __init__(self, parts: Sequence[np.ndarray], digests: Sequence[str]):
+        self.parts = list(parts)
+        self.shard_sizes = [len(part) for part in parts]
+        self.ends = np.cumsum(self.shard_sizes)
+        self.shape = (int(self.ends[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+        self.digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        positions = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
+        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        shard = np.searchsorted(self.ends, positions, side="right")
+        for number in np.unique(shard):
+            here = shard == number
+            first = self.ends[number] - self.shard_sizes[number]
+            found[here] = self.parts[number][positions[here] - first]
+        return found
+
+
+@spec
+class Shards(Streamed):
+    """A directory that `sbvi-convert` wrote or described."""
+
+    path: str
+    """The directory."""
+    binarization: Binarization = "auto"
+    """How values become binary ones; static draws are made by sbvi-convert."""
+    split_seed: NonNegativeInt = 0
+    """Seed of the draws of the validation and test splits."""
+
+    def load(self) -> Dataset:
+        folder = Path(self.path)
+        info = read_info(folder)
+        try:
+            parts = [shard(folder, entry) for entry in info["train"]]
+            train = Split(_joined(folder, parts, info["train"]), _labels(folder, info["train"]))
+            validation, test = (_whole(folder, info[name]) for name in ("validation", "test"))
+            levels, binary, name = info["levels"], bool(info["binary"]), str(info["name"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{folder / INFO} is not one that sbvi-convert wrote ({error!r}).") from None
+        for split in (validation, test):
+            if split.x.shape[1:] != train.x.shape[1:] or split.x.dtype != train.x.dtype:
+                raise UserError(f"{folder}: validation and test must have the shape and dtype of the training shards.")
+        return Dataset(name, train, validation, test, levels=levels, binary=binary)
+
+
+def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str, Any]]) -> Any:
+    if len({(part.shape[1:], part.dtype.str) for part in parts}) != 1:
+        raise UserError(f"{folder}: the training shards differ in shape or dtype.")
+    if parts[0].dtype not in DTYPES or parts[0].ndim < 2:
+        raise UserError(f"{folder}: training shards have dtype {parts[0].dtype}; allowed: uint8, float32.")
+    return ShardedArray(parts, [str(entry["sha256"]) for entry in entries])
+
+
+def _labels(folder: Path, entries: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+    if not all("label" in entry for entry in entries):
+        return None
+    return np.concatenate([shard(folder, entry, "label") for entry in entries]).astype(np.int32)
+
+
+def _whole(folder: Path, entry: Mapping[str, Any]) -> Split:
+    return Split(np.array(shard(folder, entry)), _labels(folder, [entry]))

@@ -1,0 +1,1 @@
+"""Likelihoods p(x | network outputs), one a module."""

@@ -1,0 +1,84 @@
+"""Gaussian likelihood of real values."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import Positive, spec
+from sbvi.distributions.gaussian import LOG_2PI, bounded
+from sbvi.distributions.likelihoods.likelihood import Array
+
+
+@spec
+class GaussianLikelihood:
+    """p(x_d) = N(mean_d, scale_d^2), the mean from the network.
+
+    scale: `fixed` at `fixed_scale`; `learned`, one for each dimension; `predicted`, one for each
+    dimension and example, from the network.
+    """
+
+    scale: Literal["fixed", "learned", "predicted"] = "learned"
+    """Where the standard deviation comes from."""
+    fixed_scale: Positive = 0.1
+    """The standard deviation when `scale` is `fixed`."""
+    minimum_scale: Positive = 0.01
+    """Least standard deviation that can be learned or predicted; keeps the density bounded."""
+
+    dequantize: bool = True
+    """Whether whole numbers 0..L of the data get uniform noise, (k + u) / (L + 1): without it a density has no
+    meaning in bits for them. Floats stay as they are."""
+
+    binary = False
+    discrete = False
+
+    def check(self, levels: int | None) -> None:
+        """A density is of any values."""
+
+    def outputs(self, size: int) -> int:
+        return 2 * size if self.scale == "predicted" else size
+
+    def free(self, size: int) -> int:
+        return size if self.scale == "learned" else 0
+
+    def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        if self.scale == "predicted":
+            return np.concatenate([mean, self._initial_log_scale(spread)])
+        return mean
+
+    def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        return self._initial_log_scale(spread) if self.scale == "learned" else np.zeros(0)
+
+    def _initial_log_scale(self, spread: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(spread, 2 * self.minimum_scale) - self.minimum_scale)
+
+    def _split(self, outputs: Array, free: Array) -> tuple[Array, Array]:
+        """Means (..., D) and standard deviations of the same rank."""
+        if self.scale == "predicted":
+            mean, raw = jnp.split(outputs, 2, axis=-1)
+            return mean, jnp.exp(bounded(raw)) + self.minimum_scale
+        if self.scale == "learned":
+            raw = free.reshape((1,) * (outputs.ndim - 1) + (-1,))
+            return outputs, jnp.exp(bounded(raw)) + self.minimum_scale
+        return outputs, jnp.full((1,) * outputs.ndim, self.fixed_scale, outputs.dtype)
+
+    def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
+        mean, scale = self._split(outputs, free)
+        density = -0.5 * jnp.square((x[None] - mean) / scale) - jnp.log(scale) - 0.5 * LOG_2PI
+        return jnp.sum(density, -1)
+
+    def mean(self, outputs: Array, free: Array) -> Array:
+        return self._split(outputs, free)[0]
+
+    def sample(self, key: Array, outputs: Array, free: Array) -> Array:
+        mean, scale = self._split(outputs, free)
+        return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
+
+    def output_precision(self, outputs: Array, free: Array) -> Array:
+        mean, scale = self._split(outputs, free)
+        precision = jnp.broadcast_to(1 / jnp.square(scale), mean.shape)
+        if self.scale == "predicted":
+            share = (scale - self.minimum_scale) / scale  # d log(scale) / d raw, bounds aside
+            return jnp.concatenate([precision, jnp.broadcast_to(2 * jnp.square(share), mean.shape)], -1)
+        return precision

@@ -1,0 +1,1 @@
+"""What encoders, decoders and flows are built of, with Flax NNX."""

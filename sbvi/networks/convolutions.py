@@ -1,0 +1,191 @@
+"""Convolutional maps from images and to images, built with Flax NNX.
+
+Halving an image moves its 2 x 2 blocks to channels, and doubling moves them back: what is learned are plain
+convolutions of stride one at the smaller size, which a CPU makes near the speed of matrix products. Images are
+(B, H, W, C) inside, and rows of D = H W C values outside.
+"""
+
+import itertools
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbvi.core import UserError
+from sbvi.core.xla.sums import down_columns
+from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.layers import MLP
+
+Array = jax.Array
+
+
+class Convolutions(NamedTuple):
+    """Where a network meets an image (H, W, C): the channels of every halving, and the side of the kernels."""
+
+    image: tuple[int, int, int]
+    channels: tuple[int, ...]
+    kernel: int
+
+    @classmethod
+    def of(cls, event_shape: Sequence[int], channels: Sequence[int], kernel: int) -> "Convolutions":
+        """For data of this shape, with or without an axis of channels.
+
+        Raises:
+          UserError: the data is no image, or cannot be halved so often.
+        """
+        factor = 2 ** len(channels)
+        image = (*event_shape, 1) if len(event_shape) == 2 else tuple(event_shape)
+        if len(image) != 3 or image[0] % factor or image[1] % factor:
+            raise UserError(
+                f"model.convolutions={list(channels)} needs images whose height and width are multiples of {factor}, "
+                f"and the data has shape {tuple(event_shape)}; allowed: fewer layers, or model.convolutions=[]."
+            )
+        return cls((image[0], image[1], image[2]), tuple(channels), kernel)
+
+    @property
+    def smallest(self) -> tuple[int, int, int]:
+        """(H, W, C) at the far end."""
+        return self.image[0] >> len(self.channels), self.image[1] >> len(self.channels), self.channels[-1]
+
+    @property
+    def features(self) -> int:
+        """What the deterministic layers see of an image."""
+        return prod(self.smallest)
+
+    def weights(self, outputs: int) -> int:
+        """Of reading an image and of writing `outputs` values for each of its own, biases aside."""
+        outer = (1 + outputs) * self.image[-1] * self.channels[0]
+        inner = sum(a * b for a, b in itertools.pairwise(self.channels))
+        return 4 * self.kernel**2 * (outer + 2 * inner)  # four times as many channels at the larger side
+
+
+def halved(x: Array) -> Array:
+    """(B, H, W, C) -> (B, H/2, W/2, 4C), every 2 x 2 block in one pixel's channels."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * c)
+
+
+def doubled(x: Array) -> Array:
+    """(B, H, W, 4C) -> (B, 2H, 2W, C), the inverse of `halved`."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+
+
+def _plain(x: Array, kernel: Array, padding: tuple[int, int]) -> Array:
+    """Of stride one, in the layout that XLA's CPU library takes as it is."""
+    result: Array = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), [padding] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    return result
+
+
+def _padding(kernel: Array) -> tuple[int, int]:
+    return (kernel.shape[0] - 1) // 2, kernel.shape[0] // 2
+
+
+@jax.custom_vjp
+def convolved(x: Array, kernel: Array) -> Array:
+    """(B, H, W, C), (k, k, C, C') -> (B, H, W, C'), zeros beyond the edges; reverse mode only.
+
+    The gradient is that of JAX, as convolutions of the plain layout. XLA's CPU compiler brings others to it in a
+    program's first computation alone: inside a loop, where training is, they took a hundred times as long.
+    """
+    return _plain(x, kernel, _padding(kernel))
+
+
+def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _plain(x, kernel, _padding(kernel)), (x, kernel)
+
+
+def _backward(kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+    x, kernel = kept
+    before, after = _padding(kernel)
+    to_x = _plain(cotangent, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (after, before))
+    to_kernel = _plain(x.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), (before, after))
+    return to_x, to_kernel.transpose(1, 2, 0, 3)
+
+
+convolved.defvjp(_forward, _backward)
+
+
+class Convolution(nnx.Module):
+    """A convolution of stride one that keeps the size, from Glorot-uniform weights; on request without bias."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, rngs: nnx.Rngs, *, biased: bool = True):
+        make = nnx.initializers.glorot_uniform()
+        self.kernel = nnx.Param(make(rngs.params(), (kernel, kernel, inputs, outputs)))
+        if biased:
+            self.bias = nnx.Param(jnp.zeros(outputs))
+        self.biased = biased
+
+    def __call__(self, x: Array) -> Array:
+        """(B, H, W, inputs) -> (B, H, W, outputs)."""
+        found = convolved(x, self.kernel[...])
+        return found + down_columns(self.bias[...], found.shape[:-1]) if self.biased else found
+
+
+class ImageReader(nnx.Module):
+    """Images (B, D) -> features (B, hidden[-1]): halved and convolved once for each of `channels`, then an MLP."""
+
+    def __init__(self, how: Convolutions, hidden: Sequence[int], activation: ActivationName, rngs: nnx.Rngs):
+        self.image, self.activation = how.image, activation
+        sizes = [how.image[-1], *how.channels]
+        self.convolutions = nnx.List([Convolution(4 * i, o, how.kernel, rngs) for i, o in itertools.pairwise(sizes)])
+        self.dense = MLP([how.features, *hidden], activation, rngs, activate_last=True)
+
+    def __call__(self, x: Array) -> Array:
+        function = ACTIVATIONS[self.activation].function
+        x = x.reshape(-1, *self.image)
+        for convolution in self.convolutions:
+            x = function(convolution(halved(x)))
+        return self.dense(x.reshape(x.shape[0], -1))
+
+
+class ImageWriter(nnx.Module):
+    """Latents (B, K) -> likelihood outputs (B, O): an MLP, then convolved and doubled once for each of `channels`.
+
+    O = m D for likelihoods with m outputs a value, which stand one block of D after the other. The outputs' bias
+    is one for each of them, as after an MLP.
+    """
+
+    def __init__(
+        self,
+        latents: int,
+        hidden: Sequence[int],
+        how: Convolutions,
+        outputs: int,
+        activation: ActivationName,
+        rngs: nnx.Rngs,
+        *,
+        activate_first: bool = False,
+    ):
+        self.activation, self.smallest = activation, how.smallest
+        self.each, self.values = outputs // prod(how.image), how.image[-1]
+        sizes = [latents, *hidden, how.features]
+        self.dense = MLP(sizes, activation, rngs, activate_first=activate_first, activate_last=True)
+        sides = list(itertools.pairwise([*reversed(how.channels), self.each * self.values]))
+        biased = [True] * (len(sides) - 1) + [False]
+        self.convolutions = nnx.List(
+            [Convolution(i, 4 * o, how.kernel, rngs, biased=b) for (i, o), b in zip(sides, biased, strict=True)]
+        )
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def set_bias(self, values: np.ndarray) -> None:
+        self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
+
+    def joins(self, rows: int) -> bool:
+        """As of the MLP that it begins with."""
+        return self.dense.joins(rows)
+
+    def __call__(self, h: Array, before: Array | None = None) -> Array:
+        function = ACTIVATIONS[self.activation].function
+        x = self.dense(h, before).reshape(-1, *self.smallest)
+        for level, convolution in enumerate(self.convolutions):
+            x = doubled(convolution(function(x) if level else x))
+        blocks = x.reshape(*x.shape[:-1], self.each, self.values).transpose(0, 3, 1, 2, 4)
+        outputs = blocks.reshape(x.shape[0], -1)
+        return outputs + down_columns(self.bias[...], outputs.shape[:-1])

@@ -1,0 +1,125 @@
+"""The networks of a deep latent Gaussian model, built with Flax NNX."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbvi.networks.activations import ActivationName
+from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
+from sbvi.networks.layers import MLP, Affine
+
+Array = jax.Array
+NoiseMatrix = Literal["full", "diagonal", "identity"]
+
+
+class NoiseMap(nnx.Module):
+    """G_l of PAPER eq. 2-3: how a layer's noise enters its activations; starts as the identity."""
+
+    def __init__(self, size: int, kind: NoiseMatrix):
+        self.kind = kind
+        if kind == "full":
+            self.matrix = nnx.Param(jnp.eye(size))
+        elif kind == "diagonal":
+            self.matrix = nnx.Param(jnp.ones(size))
+
+    def __call__(self, noise: Array) -> Array:
+        if self.kind == "full":
+            return noise @ self.matrix[...]
+        if self.kind == "diagonal":
+            return noise * self.matrix[...].reshape((1,) * (noise.ndim - 1) + (-1,))
+        return noise
+
+
+class GenerativeNetwork(nnx.Module):
+    """h_L = G_L xi_L;  h_l = T_l(h_{l+1}) + G_l xi_l;  outputs = T_0(h_1)  (PAPER eq. 2-4)."""
+
+    def __init__(
+        self,
+        latents: Sequence[int],
+        hidden: Sequence[Sequence[int]],
+        outputs: int,
+        activation: ActivationName,
+        noise_matrix: NoiseMatrix,
+        output_bias: np.ndarray,
+        free: np.ndarray,
+        activate_inputs: bool,
+        writes: Convolutions | None,
+        rngs: nnx.Rngs,
+    ):
+        below = [outputs, *latents[:-1]]
+        self.noise_maps = nnx.List([NoiseMap(size, noise_matrix) for size in latents])
+
+        def made(k: int, h: Sequence[int], out: int, level: int) -> MLP | ImageWriter:
+            if writes is not None and level == 0:
+                return ImageWriter(k, h, writes, out, activation, rngs, activate_first=activate_inputs)
+            return MLP([k, *h, out], activation, rngs, activate_first=activate_inputs)
+
+        levels = range(len(latents))
+        self.maps = nnx.List([made(*sizes) for sizes in zip(latents, hidden, below, levels, strict=True)])
+        self.maps[0].set_bias(output_bias)
+        if free.size:
+            self.free = nnx.Param(jnp.asarray(free, jnp.float32))
+
+    def __call__(self, noise: Sequence[Array]) -> Array:
+        """noise: xi_1 .. xi_L, each (..., K_l) -> likelihood outputs (..., O)."""
+        # Samples and examples in one axis: on CPU, XLA multiplies two matrices half as fast again when the
+        # first has two leading axes.
+        leading = noise[-1].shape[:-1]
+        noise = [xi.reshape(-1, xi.shape[-1]) for xi in noise]
+        h, before = noise[-1], None
+        if self.noise_maps[-1].kind == "full" and self.maps[-1].joins(len(h)):
+            before = self.noise_maps[-1].matrix[...]  # with many samples, made one with the map's first matrix
+        else:
+            h = self.noise_maps[-1](h)
+        for level in range(len(noise) - 2, -1, -1):
+            h = self.maps[level + 1](h, before) + self.noise_maps[level](noise[level])
+            before = None
+        outputs = self.maps[0](h, before)
+        return outputs.reshape(*leading, outputs.shape[-1])
+
+    def free_parameters(self) -> Array:
+        free = getattr(self, "free", None)
+        return jnp.zeros(0) if free is None else free[...]
+
+
+class RecognitionNetwork(nnx.Module):
+    """The parameters of every q(xi_l | v), read directly from v (PAPER eq. 12 and App. A.1).
+
+    `shared`: one trunk, and the heads of all layers in one product; otherwise one net for each node.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        head_biases: Sequence[np.ndarray],
+        activation: ActivationName,
+        shared: bool,
+        reads: Convolutions | None,
+        rngs: nnx.Rngs,
+    ):
+        self.sizes = tuple(len(bias) for bias in head_biases)
+        groups = [np.concatenate(head_biases)] if shared else list(head_biases)
+
+        def made() -> MLP | ImageReader:
+            if reads is not None:
+                return ImageReader(reads, hidden, activation, rngs)
+            return MLP([inputs, *hidden], activation, rngs, activate_last=True)
+
+        self.trunks = nnx.List([made() for _ in groups])
+        last = hidden[-1] if hidden else inputs if reads is None else reads.features
+        self.heads = nnx.List([Affine(last, len(bias), rngs) for bias in groups])
+        for head, values in zip(self.heads, groups, strict=True):
+            head.set_bias(values)
+
+    def __call__(self, x: Array) -> list[Array]:
+        """x (B, D) -> raw outputs of each node (B, n)."""
+        found = [head(trunk(x)) for trunk, head in zip(self.trunks, self.heads, strict=True)]
+        if len(found) == len(self.sizes):
+            return found
+        ends = [sum(self.sizes[: i + 1]) for i in range(len(self.sizes) - 1)]
+        return jnp.split(found[0], ends, axis=-1)

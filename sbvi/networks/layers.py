@@ -1,0 +1,73 @@
+"""Layers that networks are made of, built with Flax NNX."""
+
+import itertools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbvi.core.xla.sums import down_columns
+from sbvi.networks.activations import ACTIVATIONS, ActivationName
+
+Array = jax.Array
+
+
+class Affine(nnx.Module):
+    """x W + b from a Glorot-uniform W and b = 0, with b as a product with ones.
+
+    The gradient of b, a sum over rows, is a product then too. XLA's CPU compiler would have such a sum by itself
+    read what the products beside it have written: a step with five samples or more takes a twelfth longer.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: Array, before: Array | None = None) -> Array:
+        """(..., inputs) -> (..., outputs). before: a matrix (inputs', inputs) that x (..., inputs') meets first, made
+        one with W."""
+        kernel = self.kernel[...] if before is None else before @ self.kernel[...]
+        result: Array = x @ kernel + down_columns(self.bias[...], x.shape[:-1])
+        return result
+
+    def set_bias(self, values: np.ndarray) -> None:
+        self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
+
+
+class MLP(nnx.Module):
+    """Linear layers with an activation after each but, on request, the last; and, on request, before all."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: ActivationName,
+        rngs: nnx.Rngs,
+        *,
+        activate_first: bool = False,
+        activate_last: bool = False,
+    ):
+        self.layers = nnx.List([Affine(i, o, rngs) for i, o in itertools.pairwise(sizes)])
+        self.activation = activation
+        self.activate_first, self.activate_last = activate_first, activate_last
+
+    def set_bias(self, values: np.ndarray) -> None:
+        """Of the last layer."""
+        self.layers[-1].set_bias(values)
+
+    def joins(self, rows: int) -> bool:
+        """Whether x B W can be had for less as x (B W), with so many rows of x: a step makes three products of each,
+        and saves 3 k^2 (rows - m) multiplications for B (k, k) and W (k, m)."""
+        return not self.activate_first and rows > 2 * self.layers[0].kernel.shape[-1]
+
+    def __call__(self, x: Array, before: Array | None = None) -> Array:
+        """(..., sizes[0]) -> (..., sizes[-1]). before: a matrix that x meets first, for a network that `joins` it."""
+        function = ACTIVATIONS[self.activation].function
+        if self.activate_first:
+            x = function(x)
+        for position, layer in enumerate(self.layers):
+            x = layer(x, None if position else before)
+            if self.activate_last or position + 1 < len(self.layers):
+                x = function(x)
+        return x

@@ -1,0 +1,117 @@
+"""A run's directory: the contract between commands (run.json, result.json, and the lock)."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from sbvi.core import UserError
+from sbvi.core.atomic import clear_leftovers, write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class RunDirectory:
+    """Reads and writes the files of one run; says in one sentence what is wrong with them."""
+
+    def __init__(self, path: Path | str, writes: bool = True):
+        """writes: whether this process does, of those that share the run."""
+        self.path, self.writes = Path(path), writes
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @contextlib.contextmanager
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold the directory for this process; the lock ends with the process, however that ends.
+
+        patience: seconds to wait for another holder.
+        """
+        if not self.writes:
+            yield
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
+        with file:
+            self._take(file, patience)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            for folder in (self.path, self.checkpoints):
+                clear_leftovers(folder)
+            yield
+
+    def _take(self, file: TextIO, patience: float) -> None:
+        until = time.monotonic() + patience
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+            if time.monotonic() > until:
+                raise UserError(f"{self.path} is in use by {holder}; wait for it, or use another directory.")
+            if not waiting:
+                log.info("Waiting for %s, which %s holds.", self.path, holder)
+            waiting = True
+            time.sleep(0.2)
+
+    def read_run(self) -> dict[str, Any]:
+        """run.json, checked for what every command needs."""
+        path = self.path / "run.json"
+        if not path.is_file():
+            what = "has no run.json" if self.path.is_dir() else "is not a directory"
+            raise UserError(f"{self.path} is not a run: it {what}.")
+        found = self._read(path)
+        if not isinstance(found.get("config"), dict) or not isinstance(found.get("data"), dict):
+            raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
+        return found
+
+    def has_run(self) -> bool:
+        return (self.path / "run.json").exists()
+
+    def write_run(self, content: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_atomically(self.path / "run.json", _json(content))
+
+    def read_result(self) -> dict[str, Any] | None:
+        path = self.path / "result.json"
+        return self._read(path) if path.exists() else None
+
+    def write_result(self, content: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_atomically(self.path / "result.json", _json(content))
+
+    def clear_result(self) -> None:
+        """Forget how an earlier session ended: this one goes on."""
+        if self.writes:
+            (self.path / "result.json").unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
+        if not isinstance(found, dict):
+            raise UserError(f"{path} does not hold a JSON object.")
+        return found
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()

@@ -1,0 +1,78 @@
+"""Settings of JAX that must stand before the first array is made."""
+
+import os
+
+import jax
+
+from sbvi.core import UserError
+from sbvi.data.files import cache_folder
+from sbvi.runs.experiment import Runtime
+
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_first: list[bool] = []  # what this process's runs asked for; XLA reads its flags once, for the first
+
+#: After which a process that says nothing counts as gone, and JAX ends the others where they wait for it.
+HEARTBEAT_SECONDS = 20
+
+
+def apply(runtime: Runtime) -> None:
+    """Choose the platform and turn on the compilation cache.
+
+    Raises:
+      UserError: the platform is not there.
+    """
+    if runtime.deterministic and DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
+    _first.append(runtime.deterministic)
+    before = jax.config.jax_platforms  # type: ignore[attr-defined]
+    if runtime.distributed:
+        _join(runtime)
+    if runtime.platform != "auto":
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
+    try:
+        found = jax.devices()[0].platform
+    except RuntimeError as error:
+        jax.config.update("jax_platforms", before)
+        reason = str(error).splitlines()[0]
+        raise UserError(f"runtime.platform={runtime.platform} is not available ({reason}).") from None
+    if runtime.platform not in ("auto", found):  # JAX had started on another one before
+        jax.config.update("jax_platforms", before)
+        raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {found}.")
+    if found == "gpu" and runtime.deterministic and not _first[0]:
+        raise UserError("runtime.deterministic=true must be set in a process of its own: JAX has started without it.")
+    jax.config.update("jax_debug_nans", runtime.debug_nans)
+    # A folder that the user set for JAX itself wins.
+    if runtime.compilation_cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = cache_folder() / "xla"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # a cache is a convenience: without a place for it, compile
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+def _join(runtime: Runtime) -> None:
+    """Meet the other processes of the run, once.
+
+    Raises:
+      UserError: they cannot be found.
+    """
+    if jax.distributed.is_initialized():
+        return
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            runtime.coordinator,
+            runtime.processes,
+            runtime.process,
+            initialization_timeout=120,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=10,
+        )
+    except Exception as error:  # JAX raises many kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"runtime.distributed=true found no other processes ({reason}); start all of them within two minutes, each "
+            f"with runtime.coordinator=HOST:PORT, runtime.processes=N and its runtime.process=0..N-1, or under SLURM."
+        ) from None

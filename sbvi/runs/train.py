@@ -1,0 +1,239 @@
+"""One run from its config to result.json: start or go on, train, test, draw, record."""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from sbvi.core import UserError, processes
+from sbvi.reporting.recorder import RunRecorder, Silent
+from sbvi.runs import runtime
+from sbvi.runs.assembly import Assembly, Shared, load_best_params
+from sbvi.runs.directory import RunDirectory
+from sbvi.runs.experiment import Experiment, flat
+from sbvi.runs.provenance import provenance
+from sbvi.runs.signals import StopSignals
+from sbvi.training import Outcome, Plan, Progress, SharedStore, Store, Training
+from sbvi.training.chunk import compile_chunk
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[Plan, Progress, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What surrounds a run: nothing, unless it is a point of a sweep.
+
+    patience: seconds to wait for a directory that another process holds.
+    shared: what this process's runs have in common.
+    compile: makes the function that runs a chunk of steps; see `sbvi.training.Together`.
+    trained: called once when the loop has ended, however it did.
+    stop: asked for a reason to stop; by default the process's own signals are.
+    """
+
+    patience: float = 0.0
+    shared: Shared = field(default_factory=Shared)
+    compile: Callable[..., Any] = compile_chunk
+    trained: Callable[[], None] = lambda: None
+    stop: Callable[[], str | None] | None = None
+
+
+def train(
+    experiment: Experiment, folder: Path | str, show: Show | None = None, session: RunContext | None = None
+) -> dict[str, Any]:
+    """Train and test one experiment in a directory; go on where an earlier session of it stopped.
+
+    Args:
+      experiment: what to run.
+      folder: the run's directory; made when absent.
+      show: called with (plan, progress, scalars) after every log point.
+      session: what the run shares with others.
+
+    Returns:
+      The content of result.json.
+
+    Raises:
+      UserError: the directory holds another run, is in use, or the run failed; in the last case
+        result.json says so too.
+    """
+    session = session or RunContext()
+    runtime.apply(experiment.runtime)
+    directory = RunDirectory(folder, writes=processes.first())
+    if not directory.writes:  # one process speaks
+        show = None
+        logging.getLogger("sbvi").setLevel(logging.WARNING)
+    processes.check_same(str(Path(folder).absolute()), "directory; set hydra.run.dir")
+    with directory.locked(session.patience):
+        processes.wait("locked")
+        config = experiment.to_config()
+        begun = directory.has_run()
+        if begun:
+            _same_run(directory, config)
+            result = directory.read_result()
+            if result is not None and result.get("status") == "completed":
+                log.info("%s is completed already; nothing is left to do.", directory.path)
+                return result
+        began = time.monotonic()
+        assembly = Assembly.build(experiment, session.shared)
+        data = assembly.describe_data()
+        processes.check_same(str(data["digest"]), "data")
+        if not begun:  # of several processes all have read what stands there
+            directory.write_run({"config": config, "data": data, **provenance()})
+        elif directory.read_run()["data"] != data:
+            raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
+        directory.clear_result()
+        try:
+            result = _run(assembly, directory, show, began, session)
+        except (UserError, FloatingPointError) as error:
+            _fail(directory, str(error).splitlines()[0])
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"A NaN appeared: {str(error).splitlines()[0]}") from error
+        except jax.errors.JaxRuntimeError as error:
+            if not processes.several():
+                raise
+            sentence = (
+                f"Another process of this run is gone ({str(error).splitlines()[0][:160]}); the same commands go on "
+                f"from the last checkpoint, with as many processes or fewer."
+            )
+            _fail(directory, sentence)
+            raise ProcessLost(sentence) from None
+        except OSError as error:
+            sentence = (
+                f"{error.filename or directory.path} cannot be written ({error.strerror}); what was saved before is "
+                f"untouched, and resume=DIR goes on from it, here or in a copy elsewhere."
+            )
+            _fail(directory, sentence)
+            raise UserError(sentence) from None
+        except Exception as error:
+            _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
+            raise
+        return result
+
+
+class ProcessLost(UserError):
+    """Another process of the run is gone, and JAX would wait for it at the end of this one."""
+
+    abrupt = True
+
+
+def _fail(directory: RunDirectory, reason: str) -> None:
+    # Where nothing can be written any more, the first failure is the one to tell.
+    with contextlib.suppress(UserError):
+        directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
+
+
+def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose config differs: its results would be of neither.
+
+    Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
+    """
+    recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
+    there, here = (flat(json.loads(json.dumps(c))) for c in (recorded, config))
+    for key in sorted(set(there) | set(here)):
+        # Where a run is computed may change from session to session; what is computed may not.
+        if there.get(key) != here.get(key) and not key.startswith("runtime."):
+            raise UserError(
+                f"{directory.path} holds another run: {key} is {there.get(key)} there and {here.get(key)} here; "
+                f"use another directory, or resume={directory.path} without overrides."
+            )
+
+
+def _run(
+    assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: RunContext
+) -> dict[str, Any]:
+    experiment, plan = assembly.experiment, assembly.plan
+    store = SharedStore(directory.checkpoints) if processes.several() else Store(directory.checkpoints)
+    state = assembly.initial_state()
+    progress = Progress()
+    ended = False
+    if (found := store.load_last(state)) is not None:
+        host, metadata = found
+        state = host
+        progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
+        log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+    state = assembly.placement.replicated(state)
+    recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
+    settings = flat(experiment.to_config()).items()
+    recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
+    success = False
+    try:
+        if ended:
+            outcome = Outcome("completed", "", progress, state)
+        else:
+            log.info(
+                "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
+            )
+            with contextlib.ExitStack() as stack:
+                stack.callback(session.trained)
+                batches = assembly.batches()
+                stack.callback(batches.close)
+                stop = session.stop or stack.enter_context(StopSignals()).reason
+                outcome = Training(
+                    assembly.algorithm,
+                    batches,
+                    plan,
+                    store,
+                    recorder,
+                    assembly.evaluator.validate,
+                    experiment.seed,
+                    stop,
+                    lambda p, v: show(plan, p, v) if show else None,
+                    session.compile,
+                ).run(state, progress)
+        processes.wait("trained")  # the first has written the best parameters
+        if outcome.status == "completed":
+            _finish(assembly, directory, recorder, outcome)
+        result = _result(outcome, plan, recorder.last, time.monotonic() - began)
+        directory.write_result(result)
+        success = True
+        if outcome.status == "stopped":
+            log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
+        return result
+    finally:
+        try:
+            recorder.close(success)
+        except OSError:
+            if success:
+                raise  # otherwise what ended the run is the thing to tell
+
+
+def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
+    """The final test of the best parameters, and the pictures."""
+    params = load_best_params(assembly.model, directory.checkpoints)
+    step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
+    if assembly.experiment.evaluation.test:
+        samples = assembly.experiment.evaluation.num_samples
+        log.info("Testing the parameters of step %d with %d samples.", outcome.progress.best_step, samples)
+        scalars, _ = assembly.evaluator.summary(params, "test")
+        recorder.scalars(step, epoch, scalars)
+    if not directory.writes:
+        return
+    for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
+        recorder.picture(step, name, picture)
+    recorder.curves(assembly.algorithm.monitor)
+
+
+def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:
+    progress = outcome.progress
+    speed = progress.steps_per_second * plan.trainer.batch_size
+    return {
+        "status": outcome.status,
+        **({"reason": outcome.reason} if outcome.reason else {}),
+        "metrics": dict(metrics),
+        "steps": progress.step,
+        "epochs": progress.step / plan.steps_per_epoch,
+        "best_step": progress.best_step,
+        "best_validation": progress.best if math.isfinite(progress.best) else None,
+        "examples_per_second": speed if math.isfinite(speed) else None,
+        "train_seconds": progress.train_seconds,
+        "wall_seconds": seconds,
+    }

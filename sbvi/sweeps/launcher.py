@@ -1,0 +1,141 @@
+"""A launcher that trains a sweep's jobs without paying the start and the compilation for every one.
+
+A fresh process pays seconds of imports for every job. On CPU two cores share a small batch badly, and one
+job a core trains faster than each job on all of them: so jobs go to pinned workers, which are forked before
+JAX is imported, share the compilation cache, and keep data and programs from job to job. On an accelerator,
+jobs whose compiled step is the same train side by side in one program. Every job has its own run directory,
+as if it were run alone, and is resumed or skipped by `sbvi-train` itself.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from sbvi.core import UserError, choices
+from sbvi.sweeps.pool import Pool, settled
+
+log = logging.getLogger(__name__)
+
+MODES = ("auto", "workers", "vmap")
+
+
+@dataclass
+class SbviLauncherConf:
+    """mode: workers, vmap, or auto, which is vmap where there is an accelerator.
+    workers: processes; null for one a core on CPU, and one where there is an accelerator.
+    pin: whether each keeps to a core of its own.
+    points: most jobs in one program under vmap; null for as many as memory holds."""
+
+    _target_: str = "hydra_plugins.hydra_sbvi_launcher.launcher.SbviLauncher"
+    mode: str = "auto"
+    workers: int | None = None
+    pin: bool = True
+    points: int | None = None
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="sbvi", node=SbviLauncherConf, provider="sbvi")
+
+
+def on_accelerator(platform: str) -> bool:
+    """Whether jobs will run on one, told without starting JAX."""
+    there = any(Path("/dev").glob("nvidia[0-9]*")) or any(Path("/dev").glob("accel[0-9]*"))
+    return platform not in ("auto", "cpu") or (platform == "auto" and there)
+
+
+class SbviLauncher(Launcher):  # type: ignore[misc]
+    """Hydra's launcher interface: `setup` once, then `launch` for every batch of jobs."""
+
+    def __init__(self, mode: str = "auto", workers: int | None = None, pin: bool = True, points: int | None = None):
+        if mode not in MODES:
+            raise choices("hydra.launcher.mode", mode, MODES)
+        self.mode, self.workers, self.pin, self.points = mode, workers, pin, points
+        self.config: Any = None
+        self.hydra_context: Any = None
+        self.task_function: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        jobs = [list(words) for words in job_overrides]
+        accelerator = on_accelerator(str(self.config.runtime.platform))
+        # Only tasks that can be told apart from their run train side by side: sbvi-train's can.
+        able = hasattr(self.task_function, "together")
+        if self.mode == "vmap" and not able:
+            raise UserError("hydra.launcher.mode=vmap trains runs side by side; this command has nothing to train.")
+        if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
+            found = self._side_by_side(jobs, initial_job_idx)
+        else:
+            count = self.workers or (1 if accelerator else len(os.sched_getaffinity(0)))
+            count = max(1, min(count, len(jobs)))
+            log.info("Launching %d jobs on %d workers", len(jobs), count)
+            found = Pool(self.run_one, jobs, initial_job_idx, count, self.pin).run()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        failed = [job for job in found if job.status != JobStatus.COMPLETED]
+        if failed:
+            log.info("%d of %d jobs did not complete:", len(failed), len(found))
+        for job in failed:
+            log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
+        return found
+
+    def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:
+        """One job in this process, as Hydra's basic launcher would run it."""
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = f"job_id_for_{number}"
+            config.hydra.job.num = number
+        log.info("\t#%d : %s", number, " ".join(filter_overrides(list(overrides))))
+        return run_job(
+            hydra_context=self.hydra_context,
+            task_function=task or self.task_function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+    def _side_by_side(self, jobs: list[list[str]], first: int) -> list[JobReturn]:
+        """All jobs in this process; Hydra sets up every job, which writes its files, and then they train."""
+        found: dict[int, JobReturn] = {}
+        prepared, handlers = {}, {}
+        for number, words in enumerate(jobs):
+            done = self.run_one(first + number, words, self.task_function.prepare)
+            if done.status == JobStatus.COMPLETED:
+                prepared[number], handlers[number] = done.return_value, _own_log()
+            else:
+                found[number] = settled(words, None, str(done._return_value))
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
+        for number, value in zip(prepared, ended, strict=True):
+            failure = _reason(value) if isinstance(value, BaseException) else None
+            found[number] = settled(jobs[number], value if failure is None else None, failure)
+        return [found[number] for number in sorted(found)]
+
+
+def _own_log() -> logging.Handler | None:
+    """A handler that goes on with the log file that Hydra has just opened for a job."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            own = logging.FileHandler(handler.baseFilename, delay=True)
+            own.setFormatter(handler.formatter)
+            own.setLevel(handler.level)
+            return own
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "was not run: the sweep was stopped"
+    text = str(error) or type(error).__name__
+    return text if type(error).__name__ in text or " " in text else f"{type(error).__name__}: {text}"

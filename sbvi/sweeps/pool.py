@@ -1,0 +1,151 @@
+"""Workers that take a sweep's jobs from a queue, and what became of every job."""
+
+import ctypes
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from sbvi.core import UserError
+
+_PR_SET_PDEATHSIG = 1
+
+Run = Callable[[int, Sequence[str]], JobReturn]
+
+
+class JobFailed(UserError):
+    """A job of the sweep did not end well; the text says which and why."""
+
+
+def settled(overrides: list[str], value: Any, failure: str | None) -> JobReturn:
+    """What became of a job, in Hydra's form."""
+    result = JobReturn(overrides=overrides, status=JobStatus.COMPLETED if failure is None else JobStatus.FAILED)
+    result.return_value = value if failure is None else JobFailed(failure)
+    return result
+
+
+def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> None:
+    """A worker: takes jobs until there are none."""
+    # No worker outlives the sweep: a job cut off like this goes on from its checkpoint.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    while (job := jobs.get()) is not None:
+        number, overrides = job
+        results.put(("began", number, os.getpid(), None))
+        try:
+            done = run(number, overrides)
+            failure = None if done.status == JobStatus.COMPLETED else str(done._return_value)
+            results.put(("ended", number, done._return_value if failure is None else None, failure))
+        except BaseException as error:
+            if not isinstance(error, Exception | SystemExit | KeyboardInterrupt):
+                raise
+            if isinstance(error, Exception):
+                traceback.print_exc()
+                results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
+            else:
+                results.put(("ended", number, None, "was stopped; the same command goes on with it"))
+                break
+        finally:
+            sys.stdout.flush()
+
+
+class Pool:
+    """Hands jobs to workers, replaces workers that die, and gathers what became of every job."""
+
+    def __init__(self, run_one: Run, jobs: list[list[str]], first: int, count: int, pin: bool):
+        self.run_one, self.first, self.overrides, self.pin = run_one, first, jobs, pin
+        self.context = multiprocessing.get_context("fork")
+        self.jobs, self.results = self.context.Queue(), self.context.Queue()
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.workers: dict[int, Any] = {}
+        self.holding: dict[int, int] = {}  # process -> number of its job
+        self.outcome: dict[int, JobReturn] = {}
+        self.stopping = False
+        for number, words in enumerate(jobs):
+            self.jobs.put((first + number, words))
+        for _ in range(count):
+            self.jobs.put(None)
+        self.count = count
+
+    def _start(self, slot: int) -> None:
+        core = self.cores[slot % len(self.cores)] if self.pin else None
+        arguments = (self.run_one, core, os.getpid(), self.jobs, self.results)
+        process = self.context.Process(target=_work, args=arguments)
+        process.start()
+        self.workers[slot] = process
+
+    def _settle(self, number: int, value: Any, failure: str | None) -> None:
+        self.outcome[number] = settled(self.overrides[number - self.first], value, failure)
+
+    def _stop(self, number: int, frame: Any) -> None:
+        """Every worker saves at its next chunk and leaves; jobs not begun stay undone."""
+        self._withdraw()
+        for worker in self.workers.values():
+            if worker.is_alive():
+                os.kill(worker.pid, signal.SIGTERM)
+
+    def _withdraw(self) -> None:
+        """Take back the jobs that no worker has begun."""
+        self.stopping = True
+        try:
+            while True:
+                self.jobs.get_nowait()
+        except queue.Empty:
+            pass
+        for _ in range(self.count):
+            self.jobs.put(None)
+
+    def run(self) -> list[JobReturn]:
+        before = signal.signal(signal.SIGTERM, self._stop)
+        try:
+            for slot in range(self.count):
+                self._start(slot)
+            while any(worker.is_alive() for worker in self.workers.values()) or not self._drained():
+                self._listen()
+        except KeyboardInterrupt:  # the terminal has told the workers too
+            self._withdraw()
+            for worker in self.workers.values():
+                worker.join()
+            self._drained()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        for number in range(self.first, self.first + len(self.overrides)):
+            if number not in self.outcome:
+                self._settle(number, None, "was not run: the sweep was stopped")
+        return [self.outcome[number] for number in sorted(self.outcome)]
+
+    def _drained(self) -> bool:
+        """Take in every message that is there; whether all workers were found at rest."""
+        try:
+            while True:
+                self._note(*self.results.get(timeout=0.2))
+        except queue.Empty:
+            return True
+
+    def _listen(self) -> None:
+        try:
+            self._note(*self.results.get(timeout=0.5))
+        except queue.Empty:
+            for slot, worker in list(self.workers.items()):
+                if not worker.is_alive() and worker.exitcode != 0 and worker.pid in self.holding:
+                    number = self.holding.pop(worker.pid)
+                    self._settle(number, None, f"its worker died (exit code {worker.exitcode})")
+                    if not self.stopping:
+                        self._start(slot)
+
+    def _note(self, what: str, number: int, value: Any, failure: str | None) -> None:
+        if what == "began":
+            self.holding[value] = number
+            return
+        self.holding = {process: held for process, held in self.holding.items() if held != number}
+        self._settle(number, value, failure)

@@ -1,0 +1,145 @@
+"""Points of a sweep trained side by side in this process, each in its own run directory."""
+
+import contextlib
+import functools
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sbvi.core import UserError
+from sbvi.runs import runtime
+from sbvi.runs.assembly import Shared, load_dataset
+from sbvi.runs.experiment import Experiment, flat
+from sbvi.runs.memory import points_that_fit
+from sbvi.runs.signals import StopSignals
+from sbvi.runs.train import RunContext, Show, train
+from sbvi.training.together import Together
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a sweep. handler: where the log lines of its thread go, beside the console."""
+
+    experiment: Experiment
+    folder: Path
+    handler: logging.Handler | None = None
+
+
+Ended = dict[str, Any] | BaseException
+
+
+def groups(points: Sequence[Point], largest: int | None = None) -> list[list[int]]:
+    """Positions of points that may share a program, `largest` at most and no more than memory holds.
+
+    Points whose configs differ in the seed and in real numbers only stand together. Whether their
+    programs are equal shows when they are compiled: these groups are what is worth a try.
+    """
+    alike: dict[str, list[int]] = {}
+    for position, point in enumerate(points):
+        config = {k: v for k, v in flat(point.experiment.to_config()).items() if k != "seed" and type(v) is not float}
+        alike.setdefault(json.dumps(config, sort_keys=True), []).append(position)
+    found = []
+    for positions in alike.values():
+        size = min(_fitting(points[positions[0]].experiment, len(positions)), largest or len(positions))
+        found += [positions[start : start + size] for start in range(0, len(positions), size)]
+    return found
+
+
+def _fitting(experiment: Experiment, points: int) -> int:
+    if points == 1:
+        return 1
+    try:
+        runtime.apply(experiment.runtime)
+        return max(1, min(points, points_that_fit(experiment, load_dataset(experiment).event_shape)))
+    except UserError:
+        return 1  # each will say it for itself
+
+
+def train_together(
+    points: Sequence[Point], show: Show | None = None, patience: float = 0.0, largest: int | None = None
+) -> list[Ended]:
+    """Train points in groups, one group after the other.
+
+    Args:
+      points: what to run, and where.
+      show: called by every run after each log point, from its own thread.
+      patience: seconds that each waits for a directory that another process holds.
+      largest: most points in one group.
+
+    Returns:
+      For each point the content of its result.json, or the error that ended it. A signal stops the group
+      that is running at its next chunk; points not begun then have a KeyboardInterrupt.
+    """
+    ended: list[Ended] = [KeyboardInterrupt() for _ in points]
+    with StopSignals() as stop:
+        for positions in groups(points, largest):
+            if stop.reason() is not None:
+                break
+            log.info("Training %d runs side by side", len(positions))
+            _train_group([points[p] for p in positions], positions, ended, show, patience, stop.reason)
+    return ended
+
+
+def _train_group(
+    points: Sequence[Point],
+    positions: Sequence[int],
+    ended: list[Ended],
+    show: Show | None,
+    patience: float,
+    stop: Callable[[], str | None],
+) -> None:
+    meeting, shared = Together(len(points)), Shared()
+
+    def one(point: Point, position: int) -> None:
+        leave = _once(meeting.leave)
+        compiled = functools.partial(meeting.compile_chunk, position=position)
+        session = RunContext(patience, shared, compiled, leave, stop)
+        try:
+            with _lines_to(point.handler):
+                ended[position] = train(point.experiment, point.folder, show, session)
+        except BaseException as error:
+            ended[position] = error
+        finally:
+            leave()
+
+    threads = [
+        threading.Thread(target=one, args=(point, position), name=f"point-{position}")
+        for point, position in zip(points, positions, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)  # in short waits, between which signals are heard
+
+
+def _once(function: Callable[[], None]) -> Callable[[], None]:
+    left = [function]
+
+    def call() -> None:
+        if left:
+            left.pop()()
+
+    return call
+
+
+@contextlib.contextmanager
+def _lines_to(handler: logging.Handler | None) -> Iterator[None]:
+    """What this thread logs goes to the handler too."""
+    if handler is None:
+        yield
+        return
+    me = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == me)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

@@ -1,0 +1,25 @@
+"""What can be done with a trained run. A task is a `spec` with `title` and `run(LoadedRun) -> TaskResult`.
+
+To add one: a module here, a line in TASKS, a file in `configs/task/`.
+"""
+
+from sbvi.tasks.annealed import AnnealedTask
+from sbvi.tasks.embedding import EmbeddingTask
+from sbvi.tasks.gradients import GradientsTask
+from sbvi.tasks.imputation import ImputationTask
+from sbvi.tasks.likelihood import LikelihoodTask
+from sbvi.tasks.posterior import PosteriorTask
+from sbvi.tasks.samples import SamplesTask
+from sbvi.tasks.task import Task, TaskResult
+
+TASKS: dict[str, type] = {
+    "likelihood": LikelihoodTask,
+    "annealed": AnnealedTask,
+    "samples": SamplesTask,
+    "embedding": EmbeddingTask,
+    "imputation": ImputationTask,
+    "posterior": PosteriorTask,
+    "gradients": GradientsTask,
+}
+
+__all__ = ["TASKS", "Task", "TaskResult"]

@@ -1,0 +1,93 @@
+"""Data in latent space: posterior means, drawn by class (PAPER 4.4) and laid out for TensorBoard."""
+
+from typing import Literal
+
+import numpy as np
+
+from sbvi.core import PositiveInt, UserError, spec
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import shown
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import OWN, chosen
+from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.task import Projection, TaskResult
+
+CLASSES = 10  # as many as have colours of their own
+
+
+@spec
+class EmbeddingTask:
+    """E_q[xi | x] of every stochastic node."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+    examples: PositiveInt | None = None
+    """Examples, evenly spaced over the split; null for all."""
+    node: str | None = None
+    """The stochastic node to draw; by default the one nearest the data."""
+    projector: PositiveInt = 2000
+    """Greatest number of points laid out for TensorBoard's projector."""
+    input: str | None = None
+    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    output: str | None = None
+    """Where to write means and variances of every node (.npz), beside the copy in the run's folder."""
+
+    @property
+    def title(self) -> str:
+        return f"embedding-{OWN if self.input is not None else self.split}"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        if self.output is not None:
+            check_output(self.output)
+        node = self.node or next(iter(run.nodes))
+        if node not in run.nodes:
+            raise UserError(f"task.node={node} is not known; allowed: {', '.join(run.nodes)}.")
+        dataset, split = chosen(run, self.split, self.examples, self.input)
+        x = dataset.seen(split)
+        label = dataset.split(split).label
+        found = run.encode(x)
+        arrays = {f"{n}/mean": e.mean for n, e in found.items()} | {
+            f"{n}/variance": e.variance for n, e in found.items()
+        }
+        if label is not None:
+            arrays["label"] = label
+        if self.output is not None:
+            write_arrays(self.output, arrays)
+        means = found[node].mean
+        plane, share = _plane(means)
+        few = slice(0, self.projector)
+        projection = Projection(
+            means[few], None if label is None else label[few], shown(x[few], run.event_shape), f"{node} of {split}"
+        )
+        scalars = {f"embedding/{n}/variance_of_means": float(e.mean.var(0).sum()) for n, e in found.items()}
+        scalars["embedding/share_drawn"] = share
+        return TaskResult(scalars, arrays, {self.title: _draw(plane, label, share)}, projection=projection)
+
+
+def _plane(means: np.ndarray) -> tuple[np.ndarray, float]:
+    """Two latents as they are; more, on their two leading principal components, with the share of variance."""
+    centred = means - means.mean(0)
+    if means.shape[1] == 1:
+        return np.concatenate([means, np.zeros_like(means)], 1), 1.0
+    if means.shape[1] == 2:
+        return means, 1.0
+    _, scales, rows = np.linalg.svd(centred, full_matrices=False)
+    return centred @ rows[:2].T, float((scales[:2] ** 2).sum() / max((scales**2).sum(), 1e-30))
+
+
+def _draw(plane: np.ndarray, label: np.ndarray | None, share: float) -> np.ndarray:
+    figure = new_figure(6.5, 5.5, 130)
+    axes = figure.add_subplot()
+    if label is None:
+        axes.scatter(plane[:, 0], plane[:, 1], s=3, linewidths=0)
+    elif label.max() >= CLASSES:
+        axes.scatter(plane[:, 0], plane[:, 1], s=3, c=label, cmap="nipy_spectral", linewidths=0)
+    else:
+        for value in np.unique(label):
+            points = plane[label == value]
+            axes.scatter(points[:, 0], points[:, 1], s=3, color=f"C{value}", linewidths=0, label=str(value))
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4)
+    axes.set_aspect("equal")
+    if share < 1:
+        axes.set_title(f"two principal components, {share:.0%} of the variance", fontsize=9)
+    return pixels(figure)

@@ -1,0 +1,96 @@
+"""Bias, variance and cost of every gradient rule on a trained run."""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import NonNegativeInt, PositiveInt, spec
+from sbvi.evaluation.gradient_study import RuleStudy, study
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.tables import text_table
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import run_dataset
+from sbvi.tasks.task import TaskResult
+
+HEADER = ("rule", "bias", "noise", "var mean", "var covariance", "us/sample", "var x time")
+
+
+@spec
+class GradientsTask:
+    """Gradient rules for E_q[log p(x | xi)], side by side, on examples of the run's data."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+    examples: PositiveInt = 20
+    """Examples, evenly spaced over the split."""
+    draws: PositiveInt = 2000
+    """Draws of each rule."""
+    reference_draws: PositiveInt = 20_000
+    """Draws of the reference, by the reparameterised rule."""
+    seed: NonNegativeInt = 1
+    """Seed of the draws."""
+
+    @property
+    def title(self) -> str:
+        return f"gradients-{self.split}"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        dataset = run_dataset(run)
+        x = jnp.asarray(dataset.seen(self.split, self.examples))
+        pairs = list(study(run.model, run.params, x, self.draws, self.reference_draws, self.seed))
+        found = [result for result, _ in pairs]
+        scalars = {
+            f"gradients/{result.rule}/{name}": value
+            for result in found
+            for name, value in result._asdict().items()
+            if isinstance(value, float) and math.isfinite(value)
+        }
+        arrays = {
+            f"{result.rule}/{node}/{name}": values
+            for result, kept in pairs
+            if kept is not None
+            for name in ("mean", "variance")
+            for node, values in getattr(kept, name).items()
+        }
+        return TaskResult(scalars, arrays, {"gradients": _draw(found)}, _table(found))
+
+
+def _table(found: list[RuleStudy]) -> str:
+    served = [r for r in found if not r.refusal]
+    rows = [
+        (
+            r.rule,
+            f"{r.bias:.4f}",
+            f"{r.noise:.4f}",
+            f"{r.variance_mean:.4g}",
+            f"{r.variance_covariance:.4g}",
+            f"{r.microseconds:.1f}",
+            f"{(r.variance_mean + r.variance_covariance) * r.microseconds:.4g}",
+        )
+        for r in served
+    ]
+    notes = [
+        "bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling",
+        "error alone explains. var: of one sample, summed over parameters, mean over examples.",
+        *(f"{r.rule} was left out: {r.refusal}" for r in found if r.refusal),
+    ]
+    return "\n".join([text_table(HEADER, rows), *notes])
+
+
+def _draw(found: list[RuleStudy]) -> np.ndarray:
+    """Variance against cost, a point for each rule and part of the parameters."""
+    figure = new_figure(7, 4)
+    axes = figure.add_subplot()
+    for r in found:
+        if not r.refusal:
+            (line,) = axes.plot(r.microseconds, r.variance_mean, "o", label=r.rule)
+            axes.plot(r.microseconds, max(r.variance_covariance, 1e-12), "s", color=line.get_color(), mfc="none")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("microseconds a sample")
+    axes.set_ylabel("variance: mean (dots), covariance (squares)")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return pixels(figure)

@@ -1,0 +1,79 @@
+"""The true posterior of a model with two latents beside the recognition model's (PAPER 4.1, figure 2)."""
+
+from typing import Literal
+
+import numpy as np
+
+from sbvi.core import Positive, PositiveInt, spec
+from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import shown
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import OWN, chosen
+from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.task import TaskResult
+
+
+@spec
+class PosteriorTask:
+    """p(xi | x) by quadrature, q(xi | x), and the KLs between them."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+    examples: PositiveInt = 4
+    """Examples, evenly spaced over the split."""
+    points: PositiveInt = 200
+    """Points of the grid on each axis."""
+    extent: Positive = 5.0
+    """The grid spans [-extent, extent] in both latents."""
+    drawn: PositiveInt = 8
+    """Greatest number of examples in the picture."""
+    input: str | None = None
+    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    output: str | None = None
+    """Where to write the grids and KLs (.npz), beside the copy in the run's folder."""
+
+    @property
+    def title(self) -> str:
+        return f"posterior-{OWN if self.input is not None else self.split}"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        if self.output is not None:
+            check_output(self.output)
+        dataset, split = chosen(run, self.split, self.examples, self.input)
+        x = dataset.seen(split)
+        pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
+        close = [c for _, c in pairs]
+        names = ("kl", "reverse_kl", "log_likelihood")
+        arrays = {name: np.array([getattr(c, name) for c in close]) for name in names}
+        for name in ("horizontal", "vertical", "true", "approximate", "mean", "covariance"):
+            arrays[name] = np.stack([getattr(c, name) for c in close])
+        if self.output is not None:
+            write_arrays(self.output, arrays)
+        scalars = {f"posterior/{name}": float(arrays[name].mean()) for name in names}
+        images = shown(x, run.event_shape)
+        return TaskResult(scalars, arrays, {self.title: _draw(pairs[: self.drawn], images)})
+
+
+def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> np.ndarray:
+    """A row for each example: the image, the whole plane with the prior, and the closer look with q."""
+    first = int(images is not None)
+    figure = new_figure(3 * (2 + first), 2.8 * len(pairs))
+    panels = np.asarray(figure.subplots(len(pairs), 2 + first, squeeze=False))
+    levels = np.exp(-0.5 * np.array([3.0, 2.0, 1.0]) ** 2)  # of a Gaussian at one, two and three deviations
+    for row, (whole, close) in enumerate(pairs):
+        if images is not None:
+            panels[row, 0].imshow(images[row], cmap="gray", vmin=0, vmax=1)
+            panels[row, 0].axis("off")
+        for axes, grid in zip(panels[row, first:], (whole, close), strict=True):
+            true, own = (np.exp(v - v.max()) for v in (grid.true, grid.approximate))
+            axes.contourf(grid.horizontal, grid.vertical, true, levels=12, cmap="Greys")
+            axes.contour(grid.horizontal, grid.vertical, own, levels=levels, colors="tab:blue", linewidths=1)
+            axes.plot(*grid.mean, "+", color="tab:blue")
+        for radius in (1, 2):
+            turn = np.linspace(0, 2 * np.pi, 100)
+            panels[row, first].plot(radius * np.cos(turn), radius * np.sin(turn), color="tab:green", lw=0.8, ls=":")
+        panels[row, first].set_aspect("equal")
+        panels[row, -1].set_title(f"KL(q || p) = {close.kl:.3f} nats", fontsize=9)
+    panels[0, first].set_title("posterior (grey), q (blue), prior (dots)", fontsize=9)
+    return pixels(figure)

@@ -1,0 +1,41 @@
+"""What a task gives back, for the command to print, draw and keep."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from sbvi.runs.loaded import LoadedRun
+
+
+@dataclass(frozen=True)
+class Projection:
+    """For TensorBoard's projector: points (N, K), labels (N,) and images (N, H, W[, C]) where there are any."""
+
+    points: np.ndarray
+    label: np.ndarray | None
+    images: np.ndarray | None
+    name: str
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
+    pictures: name -> (H, W) or (H, W, 3) uint8, for figures/ and TensorBoard. table: to be printed.
+    about: further facts for the .json. projection: points for TensorBoard's projector."""
+
+    scalars: dict[str, float]
+    arrays: dict[str, np.ndarray]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    table: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+    projection: Projection | None = None
+
+
+class Task(Protocol):
+    """`title` names the files it writes, within DIR/evaluations/."""
+
+    @property
+    def title(self) -> str: ...
+
+    def run(self, run: LoadedRun) -> TaskResult: ...

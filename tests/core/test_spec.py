@@ -1,0 +1,57 @@
+from typing import Literal
+
+import pytest
+
+from sbvi.core import Positive, PositiveInt, UserError, build, make, plain, spec
+
+
+@spec
+class Inner:
+    size: PositiveInt = 1
+
+
+@spec
+class Entry:
+    count: PositiveInt = 3
+    rate: Positive | None = None
+    kind: Literal["first", "second"] = "first"
+    sizes: tuple[PositiveInt, ...] = (1, 2)
+    inner: Inner = Inner()
+
+    def __post_init__(self):
+        if self.count == 13:
+            raise ValueError("count=13 is refused")
+
+
+def test_round_trip():
+    entry = make(Entry, {"count": 5, "rate": 2, "sizes": [4], "inner": {"size": 9}}, "group")
+    assert entry == Entry(count=5, rate=2.0, sizes=(4,), inner=Inner(size=9))
+    assert make(Entry, plain(entry), "group") == entry
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"count": 0}, "group.count=0 should be greater than 0."),
+        ({"count": "3"}, 'group.count="3" should be a valid integer.'),
+        ({"count": True}, "group.count=true should be a valid integer."),
+        ({"count": 13}, "group: count=13 is refused."),
+        ({"rate": float("nan")}, "group.rate=NaN should be a finite number."),
+        ({"kind": "third"}, "group.kind=\"third\" should be 'first' or 'second'."),
+        ({"sizes": [1, -2]}, "group.sizes.1=-2 should be greater than 0."),
+        ({"cuont": 1}, "group.cuont=1 is not a key (did you mean group.count?)"),
+        ({"inner": {"sise": 1}}, "group.inner.sise=1 is not a key (did you mean group.inner.size?)"),
+        ({"inner": {"size": -1}}, "group.inner.size=-1 should be greater than 0."),
+        ({"count": object()}, "not plain data"),
+    ],
+)
+def test_one_sentence_for_a_mistake(values, sentence):
+    with pytest.raises(UserError) as error:
+        make(Entry, values, "group")
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_name_lists_choices():
+    with pytest.raises(UserError, match=r"group.name=entri is not known \(did you mean entry\?\); allowed: entry"):
+        build({"entry": Entry}, "group", {"name": "entri"})

@@ -1,0 +1,38 @@
+"""Products with ones against NumPy's sums and broadcasts, and each as the other's derivative."""
+
+import jax
+import numpy as np
+import pytest
+
+from sbvi.core.xla.sums import along_rows, down_columns, row_sums
+
+SHAPES = [(5,), (3, 5), (2, 3, 5), (2, 1, 1)]
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+def draws(seed, shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_row_sums_and_what_is_the_same_along_a_row(shape):
+    x, y = draws(0, shape), draws(1, (*shape[:-1], 1))
+    total, back = jax.vjp(row_sums, x)
+    np.testing.assert_allclose(total, x.sum(-1, keepdims=True), rtol=1e-13)
+    np.testing.assert_array_equal(back(y)[0], np.broadcast_to(y, shape))
+    spread, back = jax.vjp(lambda v: along_rows(v, shape[-1]), y)
+    np.testing.assert_array_equal(spread, np.broadcast_to(y, shape))
+    np.testing.assert_allclose(back(x)[0], x.sum(-1, keepdims=True), rtol=1e-13)
+
+
+@pytest.mark.parametrize("rows", [(1,), (4,), (3, 4)])
+def test_what_is_the_same_in_every_row(rows):
+    bias, cotangent = draws(2, 6), draws(3, (*rows, 6))
+    spread, back = jax.vjp(lambda b: down_columns(b, rows), bias)
+    np.testing.assert_array_equal(spread, np.broadcast_to(bias, (*rows, 6)))
+    np.testing.assert_allclose(back(cotangent)[0], cotangent.reshape(-1, 6).sum(0), rtol=1e-13)

@@ -1,0 +1,133 @@
+"""Convolutions against loops written out, their gradients against JAX's own, and a model of images by contract."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbvi.core import UserError
+from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.gradients import RULES
+from sbvi.models import DLGM
+from sbvi.networks import convolutions
+from sbvi.networks.convolutions import Convolutions, convolved, doubled, halved
+from sbvi.objectives import OBJECTIVES
+
+
+def written_out(x, kernel):
+    """Every output pixel as its sum over the kernel, zeros beyond the edges."""
+    k, before = len(kernel), (len(kernel) - 1) // 2
+    padded = np.pad(x, ((0, 0), (before, k // 2), (before, k // 2), (0, 0)))
+    found = np.zeros((*x.shape[:3], kernel.shape[-1]))
+    for row, column in np.ndindex(x.shape[1:3]):
+        found[:, row, column] = np.tensordot(padded[:, row : row + k, column : column + k], kernel, 3)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.tuples(*[st.integers(1, 5)] * 3), k=st.integers(1, 5), channels=st.tuples(*[st.integers(1, 3)] * 2),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, k, channels, seed):
+    """For a bilinear map f: <c, f(x, K)> = <x, f*_x(c)> = <K, f*_K(c)>."""
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        x = rng.normal(size=(*sizes, channels[0]))
+        kernel = rng.normal(size=(k, k, *channels))
+        found, pull = jax.vjp(convolved, jnp.asarray(x), jnp.asarray(kernel))
+        np.testing.assert_allclose(found, written_out(x, kernel), atol=1e-12)
+        cotangent = rng.normal(size=found.shape)
+        to_x, to_kernel = pull(jnp.asarray(cotangent))
+        moved_x, moved_kernel = rng.normal(size=x.shape), rng.normal(size=kernel.shape)
+        for got, moved, by in (
+            (to_x, moved_x, written_out(moved_x, kernel)),
+            (to_kernel, moved_kernel, written_out(x, moved_kernel)),
+        ):
+            np.testing.assert_allclose(np.sum(got * moved), np.sum(cotangent * by), rtol=1e-9, atol=1e-9)
+
+
+def test_halving_keeps_blocks_together_and_doubling_undoes_it():
+    x = jnp.arange(2 * 4 * 6 * 3, dtype=jnp.float32).reshape(2, 4, 6, 3)
+    small = halved(x)
+    assert small.shape == (2, 2, 3, 12)
+    np.testing.assert_array_equal(small[1, 1, 2].reshape(2, 2, 3), x[1, 2:4, 4:6])
+    np.testing.assert_array_equal(doubled(small), x)
+
+
+IMAGES = [((4, 4), (3,)), ((8, 4), (3, 2)), ((4, 4, 3), (2, 3))]
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize(("shape", "channels"), IMAGES)
+def test_a_model_of_images_keeps_the_contract(shape, channels, likelihood):
+    size = int(np.prod(shape))
+    spec = DLGM(latents=(4, 3), hidden=(5,), recognition_hidden=(5,), convolutions=channels)
+    model = spec.build(shape, LIKELIHOODS[likelihood](), POSTERIORS["diagonal"]())
+    mean = np.random.default_rng(0).uniform(0.2, 0.8, size)
+    params = model.init(0, mean, np.full(size, 0.3))
+    x = jax.random.uniform(jax.random.key(1), (6, size)).round()
+
+    def total(p):
+        found = model.rollout(p, jax.random.key(0), x, 2)
+        assert found.log_weights().shape == (2, 6)
+        return jnp.sum(found.log_weights())
+
+    grads = jax.jit(jax.grad(total))(params)
+    assert all(np.isfinite(leaf).all() and np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(grads))
+    # Without latents' influence the outputs are their biases, one for each: the data's means.
+    still = jax.tree.map(jnp.zeros_like, params.generative["maps"][0]["dense"])
+    params.generative["maps"][0]["dense"] = still
+    decoded = model.decode(params, {"layer_1": jnp.zeros((1, 4)), "layer_2": jnp.zeros((1, 3))})
+    np.testing.assert_allclose(decoded[0], mean, atol=1e-5)
+
+
+def test_outputs_of_several_values_stand_in_blocks():
+    """Moving the bias of pixel p's scale moves the scale of pixel p alone, and no mean."""
+    spec = DLGM(latents=(2,), hidden=(), recognition_hidden=(), convolutions=(2,))
+    model = spec.build((2, 2, 3), LIKELIHOODS["gaussian"](scale="predicted"), POSTERIORS["diagonal"]())
+    params = model.init(0, np.zeros(12), np.ones(12))
+    z = {"layer_1": jnp.ones((1, 2))}
+
+    def outputs(channel):
+        kernel = params.generative["maps"][0]["convolutions"][0]["kernel"]
+        value = jnp.zeros_like(kernel.get_value()).at[1, 1, :, channel].set(1.0)
+        moved = jax.tree.map(lambda a: a, params.generative)
+        moved["maps"][0]["convolutions"][0]["kernel"] = kernel.replace(value)
+        return np.asarray(model.outputs(params._replace(generative=moved), z)[0]).reshape(2, 2, 2, 3)
+
+    # The four pixels of a block stand in order, each with its (mean, scale) by colour: 6 values a pixel.
+    base = outputs(0) * 0 + np.asarray(model.likelihood.initial_outputs(np.zeros(12), np.ones(12))).reshape(2, 2, 2, 3)
+    for pixel, kind, colour in np.ndindex(4, 2, 3):
+        changed = np.argwhere(np.abs(outputs(6 * pixel + 3 * kind + colour) - base) > 1e-6)
+        assert {tuple(place) for place in changed} <= {(kind, *divmod(pixel, 2), colour)}
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_every_rule_finds_what_jaxs_own_derivatives_give(rule, monkeypatch):
+    spec = DLGM(latents=(3,), hidden=(4,), activation="tanh", recognition_hidden=(4,), convolutions=(2,))
+    model = spec.build((4, 4), LIKELIHOODS["bernoulli"](), POSTERIORS["diagonal"]())
+    params = model.init(0, np.full(16, 0.5), np.ones(16))
+    objective = OBJECTIVES["free_energy"](rule=rule)
+    x = jax.random.uniform(jax.random.key(1), (5, 16)).round()
+
+    def gradient():
+        def loss(p):
+            return objective(lambda s, paths: model.rollout(p, jax.random.key(0), x, s, paths=paths), 1.0)[0]
+
+        return jax.tree.leaves(jax.jit(jax.grad(loss))(params))
+
+    ours = gradient()
+    plain = convolutions._plain
+    monkeypatch.setattr(convolutions, "convolved", lambda x, kernel: plain(x, kernel, convolutions._padding(kernel)))
+    for got, expected in zip(ours, gradient(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+        assert np.abs(expected).max() > 0
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((9,), (4,)), ((6, 6), (4, 4)), ((28, 28, 3, 1), (4,))])
+def test_data_that_cannot_be_halved_is_refused(shape, channels):
+    with pytest.raises(UserError, match=r"multiples of \d, and the data has shape .*; allowed: fewer layers"):
+        Convolutions.of(shape, channels, 3)

@@ -1,0 +1,118 @@
+"""sbvi-compare over directories in every state."""
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from sbvi.core import UserError
+from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
+
+RATES = {1e-3: [91.0, 91.4, 91.2], 3e-3: [90.1, 90.5, 90.6], 1e-2: [95.0, 94.0, 96.0]}
+
+
+def make(folder, rate, seed, nll=None, status="completed", **extra):
+    folder.mkdir(parents=True)
+    config = {"seed": seed, "optimizer": {"name": "adam", "learning_rate": rate}, "model": {"latents": [200]}}
+    (folder / "run.json").write_text(json.dumps({"config": config, "data": {}}))
+    lines = [{"step": s, "epoch": s / 10, "validation/elbo": -100.0 + s / 10} for s in (10, 20)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3')
+    if status is not None:
+        metrics = {} if nll is None else {"test/nll": nll, "test/elbo": -nll - 5}
+        (folder / "result.json").write_text(json.dumps({"status": status, "metrics": metrics, **extra}))
+
+
+@pytest.fixture
+def grid(tmp_path):
+    for rate, values in RATES.items():
+        for seed, value in enumerate(values):
+            make(tmp_path / "sweep" / f"{rate}-{seed}", rate, seed, value)
+    return tmp_path
+
+
+def command(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "sbvi.cli.compare", *map(str, words)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_best_setting_over_seeds_comes_first(grid):
+    runs = [read_summary(path) for path in find_runs([grid])]
+    assert differing(runs) == ["optimizer.learning_rate"]
+    found = grouped(runs, "test/nll")
+    assert [g.settings["optimizer.learning_rate"] for g in found] == [3e-3, 1e-3, 1e-2]
+    for group in found:
+        values = RATES[group.settings["optimizer.learning_rate"]]
+        assert group.mean == pytest.approx(np.mean(values))
+        assert group.stderr == pytest.approx(np.std(values, ddof=1) / np.sqrt(3))
+    assert [g.settings for g in grouped(runs, "test/elbo")] == [g.settings for g in found]
+    assert less_is_better("test/nll")
+    assert not less_is_better("test/elbo")
+
+
+def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
+    make(grid / "a", 1e-3, 7, status="failed", reason="train/loss is not finite at step 3")
+    make(grid / "b", 1e-3, 8, status=None)
+    (grid / "b" / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+    make(grid / "c", 1e-3, 9, status=None)
+    (grid / "c" / ".lock").write_text(f"process {2**22 + 1} on {socket.gethostname()}\n")
+    make(grid / "d", 1e-3, 10)
+    (grid / "d" / "run.json").write_text("{")
+    found = {p.name: read_summary(p) for p in find_runs([grid])}
+    assert {n: found[n].status for n in "abcd"} == {
+        "a": "failed", "b": "running", "c": "interrupted", "d": "unreadable",
+    }  # fmt: skip
+    assert found["b"].note == "step 20"
+    assert found["c"].curve == [(10, -99.0), (20, -98.0)]
+    done = command(grid, cwd=grid)
+    assert done.returncode == 0, done.stderr
+    assert "train/loss is not finite at step 3" in done.stdout
+    assert "interrupted" in done.stdout
+    first = done.stdout.splitlines()[2].split()
+    assert first[0] == "0.003"
+    assert first[-1].endswith("0.003-0")
+
+
+def test_formats_and_the_picture(grid):
+    make(grid / "a", 1e-3, 7, status="failed", reason="a | bar")
+    found = json.loads(command(grid, "--format", "json", cwd=grid).stdout)
+    assert found["groups"][0]["settings"] == {"optimizer.learning_rate": 3e-3}
+    assert len(found["groups"][0]["runs"]) == 3
+    assert found["others"][0]["note"] == "a | bar"
+    rows = list(csv.DictReader(io.StringIO(command(grid, "--format", "csv", cwd=grid).stdout)))
+    assert rows[0]["optimizer.learning_rate"] == "0.003"
+    assert (rows[-1]["status"], rows[-1]["note"], rows[-1]["run"]) == ("failed", "a | bar", str(grid / "a"))
+    assert "a \\| bar" in command(grid, "--format", "markdown", cwd=grid).stdout
+    done = command(grid, "--plot", "new/plot.png", cwd=grid)
+    assert done.returncode == 0, done.stderr
+    with Image.open(grid / "new" / "plot.png") as picture:
+        assert picture.width > 400
+        assert len(np.unique(np.asarray(picture))) > 10
+
+
+def test_mistakes_are_one_sentence(grid):
+    with pytest.raises(UserError, match="is not a directory"):
+        find_runs([grid / "absent"])
+    (grid / "empty").mkdir()
+    for words, sentence in (
+        (["empty"], "empty holds no run"),
+        (["sweep", "--metric", "test/nl"], "--metric test/nl is in none of the completed runs; there is: test/elbo"),
+        (["sweep", "--plot", "x.pdf"], "--plot x.pdf must end in .png."),
+    ):
+        done = command(*words, cwd=grid)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert len(done.stderr.splitlines()) == 1

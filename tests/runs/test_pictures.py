@@ -1,0 +1,81 @@
+"""A run's pictures: what they show, and what making them costs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbvi.reporting.images import grid
+from sbvi.runs import Experiment
+from sbvi.runs.assembly import Assembly, Shared
+
+MADE = {
+    "dataset": {"name": "digits"},
+    "model": {"name": "dlgm", "latents": [2, 3], "hidden": [8], "recognition_hidden": [8]},
+    "likelihood": {"name": "bernoulli"},
+    "posterior": {"name": "diagonal"},
+    "objective": {"name": "free_energy"},
+    "optimizer": {},
+    "trainer": {"steps": 10},
+    "evaluation": {},
+    "runtime": {"compilation_cache": False},
+}
+
+
+@pytest.fixture(scope="module")
+def shared():
+    return Shared()
+
+
+def assembled(shared, **top):
+    return Assembly.build(Experiment.from_config(MADE | top), shared)
+
+
+@pytest.fixture
+def compiled():
+    """The programs compiled while a test runs."""
+    names = []
+
+    def note(event, seconds, **about):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(about.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+def test_pictures_are_the_model_s_own(shared):
+    assembly = assembled(shared)
+    model, params = assembly.model, assembly.initial_state().params
+    found = assembly.pictures.of(params, 3)
+    assert set(found) == {"samples", "reconstructions", "manifold_layer_1"}
+
+    means = np.asarray(model.sample(params, jax.random.key(3), 100)[0]).reshape(-1, 8, 8)
+    assert np.abs(found["samples"].astype(int) - grid(means, 10)).max() <= 1  # rounded to 256 greys
+
+    real = assembly.dataset.seen("test", 50)
+    decoded = model.decode(params, {n: q.mean for n, q in model.encode(params, jnp.asarray(real)).items()})
+    pairs = np.stack([real.reshape(5, 10, 8, 8), np.asarray(decoded).reshape(5, 10, 8, 8)], 1)
+    assert np.abs(found["reconstructions"].astype(int) - grid(pairs.reshape(-1, 8, 8), 10)).max() <= 1
+
+    # Its upper left corner: the least first latent and the greatest second, each a fortieth of the mass from the end.
+    corner = np.array([[-1.9599640, 1.9599640]], np.float32)
+    image = model.decode(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
+    first = found["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
+    assert np.abs(first.astype(int) - (np.asarray(image).reshape(8, 8) * 255)).max() <= 1
+
+
+def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):
+    assembly = assembled(shared, seed=1)
+    assembly.pictures.of(assembly.initial_state().params, 1)
+    other = assembled(shared, seed=2)
+    params = other.initial_state().params
+    assert other.pictures is assembly.pictures
+    compiled.clear()
+    other.pictures.of(params, 2)
+    assert compiled == []
+
+    fresh = assembled(Shared(), seed=2)
+    fresh.pictures.of(params, 2)
+    assert len(compiled) == 1

@@ -1,0 +1,157 @@
+"""Every task on a short run of the digits with two latents, on its own data and on the user's."""
+
+import json
+
+import numpy as np
+import pytest
+
+import sbvi
+from sbvi.cli import train
+from sbvi.core import UserError, build
+from sbvi.reporting.projector import write_projector
+from sbvi.tasks import TASKS
+
+
+def trained(folder, words, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["sbvi-train", *words, "hydra.run.dir=run", "evaluation.num_samples=20"])
+    train.main()
+    return sbvi.load_run(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["model.latents=[2]", "model.activation=tanh", "posterior=rank_one", "trainer.steps=400"]
+        yield trained(tmp_path_factory.mktemp("digits"), words, patch)
+
+
+@pytest.fixture(scope="module")
+def grey(tmp_path_factory):
+    """Digits with their 17 levels, by a discretised logistic likelihood; 3 latents."""
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["likelihood=discretized_logistic", "likelihood.levels=16", "model.latents=[3]", "trainer.steps=600"]
+        yield trained(tmp_path_factory.mktemp("grey"), words, patch)
+
+
+def work(run, name, **options):
+    return build(TASKS, "task", {"name": name, **options}).run(run)
+
+
+def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
+    from sbvi.tasks.data import run_dataset
+
+    x = run_dataset(digits).some("test", 30).x
+    np.save(tmp_path / "x.npy", x)
+    own = work(digits, "likelihood", num_samples=30, input=str(tmp_path / "x.npy"), output=str(tmp_path / "out.npz"))
+    split = work(digits, "likelihood", num_samples=30, examples=30)
+    assert own.scalars["input/nll"] == pytest.approx(split.scalars["test/nll"], rel=1e-6)
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_array_equal(found["nll"], own.arrays["nll"])
+    np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
+    with pytest.raises(UserError, match="only 0 and 1"):
+        work(digits, "likelihood", input=str(tmp_path / "x.csv"))
+
+
+def test_annealed_and_importance_sampling_agree(digits):
+    many = {"chains": 8, "temperatures": 120, "leapfrog_steps": 5, "examples": 12}
+    annealed = work(digits, "annealed", **many)
+    importance = work(digits, "likelihood", num_samples=3000, examples=12)
+    np.testing.assert_allclose(annealed.arrays["nll"], importance.arrays["nll"], atol=0.5)
+    assert abs(np.mean(annealed.arrays["nll"] - importance.arrays["nll"])) < 0.15
+    assert annealed.scalars["test/accepted"] > 0.4
+    dreams = work(digits, "annealed", split="dreams", **many)
+    gap, stderr = dreams.scalars["dreams/gap"], dreams.scalars["dreams/gap_stderr"]
+    assert -4 * stderr - 0.01 < gap < 1
+    assert dreams.scalars["dreams/nll"] - dreams.scalars["dreams/nll_lower"] == pytest.approx(gap, abs=1e-4)
+
+
+def test_samples_and_decoding(digits, tmp_path):
+    found = work(digits, "samples", num=20, means=False)
+    assert found.arrays["x"].shape == (20, 8, 8)
+    assert set(np.unique(found.arrays["x"])) == {0, 1}
+    assert found.pictures["samples"].ndim == 2
+    latents = np.array([[0.0, 1.0], [2.0, -1.0]])
+    np.savetxt(tmp_path / "z.csv", latents, delimiter=",")
+    decoded = work(digits, "samples", input=str(tmp_path / "z.csv"), output=str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(decoded.arrays["x"], digits.decode(latents))
+    with np.load(tmp_path / "x.npz") as written:
+        np.testing.assert_array_equal(written["x"], decoded.arrays["x"])
+    with pytest.raises(UserError, match=r"task\.means=false has no meaning"):
+        work(digits, "samples", input=str(tmp_path / "z.csv"), means=False)
+    np.savetxt(tmp_path / "three.csv", np.zeros((2, 3)), delimiter=",")
+    with pytest.raises(UserError, match=r"must be \(N, 2\)"):
+        work(digits, "samples", input=str(tmp_path / "three.csv"))
+
+
+def test_embedding(digits, grey, tmp_path):
+    found = work(digits, "embedding", projector=100)
+    assert found.arrays["layer_1/mean"].shape == (250, 2)
+    assert found.scalars["embedding/share_drawn"] == 1
+    assert found.pictures["embedding-test"].shape[2] == 3
+    points = found.projection
+    assert (len(points.points), len(points.label), points.images.shape) == (100, 100, (100, 8, 8))
+    write_projector(tmp_path, points.name, points.points, points.label, points.images)
+    config = (tmp_path / "projector_config.pbtxt").read_text()
+    assert "single_image_dim: 8" in config
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "points.tsv"), points.points, rtol=1e-5)
+    assert [int(v) for v in (tmp_path / "labels.tsv").read_text().split()] == points.label.tolist()
+    plane = work(grey, "embedding", examples=50)
+    assert 2 / 3 - 0.01 <= plane.scalars["embedding/share_drawn"] < 1
+    with pytest.raises(UserError, match=r"task\.node=layer_2 is not known; allowed: layer_1"):
+        work(digits, "embedding", node="layer_2")
+
+
+def test_posterior(digits, grey):
+    found = work(digits, "posterior", examples=2, points=80)
+    truth = work(digits, "likelihood", num_samples=5000, examples=2).arrays["nll"]
+    np.testing.assert_allclose(-found.arrays["log_likelihood"], truth, atol=0.1)
+    assert (found.arrays["kl"] > 0).all()
+    assert found.pictures["posterior-test"].shape[2] == 3
+    with pytest.raises(UserError, match="two latents at one node"):
+        work(grey, "posterior")
+
+
+def test_bits_per_dimension(grey):
+    found = work(grey, "likelihood", num_samples=50)
+    bits = found.scalars["test/bits_per_dimension"]
+    assert bits == pytest.approx(found.scalars["test/nll"] / 64 / np.log(2))
+    assert 0.5 < bits < np.log2(17)  # better than a uniform guess of 17 levels
+    values = found.arrays["nll"]
+    assert found.scalars["test/nll_stderr"] == pytest.approx(values.std(ddof=1) / np.sqrt(len(values)), rel=1e-5)
+    result = json.loads((grey.directory.path / "result.json").read_text())["metrics"]
+    assert result["test/bits_per_dimension"] == pytest.approx(bits, abs=0.05)
+
+
+def test_dequantised_density_bounds_the_bits(tmp_path, monkeypatch):
+    """Uniform noise: a Gaussian of the dequantised digits costs at least what the levels' entropy allows."""
+    run = trained(tmp_path, ["likelihood=gaussian", "model.latents=[3]", "trainer.steps=400"], monkeypatch)
+    bits = work(run, "likelihood", num_samples=50).scalars["test/bits_per_dimension"]
+    assert 0 < bits < np.log2(17)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    words = ["likelihood=gaussian", "likelihood.dequantize=false", "model.latents=[3]", "trainer.steps=20"]
+    without = trained(plain, words, monkeypatch)
+    assert "test/bits_per_dimension" not in work(without, "likelihood", num_samples=5).scalars
+
+
+def test_levels_must_be_the_datas(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sbvi-train", "likelihood=discretized_logistic"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "likelihood.levels=255 is not what the data set holds: levels 0..16" in capsys.readouterr().err
+
+
+def test_tasks_see_dynamic_data_as_the_model_does(tmp_path, monkeypatch):
+    """Fixed draws of the test split are 0 and 1 whatever levels the means have."""
+    words = ["dataset.binarization=dynamic", "model.latents=[2]", "trainer.steps=200"]
+    run = trained(tmp_path, words, monkeypatch)
+    embedding = work(run, "embedding", examples=20)
+    assert embedding.arrays["layer_1/mean"].shape == (20, 2)
+    imputed = work(run, "imputation", iterations=10, warmup=2, examples=20)
+    assert imputed.scalars["imputation/log_loss"] < np.log(2)
+    from PIL import Image
+
+    picture = np.asarray(Image.open(run.directory.path / "figures" / "reconstructions.png"))
+    assert (picture[:50] == 255).any()  # the first row shows the data, not the data over its levels
