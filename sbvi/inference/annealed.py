@@ -17,10 +17,6 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from sbvi.distributions.gaussian import log_prob, standard_log_prob
-from sbvi.gradients.rule import draw
-from sbvi.models import BuiltDLGM
-
 Array = jax.Array
 Latents = dict[str, Array]
 Base = Literal["prior", "posterior"]
@@ -82,7 +78,7 @@ def _transition(
 
 
 def annealed(
-    model: BuiltDLGM,
+    model: Any,
     params: Any,
     key: Array,
     x: Array,
@@ -94,15 +90,18 @@ def annealed(
 ) -> Annealed:
     """S = chains independent chains of T = steps temperatures for x (B, D).
 
+    model: LatentVariable, with a PosteriorDensity where the base is the posterior; its latents are continuous.
+
     exact: node -> (B, K), the latents that x was drawn with; then chains run backward from them and the
       result is an upper bound (one chain an example: more would share their start).
     """
-    q = jax.lax.stop_gradient(model.encode(params, x))
+    prior = model.node_prior()
+    q: Any = model.posterior(params, x) if base == "posterior" else None
 
     def base_density(points: Latents) -> Array:
         if base == "prior":
-            return sum(standard_log_prob(p) for p in points.values())  # type: ignore[return-value]
-        return sum(log_prob(q[n], p) for n, p in points.items())  # type: ignore[return-value]
+            return sum(prior.log_prob(params.prior, points).values())  # type: ignore[return-value]
+        return sum(q.log_prob(points).values())
 
     def difference(points: Latents) -> Array:
         return model.log_joint(params, points, x) - base_density(points)
@@ -117,8 +116,8 @@ def annealed(
         if exact is not None:
             return {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
         if base == "posterior":
-            return draw(key, q, chains)
-        flat = model.prior_latents(key, chains * x.shape[0], x.dtype)
+            return q.draw(key, chains)  # type: ignore[no-any-return]
+        flat = prior.sample(params.prior, key, chains * x.shape[0], x.dtype)
         return {n: v.reshape(chains, x.shape[0], -1) for n, v in flat.items()}
 
     def run(key: Array, sizes: Array | None) -> tuple[_Chain, tuple[Array, Array]]:

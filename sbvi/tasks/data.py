@@ -49,5 +49,5 @@ def own_dataset(run: LoadedRun, x: np.ndarray) -> Dataset:
     else:
         levels = None
     split = Split(checked)
-    noisy = bool(levels) and not binary and bool(getattr(run.experiment.likelihood, "dequantize", False))
+    noisy = bool(levels) and not binary and run.experiment.model.dequantizes
     return Dataset(OWN, split, split, split, levels=levels, binary=binary, dequantized=noisy)

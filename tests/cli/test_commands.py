@@ -185,7 +185,7 @@ def test_price_trains_to_the_same_bound(tmp_path):
     assert done.returncode == 0, done.stderr
     bounds = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
-        rule = json.loads((path.parent / "run.json").read_text())["config"]["objective"]["rule"]
+        rule = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["objective"]["rule"]
         bounds[rule] = json.loads(path.read_text())["metrics"]["validation/elbo"]
     assert set(bounds) == {"reparameterised", "price"}
     assert abs(bounds["price"] - bounds["reparameterised"]) < 0.3, bounds
@@ -294,8 +294,12 @@ MISTAKES = {
     "likelihood=gaussian dataset.binarization=static": "dataset.binarization=static gives binary data",
     "trainer.steps=1 trainer.epochs=2": "exactly one of trainer.steps, trainer.epochs and trainer.examples",
     "objective.rule=price": "objective.rule=price needs a twice differentiable model.activation, and relu has kinks",
-    "algorithm=reweighted_wake_sleep": "algorithm=reweighted_wake_sleep climbs no bound that an objective could "
-    "change; allowed: objective=importance_weighted with objective.num_samples alone.",
+    "algorithm=reweighted_wake_sleep objective.num_samples=3": "objective.num_samples has no use with "
+    "algorithm=reweighted_wake_sleep; objective is a choice of algorithm=gradient_ascent.",
+    "model=mixture likelihood=gaussian": "likelihood=gaussian has no use with model=mixture; likelihood is a choice of "
+    "model=dlgm.",
+    "objective=log_likelihood": "objective=log_likelihood needs what model=dlgm has not (Density: Knows log p(x) by "
+    "itself); models that serve: mixture.",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -90,7 +90,7 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     assert summary in done.stderr + done.stdout
     found = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
-        rate = json.loads((path.parent / "run.json").read_text())["config"]["optimizer"]["learning_rate"]
+        rate = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["optimizer"]["learning_rate"]
         found[rate] = json.loads(path.read_text())
     assert {rate: result["status"] for rate, result in found.items()} == {
         1e-3: "completed",
@@ -134,7 +134,7 @@ def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
         solo = ["train", *words, f"trainer.steps={steps}", "optimizer.learning_rate=3e-3", f"hydra.run.dir=solo{steps}"]
         assert run(*solo, cwd=tmp_path).returncode == 0
         for path in (tmp_path / name).glob("*/run.json"):
-            if json.loads(path.read_text())["config"]["optimizer"]["learning_rate"] == 3e-3:
+            if json.loads(path.read_text())["config"]["algorithm"]["optimizer"]["learning_rate"] == 3e-3:
                 point = path.parent
         for file in ("last", "best"):
             found = [

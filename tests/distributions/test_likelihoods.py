@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sbvi.distributions import LIKELIHOODS
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.distributions.likelihoods.bernoulli import log_bernoulli
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood

@@ -5,21 +5,19 @@ import os
 import jax
 import numpy as np
 import pytest
+from support.models import dlgm, summary
 
 from sbvi.core.placement import SINGLE, Placement
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.evaluation.pieces import ROWS, InPieces, fitting
+from sbvi.gradients import Paths
 from sbvi.inference.importance import even, importance_sampling
-from sbvi.models import DLGM, Paths
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 5, 6])
 def test_pieces_change_no_draw_and_no_number(pieces):
     """Five pieces of six samples cannot be: they are scored whole."""
-    model = DLGM(latents=(3, 2), hidden=(4,), recognition_hidden=(4,)).build(
-        (7,), LIKELIHOODS["bernoulli"](), POSTERIORS["rank_one"]()
-    )
-    params = model.init(0, np.full(7, 0.4), np.ones(7))
+    model = dlgm((7,), posterior="rank_one", latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(7, 0.4), np.ones(7)))
     x = jax.random.uniform(jax.random.key(1), (4, 7)).round()
 
     def scored(count):

@@ -4,17 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.models import dlgm, summary
 
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
-from sbvi.models import DLGM, Noise
+from sbvi.models import DLGM
 from sbvi.models.noise import chance, corrupt
+from sbvi.models.rollout import Noise
+from sbvi.posteriors import POSTERIORS
 
 D = 9
 
 
 def built(posterior="diagonal", likelihood="bernoulli", **choices):
-    model = DLGM(**choices).build((D,), LIKELIHOODS[likelihood](), POSTERIORS[posterior]())
-    return model, model.init(0, np.full(D, 0.3), np.ones(D))
+    model = dlgm((D,), likelihood, posterior, **choices)
+    return model, model.init(0, summary(np.full(D, 0.3), np.ones(D)))
 
 
 SHAPES = [
@@ -36,7 +38,7 @@ def test_rollout_shapes_and_finite_gradients(posterior, choices):
     def total(p):
         found = model.rollout(p, jax.random.key(0), x, 2)
         assert found.log_weights().shape == (2, 6)
-        assert set(found.kl) == set(model.nodes)
+        assert set(found.kl) == set(model.latent_sizes())
         return jnp.sum(found.log_weights()) - sum(jnp.sum(v) for v in found.kl.values())
 
     grads = jax.jit(jax.grad(total))(params)
@@ -94,7 +96,7 @@ def test_many_samples_join_two_matrices_and_change_nothing_else(latents):
 
 def test_joint_family_spans_all_layers():
     model, params = built("joint_rank_one", latents=(3, 2), hidden=(4,))
-    q = model.encode(params, jnp.ones((2, D)))
+    q = model.gaussians(params, jnp.ones((2, D)))
     assert {node: value.mean.shape for node, value in q.items()} == {"joint": (2, 5)}
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.models import dlgm, summary, view
 
 from sbvi.core import UserError
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.gradients import RULES
-from sbvi.models import DLGM
 from sbvi.networks import convolutions
 from sbvi.networks.convolutions import Convolutions, convolved, doubled, halved
 from sbvi.objectives import OBJECTIVES
@@ -64,10 +64,10 @@ IMAGES = [((4, 4), (3,)), ((8, 4), (3, 2)), ((4, 4, 3), (2, 3))]
 @pytest.mark.parametrize(("shape", "channels"), IMAGES)
 def test_a_model_of_images_keeps_the_contract(shape, channels, likelihood):
     size = int(np.prod(shape))
-    spec = DLGM(latents=(4, 3), hidden=(5,), recognition_hidden=(5,), convolutions=channels)
-    model = spec.build(shape, LIKELIHOODS[likelihood](), POSTERIORS["diagonal"]())
+    sizes = {"latents": (4, 3), "hidden": (5,), "recognition_hidden": (5,)}
+    model = dlgm(shape, likelihood, **sizes, convolutions=channels)
     mean = np.random.default_rng(0).uniform(0.2, 0.8, size)
-    params = model.init(0, mean, np.full(size, 0.3))
+    params = model.init(0, summary(mean, np.full(size, 0.3)))
     x = jax.random.uniform(jax.random.key(1), (6, size)).round()
 
     def total(p):
@@ -86,9 +86,9 @@ def test_a_model_of_images_keeps_the_contract(shape, channels, likelihood):
 
 def test_outputs_of_several_values_stand_in_blocks():
     """Moving the bias of pixel p's scale moves the scale of pixel p alone, and no mean."""
-    spec = DLGM(latents=(2,), hidden=(), recognition_hidden=(), convolutions=(2,))
-    model = spec.build((2, 2, 3), LIKELIHOODS["gaussian"](scale="predicted"), POSTERIORS["diagonal"]())
-    params = model.init(0, np.zeros(12), np.ones(12))
+    likelihood = LIKELIHOODS["gaussian"](scale="predicted")
+    model = dlgm((2, 2, 3), likelihood, latents=(2,), hidden=(), recognition_hidden=(), convolutions=(2,))
+    params = model.init(0, summary(np.zeros(12), np.ones(12)))
     z = {"layer_1": jnp.ones((1, 2))}
 
     def outputs(channel):
@@ -107,15 +107,15 @@ def test_outputs_of_several_values_stand_in_blocks():
 
 @pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_finds_what_jaxs_own_derivatives_give(rule, monkeypatch):
-    spec = DLGM(latents=(3,), hidden=(4,), activation="tanh", recognition_hidden=(4,), convolutions=(2,))
-    model = spec.build((4, 4), LIKELIHOODS["bernoulli"](), POSTERIORS["diagonal"]())
-    params = model.init(0, np.full(16, 0.5), np.ones(16))
+    sizes = {"latents": (3,), "hidden": (4,), "recognition_hidden": (4,)}
+    model = dlgm((4, 4), **sizes, activation="tanh", convolutions=(2,))
+    params = model.init(0, summary(np.full(16, 0.5), np.ones(16)))
     objective = OBJECTIVES["free_energy"](rule=rule)
     x = jax.random.uniform(jax.random.key(1), (5, 16)).round()
 
     def gradient():
         def loss(p):
-            return objective(lambda s, paths: model.rollout(p, jax.random.key(0), x, s, paths=paths), 1.0)[0]
+            return objective(view(model, p, jax.random.key(0), x), {"kl_weight": 1.0})[0]
 
         return jax.tree.leaves(jax.jit(jax.grad(loss))(params))
 

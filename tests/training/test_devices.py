@@ -17,8 +17,8 @@ import sbvi
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data.sources.digits import Digits
-from sbvi.runs import train
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.train import train
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 
@@ -45,10 +45,10 @@ CASES = {
     "several samples": {"objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}}},
     "reweighted_wake_sleep": {
         "algorithm": "reweighted_wake_sleep",
-        "objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}},
+        "objective": None,
     },
     "convolutions": {"model": {"convolutions": [3, 2]}, "dataset": Digits(binarization="dynamic")},
-    "wake_sleep": {"algorithm": "wake_sleep", "objective": {"kl_weight": {"warmup_epochs": 0}}},
+    "wake_sleep": {"algorithm": "wake_sleep", "objective": None},
 }
 
 
@@ -98,7 +98,7 @@ def test_a_run_moves_between_one_device_and_two(tmp_path):
     class Stop(Exception):
         pass
 
-    def show(plan, progress, values):
+    def show(plan, progress, values, monitor):
         if progress.step == 30:
             raise Stop
 

@@ -10,7 +10,8 @@ from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, Split
 from sbvi.data.convert import convert
-from sbvi.runs import Experiment, train
+from sbvi.runs import Experiment
+from sbvi.runs.train import train
 from sbvi.training import StreamedBatches, streamed
 
 STREAM = {"dataset": {"stream": True}}

@@ -11,8 +11,8 @@ import pytest
 from test_training import experiment, leaves
 
 from sbvi.core import UserError
-from sbvi.runs import train
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.train import train
 from sbvi.sweeps.side_by_side import Point, groups, train_together
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
@@ -137,7 +137,7 @@ def test_an_interrupted_group_goes_on_bit_for_bit(tmp_path):
     class Stop(Exception):
         pass
 
-    def show(plan, progress, values):
+    def show(plan, progress, values, monitor):
         if progress.step == 30:
             raise Stop
 

@@ -28,6 +28,11 @@ class CaltechSilhouettes(Streamed):
     binarization: Binarization = "auto"
     """The images are binary already, so every choice but `none` leaves them as they are."""
 
+    @property
+    def split_seed(self) -> int:
+        """The splits are the files', and the images binary: nothing is drawn."""
+        return 0
+
     def load(self) -> Dataset:
         found = mat(fetch(_FILE), _FILE.name, _KEYS)
         splits = [

@@ -30,6 +30,10 @@ class FreyFaces(Streamed):
     split_seed: NonNegativeInt = 0
     """Seed of the split and of fixed binarization draws."""
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         frames = mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
         x = np.ascontiguousarray(frames.T).reshape(-1, 28, 20)

@@ -29,6 +29,10 @@ class Svhn(Streamed):
     split_seed: NonNegativeInt = 0
     """Seed of the split and of fixed binarization draws."""
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         train, test = (self._part(name) for name in _HASHES)
         train, validation = held_out(train, self.validation_size, self.split_seed)
