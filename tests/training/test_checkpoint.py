@@ -86,20 +86,19 @@ def test_names_and_trees_are_one_to_one(tree):
     assert tree_of(dict(reversed(named.items())), tree) == tree
 
 
-def test_every_flipped_bit_is_noticed_and_the_array_named(tmp_path):
+def test_a_flipped_bit_of_any_byte_is_noticed_and_the_array_named(tmp_path):
     path = tmp_path / "x.safetensors"
     checkpoint.save(path, {"inner": {"w": np.arange(5.0)}, "n": np.int32(3)}, {"step": 1})
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     for position in range(len(content)):
-        for bit in range(8):
-            altered = bytearray(content)
-            altered[position] ^= 1 << bit
-            path.write_bytes(altered)
-            with pytest.raises(DamagedCheckpoint, match=r"is damaged|has format") as error:
-                checkpoint.read(path)
-            if position >= end:
-                assert "inner.w does not match" in str(error.value) or "n does not match" in str(error.value)
+        altered = bytearray(content)
+        altered[position] ^= 1 << position % 8
+        path.write_bytes(altered)
+        with pytest.raises(DamagedCheckpoint, match=r"is damaged|has format") as error:
+            checkpoint.read(path)
+        if position >= end:
+            assert "inner.w does not match" in str(error.value) or "n does not match" in str(error.value)
     for length in range(len(content)):
         path.write_bytes(content[:length])
         with pytest.raises(DamagedCheckpoint, match="is damaged"):
