@@ -21,7 +21,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
-from sbvi.training import Outcome, Plan, Progress, SharedStore, Store, Training
+from sbvi.training import Outcome, Plan, Progress, Store, Training
 from sbvi.training.chunk import compile_chunk
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ def _run(
     assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: RunContext
 ) -> dict[str, Any]:
     experiment, plan = assembly.experiment, assembly.plan
-    store = SharedStore(directory.checkpoints) if processes.several() else Store(directory.checkpoints)
+    store = Store(directory.checkpoints, writes=directory.writes)
     state = assembly.initial_state()
     progress = Progress()
     ended = False
@@ -162,6 +162,7 @@ def _run(
         state = host
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+    processes.check_same(str(progress.step), "newest checkpoint (its step)")
     state = assembly.placement.replicated(state)
     recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
     settings = flat(words(experiment.to_config())).items()

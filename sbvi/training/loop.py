@@ -190,9 +190,6 @@ class Training:
             raise NotFinite(self._not_finite(progress.step, "a parameter"))
         # Best first: if we are killed between the two, the run goes on from an older `last`
         # and finds this best again.
-        if best_params is not None and processes.first():
+        if best_params is not None:
             self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best})
-        self.store.save_last(
-            state if processes.several() else host,
-            {"progress": asdict(progress), "step": progress.step, "ended": ended},
-        )
+        self.store.save_last(host, {"progress": asdict(progress), "step": progress.step, "ended": ended})

@@ -80,7 +80,7 @@ def test_a_run_ends_with_its_numbers_and_files(trained):
     assert re.search(r"test/nll: \d+\.\d+ \+- \d+\.\d+ nats", done.stdout)
     names = {p.relative_to(folder / "first").as_posix() for p in (folder / "first").rglob("*") if p.is_file()}
     pictures = {f"figures/{n}.png" for n in ("samples", "reconstructions", "manifold", "curves")}
-    assert names >= {"run.json", "result.json", "metrics.jsonl", "checkpoints/last.msgpack", *pictures}
+    assert names >= {"run.json", "result.json", "metrics.jsonl", "checkpoints/last.safetensors", *pictures}
     record = json.loads((folder / "first" / "run.json").read_text())
     assert record["config"]["dataset"]["binarization"] == "static"
     assert record["versions"]["jax"]

@@ -137,9 +137,8 @@ def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
             if json.loads(path.read_text())["config"]["algorithm"]["optimizer"]["learning_rate"] == 3e-3:
                 point = path.parent
         for file in ("last", "best"):
-            found = [
-                checkpoint.read(d / "checkpoints" / f"{file}.msgpack")[0] for d in (point, tmp_path / f"solo{steps}")
-            ]
+            folders = point, tmp_path / f"solo{steps}"
+            found = [checkpoint.read(d / "checkpoints" / f"{file}.safetensors")[0] for d in folders]
             for key, value in found[0].items():
                 np.testing.assert_allclose(value, found[1][key], rtol=tolerance, atol=tolerance)
         names = [
@@ -160,11 +159,11 @@ def test_a_preempted_job_goes_on_by_itself(tmp_path):
     process = started(words, tmp_path, subprocess.PIPE)
     folder = tmp_path / "sweep"
     deadline = time.monotonic() + 120
-    while not list(folder.glob("*/checkpoints/last.msgpack")):
+    while not list(folder.glob("*/checkpoints/last.safetensors")):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    run_folder = next(folder.glob("*/checkpoints/last.msgpack")).parents[1]
+    run_folder = next(folder.glob("*/checkpoints/last.safetensors")).parents[1]
     worker = int((run_folder / ".lock").read_text().split()[1])
     for number in (signal.SIGTERM, signal.SIGUSR2):
         os.kill(worker, number)

@@ -41,7 +41,7 @@ def one_sentence(output):
 
 def whole(folder):
     """Every checkpoint there is can be read."""
-    found = list((folder / "checkpoints").glob("*.msgpack"))
+    found = list((folder / "checkpoints").glob("*.safetensors"))
     for path in found:
         checkpoint.read(path)
     return found
@@ -84,7 +84,7 @@ def test_a_disk_that_fills_up_in_mid_run(small_disk, tmp_path, tally):
     disk = small_disk("10m")
     words = (*TINY, "trainer.steps=20000000", "trainer.log_every=500", "trainer.validate_every=1000")
     process = start(*words, f"hydra.run.dir={disk / 'run'}", cwd=tmp_path)
-    wait_for(disk / "run" / "checkpoints" / "previous.msgpack")
+    wait_for(disk / "run" / "checkpoints" / "previous.safetensors")
     filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT)
     with contextlib.suppress(OSError):
         while True:
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_in_mid_run(small_disk, tmp_path, tally):
 def test_a_directory_removed_in_mid_run(tmp_path, tally):
     words = (*TINY, "trainer.steps=20000000", "trainer.log_every=500", "hydra.run.dir=run")
     process = start(*words, cwd=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoints" / "previous.msgpack")
+    wait_for(tmp_path / "run" / "checkpoints" / "previous.safetensors")
     before = tree(tmp_path / "run" / "checkpoints")
     (tmp_path / "run").rename(tmp_path / "moved")
     code, output = finish(process)

@@ -52,9 +52,15 @@ def at_random(seed):
 # Five moments for each of four runs: what is seen on disk, and random times after the first log line.
 RUNS = {
     "starts": [lambda f: f.exists(), lock_taken, writing("run.json"), after(1), at_random(1)],
-    "checkpoints": [writing("last.msgpack"), after(3), writing("best.msgpack"), writing("last.msgpack"), at_random(2)],
+    "checkpoints": [
+        writing("last.safetensors"),
+        after(3),
+        writing("best.safetensors"),
+        writing("last.safetensors"),
+        at_random(2),
+    ],
     "random": [at_random(seed) for seed in range(3, 8)],
-    "ends": [after(8), after(24), writing("last.msgpack"), final_test, writing("result.json")],
+    "ends": [after(8), after(24), writing("last.safetensors"), final_test, writing("result.json")],
 }
 
 
@@ -95,7 +101,7 @@ def test_a_second_sigint_leaves_at_once(tmp_path, tally):
     process = start(*words, cwd=tmp_path)
     deadline = time.monotonic() + 120
     # Saved after the first chunk, and within the second: between the two the first signal would end the run.
-    while not (tmp_path / "run" / "checkpoints" / "last.msgpack").exists():
+    while not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.5)

@@ -66,7 +66,7 @@ def numbers(folder):
     timing = {"train/examples_per_second"}
     text = (folder / "metrics.jsonl").read_text()
     lines = [{k: v for k, v in json.loads(line).items() if k not in timing} for line in text.splitlines()]
-    arrays = {n: checkpoint.read(folder / "checkpoints" / f"{n}.msgpack")[0] for n in ("last", "best")}
+    arrays = {n: checkpoint.read(folder / "checkpoints" / f"{n}.safetensors")[0] for n in ("last", "best")}
     return lines, arrays
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 from sbvi.data.streaming import Streamed
 
@@ -34,7 +34,7 @@ class CaltechSilhouettes(Streamed):
         return 0
 
     def load(self) -> Dataset:
-        found = mat(fetch(_FILE), _FILE.name, _KEYS)
+        found = mat(_FILE, _KEYS)
         splits = [
             Split(
                 np.ascontiguousarray(1 - found[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)),

@@ -5,7 +5,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
@@ -35,7 +35,7 @@ class FreyFaces(Streamed):
         return "gaussian"
 
     def load(self) -> Dataset:
-        frames = mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
+        frames = mat(_FILE, ("ff",))["ff"]
         x = np.ascontiguousarray(frames.T).reshape(-1, 28, 20)
         train, validation, test = seeded(x, None, self.validation_size, self.test_size, self.split_seed)
         return Dataset("frey_faces", train, validation, test, levels=255)
