@@ -4,8 +4,8 @@ import ast
 import inspect
 
 import pytest
-from conftest import ROOT
 from omegaconf import OmegaConf
+from support.paths import ROOT
 
 import sbvi.runs.experiment as schema
 from sbvi.algorithms.schedules import Schedule

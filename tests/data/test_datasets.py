@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 import pytest
-from conftest import needs_data
 from support import official_files
+from support.paths import needs_data
 
 from sbvi.core import UserError, make
 from sbvi.data import DATASETS, Dataset, Split, binarize

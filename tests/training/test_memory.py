@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from test_training import experiment
+from support.small_run import experiment
 
 from sbvi.runs.assembly import build_model
 from sbvi.runs.memory import parameters

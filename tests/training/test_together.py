@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_training import experiment, leaves
+from support.small_run import experiment, leaves
 
 from sbvi.core import UserError
 from sbvi.runs import train
