@@ -109,7 +109,7 @@ def test_load_run(trained):
 
 def test_evaluate_writes_per_example_values(trained):
     folder, _ = trained
-    done = command("evaluate", "run=first", "task=likelihood", "task.num_samples=40", cwd=folder)
+    done = command("evaluate", "run=first", "task=likelihood", "task.num_samples=40", cwd=folder, fresh=True)
     assert done.returncode == 0, done.stderr
     found = json.loads((folder / "first" / "evaluations" / "likelihood-test.json").read_text())
     with np.load(folder / "first" / "evaluations" / "likelihood-test.npz") as arrays:

@@ -64,7 +64,7 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     }  # fmt: skip
     assert found["b"].note == "step 20"
     assert found["c"].curve == [(10, -99.0), (20, -98.0)]
-    done = command("compare", grid, cwd=grid)
+    done = command("compare", grid, cwd=grid, fresh=True)
     assert done.returncode == 0, done.stderr
     assert "train/loss is not finite at step 3" in done.stdout
     assert "interrupted" in done.stdout
