@@ -70,6 +70,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
+    config.addinivalue_line("markers", "quick: runs in a second or two; scripts/test --quick runs these")
     if config.getoption("--cpu"):
         config.pluginmanager.register(cpu.Meter())
 

@@ -14,6 +14,8 @@ from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
 from sbvi.tasks import TASKS
 
+pytestmark = pytest.mark.quick
+
 CONFIGS = ROOT / "configs"
 GROUPS = {**schema.GROUPS, "task": TASKS}
 FILES = [(g, f) for g in GROUPS for f in sorted((CONFIGS / g).glob("*.yaml"))]

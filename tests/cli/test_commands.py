@@ -293,6 +293,7 @@ def test_mistakes_are_one_sentence(tmp_path, tally):
     tally(len(MISTAKES))
 
 
+@pytest.mark.quick
 def test_a_users_own_configs(tmp_path):
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "own.yaml").write_text("# @package _global_\ntrainer: {steps: 30}\nseed: 9\n")

@@ -12,6 +12,8 @@ from sbvi.data import DATASETS, Dataset, Split, binarize
 from sbvi.data.convert import convert
 from sbvi.data.sources.synthetic import Synthetic
 
+pytestmark = pytest.mark.quick
+
 SIZES = {
     "digits": (1297, 250, 250, (8, 8)),
     "mnist": (50_000, 10_000, 10_000, (28, 28)),

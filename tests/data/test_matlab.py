@@ -14,6 +14,8 @@ from hypothesis.extra import numpy as arrays
 from sbvi.core import UserError
 from sbvi.data.formats.matlab import mat
 
+pytestmark = pytest.mark.quick
+
 DTYPES = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 
 

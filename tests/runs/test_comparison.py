@@ -14,6 +14,8 @@ from support.processes import command
 from sbvi.core import UserError
 from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
 
+pytestmark = pytest.mark.quick
+
 RATES = {1e-3: [91.0, 91.4, 91.2], 3e-3: [90.1, 90.5, 90.6], 1e-2: [95.0, 94.0, 96.0]}
 
 

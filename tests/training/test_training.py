@@ -43,6 +43,7 @@ def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path, tally)
     tally(2)
 
 
+@pytest.mark.quick
 def test_one_metric_everywhere(tmp_path):
     result = train(experiment(), tmp_path)
     last = {}
@@ -56,6 +57,7 @@ def test_one_metric_everywhere(tmp_path):
     assert parts["test/nll"] <= -parts["test/elbo"]
 
 
+@pytest.mark.quick
 def test_lengths():
     sizes = {"epochs": 2.5, "examples": 575, "steps": 29}
     for name, value in sizes.items():
