@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from omegaconf import OmegaConf
+from support.paths import ROOT
 
 import sbvi.runs.experiment as schema
 from sbvi.algorithms.schedules import Schedule
@@ -16,6 +16,8 @@ from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
 from sbvi.runs.words import CHOICES, WORDS
 from sbvi.tasks import TASKS
+
+pytestmark = pytest.mark.quick
 
 CONFIGS = ROOT / "configs"
 GROUPS = {**schema.GROUPS, **{word: r for word, r in CHOICES.items() if word != "optimizer"}, "task": TASKS}

@@ -47,7 +47,7 @@ class Choice:
         self.group, self.registry = group, registry
 
     def _made(self, value: Any) -> Any:
-        if value is None or type(value) in self.registry.values():
+        if value is None or isinstance(value, tuple(self.registry.values())):
             return value
         if not isinstance(value, Mapping):
             raise UserError(f"{self.group}={value} must be a group of settings with a name.")

@@ -17,7 +17,7 @@ def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
     place = Path(path)
     try:
         if place.suffix == ".npz":
-            with np.load(place, allow_pickle=False) as archive:
+            with open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 name = "x" if "x" in archive.files else archive.files[0] if len(archive.files) == 1 else None
                 if name is None:
                     raise UserError(f"input={path} holds {', '.join(archive.files)}; one of them must be named x.")

@@ -4,13 +4,15 @@ import functools
 
 import numpy as np
 import pytest
-from conftest import needs_data
 from support import official_files
+from support.paths import needs_data
 
 from sbvi.core import UserError, make
 from sbvi.data import DATASETS, Dataset, Split, binarize
 from sbvi.data.convert import convert
 from sbvi.data.sources.synthetic import Synthetic
+
+pytestmark = pytest.mark.quick
 
 SIZES = {
     "digits": (1297, 250, 250, (8, 8)),

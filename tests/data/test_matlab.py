@@ -11,6 +11,8 @@ from sbvi.core import UserError
 from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 
+pytestmark = pytest.mark.quick
+
 WANTED = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
 

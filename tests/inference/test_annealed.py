@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import dlgm, summary
 
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.inference.annealed import annealed, temperatures
-from sbvi.models import DLGM
+from sbvi.posteriors import POSTERIORS
 
 W = np.random.default_rng(0).normal(size=(6, 2))
 
@@ -67,10 +67,8 @@ def test_more_temperatures_close_the_gap(x64):
 @pytest.mark.parametrize("posterior", POSTERIORS)
 def test_every_posterior_can_be_the_base(posterior):
     """By shapes alone, with two nodes of unlike sizes."""
-    model = DLGM(latents=(3, 2), hidden=(4,), recognition_hidden=(4,)).build(
-        (5,), LIKELIHOODS["bernoulli"](), POSTERIORS[posterior]()
-    )
-    params = model.init(0, np.full(5, 0.5), np.ones(5))
+    model = dlgm((5,), posterior=posterior, latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
     x = jnp.zeros((6, 5))
     found = jax.eval_shape(lambda key: annealed(model, params, key, x, 4, 3, 2, "posterior"), jax.random.key(0))
     assert [part.shape for part in found] == [(6,)] * 3

@@ -8,7 +8,8 @@ import shutil
 import msgpack
 import numpy as np
 import pytest
-from support.processes import TINY, run, tree
+from support.processes import run
+from support.tiny_run import tree
 
 import sbvi
 from sbvi.core import UserError
@@ -23,14 +24,6 @@ class Evil:
 
     def __reduce__(self):
         return open, (str(self.place), "w")
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    code, output = run(*TINY, "trainer.steps=60", "hydra.run.dir=run", cwd=folder)
-    assert code == 0, output
-    return folder / "run"
 
 
 def change(folder, **keys):
@@ -134,9 +127,9 @@ HARMLESS = {"hydra's own files", "a module beside the run", "init_from elsewhere
 
 @pytest.mark.promise("A run directory from someone else can be evaluated: nothing planted in it is run", "plants")
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_run_directories(name, given, tmp_path, monkeypatch, tally):
+def test_hostile_run_directories(name, tiny_run, tmp_path, monkeypatch, tally):
     folder, trap = tmp_path / "run", tmp_path / "trap"
-    shutil.copytree(given, folder)
+    shutil.copytree(tiny_run, folder)
     hostile(name, folder, trap)
     before = tree(folder)
     monkeypatch.chdir(folder)
@@ -153,10 +146,10 @@ def test_hostile_run_directories(name, given, tmp_path, monkeypatch, tally):
 
 
 @pytest.mark.promise("A hostile run directory cannot be resumed or evaluated from the command line either", "plants")
-def test_hostile_from_the_command_line(given, tmp_path, tally):
+def test_hostile_from_the_command_line(tiny_run, tmp_path, tally):
     for number, name in enumerate(("target in a group", "a pickle as checkpoint")):
         folder, trap = tmp_path / str(number), tmp_path / "trap"
-        shutil.copytree(given, folder)
+        shutil.copytree(tiny_run, folder)
         hostile(name, folder, trap)
         shutil.copyfile(folder / "checkpoints" / "best.safetensors", folder / "checkpoints" / "last.safetensors")
         (folder / "checkpoints" / "previous.safetensors").unlink(missing_ok=True)

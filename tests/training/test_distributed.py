@@ -8,7 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from support.processes import TINY, finish, run, start
+from support.processes import finish, run, start, wait_until
+from support.tiny_run import TINY
 
 import sbvi
 from sbvi.training import checkpoint
@@ -55,12 +56,8 @@ def test_one_of_two_is_killed(tmp_path):
     """The run goes on from the last checkpoint with two processes, and with one."""
     words = [*WORDS, "trainer.steps=600", "trainer.log_every=200", "hydra.run.dir=pair"]
     first, second = pair(*words, cwd=tmp_path)
-    deadline = time.monotonic() + 120
     folder = tmp_path / "pair"
-    while not (folder / "checkpoints" / "last.safetensors").exists():
-        assert time.monotonic() < deadline
-        assert first.poll() is None, finish(first)
-        time.sleep(0.01)
+    wait_until((folder / "checkpoints" / "last.safetensors").exists, first)
     second.kill()
     killed = time.monotonic()
     left = finish(first)

@@ -8,9 +8,9 @@ import jax
 import msgpack
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import ROOT
 from support.processes import run
 
 import sbvi

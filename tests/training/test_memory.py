@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from test_training import experiment
+from support.small_run import experiment
 
 from sbvi.core import UserError
 from sbvi.models.api import DataFacts

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_training import experiment, interrupted, leaves, same
+from support.small_run import experiment, interrupted, leaves, same
 
 from sbvi.core import UserError
 from sbvi.core.placement import Placement

@@ -118,7 +118,7 @@ def read(path: str, names: list[str]) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise UserError(f"dataset.path={path} is not a file.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is not an .npz file.")
             missing = [name for name in names if name not in archive.files]
