@@ -28,7 +28,8 @@ class FreeEnergy:
     probes: PositiveInt = 1
     """Random directions of price_hutchinson and price_gauss_newton."""
     estimator: Literal["standard", "sticking_the_landing"] = "standard"
-    """Whether the score of q is dropped from the gradient; needs the sampled KL."""
+    """Whether the score of q, whose mean is zero, is dropped from the gradient; needs the sampled KL. With free_bits
+    the floor picks batches by their samples, and what is dropped has a mean where the KL is near the floor."""
     free_bits: NonNegative = 0.0
     """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
     kl_weight: KLWeight = KLWeight()

@@ -13,6 +13,7 @@ from sbvi.gradients import SECOND_ORDER
 from sbvi.models import MODELS
 from sbvi.networks.activations import ACTIVATIONS
 from sbvi.objectives import OBJECTIVES
+from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.training import Trainer
 
 
@@ -112,6 +113,7 @@ class Experiment:
                 )
         if self.model.bit_flip and not binary:
             raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")
+        check_latent_noise(self.objective, self.model.latent_noise)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
