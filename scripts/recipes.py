@@ -60,8 +60,8 @@ POSTERIOR = Work(
 
 WARM_UP = (
     "trained before the doubly reparameterised gradient was right at KL weights c other than 1 (the factor on a path "
-    "was v in place of v + (1 - c) (1 - v)), so the ten warm-up epochs followed a biased gradient; the other 390 are not "
-    "touched by this"
+    "was v in place of v + (1 - c) (1 - v)), so the ten warm-up epochs followed a biased gradient; the other 390 are "
+    "not touched by this"
 )
 
 ROWS = {

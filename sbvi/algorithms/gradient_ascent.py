@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sbvi.algorithms import averaging
 from sbvi.algorithms.algorithm import Array, Hyper, Info
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
 from sbvi.core import spec
@@ -46,7 +47,7 @@ class GradientAscent:
     def fresh(self, params: DLGMParams) -> State:
         @jax.jit  # one program in place of one for each shape
         def rest(params: DLGMParams) -> tuple[Any, ...]:
-            average = jax.tree.map(jnp.zeros_like, params) if self.optimizer.average is not None else None
+            average = averaging.init(params) if self.optimizer.average is not None else None
             return self.transform.init(params), average, jnp.zeros((), jnp.int32)
 
         return State(params, *rest(params))
@@ -62,7 +63,7 @@ class GradientAscent:
             "dropout": spec.input_dropout,
             "latent": spec.latent_noise,
             "prior_precision": 1 / (spec.weight_prior_variance * self.examples) if spec.weight_prior_variance else 0.0,
-            "average": self.optimizer.average or 0.0,
+            "average_rate": averaging.rate_of(self.optimizer.average),
             "clip_norm": self.optimizer.clip_norm or 0.0,
         }
         found = {name: np.full(steps.shape, value) for name, value in constants.items() if value}
@@ -100,15 +101,16 @@ class GradientAscent:
             params = optax.apply_updates(state.params, updates)
         average = state.average
         if average is not None:
-            average = jax.tree.map(lambda a, p: a + (1 - hyper["average"]) * (p - a), average, params)
+            average = averaging.update(average, params, hyper["average_rate"])
         return State(params, optimizer, average, state.updates + 1)
 
     def eval_params(self, state: State) -> DLGMParams:
         """The parameters, or their average without the bias of its start at zero."""
         if state.average is None or self.optimizer.average is None or int(state.updates) == 0:
             return state.params
-        total = 1 - self.optimizer.average ** int(state.updates)
-        return jax.tree.map(lambda a: a / jnp.asarray(total, a.dtype), state.average)  # type: ignore[no-any-return]
+        rate = averaging.rate_of(self.optimizer.average)
+        found: DLGMParams = averaging.debiased(state.average, rate, int(state.updates))
+        return found
 
 
 @spec
