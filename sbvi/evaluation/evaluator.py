@@ -13,6 +13,7 @@ from sbvi.data import Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.evaluation.trust import trust
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.models import STANDARD, BuiltDLGM, Paths
 from sbvi.objectives import Objective
@@ -80,7 +81,8 @@ class Evaluator:
         return {f"validation/{name}": float(np.mean(values, dtype=np.float64)) for name, values in found.items()}
 
     def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
-        """Per example (N,): nll, elbo, log_likelihood, kl/<node>, effective sample size; nats."""
+        """Per example (N,): nll, elbo, log_likelihood, kl/<node>, nats; effective sample size, and khat where there are
+        samples enough for it."""
         settings = self.settings
         count = num_samples or settings.num_samples
         if count not in self._estimates:
@@ -97,6 +99,8 @@ class Evaluator:
             "kl": sum(found.kl.values()),
             "effective_samples": found.effective,
         }
+        if found.khat is not None:
+            named["khat"] = found.khat
         return named | {f"kl/{node}": value for node, value in found.kl.items()}
 
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
@@ -125,7 +129,8 @@ class Evaluator:
         """Means with standard errors and active units, named `<split>/...`; and the per-example arrays."""
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
-        scalars = {f"{split}/{name}": float(np.mean(v, dtype=np.float64)) for name, v in arrays.items()}
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name != "khat"}
+        scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
         for name in ("nll", "elbo"):
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
