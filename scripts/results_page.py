@@ -50,6 +50,15 @@ def summary(found, table):
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
 
 
+def notes(table):
+    """A sentence for each note of a table, with the rows that it is of; None where there are none."""
+    said = {}
+    for name, row in ROWS.items():
+        if row.table == table and row.note:
+            said.setdefault(row.note, []).append(f"`{name}`")
+    return " ".join(f"{' and '.join(names)}: {note}." for note, names in said.items()) or None
+
+
 def versus(found, table):
     """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
     one, other = (over_seeds(found, f"{table}_{family}") for family in ("rank_one", "diagonal"))
@@ -149,6 +158,8 @@ def render():
             parts += figures(found)
             continue
         parts.append(summary(found, table))
+        if sentence := notes(table):
+            parts.append(sentence)
         if sentence := versus(found, table):
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(found)):
@@ -161,7 +172,8 @@ def render():
         "the run that it starts from, on one core that was shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
-        "results. Minutes are of one core that was shared at times.",
+        "results. Minutes are of one core that was shared at times. Those with "
+        "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1.",
         trials(),
     ]
     (ROOT / "docs" / "results.md").write_text("\n\n".join(parts) + "\n")

@@ -13,6 +13,7 @@ from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.models import require
@@ -68,8 +69,8 @@ class Evaluator:
         self._means: Any = None
 
     def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
-        """Per example (N,), nats: nll; and of a model with latents elbo, log_likelihood, kl, kl/<node>, and the
-        effective sample size.
+        """Per example (N,), nats: nll; and of a model with latents elbo, log_likelihood, kl, kl/<node>, the
+        effective sample size, and khat where there are samples enough for it.
 
         Raises:
           UserError: the model offers no way to its likelihood.
@@ -100,6 +101,8 @@ class Evaluator:
                 "kl": sum(estimated.kl.values()),
                 "effective_samples": estimated.effective,
             }
+            if estimated.khat is not None:
+                named["khat"] = estimated.khat
             return named | {f"kl/{node}": value for node, value in estimated.kl.items()}
 
         return scores
@@ -134,7 +137,8 @@ class Evaluator:
         """Means with standard errors and active units, named `<split>/...`; and the per-example arrays."""
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
-        scalars = {f"{split}/{name}": float(np.mean(v, dtype=np.float64)) for name, v in arrays.items()}
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name != "khat"}
+        scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
         for name in [n for n in ("nll", "elbo") if n in arrays]:
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))

@@ -268,6 +268,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def sample_noise(self) -> float:
+        """Standard deviation of noise that moves samples off q in training."""
+        return 0.0
+
+    @property
     def kinks(self) -> str:
         """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
         where it is smooth."""

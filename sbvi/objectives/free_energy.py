@@ -12,6 +12,7 @@ import numpy as np
 from sbvi.core import NonNegative, PositiveInt, UserError, fields, spec
 from sbvi.gradients import RULES, SECOND_ORDER, Paths
 from sbvi.models.api import LatentVariable, ModelSpec
+from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
@@ -31,7 +32,8 @@ class FreeEnergy:
     probes: PositiveInt = 1
     """Random directions of price_hutchinson and price_gauss_newton."""
     estimator: Literal["standard", "sticking_the_landing"] = "standard"
-    """Whether the score of q is dropped from the gradient; needs the sampled KL."""
+    """Whether the score of q, whose mean is zero, is dropped from the gradient; needs the sampled KL. With free_bits
+    the floor picks batches by their samples, and what is dropped has a mean where the KL is near the floor."""
     free_bits: NonNegative = 0.0
     """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
     kl_weight: KLWeight = KLWeight()
@@ -50,11 +52,12 @@ class FreeEnergy:
             )
 
     def check(self, model: ModelSpec) -> None:
-        """Refuse a rule that the model's densities are too rough for.
+        """Refuse a rule that the model's densities are too rough for, and noise that the estimator cannot have.
 
         Raises:
-          UserError: the rule needs second derivatives, and there are kinks.
+          UserError: the rule needs second derivatives, and there are kinks; or see `check_latent_noise`.
         """
+        check_latent_noise(self.estimator, model.sample_noise)
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
 

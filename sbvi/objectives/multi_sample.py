@@ -1,16 +1,20 @@
 """Bounds over several samples, and how their gradients are estimated.
 
-With log weights log w_s = log p(v, xi_s) - log q(xi_s | v), for alpha other than 1,
+With log weights log w_s = log p(v | xi_s) + c (log p(xi_s) - log q(xi_s | v)), c the KL weight, for alpha
+other than 1,
 
     L_alpha = 1 / (1 - alpha) log (1/S) sum_s w_s^(1 - alpha)
 
-which is the importance-weighted bound at alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
+which at c = 1 is the importance-weighted bound for alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
 sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (PAPER 5.2):
 
 - standard: as it stands;
-- sticking_the_landing: without the score of q; biased for more than one sample unless alpha = 1;
-- doubly_reparameterised: without the score of q, and with alpha v + (1 - alpha) v^2 in place of v on
-  the path through the samples, which is unbiased again.
+- sticking_the_landing: without the score of q, -c sum_s v_s grad log q(xi_s | v). Its mean is zero where v does not
+  depend on the samples: with one sample, or with alpha = 1, at any c. Otherwise the estimator is biased;
+- doubly_reparameterised: without the score of q, and with the path through sample s weighed by
+  v_s (1 - c (1 - alpha) (1 - v_s)) in place of v_s, which is unbiased again. Since E_q[g grad log q] = E[dg/dxi
+  dxi/dphi] and dv_s/dxi_s = (1 - alpha) v_s (1 - v_s) dlog w_s/dxi_s, the second term is the score that was
+  dropped (Tucker et al. 2019 for alpha = 0 and c = 1, where the weight is v^2).
 """
 
 from typing import ClassVar, Literal
@@ -23,6 +27,7 @@ from sbvi.core import NonNegative, PositiveInt, spec
 from sbvi.gradients import Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.models.rollout import Rollout
+from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
@@ -43,6 +48,11 @@ def renyi_value(log_weights: Array, alpha: float) -> Array:
     return (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
 
 
+def path_factor(normalised: Array, alpha: float, kl_weight: Array) -> Array:
+    """1 - c (1 - alpha) (1 - v): what the doubly reparameterised gradient weighs v's paths with, like v (S, B)."""
+    return 1 - kl_weight * (1 - alpha) * (1 - normalised)
+
+
 def multi_sample(
     view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
 ) -> tuple[Array, Report]:
@@ -59,7 +69,7 @@ def multi_sample(
         # The surrogate's gradient with the bound's value.
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
         if rollout.gate is not None:
-            loss = loss + rollout.gate.weigh(alpha + (1 - alpha) * normalised)
+            loss = loss + rollout.gate.weigh(path_factor(normalised, alpha, kl_weight))
     return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": value}
 
 
@@ -87,7 +97,12 @@ class MultiSample:
             )
 
     def check(self, model: ModelSpec) -> None:
-        """Any model with latents serves."""
+        """Refuse noise that moves samples off q where the estimator drops q's score.
+
+        Raises:
+          UserError: see `check_latent_noise`.
+        """
+        check_latent_noise(self.estimator, model.sample_noise)
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}
