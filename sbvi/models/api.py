@@ -246,6 +246,14 @@ class Mixing(Protocol):
         """The parameters that maximise the expected complete log-likelihood of the statistics."""
 
 
+@runtime_checkable
+class HardMixing(Protocol):
+    """Learns by hard expectation maximisation: the latents' most probable state stands for their posterior."""
+
+    def hard_statistics(self, params: Params, x: Array, mask: Array) -> Any:
+        """Sufficient statistics of the latents' most probable state, summed over examples weighed by mask (B,)."""
+
+
 class ModelSpec(abc.ABC):
     """What a config chooses: the frozen settings of a model, before data is seen.
 
