@@ -10,7 +10,7 @@ import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Dataset
-from sbvi.data.prepare import evaluation
+from sbvi.data.traced import Traced
 
 Array = jax.Array
 
@@ -29,7 +29,7 @@ def batched(
 ) -> Batches:
     """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
     first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
-    stored = dataset.split(split).x[:limit]
+    stored = dataset.evaluated(split).x[:limit]
     count = len(stored)
     width = min(batch_size, count)
     padded = -(-width // placement.devices) * placement.devices
@@ -50,7 +50,7 @@ def map_batches(
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
     """
-    prepare = evaluation(dataset, dtype)
+    prepare = Traced(dataset.preprocessing, False, dtype)
     turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
     @jax.jit

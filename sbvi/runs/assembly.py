@@ -36,7 +36,7 @@ def load_dataset(experiment: Experiment) -> Dataset:
         )
     experiment.likelihood.check(dataset.levels)
     if getattr(experiment.likelihood, "dequantize", False) and dataset.levels is not None:
-        dataset = replace(dataset, dequantized=True)
+        dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(len(split) for split in dataset.splits.values())
     if smallest < 2:
         raise UserError(f"Every split needs at least two examples; the smallest has {smallest}.")
@@ -127,7 +127,7 @@ class Assembly:
     def initial_state(self) -> Any:
         """The first state of a new run, from the seed or from another run's best parameters."""
         train = self.dataset.train.x[:10_000]
-        x = self.dataset.scaled(train)
+        x = self.dataset.preprocessing.scaled(train)
         state = self.algorithm.init(self.experiment.seed, x.mean(0), x.std(0))
         if self.experiment.init_from is None:
             return state
@@ -145,6 +145,7 @@ class Assembly:
             "binary": d.binary,
             "sizes": {name: len(split) for name, split in d.splits.items()},
             "digest": d.digest(),
+            "preprocessing": d.preprocessing.to_config(),
         }
 
 

@@ -1,6 +1,7 @@
 """A trained model as an object, on NumPy arrays."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.placement import SINGLE
+from sbvi.data import Dataset, Split
+from sbvi.data.checks import not_there
+from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
-from sbvi.inference.importance import Likelihood, importance_sampling
+from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.pieces import fitting
+from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.imputation import impute
+from sbvi.models import Paths
 from sbvi.runs import runtime
 from sbvi.runs.assembly import build_model, load_best_params
 from sbvi.runs.directory import RunDirectory
@@ -32,8 +40,9 @@ class Encoding:
 class LoadedRun:
     """A run's best parameters, ready to use.
 
-    Data is (N, *event_shape) or (N, D): floats on the model's scale ([0, 1] for images, 0 or 1 for
-    binary models), or uint8 as stored in the data set. Latents are a dict from node to (N, K), or one
+    Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
+    A model of binarized data takes 0 and 1, or grey values that it binarizes by the run's own rule, and gives
+    probabilities. Latents are a dict from node to (N, K), or one
     array for a model with a single node. Everything is in nats.
     """
 
@@ -45,6 +54,8 @@ class LoadedRun:
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
+        dequantize = bool(getattr(self.experiment.likelihood, "dequantize", False))
+        self.preprocessing = recorded(self.data, self.event_shape, self.experiment.dataset, dequantize)
         check_fits(self.experiment, self.event_shape)
         self.model = build_model(self.experiment, self.event_shape)
         self.params = load_best_params(self.model, self.directory.checkpoints)
@@ -60,7 +71,11 @@ class LoadedRun:
 
     def encode(self, x: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node."""
-        found = self._batches(lambda part, _: self._encode(self.params, part), self.checked(x))
+        return self.moments(self.checked(x))
+
+    def moments(self, inputs: np.ndarray) -> dict[str, Encoding]:
+        """Posterior moments of every node for model input (N, D), such as `Dataset.seen` gives."""
+        found = self._batches(lambda part, _: self._encode(self.params, part), inputs)
         return {node: Encoding(*moments) for node, moments in found.items()}
 
     def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,7 +87,7 @@ class LoadedRun:
         """E[x | latents], (N, *event_shape)."""
         checked = self._checked_latents(latents)
         found = self._batches(lambda part, _: self._decode(self.params, part), checked)
-        return np.asarray(found).reshape(-1, *self.event_shape)
+        return self.preprocessing.to_source(np.asarray(found)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """E[x | xi] at the posterior means, (N, *event_shape)."""
@@ -83,7 +98,7 @@ class LoadedRun:
         if num < 1:
             raise UserError(f"num={num} must be at least 1.")
         found = self._sample(self.params, jax.random.key(seed), num)
-        return np.asarray(found[0 if means else 1]).reshape(-1, *self.event_shape)
+        return self.preprocessing.to_source(np.asarray(found[0 if means else 1])).reshape(-1, *self.event_shape)
 
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, xi) - log q(xi | x), (N,)."""
@@ -97,9 +112,9 @@ class LoadedRun:
         """x with NaN where a value is missing, filled with posterior means by the exact chain; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        values = np.asarray(x, np.float32)
-        missing = np.isnan(values).reshape(len(values), -1)
-        known = self.checked(np.where(np.isnan(values), np.float32(0), values))
+        values = np.asarray(x)
+        missing = not_there(values)
+        known = self.preprocessing.to_model(values, "x", missing)
         chain = jax.jit(lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup))
         key = jax.random.key(seed)
 
@@ -107,19 +122,21 @@ class LoadedRun:
             found = chain(self.params, jax.random.fold_in(key, position), *part)
             return jnp.where(part[1], jnp.mean(found.means[warmup:], 0), part[0])
 
-        return np.asarray(self._batches(filled, (known, missing))).reshape(values.shape)
+        found = np.asarray(self._batches(filled, (known, missing)))
+        return self.preprocessing.filled(found, missing, values.reshape(found.shape)).reshape(values.shape)
 
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:
             raise UserError(f"num_samples={num_samples} must be at least 1.")
-        checked = self.checked(x)
-        if num_samples not in self._estimates:
-            estimate = importance_sampling(self.model.rollout, num_samples, self.experiment.evaluation.chunk)
-            self._estimates[num_samples] = jax.jit(estimate)
-        estimate = self._estimates[num_samples]
-        key = jax.random.key(seed)
-        found: Likelihood = self._batches(
-            lambda part, position: estimate(self.params, jax.random.fold_in(key, position), part), checked
+        split, settings = Split(self.preprocessing.own(x)), self.experiment.evaluation
+        own = Dataset("x", split, split, split, self.preprocessing)
+        if num_samples not in self._estimates:  # as the evaluator makes it, so that the numbers are the same
+            chunk = even(num_samples, settings.chunk)
+            paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
+            estimate = importance_sampling(partial(self.model.rollout, paths=paths), num_samples, chunk)
+            self._estimates[num_samples] = map_batches(estimate, own)
+        found: Likelihood = self._estimates[num_samples](
+            self.params, jax.random.key(seed), batched(own, "test", settings.batch_size)
         )
         return found
 
@@ -136,22 +153,8 @@ class LoadedRun:
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
     def checked(self, x: np.ndarray) -> np.ndarray:
-        """x as float32 (N, D) on the model's scale."""
-        x = np.asarray(x)
-        size = self.model.event_size
-        if x.shape[1:] not in (self.event_shape, (size,)) or len(x) == 0:
-            raise UserError(f"x has shape {x.shape}; it must be (N, {', '.join(map(str, self.event_shape))}), N > 0.")
-        if x.dtype.kind not in "buif":
-            raise UserError(f"x has dtype {x.dtype}; it must be numeric.")
-        flat = x.reshape(len(x), size).astype(np.float32)
-        if not np.isfinite(flat).all():
-            raise UserError("x holds values that are NaN or infinite.")
-        if self.data["binary"]:
-            if not ((flat == 0) | (flat == 1)).all():
-                raise UserError("x must hold only 0 and 1: this model is of binary data; binarize it first.")
-        elif x.dtype == np.uint8 and self.data["levels"]:
-            flat = flat / np.float32(self.data["levels"])
-        return flat
+        """Source values as model input, float32 (N, D)."""
+        return self.preprocessing.to_model(x)
 
     def _checked_latents(self, latents: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not isinstance(latents, dict):

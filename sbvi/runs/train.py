@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.data.recorded import same_data
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
@@ -87,7 +88,7 @@ def train(
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
             directory.write_run({"config": config, "data": data, **provenance()})
-        elif directory.read_run()["data"] != data:
+        elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
         try:

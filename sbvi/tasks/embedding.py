@@ -45,7 +45,7 @@ class EmbeddingTask:
         dataset, split = chosen(run, self.split, self.examples, self.input)
         x = dataset.seen(split)
         label = dataset.split(split).label
-        found = run.encode(x)
+        found = run.moments(x)
         arrays = {f"{n}/mean": e.mean for n, e in found.items()} | {
             f"{n}/variance": e.variance for n, e in found.items()
         }

@@ -13,6 +13,8 @@ from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
+DEFAULT = 4  # examples of a split
+
 
 @spec
 class PosteriorTask:
@@ -20,8 +22,8 @@ class PosteriorTask:
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
-    examples: PositiveInt = 4
-    """Examples, evenly spaced over the split."""
+    examples: PositiveInt | None = None
+    """Examples, evenly spaced over the split; null for four, and for the whole of the user's own data."""
     points: PositiveInt = 200
     """Points of the grid on each axis."""
     extent: Positive = 5.0
@@ -40,7 +42,7 @@ class PosteriorTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        dataset, split = chosen(run, self.split, self.examples, self.input)
+        dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
         x = dataset.seen(split)
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         close = [c for _, c in pairs]

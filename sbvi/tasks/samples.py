@@ -42,7 +42,7 @@ class SamplesTask:
         if self.output is not None:
             write_arrays(self.output, {"x": samples})
         pictures: dict[str, np.ndarray] = {}
-        images = shown(samples.reshape(len(samples), -1), run.event_shape)
+        images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
         if images is not None:
             pictures[self.title] = grid(images, self.columns)
         return TaskResult({"samples/mean": float(samples.mean(dtype=np.float64))}, {"x": samples}, pictures)

@@ -33,17 +33,28 @@ def test_zeros_and_ones_are_binary_whatever_their_dtype(tmp_path):
 
 
 BAD = {
-    "dtype": ({"x_train": np.ones((20, 2), np.int64)}, {}, "dtype int64; allowed: uint8"),
+    "dtype": ({"x_train": np.ones((20, 2), complex)}, {}, "dtype complex128; it must be numbers"),
+    "first": ({"x_train": np.zeros((20, 3, 8, 8), np.uint8)}, {}, "channels must come last: x.transpose(0, 2, 3, 1)"),
+    "overflow": ({"x_train": np.full((20, 2), 1e39)}, {"maximum": 1e40}, "holds 1e+39 at row 0, column 0; it is too"),
     "rank": ({"x_train": np.ones(20)}, {}, "shape (20,)"),
     "empty": ({"x_train": np.ones((0, 3))}, {}, "shape (0, 3)"),
-    "nan": ({"x_train": np.full((20, 2), np.nan)}, {}, "40 values that are NaN"),
-    "range": ({"x_train": np.full((20, 2), 3.0)}, {}, "ranges over [3, 3]"),
-    "levels": ({"x_train": np.full((20, 2), 9, np.uint8)}, {"maximum": 5.0}, "holds 9; dataset.maximum=5"),
+    "nan": (
+        {"x_train": np.full((20, 2), np.nan)},
+        {},
+        "nan at row 0, column 0; values must not be NaN",
+    ),
+    "range": ({"x_train": np.full((20, 2), 3.5)}, {}, "holds 3.5 at row 0, column 0; allowed: dataset.minimum=0 to"),
+    "negative": ({"x_train": np.full((20, 2), -3)}, {}, "holds -3 at row 0, column 0; allowed: dataset.minimum=0 to"),
+    "levels": ({"x_train": np.full((20, 2), 9, np.uint8)}, {"maximum": 5.0}, "holds 9 at row 0, column 0; allowed:"),
     "name": ({"other": np.ones((20, 2))}, {}, "no array x_train; it holds: other"),
     "events": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 3))}, {"test": "t"}, "t has events (3,)"),
-    "kinds": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 2), np.uint8)}, {"test": "t"}, "both uint8 or both"),
-    "labels": ({"x_train": np.zeros((20, 2)), "l": np.zeros(3, int)}, {"labels": "l"}, "must be (20,) whole"),
-    "bounds": ({"x_train": np.zeros((20, 2))}, {"minimum": 2.0}, "must be less than"),
+    "labels": (
+        {"x_train": np.zeros((20, 2)), "l": np.zeros(3, int)},
+        {"labels": "l"},
+        "must be (20,) whole numbers or",
+    ),
+    "named": ({"x_train": np.zeros((20, 2))}, {"labels": "l"}, "no array l; it holds: x_train"),
+    "bounds": ({"x_train": np.full((20, 2), 0.5)}, {"minimum": 2.0}, "must be less than"),
     "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
 }
 
@@ -75,5 +86,5 @@ def test_truncated_archives(tmp_path):
 
 
 def test_missing_file():
-    with pytest.raises(UserError, match=r"dataset.path=nowhere.npz is not a file"):
+    with pytest.raises(UserError, match=r"dataset.path=/.*/nowhere.npz is not a file"):
         Npz(path="nowhere.npz").load()

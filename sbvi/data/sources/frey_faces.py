@@ -7,6 +7,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats.matlab import mat
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
 
@@ -34,4 +35,4 @@ class FreyFaces(Streamed):
         frames = mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
         x = np.ascontiguousarray(frames.T).reshape(-1, 28, 20)
         train, validation, test = seeded(x, None, self.validation_size, self.test_size, self.split_seed)
-        return Dataset("frey_faces", train, validation, test, levels=255)
+        return Dataset("frey_faces", train, validation, test, Preprocessing.whole((28, 20), 255))
