@@ -48,7 +48,7 @@ def split(spec: Any, x: np.ndarray, label: np.ndarray | None, given: dict[str, S
     validation, test = (given.get(name) for name in ("validation", "test"))
     if validation is not None and test is not None:
         return Split(x, label), validation, test
-    tenth = max(1, len(x) // 10)
+    tenth = max(2, len(x) // 10)  # which is as few as a split can have
     sizes = (
         0 if validation is not None else spec.validation_size or tenth,
         0 if test is not None else spec.test_size or tenth,

@@ -37,9 +37,10 @@ def load_dataset(experiment: Experiment) -> Dataset:
     experiment.likelihood.check(dataset.levels)
     if getattr(experiment.likelihood, "dequantize", False) and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
-    smallest = min(len(split) for split in dataset.splits.values())
-    if smallest < 2:
-        raise UserError(f"Every split needs at least two examples; the smallest has {smallest}.")
+    smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
+    if (count := len(dataset.split(smallest))) < 2:
+        key = f"dataset.{smallest}_size" if smallest != "train" else "dataset.validation_size and dataset.test_size"
+        raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: set {key}.")
     return dataset
 
 

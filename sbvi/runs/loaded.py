@@ -46,10 +46,13 @@ class LoadedRun:
     array for a model with a single node. Everything is in nats.
     """
 
-    def __init__(self, folder: Path | str):
+    def __init__(self, folder: Path | str, data_path: str | None = None):
+        """data_path: where the run's data is now, if it has moved."""
         self.directory = RunDirectory(folder)
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"])
+        if data_path is not None:
+            self.experiment = moved(self.experiment, data_path)
         # On whatever is at hand: a run of eight GPUs is read on a laptop.
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
@@ -180,6 +183,17 @@ def _event_shape(found: Any, folder: Path) -> tuple[int, ...]:
     return tuple(found)
 
 
-def load_run(folder: Path | str) -> LoadedRun:
+def moved(experiment: Experiment, data_path: str) -> Experiment:
+    """The experiment with its data at another place.
+
+    Raises:
+      UserError: its data is not a file of the user's.
+    """
+    if not hasattr(experiment.dataset, "path"):
+        raise UserError(f"dataset.path={data_path} is for runs on files of one's own, and this run's data has no path.")
+    return replace(experiment, dataset=replace(experiment.dataset, path=str(data_path)))
+
+
+def load_run(folder: Path | str, data_path: str | None = None) -> LoadedRun:
     """The trained model of a run directory; see `LoadedRun`."""
-    return LoadedRun(folder)
+    return LoadedRun(folder, data_path)

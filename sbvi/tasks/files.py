@@ -1,7 +1,13 @@
 """The user's own arrays: read for a task, and written where asked."""
 
+import hashlib
+import itertools
+import json
 import logging
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,3 +90,31 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
         raise UserError(f"output={path} is there already; name another file.") from None
     except OSError as error:
         raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+
+
+def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:
+    """The title and a digest of a task's settings and of the content of the file that it reads; with a number where
+    that was evaluated before, so that nothing is overwritten."""
+    found = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
+    if isinstance(path := settings.get("input"), str):
+        with open(path, "rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    name = f"{title}-{found.hexdigest()[:8]}"
+    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(n for n in numbered if not (folder / f"{n}.json").exists())
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made where absent, before any work is done for it.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); name another folder for what is found, as folder=DIR."
+        ) from None

@@ -15,6 +15,7 @@ from sbvi.core import NonNegativeInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard
+from sbvi.data.own import absolute
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
@@ -53,11 +54,14 @@ class Shards(Streamed):
     """A directory that `sbvi-convert` wrote or described."""
 
     path: str
-    """The directory."""
+    """The directory; recorded absolute."""
     binarization: Binarization = "auto"
     """How values become binary ones; static draws are made by sbvi-convert."""
     split_seed: NonNegativeInt = 0
     """Seed of the draws of the validation and test splits."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", absolute(self.path))
 
     def load(self) -> Dataset:
         folder = Path(self.path)
