@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from support.file_forms import FORMS
 from test_tasks import trained, work
 
 import sbvi
@@ -12,6 +13,7 @@ from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data.sources.digits import Digits
 from sbvi.tasks.data import run_dataset
+from sbvi.tasks.files import read_array
 
 TINY = ["model.latents=[2]", "model.hidden=[16]", "model.recognition_hidden=[16]", "trainer.steps=40"]
 TINY += ["trainer.log_every=20", "trainer.validate_every=20"]
@@ -46,7 +48,7 @@ def rescaled(tmp_path_factory):
     return run_of("run", tmp_path_factory, *words, "dataset.rescale=true", "likelihood=gaussian"), folder / "x.npy"
 
 
-FORMS = {
+FEW = {
     "uint8.npy": lambda path, x: np.save(path, x),
     "int64.npy": lambda path, x: np.save(path, x.astype(np.int64)),
     "float64.npz": lambda path, x: np.savez(path, x=x.astype(float)),
@@ -56,7 +58,7 @@ FORMS = {
 
 
 def forms(folder, x):
-    for name, write in FORMS.items():
+    for name, write in FEW.items():
         write(folder / name, x)
         yield str(folder / name)
 
@@ -226,3 +228,21 @@ def test_runs_recorded_before_still_load(gaussian, grey, tmp_path):
     assert old.preprocessing == gaussian.preprocessing
     np.testing.assert_array_equal(old.elbo(grey[:5], 4), gaussian.elbo(grey[:5], 4))
     assert work(old, "likelihood", num_samples=5, examples=10).arrays["nll"].shape == (10,)
+
+
+def test_a_runs_numbers_are_the_same_for_every_form(gaussian, grey, tmp_path):
+    """NLL, embedding and, for two of them, imputation."""
+    x = grey[:20]
+    nll, means = gaussian.log_likelihood(x, 4), gaussian.encode(x)["layer_1"].mean
+    filled = {}
+    for number, (name, (write, _, named)) in enumerate(FORMS.items()):
+        dtype = (np.uint8, np.int64, np.float32, np.float64)[number % 4]
+        write(tmp_path / name, x.astype(dtype), [f"p{i}" for i in range(64)] if named else None)
+        values = read_array(str(tmp_path / name))
+        np.testing.assert_array_equal(gaussian.log_likelihood(values, 4), nll)
+        np.testing.assert_array_equal(gaussian.encode(values)["layer_1"].mean, means)
+        if name in ("x.npy", "german.csv"):
+            gaps = values.reshape(20, 64).astype(float)
+            gaps[:, 20:30] = np.nan
+            filled[name] = gaussian.impute(gaps, 4, 1)
+    np.testing.assert_array_equal(*filled.values())
