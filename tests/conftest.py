@@ -1,22 +1,25 @@
 """Strict numerics for every test, and what the tests share."""
 
 import os
-import tempfile
 from pathlib import Path
 
-# Before JAX starts: two host devices, and no cache from outside the test run.
+from support import compiled
+
+# Before JAX starts: two host devices, and programs that earlier test runs compiled.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    # One for all workers of this test run, and gone with it.
-    _cache = tempfile.TemporaryDirectory(prefix="sbvi-test-cache-")
+    # One for all workers of this test run.
+    _cache = compiled.opened()
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+else:
+    _cache = None
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest
 from hypothesis import settings
-from support import promises
+from support import cpu, promises
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -29,12 +32,7 @@ settings.register_profile("ci", max_examples=200, deadline=None, derandomize=Tru
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = os.environ.get("SBVI_DATA_DIR")
-
-# Data sets that cannot be shipped: without their files these tests are left out, and the last lines say so.
-NO_DATA = "SBVI_DATA_DIR is not set: real MNIST, Frey faces and silhouettes"
-needs_data = pytest.mark.skipif(not DATA, reason=NO_DATA)
+pytest_plugins = ["support.runs"]
 
 
 @pytest.fixture
@@ -67,10 +65,19 @@ def tally(record_property):
 
 def pytest_addoption(parser):
     parser.addoption("--promises", metavar="FILE", help="write docs/reliability.md from the tests that ran")
+    parser.addoption("--cpu", action="store_true", help="end with the CPU seconds of the tests, by file")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
+    config.addinivalue_line("markers", "quick: runs in a second or two; scripts/test --quick runs these")
+    if config.getoption("--cpu"):
+        config.pluginmanager.register(cpu.Meter())
+
+
+def pytest_unconfigure():
+    if _cache is not None:
+        compiled.keep(_cache.name)
 
 
 def pytest_runtest_setup(item):
@@ -83,6 +90,8 @@ def pytest_terminal_summary(terminalreporter, config):
     """Say what was left out and why, as the last thing before the count."""
     if path := config.getoption("--promises"):
         promises.write(Path(path), terminalreporter.stats)
+    if config.getoption("--cpu"):
+        cpu.write(terminalreporter)
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = {}
     for report in skipped:

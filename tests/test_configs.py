@@ -2,21 +2,38 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 
 import pytest
-from conftest import ROOT
 from omegaconf import OmegaConf
+from support.paths import ROOT
 
 import sbvi.runs.experiment as schema
 from sbvi.algorithms.schedules import Schedule
 from sbvi.core import fields, plain
 from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
+from sbvi.runs.words import CHOICES, WORDS
 from sbvi.tasks import TASKS
 
+pytestmark = pytest.mark.quick
+
 CONFIGS = ROOT / "configs"
-GROUPS = {**schema.GROUPS, "task": TASKS}
-FILES = [(g, f) for g in GROUPS for f in sorted((CONFIGS / g).glob("*.yaml"))]
+GROUPS = {**schema.GROUPS, **{word: r for word, r in CHOICES.items() if word != "optimizer"}, "task": TASKS}
+
+
+def files(group):
+    """A group's files, but for what is left open."""
+    return [path for path in sorted((CONFIGS / group).glob("*.yaml")) if path.stem != "auto"]
+
+
+def own_keys(entry):
+    """The keys of a spec that are not words of their own on the command line."""
+    return sorted(key for key in fields(entry) if key not in WORDS)
+
+
+FILES = [(g, f) for g in GROUPS for f in files(g)]
 
 
 @pytest.mark.parametrize(("group", "path"), FILES, ids=lambda v: getattr(v, "stem", v))
@@ -25,14 +42,21 @@ def test_group_files_hold_exactly_the_specs_keys(group, path):
     name = values.pop("name")
     assert name == path.stem
     entry = GROUPS[group][name]
-    assert sorted(values) == sorted(fields(entry))
+    assert sorted(values) == own_keys(entry)
     if "path" not in values:
-        assert values == plain(entry())
+        assert values == {key: value for key, value in plain(entry()).items() if key not in WORDS}
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_registry_entry_has_a_file(group):
-    assert {p.stem for p in (CONFIGS / group).glob("*.yaml")} == set(GROUPS[group])
+    assert {path.stem for path in files(group)} == set(GROUPS[group])
+
+
+def test_auto_files_are_what_the_specs_say():
+    """Written by scripts/render_configs.py; every word of the command line has one."""
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "render_configs.py", "--check"], cwd=ROOT)
+    assert done.returncode == 0
+    assert {path.parent.name for path in CONFIGS.glob("*/auto.yaml")} == {*CHOICES, "algorithm"}
 
 
 @pytest.mark.parametrize("group", schema.SETTINGS)
@@ -51,7 +75,7 @@ def test_every_key_has_a_doc_line(entry):
     body = ast.parse(inspect.getsource(entry)).body[0].body
     assert entry.__doc__
     for position, node in enumerate(body):
-        if isinstance(node, ast.AnnAssign):
+        if isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation):
             following = body[position + 1]
             assert isinstance(following, ast.Expr), f"{entry.__name__}.{node.target.id} has no doc line"
             assert isinstance(following.value, ast.Constant)

@@ -1,19 +1,21 @@
-"""Training algorithms: `init`, `step`, `eval_params`.
+"""Training algorithms: `init`, `step`, what validates, and what is kept.
 
-To add one: a module with a `spec` whose `build` gives an `Algorithm`, a line in ALGORITHMS, a file in
-`configs/algorithm/`, a test in `tests/algorithms/`.
+To add one: a module with a `spec` that is an `AlgorithmSpec`, whose `build(model, examples)` gives an `Algorithm`; a
+line in ALGORITHMS; a file in `configs/algorithm/`; a row in the contract test.
 """
 
-from sbvi.algorithms.algorithm import Algorithm, Hyper, Info
-from sbvi.algorithms.gradient_ascent import GradientAscent, GradientAscentSpec
+from sbvi.algorithms.algorithm import Algorithm, AlgorithmSpec, Hyper, Info
+from sbvi.algorithms.gradient_ascent import GradientAscentSpec
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
-from sbvi.algorithms.wake_sleep import WakeSleep, WakeSleepSpec
+from sbvi.algorithms.wake_sleep import WakeSleepSpec
+from sbvi.core.plugins import extend
 
 ALGORITHMS: dict[str, type] = {
     "gradient_ascent": GradientAscentSpec,
     "reweighted_wake_sleep": ReweightedWakeSleepSpec,
     "wake_sleep": WakeSleepSpec,
 }
+extend(ALGORITHMS, "sbvi.algorithms")
 
-__all__ = ["ALGORITHMS", "Algorithm", "GradientAscent", "Hyper", "Info", "Optimizer", "WakeSleep"]
+__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "Hyper", "Info", "Optimizer"]

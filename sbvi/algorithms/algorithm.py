@@ -1,39 +1,84 @@
-"""What every training algorithm is: three pure functions, and the numbers they take at each step."""
+"""What every training algorithm is: pure functions, the numbers they take at each step, and what they leave."""
 
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
+from sbvi.core import UserError
 from sbvi.data import Batch
+from sbvi.models import require
+from sbvi.models.api import DataSummary, ModelSpec
 
 Array = jax.Array
 Hyper = dict[str, Array]
 
 
 class Info(NamedTuple):
-    """Scalars of one step: `loss`, and the parts of the bound as means over the batch."""
+    """Scalars of one step: `loss` and the algorithm's monitor at least, means over the batch."""
 
     scalars: dict[str, Array]
 
 
 class Algorithm(Protocol):
-    """monitor: the validation scalar that says how good a state is (higher is better)."""
+    """monitor: the scalar that says how good a state is (higher is better): every step reports it, and validation."""
 
     @property
     def monitor(self) -> str: ...
 
-    def init(self, seed: int, mean: np.ndarray, spread: np.ndarray) -> Any:
-        """The first state; mean and spread (D,) are of the training data."""
+    def init(self, seed: int, summary: DataSummary) -> Any:
+        """The first state."""
 
     def step(self, state: Any, batch: Batch, key: Array, hyper: Hyper) -> tuple[Any, Info]:
         """One update."""
 
+    def scores(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+        """What validation reports of evaluated parameters, (B,) each: the monitor among them."""
+
     def eval_params(self, state: Any) -> Any:
         """The model parameters to evaluate."""
+
+    def keeps(self, score: float, best: float) -> bool:
+        """Whether evaluated parameters that validated with this score replace those kept as the run's result."""
 
     def with_params(self, state: Any, params: Any) -> Any:
         """A fresh state that starts from given model parameters."""
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         """The numbers of each step, each (len(steps),)."""
+
+
+class AlgorithmSpec:
+    """What a config chooses of an algorithm. Which words of the command line (`objective`, `optimizer`) it has a use
+    for is told by its fields of these names."""
+
+    def completed(self, model: ModelSpec) -> Any:
+        """The settings with every open choice made as the model calls for."""
+        return self
+
+    def check(self, model: ModelSpec) -> None:
+        """Refuse a model that the algorithm cannot train.
+
+        Raises:
+          UserError: what the model lacks.
+        """
+
+
+def needs(model: ModelSpec, capability: type, who: str) -> None:
+    """Refuse the settings of a model that would lack a capability once built.
+
+    Raises:
+      UserError: see `sbvi.models.require`.
+    """
+    require(model.builds, capability, who)
+
+
+def check_reported(info: Info, monitor: str) -> None:
+    """Refuse an algorithm whose steps do not report what the loop, the progress bar and comparisons read.
+
+    Raises:
+      UserError: the scalar that is missing.
+    """
+    for name in ("loss", monitor):
+        if name not in info.scalars:
+            raise UserError(f"The algorithm's steps must report {name}; they report {', '.join(info.scalars)}.")

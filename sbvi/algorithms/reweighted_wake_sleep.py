@@ -9,19 +9,21 @@ with d the dreams' share. The first is the gradient of the importance-weighted b
 second brings q to the posterior, in the sense of KL(p || q), where the data is and where the model dreams.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
-from sbvi.algorithms.algorithm import Array
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, needs
+from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleep
-from sbvi.core import Share, spec
-from sbvi.distributions.gaussian import log_prob
-from sbvi.models import BuiltDLGM, DLGMParams, Noise
+from sbvi.core import Part, PositiveInt, Share, spec
+from sbvi.data import Batch
+from sbvi.models.api import LatentParams, LatentVariable, ModelSpec, PosteriorDensity
 from sbvi.models.noise import corrupt
-from sbvi.objectives import ImportanceWeighted, Objective
+from sbvi.models.rollout import Noise
+from sbvi.objectives import ImportanceWeighted
 from sbvi.objectives.multi_sample import renyi_value
 from sbvi.objectives.pieces import node_kl, parts
 
@@ -29,22 +31,23 @@ from sbvi.objectives.pieces import node_kl, parts
 class ReweightedWakeSleep(WakeSleep):
     """Wake-sleep with importance weights. dreams: their share of the recognition model's gradient."""
 
-    def __init__(
-        self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int, dreams: float = 0.5
-    ):
-        super().__init__(model, objective, optimizer, examples)
+    def __init__(self, model: Any, num_samples: int, optimizer: Optimizer, examples: int, dreams: float = 0.5):
+        super().__init__(model, num_samples, optimizer, examples)
         self.dreams = dreams
 
-    def wake(self, params: DLGMParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+    @property
+    def monitor(self) -> str:
+        return "bound"
+
+    def wake(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """What both halves of the parameters descend on data, and the bound's parts (B,)."""
         fixed = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
-        samples = getattr(self.objective, "num_samples", 1)
-        rollout = self.model.rollout(fixed, key, x, samples, noise=noise)
+        rollout = self.model.rollout(fixed, key, x, self.num_samples, noise=noise)
         log_weights = jax.lax.stop_gradient(rollout.log_weights())
         weights = jax.nn.softmax(log_weights, axis=0)
         # The rollout's own posterior again, from the same corrupted input, with its parameters free.
-        q = self.model.encode(params, corrupt(jax.random.fold_in(key, 1), x, noise))
-        log_q = sum(log_prob(q[node], jax.lax.stop_gradient(points)) for node, points in rollout.latents.items())
+        seen = corrupt(jax.random.fold_in(key, 1), x, noise)
+        log_q = sum(self.model.posterior(params, seen).log_prob(jax.lax.stop_gradient(rollout.latents)).values())
         joint = rollout.log_likelihood + sum(rollout.log_prior.values())
         surrogate = jnp.sum(weights * (joint + (1 - self.dreams) * log_q), axis=0)
         bound = renyi_value(log_weights, 0.0)
@@ -52,21 +55,29 @@ class ReweightedWakeSleep(WakeSleep):
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(bound - surrogate))
         return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": bound}
 
-    def sleep(self, params: DLGMParams, key: Array, count: int, dtype: Any) -> Array:
+    def sleep(self, params: LatentParams, key: Array, count: int, dtype: Any) -> Array:
         if not self.dreams:
             return jnp.zeros((), dtype)
         return self.dreams * super().sleep(params, key, count, dtype)
 
+    def scores(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+        return objective_scores(ImportanceWeighted(num_samples=self.num_samples), self.model, params, key, batch)
+
 
 @spec
-class ReweightedWakeSleepSpec:
+class ReweightedWakeSleepSpec(AlgorithmSpec):
     """Generative and recognition model learn from importance-weighted samples, the latter from dreams too."""
 
-    #: The objective that goes with it, of which num_samples alone has a meaning.
-    takes = ImportanceWeighted
-
+    num_samples: PositiveInt = 5
+    """Samples of the recognition model for each example."""
     dreams: Share = 0.5
     """Share of the dreams in the recognition model's gradient; the rest is that of the weighted samples."""
+    optimizer: Annotated[Optimizer, Part("optimizer", Optimizer)] = Optimizer()
+    """The optimiser."""
 
-    def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> ReweightedWakeSleep:
-        return ReweightedWakeSleep(model, objective, optimizer, examples, self.dreams)
+    def check(self, model: ModelSpec) -> None:
+        for capability in (LatentVariable, PosteriorDensity):
+            needs(model, capability, "algorithm=reweighted_wake_sleep")
+
+    def build(self, model: Any, examples: int) -> ReweightedWakeSleep:
+        return ReweightedWakeSleep(model, self.num_samples, self.optimizer, examples, self.dreams)

@@ -1,4 +1,4 @@
-"""Wake-sleep (Hinton et al. 1995; Dayan 2000) for the same models.
+"""Wake-sleep (Hinton et al. 1995; Dayan 2000) for models with latents.
 
 Wake:   xi ~ q(xi | v), v from the data; the generative parameters climb log p(v, xi).
 Sleep:  (xi, v) ~ p; the recognition parameters climb log q(xi | v).
@@ -7,31 +7,40 @@ There is no single objective: the sleep phase fits q to the model's dreams, not 
 reported all the same, from the wake phase's samples.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
-from sbvi.algorithms.algorithm import Array, Hyper, Info
-from sbvi.algorithms.gradient_ascent import GradientAscent, State
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
+from sbvi.algorithms.ascent import Ascent, State, typed
+from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.optimizer import Optimizer
-from sbvi.core import spec
+from sbvi.core import Part, PositiveInt, spec
 from sbvi.data import Batch
-from sbvi.distributions.gaussian import log_prob
-from sbvi.models import BuiltDLGM, DLGMParams, Noise
-from sbvi.objectives import FreeEnergy, Objective
+from sbvi.models.api import LatentParams, LatentVariable, ModelSpec, PosteriorDensity
+from sbvi.models.rollout import Noise
+from sbvi.objectives import FreeEnergy
+from sbvi.objectives.pieces import node_kl
 
 
-class WakeSleep(GradientAscent):
-    """Gradient ascent's state, optimiser and numbers, with a step of its own."""
+class WakeSleep(Ascent):
+    """num_samples: S samples of the recognition model for each example in the wake phase."""
+
+    def __init__(self, model: Any, num_samples: int, optimizer: Optimizer, examples: int):
+        super().__init__(model, optimizer, examples)
+        self.num_samples = num_samples
+
+    @property
+    def monitor(self) -> str:
+        return "elbo"
 
     def step(self, state: State, batch: Batch, key: Array, hyper: Hyper) -> tuple[State, Info]:
         dtype = batch.x.dtype
-        hyper = {name: value.astype(dtype) for name, value in hyper.items()}
-        noise = Noise(**{name: hyper.get(name) for name in Noise._fields})
+        hyper, noise = typed(hyper, dtype)
         wake_key, sleep_key = jax.random.split(key)
 
-        def both(params: DLGMParams) -> tuple[Array, dict[str, Array]]:
+        def both(params: LatentParams) -> tuple[Array, dict[str, Array]]:
             value, report = self.wake(params, wake_key, batch.x, noise)
             dreamt = self.sleep(params, sleep_key, batch.x.shape[0], dtype)
             return value + dreamt, {"loss": value, "sleep": dreamt} | report
@@ -39,27 +48,36 @@ class WakeSleep(GradientAscent):
         (_, report), grads = jax.value_and_grad(both, has_aux=True)(state.params)
         return self.update(state, grads, hyper), Info({name: jnp.mean(part) for name, part in report.items()})
 
-    def wake(self, params: DLGMParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+    def wake(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """What the generative parameters descend, and the bound's parts (B,)."""
         params = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
-        samples = getattr(self.objective, "num_samples", 1)
-        rollout = self.model.rollout(params, key, x, samples, noise=noise)
-        fit, kl = jnp.mean(rollout.log_likelihood, 0), sum((rollout.kl or {}).values())
+        rollout = self.model.rollout(params, key, x, self.num_samples, noise=noise)
+        fit, kl = jnp.mean(rollout.log_likelihood, 0), sum(node_kl(rollout, "analytic").values())
         return -jnp.mean(fit), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
 
-    def sleep(self, params: DLGMParams, key: Array, count: int, dtype: Any) -> Array:
+    def sleep(self, params: LatentParams, key: Array, count: int, dtype: Any) -> Array:
         """What the recognition parameters descend: -log q(xi | v), mean over `count` dreams."""
-        latents, _, x = jax.lax.stop_gradient(self.model.sample_joint(params, key, count, dtype))
-        q = self.model.encode(params, x)
-        return -jnp.mean(sum(log_prob(q[node], latents[node][None])[0] for node in q))
+        latents, dreamt = jax.lax.stop_gradient(self.model.sample_joint(params, key, count, dtype))
+        points = {node: values[None] for node, values in latents.items()}
+        log_q = self.model.posterior(params, dreamt.value).log_prob(points)
+        return -jnp.mean(sum(values[0] for values in log_q.values()))
+
+    def scores(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+        return objective_scores(FreeEnergy(num_samples=self.num_samples), self.model, params, key, batch)
 
 
 @spec
-class WakeSleepSpec:
+class WakeSleepSpec(AlgorithmSpec):
     """The generative model learns from inferences on data, the recognition model from dreams."""
 
-    #: The objective that goes with it, of which num_samples alone has a meaning.
-    takes = FreeEnergy
+    num_samples: PositiveInt = 1
+    """Samples of the recognition model for each example in the wake phase."""
+    optimizer: Annotated[Optimizer, Part("optimizer", Optimizer)] = Optimizer()
+    """The optimiser."""
 
-    def build(self, model: BuiltDLGM, objective: Objective, optimizer: Optimizer, examples: int) -> WakeSleep:
-        return WakeSleep(model, objective, optimizer, examples)
+    def check(self, model: ModelSpec) -> None:
+        for capability in (LatentVariable, PosteriorDensity):
+            needs(model, capability, "algorithm=wake_sleep")
+
+    def build(self, model: Any, examples: int) -> WakeSleep:
+        return WakeSleep(model, self.num_samples, self.optimizer, examples)

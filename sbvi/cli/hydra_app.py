@@ -10,18 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError, choices, unknown_key
+from sbvi.core.configs import config_folder
 
 Keys = Callable[[str], Sequence[str]]
-
-
-def config_folder() -> Path:
-    """The configs: inside the installed package, or beside it in a source tree."""
-    package = Path(__file__).resolve().parents[1]
-    return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
 
 
 def digest(overrides: Sequence[str]) -> str:

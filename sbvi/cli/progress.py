@@ -21,9 +21,9 @@ def progress_bar(runs: int = 1) -> Iterator[Any]:
     steps: dict[int, int] = {}
     turn = threading.Lock()
 
-    def show(plan: Any, progress: Any, values: Mapping[str, float]) -> None:
+    def show(plan: Any, progress: Any, values: Mapping[str, float], monitor: str) -> None:
         nonlocal bar, tenth
-        elbo, speed = values["train/elbo"], values["train/examples_per_second"]
+        reached, speed = values[f"train/{monitor}"], values["train/examples_per_second"]
         with turn:
             steps[threading.get_ident()] = progress.step
             done, total = sum(steps.values()), runs * plan.total_steps
@@ -31,11 +31,11 @@ def progress_bar(runs: int = 1) -> Iterator[Any]:
                 # disable=None: only on a terminal.
                 bar = tqdm(total=total, initial=0, disable=None, unit="step", leave=False)
             if not bar.disable:
-                bar.set_postfix_str(f"elbo {elbo:.2f}, {speed:,.0f} examples/s", refresh=False)
+                bar.set_postfix_str(f"{monitor} {reached:.2f}, {speed:,.0f} examples/s", refresh=False)
                 bar.update(done - bar.n)
             elif (now := 10 * done // total) > tenth:
                 tenth = now
-                log.info("step %d of %d: elbo %.2f, %s examples/s", done, total, elbo, f"{speed:,.0f}")
+                log.info("step %d of %d: %s %.2f, %s examples/s", done, total, monitor, reached, f"{speed:,.0f}")
 
     with logging_redirect_tqdm():
         yield show

@@ -15,7 +15,6 @@ log = logging.getLogger("sbvi")
 
 #: Seconds that a sweep's job waits for a directory that another process holds.
 SWEEP_PATIENCE = 600.0
-LENGTHS = ("steps", "epochs", "examples")
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,17 @@ def known_keys(group: str) -> Sequence[str]:
     """Config keys below a dotted path, for suggestions."""
     from sbvi.core import fields
     from sbvi.runs.experiment import GROUPS, SETTINGS
+    from sbvi.runs.words import CHOICES
 
     if not group:
-        return [*GROUPS, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
-    if group in GROUPS:
-        return sorted({key for entry in GROUPS[group].values() for key in fields(entry)})
+        return [*GROUPS, *CHOICES, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
+    registries = {**GROUPS, **CHOICES}
+    if group in registries:
+        return sorted({key for entry in registries[group].values() for key in fields(entry)})
     if group in SETTINGS:
         return list(fields(SETTINGS[group]))
     parent, _, name = group.rpartition(".")
-    entries = [*GROUPS.get(parent, {}).values(), *([SETTINGS[parent]] if parent in SETTINGS else [])]
+    entries = [*registries.get(parent, {}).values(), *([SETTINGS[parent]] if parent in SETTINGS else [])]
     nested = [fields(entry)[name] for entry in entries if name in fields(entry)]
     return sorted({key for kind in nested for key in fields(kind)})
 
@@ -61,13 +62,11 @@ def prepare(config: Any) -> Job:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    from sbvi.runs.compose import choices_of
     from sbvi.runs.experiment import Experiment
 
     hydra_config = HydraConfig.get()
-    values = hydra_app.plain(config)
-    for group in ("experiment", "debug", "search"):
-        values.pop(group, None)
-    one_length(values, list(hydra_config.overrides.task))
+    values = choices_of(hydra_app.plain(config), list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
     return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode)
 
@@ -117,17 +116,6 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
 
 _task.together = together  # type: ignore[attr-defined]  # for launchers that can
 _task.prepare = prepare  # type: ignore[attr-defined]
-
-
-def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
-    """A length given on the command line clears those from the config files."""
-    names = [word.lstrip("+").split("=", 1)[0] for word in overrides]
-    given = [length for length in LENGTHS if f"trainer.{length}" in names]
-    trainer = values.get("trainer")
-    if len(given) == 1 and isinstance(trainer, dict):
-        for length in LENGTHS:
-            if length not in given:
-                trainer[length] = None
 
 
 def _resume(words: list[str]) -> None:

@@ -2,9 +2,11 @@
 
 from sbvi.core.errors import UserError, choices, unknown_key
 from sbvi.core.spec import (
+    Choice,
     Fraction,
     NonNegative,
     NonNegativeInt,
+    Part,
     Positive,
     PositiveInt,
     Probability,
@@ -12,14 +14,17 @@ from sbvi.core.spec import (
     build,
     fields,
     make,
+    name_of,
     plain,
     spec,
 )
 
 __all__ = [
+    "Choice",
     "Fraction",
     "NonNegative",
     "NonNegativeInt",
+    "Part",
     "Positive",
     "PositiveInt",
     "Probability",
@@ -29,6 +34,7 @@ __all__ = [
     "choices",
     "fields",
     "make",
+    "name_of",
     "plain",
     "spec",
     "unknown_key",

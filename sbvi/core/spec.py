@@ -6,6 +6,7 @@ registry, a plain dict from name to spec; `build` reads `name` from a config gro
 and turns every fault into one sentence. Nothing is imported or called by a name from the config.
 """
 
+import dataclasses
 import functools
 import json
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as _dataclass
+from pydantic_core import core_schema
 
 from sbvi.core.errors import UserError, choices, unknown_key
 
@@ -35,6 +37,49 @@ def spec(cls: type[T]) -> type[T]:
     return made
 
 
+class Choice:
+    """The type of a field that holds an entry of a registry: `Annotated[Kind, Choice("likelihood", LIKELIHOODS)]`.
+
+    In plain data it is a mapping with the entry's `name`; None stands for what is chosen later.
+    """
+
+    def __init__(self, group: str, registry: Mapping[str, type]):
+        self.group, self.registry = group, registry
+
+    def _made(self, value: Any) -> Any:
+        if value is None or isinstance(value, tuple(self.registry.values())):
+            return value
+        if not isinstance(value, Mapping):
+            raise UserError(f"{self.group}={value} must be a group of settings with a name.")
+        return build(self.registry, self.group, value)
+
+    def _plain(self, value: Any) -> Any:
+        return None if value is None else {"name": name_of(self.registry, value), **plain(value)}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(self._plain)
+        return core_schema.no_info_plain_validator_function(self._made, serialization=written)
+
+
+class Part:
+    """The type of a field that holds settings which users name by a word of their own, such as `optimizer`."""
+
+    def __init__(self, word: str, kind: type):
+        self.word, self.kind = word, kind
+
+    def _made(self, value: Any) -> Any:
+        return value if isinstance(value, self.kind) else make(self.kind, value, self.word)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(plain)
+        return core_schema.no_info_plain_validator_function(self._made, serialization=written)
+
+
+def name_of(registry: Mapping[str, type], entry: Any) -> str:
+    """The name under which the entry's class stands in a registry."""
+    return next(name for name, kind in registry.items() if type(entry) is kind)
+
+
 @functools.cache
 def _adapter(cls: Any) -> pydantic.TypeAdapter[Any]:
     return pydantic.TypeAdapter(cls)
@@ -42,7 +87,9 @@ def _adapter(cls: Any) -> pydantic.TypeAdapter[Any]:
 
 def fields(cls: type) -> dict[str, Any]:
     """The config keys of a spec, with their types."""
-    return {name: field.type for name, field in getattr(cls, "__dataclass_fields__", {}).items()}
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    return {field.name: field.type for field in dataclasses.fields(cls)}
 
 
 def make(cls: type[T], values: Mapping[str, Any], where: str) -> T:

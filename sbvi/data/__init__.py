@@ -6,6 +6,7 @@ To add one: a module with a `spec` that has `load() -> Dataset`, a line here, a 
 
 from typing import Protocol
 
+from sbvi.core.plugins import extend
 from sbvi.data.binarization import Binarization
 from sbvi.data.binarize import binarize
 from sbvi.data.dataset import Batch, Dataset, Split
@@ -28,6 +29,13 @@ class DatasetSpec(Protocol):
     @property
     def binarization(self) -> Binarization: ...
 
+    @property
+    def likelihood(self) -> str:
+        """The likelihood that the values call for."""
+
+    @property
+    def split_seed(self) -> int: ...
+
     def load(self) -> Dataset: ...
 
 
@@ -45,5 +53,6 @@ DATASETS: dict[str, type] = {
     "table": Table,
     "shards": Shards,
 }
+extend(DATASETS, "sbvi.datasets")
 
 __all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Preprocessing", "Split", "binarize"]

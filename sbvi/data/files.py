@@ -5,6 +5,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sbvi.core import UserError
 
@@ -14,20 +15,17 @@ class RemoteFile:
     """A file with one content and several places to get it from, TLS mirrors first.
 
     name: canonical file name; the name with `.gz` is accepted too.
-    sha256: of the content after decompression, so that any gzip container serves; None where no published
-      hash is known, and then there is no download: the user's own file is taken as it is.
+    digest: of the content after decompression, so that any gzip container serves, in hexadecimal digits.
     urls: addresses of the file; those that end in `.gz` are decompressed.
     packed: the hash is of the file as published, which is handed over as it is.
+    algorithm: of the hash; MD5 only where no other is published.
     """
 
     name: str
-    sha256: str | None
+    digest: str
     urls: tuple[str, ...] = ()
     packed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.urls and self.sha256 is None:
-            raise ValueError(f"{self.name} has addresses and no hash")
+    algorithm: Literal["sha256", "md5"] = "sha256"
 
 
 def cache_folder() -> Path:
@@ -62,11 +60,12 @@ def _read(path: Path, packed: bool) -> bytes:
 
 
 def _checked(content: bytes, remote: RemoteFile, source: str) -> bytes:
-    found = hashlib.sha256(content).hexdigest()
-    if remote.sha256 is not None and found != remote.sha256:
+    found = hashlib.new(remote.algorithm, content, usedforsecurity=False).hexdigest()
+    if found != remote.digest:
+        name = {"sha256": "SHA-256", "md5": "MD5"}[remote.algorithm]
         raise UserError(
-            f"{source} does not hold {remote.name}: its content has SHA-256 {found[:16]}..., "
-            f"expected {remote.sha256[:16]}...; put a whole copy in its place."
+            f"{source} does not hold {remote.name}: its content has {name} {found[:16]}..., "
+            f"expected {remote.digest[:16]}...; put a whole copy in its place."
         )
     return content
 

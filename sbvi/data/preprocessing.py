@@ -199,7 +199,7 @@ class Preprocessing:
         if self.location is not None:
             return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
         x = x.astype(np.float32)
-        if self.binary:
+        if self.binarization != "none":
             return x
         if self.levels is not None:
             steps = (
@@ -222,7 +222,7 @@ class Preprocessing:
 
     def drawable(self, values: np.ndarray) -> np.ndarray:
         """Source values on the scale of pictures, [0, 1] where they have a range."""
-        if self.binary or self.minimum is None or self.maximum is None:
+        if self.binarization != "none" or self.minimum is None or self.maximum is None:
             return values
         return (values - self.minimum) / (self.maximum - self.minimum)
 

@@ -23,6 +23,11 @@ class Streamed:
     stream: bool | None = None
     """Read the training set piece by piece; null does so where it exceeds a quarter of the device's memory."""
 
+    @property
+    def likelihood(self) -> str:
+        """The likelihood that the values call for, where none is chosen."""
+        return "bernoulli"
+
 
 def device_memory() -> int:
     """Bytes of the first device."""

@@ -3,10 +3,8 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
-from sbvi.core import spec
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array
 
 
 class DiagonalGaussian(NamedTuple):
@@ -34,20 +32,3 @@ class DiagonalGaussian(NamedTuple):
         # expm1 keeps the digits of sigma^2 - 1 - log sigma^2 near the prior.
         log_variance = 2 * self.log_scale
         return 0.5 * jnp.sum(jnp.expm1(log_variance) - log_variance + jnp.square(self.mean), -1)
-
-
-@spec
-class Diagonal:
-    """Independent latents: the cheapest posterior, blind to correlation."""
-
-    joint = False
-
-    def outputs(self, size: int) -> int:
-        return 2 * size
-
-    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
-        return np.repeat([0.0, np.log(scale)], [size, size])
-
-    def distribution(self, outputs: Array, size: int) -> Gaussian:
-        mean, log_scale = jnp.split(outputs, [size], axis=-1)
-        return DiagonalGaussian(mean, bounded(log_scale))

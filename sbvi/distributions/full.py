@@ -3,11 +3,9 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from sbvi.core import spec
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array
 
 
 class FullGaussian(NamedTuple):
@@ -45,22 +43,3 @@ class FullGaussian(NamedTuple):
         log_variance = 2 * self.log_diagonal
         diagonal = jnp.sum(jnp.expm1(log_variance) - log_variance + jnp.square(self.mean), -1)
         return 0.5 * (diagonal + jnp.sum(jnp.square(self.below), (-2, -1)))
-
-
-@spec
-class Full:
-    """Every correlation within a layer, for small layers."""
-
-    joint = False
-
-    def outputs(self, size: int) -> int:
-        return 2 * size + size * (size - 1) // 2
-
-    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
-        return np.repeat([0.0, np.log(scale), 0.0], [size, size, size * (size - 1) // 2])
-
-    def distribution(self, outputs: Array, size: int) -> Gaussian:
-        mean, log_diagonal, values = jnp.split(outputs, [size, 2 * size], axis=-1)
-        rows, columns = np.tril_indices(size, -1)
-        below = jnp.zeros((*mean.shape, size), mean.dtype).at[..., rows, columns].set(values)
-        return FullGaussian(mean, bounded(log_diagonal), below)

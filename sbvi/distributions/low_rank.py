@@ -19,10 +19,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
-from sbvi.core import PositiveInt, spec
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array
 
 
 class _Factor(NamedTuple):
@@ -116,23 +114,3 @@ def _over_samples(factors: Iterable[_Factor], apply: Callable[[_Factor, Array], 
 def _log_growth(factors: list[_Factor]) -> Array:
     """log |I + W W^T|, (B,)."""
     return sum((jnp.log1p(f.s[..., 0]) for f in factors), start=jnp.zeros_like(factors[0].s[..., 0]))
-
-
-@spec
-class LowRank:
-    """Several directions of correlation for each layer."""
-
-    rank: PositiveInt = 4
-    """Number r of directions."""
-
-    joint = False
-
-    def outputs(self, size: int) -> int:
-        return (2 + self.rank) * size
-
-    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
-        return np.repeat([0.0, -2 * np.log(scale), 0.0], [size, size, size * self.rank])
-
-    def distribution(self, outputs: Array, size: int) -> Gaussian:
-        mean, log_precision, u = jnp.split(outputs, [size, 2 * size], axis=-1)
-        return LowRankGaussian(mean, bounded(log_precision), u.reshape(*u.shape[:-1], size, self.rank))

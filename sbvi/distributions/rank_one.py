@@ -10,11 +10,9 @@ With w = D^-1/2 u, s = w^T w and eta = 1 / (1 + s):
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
-from sbvi.core import spec
 from sbvi.core.xla.sums import along_rows, row_sums
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array
 
 
 class RankOneGaussian(NamedTuple):
@@ -61,27 +59,3 @@ class RankOneGaussian(NamedTuple):
         inverse_root, w, s = self._white()
         diagonal = row_sums(jnp.expm1(-self.log_precision) + self.log_precision + jnp.square(self.mean))
         return 0.5 * (diagonal - row_sums(jnp.square(w * inverse_root)) / (1 + s) + jnp.log1p(s))[..., 0]
-
-
-@spec
-class RankOne:
-    """One direction of correlation for each layer, at linear cost; the paper's choice."""
-
-    joint = False
-
-    def outputs(self, size: int) -> int:
-        return 3 * size
-
-    def initial_outputs(self, size: int, scale: float) -> np.ndarray:
-        return np.repeat([0.0, -2 * np.log(scale), 0.0], [size, size, size])
-
-    def distribution(self, outputs: Array, size: int) -> Gaussian:
-        mean, log_precision, u = jnp.split(outputs, [size, 2 * size], axis=-1)
-        return RankOneGaussian(mean, bounded(log_precision), u)
-
-
-@spec
-class JointRankOne(RankOne):
-    """One D and one u over the latents of all layers together; still linear cost."""
-
-    joint = True

@@ -1,5 +1,5 @@
 """Likelihood estimates and other scores, from models and objectives alone."""
 
-from sbvi.evaluation.evaluator import Evaluation, Evaluator
+from sbvi.evaluation.evaluator import Evaluation, Evaluator, Validator
 
-__all__ = ["Evaluation", "Evaluator"]
+__all__ = ["Evaluation", "Evaluator", "Validator"]

@@ -9,17 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
-from sbvi.data import Dataset
+from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
 
 Array = jax.Array
 
 
 class Batches(NamedTuple):
-    """A split on the device: stored values (M, B, D), how many of a batch's B are not there for the devices' sake,
-    and how many examples are real."""
+    """A split on the device: stored values (M, B, D), labels (M, B) or None, how many of a batch's B are not there for
+    the devices' sake, and how many examples are real."""
 
     x: Array
+    label: Array | None
     width: int
     size: int
 
@@ -29,23 +30,25 @@ def batched(
 ) -> Batches:
     """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
     first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
-    stored = dataset.evaluated(split).x[:limit]
+    whole = dataset.evaluated(split)
+    stored = whole.x[:limit]
     count = len(stored)
     width = min(batch_size, count)
     padded = -(-width // placement.devices) * placement.devices
     index = np.zeros((-(-count // width), padded), int)
     real = np.arange(index.shape[0] * width)
     index[:, :width] = np.where(real < count, real, 0).reshape(-1, width)
-    return Batches(placement.split(stored.reshape(count, -1)[index], 1), width, count)
+    label = None if whole.label is None else placement.split(whole.label[:limit][index], 1)
+    return Batches(placement.split(stored.reshape(count, -1)[index], 1), label, width, count)
 
 
 def map_batches(
-    function: Callable[[Any, Array, Array], Any],
+    function: Callable[[Any, Array, Batch], Any],
     dataset: Dataset,
     dtype: Any = jnp.float32,
     placement: Placement = SINGLE,
 ) -> Callable[[Any, Array, Batches], Any]:
-    """Map (params, key, x (B, D)) -> pytree of (B, ...) over all batches in one program.
+    """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program.
 
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
@@ -54,18 +57,22 @@ def map_batches(
     turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
     @jax.jit
-    def scanned(params: Any, key: Array, x: Array) -> Any:
-        def one(carry: None, row: tuple[Array, Array]) -> tuple[None, Any]:
-            position, stored = row
-            batch_key = jax.random.fold_in(key, position)
-            return carry, function(params, batch_key, prepare(batch_key, stored))
+    def scanned(params: Any, key: Array, x: Array, label: Array | None) -> Any:
+        index = jnp.arange(x.shape[1], dtype=jnp.int32)
 
-        found = jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x))[1]
+        def one(carry: None, row: tuple[Array, Array, Array | None]) -> tuple[None, Any]:
+            position, stored, own = row
+            batch_key = jax.random.fold_in(key, position)
+            seen = prepare(batch_key, stored)
+            batch = Batch(seen, position * x.shape[1] + index, jnp.ones(index.shape, seen.dtype), own)
+            return carry, function(params, batch_key, batch)
+
+        found = jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
         return placement.hold_replicated(found)  # every process reads all of it
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
         with turn:
-            found = jax.device_get(scanned(params, key, batches.x))
+            found = jax.device_get(scanned(params, key, batches.x, batches.label))
         return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], found)
 
     return run

@@ -1,23 +1,25 @@
 """Scores of a model on a split: the bound during training, the likelihood at its end."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.core.placement import SINGLE, Placement
-from sbvi.data import Dataset
+from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.gradients import Paths
 from sbvi.inference.importance import even, importance_sampling
-from sbvi.models import STANDARD, BuiltDLGM, Paths
-from sbvi.objectives import Objective
+from sbvi.models import require
+from sbvi.models.api import Density, Encoder, LatentVariable, offers
 
 Array = jax.Array
+Scores = Callable[[Any, Array, Batch], dict[str, Array]]
 
 
 @spec
@@ -38,74 +40,81 @@ class Evaluation:
     """Seed of the evaluation's draws; the same for every run, so that numbers compare."""
 
 
-class Evaluator:
-    """Compiles each kind of score once, and keeps the splits on the device."""
+class Validator:
+    """What an algorithm's scores say of the validation split, compiled once, the split kept on the device."""
 
-    def __init__(
-        self,
-        model: BuiltDLGM,
-        objective: Objective,
-        dataset: Dataset,
-        settings: Evaluation,
-        placement: Placement = SINGLE,
-    ):
-        self.model, self.objective, self.dataset, self.settings = model, objective, dataset, settings
-        self.placement = placement
+    def __init__(self, scores: Scores, dataset: Dataset, settings: Evaluation, placement: Placement = SINGLE):
+        self.dataset, self.settings, self.placement = dataset, settings, placement
         self.key = placement.replicated(jax.random.key(settings.seed))
-        self._bound = map_batches(self._bound_parts, dataset, placement=placement)
-        self._means = map_batches(self._posterior_means, dataset, placement=placement)
-        self._estimates: dict[int, Any] = {}
+        self._scores = map_batches(scores, dataset, placement=placement)
         self._validation: Any = None
 
-    def _bound_parts(self, params: Any, key: Array, x: Array) -> dict[str, Array]:
-        def roll(num_samples: int, paths: Paths = STANDARD) -> Any:
-            return self.model.rollout(params, key, x, num_samples)
-
-        return self.objective(roll, jnp.ones((), x.dtype))[1]
-
-    def _posterior_means(self, params: Any, key: Array, x: Array) -> dict[str, Array]:
-        return {node: q.mean for node, q in self.model.encode(params, x).items()}
-
-    def validate(self, params: Any) -> dict[str, float]:
-        """The objective's parts on the validation split, means over examples."""
+    def __call__(self, params: Any) -> dict[str, float]:
+        """Means over examples, named `validation/...`."""
         if self._validation is None:
-            self._validation = batched(
-                self.dataset,
-                "validation",
-                10 * self.settings.batch_size,
-                self.settings.validation_limit,
-                self.placement,
-            )
-        found = self._bound(params, self.key, self._validation)
-        return {f"validation/{name}": float(np.mean(values, dtype=np.float64)) for name, values in found.items()}
+            limit = self.settings.validation_limit
+            self._validation = batched(self.dataset, "validation", 10 * self.settings.batch_size, limit, self.placement)
+        scored = self._scores(params, self.key, self._validation)
+        return {f"validation/{name}": float(np.mean(values, dtype=np.float64)) for name, values in scored.items()}
+
+
+class Evaluator:
+    """Scores a trained model on whole splits: compiles each kind of score once."""
+
+    def __init__(self, model: Any, dataset: Dataset, settings: Evaluation, placement: Placement = SINGLE):
+        self.model, self.dataset, self.settings, self.placement = model, dataset, settings, placement
+        self.key = placement.replicated(jax.random.key(settings.seed))
+        self._likelihoods: dict[int, Any] = {}
+        self._means: Any = None
 
     def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
-        """Per example (N,): nll, elbo, log_likelihood, kl/<node>, effective sample size; nats."""
-        settings = self.settings
-        count = num_samples or settings.num_samples
-        if count not in self._estimates:
-            chunk = even(count, settings.chunk)
-            paths = Paths(rule=fitting(chunk, settings.batch_size, self.placement))
-            estimate = importance_sampling(partial(self.model.rollout, paths=paths), count, chunk)
-            self._estimates[count] = map_batches(estimate, self.dataset, placement=self.placement)
-        batches = batched(self.dataset, split, settings.batch_size, None, self.placement)
-        found = self._estimates[count](self.placement.replicated(params), self.key, batches)
-        named = {
-            "nll": -found.log_likelihood,
-            "elbo": found.elbo,
-            "log_likelihood": found.expected_log_likelihood,
-            "kl": sum(found.kl.values()),
-            "effective_samples": found.effective,
-        }
-        return named | {f"kl/{node}": value for node, value in found.kl.items()}
+        """Per example (N,), nats: nll; and of a model with latents elbo, log_likelihood, kl, kl/<node>, and the
+        effective sample size.
+
+        Raises:
+          UserError: the model offers no way to its likelihood.
+        """
+        count = 0 if offers(self.model, Density) else num_samples or self.settings.num_samples
+        if count not in self._likelihoods:
+            scores = self._importance(count) if count else self._exact
+            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement)
+        batches = batched(self.dataset, split, self.settings.batch_size, None, self.placement)
+        scored: dict[str, np.ndarray] = self._likelihoods[count](self.placement.replicated(params), self.key, batches)
+        return scored
+
+    def _exact(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+        return {"nll": -self.model.log_prob(params, key, batch.x).value}
+
+    def _importance(self, count: int) -> Scores:
+        model = require(self.model, LatentVariable, "The likelihood")
+        chunk = even(count, self.settings.chunk)
+        paths = Paths(rule=fitting(chunk, self.settings.batch_size, self.placement))
+        estimate = importance_sampling(partial(model.rollout, paths=paths), count, chunk)
+
+        def scores(params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+            estimated = estimate(params, key, batch.x)
+            named = {
+                "nll": -estimated.log_likelihood,
+                "elbo": estimated.elbo,
+                "log_likelihood": estimated.expected_log_likelihood,
+                "kl": sum(estimated.kl.values()),
+                "effective_samples": estimated.effective,
+            }
+            return named | {f"kl/{node}": value for node, value in estimated.kl.items()}
+
+        return scores
 
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
         """node -> E_q[xi | x], (N, K)."""
-        found: dict[str, np.ndarray] = self._means(
-            self.placement.replicated(params),
-            self.key,
-            batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement),
-        )
+        if self._means is None:
+            model = require(self.model, Encoder, "Posterior means")
+
+            def means(params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+                return {node: moments.mean for node, moments in model.encode(params, batch.x).items()}
+
+            self._means = map_batches(means, self.dataset, placement=self.placement)
+        batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
+        found: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
         return found
 
     def _nats_a_level(self) -> float | None:
@@ -117,7 +126,7 @@ class Evaluator:
         levels = self.dataset.levels
         if levels is None or self.dataset.binary:
             return None
-        if self.model.likelihood.discrete:
+        if self.model.discrete:
             return 0.0
         return float(np.log(levels + 1)) if self.dataset.dequantized else None
 
@@ -126,14 +135,15 @@ class Evaluator:
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
         scalars = {f"{split}/{name}": float(np.mean(v, dtype=np.float64)) for name, v in arrays.items()}
-        for name in ("nll", "elbo"):
+        for name in [n for n in ("nll", "elbo") if n in arrays]:
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
         if (offset := self._nats_a_level()) is not None:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
-        for node, active in active_units(self.posterior_means(params, split)).items():
-            scalars[f"{split}/active_units/{node}"] = active
+        if offers(self.model, Encoder):
+            for node, active in active_units(self.posterior_means(params, split)).items():
+                scalars[f"{split}/active_units/{node}"] = active
         if (exact := self.dataset.exact_log_likelihood) is not None:
             x = self.dataset.split(split).x
             scalars[f"{split}/exact_nll"] = float(-np.mean(exact(x)))

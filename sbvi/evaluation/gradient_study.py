@@ -14,7 +14,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.gradients import RULES, Rule
-from sbvi.models import BuiltDLGM
+from sbvi.models.api import GaussianRecognition
 
 Array = jax.Array
 REFERENCE = "reparameterised"
@@ -46,7 +46,7 @@ class RuleStudy(NamedTuple):
     refusal: str = ""
 
 
-def _gradient(model: BuiltDLGM, params: Any, x: Array, rule: Rule) -> Callable[[Array], dict[str, Array]]:
+def _gradient(model: GaussianRecognition, params: Any, x: Array, rule: Rule) -> Callable[[Array], dict[str, Array]]:
     """key -> the rule's gradient from one sample, node -> (B, n)."""
     raw = model.recognise(params, x)
     f = model.expected(params, x)
@@ -57,7 +57,7 @@ def _gradient(model: BuiltDLGM, params: Any, x: Array, rule: Rule) -> Callable[[
     return gradient
 
 
-def moments(model: BuiltDLGM, params: Any, x: Array, rule: Rule, draws: int, seed: int) -> Moments:
+def moments(model: GaussianRecognition, params: Any, x: Array, rule: Rule, draws: int, seed: int) -> Moments:
     """Mean and variance over draws, accumulated around the first draws so that no digits are lost."""
 
     @jax.jit
@@ -84,7 +84,7 @@ def _pair(value: Any) -> bool:
     return isinstance(value, tuple)
 
 
-def _seconds(model: BuiltDLGM, params: Any, x: Array, rule: Rule) -> float:
+def _seconds(model: GaussianRecognition, params: Any, x: Array, rule: Rule) -> float:
     """Median time of one gradient of the whole batch."""
     step = jax.jit(lambda params, x, key: _gradient(model, params, x, rule)(key))
     key = jax.random.key(0)
@@ -108,7 +108,7 @@ def _total(values: dict[str, np.ndarray]) -> float:
 
 
 def study(
-    model: BuiltDLGM, params: Any, x: Array, draws: int, reference_draws: int, seed: int
+    model: GaussianRecognition, params: Any, x: Array, draws: int, reference_draws: int, seed: int
 ) -> Iterator[tuple[RuleStudy, Moments | None]]:
     """Every rule of the registry in turn on data x (B, D).
 
@@ -125,7 +125,7 @@ def study(
             continue
         distance = _norm({n: found.mean[n] - reference.mean[n] for n in found.mean})
         noise = np.sqrt(_total(found.variance) / draws + _total(reference.variance) / reference_draws)
-        ends = model.nodes
+        ends = {node: q.mean.shape[-1] for node, q in model.gaussians(params, x).items()}
         yield (
             RuleStudy(
                 rule=name,

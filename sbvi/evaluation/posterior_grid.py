@@ -11,7 +11,8 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.distributions.gaussian import covariance, log_prob
-from sbvi.models import BuiltDLGM
+from sbvi.models import require
+from sbvi.models.api import GaussianRecognition, LatentVariable
 
 Array = jax.Array
 ROWS = 2_000  # points of the grid scored at once
@@ -34,19 +35,22 @@ class GridPosterior(NamedTuple):
     reverse_kl: float
 
 
-def two_latents(model: BuiltDLGM) -> str:
+def two_latents(model: Any) -> str:
     """The node of a model that has two latents in all.
 
     Raises:
       UserError: it has more, or fewer.
     """
-    if sum(model.nodes.values()) != 2 or len(model.nodes) != 1:
-        raise UserError(f"A grid needs a model with two latents at one node; this one has {dict(model.nodes)}.")
-    return next(iter(model.nodes))
+    for capability in (LatentVariable, GaussianRecognition):
+        require(model, capability, "A grid over latents")
+    sizes = model.latent_sizes()
+    if sum(sizes.values()) != 2 or len(sizes) != 1:
+        raise UserError(f"A grid needs a model with two latents at one node; this one has {sizes}.")
+    return next(iter(sizes))
 
 
 def posterior_on_grid(
-    model: BuiltDLGM, params: Any, x: np.ndarray, points: int = 200, extent: float = 5.0
+    model: Any, params: Any, x: np.ndarray, points: int = 200, extent: float = 5.0
 ) -> list[tuple[GridPosterior, GridPosterior]]:
     """For each x (N, D): the whole square [-extent, extent]^2, and a closer look where the densities are.
 
@@ -57,7 +61,7 @@ def posterior_on_grid(
     scored = jax.jit(lambda params, q, x, grid: _score(model, node, params, q, x, grid))
     found = []
     for row in np.asarray(x, np.float32):
-        q = model.encode(params, jnp.asarray(row[None]))
+        q = model.gaussians(params, jnp.asarray(row[None]))
         mean, matrix = np.asarray(q[node].mean)[0], np.asarray(covariance(q[node]))[0]
         axis = np.linspace(-extent, extent, points)
         whole = _grid(scored, params, q, row, axis, axis, mean, matrix)
@@ -76,7 +80,7 @@ def posterior_on_grid(
     return found
 
 
-def _score(model: BuiltDLGM, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array]:
+def _score(model: Any, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array]:
     """log p(x, xi) and log q(xi | x) at grid points (M, 2)."""
     points = grid[:, None]
     return model.log_joint(params, {node: points}, x)[:, 0], log_prob(q[node], points)[:, 0]

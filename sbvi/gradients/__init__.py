@@ -4,6 +4,7 @@ To add one for Gaussian posteriors: a module with a `spec` that is a `Rule`, a l
 the contract test. `sbvi.gradients.pathwise` has the rules for other families.
 """
 
+from sbvi.gradients.paths import STANDARD, Gate, Paths, gated
 from sbvi.gradients.price import Price, PriceGaussNewton, PriceHutchinson
 from sbvi.gradients.reparameterised import Reparameterised
 from sbvi.gradients.rule import Composite, Integrand, Rule
@@ -20,4 +21,4 @@ RULES: dict[str, type] = {
 #: Rules that need second derivatives, and so refuse networks with kinks.
 SECOND_ORDER = ("price", "price_hutchinson", "price_gauss_newton")
 
-__all__ = ["RULES", "SECOND_ORDER", "Composite", "Integrand", "Rule"]
+__all__ = ["RULES", "SECOND_ORDER", "STANDARD", "Composite", "Gate", "Integrand", "Paths", "Rule", "gated"]

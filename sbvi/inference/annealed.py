@@ -7,24 +7,18 @@ Between a base density r, the prior or the recognition model, and the joint stan
 Forward chains start at r: the log of the mean weight is a stochastic lower bound of log p(x). Backward
 chains start at an exact posterior sample, which is at hand for data drawn from the model itself: minus
 the log of their mean weight is an upper bound. Both are exact in expectation of the weights, since step
-sizes are found in a run of their own and then held fast.
+sizes are found in a run of their own and then held fast. Transitions are BlackJAX's, one chain of one example each.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from sbvi.distributions.gaussian import log_prob, standard_log_prob
-from sbvi.gradients.rule import draw
-from sbvi.models import BuiltDLGM
-
 Array = jax.Array
 Latents = dict[str, Array]
 Base = Literal["prior", "posterior"]
-Density = Callable[[Latents, Array], Array]
 
 TARGET = 0.65  # the acceptance at which Hamiltonian steps go farthest for their cost
 
@@ -44,45 +38,14 @@ def temperatures(count: int, dtype: Any = jnp.float32) -> Array:
     return (line - line[0]) / (line[-1] - line[0])
 
 
-def _sum(values: Latents) -> Array:
-    """Over the latents of every node, (S, B)."""
-    return sum(jnp.sum(v, -1) for v in values.values())  # type: ignore[return-value]
-
-
 class _Chain(NamedTuple):
     points: Latents  # (S, B, K)
     log_weight: Array  # (S, B)
     step_size: Array  # (B,)
 
 
-def _transition(
-    key: Array, points: Latents, density: Callable[[Latents], Array], step_size: Array, leapfrogs: int
-) -> tuple[Latents, Array]:
-    """One Hamiltonian move that leaves the density unchanged; and which chains moved, (S, B)."""
-    slope = jax.grad(lambda p: jnp.sum(density(p)))
-    keys = jax.random.split(key, len(points) + 1)
-    speed = {n: jax.random.normal(k, p.shape, p.dtype) for k, (n, p) in zip(keys[1:], points.items(), strict=True)}
-    size = step_size[None, :, None]
-
-    def kick(speed: Latents, points: Latents, by: float) -> Latents:
-        pull = slope(points)
-        return {n: speed[n] + by * size * pull[n] for n in speed}
-
-    def leap(state: tuple[Latents, Latents], _: None) -> tuple[Any, None]:
-        at, speed = state
-        at = {n: at[n] + size * speed[n] for n in at}
-        return (at, kick(speed, at, 1.0)), None
-
-    start = density(points) - 0.5 * _sum({n: v**2 for n, v in speed.items()})
-    (proposed, last), _ = jax.lax.scan(leap, (points, kick(speed, points, 0.5)), None, length=leapfrogs)
-    last = kick(last, proposed, -0.5)
-    end = density(proposed) - 0.5 * _sum({n: v**2 for n, v in last.items()})
-    taken = jnp.log(jax.random.uniform(keys[0], start.shape, start.dtype)) < end - start  # a NaN is refused
-    return {n: jnp.where(taken[..., None], proposed[n], p) for n, p in points.items()}, taken
-
-
 def annealed(
-    model: BuiltDLGM,
+    model: Any,
     params: Any,
     key: Array,
     x: Array,
@@ -94,21 +57,43 @@ def annealed(
 ) -> Annealed:
     """S = chains independent chains of T = steps temperatures for x (B, D).
 
+    model: LatentVariable, with a PosteriorDensity where the base is the posterior; its latents are continuous.
+
     exact: node -> (B, K), the latents that x was drawn with; then chains run backward from them and the
       result is an upper bound (one chain an example: more would share their start).
     """
-    q = jax.lax.stop_gradient(model.encode(params, x))
+    from blackjax.mcmc import hmc  # takes a second, which a run that needs none should not wait
 
-    def base_density(points: Latents) -> Array:
-        if base == "prior":
-            return sum(standard_log_prob(p) for p in points.values())  # type: ignore[return-value]
-        return sum(log_prob(q[n], p) for n, p in points.items())  # type: ignore[return-value]
+    kernel = hmc.build_kernel()
+    prior = model.node_prior()
+    q: Any = model.posterior(params, x) if base == "posterior" else ()
 
-    def difference(points: Latents) -> Array:
-        return model.log_joint(params, points, x) - base_density(points)
+    def terms(point: Latents, x: Array, q: Any) -> tuple[Array, Array]:
+        """log r and log p(x, .) at one point (K,) of one example x (D,) with its posterior."""
+        alone = {n: p[None, None] for n, p in point.items()}
+        own = jax.tree.map(lambda v: v[None], q)
+        each = prior.log_prob(params.prior, alone) if base == "prior" else own.log_prob(alone)
+        start: Array = sum(each.values(), start=jnp.zeros((1, 1), x.dtype))
+        return start[0, 0], model.log_joint(params, alone, x[None])[0, 0]
 
-    def density(points: Latents, b: Array) -> Array:
-        return (1 - b) * base_density(points) + b * model.log_joint(params, points, x)
+    def difference(point: Latents, x: Array, q: Any) -> Array:
+        start, end = terms(point, x, q)
+        return end - start
+
+    def transition(key: Array, point: Latents, x: Array, q: Any, step_size: Array, b: Array) -> tuple[Latents, Array]:
+        """One Hamiltonian move that leaves f_t unchanged; and whether the chain moved."""
+
+        def density(point: Latents) -> Array:
+            start, end = terms(point, x, q)
+            return (1 - b) * start + b * end
+
+        masses = jnp.ones(sum(p.size for p in point.values()), x.dtype)
+        moved, info = kernel(key, hmc.init(point, density), density, step_size, masses, leapfrogs)
+        return moved.position, info.is_accepted
+
+    # Over examples within chains; a temperature is that of all.
+    differences = jax.vmap(jax.vmap(difference), (0, None, None))
+    transitions = jax.vmap(jax.vmap(transition, (0, 0, 0, 0, 0, None)), (0, 0, None, None, None, None))
 
     rising = temperatures(steps, x.dtype)
     schedule = rising if exact is None else rising[::-1]
@@ -117,8 +102,8 @@ def annealed(
         if exact is not None:
             return {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
         if base == "posterior":
-            return draw(key, q, chains)
-        flat = model.prior_latents(key, chains * x.shape[0], x.dtype)
+            return q.draw(key, chains)  # type: ignore[no-any-return]
+        flat = prior.sample(params.prior, key, chains * x.shape[0], x.dtype)
         return {n: v.reshape(chains, x.shape[0], -1) for n, v in flat.items()}
 
     def run(key: Array, sizes: Array | None) -> tuple[_Chain, tuple[Array, Array]]:
@@ -127,9 +112,10 @@ def annealed(
 
         def one(chain: _Chain, inputs: tuple[Any, ...]) -> tuple[_Chain, tuple[Array, Array]]:
             key, before, after, given = inputs
-            log_weight = chain.log_weight + (after - before) * difference(chain.points)
+            log_weight = chain.log_weight + (after - before) * differences(chain.points, x, q)
             size = chain.step_size if sizes is None else given
-            points, taken = _transition(key, chain.points, lambda p: density(p, after), size, leapfrogs)
+            keys = jax.random.split(key, (chains, x.shape[0]))
+            points, taken = transitions(keys, chain.points, x, q, size, after)
             share = jnp.mean(taken.astype(x.dtype), 0)
             grown = jnp.clip(size * jnp.exp(0.1 * (share - TARGET)), 1e-4, 2.0)
             return _Chain(points, log_weight, grown), (size, share)

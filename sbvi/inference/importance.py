@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.models import Rollout
+from sbvi.models.rollout import Rollout
 
 Array = jax.Array
 ScoredRollout = Callable[[Any, Array, Array, int], Rollout]

@@ -14,9 +14,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.distributions.gaussian import log_prob
-from sbvi.gradients.rule import draw
-from sbvi.models import BuiltDLGM
+from sbvi.models import require
+from sbvi.models.api import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
 Array = jax.Array
 Method = Literal["pseudo_gibbs", "metropolis"]
@@ -36,7 +35,7 @@ class Imputation(NamedTuple):
 
 
 def impute(
-    model: BuiltDLGM,
+    model: Any,
     params: Any,
     key: Array,
     x: Array,
@@ -45,42 +44,61 @@ def impute(
     warmup: int,
     method: Method = "metropolis",
 ) -> Imputation:
-    """Run the chain from random fills.
+    """Draw missing values: by the model's own conditionals where it has them, else by the chain from random fills.
 
     Args:
+      model: one with Marginals or Imputing, or a LatentVariable with a PosteriorDensity.
       x: (B, D); what stands at missing places is not looked at.
       missing: (B, D) bool.
       warmup: iterations that take every proposal even under `metropolis`, since from random fills
         hardly any would be taken; they count among `iterations`.
+
+    Raises:
+      UserError: the model offers none of these.
     """
+    if offers(model, Marginals) or offers(model, Imputing):
+        return _direct(model, params, key, x, missing, iterations)
+    for capability in (LatentVariable, PosteriorDensity):
+        require(model, capability, "Imputation")
 
     def weight(latents: dict[str, Array], v: Array) -> Array:
         """log p(v, xi) - log q(xi | v), (B,)."""
-        q = model.encode(params, v)
-        posterior = sum(log_prob(q[node], points[None])[0] for node, points in latents.items())
-        joint = model.log_joint(params, {node: points[None] for node, points in latents.items()}, v)[0]
-        result: Array = joint - posterior
+        points = {node: values[None] for node, values in latents.items()}
+        posterior = sum(values[0] for values in model.posterior(params, v).log_prob(points).values())
+        result: Array = model.log_joint(params, points, v)[0] - posterior
         return result
 
     def one(carry: tuple[Array, dict[str, Array]], inputs: tuple[Array, Array]) -> tuple[Any, Any]:
         v, latents = carry
         position, key = inputs
         propose, decide, fill = jax.random.split(key, 3)
-        proposed = {node: points[0] for node, points in draw(propose, model.encode(params, v), 1).items()}
+        proposed = {n: points[0] for n, points in model.posterior(params, v).draw(propose, 1).items()}
         taken = jnp.ones(v.shape[:1], bool)
         if method == "metropolis":
             ratio = weight(proposed, v) - weight(latents, v)
             taken = (jnp.log(jax.random.uniform(decide, ratio.shape, v.dtype)) < ratio) | (position < warmup)
         latents = {node: jnp.where(taken[:, None], proposed[node], latents[node]) for node in latents}
-        outputs = model.outputs(params, latents)
-        mean, drawn = model.likelihood.mean(*outputs), model.likelihood.sample(fill, *outputs)
+        mean, drawn = model.observe(params, fill, latents)
         v = jnp.where(missing, drawn.astype(v.dtype), v)
         return (v, latents), (mean, v, jnp.mean(taken.astype(v.dtype)))
 
     start, first, chain = jax.random.split(key, 3)
-    fills = model.sample_joint(params, start, x.shape[0], x.dtype)[2]
+    fills = model.sample_joint(params, start, x.shape[0], x.dtype)[1].value
     v = jnp.where(missing, fills.astype(x.dtype), x)
-    latents = {node: points[0] for node, points in draw(first, model.encode(params, v), 1).items()}
+    latents = {n: points[0] for n, points in model.posterior(params, v).draw(first, 1).items()}
     steps = jnp.arange(iterations, dtype=jnp.int32), jax.random.split(chain, iterations)
     (last, _), (means, draws, accepted) = jax.lax.scan(one, (v, latents), steps)
     return Imputation(last, means, draws, accepted)
+
+
+def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:
+    """Draws that are independent of one another: every iteration counts, and all are accepted."""
+    observed = ~missing
+    if offers(model, Marginals):
+        keys = jax.random.split(key, iterations)
+        found = jax.lax.map(lambda one: model.conditional(params, one, x, observed), keys)
+    else:
+        found = model.impute(params, key, x, observed, iterations)
+    draws = jnp.where(missing, found.value.astype(x.dtype), x)
+    means = jnp.where(missing, found.mean.astype(x.dtype), x)
+    return Imputation(draws[-1], means, draws, jnp.ones(iterations, x.dtype))

@@ -1,13 +1,45 @@
-"""Models: generative and recognition networks, one model a module.
+"""Models: what they offer is in `api`; one model a module or package.
 
-To add one: a module with a `spec` whose `build(event_shape, likelihood, posterior)` gives an object
-with `init`, `rollout` and what else it can do (`encode`, `decode`, `sample`, ...); a line in MODELS;
-a file in `configs/model/`; a row in the contract test.
+To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with the capabilities of `api` that it can
+have; a line in MODELS; a file in `configs/model/`; a row in the contract test.
 """
 
-from sbvi.models.dlgm import DLGM, BuiltDLGM, DLGMParams
-from sbvi.models.rollout import STANDARD, Noise, Params, Paths, Rollout
+from typing import Any
 
-MODELS: dict[str, type] = {"dlgm": DLGM}
+from sbvi.core import UserError
+from sbvi.core.plugins import extend
+from sbvi.models.api import ModelSpec, offers
+from sbvi.models.dlgm import DLGM
+from sbvi.models.mixture import Mixture
 
-__all__ = ["DLGM", "MODELS", "STANDARD", "BuiltDLGM", "DLGMParams", "Noise", "Params", "Paths", "Rollout"]
+MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "mixture": Mixture}
+
+
+def serving(capability: type) -> list[str]:
+    """The names of the models that have a capability."""
+    return [name for name, entry in MODELS.items() if offers(entry.builds, capability)]
+
+
+def require(model: Any, capability: type, who: str) -> Any:
+    """The built model, or the class of one, known to have a capability.
+
+    Args:
+      who: what needs it, as the user names it, such as `task=embedding`.
+
+    Raises:
+      UserError: the model lacks it; the sentence names models that would serve.
+    """
+    if offers(model, capability):
+        return model
+    kind = model if isinstance(model, type) else type(model)
+    name = next((n for n, entry in MODELS.items() if entry.builds is kind), kind.__name__)
+    what = (capability.__doc__ or capability.__name__).split("\n")[0].split(": ")[0].rstrip(".")
+    would = ", ".join(sorted(serving(capability))) or "none of today's"
+    raise UserError(
+        f"{who} needs what model={name} has not ({capability.__name__}: {what}); models that serve: {would}."
+    )
+
+
+extend(MODELS, "sbvi.models")
+
+__all__ = ["DLGM", "MODELS", "require", "serving"]

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core import UserError
+from sbvi.core.xla.convolution import convolved
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.layers import MLP
@@ -73,43 +74,6 @@ def doubled(x: Array) -> Array:
     """(B, H, W, 4C) -> (B, 2H, 2W, C), the inverse of `halved`."""
     b, h, w, c = x.shape
     return x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
-
-
-def _plain(x: Array, kernel: Array, padding: tuple[int, int]) -> Array:
-    """Of stride one, in the layout that XLA's CPU library takes as it is."""
-    result: Array = jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), [padding] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    return result
-
-
-def _padding(kernel: Array) -> tuple[int, int]:
-    return (kernel.shape[0] - 1) // 2, kernel.shape[0] // 2
-
-
-@jax.custom_vjp
-def convolved(x: Array, kernel: Array) -> Array:
-    """(B, H, W, C), (k, k, C, C') -> (B, H, W, C'), zeros beyond the edges; reverse mode only.
-
-    The gradient is that of JAX, as convolutions of the plain layout. XLA's CPU compiler brings others to it in a
-    program's first computation alone: inside a loop, where training is, they took a hundred times as long.
-    """
-    return _plain(x, kernel, _padding(kernel))
-
-
-def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _plain(x, kernel, _padding(kernel)), (x, kernel)
-
-
-def _backward(kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    x, kernel = kept
-    before, after = _padding(kernel)
-    to_x = _plain(cotangent, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (after, before))
-    to_kernel = _plain(x.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), (before, after))
-    return to_x, to_kernel.transpose(1, 2, 0, 3)
-
-
-convolved.defvjp(_forward, _backward)
 
 
 class Convolution(nnx.Module):

@@ -96,14 +96,14 @@ class RecognitionNetwork(nnx.Module):
         self,
         inputs: int,
         hidden: Sequence[int],
-        head_biases: Sequence[np.ndarray],
+        head_biases: Sequence[Array],
         activation: ActivationName,
         shared: bool,
         reads: Convolutions | None,
         rngs: nnx.Rngs,
     ):
         self.sizes = tuple(len(bias) for bias in head_biases)
-        groups = [np.concatenate(head_biases)] if shared else list(head_biases)
+        groups = [jnp.concatenate(list(head_biases))] if shared else list(head_biases)
 
         def made() -> MLP | ImageReader:
             if reads is not None:

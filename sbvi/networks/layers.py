@@ -32,7 +32,7 @@ class Affine(nnx.Module):
         result: Array = x @ kernel + down_columns(self.bias[...], x.shape[:-1])
         return result
 
-    def set_bias(self, values: np.ndarray) -> None:
+    def set_bias(self, values: np.ndarray | Array) -> None:
         self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
 
 

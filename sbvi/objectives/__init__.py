@@ -1,34 +1,64 @@
-"""Bounds on the log-likelihood, as small frozen values that read nothing but a rollout.
+"""Bounds on the log-likelihood, and the log-likelihood itself, as small frozen values.
 
-To add one: a module with a `spec` that is called with (roll, kl_weight) and returns the loss to
-differentiate and the parts to report; a line in OBJECTIVES; a file in `configs/objective/`; a row in
-the contract test.
+To add one: a module with a `spec` that is called with (view, numbers) and returns the loss to differentiate and the
+parts to report; a line in OBJECTIVES; a file in `configs/objective/`; a row in the contract test.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
+
+from sbvi.core.plugins import extend
+from sbvi.models.api import ModelSpec
 from sbvi.objectives.free_energy import FreeEnergy
 from sbvi.objectives.importance_weighted import ImportanceWeighted
-from sbvi.objectives.pieces import Array, KLWeight, Report, Roll
+from sbvi.objectives.log_likelihood import LogLikelihood
+from sbvi.objectives.pieces import KLWeight
 from sbvi.objectives.renyi import Renyi
+from sbvi.objectives.view import Array, Report, View
 
 
 class Objective(Protocol):
-    """monitor: the reported part that says how good a model is (higher is better)."""
+    """needs: the capability that it reads of a model.
+    monitor: the reported part that says how good a model is (higher is better)."""
+
+    @property
+    def needs(self) -> type: ...
 
     @property
     def monitor(self) -> str: ...
 
-    @property
-    def kl_weight(self) -> KLWeight: ...
+    def check(self, model: ModelSpec) -> None:
+        """Refuse a model that has the capability and still does not serve.
 
-    def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]: ...
+        Raises:
+          UserError: why, and what would.
+        """
+
+    def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
+        """The objective's own numbers at each step, each (len(steps),)."""
+
+    def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
+        """The loss to differentiate (a scalar, mean over the batch), and the parts (B,) to report."""
 
 
 OBJECTIVES: dict[str, type] = {
     "free_energy": FreeEnergy,
     "importance_weighted": ImportanceWeighted,
     "renyi": Renyi,
+    "log_likelihood": LogLikelihood,
 }
+extend(OBJECTIVES, "sbvi.objectives")
 
-__all__ = ["OBJECTIVES", "FreeEnergy", "ImportanceWeighted", "KLWeight", "Objective", "Renyi", "Report", "Roll"]
+__all__ = [
+    "OBJECTIVES",
+    "FreeEnergy",
+    "ImportanceWeighted",
+    "KLWeight",
+    "LogLikelihood",
+    "Objective",
+    "Renyi",
+    "Report",
+    "View",
+]

@@ -3,14 +3,17 @@
 F(v) = -E_q[log p(v | xi)] + sum_l KL(q(xi_l | v) || p(xi_l)),   ELBO = -F.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
+import numpy as np
 
-from sbvi.core import NonNegative, PositiveInt, fields, spec
-from sbvi.gradients import RULES
-from sbvi.models import Paths
-from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
+from sbvi.core import NonNegative, PositiveInt, UserError, fields, spec
+from sbvi.gradients import RULES, SECOND_ORDER, Paths
+from sbvi.models.api import LatentVariable, ModelSpec
+from sbvi.objectives.pieces import KLWeight, node_kl, parts
+from sbvi.objectives.view import Array, Report, View
 
 
 @spec
@@ -34,7 +37,8 @@ class FreeEnergy:
     kl_weight: KLWeight = KLWeight()
     """Factor of the KL term over training."""
 
-    monitor = "elbo"
+    needs: ClassVar[type] = LatentVariable
+    monitor: ClassVar[str] = "elbo"
 
     def __post_init__(self) -> None:
         if self.estimator == "sticking_the_landing" and self.kl == "analytic":
@@ -45,15 +49,27 @@ class FreeEnergy:
                 f"use rule=reparameterised"
             )
 
-    def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]:
+    def check(self, model: ModelSpec) -> None:
+        """Refuse a rule that the model's densities are too rough for.
+
+        Raises:
+          UserError: the rule needs second derivatives, and there are kinks.
+        """
+        if self.rule in SECOND_ORDER and model.kinks:
+            raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
+
+    def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
+        return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}
+
+    def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
         """The loss to differentiate (a scalar, mean over the batch), and the bound's parts (B,)."""
         rule = RULES[self.rule]
         options = {"probes": self.probes} if "probes" in fields(rule) else {}
         paths = Paths(rule=rule(**options), detach_posterior=self.estimator == "sticking_the_landing")
-        rollout = roll(self.num_samples, paths)
+        rollout = view.rollout(self.num_samples, paths)
         kl = node_kl(rollout, self.kl)
         means = [jnp.mean(value) for value in kl.values()]
         if self.free_bits:
             means = [jnp.maximum(value, self.free_bits) for value in means]
-        loss = kl_weight * sum(means) - jnp.mean(rollout.log_likelihood)
+        loss = numbers["kl_weight"] * sum(means) - jnp.mean(rollout.log_likelihood)
         return loss, parts(rollout, kl)

@@ -13,14 +13,18 @@ sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (
   the path through the samples, which is unbiased again.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sbvi.core import NonNegative, PositiveInt, spec
-from sbvi.models import Paths, Rollout
-from sbvi.objectives.pieces import Array, KLWeight, Report, Roll, node_kl, parts
+from sbvi.gradients import Paths
+from sbvi.models.api import LatentVariable, ModelSpec
+from sbvi.models.rollout import Rollout
+from sbvi.objectives.pieces import KLWeight, node_kl, parts
+from sbvi.objectives.view import Array, Report, View
 
 Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
 
@@ -40,11 +44,11 @@ def renyi_value(log_weights: Array, alpha: float) -> Array:
 
 
 def multi_sample(
-    roll: Roll, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
+    view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
 ) -> tuple[Array, Report]:
     """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
     paths = Paths(detach_posterior=estimator != "standard", gated=estimator == "doubly_reparameterised")
-    rollout = roll(num_samples, paths)
+    rollout = view.rollout(num_samples, paths)
     log_weights = weighted_log_weights(rollout, kl_weight)
     value = renyi_value(log_weights, alpha)
     if estimator == "standard":
@@ -72,7 +76,8 @@ class MultiSample:
     kl_weight: KLWeight = KLWeight()
     """Factor of log p(xi) - log q(xi | v) in the weights over training."""
 
-    monitor = "bound"
+    needs: ClassVar[type] = LatentVariable
+    monitor: ClassVar[str] = "bound"
 
     def __post_init__(self) -> None:
         if self.free_bits:
@@ -80,3 +85,9 @@ class MultiSample:
                 f"free_bits={self.free_bits} is not defined for a bound over several samples, which has no KL term "
                 f"for each layer; use objective=free_energy"
             )
+
+    def check(self, model: ModelSpec) -> None:
+        """Any model with latents serves."""
+
+    def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
+        return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}

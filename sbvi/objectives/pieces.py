@@ -1,22 +1,11 @@
 """What objectives share: the weight of the KL term over training, and the parts of the bound."""
 
-from typing import Protocol
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegative, spec
-from sbvi.models import Paths, Rollout
-
-Array = jax.Array
-Report = dict[str, Array]
-
-
-class Roll(Protocol):
-    """A model's rollout with parameters, key, data and noise already given."""
-
-    def __call__(self, num_samples: int, paths: Paths = ...) -> Rollout: ...
+from sbvi.models.rollout import Rollout
+from sbvi.objectives.view import Array, Report
 
 
 @spec

@@ -1,8 +1,10 @@
 """The variational Rényi bound (Li and Turner 2016), between the importance-weighted one and the ELBO."""
 
+from collections.abc import Mapping
+
 from sbvi.core import NonNegative, spec
 from sbvi.objectives.multi_sample import MultiSample, multi_sample
-from sbvi.objectives.pieces import Array, Report, Roll
+from sbvi.objectives.view import Array, Report, View
 
 
 @spec
@@ -12,5 +14,5 @@ class Renyi(MultiSample):
     alpha: NonNegative = 0.5
     """Order of the divergence."""
 
-    def __call__(self, roll: Roll, kl_weight: Array) -> tuple[Array, Report]:
-        return multi_sample(roll, self.num_samples, self.alpha, self.estimator, kl_weight)
+    def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
+        return multi_sample(view, self.num_samples, self.alpha, self.estimator, numbers["kl_weight"])

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,24 @@ from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.streaming import streams
-from sbvi.evaluation import Evaluator
-from sbvi.models import BuiltDLGM
+from sbvi.evaluation import Evaluator, Validator
+from sbvi.models.api import DataFacts, DataSummary
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import check_fits
+from sbvi.runs.memory import abstract_params, check_fits
 from sbvi.runs.pictures import Pictures
+from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
+
+SUMMARY_ROWS = 10_000
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
-    """The experiment's data set, binarized as it says, fit for its likelihood."""
+    """The experiment's data set, binarized as it says, fit for its model."""
     spec = experiment.dataset
-    dataset = binarize(spec.load(), spec.binarization, getattr(spec, "split_seed", 0))
-    if experiment.likelihood.binary and not dataset.binary:
-        raise UserError("The likelihood needs binary data, and the data set is not binary.")
-    if not experiment.likelihood.binary and dataset.binary:
-        raise UserError(
-            "The data set is binary, for which a continuous density has no bound; use likelihood=bernoulli."
-        )
-    experiment.likelihood.check(dataset.levels)
-    if getattr(experiment.likelihood, "dequantize", False) and dataset.levels is not None:
+    dataset = binarize(spec.load(), spec.binarization, spec.split_seed)
+    experiment.model.check(data_facts(dataset))
+    if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
     if (count := len(dataset.split(smallest))) < 2:
@@ -44,9 +41,18 @@ def load_dataset(experiment: Experiment) -> Dataset:
     return dataset
 
 
-def build_model(experiment: Experiment, event_shape: Sequence[int]) -> BuiltDLGM:
-    model: BuiltDLGM = experiment.model.build(event_shape, experiment.likelihood, experiment.posterior)
-    return model
+def data_facts(dataset: Dataset) -> DataFacts:
+    """What a model must know of the data."""
+    label = dataset.train.label
+    classes = 0 if label is None else int(label.max()) + 1
+    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes)
+
+
+def summarise(dataset: Dataset) -> DataSummary:
+    """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
+    x = dataset.preprocessing.scaled(dataset.train.x[:SUMMARY_ROWS])
+    label = None if dataset.train.label is None else np.asarray(dataset.train.label[:SUMMARY_ROWS])
+    return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
 
 
 class Shared:
@@ -55,7 +61,7 @@ class Shared:
     Files are taken to stay as they are meanwhile.
     """
 
-    LIMIT = 6  # enough for the points of a sweep that stand side by side
+    LIMIT = 12  # enough for the points of a sweep that stand side by side
 
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
@@ -65,10 +71,9 @@ class Shared:
         """Another process, to which a launcher may send what holds this, has nothing in common yet."""
         return Shared, ()
 
-    def get(self, experiment: Experiment, groups: Sequence[str], make: Callable[[], Any]) -> Any:
-        """What `make` made for an experiment that had the same config in these groups."""
-        config = experiment.to_config()
-        key = json.dumps({group: config[group] for group in groups}, sort_keys=True)
+    def get(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What `make` made where the same plain data was given for `what`."""
+        key = json.dumps(what, sort_keys=True)
         with self._turn:
             if key not in self._kept:
                 while len(self._kept) >= self.LIMIT:
@@ -77,43 +82,56 @@ class Shared:
             return self._kept[key]
 
 
-_DATA = ("dataset", "likelihood")
-_EVALUATED = (*_DATA, "model", "posterior", "objective", "evaluation", "runtime")
-
-
 @dataclass
 class Assembly:
-    """Everything a run needs, built once."""
+    """Everything a run needs, built once. structure: what the model learned from data before it was built."""
 
     experiment: Experiment
     dataset: Dataset
-    model: BuiltDLGM
+    summary: DataSummary
+    structure: Any
+    model: Any
     algorithm: Algorithm
     evaluator: Evaluator
+    validator: Validator
     pictures: Pictures
     placement: Placement
 
     @classmethod
     def build(cls, experiment: Experiment, shared: Shared | None = None) -> "Assembly":
         shared = shared or Shared()
-        dataset = shared.get(experiment, _DATA, lambda: load_dataset(experiment))
-        check_fits(experiment, dataset.event_shape)
+        spec = experiment.model
+
+        def loaded() -> tuple[Dataset, DataSummary]:
+            dataset = load_dataset(experiment)
+            return dataset, summarise(dataset)
+
+        dataset, summary = shared.get(_data_key(experiment), loaded)
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
             wanted = "all"  # the default is one for runs of one process
         placement = Placement.over(jax.device_count() if wanted == "all" else wanted)
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
-        def evaluated() -> tuple[Evaluator, Pictures]:
-            model = build_model(experiment, dataset.event_shape)
-            evaluator = Evaluator(model, experiment.objective, dataset, experiment.evaluation, placement)
-            return evaluator, Pictures(model, dataset)
+        def built() -> tuple[Any, Any]:
+            structure = spec.structure(summary)
+            return structure, spec.build(data_facts(dataset), structure)
 
-        evaluator, pictures = shared.get(experiment, _EVALUATED, evaluated)
-        algorithm = experiment.algorithm.build(
-            evaluator.model, experiment.objective, experiment.optimizer, len(dataset.train)
-        )
-        return cls(experiment, dataset, evaluator.model, algorithm, evaluator, pictures, placement)
+        key = _data_key(experiment)
+        structure, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
+        algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))
+        check_fits(experiment, model, algorithm)
+
+        def evaluated() -> tuple[Evaluator, Validator, Pictures]:
+            settings = experiment.evaluation
+            return (
+                Evaluator(model, dataset, settings, placement),
+                Validator(algorithm.scores, dataset, settings, placement),
+                Pictures(model, dataset),
+            )
+
+        evaluator, validator, pictures = shared.get(_evaluation_key(experiment), evaluated)
+        return cls(experiment, dataset, summary, structure, model, algorithm, evaluator, validator, pictures, placement)
 
     @property
     def plan(self) -> Plan:
@@ -127,14 +145,12 @@ class Assembly:
 
     def initial_state(self) -> Any:
         """The first state of a new run, from the seed or from another run's best parameters."""
-        train = self.dataset.train.x[:10_000]
-        x = self.dataset.preprocessing.scaled(train)
-        state = self.algorithm.init(self.experiment.seed, x.mean(0), x.std(0))
+        state = self.algorithm.init(self.experiment.seed, self.summary)
         if self.experiment.init_from is None:
             return state
         source = RunDirectory(self.experiment.init_from)
         source.read_run()
-        params, _ = Store(source.checkpoints).load_best(state.params)
+        params, _ = Store(source.checkpoints).load_best(self.algorithm.eval_params(state))
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:
@@ -144,14 +160,31 @@ class Assembly:
             "event_shape": list(d.event_shape),
             "levels": d.levels,
             "binary": d.binary,
+            "classes": data_facts(d).classes,
             "sizes": {name: len(split) for name, split in d.splits.items()},
             "digest": d.digest(),
             "preprocessing": d.preprocessing.to_config(),
         }
 
 
-def load_best_params(model: BuiltDLGM, folder: Path) -> Any:
+def _data_key(experiment: Experiment) -> dict[str, Any]:
+    """What of an experiment decides over its data: the data set, and what the model asks of it."""
+    model = experiment.model
+    return {
+        "dataset": experiment.to_config()["dataset"],
+        "binary": model.binary,
+        "dequantizes": model.dequantizes,
+        "likelihood": words(experiment.to_config()).get("likelihood"),
+    }
+
+
+def _evaluation_key(experiment: Experiment) -> dict[str, Any]:
+    """What decides over compiled evaluations: everything but how parameters are found."""
+    config = experiment.to_config()
+    algorithm = {key: value for key, value in config["algorithm"].items() if key != "optimizer"}
+    return {name: config[name] for name in ("dataset", "model", "evaluation", "runtime")} | {"algorithm": algorithm}
+
+
+def load_best_params(model: Any, folder: Path) -> Any:
     """The best parameters of a run."""
-    size = model.event_size
-    like = jax.eval_shape(lambda: model.init(0, np.full(size, 0.5), np.ones(size)))
-    return jax.device_put(Store(folder).load_best(like)[0])
+    return jax.device_put(Store(folder).load_best(abstract_params(model))[0])

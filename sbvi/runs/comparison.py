@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.quantities import QUANTITIES, quantity
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.experiment import flat
+from sbvi.runs.words import flat, words
 
-#: Metrics of which less is better; of any other, more is.
-LESS = ("nll", "loss", "kl", "seconds")
 #: Keys that repeat a setting and do not change it.
 REPEATS = ("seed",)
 
@@ -77,12 +76,12 @@ def read_summary(path: Path) -> RunSummary:
     """Whatever state a run is in; a broken one is said to be `unreadable`."""
     directory = RunDirectory(path)
     try:
-        config = flat(directory.read_run()["config"])
+        config = flat(words(directory.read_run()["config"]))
         result = directory.read_result()
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])
     lines = _lines(path / "metrics.jsonl")
-    curve = _first_tag(lines, ("validation/bound", "validation/elbo"))
+    curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
     if result is not None:
         metrics = {**result.get("metrics", {})}
         for key in ("examples_per_second", "train_seconds", "wall_seconds"):
@@ -151,7 +150,16 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
 
 
 def less_is_better(metric: str) -> bool:
-    return any(part in metric.rsplit("/", 1)[-1] for part in LESS)
+    """Whether the least value of a metric is the best.
+
+    Raises:
+      UserError: the metric has no better direction, or none that is known.
+    """
+    found = quantity(metric)
+    if found is None or found.better is None:
+        ranked = sorted(name for name, known in QUANTITIES.items() if known.better is not None)
+        raise UserError(f"--metric {metric} has no better direction; runs are ranked by: {', '.join(ranked)}.")
+    return found.better == "lower"
 
 
 def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.runs.legacy import FORMAT, upgraded
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +82,14 @@ class RunDirectory:
         found = self._read(path)
         if not isinstance(found.get("config"), dict) or not isinstance(found.get("data"), dict):
             raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
-        return found
+        return upgraded(found)
 
     def has_run(self) -> bool:
         return (self.path / "run.json").exists()
 
     def write_run(self, content: Mapping[str, Any]) -> None:
         if self.writes:
-            write_atomically(self.path / "run.json", _json(content))
+            write_atomically(self.path / "run.json", _json({"format": FORMAT, **content}))
 
     def read_result(self) -> dict[str, Any] | None:
         path = self.path / "result.json"

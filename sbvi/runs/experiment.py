@@ -1,61 +1,25 @@
-"""A whole experiment as one value: every choice checked, ready to be built or written to run.json."""
+"""A whole experiment as one value: every choice checked, ready to be built or written to run.json.
 
-from collections.abc import Mapping
+The choices are a tree: likelihood, posterior and prior belong to the model, objective and optimiser to the algorithm.
+On the command line they are words of their own; `sbvi.runs.words` turns one form into the other.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from sbvi.algorithms import ALGORITHMS, Optimizer
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, build, make, plain, spec, unknown_key
+from sbvi.algorithms import ALGORITHMS
+from sbvi.core import UserError, build, make, name_of, plain, unknown_key
 from sbvi.data import DATASETS
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
 from sbvi.evaluation import Evaluation
-from sbvi.gradients import SECOND_ORDER
 from sbvi.models import MODELS
-from sbvi.networks.activations import ACTIVATIONS
-from sbvi.objectives import OBJECTIVES
+from sbvi.runs.runtime import Runtime
+from sbvi.runs.words import WORDS, tree
 from sbvi.training import Trainer
 
-
-@spec
-class Runtime:
-    """Where and how the program runs."""
-
-    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
-    """Device kind; auto takes the best there is."""
-    devices: PositiveInt | Literal["all"] = 1
-    """Devices that share every batch; all takes what there is, in all processes of the run."""
-    distributed: bool = False
-    """Whether this is one of several processes of a run; the next three are found from SLURM or Open MPI where null."""
-    coordinator: str | None = None
-    """HOST:PORT of the first process, where the others find it."""
-    processes: PositiveInt | None = None
-    """How many processes the run has."""
-    process: NonNegativeInt | None = None
-    """Which of them this is, from 0."""
-    compilation_cache: bool = True
-    """Keep compiled programs in the cache folder, so that the next start is faster."""
-    deterministic: bool = False
-    """On a GPU, allow only operations that give the same bits every time (slower). A CPU always does."""
-    debug_nans: bool = False
-    """Stop at the first operation that gives a NaN, with its place (slow)."""
-
-
-GROUPS: dict[str, Mapping[str, type]] = {
-    "dataset": DATASETS,
-    "model": MODELS,
-    "likelihood": LIKELIHOODS,
-    "posterior": POSTERIORS,
-    "objective": OBJECTIVES,
-    "algorithm": ALGORITHMS,
-}
-#: Groups that came after the first version, for configs written before them.
-ADDED = {"algorithm": {"name": "gradient_ascent"}}
-SETTINGS: dict[str, type] = {
-    "optimizer": Optimizer,
-    "trainer": Trainer,
-    "evaluation": Evaluation,
-    "runtime": Runtime,
-}
+GROUPS: dict[str, Mapping[str, type]] = {"dataset": DATASETS, "model": MODELS, "algorithm": ALGORITHMS}
+SETTINGS: dict[str, type] = {"trainer": Trainer, "evaluation": Evaluation, "runtime": Runtime}
+TOP = ("seed", "init_from")
 
 
 @dataclass(frozen=True)
@@ -64,11 +28,7 @@ class Experiment:
 
     dataset: Any
     model: Any
-    likelihood: Any
-    posterior: Any
-    objective: Any
     algorithm: Any
-    optimizer: Optimizer
     trainer: Trainer
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
@@ -80,38 +40,29 @@ class Experiment:
             raise UserError(f"seed={self.seed} must be a whole number of 0..{2**31 - 1}.")
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(f"init_from={self.init_from} must be the folder of a run.")
-        binary = self.likelihood.binary
-        if self.dataset.binarization == "auto":
-            # The choice that the likelihood asks for, written down, so that run.json says what was done.
-            chosen = replace(self.dataset, binarization="static" if binary else "none")
-            object.__setattr__(self, "dataset", chosen)
-        elif binary and self.dataset.binarization == "none":
+        # Open choices are made and written down, so that run.json says what was done.
+        model = self.model.completed(self.dataset.likelihood)
+        algorithm = self.algorithm.completed(model)
+        for field, value in (("model", model), ("algorithm", algorithm), ("dataset", self._dataset(model.binary))):
+            object.__setattr__(self, field, value)
+        algorithm.check(model)
+
+    def _dataset(self, binary: bool) -> Any:
+        """The data set with the binarization that the model asks for."""
+        how = self.dataset.binarization
+        if how == "auto":
+            return replace(self.dataset, binarization="static" if binary else "none")
+        if binary and how == "none":
             raise UserError(
                 "dataset.binarization=none gives grey values, and this likelihood needs binary data; "
                 "allowed: auto, static, dynamic, threshold."
             )
-        elif not binary and self.dataset.binarization != "none":
+        if not binary and how != "none":
             raise UserError(
-                f"dataset.binarization={self.dataset.binarization} gives binary data, for which this likelihood's "
-                f"density has no bound; allowed: auto, none."
+                f"dataset.binarization={how} gives binary data, for which this likelihood's density has no bound; "
+                f"allowed: auto, none."
             )
-        rule = getattr(self.objective, "rule", None)
-        if rule in SECOND_ORDER and not self.model.smooth:
-            smooth = sorted(name for name, found in ACTIVATIONS.items() if found.smooth)
-            raise UserError(
-                f"objective.rule={rule} needs a twice differentiable model.activation, and {self.model.activation} has "
-                f"kinks; allowed: {', '.join(smooth)}, or objective.rule=reparameterised."
-            )
-        if (takes := getattr(self.algorithm, "takes", None)) is not None:
-            plainest = takes(num_samples=getattr(self.objective, "num_samples", 1))
-            if self.objective != plainest:
-                algorithm, objective = _name(ALGORITHMS, self.algorithm), _name(OBJECTIVES, plainest)
-                raise UserError(
-                    f"algorithm={algorithm} climbs no bound that an objective could change; allowed: "
-                    f"objective={objective} with objective.num_samples alone."
-                )
-        if self.model.bit_flip and not binary:
-            raise UserError(f"model.bit_flip={self.model.bit_flip} needs binary data; use model.input_dropout.")
+        return self.dataset
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
@@ -120,11 +71,11 @@ class Experiment:
         Raises:
           UserError: one sentence that names the key, the value and what is allowed.
         """
-        known = [*GROUPS, *SETTINGS, "seed", "init_from"]
+        known = [*GROUPS, *SETTINGS, *WORDS, *TOP]
         for key, value in config.items():
             if key not in known:
                 raise unknown_key(key, value, known)
-        config = {**ADDED, **config}
+        config = tree(config)
         for key in [*GROUPS, *SETTINGS]:
             if not isinstance(config.get(key), Mapping):
                 raise UserError(f"{key}={config.get(key)} must be a group of settings.")
@@ -132,25 +83,21 @@ class Experiment:
         parts |= {group: make(settings, config[group], group) for group, settings in SETTINGS.items()}
         return cls(**parts, seed=config.get("seed", 0), init_from=config.get("init_from"))
 
+    @classmethod
+    def from_overrides(cls, overrides: Sequence[str] = ()) -> "Experiment":
+        """The experiment that `sbvi-train OVERRIDES` trains.
+
+        Raises:
+          UserError: as the command would say.
+        """
+        from sbvi.runs.compose import composed
+
+        return cls.from_config(composed(overrides))
+
     def to_config(self) -> dict[str, Any]:
         """Plain data that `from_config` turns into an equal experiment."""
-        found: dict[str, Any] = {"seed": self.seed, "init_from": self.init_from}
+        written: dict[str, Any] = {"seed": self.seed, "init_from": self.init_from}
         for group, registry in GROUPS.items():
             part = getattr(self, group)
-            found[group] = {"name": _name(registry, part), **plain(part)}
-        return found | {group: plain(getattr(self, group)) for group in SETTINGS}
-
-
-def _name(registry: Mapping[str, type], part: Any) -> str:
-    return next(name for name, entry in registry.items() if type(part) is entry)
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
+            written[group] = {"name": name_of(registry, part), **plain(part)}
+        return written | {group: plain(getattr(self, group)) for group in SETTINGS}

@@ -17,11 +17,21 @@ from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.imputation import impute
-from sbvi.models import Paths
+from sbvi.models import require
+from sbvi.models.api import (
+    DataFacts,
+    Density,
+    Encoder,
+    GaussianRecognition,
+    Generative,
+    LatentVariable,
+    offers,
+)
 from sbvi.runs import runtime
-from sbvi.runs.assembly import build_model, load_best_params
+from sbvi.runs.assembly import load_best_params
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import check_fits
@@ -31,7 +41,7 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Encoding:
-    """Moments of q(xi | x) at one stochastic node: mean (N, K), variance (N, K)."""
+    """Moments of q(z | x) at one stochastic node: mean (N, K), of discrete latents the probability; variance (N, K)."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -43,7 +53,7 @@ class LoadedRun:
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
     A model of binarized data takes 0 and 1, or grey values that it binarizes by the run's own rule, and gives
     probabilities. Latents are a dict from node to (N, K), or one
-    array for a model with a single node. Everything is in nats.
+    array for a model with a single node. Everything is in nats. What a model cannot do is refused in a sentence.
     """
 
     def __init__(self, folder: Path | str, data_path: str | None = None):
@@ -57,20 +67,25 @@ class LoadedRun:
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
-        dequantize = bool(getattr(self.experiment.likelihood, "dequantize", False))
-        self.preprocessing = recorded(self.data, self.event_shape, self.experiment.dataset, dequantize)
-        check_fits(self.experiment, self.event_shape)
-        self.model = build_model(self.experiment, self.event_shape)
+        self.preprocessing = recorded(
+            self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
+        )
+        facts = DataFacts(
+            self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
+        )
+        self.model = self.experiment.model.build(facts, record.get("structure"))
+        check_fits(self.experiment, self.model)
         self.params = load_best_params(self.model, self.directory.checkpoints)
-        self._encode = jax.jit(self._moments)
-        self._decode = jax.jit(self.model.decode)
-        self._sample = jax.jit(self.model.sample, static_argnums=2)
-        self._estimates: dict[int, Any] = {}
+        self._compiled: dict[Any, Any] = {}
+
+    def offers(self, capability: type) -> bool:
+        """Whether the model has a capability of `sbvi.models.api`."""
+        return offers(self.model, capability)
 
     @property
     def nodes(self) -> dict[str, int]:
         """Stochastic nodes and their sizes, the one nearest the data first."""
-        return dict(self.model.nodes)
+        return dict(self._able(LatentVariable, "nodes").latent_sizes())
 
     def encode(self, x: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node."""
@@ -78,73 +93,95 @@ class LoadedRun:
 
     def moments(self, inputs: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node for model input (N, D), such as `Dataset.seen` gives."""
-        found = self._batches(lambda part, _: self._encode(self.params, part), inputs)
-        return {node: Encoding(*moments) for node, moments in found.items()}
+        encode = self._jitted("encode", self._able(Encoder, "encode").encode)
+        moments = self._batches(lambda part, _: encode(self.params, part), inputs)
+        return {node: Encoding(*pair) for node, pair in moments.items()}
 
     def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Dense posterior covariances, node -> (N, K, K): for small N and K."""
-        posteriors = self.model.encode(self.params, jnp.asarray(self.checked(x)))
-        return {node: np.asarray(covariance(q)) for node, q in posteriors.items()}
+        """Dense posterior covariances, node -> (N, K, K): for small N and K, and Gaussian posteriors."""
+        gaussians = self._able(GaussianRecognition, "covariances").gaussians(self.params, jnp.asarray(self.checked(x)))
+        return {node: np.asarray(covariance(q)) for node, q in gaussians.items()}
 
     def decode(self, latents: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
         """E[x | latents], (N, *event_shape)."""
-        checked = self._checked_latents(latents)
-        found = self._batches(lambda part, _: self._decode(self.params, part), checked)
-        return self.preprocessing.to_source(np.asarray(found)).reshape(-1, *self.event_shape)
+        decode = self._jitted("decode", self._able(LatentVariable, "decode").decode)
+        decoded = self._batches(lambda part, _: decode(self.params, part), self._checked_latents(latents))
+        return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
-        """E[x | xi] at the posterior means, (N, *event_shape)."""
-        return self.decode({node: found.mean for node, found in self.encode(x).items()})
+        """E[x | z] at the posterior means, (N, *event_shape)."""
+        return self.decode({node: encoding.mean for node, encoding in self.encode(x).items()})
 
     def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
-        """Draws from the generative model, or their means E[x | xi]; (num, *event_shape)."""
+        """Draws from the generative model, or their means given what was drawn before; (num, *event_shape)."""
         if num < 1:
             raise UserError(f"num={num} must be at least 1.")
-        found = self._sample(self.params, jax.random.key(seed), num)
-        return self.preprocessing.to_source(np.asarray(found[0 if means else 1])).reshape(-1, *self.event_shape)
+        if "sample" not in self._compiled:
+            model = self._able(Generative, "sample")
+            self._compiled["sample"] = jax.jit(model.sample, static_argnums=2)
+        drawn = self._compiled["sample"](self.params, jax.random.key(seed), num)
+        values = np.asarray(drawn.mean if means else drawn.value)
+        return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
 
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
-        """The evidence lower bound, the mean of log p(x, xi) - log q(xi | x), (N,)."""
+        """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
+        self._able(LatentVariable, "elbo")
         return np.asarray(self._estimate(x, num_samples, seed).elbo)
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
-        """log p(x) by importance sampling, (N,): a lower bound in expectation, tight for many samples."""
+        """log p(x), (N,): exact where the model knows it, else by importance sampling, which is a lower bound in
+        expectation and tight for many samples."""
+        if offers(self.model, Density):
+            return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
 
     def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
-        """x with NaN where a value is missing, filled with posterior means by the exact chain; same shape."""
+        """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
+        else by the exact chain; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
         values = np.asarray(x)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "x", missing)
-        chain = jax.jit(lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup))
+        chain = self._jitted(
+            ("impute", iterations, warmup),
+            lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup),
+        )
         key = jax.random.key(seed)
 
         def filled(part: tuple[jax.Array, jax.Array], position: int) -> jax.Array:
-            found = chain(self.params, jax.random.fold_in(key, position), *part)
-            return jnp.where(part[1], jnp.mean(found.means[warmup:], 0), part[0])
+            means = chain(self.params, jax.random.fold_in(key, position), *part).means
+            return jnp.where(part[1], jnp.mean(means[warmup:], 0), part[0])
 
         found = np.asarray(self._batches(filled, (known, missing)))
         return self.preprocessing.filled(found, missing, values.reshape(found.shape)).reshape(values.shape)
 
+    def _able(self, capability: type, what: str) -> Any:
+        return require(self.model, capability, f"{what}()")
+
+    def _jitted(self, name: Any, function: Any) -> Any:
+        if name not in self._compiled:
+            self._compiled[name] = jax.jit(function)
+        return self._compiled[name]
+
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:
             raise UserError(f"num_samples={num_samples} must be at least 1.")
-        split, settings = Split(self.preprocessing.own(x)), self.experiment.evaluation
-        own = Dataset("x", split, split, split, self.preprocessing)
-        if num_samples not in self._estimates:  # as the evaluator makes it, so that the numbers are the same
-            chunk = even(num_samples, settings.chunk)
-            paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
-            estimate = importance_sampling(partial(self.model.rollout, paths=paths), num_samples, chunk)
-            self._estimates[num_samples] = map_batches(estimate, own)
-        found: Likelihood = self._estimates[num_samples](
-            self.params, jax.random.key(seed), batched(own, "test", settings.batch_size)
-        )
-        return found
+        model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
+        chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
+        paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
+        estimate = importance_sampling(partial(model.rollout, paths=paths), num_samples, chunk)
+        estimated: Likelihood = self._scored(("likelihood", num_samples), estimate, x, seed)
+        return estimated
 
-    def _moments(self, params: Any, x: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
-        return {node: (q.mean, q.variance()) for node, q in self.model.encode(params, x).items()}
+    def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
+        """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
+        split = Split(self.preprocessing.own(x))
+        own = Dataset("x", split, split, split, self.preprocessing)
+        if name not in self._compiled:
+            self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
+        batches = batched(own, "test", self.experiment.evaluation.batch_size)
+        return self._compiled[name](self.params, jax.random.key(seed), batches)
 
     def _batches(self, function: Any, values: Any) -> Any:
         """Apply a compiled function to at most BATCH rows at a time."""

@@ -1,59 +1,72 @@
-"""Refuses an experiment that cannot fit, by arithmetic on its sizes, before any memory is taken.
+"""Refuses an experiment that cannot fit before any memory is taken: sizes by `jax.eval_shape`, which makes no array.
 
 Every estimate is a lower bound: what passes can still be too much, what is refused surely is.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
+from typing import Any
 
 import jax
+import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.memory import available, gib
+from sbvi.models.api import DataFacts, DataSummary, LatentVariable, offers
 from sbvi.runs.experiment import Experiment
 
 FLOAT = 4
-COPIES = 4  # of every parameter: itself, its gradient, and the two moments that Adam and its kin keep
 
 
-def parameters(experiment: Experiment, event_shape: Sequence[int]) -> int:
-    """Number of weights, biases aside."""
-    model, family = experiment.model, experiment.posterior
-    inputs = prod(event_shape)
-    outputs, total = experiment.likelihood.outputs(inputs), 0
-    if (images := model.images(event_shape)) is not None:
-        total = images.weights(outputs // inputs)
-        inputs = outputs = images.features
-    below = [outputs, *model.latents[:-1]]
-    for size, hidden, out in zip(model.latents, model.maps(), below, strict=True):
-        total += sum(a * b for a, b in pairwise([size, *hidden, out]))
-        total += size * size if model.noise_matrix == "full" else 0
-    nodes = [sum(model.latents)] if family.joint else list(model.latents)
-    heads = sum(family.outputs(size) for size in nodes)
-    trunk = [inputs, *model.recognition_hidden]
-    trunks = 1 if model.recognition_shared else len(nodes)
-    return total + trunks * sum(a * b for a, b in pairwise(trunk)) + trunk[-1] * heads
+def size_of(tree: Any) -> int:
+    """Bytes of the arrays of a tree, abstract or not."""
+    return sum(prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))
 
 
-def needs(experiment: Experiment, event_shape: Sequence[int]) -> dict[str, int]:
-    """What is held at once -> bytes."""
-    width = experiment.likelihood.outputs(prod(event_shape)) + sum(experiment.model.latents)
-    samples, batch = experiment.objective.num_samples, experiment.trainer.batch_size
+def blank(facts: DataFacts, examples: int = 2) -> DataSummary:
+    """A summary of no data, for shapes."""
+    size = facts.event_size
+    rows = np.zeros((2, size), np.float32)
+    label = np.zeros(2, np.int32) if facts.classes else None
+    return DataSummary(rows, label, np.full(size, 0.5, np.float32), np.ones(size, np.float32), examples)
+
+
+def abstract_params(model: Any) -> Any:
+    """The shapes of a model's parameters."""
+    return jax.eval_shape(lambda: model.init(0, blank(model.facts)))
+
+
+def _row(model: Any) -> int:
+    """Bytes that a sample of one example takes at least."""
+    width = model.facts.event_size
+    if offers(model, LatentVariable):
+        width += sum(model.latent_sizes().values())
+    return FLOAT * width
+
+
+def needs(experiment: Experiment, model: Any, state: Any = None) -> dict[str, int]:
+    """What is held at once -> bytes. state: an algorithm's, abstract; None leaves training out."""
     settings = experiment.evaluation
-    chunk = min(settings.chunk, settings.num_samples)
-    return {
-        "the model's parameters": COPIES * FLOAT * parameters(experiment, event_shape),
-        f"a step with objective.num_samples={samples} and trainer.batch_size={batch}": 2
-        * FLOAT
-        * samples
-        * batch
-        * width,
-        f"an evaluation with evaluation.chunk={settings.chunk} and evaluation.batch_size={settings.batch_size}": FLOAT
-        * chunk
+    chunk = min(settings.chunk, settings.num_samples) if offers(model, LatentVariable) else 1
+    found = {
+        f"an evaluation with evaluation.chunk={settings.chunk} and evaluation.batch_size={settings.batch_size}": chunk
         * settings.batch_size
-        * width,
+        * _row(model),
     }
+    if state is None:
+        return {"the model's parameters": size_of(abstract_params(model))} | found
+    samples, batch = _samples(experiment), experiment.trainer.batch_size
+    said = f"objective.num_samples={samples} and " if samples > 1 else ""
+    return {
+        "the model's parameters, their gradient and the optimiser's state": size_of(state)
+        + size_of(abstract_params(model)),
+        f"a step with {said}trainer.batch_size={batch}": 2 * samples * batch * _row(model),
+    } | found
+
+
+def _samples(experiment: Experiment) -> int:
+    """Samples of each example in a training step."""
+    algorithm = experiment.to_config()["algorithm"]
+    return int((algorithm.get("objective") or algorithm).get("num_samples", 1))
 
 
 def _room() -> tuple[int, str]:
@@ -65,20 +78,25 @@ def _room() -> tuple[int, str]:
     return (int(limit), f"on the {device.platform}") if limit else (available(), "available")
 
 
-def check_fits(experiment: Experiment, event_shape: Sequence[int]) -> None:
+def abstract_state(algorithm: Any, summary: DataSummary) -> Any:
+    """The shapes of an algorithm's first state."""
+    return jax.eval_shape(lambda: algorithm.init(0, summary))
+
+
+def check_fits(experiment: Experiment, model: Any, algorithm: Any = None) -> None:
     """Refuse what cannot fit.
 
     Raises:
       UserError: what needs more memory than there is, with both numbers.
     """
     there, where = _room()
-    for what, size in needs(experiment, event_shape).items():
+    state = None if algorithm is None else abstract_state(algorithm, blank(model.facts))
+    for what, size in needs(experiment, model, state).items():
         if size > there:
             raise UserError(f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}.")
 
 
-def points_that_fit(experiment: Experiment, event_shape: Sequence[int]) -> int:
+def points_that_fit(experiment: Experiment, model: Any, algorithm: Any) -> int:
     """How many runs like this may train side by side: their states and steps within half of what there is."""
-    names = list(needs(experiment, event_shape).items())
-    each = sum(size for _, size in names[:2])
-    return int(_room()[0] // (2 * max(each, 1)))
+    sizes = list(needs(experiment, model, abstract_state(algorithm, blank(model.facts))).values())
+    return int(_room()[0] // (2 * max(sum(sizes[:2]), 1)))

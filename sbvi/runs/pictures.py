@@ -1,6 +1,5 @@
-"""The pictures a run leaves: samples, reconstructions, and the 2-D manifold."""
+"""The pictures a run leaves: samples, reconstructions, and the 2-D manifold, of a model that can make them."""
 
-from statistics import NormalDist
 from typing import Any
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Dataset
-from sbvi.models import BuiltDLGM
+from sbvi.models.api import Encoder, Generative, LatentVariable, offers
 from sbvi.reporting.images import grid, shown
 
 COLUMNS = 10
@@ -18,18 +17,23 @@ STEPS = 20  # of the manifold, along each of its two latents
 class Pictures:
     """Makes them in one compiled program, kept for the runs of one process that have model and data in common."""
 
-    def __init__(self, model: BuiltDLGM, dataset: Dataset):
-        self.shape, self.dataset = dataset.event_shape, dataset
-        planes = [node for node, size in model.nodes.items() if size == 2]
-        self.names = {node: "manifold" if len(model.nodes) == 1 else f"manifold_{node}" for node in planes}
-        points = _equal_mass()
+    def __init__(self, model: Any, dataset: Dataset):
+        self.shape, self.dataset, self.model = dataset.event_shape, dataset, model
+        planes = _planes(model) if offers(model, LatentVariable) else {}
+        self.names = {node: "manifold" if len(model.latent_sizes()) == 1 else f"manifold_{node}" for node in planes}
 
         @jax.jit  # op by op it would be dozens of programs
-        def made(params: Any, key: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
-            means = {node: q.mean for node, q in model.encode(params, real).items()}
-            origin = {node: jnp.zeros((len(points), size), real.dtype) for node, size in model.nodes.items()}
-            decoded = {n: model.decode(params, origin | {n: jnp.asarray(points, real.dtype)}) for n in planes}
-            return model.sample(params, key, COLUMNS**2)[0], model.decode(params, means), decoded
+        def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
+            found: dict[str, jax.Array] = {}
+            if offers(model, Generative):
+                found["samples"] = model.sample(params, key, COLUMNS**2).mean
+            if offers(model, Encoder) and offers(model, LatentVariable):
+                means = {node: moments.mean for node, moments in model.encode(params, real).items()}
+                found["reconstructions"] = model.decode(params, means)
+            for node, points in planes.items():
+                origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
+                found[self.names[node]] = model.decode(params, origin | {node: jnp.asarray(points, real.dtype)})
+            return found
 
         self.made = made
 
@@ -38,18 +42,19 @@ class Pictures:
         if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
             return {}
         real = self.dataset.seen("test", 5 * COLUMNS)
-        samples, decoded, planes = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
-        rows = [part[i : i + COLUMNS] for i in range(0, len(real), COLUMNS) for part in (real, decoded)]
-        found = {"samples": self._grid(samples), "reconstructions": self._grid(np.concatenate(rows))}
-        return found | {self.names[node]: self._grid(values, STEPS) for node, values in planes.items()}
+        made = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
+        if (decoded := made.get("reconstructions")) is not None:
+            rows = [part[i : i + COLUMNS] for i in range(0, len(real), COLUMNS) for part in (real, decoded)]
+            made["reconstructions"] = np.concatenate(rows)
+        return {n: self._grid(values, STEPS if n in self.names.values() else COLUMNS) for n, values in made.items()}
 
-    def _grid(self, values: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+    def _grid(self, values: np.ndarray, columns: int) -> np.ndarray:
         images = shown(values, self.shape)
         assert images is not None
         return grid(images, columns)
 
 
-def _equal_mass() -> np.ndarray:
-    """A grid of points of equal prior mass in two latents, top row first, (STEPS^2, 2)."""
-    axis = [NormalDist().inv_cdf((i + 0.5) / STEPS) for i in range(STEPS)]
-    return np.array([(a, b) for b in reversed(axis) for a in axis], np.float32)
+def _planes(model: Any) -> dict[str, np.ndarray]:
+    """node -> points of equal prior mass, for nodes of two latents whose prior has such a grid."""
+    found = {node: model.node_prior().plane(node, STEPS) for node in model.latent_sizes()}
+    return {node: points for node, points in found.items() if points is not None}

@@ -1,18 +1,42 @@
 """Settings of JAX that must stand before the first array is made."""
 
 import os
+from typing import Literal
 
 import jax
 
-from sbvi.core import UserError
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.files import cache_folder
-from sbvi.runs.experiment import Runtime
 
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 _first: list[bool] = []  # what this process's runs asked for; XLA reads its flags once, for the first
 
 #: After which a process that says nothing counts as gone, and JAX ends the others where they wait for it.
 HEARTBEAT_SECONDS = 20
+
+
+@spec
+class Runtime:
+    """Where and how the program runs."""
+
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Device kind; auto takes the best there is."""
+    devices: PositiveInt | Literal["all"] = 1
+    """Devices that share every batch; all takes what there is, in all processes of the run."""
+    distributed: bool = False
+    """Whether this is one of several processes of a run; the next three are found from SLURM or Open MPI where null."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, where the others find it."""
+    processes: PositiveInt | None = None
+    """How many processes the run has."""
+    process: NonNegativeInt | None = None
+    """Which of them this is, from 0."""
+    compilation_cache: bool = True
+    """Keep compiled programs in the cache folder, so that the next start is faster."""
+    deterministic: bool = False
+    """On a GPU, allow only operations that give the same bits every time (slower). A CPU always does."""
+    debug_nans: bool = False
+    """Stop at the first operation that gives a NaN, with its place (slow)."""
 
 
 def apply(runtime: Runtime) -> None:

@@ -13,20 +13,20 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
-from sbvi.data.recorded import same_data
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.experiment import Experiment, flat
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.signals import StopSignals
-from sbvi.training import Outcome, Plan, Progress, SharedStore, Store, Training
+from sbvi.runs.words import flat, words
+from sbvi.training import Outcome, Plan, Progress, Store, Training
 from sbvi.training.chunk import compile_chunk
 
 log = logging.getLogger(__name__)
 
-Show = Callable[[Plan, Progress, Mapping[str, float]], None]
+Show = Callable[[Plan, Progress, Mapping[str, float], str], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def train(
     Args:
       experiment: what to run.
       folder: the run's directory; made when absent.
-      show: called with (plan, progress, scalars) after every log point.
+      show: called with (plan, progress, scalars, name of the monitored scalar) after every log point.
       session: what the run shares with others.
 
     Returns:
@@ -87,8 +87,9 @@ def train(
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
-            directory.write_run({"config": config, "data": data, **provenance()})
-        elif not same_data(directory.read_run()["data"], data):
+            learned = {} if assembly.structure is None else {"structure": assembly.structure}
+            directory.write_run({"config": config, "data": data, **learned, **provenance()})
+        elif directory.read_run()["data"]["digest"] != data["digest"]:
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
         try:
@@ -138,7 +139,7 @@ def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
     Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
     """
     recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
-    there, here = (flat(json.loads(json.dumps(c))) for c in (recorded, config))
+    there, here = (flat(words(json.loads(json.dumps(c)))) for c in (recorded, config))
     for key in sorted(set(there) | set(here)):
         # Where a run is computed may change from session to session; what is computed may not.
         if there.get(key) != here.get(key) and not key.startswith("runtime."):
@@ -152,7 +153,7 @@ def _run(
     assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: RunContext
 ) -> dict[str, Any]:
     experiment, plan = assembly.experiment, assembly.plan
-    store = SharedStore(directory.checkpoints) if processes.several() else Store(directory.checkpoints)
+    store = Store(directory.checkpoints, writes=directory.writes)
     state = assembly.initial_state()
     progress = Progress()
     ended = False
@@ -161,9 +162,10 @@ def _run(
         state = host
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+    processes.check_same(str(progress.step), "newest checkpoint (its step)")
     state = assembly.placement.replicated(state)
     recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
-    settings = flat(experiment.to_config()).items()
+    settings = flat(words(experiment.to_config())).items()
     recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
     success = False
     try:
@@ -184,10 +186,10 @@ def _run(
                     plan,
                     store,
                     recorder,
-                    assembly.evaluator.validate,
+                    assembly.validator,
                     experiment.seed,
                     stop,
-                    lambda p, v: show(plan, p, v) if show else None,
+                    lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
                     session.compile,
                 ).run(state, progress)
         processes.wait("trained")  # the first has written the best parameters

@@ -12,11 +12,12 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.runs import runtime
-from sbvi.runs.assembly import Shared, load_dataset
-from sbvi.runs.experiment import Experiment, flat
+from sbvi.runs.assembly import Assembly, Shared
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import points_that_fit
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.train import RunContext, Show, train
+from sbvi.runs.words import flat
 from sbvi.training.together import Together
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ def _fitting(experiment: Experiment, points: int) -> int:
         return 1
     try:
         runtime.apply(experiment.runtime)
-        return max(1, min(points, points_that_fit(experiment, load_dataset(experiment).event_shape)))
+        assembly = Assembly.build(experiment)
+        return max(1, min(points, points_that_fit(experiment, assembly.model, assembly.algorithm)))
     except UserError:
         return 1  # each will say it for itself
 

@@ -3,6 +3,7 @@
 To add one: a module here, a line in TASKS, a file in `configs/task/`.
 """
 
+from sbvi.core.plugins import extend
 from sbvi.tasks.annealed import AnnealedTask
 from sbvi.tasks.embedding import EmbeddingTask
 from sbvi.tasks.gradients import GradientsTask
@@ -21,5 +22,6 @@ TASKS: dict[str, type] = {
     "posterior": PosteriorTask,
     "gradients": GradientsTask,
 }
+extend(TASKS, "sbvi.tasks")
 
 __all__ = ["TASKS", "Task", "TaskResult"]

@@ -9,6 +9,8 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
+from sbvi.models import require
+from sbvi.models.api import LatentVariable, PosteriorDensity
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
@@ -52,11 +54,14 @@ class AnnealedTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
+        needed = [LatentVariable] if self.base == "prior" else [LatentVariable, PosteriorDensity]
+        for capability in needed:
+            require(run.model, capability, "task=annealed")
         key = jax.random.key(self.seed)
         exact: Latents | None = None
         if self.split == "dreams" and self.input is None:
-            exact, _, drawn = run.model.sample_joint(run.params, jax.random.fold_in(key, 0), self.examples or DEFAULT)
-            x = np.asarray(drawn, np.float32)
+            exact, drawn = run.model.sample_joint(run.params, jax.random.fold_in(key, 0), self.examples or DEFAULT)
+            x = np.asarray(drawn.value, np.float32)
         else:
             dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
             stored = dataset.split(split).x

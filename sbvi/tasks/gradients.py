@@ -8,6 +8,8 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.evaluation.gradient_study import RuleStudy, study
+from sbvi.models import require
+from sbvi.models.api import GaussianRecognition
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
@@ -37,6 +39,7 @@ class GradientsTask:
         return f"gradients-{self.split}"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        require(run.model, GaussianRecognition, "task=gradients")
         dataset = run_dataset(run)
         x = jnp.asarray(dataset.seen(self.split, self.examples))
         pairs = list(study(run.model, run.params, x, self.draws, self.reference_draws, self.seed))

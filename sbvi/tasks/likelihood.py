@@ -34,7 +34,7 @@ class LikelihoodTask:
         if self.output is not None:
             check_output(self.output)
         dataset, split = chosen(run, self.split, self.examples, self.input)
-        evaluator = Evaluator(run.model, run.experiment.objective, dataset, run.experiment.evaluation)
+        evaluator = Evaluator(run.model, dataset, run.experiment.evaluation)
         scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
         if self.input is not None:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}

@@ -3,7 +3,7 @@
 from sbvi.training.batches import ResidentBatches
 from sbvi.training.loop import NotFinite, Outcome, Progress, Training
 from sbvi.training.plan import Plan, Trainer
-from sbvi.training.store import SharedStore, Store
+from sbvi.training.store import Store
 from sbvi.training.streamed import StreamedBatches
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Plan",
     "Progress",
     "ResidentBatches",
-    "SharedStore",
     "Store",
     "StreamedBatches",
     "Trainer",

@@ -1,24 +1,38 @@
-"""Checkpoints: one file each, written whole or not at all, every array with its digest.
+"""Checkpoints: one safetensors file each, written whole or not at all, every array with its digest.
 
-A file is MessagePack: a format version, and a body with its SHA-256; the body holds plain metadata and a
-list of leaves (path, dtype, shape, SHA-256, bytes). Nothing in it can run code. It is written beside its
-place, flushed to the disk and renamed, so that a crash leaves the old file. Format 1, which is still read,
-had no digest but those of the leaves.
+Arrays are tensors under readable names (`sbvi.training.tensor_names`), so that one call of any safetensors loader
+opens them in NumPy, JAX or PyTorch. The file's metadata, texts all, hold:
+
+  format    the version of this format
+  metadata  what the caller noted, as JSON
+  digests   name -> SHA-256 of each array's bytes, as JSON
+  sha256    SHA-256 of the file's header with zeros in this place: with the digests within it, that of the whole
+
+Nothing in a file can run code. It is written beside its place, flushed to the disk and renamed, so that a crash
+leaves the old file. `sbvi.training.legacy_checkpoint` reads earlier formats.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import msgpack
 import numpy as np
+import safetensors.numpy
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.training.tensor_names import named_leaves, tree_of
 
-FORMAT = 2
+FORMAT = 3
+SUFFIX = ".safetensors"
+
+# Of what safetensors writes, what its NumPy loader reads.
+_READABLE = {"bool", "complex64", "float16", "float32", "float64"}
+_READABLE |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_ZEROS = "0" * 64
 
 
 class DamagedCheckpoint(UserError):
@@ -30,29 +44,32 @@ def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None 
 
     Raises:
       UserError: the file cannot be written, or the run's folder is gone.
+      TypeError: an array has a dtype that could not be read back.
     """
-    leaves = []
-    for location, leaf in jax.tree_util.tree_flatten_with_path(jax.device_get(tree))[0]:
-        # ascontiguousarray alone would turn a scalar into a vector.
-        array = np.ascontiguousarray(leaf).reshape(np.shape(leaf))
-        data = array.tobytes()
-        leaves.append(
-            {
-                "path": jax.tree_util.keystr(location),
-                "dtype": array.dtype.name,
-                "shape": list(array.shape),
-                "sha256": hashlib.sha256(data).digest(),
-                "data": data,
-            }
-        )
-    body = msgpack.packb({"metadata": dict(metadata), "leaves": leaves})
-    document = {"format": FORMAT, "sha256": hashlib.sha256(body).digest(), "body": body}
+    # ascontiguousarray alone would turn a scalar into a vector.
+    arrays = {
+        name: np.ascontiguousarray(leaf).reshape(np.shape(leaf))
+        for name, leaf in named_leaves(jax.device_get(tree)).items()
+    }
+    for name, array in arrays.items():
+        if array.dtype.name not in _READABLE:
+            raise TypeError(f"{name} is {array.dtype}, which a checkpoint cannot hold")
+    notes = {
+        "format": str(FORMAT),
+        "metadata": json.dumps(dict(metadata)),
+        "digests": json.dumps({name: _sha256(array) for name, array in arrays.items()}),
+        "sha256": _ZEROS,
+    }
+    content = safetensors.numpy.save(arrays, notes)
+    end = _header_end(content)
+    header = content[:end]
+    sealed = _with_digest(header, _ZEROS, hashlib.sha256(header).hexdigest())
     try:
         # Not its parents: a run whose folder was removed must not go on in a new one.
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"{path.parent} cannot be made ({error.strerror}).") from None
-    write_atomically(path, msgpack.packb(document), spare)
+    write_atomically(path, sealed + content[end:], spare)
 
 
 def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
@@ -61,58 +78,77 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
     Raises:
       DamagedCheckpoint: the file is missing, cut short, altered, or of another model.
     """
-    leaves, metadata = read(path)
-    return arranged(leaves, like, path), metadata
+    arrays, metadata = read(path)
+    return arranged(arrays, like, path), metadata
 
 
-def arranged(leaves: Mapping[str, np.ndarray], like: Any, path: Path) -> Any:
-    """Leaves by their paths as a tree of the structure of `like`.
+def arranged(arrays: Mapping[str, np.ndarray], like: Any, path: Path) -> Any:
+    """Arrays by their names as a tree of the structure of `like`.
 
     Raises:
       DamagedCheckpoint: names, dtypes or shapes differ.
     """
-    expected, structure = jax.tree_util.tree_flatten_with_path(like)
-    names = [jax.tree_util.keystr(location) for location, _ in expected]
-    if set(names) != set(leaves):
-        odd = sorted(set(names) ^ set(leaves))[0]
+    expected = named_leaves(like)
+    if expected.keys() != arrays.keys():
+        odd = sorted(expected.keys() ^ arrays.keys())[0]
         raise DamagedCheckpoint(f"{path} belongs to another model: {odd} is in only one of the two.")
-    found = []
-    for name, (_, leaf) in zip(names, expected, strict=True):
-        array = leaves[name]
+    for name, leaf in expected.items():
+        array = arrays[name]
         if array.shape != tuple(leaf.shape) or array.dtype != leaf.dtype:
             raise DamagedCheckpoint(
                 f"{path} belongs to another model: {name} is {array.dtype}{array.shape} in the file and "
                 f"{leaf.dtype}{tuple(leaf.shape)} here."
             )
-        found.append(array)
-    return jax.tree_util.tree_unflatten(structure, found)
+    return tree_of(arrays, like)
+
+
+def content_of(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+      DamagedCheckpoint: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedCheckpoint(f"{path} cannot be read ({error.strerror}).") from None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Every leaf by its path, and the metadata, each leaf checked against its digest."""
+    """Every array by its name, and the metadata, all checked against their digests.
+
+    Raises:
+      DamagedCheckpoint: the file is missing, cut short, altered, or of another format.
+    """
+    content = content_of(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DamagedCheckpoint(f"{path} cannot be read ({error.strerror}).") from None
-    try:
-        document = msgpack.unpackb(content, strict_map_key=True)
-        version = document["format"]
-        if version not in (1, FORMAT):
-            raise DamagedCheckpoint(f"{path} has format {version}; this version of sbvi reads formats 1 and {FORMAT}.")
-        body = document
-        if version == FORMAT:
-            body = msgpack.unpackb(document["body"], strict_map_key=True)
-        leaves = {}
-        for entry in body["leaves"]:
-            if hashlib.sha256(entry["data"]).digest() != entry["sha256"]:
-                raise DamagedCheckpoint(f"{path} is damaged: {entry['path']} does not match its digest.")
-            array = np.frombuffer(entry["data"], np.dtype(entry["dtype"])).reshape(entry["shape"])
-            leaves[entry["path"]] = array
-        # After the leaves, whose own digests can name what is wrong.
-        if version == FORMAT and hashlib.sha256(document["body"]).digest() != document["sha256"]:
-            raise DamagedCheckpoint(f"{path} is damaged: it does not match its digest.")
-        return leaves, dict(body["metadata"])
+        header = content[: _header_end(content)]
+        notes = json.loads(header[8:])["__metadata__"]
+        if notes["format"] != str(FORMAT):
+            raise DamagedCheckpoint(f"{path} has format {notes['format']}; this version of sbvi reads format {FORMAT}.")
+        if hashlib.sha256(_with_digest(header, notes["sha256"], _ZEROS)).hexdigest() != notes["sha256"]:
+            raise DamagedCheckpoint(f"{path} is damaged: its header does not match its digest.")
+        digests = json.loads(notes["digests"])
+        arrays = safetensors.numpy.load(content)
+        for name, array in arrays.items():
+            if _sha256(array) != digests[name]:
+                raise DamagedCheckpoint(f"{path} is damaged: {name} does not match its digest.")
+        return arrays, dict(json.loads(notes["metadata"]))
     except DamagedCheckpoint:
         raise
-    except Exception as error:  # msgpack and numpy raise many kinds on damaged bytes
+    except Exception as error:  # what JSON, safetensors and our look-ups raise on damaged bytes
         raise DamagedCheckpoint(f"{path} is damaged: it is not a whole checkpoint ({type(error).__name__}).") from None
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def _header_end(content: bytes) -> int:
+    """A safetensors file is the header's length in eight bytes, the header as JSON, and the arrays."""
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+def _with_digest(header: bytes, old: str, new: str) -> bytes:
+    """Only the key itself is found: within the texts quotation marks are escaped."""
+    return header.replace(f'"sha256":"{old}"'.encode(), f'"sha256":"{new}"'.encode(), 1)

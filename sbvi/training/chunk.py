@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.algorithms import Algorithm
+from sbvi.algorithms.algorithm import check_reported
 from sbvi.training.batches import Batches
 
 Array = jax.Array
@@ -62,6 +63,7 @@ def chunk_function(
             batch = batches.gather(operands, indices[position], position, data_key)
             hyper = {name: values[position] for name, values in hypers.items()}
             state, info = algorithm.step(state, batch, model_key, hyper)
+            check_reported(info, algorithm.monitor)
             return batches.placement.hold_replicated(state), info.scalars
 
         def body(position: Array, carry: tuple[Any, ChunkResult]) -> tuple[Any, ChunkResult]:

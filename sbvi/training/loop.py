@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def steps_per_second(self) -> float:
-        """Steady speed: chunks before the first of each session, which compiles, are left out."""
+        """Steady speed: what compiling takes at the start of each session is left out."""
         return self.steady_steps / self.steady_seconds if self.steady_seconds else math.nan
 
 
@@ -80,13 +80,16 @@ class Training:
     show: Callable[[Progress, Scalars], None] = lambda progress, values: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
 
+    def __post_init__(self) -> None:
+        self._compiled, self._compile_seconds = False, 0.0
+
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
         key = self.batches.placement.replicated(jax.random.key(self.seed))
         plan, trainer = self.plan, self.plan.trainer
         best_params = None
         saved_at = time.monotonic()
-        first, stopping = True, False
+        stopping = False
         reason = ""
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
@@ -99,10 +102,11 @@ class Training:
             progress.step = end
             seconds = time.monotonic() - began
             progress.train_seconds += seconds
-            if not first:
-                progress.steady_seconds += seconds
-                progress.steady_steps += end - start
-            values["train/learning_rate"] = rate
+            progress.steady_seconds += seconds - self._compile_seconds
+            progress.steady_steps += end - start
+            self._compile_seconds = 0.0
+            if rate is not None:
+                values["train/learning_rate"] = rate
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
             self.show(progress, values)
@@ -115,7 +119,7 @@ class Training:
                 score = found[f"validation/{self.algorithm.monitor}"]
                 if not math.isfinite(score):
                     raise NotFinite(self._not_finite(end, f"validation/{self.algorithm.monitor}"))
-                if score > progress.best:
+                if self.algorithm.keeps(score, progress.best):
                     progress.best, progress.best_step, progress.validations_since_best = score, end, 0
                     best_params = jax.tree.map(np.asarray, jax.device_get(params))
                 else:
@@ -127,24 +131,31 @@ class Training:
             if reason or ended or due:
                 self._save(state, progress, best_params, ended)
                 best_params, saved_at = None, time.monotonic()
-            first = False
             if stopping:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)
 
     def _dispatch(
         self, chunk: Callable[..., Any], state: Any, key: Any, start: int, end: int
-    ) -> tuple[Any, ChunkResult, float]:
+    ) -> tuple[Any, ChunkResult, float | None]:
         """The steps start .. end, in one call where the data allows it; and the last learning rate."""
-        plan, results, rate = self.plan, [], 0.0
+        plan, results = self.plan, []
+        rate: float | None = None
         ahead = plan.stop_after(end) if end < plan.total_steps else end
         for piece in self.batches.pieces(start, end, plan.chunk, ahead):
             steps = np.minimum(np.arange(piece.start, piece.start + len(piece.indices)), plan.total_steps)
             hypers = self.algorithm.hypers(steps, plan.steps_per_epoch, plan.total_steps)
+            if not self._compiled and not jax.config.jax_debug_nans:  # type: ignore[attr-defined]
+                # A dispatch of no steps compiles, so that the steps' own time is known from the first chunk on.
+                began = time.monotonic()
+                words = (piece.operands, piece.indices, hypers, key, np.int32(piece.start), np.int32(0))
+                state = jax.block_until_ready(chunk(state, *words)[0])
+                self._compiled, self._compile_seconds = True, time.monotonic() - began
             numbers = (np.int32(piece.start), np.int32(piece.steps))
             state, result = chunk(state, piece.operands, piece.indices, hypers, key, *numbers)
             results.append(result)
-            rate = float(hypers["learning_rate"][piece.steps - 1])
+            if "learning_rate" in hypers:
+                rate = float(hypers["learning_rate"][piece.steps - 1])
         return state, joined(results), rate
 
     def _out_of_time(self, progress: Progress) -> bool:
@@ -179,9 +190,6 @@ class Training:
             raise NotFinite(self._not_finite(progress.step, "a parameter"))
         # Best first: if we are killed between the two, the run goes on from an older `last`
         # and finds this best again.
-        if best_params is not None and processes.first():
+        if best_params is not None:
             self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best})
-        self.store.save_last(
-            state if processes.several() else host,
-            {"progress": asdict(progress), "step": progress.step, "ended": ended},
-        )
+        self.store.save_last(host, {"progress": asdict(progress), "step": progress.step, "ended": ended})

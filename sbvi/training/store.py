@@ -6,26 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.training import checkpoint, orbax_steps
+from sbvi.training import checkpoint, legacy_checkpoint
 
 log = logging.getLogger(__name__)
 
 
 class Store:
-    """`last` (the newest whole state), `previous` (the one before, a spare), `best` (parameters)."""
+    """`last` (the newest whole state), `previous` (the one before, a spare), `best` (parameters).
 
-    def __init__(self, folder: Path):
+    States are whole on every device: of a run's processes one writes, and all read.
+    """
+
+    def __init__(self, folder: Path, *, writes: bool = True):
+        """writes: whether this process is the one that does."""
         self.folder = folder
+        self.writes = writes
 
     def path(self, name: str) -> Path:
-        return self.folder / f"{name}.msgpack"
+        """Where a checkpoint is written."""
+        return self.folder / f"{name}{checkpoint.SUFFIX}"
 
     def save_last(self, state: Any, metadata: dict[str, Any]) -> None:
-        # A spare is kept so that damage to the newest file costs one interval, not the run.
-        checkpoint.save(self.path("last"), state, metadata, self.path("previous"))
+        if self.writes:
+            # A spare is kept so that damage to the newest file costs one interval, not the run.
+            checkpoint.save(self.path("last"), state, metadata, self.path("previous"))
 
     def save_best(self, params: Any, metadata: dict[str, Any]) -> None:
-        checkpoint.save(self.path("best"), params, metadata)
+        if self.writes:
+            checkpoint.save(self.path("best"), params, metadata)
 
     def load_last(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """The newest good state, or None when nothing was saved yet.
@@ -33,40 +41,42 @@ class Store:
         Raises:
           UserError: there are files, and none of them is good.
         """
-        failures, good = [], []
-        for found in [*self._files(like), *orbax_steps.all_loaded(self.folder, like)]:
-            if isinstance(found, checkpoint.DamagedCheckpoint):
-                log.warning("%s", found)
-                failures.append(str(found))
-            else:
-                good.append(found)
-        if good:
-            newest = max(good, key=lambda found: int(found[1]["step"]))
+        failures = []
+        for path in self._states():
+            try:
+                state, metadata = self._load(path, like)
+            except checkpoint.DamagedCheckpoint as error:
+                log.warning("%s", error)
+                failures.append(str(error))
+                continue
+            legacy_checkpoint.refuse_orbax_steps(self.folder, int(metadata["step"]))
             if failures:
                 log.warning(
-                    "Going on from the newest good checkpoint in %s, at step %s.", self.folder, newest[1]["step"]
+                    "Going on from the newest good checkpoint in %s, at step %s.", self.folder, metadata["step"]
                 )
-            return newest
+            return state, metadata
         if failures:
             raise UserError(f"No checkpoint in {self.folder} can be used: {failures[0]}")
+        legacy_checkpoint.refuse_orbax_steps(self.folder, -1)
         return None
 
-    def _files(self, like: Any) -> Iterator[tuple[Any, dict[str, Any]] | checkpoint.DamagedCheckpoint]:
-        """The newest good file; before it, why newer ones are not."""
-        for name in ("last", "previous"):
-            if self.path(name).exists():
-                try:
-                    yield checkpoint.load(self.path(name), like)
-                    return
-                except checkpoint.DamagedCheckpoint as error:
-                    yield error
-
     def load_best(self, like: Any) -> tuple[Any, dict[str, Any]]:
-        return checkpoint.load(self.path("best"), like)
+        """The parameters that validated best.
 
+        Raises:
+          DamagedCheckpoint: there are none, or they are damaged or another model's.
+        """
+        old = self.folder / f"best{legacy_checkpoint.SUFFIX}"
+        return self._load(self.path("best") if self.path("best").exists() or not old.exists() else old, like)
 
-class SharedStore(Store):
-    """Of a run of several processes, which all save `last` together; the first writes `best`."""
+    def _states(self) -> Iterator[Path]:
+        """The files there are, the newest first: a run of an earlier version has gone on in today's format."""
+        for suffix in (checkpoint.SUFFIX, legacy_checkpoint.SUFFIX):
+            for name in ("last", "previous"):
+                if (path := self.folder / f"{name}{suffix}").exists():
+                    yield path
 
-    def save_last(self, state: Any, metadata: dict[str, Any]) -> None:
-        orbax_steps.save(self.folder, state, metadata)
+    def _load(self, path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+        read = legacy_checkpoint.read if path.suffix == legacy_checkpoint.SUFFIX else checkpoint.read
+        arrays, metadata = read(path)
+        return checkpoint.arranged(arrays, like, path), metadata

@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import batch
 
 from sbvi.algorithms import Optimizer
 from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
-from sbvi.data import Batch
 from sbvi.distributions.gaussian import log_prob
-from sbvi.objectives import ImportanceWeighted
 
 HYPER = {"learning_rate": jnp.asarray(1.0), "kl_weight": jnp.asarray(1.0)}
 SAMPLES = 4
@@ -18,16 +17,14 @@ SAMPLES = 4
 
 def built(oracle, dreams):
     optimizer = Optimizer(name="sgd", learning_rate=1.0)
-    return ReweightedWakeSleepSpec(dreams=dreams).build(
-        oracle.model, ImportanceWeighted(num_samples=SAMPLES), optimizer, 100
-    )
+    spec = ReweightedWakeSleepSpec(num_samples=SAMPLES, dreams=dreams, optimizer=optimizer)
+    return spec.build(oracle.model, 100)
 
 
 def moved(algorithm, oracle, x, key):
     """What a step of plain descent with rate 1 takes off the parameters: the gradient; and its report."""
-    batch = Batch(x, jnp.arange(len(x), dtype=jnp.int32), jnp.ones(len(x), x.dtype))
     state = algorithm.fresh(oracle.params)
-    after, info = jax.jit(algorithm.step)(state, batch, key, HYPER)
+    after, info = jax.jit(algorithm.step)(state, batch(x), key, HYPER)
     return jax.tree.map(lambda a, b: a - b, oracle.params, after.params), info.scalars
 
 
@@ -51,12 +48,12 @@ def test_a_step_is_the_three_gradients(x64, dreams):
         joint = oracle.model.log_joint(oracle.params._replace(generative=part), points, x)
         return -jnp.mean(jnp.sum(weights * joint, 0))
 
-    dreamt, _, images = oracle.model.sample_joint(oracle.params, sleep_key, len(x), jnp.float64)
+    dreamt, images = oracle.model.sample_joint(oracle.params, sleep_key, len(x), jnp.float64)
 
     def recognition(part):
         params = oracle.params._replace(recognition=part)
-        on_data = log_prob(oracle.model.encode(params, x)["layer_1"], points["layer_1"])
-        on_dreams = log_prob(oracle.model.encode(params, images)["layer_1"], dreamt["layer_1"][None])
+        on_data = log_prob(oracle.model.gaussians(params, x)["layer_1"], points["layer_1"])
+        on_dreams = log_prob(oracle.model.gaussians(params, images.value)["layer_1"], dreamt["layer_1"][None])
         return -(1 - dreams) * jnp.mean(jnp.sum(weights * on_data, 0)) - dreams * jnp.mean(on_dreams)
 
     close(found.generative, jax.grad(generative)(oracle.params.generative))

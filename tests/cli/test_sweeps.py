@@ -4,17 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from test_commands import ROOT, TINY, run
+from support.processes import command, finish, kill_when, start, wait_until
+from support.tiny_run import TINY
 
 import sbvi
 from sbvi.training import checkpoint
 
-SEEDS = 6
+SEEDS = 4
 LAUNCHERS = {
     "basic": [],
     "sbvi": ["hydra/launcher=sbvi", "hydra.launcher.workers=2"],
@@ -31,23 +30,6 @@ def results(folder):
     return found
 
 
-def started(words, folder, output):
-    """A sweep as a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-m", "sbvi.cli.train", *words]
-    return subprocess.Popen(words, cwd=folder, env=environment, stdout=output, stderr=output, text=True)
-
-
-def kill_when(process, condition, limit=180):
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert process.poll() is None, "the sweep ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
 @pytest.mark.promise(
     "A sweep killed twice ends complete by the same command; no completed job is started again", "kills"
 )
@@ -59,13 +41,13 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
     before = {}
     moments = [
         lambda: len(list(folder.glob("*/metrics.jsonl"))) >= 1,
-        lambda: sum(status == "completed" for status, _ in results(folder).values()) > max(2, len(before)),
+        lambda: sum(status == "completed" for status, _ in results(folder).values()) > max(1, len(before)),
     ]
     for moment in moments:
-        process = started(words, tmp_path, subprocess.DEVNULL)
-        kill_when(process, moment)
+        process = start(*words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert kill_when(process, moment, timeout=180), "the sweep ended before it could be killed"
         before = {name: found for name, found in results(folder).items() if found[0] == "completed"}
-    done = run("train", *words, cwd=tmp_path)
+    done = command("train", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     after = results(folder)
     assert len(after) == SEEDS
@@ -84,13 +66,13 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     summary = "1 of the sweep's jobs did not complete" if launcher == "basic" else "1 of 3 jobs did not complete"
     words = [*TINY, "trainer.steps=200", "trainer.log_every=50", f"optimizer.learning_rate={rates}", "seed=0"]
     words += ["evaluation.test=false", "optimizer=sgd", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
-    done = run("train", "--multirun", *words, cwd=tmp_path)
+    done = command("train", "--multirun", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "is not finite" in done.stderr
     assert summary in done.stderr + done.stdout
     found = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
-        rate = json.loads((path.parent / "run.json").read_text())["config"]["optimizer"]["learning_rate"]
+        rate = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["optimizer"]["learning_rate"]
         found[rate] = json.loads(path.read_text())
     assert {rate: result["status"] for rate, result in found.items()} == {
         1e-3: "completed",
@@ -98,57 +80,51 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
         3e-3: "completed",
     }
     assert "is not finite" in found[1e30]["reason"]
-    compared = run("compare", "sweep", "--metric", "validation/elbo", cwd=tmp_path)
-    assert compared.returncode == 0, compared.stderr
-    assert "failed" in compared.stdout
+    if launcher == "basic":
+        compared = command("compare", "sweep", "--metric", "validation/elbo", cwd=tmp_path)
+        assert compared.returncode == 0, compared.stderr
+        assert "failed" in compared.stdout
     tally(1)
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path):
-    """SIGKILL to one worker: its job is reported, the others are trained."""
+    """SIGKILL to one worker: its job is reported, the others are trained.
+
+    From a fresh interpreter, whose workers are forked before JAX is imported.
+    """
     words = [*TINY, "trainer.steps=4000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", "hydra/launcher=sbvi", "hydra.launcher.workers=1"]
-    process = started(words, tmp_path, subprocess.PIPE)
+    process = start(*words, cwd=tmp_path, fresh=True)
     folder = tmp_path / "sweep"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("*/metrics.jsonl")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: list(folder.glob("*/metrics.jsonl")), process)
     lock = next(folder.glob("*/.lock")).read_text()
     os.kill(int(lock.split()[1]), signal.SIGKILL)
-    output, errors = process.communicate(timeout=200)
-    assert process.returncode == 1
-    assert "its worker died (exit code -9)" in errors + output
+    code, output = finish(process, timeout=200)
+    assert code == 1
+    assert "its worker died (exit code -9)" in output
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
 
 
 def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
     words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
+    swept = ["--multirun", *words, "trainer.steps=5,200", *LAUNCHERS["sbvi"], "hydra.sweep.dir=sweep"]
+    done = command("train", *swept, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = (tmp_path / "sweep").glob("*/run.json")
+    points = {json.loads(path.read_text())["config"]["trainer"]["steps"]: path.parent for path in records}
     for steps, tolerance in ((5, 1e-6), (200, 1e-3)):
-        name = f"sweep{steps}"
-        swept = ["--multirun", *words, f"trainer.steps={steps}", "optimizer.learning_rate=1e-3,3e-3"]
-        done = run("train", *swept, *LAUNCHERS["sbvi"], f"hydra.sweep.dir={name}", cwd=tmp_path)
+        point, solo = points[steps], tmp_path / f"solo{steps}"
+        done = command("train", *words, f"trainer.steps={steps}", f"hydra.run.dir={solo}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        solo = ["train", *words, f"trainer.steps={steps}", "optimizer.learning_rate=3e-3", f"hydra.run.dir=solo{steps}"]
-        assert run(*solo, cwd=tmp_path).returncode == 0
-        for path in (tmp_path / name).glob("*/run.json"):
-            if json.loads(path.read_text())["config"]["optimizer"]["learning_rate"] == 3e-3:
-                point = path.parent
         for file in ("last", "best"):
-            found = [
-                checkpoint.read(d / "checkpoints" / f"{file}.msgpack")[0] for d in (point, tmp_path / f"solo{steps}")
-            ]
+            found = [checkpoint.read(d / "checkpoints" / f"{file}.safetensors")[0] for d in (point, solo)]
             for key, value in found[0].items():
                 np.testing.assert_allclose(value, found[1][key], rtol=tolerance, atol=tolerance)
-        names = [
-            {p.name for p in d.rglob("*") if not p.name.startswith("events")}
-            for d in (point, tmp_path / f"solo{steps}")
-        ]
+        names = [{p.name for p in d.rglob("*") if not p.name.startswith("events")} for d in (point, solo)]
         assert names[0] == names[1]
         x = np.random.default_rng(0).integers(0, 2, (50, 32))
-        losses = [sbvi.load_run(folder).log_likelihood(x, 20) for folder in (point, tmp_path / f"solo{steps}")]
+        losses = [sbvi.load_run(folder).log_likelihood(x, 20) for folder in (point, solo)]
         np.testing.assert_allclose(*losses, atol=20 * tolerance)
 
 
@@ -157,19 +133,15 @@ def test_a_preempted_job_goes_on_by_itself(tmp_path):
     pytest.importorskip("submitit")
     words = ["--multirun", *TINY, "trainer.steps=6000", "trainer.log_every=50", "evaluation.test=false", "seed=0,1"]
     words += ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep"]
-    process = started(words, tmp_path, subprocess.PIPE)
+    process = start(*words, cwd=tmp_path)
     folder = tmp_path / "sweep"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("*/checkpoints/last.msgpack")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    run_folder = next(folder.glob("*/checkpoints/last.msgpack")).parents[1]
+    wait_until(lambda: list(folder.glob("*/checkpoints/last.safetensors")), process)
+    run_folder = next(folder.glob("*/checkpoints/last.safetensors")).parents[1]
     worker = int((run_folder / ".lock").read_text().split()[1])
     for number in (signal.SIGTERM, signal.SIGUSR2):
         os.kill(worker, number)
-    output, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, output + errors
+    code, output = finish(process, timeout=200)
+    assert code == 0, output
     assert {status for status, _ in results(folder).values()} == {"completed"}
     assert len(results(folder)) == 2
     written = "".join(path.read_text() for path in run_folder.glob("*.log"))
@@ -182,10 +154,10 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=50", "optimizer=sgd"]
     words += ["hydra.sweeper.n_trials=3", "hydra.sweep.dir=sweep", "+hydra.sweeper.sampler.seed=1"]
     words += ["optimizer.learning_rate=choice(1e-3,1e30,3e-3)"]
-    first = run("train", *words, cwd=tmp_path)
+    first = command("train", *words, cwd=tmp_path)
     before = results(tmp_path / "sweep")
     assert before, first.stderr
-    second = run("train", *words, cwd=tmp_path)
+    second = command("train", *words, cwd=tmp_path)
     after = results(tmp_path / "sweep")
     done = {name for name, (status, _) in before.items() if status == "completed"}
     assert done

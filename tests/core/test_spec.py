@@ -4,6 +4,8 @@ import pytest
 
 from sbvi.core import Positive, PositiveInt, UserError, build, make, plain, spec
 
+pytestmark = pytest.mark.quick
+
 
 @spec
 class Inner:

@@ -6,6 +6,8 @@ import pytest
 
 from sbvi.core.xla.sums import along_rows, down_columns, row_sums
 
+pytestmark = pytest.mark.quick
+
 SHAPES = [(5,), (3, 5), (2, 3, 5), (2, 1, 1)]
 
 

@@ -6,6 +6,8 @@ import pytest
 from sbvi.data import DATASETS, binarize
 from sbvi.data.binarization import draw, fixed_draw, thresholds
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("levels", [1, 16, 100, 255])
 def test_thresholds_are_the_rounded_probabilities(levels):

@@ -12,6 +12,8 @@ from support.official_files import norb_matrix
 from sbvi.core import UserError
 from sbvi.data.formats import decoders
 
+pytestmark = pytest.mark.quick
+
 
 def idx_file(array):
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()

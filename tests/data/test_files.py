@@ -11,6 +11,8 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data.files import RemoteFile, fetch
 
+pytestmark = pytest.mark.quick
+
 CONTENT = b"the content of a data file" * 100
 
 

@@ -4,6 +4,8 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data.sources.npz import Npz
 
+pytestmark = pytest.mark.quick
+
 
 def load(tmp_path, arrays, **options):
     np.savez(tmp_path / "own.npz", **arrays)

@@ -64,7 +64,8 @@ def test_one_data_set_in_every_form(tmp_path, tally):
         noise = data.draw(st.booleans())
         reference, _, _ = written(tmp_path, "x.npy", x.reshape(len(x), -1))
         expected = Npz(path=reference, **options).load()
-        name = data.draw(st.sampled_from(sorted(FORMS)))
+        # A decimal comma in a column of its own is read as two fields, and refused.
+        name = data.draw(st.sampled_from([n for n in sorted(FORMS) if x[0].size > 1 or n != "german.csv"]))
         dtype = data.draw(st.sampled_from(dtypes))
         path, keeps, named = written(tmp_path, name, x.astype(dtype))
         try:

@@ -261,7 +261,6 @@ def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):
     import sbvi.data.sources.frey_faces as module
 
     frames = np.arange(1000) % 256 * np.ones((560, 1))
-    monkeypatch.setattr(module, "fetch", lambda file: b"")
     monkeypatch.setattr(module, "mat", lambda *given: {"ff": frames.astype(np.uint8)})
     dataset = DATASETS["frey_faces"](split="blocks").load()
     order = np.concatenate([s.x[:, 0, 0] for s in dataset.splits.values()])

@@ -14,6 +14,8 @@ from sbvi.data.formats.shard_files import shard
 from sbvi.data.sources.shards import ShardedArray, Shards
 from sbvi.data.streaming import WindowedOrder, shard_sizes, streams
 
+pytestmark = pytest.mark.quick
+
 
 def made(labels=True):
     generator = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbvi.distributions import POSTERIORS
 from sbvi.distributions.gaussian import covariance, entropy, log_prob, sample
+from sbvi.posteriors import POSTERIORS
 
 ROWS, SIZE = 3, 64
 FAMILIES = sorted(POSTERIORS)

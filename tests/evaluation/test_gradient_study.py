@@ -4,12 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import dlgm, summary
 
-from sbvi.distributions import POSTERIORS
-from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.evaluation.gradient_study import moments, study
 from sbvi.gradients import RULES
-from sbvi.models import DLGM
 
 
 @pytest.fixture
@@ -38,7 +36,7 @@ def test_variance_is_the_closed_form(oracle):
     x = oracle.data(2)
     found = moments(oracle.model, oracle.params, x, RULES["reparameterised"](), 20_000, 0)
     curvature = oracle.W.T @ oracle.W / oracle.sigma**2
-    q = next(iter(oracle.model.encode(oracle.params, x).values()))
+    q = next(iter(oracle.model.gaussians(oracle.params, x).values()))
     exact = np.einsum("ij,bj->bi", curvature**2, np.asarray(q.variance()))
     np.testing.assert_allclose(found.variance["layer_1"][:, :3], exact, rtol=0.06)
     slope = (np.asarray(x) - oracle.b - np.asarray(q.mean) @ oracle.W.T) @ oracle.W / oracle.sigma**2
@@ -47,8 +45,8 @@ def test_variance_is_the_closed_form(oracle):
 
 
 def test_rules_that_cannot_serve_the_model_say_why():
-    model = DLGM(latents=(3,), hidden=(4,), recognition_hidden=(4,)).build((5,), Bernoulli(), POSTERIORS["diagonal"]())
-    params = model.init(0, np.full(5, 0.5), np.ones(5))
+    model = dlgm((5,), latents=(3,), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
     found = {r.rule: r for r, _ in study(model, params, jnp.ones((2, 5)), 50, 50, 0)}
     for name in ("price", "price_hutchinson", "price_gauss_newton"):
         assert "twice differentiable" in found[name].refusal

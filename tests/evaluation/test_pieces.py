@@ -5,21 +5,20 @@ import os
 import jax
 import numpy as np
 import pytest
+from support.models import dlgm, summary
 
 from sbvi.core.placement import SINGLE, Placement
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.evaluation.pieces import ROWS, InPieces, fitting
+from sbvi.gradients import Paths
 from sbvi.inference.importance import even, importance_sampling
-from sbvi.models import DLGM, Paths
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 5, 6])
 def test_pieces_change_no_draw_and_no_number(pieces):
     """Five pieces of six samples cannot be: they are scored whole."""
-    model = DLGM(latents=(3, 2), hidden=(4,), recognition_hidden=(4,)).build(
-        (7,), LIKELIHOODS["bernoulli"](), POSTERIORS["rank_one"]()
-    )
-    params = model.init(0, np.full(7, 0.4), np.ones(7))
+    model = dlgm((7,), posterior="rank_one", latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(7, 0.4), np.ones(7)))
     x = jax.random.uniform(jax.random.key(1), (4, 7)).round()
 
     def scored(count):
@@ -30,11 +29,26 @@ def test_pieces_change_no_draw_and_no_number(pieces):
 
     for whole, parts in zip(jax.tree.leaves(scored(1)), jax.tree.leaves(scored(pieces)), strict=True):
         np.testing.assert_allclose(parts, whole, rtol=1e-5)
-    rows = str(
-        jax.make_jaxpr(lambda p: model.rollout(p, jax.random.key(0), x, 6, paths=Paths(rule=InPieces(3))))(params)
-    )
-    assert "f32[8,7]" in rows
-    assert "f32[24,7]" not in rows
+
+
+def test_a_piece_is_what_the_likelihood_sees():
+    """Six samples in three pieces: two at a time."""
+    seen = []
+
+    class Recording(Bernoulli):
+        def log_prob(self, outputs, free, x):
+            seen.append(outputs.shape)
+            return super().log_prob(outputs, free, x)
+
+    model = dlgm((7,), Recording(), "rank_one", latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(7, 0.4), np.ones(7)))
+    for pieces, rows in ((1, (6, 4, 7)), (3, (2, 4, 7))):
+        seen.clear()
+        jax.eval_shape(
+            lambda p, c=pieces: model.rollout(p, jax.random.key(0), np.zeros((4, 7)), 6, paths=Paths(rule=InPieces(c))),
+            params,
+        )
+        assert set(seen) == {rows}
 
 
 def test_one_core_takes_pieces_and_several_do_not(monkeypatch):

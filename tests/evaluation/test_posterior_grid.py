@@ -20,8 +20,8 @@ def gaussian_kl(m0, C0, m1, C1):
 @pytest.mark.parametrize("family", ["diagonal", "full"])
 def test_densities_and_kls(family):
     W = np.array([[1.0, 0.6], [0.2, -0.8], [0.5, 0.5]])
-    oracle = LinearGaussian(W, sigma=0.4, posterior=family)
     with jax.enable_x64(True):
+        oracle = LinearGaussian(W, sigma=0.4, posterior=family)
         constants = oracle.exact_constants() if family == "full" else np.array([-1.2, -0.9])
         oracle.set_recognition(constants)
         x = np.asarray(oracle.data(3))
@@ -47,7 +47,7 @@ def test_densities_and_kls(family):
             assert close.kl > 0.05
 
 
-def test_three_latents_are_refused():
+def test_three_latents_are_refused(x64):
     oracle = LinearGaussian(np.ones((3, 3)))
     with pytest.raises(UserError, match=r"two latents at one node; this one has {'layer_1': 3}"):
         posterior_on_grid(oracle.model, oracle.params, np.zeros((1, 3)))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sbvi.core import UserError
-from sbvi.distributions import POSTERIORS
 from sbvi.distributions.gaussian import covariance
 from sbvi.gradients import RULES, Composite
+from sbvi.posteriors import POSTERIORS
 
 SIZES = {"layer_1": 2, "layer_2": 2}
 BATCH = 2

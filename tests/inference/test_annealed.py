@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import dlgm, summary
 
 from sbvi.inference.annealed import annealed, temperatures
+from sbvi.posteriors import POSTERIORS
 
 W = np.random.default_rng(0).normal(size=(6, 2))
 
@@ -60,6 +62,16 @@ def test_more_temperatures_close_the_gap(x64):
         lower, upper = jax.jit(lambda p=parts: (annealed(*p).log_likelihood, annealed(*p, xi).log_likelihood))()
         gaps.append(float((upper - lower).mean()))
     assert gaps[1] < 0.3 * gaps[0]
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_every_posterior_can_be_the_base(posterior):
+    """By shapes alone, with two nodes of unlike sizes."""
+    model = dlgm((5,), posterior=posterior, latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
+    x = jnp.zeros((6, 5))
+    found = jax.eval_shape(lambda key: annealed(model, params, key, x, 4, 3, 2, "posterior"), jax.random.key(0))
+    assert [part.shape for part in found] == [(6,)] * 3
 
 
 def test_temperatures_rise_from_zero_to_one():

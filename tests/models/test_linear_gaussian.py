@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import view
 
 from sbvi.inference.importance import importance_sampling
 from sbvi.objectives import FreeEnergy
@@ -12,10 +13,8 @@ from sbvi.objectives import FreeEnergy
 def elbo(oracle, x, num_samples, kl="analytic", key=0):
     @jax.jit
     def report(params, x):
-        def roll(samples, paths=None):
-            return oracle.model.rollout(params, jax.random.key(key), x, samples)
-
-        return FreeEnergy(num_samples=num_samples, kl=kl)(roll, 1.0)[1]
+        seen = view(oracle.model, params, jax.random.key(key), x)
+        return FreeEnergy(num_samples=num_samples, kl=kl)(seen, {"kl_weight": 1.0})[1]
 
     return report(oracle.params, x)
 
@@ -91,7 +90,7 @@ def test_free_energy_gradient_is_the_exact_one_at_the_optimum(x64):
 
     def loss(recognition, key):
         params = oracle.params._replace(recognition=recognition)
-        return FreeEnergy(num_samples=100)(lambda s, paths=None: oracle.model.rollout(params, key, x, s), 1.0)[0]
+        return FreeEnergy(num_samples=100)(view(oracle.model, params, key, x), {"kl_weight": 1.0})[0]
 
     keys = jax.random.split(jax.random.key(0), 200)
     grads = jax.lax.map(lambda k: jax.grad(loss)(oracle.params.recognition, k), keys)

@@ -11,6 +11,7 @@ import optax
 import pytest
 from scipy.optimize import minimize
 from support.linear_gaussian import LinearGaussian
+from support.models import view
 
 from sbvi.distributions.gaussian import covariance
 from sbvi.objectives import FreeEnergy
@@ -46,7 +47,7 @@ def trained_gap(oracle, steps=2000):
 
     def loss(recognition, key):
         params = oracle.params._replace(recognition=recognition)
-        return objective(lambda s, paths: oracle.model.rollout(params, key, x, s, paths=paths), jnp.asarray(1.0))[0]
+        return objective(view(oracle.model, params, key, x), {"kl_weight": jnp.asarray(1.0)})[0]
 
     def step(carry, key):
         recognition, state = carry
@@ -59,7 +60,7 @@ def trained_gap(oracle, steps=2000):
         return jax.lax.scan(step, (recognition, optimizer.init(recognition)), keys)[0][0]
 
     recognition = trained(oracle.params.recognition, jax.random.split(jax.random.key(0), steps))
-    q = next(iter(oracle.model.encode(oracle.params._replace(recognition=recognition), x).values()))
+    q = next(iter(oracle.model.gaussians(oracle.params._replace(recognition=recognition), x).values()))
     precision = oracle.precision
     exact_mean = np.linalg.solve(precision, oracle.W.T @ (np.asarray(x) - oracle.b).T / oracle.sigma**2).T
     offset = np.asarray(q.mean) - exact_mean

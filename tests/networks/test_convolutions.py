@@ -1,52 +1,18 @@
-"""Convolutions against loops written out, their gradients against JAX's own, and a model of images by contract."""
+"""Gradients through convolutions against JAX's own, and a model of images by contract."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.models import dlgm, summary, view
 
 from sbvi.core import UserError
-from sbvi.distributions import LIKELIHOODS, POSTERIORS
+from sbvi.core.xla.convolution import plain_convolution
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.gradients import RULES
-from sbvi.models import DLGM
 from sbvi.networks import convolutions
-from sbvi.networks.convolutions import Convolutions, convolved, doubled, halved
+from sbvi.networks.convolutions import Convolutions, doubled, halved
 from sbvi.objectives import OBJECTIVES
-
-
-def written_out(x, kernel):
-    """Every output pixel as its sum over the kernel, zeros beyond the edges."""
-    k, before = len(kernel), (len(kernel) - 1) // 2
-    padded = np.pad(x, ((0, 0), (before, k // 2), (before, k // 2), (0, 0)))
-    found = np.zeros((*x.shape[:3], kernel.shape[-1]))
-    for row, column in np.ndindex(x.shape[1:3]):
-        found[:, row, column] = np.tensordot(padded[:, row : row + k, column : column + k], kernel, 3)
-    return found
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    sizes=st.tuples(*[st.integers(1, 5)] * 3), k=st.integers(1, 5), channels=st.tuples(*[st.integers(1, 3)] * 2),
-    seed=st.integers(0, 99),
-)  # fmt: skip
-def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, k, channels, seed):
-    """For a bilinear map f: <c, f(x, K)> = <x, f*_x(c)> = <K, f*_K(c)>."""
-    rng = np.random.default_rng(seed)
-    with jax.enable_x64(True):
-        x = rng.normal(size=(*sizes, channels[0]))
-        kernel = rng.normal(size=(k, k, *channels))
-        found, pull = jax.vjp(convolved, jnp.asarray(x), jnp.asarray(kernel))
-        np.testing.assert_allclose(found, written_out(x, kernel), atol=1e-12)
-        cotangent = rng.normal(size=found.shape)
-        to_x, to_kernel = pull(jnp.asarray(cotangent))
-        moved_x, moved_kernel = rng.normal(size=x.shape), rng.normal(size=kernel.shape)
-        for got, moved, by in (
-            (to_x, moved_x, written_out(moved_x, kernel)),
-            (to_kernel, moved_kernel, written_out(x, moved_kernel)),
-        ):
-            np.testing.assert_allclose(np.sum(got * moved), np.sum(cotangent * by), rtol=1e-9, atol=1e-9)
 
 
 def test_halving_keeps_blocks_together_and_doubling_undoes_it():
@@ -64,10 +30,10 @@ IMAGES = [((4, 4), (3,)), ((8, 4), (3, 2)), ((4, 4, 3), (2, 3))]
 @pytest.mark.parametrize(("shape", "channels"), IMAGES)
 def test_a_model_of_images_keeps_the_contract(shape, channels, likelihood):
     size = int(np.prod(shape))
-    spec = DLGM(latents=(4, 3), hidden=(5,), recognition_hidden=(5,), convolutions=channels)
-    model = spec.build(shape, LIKELIHOODS[likelihood](), POSTERIORS["diagonal"]())
+    sizes = {"latents": (4, 3), "hidden": (5,), "recognition_hidden": (5,)}
+    model = dlgm(shape, likelihood, **sizes, convolutions=channels)
     mean = np.random.default_rng(0).uniform(0.2, 0.8, size)
-    params = model.init(0, mean, np.full(size, 0.3))
+    params = model.init(0, summary(mean, np.full(size, 0.3)))
     x = jax.random.uniform(jax.random.key(1), (6, size)).round()
 
     def total(p):
@@ -86,9 +52,9 @@ def test_a_model_of_images_keeps_the_contract(shape, channels, likelihood):
 
 def test_outputs_of_several_values_stand_in_blocks():
     """Moving the bias of pixel p's scale moves the scale of pixel p alone, and no mean."""
-    spec = DLGM(latents=(2,), hidden=(), recognition_hidden=(), convolutions=(2,))
-    model = spec.build((2, 2, 3), LIKELIHOODS["gaussian"](scale="predicted"), POSTERIORS["diagonal"]())
-    params = model.init(0, np.zeros(12), np.ones(12))
+    likelihood = LIKELIHOODS["gaussian"](scale="predicted")
+    model = dlgm((2, 2, 3), likelihood, latents=(2,), hidden=(), recognition_hidden=(), convolutions=(2,))
+    params = model.init(0, summary(np.zeros(12), np.ones(12)))
     z = {"layer_1": jnp.ones((1, 2))}
 
     def outputs(channel):
@@ -107,21 +73,20 @@ def test_outputs_of_several_values_stand_in_blocks():
 
 @pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_finds_what_jaxs_own_derivatives_give(rule, monkeypatch):
-    spec = DLGM(latents=(3,), hidden=(4,), activation="tanh", recognition_hidden=(4,), convolutions=(2,))
-    model = spec.build((4, 4), LIKELIHOODS["bernoulli"](), POSTERIORS["diagonal"]())
-    params = model.init(0, np.full(16, 0.5), np.ones(16))
+    sizes = {"latents": (3,), "hidden": (4,), "recognition_hidden": (4,)}
+    model = dlgm((4, 4), **sizes, activation="tanh", convolutions=(2,))
+    params = model.init(0, summary(np.full(16, 0.5), np.ones(16)))
     objective = OBJECTIVES["free_energy"](rule=rule)
     x = jax.random.uniform(jax.random.key(1), (5, 16)).round()
 
     def gradient():
         def loss(p):
-            return objective(lambda s, paths: model.rollout(p, jax.random.key(0), x, s, paths=paths), 1.0)[0]
+            return objective(view(model, p, jax.random.key(0), x), {"kl_weight": 1.0})[0]
 
         return jax.tree.leaves(jax.jit(jax.grad(loss))(params))
 
     ours = gradient()
-    plain = convolutions._plain
-    monkeypatch.setattr(convolutions, "convolved", lambda x, kernel: plain(x, kernel, convolutions._padding(kernel)))
+    monkeypatch.setattr(convolutions, "convolved", plain_convolution)
     for got, expected in zip(ours, gradient(), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
         assert np.abs(expected).max() > 0

@@ -4,14 +4,12 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
-from support.processes import TINY, assert_same, finish, run, start, tree
+from support.processes import finish, run, start, wait_until
+from support.tiny_run import TINY, WORDS, assert_same, tree
 
 from sbvi.training import checkpoint
-
-WORDS = (*TINY, "trainer.steps=3000", "trainer.log_every=50", "trainer.validate_every=500")
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def one_sentence(output):
 
 def whole(folder):
     """Every checkpoint there is can be read."""
-    found = list((folder / "checkpoints").glob("*.msgpack"))
+    found = list((folder / "checkpoints").glob("*.safetensors"))
     for path in found:
         checkpoint.read(path)
     return found
@@ -50,7 +48,7 @@ def whole(folder):
 @pytest.mark.promise(
     "A full disk stops the run with a sentence; files stay whole; a copy elsewhere goes on to the same bits", "disks"
 )
-def test_a_full_disk(small_disk, tmp_path, tally):
+def test_a_full_disk(small_disk, tiny_run, tmp_path, tally):
     disk = small_disk("64k")
     code, output = run(*WORDS, f"hydra.run.dir={disk / 'run'}", cwd=tmp_path)
     assert code == 1, output
@@ -62,9 +60,7 @@ def test_a_full_disk(small_disk, tmp_path, tally):
     )
     code, output = run(*words, cwd=tmp_path)
     assert code == 0, output
-    code, output = run(*WORDS, "hydra.run.dir=plain", cwd=tmp_path)
-    assert code == 0, output
-    assert_same(tmp_path / "plain", tmp_path / "elsewhere")
+    assert_same(tiny_run, tmp_path / "elsewhere")
     tally(1)
 
 
@@ -84,7 +80,7 @@ def test_a_disk_that_fills_up_in_mid_run(small_disk, tmp_path, tally):
     disk = small_disk("10m")
     words = (*TINY, "trainer.steps=20000000", "trainer.log_every=500", "trainer.validate_every=1000")
     process = start(*words, f"hydra.run.dir={disk / 'run'}", cwd=tmp_path)
-    wait_for(disk / "run" / "checkpoints" / "previous.msgpack")
+    wait_until((disk / "run" / "checkpoints" / "previous.safetensors").exists, process)
     filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT)
     with contextlib.suppress(OSError):
         while True:
@@ -101,7 +97,7 @@ def test_a_disk_that_fills_up_in_mid_run(small_disk, tmp_path, tally):
 def test_a_directory_removed_in_mid_run(tmp_path, tally):
     words = (*TINY, "trainer.steps=20000000", "trainer.log_every=500", "hydra.run.dir=run")
     process = start(*words, cwd=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoints" / "previous.msgpack")
+    wait_until((tmp_path / "run" / "checkpoints" / "previous.safetensors").exists, process)
     before = tree(tmp_path / "run" / "checkpoints")
     (tmp_path / "run").rename(tmp_path / "moved")
     code, output = finish(process)
@@ -110,10 +106,3 @@ def test_a_directory_removed_in_mid_run(tmp_path, tally):
     assert not (tmp_path / "run").exists()
     assert before.keys() == {p.relative_to(tmp_path / "moved" / "checkpoints") for p in whole(tmp_path / "moved")}
     tally(1)
-
-
-def wait_for(path, timeout=120):
-    deadline = time.monotonic() + timeout
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -8,10 +8,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import ROOT
-from support.processes import TINY, assert_same, finish, kill_when, run, start, tree
-
-WORDS = (*TINY, "trainer.steps=1500", "trainer.log_every=50", "trainer.validate_every=100")
+from support.paths import ROOT
+from support.processes import finish, kill_when, run, start, wait_until
+from support.tiny_run import TINY, WORDS, assert_same, tree
 
 
 def lines(folder):
@@ -52,23 +51,21 @@ def at_random(seed):
 # Five moments for each of four runs: what is seen on disk, and random times after the first log line.
 RUNS = {
     "starts": [lambda f: f.exists(), lock_taken, writing("run.json"), after(1), at_random(1)],
-    "checkpoints": [writing("last.msgpack"), after(3), writing("best.msgpack"), writing("last.msgpack"), at_random(2)],
+    "checkpoints": [
+        writing("last.safetensors"),
+        after(3),
+        writing("best.safetensors"),
+        writing("last.safetensors"),
+        at_random(2),
+    ],
     "random": [at_random(seed) for seed in range(3, 8)],
-    "ends": [after(8), after(24), writing("last.msgpack"), final_test, writing("result.json")],
+    "ends": [after(8), after(24), writing("last.safetensors"), final_test, writing("result.json")],
 }
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    code, output = run(*WORDS, "hydra.run.dir=run", cwd=folder)
-    assert code == 0, output
-    return folder / "run"
 
 
 @pytest.mark.promise("SIGKILL at any moment: the same command goes on, to the same bits as an undisturbed run", "kills")
 @pytest.mark.parametrize("moments", RUNS)
-def test_killed_at_many_moments(moments, undisturbed, tmp_path, tally):
+def test_killed_at_many_moments(moments, tiny_run, tmp_path, tally):
     folder = tmp_path / "run"
     kills = 0
     for seen in RUNS[moments]:
@@ -79,7 +76,7 @@ def test_killed_at_many_moments(moments, undisturbed, tmp_path, tally):
     code, output = run(*WORDS, "hydra.run.dir=run", cwd=tmp_path)
     assert code == 0, output
     assert json.loads((folder / "result.json").read_text())["status"] == "completed"
-    assert_same(undisturbed, folder)
+    assert_same(tiny_run, folder)
     assert not list(folder.glob("**/.*.tmp"))
     assert kills >= 3  # a moment can pass unseen, and the run then ends before it
     tally(kills)
@@ -93,11 +90,8 @@ def test_a_second_sigint_leaves_at_once(tmp_path, tally):
     words = (*TINY, "trainer.steps=4000000", "trainer.log_every=60000", "trainer.validate_every=60000")
     words = (*words, "hydra.run.dir=run")
     process = start(*words, cwd=tmp_path)
-    deadline = time.monotonic() + 120
     # Saved after the first chunk, and within the second: between the two the first signal would end the run.
-    while not (tmp_path / "run" / "checkpoints" / "last.msgpack").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until((tmp_path / "run" / "checkpoints" / "last.safetensors").exists, process)
     time.sleep(0.5)
     before = tree(tmp_path / "run" / "checkpoints")
     process.send_signal(signal.SIGINT)
@@ -118,10 +112,7 @@ def test_two_processes_in_one_directory(tmp_path, tally):
     words = (*TINY, "trainer.steps=20000000", "trainer.log_every=1000", "hydra.run.dir=run")
     holder = start(*words, cwd=tmp_path)
     try:
-        deadline = time.monotonic() + 120
-        while not lines(tmp_path / "run"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: lines(tmp_path / "run"), holder)
         code, output = run(*words, cwd=tmp_path)
         assert code == 1
         assert f"is in use by process {holder.pid} on" in output
@@ -143,11 +134,11 @@ def test_two_processes_in_one_directory(tmp_path, tally):
 
 
 @pytest.mark.promise("The same command gives the same bits, in another process and another directory", "runs")
-def test_the_same_command_gives_the_same_bits(undisturbed, tmp_path, tally):
-    code, output = run(*WORDS, "runtime.deterministic=true", "hydra.run.dir=again", cwd=tmp_path)
+def test_the_same_command_gives_the_same_bits(tiny_run, tmp_path, tally):
+    code, output = run(*WORDS, "runtime.deterministic=true", "hydra.run.dir=again", cwd=tmp_path, fresh=True)
     assert code == 0, output
-    assert_same(undisturbed, tmp_path / "again")
-    records = [json.loads((f / "run.json").read_text()) for f in (undisturbed, tmp_path / "again")]
+    assert_same(tiny_run, tmp_path / "again")
+    records = [json.loads((f / "run.json").read_text()) for f in (tiny_run, tmp_path / "again")]
     for key in ("versions", "device", "commit", "data"):
         assert records[0][key] == records[1][key]
     head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()

@@ -5,16 +5,16 @@ import io
 import json
 import os
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support.processes import command
 
 from sbvi.core import UserError
 from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
+
+pytestmark = pytest.mark.quick
 
 RATES = {1e-3: [91.0, 91.4, 91.2], 3e-3: [90.1, 90.5, 90.6], 1e-2: [95.0, 94.0, 96.0]}
 
@@ -36,17 +36,6 @@ def grid(tmp_path):
         for seed, value in enumerate(values):
             make(tmp_path / "sweep" / f"{rate}-{seed}", rate, seed, value)
     return tmp_path
-
-
-def command(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "sbvi.cli.compare", *map(str, words)],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_the_best_setting_over_seeds_comes_first(grid):
@@ -77,7 +66,7 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     }  # fmt: skip
     assert found["b"].note == "step 20"
     assert found["c"].curve == [(10, -99.0), (20, -98.0)]
-    done = command(grid, cwd=grid)
+    done = command("compare", grid, cwd=grid, fresh=True)
     assert done.returncode == 0, done.stderr
     assert "train/loss is not finite at step 3" in done.stdout
     assert "interrupted" in done.stdout
@@ -88,15 +77,15 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
 
 def test_formats_and_the_picture(grid):
     make(grid / "a", 1e-3, 7, status="failed", reason="a | bar")
-    found = json.loads(command(grid, "--format", "json", cwd=grid).stdout)
+    found = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
     assert found["groups"][0]["settings"] == {"optimizer.learning_rate": 3e-3}
     assert len(found["groups"][0]["runs"]) == 3
     assert found["others"][0]["note"] == "a | bar"
-    rows = list(csv.DictReader(io.StringIO(command(grid, "--format", "csv", cwd=grid).stdout)))
+    rows = list(csv.DictReader(io.StringIO(command("compare", grid, "--format", "csv", cwd=grid).stdout)))
     assert rows[0]["optimizer.learning_rate"] == "0.003"
     assert (rows[-1]["status"], rows[-1]["note"], rows[-1]["run"]) == ("failed", "a | bar", str(grid / "a"))
-    assert "a \\| bar" in command(grid, "--format", "markdown", cwd=grid).stdout
-    done = command(grid, "--plot", "new/plot.png", cwd=grid)
+    assert "a \\| bar" in command("compare", grid, "--format", "markdown", cwd=grid).stdout
+    done = command("compare", grid, "--plot", "new/plot.png", cwd=grid)
     assert done.returncode == 0, done.stderr
     with Image.open(grid / "new" / "plot.png") as picture:
         assert picture.width > 400
@@ -112,7 +101,7 @@ def test_mistakes_are_one_sentence(grid):
         (["sweep", "--metric", "test/nl"], "--metric test/nl is in none of the completed runs; there is: test/elbo"),
         (["sweep", "--plot", "x.pdf"], "--plot x.pdf must end in .png."),
     ):
-        done = command(*words, cwd=grid)
+        done = command("compare", *words, cwd=grid)
         assert done.returncode == 1
         assert sentence in done.stderr
         assert len(done.stderr.splitlines()) == 1

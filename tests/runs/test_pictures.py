@@ -55,7 +55,7 @@ def test_pictures_are_the_model_s_own(shared):
     assert np.abs(found["samples"].astype(int) - grid(means, 10)).max() <= 1  # rounded to 256 greys
 
     real = assembly.dataset.seen("test", 50)
-    decoded = model.decode(params, {n: q.mean for n, q in model.encode(params, jnp.asarray(real)).items()})
+    decoded = model.decode(params, {n: q.mean for n, q in model.gaussians(params, jnp.asarray(real)).items()})
     pairs = np.stack([real.reshape(5, 10, 8, 8), np.asarray(decoded).reshape(5, 10, 8, 8)], 1)
     assert np.abs(found["reconstructions"].astype(int) - grid(pairs.reshape(-1, 8, 8), 10)).max() <= 1
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.distributions import POSTERIORS
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
-from sbvi.models import DLGM
+from sbvi.posteriors import POSTERIORS
+from support.models import dlgm, summary
 
 
 class LinearGaussian:
@@ -18,11 +18,11 @@ class LinearGaussian:
         self.W, self.sigma = np.asarray(W, np.float64), sigma
         self.D, self.K = self.W.shape
         self.b = np.random.default_rng(seed).normal(size=self.D)
-        spec = DLGM(latents=(self.K,), hidden=(), recognition_hidden=(), noise_matrix="identity")
         likelihood = GaussianLikelihood(scale="fixed", fixed_scale=sigma)
         self.family = POSTERIORS[posterior](**options)
-        self.model = spec.build((self.D,), likelihood, self.family)
-        params = self.model.init(0, np.zeros(self.D), np.ones(self.D))
+        choices = {"latents": (self.K,), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
+        self.model = dlgm((self.D,), likelihood, self.family, **choices)
+        params = self.model.init(0, summary(np.zeros(self.D), np.ones(self.D)))
         params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
         layer = params.generative["maps"][0]["layers"][0]
         layer["kernel"].set_value(jnp.asarray(self.W.T))

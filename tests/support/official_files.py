@@ -10,7 +10,7 @@ import numpy as np
 import scipy.io
 
 from sbvi.data.files import RemoteFile
-from sbvi.data.sources import cifar10, norb, svhn
+from sbvi.data.sources import cifar10, norb, omniglot, svhn
 
 NORB = "smallnorb"
 
@@ -87,7 +87,8 @@ def write_omniglot(folder, monkeypatch):
         arrays[f"{which}target"] = np.eye(50)[:, np.arange(count)]
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, arrays)
-    write(folder, "chardata.mat", buffer.getvalue())
+    digest = write(folder, "chardata.mat", buffer.getvalue())
+    monkeypatch.setattr(omniglot, "_FILE", RemoteFile("chardata.mat", digest))
     return {"validation_size": 4}
 
 

@@ -1,41 +1,83 @@
-"""Real sbvi processes on a tiny problem, and what a run leaves that must not depend on its interruptions."""
+"""Real sbvi processes: started, waited for, killed."""
 
+import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-import numpy as np
-from conftest import ROOT
+from support import fork_server
+from support.paths import ROOT
 
-from sbvi.training import checkpoint
-
-TINY = (
-    "dataset=synthetic",
-    "dataset.train_size=300",
-    "dataset.test_size=60",
-    "dataset.validation_size=60",
-    "model.latents=[2]",
-    "model.hidden=[8]",
-    "model.recognition_hidden=[8]",
-    "evaluation.num_samples=10",
-    "trainer.batch_size=20",
-    "trainer.checkpoint_minutes=0",
-)
+_PR_SET_CHILD_SUBREAPER = 36
 
 
-def start(*words, cwd, name="train"):
-    environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", f"sbvi.cli.{name}", *words],
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+class Forked(subprocess.Popen):
+    """A process that the fork server makes; in all else a Popen, of which it fills in how a child comes to be."""
+
+    def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags,
+                       shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *rest):  # fmt: skip
+        try:
+            streams = [given if given != -1 else own for own, given in enumerate((p2cread, c2pwrite, errwrite))]
+            self.pid = _server().fork(args[0], args[1:], str(cwd), dict(env), streams)
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+
+
+class _Server:
+    """The one fork server of this process; it ends with it."""
+
+    def __init__(self):
+        # The server's grandchildren become children of this process.
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.environment = environment()
+        with theirs:
+            words = [sys.executable, fork_server.__file__, str(theirs.fileno())]
+            alone = self.environment | {"OPENBLAS_NUM_THREADS": "1"}
+            self.process = subprocess.Popen(words, env=alone, pass_fds=[theirs.fileno()])
+        assert self.connection.recv(10) == b"ready", "the fork server did not start"
+
+    def fork(self, name, words, cwd, env, streams):
+        for key in self.environment.keys() | env.keys():
+            if key.startswith(fork_server.FIXED) and self.environment.get(key) != env.get(key):
+                raise ValueError(f"{key} is read when Python or a library starts; use start(..., fresh=True)")
+        request = {"name": name, "words": words, "cwd": cwd, "env": env, "parent": os.getpid()}
+        socket.send_fds(self.connection, [json.dumps(request).encode()], streams)
+        return int(self.connection.recv(20))
+
+
+_servers = []
+
+
+def _server():
+    if not _servers:
+        _servers.append(_Server())
+    return _servers[0]
+
+
+def environment(**changes):
+    """This process's, with this source tree first and Hydra as users have it."""
+    kept = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return kept | {"PYTHONPATH": str(ROOT)} | changes
+
+
+def start(*words, cwd, name="train", env=None, fresh=False, **streams):
+    """A Popen of `sbvi-NAME WORDS`. `fresh`: by `python -m`, in an interpreter that has imported nothing.
+
+    Without streams, both go to one pipe.
+    """
+    words, env = [str(word) for word in words], env or environment()
+    streams = streams or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    if fresh or sys.platform != "linux":
+        words = [sys.executable, "-m", f"sbvi.cli.{name}", *words]
+        return subprocess.Popen(words, cwd=cwd, env=env, text=True, **streams)
+    return Forked([name, *words], cwd=Path(cwd), env=env, text=True, **streams)
 
 
 def finish(process, timeout=120):
@@ -44,8 +86,31 @@ def finish(process, timeout=120):
     return process.returncode, output
 
 
-def run(*words, cwd, name="train"):
-    return finish(start(*words, cwd=cwd, name=name))
+def run(*words, cwd, name="train", **options):
+    """(exit code, what it printed)."""
+    return finish(start(*words, cwd=cwd, name=name, **options))
+
+
+def command(name, *words, cwd, timeout=300, **options):
+    """Run `sbvi-NAME WORDS` to its end: exit code, and stdout and stderr apart."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start(*words, cwd=cwd, name=name, **streams, **options)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return subprocess.CompletedProcess([name, *words], process.returncode, out, err)
+
+
+def wait_until(seen, process=None, timeout=120, pause=0.01):
+    """Wait for `seen()`; a process that ends before is an error."""
+    deadline = time.monotonic() + timeout
+    while not seen():
+        assert process is None or process.poll() is None, f"it ended before: {finish(process)}"
+        assert time.monotonic() < deadline
+        time.sleep(pause)
 
 
 def kill_when(process, seen, timeout=120):
@@ -59,26 +124,3 @@ def kill_when(process, seen, timeout=120):
     process.send_signal(signal.SIGKILL)
     process.wait()
     return True
-
-
-def numbers(folder):
-    """Every log line without its timings, and every array of the two checkpoints."""
-    timing = {"train/examples_per_second"}
-    text = (folder / "metrics.jsonl").read_text()
-    lines = [{k: v for k, v in json.loads(line).items() if k not in timing} for line in text.splitlines()]
-    arrays = {n: checkpoint.read(folder / "checkpoints" / f"{n}.msgpack")[0] for n in ("last", "best")}
-    return lines, arrays
-
-
-def assert_same(a, b):
-    (lines_a, arrays_a), (lines_b, arrays_b) = numbers(a), numbers(b)
-    assert lines_a == lines_b
-    for name in arrays_a:
-        assert arrays_a[name].keys() == arrays_b[name].keys()
-        for key in arrays_a[name]:
-            np.testing.assert_array_equal(arrays_a[name][key], arrays_b[name][key], err_msg=f"{name} {key}")
-
-
-def tree(folder):
-    """Every file's content, the lock aside."""
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}

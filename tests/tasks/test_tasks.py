@@ -20,10 +20,8 @@ def trained(folder, words, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        words = ["model.latents=[2]", "model.activation=tanh", "posterior=rank_one", "trainer.steps=400"]
-        yield trained(tmp_path_factory.mktemp("digits"), words, patch)
+def digits(digits_run):
+    return sbvi.load_run(digits_run)
 
 
 @pytest.fixture(scope="module")

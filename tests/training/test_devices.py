@@ -1,24 +1,21 @@
 """Many devices: the numbers of one, up to the order of sums; and a run that moves between them."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT
-from test_training import experiment, leaves
+from support.processes import command, environment
+from support.small_run import experiment, leaves
 
 import sbvi
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data.sources.digits import Digits
-from sbvi.runs import train
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.train import train
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 
@@ -45,10 +42,10 @@ CASES = {
     "several samples": {"objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}}},
     "reweighted_wake_sleep": {
         "algorithm": "reweighted_wake_sleep",
-        "objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": {}},
+        "objective": None,
     },
     "convolutions": {"model": {"convolutions": [3, 2]}, "dataset": Digits(binarization="dynamic")},
-    "wake_sleep": {"algorithm": "wake_sleep", "objective": {"kl_weight": {"warmup_epochs": 0}}},
+    "wake_sleep": {"algorithm": "wake_sleep", "objective": None},
 }
 
 
@@ -98,7 +95,7 @@ def test_a_run_moves_between_one_device_and_two(tmp_path):
     class Stop(Exception):
         pass
 
-    def show(plan, progress, values):
+    def show(plan, progress, values, monitor):
         if progress.step == 30:
             raise Stop
 
@@ -116,11 +113,9 @@ def test_eight_devices_from_the_command_line(tmp_path):
     words = ["dataset=synthetic", "model.latents=[2]", "model.hidden=[8]", "model.recognition_hidden=[8]"]
     words += ["trainer.steps=100", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
 
-    def run(count, *words, command="train"):
+    def run(count, *words, name="train"):
         flags = f"--xla_force_host_platform_device_count={count}"
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
-        command = [sys.executable, "-m", f"sbvi.cli.{command}", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        return command(name, *words, cwd=tmp_path, env=environment(XLA_FLAGS=flags))
 
     done = run(8, *words, "runtime.devices=all")
     assert done.returncode == 0, done.stderr
@@ -129,9 +124,9 @@ def test_eight_devices_from_the_command_line(tmp_path):
     first = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
     loaded = sbvi.load_run(tmp_path / "run")
     assert np.isfinite(loaded.log_likelihood(np.zeros((3, 32)), 10)).all()
-    evaluated = run(1, "run=run", "task=likelihood", "task.num_samples=10", command="evaluate")
+    evaluated = run(1, "run=run", "task=likelihood", "task.num_samples=10", name="evaluate")
     assert evaluated.returncode == 0, evaluated.stderr
-    compared = run(1, "run", "--format", "json", command="compare")
+    compared = run(1, "run", "--format", "json", name="compare")
     assert compared.returncode == 0, compared.stderr
     assert json.loads(compared.stdout)["groups"][0]["mean"] == pytest.approx(first["test/nll"])
     (tmp_path / "run" / "result.json").unlink()  # as if it had been killed before its end

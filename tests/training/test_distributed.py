@@ -8,12 +8,11 @@ import time
 
 import numpy as np
 import pytest
-from support.processes import TINY, finish, run, start
+from support.processes import finish, run, start, wait_until
+from support.tiny_run import TINY
 
 import sbvi
-from sbvi.core import UserError
-from sbvi.training import checkpoint, orbax_steps
-from sbvi.training.store import Store
+from sbvi.training import checkpoint
 
 WORDS = (*TINY, "trainer.validate_every=200", "model.input_dropout=0.1", "seed=3")
 
@@ -28,7 +27,7 @@ def pair(*words, cwd):
 
 
 def best(folder):
-    return checkpoint.read(folder / "checkpoints" / "best.msgpack")[0]
+    return checkpoint.read(folder / "checkpoints" / "best.safetensors")[0]
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
@@ -57,12 +56,8 @@ def test_one_of_two_is_killed(tmp_path):
     """The run goes on from the last checkpoint with two processes, and with one."""
     words = [*WORDS, "trainer.steps=600", "trainer.log_every=200", "hydra.run.dir=pair"]
     first, second = pair(*words, cwd=tmp_path)
-    deadline = time.monotonic() + 120
     folder = tmp_path / "pair"
-    while not orbax_steps.saved_steps(folder / "checkpoints"):
-        assert time.monotonic() < deadline
-        assert first.poll() is None, finish(first)
-        time.sleep(0.01)
+    wait_until((folder / "checkpoints" / "last.safetensors").exists, first)
     second.kill()
     killed = time.monotonic()
     left = finish(first)
@@ -94,27 +89,3 @@ def test_processes_that_disagree_are_told(tmp_path):
     for code, output in map(finish, both):
         assert code == 1
         assert "must have the same directory; set hydra.run.dir" in output
-
-
-def test_steps_saved_together_are_checked(tmp_path):
-    """A flipped bit, which Orbax does not notice, costs one step and is named."""
-    tree = {"a": np.arange(6.0).reshape(2, 3), "b": np.int32(7)}
-    for step in (10, 20):
-        orbax_steps.save(tmp_path, tree | {"b": np.int32(step)}, {"step": step, "progress": {"x": 1}})
-    found, metadata = orbax_steps.load(tmp_path, 20, tree)
-    assert (found["b"], metadata) == (20, {"step": 20, "progress": {"x": 1}})
-    np.testing.assert_array_equal(found["a"], tree["a"])
-    assert Store(tmp_path).load_last(tree)[1]["step"] == 20
-    # A later file of a run that went on alone is newer.
-    Store(tmp_path).save_last(tree, {"step": 30})
-    assert Store(tmp_path).load_last(tree)[1]["step"] == 30
-    Store(tmp_path).path("last").unlink()
-    metadata = tmp_path / "steps" / "20" / "metadata" / "metadata"
-    text = metadata.read_text()
-    digest = text.index("digests") + 30
-    metadata.write_text(text[:digest] + ("0" if text[digest] != "0" else "1") + text[digest + 1 :])
-    with pytest.raises(UserError):
-        orbax_steps.load(tmp_path, 20, tree)
-    assert Store(tmp_path).load_last(tree)[1]["step"] == 10
-    with pytest.raises(UserError, match="belongs to another model"):
-        orbax_steps.load(tmp_path, 10, {"a": np.zeros(3)})

@@ -1,27 +1,44 @@
-"""The arithmetic that refuses what cannot fit, against what is made."""
+"""What cannot fit is refused by shapes, before any array is made."""
 
 import jax
-import numpy as np
 import pytest
-from test_training import experiment
+from support.small_run import experiment
 
-from sbvi.runs.assembly import build_model
-from sbvi.runs.memory import parameters
+from sbvi.core import UserError
+from sbvi.models.api import DataFacts
+from sbvi.runs import memory
+from sbvi.runs.assembly import Assembly
 
 
-@pytest.mark.parametrize("noise_matrix", ["full", "identity"])
+def test_a_state_s_size_is_known_before_it_is_made():
+    assembly = Assembly.build(experiment(model={"latents": [4, 3]}))
+    state = assembly.initial_state()
+    abstract = memory.abstract_state(assembly.algorithm, memory.blank(assembly.model.facts))
+    assert memory.size_of(abstract) == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert jax.tree.structure(abstract) == jax.tree.structure(state)
+
+
 @pytest.mark.parametrize(
-    ("shape", "convolutions"), [((12,), []), ((8, 4), []), ((8, 4), [3]), ((8, 4), [3, 5]), ((8, 8, 3), [2, 4, 5])]
+    ("groups", "what"),
+    [
+        ({"model": {"latents": [30_000_000]}}, "the model's parameters"),
+        ({"model": {"latents": [200_000]}, "posterior": {"name": "full"}}, "the model's parameters"),
+        ({"objective": {"num_samples": 2_000_000_000}}, "a step with objective.num_samples=2000000000"),
+        ({"evaluation": {"chunk": 10**9, "num_samples": 10**9}}, "an evaluation with evaluation.chunk=1000000000"),
+    ],
 )
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_weights_are_counted_before_they_are_made(shape, convolutions, noise_matrix, likelihood):
-    binary = likelihood == "bernoulli"
-    made = experiment(
-        model={"latents": [4, 3], "convolutions": convolutions, "noise_matrix": noise_matrix},
-        likelihood={"name": likelihood} | ({} if binary else {"scale": "predicted"}),
-        dataset={"binarization": "static" if binary else "none"},
+def test_what_cannot_fit_is_refused_without_an_array(groups, what):
+    with pytest.raises(UserError, match=rf"Too large: {what}.* would take at least [\d.]+ GiB, and"):
+        Assembly.build(experiment(**groups))
+
+
+def test_points_that_fit_fill_half_of_the_memory(monkeypatch):
+    assembly = Assembly.build(experiment())
+    needs = memory.needs(
+        assembly.experiment,
+        assembly.model,
+        memory.abstract_state(assembly.algorithm, memory.blank(DataFacts((12,), True, 1))),
     )
-    model = build_model(made, shape)
-    params = jax.eval_shape(lambda: model.init(0, np.full(model.event_size, 0.5), np.ones(model.event_size)))
-    weights = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params) if len(leaf.shape) > 1)
-    assert parameters(made, shape) == weights
+    each = sum(list(needs.values())[:2])
+    monkeypatch.setattr(memory, "_room", lambda: (2 * 7 * each, "available"))
+    assert memory.points_that_fit(assembly.experiment, assembly.model, assembly.algorithm) == 7

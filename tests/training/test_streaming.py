@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from test_training import experiment, interrupted, leaves, same
+from support.small_run import experiment, interrupted, leaves, same
 
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
-from sbvi.runs import Experiment, train
+from sbvi.runs import Experiment
+from sbvi.runs.train import train
 from sbvi.training import StreamedBatches, streamed
 
 STREAM = {"dataset": {"stream": True}}

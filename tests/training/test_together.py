@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_training import experiment, leaves
+from support.small_run import experiment, leaves
 
+from sbvi.algorithms import Info
 from sbvi.core import UserError
-from sbvi.runs import train
+from sbvi.core.placement import SINGLE
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.train import train
 from sbvi.sweeps.side_by_side import Point, groups, train_together
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
@@ -137,7 +139,7 @@ def test_an_interrupted_group_goes_on_bit_for_bit(tmp_path):
     class Stop(Exception):
         pass
 
-    def show(plan, progress, values):
+    def show(plan, progress, values, monitor):
         if progress.step == 30:
             raise Stop
 
@@ -166,21 +168,38 @@ def test_groups_hold_what_may_share_a_program(tmp_path):
     assert groups(points, 3) == [[0, 1, 3], [4], [2]]
 
 
-def test_places_in_a_batch_are_the_runs_whoever_comes_first(monkeypatch):
-    meeting, batches = Together(3), []
+@jax.custom_batching.custom_vmap
+def row(value):
+    """Alone the value; in a batch, the number of the row."""
+    return value
 
-    def record(group):
-        batches.append([call.position for call in group])
-        for call in group:
-            call.result = call.position
 
-    monkeypatch.setattr(meeting, "_run", record)
-    chunks = {place: meeting._meeting(lambda _: "same", place, None, None) for place in (2, 0, 1)}
-    threads = [threading.Thread(target=chunk) for chunk in chunks.values()]
-    for arrived, thread in enumerate(threads, 1):
-        thread.start()
-        while arrived < len(threads) and len(meeting._waiting) < arrived:  # the last one sets all of them going
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join()
-    assert batches == [[0, 1, 2]]
+@row.def_vmap
+def _rows(size, batched, value):
+    return jnp.arange(size, dtype=value.dtype), True
+
+
+def test_places_in_a_batch_are_the_runs_whoever_comes_first():
+    """The last bits of a number can depend on its row."""
+
+    class Numbers:
+        placement, identity = SINGLE, "none"
+
+        def gather(self, operands, index, position, key):
+            return index
+
+    class Placed:
+        def step(self, state, batch, key, hyper):
+            return {"row": row(state["row"])}, Info({"loss": jnp.zeros(())})
+
+    meeting = Together(3)
+    indices = np.zeros((1, 1), np.int32)
+
+    def run(place, wait):
+        chunk = meeting.compile_chunk(Placed(), Numbers(), position=place)
+        words = ({}, indices, {}, jax.random.key(0), jnp.int32(0), jnp.int32(1))
+        time.sleep(wait)
+        return int(chunk({"row": jnp.int32(-1)}, *words)[0]["row"])
+
+    late = {0: 0.2, 1: 0.4, 2: 0.0}
+    assert in_threads([lambda p=place: run(p, late[p]) for place in range(3)], meeting) == [0, 1, 2]

@@ -3,6 +3,7 @@
 XLA's CPU compiler joins a plain sum with the matrix products around it into one program of its YNN library: terms
 are then written out, and products wait for sums. A product with ones is made where its terms are; one with a single
 column becomes a plain broadcast. To be used where it was measured to help, in the step's inner sums.
+Benchmark: `scripts/benchmark_xla_tricks.py sums rank_one`.
 """
 
 import jax

@@ -105,7 +105,7 @@ def _npy(place: Path, where: str) -> np.ndarray:
 
 
 def _npz(place: Path, where: str) -> dict[str, np.ndarray]:
-    with np.load(place, allow_pickle=False) as archive:
+    with open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise UserError(f"{where} is not an .npz file.")
         # The sizes that the archive announces: a small file can unpack to more than there is.

@@ -5,7 +5,7 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
@@ -29,8 +29,13 @@ class CaltechSilhouettes(Streamed):
     binarization: Binarization = "auto"
     """The images are binary already, so every choice but `none` leaves them as they are."""
 
+    @property
+    def split_seed(self) -> int:
+        """The splits are the files', and the images binary: nothing is drawn."""
+        return 0
+
     def load(self) -> Dataset:
-        found = mat(fetch(_FILE), _FILE.name, _KEYS)
+        found = mat(_FILE, _KEYS)
         splits = [
             Split(
                 np.ascontiguousarray(1 - found[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)),

@@ -58,6 +58,10 @@ class Cifar10(Streamed):
         if self.source == "official" and self.test_size is not None:
             raise ValueError(f"test_size={self.test_size} is for source=sheets: the archive has its own test images")
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         parts = self._official() if self.source == "official" else self._sheets()
         if self.patch is not None:

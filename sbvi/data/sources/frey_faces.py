@@ -8,7 +8,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import blocks, seeded
@@ -42,8 +42,12 @@ class FreyFaces(Streamed):
     split_seed: NonNegativeInt = 0
     """Seed of the random split and of fixed binarization draws."""
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
-        frames = mat(fetch(_FILE), _FILE.name, ("ff",))["ff"]
+        frames = mat(_FILE, ("ff",))["ff"]
         x = np.ascontiguousarray(frames.T).reshape(-1, 28, 20)
         divide = seeded if self.split == "random" else blocks
         if self.split == "random":

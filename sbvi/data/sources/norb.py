@@ -43,6 +43,10 @@ class Norb(Streamed):
         if 96 % self.downsample:
             raise ValueError(f"downsample={self.downsample} must divide 96")
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         train, test = self._part(_TRAIN), self._part(_TEST)
         train, validation = held_out(train, self.validation_size, self.split_seed)

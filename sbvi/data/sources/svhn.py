@@ -5,7 +5,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
@@ -30,6 +30,10 @@ class Svhn(Streamed):
     split_seed: NonNegativeInt = 0
     """Seed of the split and of fixed binarization draws."""
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         train, test = (self._part(name) for name in _HASHES)
         train, validation = held_out(train, self.validation_size, self.split_seed)
@@ -37,7 +41,7 @@ class Svhn(Streamed):
 
     def _part(self, name: str) -> Split:
         remote = RemoteFile(name, _HASHES[name], (f"https://{_PLACE}{name}", f"http://{_PLACE}{name}"))
-        found = mat(fetch(remote), name, ("X", "y"))
+        found = mat(remote, ("X", "y"))
         x, label = found["X"], found["y"].reshape(-1)
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or x.shape[3] != len(label):
             raise UserError(

@@ -55,6 +55,10 @@ class Synthetic(Streamed):
             found["a"] = generator.normal(size=self.hidden) * 0.5
         return found
 
+    @property
+    def likelihood(self) -> str:
+        return self.observation
+
     def load(self) -> Dataset:
         generator = np.random.default_rng([self.split_seed, 2])
         sizes = (self.train_size, self.validation_size, self.test_size)

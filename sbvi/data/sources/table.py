@@ -29,6 +29,10 @@ class Table(OwnData):
     binarization: Binarization = "auto"
     """Has no effect: a table of 0 and 1 is binary already, and other columns have no common range to draw from."""
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian"
+
     def load(self) -> Dataset:
         where = f"dataset.path={self.path}"
         found = read_own(self.path, where)

@@ -57,6 +57,7 @@ class Bernoulli:
 
     binary = True
     discrete = True
+    dequantize = False
 
     def check(self, levels: int | None) -> None:
         """Binary data is told by its own flag."""

@@ -30,6 +30,7 @@ class DiscretizedLogistic:
 
     binary = False
     discrete = True
+    dequantize = False
 
     def outputs(self, size: int) -> int:
         return 2 * size if self.scale == "predicted" else size

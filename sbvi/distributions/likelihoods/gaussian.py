@@ -79,6 +79,8 @@ class GaussianLikelihood:
         mean, scale = self._split(outputs, free)
         precision = jnp.broadcast_to(1 / jnp.square(scale), mean.shape)
         if self.scale == "predicted":
-            share = (scale - self.minimum_scale) / scale  # d log(scale) / d raw, bounds aside
-            return jnp.concatenate([precision, jnp.broadcast_to(2 * jnp.square(share), mean.shape)], -1)
+            raw = jnp.split(outputs, 2, axis=-1)[1]
+            inside = jax.jvp(bounded, (raw,), (jnp.ones_like(raw),))[1]
+            slope = inside * (scale - self.minimum_scale) / scale  # d log(scale) / d raw
+            return jnp.concatenate([precision, 2 * jnp.square(slope)], -1)
         return precision

@@ -1,0 +1,1 @@
+"""A Laplace likelihood for sbvi."""

@@ -1,0 +1,66 @@
+"""What reported numbers are: their unit, and which way is better.
+
+A scalar is named by where it comes from and what it is, `test/nll` or `validation/kl/layer_1`; the longest known part
+from its end, or the part before a node's name, says what it is.
+"""
+
+from typing import Literal, NamedTuple
+
+
+class Quantity(NamedTuple):
+    """unit: such as nats; empty for a pure number. better: which way is better, None for neither."""
+
+    unit: str
+    better: Literal["lower", "higher"] | None
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "nll": Quantity("nats", "lower"),
+    "exact_nll": Quantity("nats", "lower"),
+    "nll_lower": Quantity("nats", "lower"),
+    "nll_stderr": Quantity("nats", "lower"),
+    "elbo": Quantity("nats", "higher"),
+    "elbo_stderr": Quantity("nats", "lower"),
+    "bound": Quantity("nats", "higher"),
+    "log_likelihood": Quantity("nats", "higher"),
+    "kl": Quantity("nats", "lower"),
+    "reverse_kl": Quantity("nats", "lower"),
+    "gap": Quantity("nats", "lower"),
+    "gap_stderr": Quantity("nats", "lower"),
+    "loss": Quantity("nats", "lower"),
+    "sleep": Quantity("nats", "lower"),
+    "log_loss": Quantity("nats", "lower"),
+    "log_loss_of_means": Quantity("nats", "lower"),
+    "bits_per_dimension": Quantity("bits", "lower"),
+    "rmse": Quantity("", "lower"),
+    "rmse_of_means": Quantity("", "lower"),
+    "effective_samples": Quantity("samples", "higher"),
+    "khat": Quantity("", "lower"),
+    "khat_above_0.7": Quantity("", "lower"),
+    "active_units": Quantity("latents", None),
+    "accepted": Quantity("", None),
+    "missing": Quantity("", None),
+    "mean": Quantity("", None),
+    "variance_of_means": Quantity("", None),
+    "share_drawn": Quantity("", "higher"),
+    "bias": Quantity("", "lower"),
+    "noise": Quantity("", "lower"),
+    "variance_mean": Quantity("", "lower"),
+    "variance_covariance": Quantity("", "lower"),
+    "microseconds": Quantity("microseconds", "lower"),
+    "accuracy": Quantity("", "higher"),
+    "learning_rate": Quantity("", None),
+    "skipped_updates": Quantity("updates", "lower"),
+    "examples_per_second": Quantity("examples/s", "higher"),
+    "train_seconds": Quantity("s", "lower"),
+    "wall_seconds": Quantity("s", "lower"),
+}
+
+
+def quantity(name: str) -> Quantity | None:
+    """What a scalar of this name is; None where it was never declared."""
+    parts = name.split("/")
+    for part in reversed(parts):
+        if part in QUANTITIES:
+            return QUANTITIES[part]
+    return None

@@ -1,0 +1,14 @@
+"""Priors over a model's latents: samplers that know their density, one a module.
+
+To add one: a module with a `spec` whose `build(sizes)` gives a `Prior`; a line in PRIORS; a file in `configs/prior/`;
+a row in the contract test.
+"""
+
+from sbvi.core.plugins import extend
+from sbvi.distributions.priors.prior import Prior
+from sbvi.distributions.priors.standard import Standard
+
+PRIORS: dict[str, type] = {"standard": Standard}
+extend(PRIORS, "sbvi.priors")
+
+__all__ = ["PRIORS", "Prior", "Standard"]

@@ -1,0 +1,34 @@
+"""What every prior over stochastic nodes offers."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.distributions.gaussian import Gaussian
+
+Array = jax.Array
+
+
+class Prior(Protocol):
+    """p(z) over the nodes of a model; sizes: node -> K. Its own parameters, if any, are the first argument."""
+
+    sizes: Mapping[str, int]
+
+    def init(self, key: Array) -> Any:
+        """Parameters; an empty tuple where there are none."""
+
+    def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
+        """Draws of every node, (num, K)."""
+
+    def log_prob(self, params: Any, latents: Mapping[str, Array]) -> dict[str, Array]:
+        """log p of each node at (..., K), (...); nats."""
+
+    def kl(self, params: Any, q: Mapping[str, Gaussian]) -> dict[str, Array] | None:
+        """KL(q || p) of each node, (B,), where there is a closed form for Gaussians q, else None."""
+
+    def plane(self, node: str, steps: int) -> np.ndarray | None:
+        """A grid of steps^2 points of equal prior mass in a node of two latents, top row first; None where there is
+        none."""

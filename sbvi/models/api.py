@@ -1,0 +1,308 @@
+"""What models offer: capabilities, each a protocol that evaluation, tasks, algorithms and `load_run` ask for.
+
+A model is a set of pure functions of parameters, a key and data x (B, D). It implements the protocols that it can and
+no others; whoever needs one calls `require`, which says in one sentence what is missing and which models would serve.
+Everything is in nats.
+"""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.distributions.gaussian import Gaussian
+from sbvi.distributions.priors import Prior
+from sbvi.gradients import STANDARD, Composite, Paths
+from sbvi.models.rollout import Noise, Rollout
+from sbvi.posteriors import Conditional
+
+Array = jax.Array
+Params = Any
+Latents = dict[str, Array]
+Kind = Literal["exact", "lower_bound", "unnormalised"]
+
+
+class LatentParams(NamedTuple):
+    """Parameters of a model with latents: theta^g of the generative model, theta^r of the recognition model, and the
+    prior's own, empty where it has none."""
+
+    generative: Any
+    recognition: Any
+    prior: Any = ()
+
+
+class DataFacts(NamedTuple):
+    """What a model must know of its data before it is built; run.json keeps it.
+
+    event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
+    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.
+    """
+
+    event_shape: tuple[int, ...]
+    binary: bool
+    levels: int | None = None
+    classes: int = 0
+
+    @property
+    def event_size(self) -> int:
+        """D, the number of values in one example."""
+        return int(np.prod(self.event_shape))
+
+
+class DataSummary(NamedTuple):
+    """What of the training data parameters and structures start from.
+
+    x: (n, D) rows as the model sees them, an even sample of the training split.  label: (n,) or None.
+    mean, spread: (D,) over these rows.  examples: N, the size of the training split.
+    """
+
+    x: np.ndarray
+    label: np.ndarray | None
+    mean: np.ndarray
+    spread: np.ndarray
+    examples: int
+
+
+class Samples(NamedTuple):
+    """Draws of x and their means given what was drawn before them, both (num, D)."""
+
+    mean: Array
+    value: Array
+
+
+class Moments(NamedTuple):
+    """Of q at one stochastic node, (B, K): of discrete latents the mean is the probability of 1."""
+
+    mean: Array
+    variance: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LogProb:
+    """log p(x), (B,), nats; kind says whether it is exact, a lower bound (in expectation), or lacks its constant."""
+
+    value: Array
+    kind: Kind = field(metadata={"static": True})
+
+
+class Model(Protocol):
+    """What every built model has."""
+
+    facts: DataFacts
+    discrete: bool  # p is of whole levels of x, not a density
+
+    def init(self, seed: int, summary: DataSummary) -> Params:
+        """The first parameters, a function of the seed and the data's summary."""
+
+    def numbers(self, examples: int) -> dict[str, float]:
+        """Numbers that every training step takes, such as the strength of noise and of the weight prior; those that
+        are zero may be left out."""
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """Draws data."""
+
+    def sample(self, params: Params, key: Array, num: int) -> Samples:
+        """num draws of x with their means."""
+
+
+@runtime_checkable
+class Density(Protocol):
+    """Knows log p(x) by itself."""
+
+    def log_prob(self, params: Params, key: Array, x: Array) -> LogProb:
+        """log p(x) for x (B, D). An exact density does not look at the key."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Says where x lies in latent space."""
+
+    def encode(self, params: Params, x: Array) -> dict[str, Moments]:
+        """Moments of q(latents | x) at every stochastic node."""
+
+
+@runtime_checkable
+class LatentVariable(Protocol):
+    """p(x, z) with a recognition model q(z | x), over stochastic nodes."""
+
+    def latent_sizes(self) -> dict[str, int]:
+        """Stochastic node -> number of latents K."""
+
+    def rollout(
+        self,
+        params: Params,
+        key: Array,
+        x: Array,
+        num_samples: int,
+        *,
+        noise: Noise | None = None,
+        paths: Paths = STANDARD,
+    ) -> Rollout:
+        """S samples of q for x (B, D), scored."""
+
+    def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
+        """(z, x) ~ p: node -> (num, K), and x with its means."""
+
+    def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
+        """E[x | z] and a draw of x, both (..., D), for latents (..., K)."""
+
+    def decode(self, params: Params, latents: Latents) -> Array:
+        """E[x | z], (..., D)."""
+
+    def log_joint(self, params: Params, latents: Latents, x: Array) -> Array:
+        """log p(x, z) for latents (S, B, K) and x (B, D): (S, B)."""
+
+    def node_prior(self) -> Prior:
+        """The prior over the nodes; its parameters are `params.prior`."""
+
+
+@runtime_checkable
+class PosteriorDensity(Protocol):
+    """q can be drawn from and scored anywhere: what chains and annealing need."""
+
+    def posterior(self, params: Params, x: Array) -> Conditional:
+        """q(z | x) for x (B, D)."""
+
+
+@runtime_checkable
+class GaussianRecognition(Protocol):
+    """q is a product of Gaussians whose parameters a network gives: what gradient rules and covariances need."""
+
+    def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
+        """q at every node."""
+
+    def recognise(self, params: Params, x: Array) -> dict[str, Array]:
+        """The network's raw outputs at each node, (B, n): first the mean (B, K)."""
+
+    def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
+        """The Gaussians that raw outputs stand for."""
+
+    def expected(self, params: Params, x: Array) -> Composite:
+        """log p(x | z), the integrand of the expectation that gradient rules serve."""
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Predicts the label."""
+
+    def class_log_probs(self, params: Params, x: Array) -> Array:
+        """log p(label | x), (B, C), each row a normalised distribution."""
+
+
+@runtime_checkable
+class Marginals(Protocol):
+    """Exact marginals and conditionals over any set of values."""
+
+    def marginal_log_prob(self, params: Params, x: Array, observed: Array) -> LogProb:
+        """log p(x_o), observed (B, D) bool; what stands elsewhere in x is not looked at."""
+
+    def conditional(self, params: Params, key: Array, x: Array, observed: Array) -> Samples:
+        """A draw of the rest from p(x_m | x_o), and E[x_m | x_o]; observed values as they are; both (B, D)."""
+
+
+@runtime_checkable
+class Imputing(Protocol):
+    """Fills in missing values by a method of its own, draws from p(x_m | x_o) or close to it."""
+
+    def impute(self, params: Params, key: Array, x: Array, observed: Array, num: int) -> Samples:
+        """num draws of completed data and their means, both (num, B, D)."""
+
+
+class Affine(NamedTuple):
+    """z W + b + N(0, noise^2): weights (inputs, outputs), bias (outputs,); noise: a standard deviation, 0 for none."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    noise: float = 0.0
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """Its deterministic network is a stack of layers, for message passing."""
+
+    def layers(self, params: Params) -> Sequence[Affine | str]:
+        """From latents to the likelihood's outputs: affine maps, and names of activations between them.
+
+        Raises:
+          UserError: a part is no such layer; the sentence names it.
+        """
+
+
+@runtime_checkable
+class Mixing(Protocol):
+    """Learns by expectation maximisation: statistics are sums over examples, and maximising them is closed form."""
+
+    def statistics(self, params: Params, x: Array, mask: Array) -> Any:
+        """Expected sufficient statistics of the latents' posterior, summed over examples weighed by mask (B,)."""
+
+    def maximise(self, params: Params, statistics: Any, pseudocount: float) -> Params:
+        """The parameters that maximise the expected complete log-likelihood of the statistics."""
+
+
+class ModelSpec(abc.ABC):
+    """What a config chooses: the frozen settings of a model, before data is seen.
+
+    builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
+    what trains it where nothing is chosen.
+    """
+
+    builds: ClassVar[type]
+    default_algorithm: ClassVar[str] = "gradient_ascent"
+    default_objective: ClassVar[str] = "free_energy"
+
+    @property
+    @abc.abstractmethod
+    def binary(self) -> bool:
+        """Whether it models binary data."""
+
+    @property
+    def dequantizes(self) -> bool:
+        """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
+        return False
+
+    @property
+    def kinks(self) -> str:
+        """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
+        where it is smooth."""
+        return ""
+
+    def completed(self, likelihood: str) -> Any:
+        """The settings with every open choice made; likelihood: the one that the data set calls for."""
+        return self
+
+    def check(self, facts: DataFacts) -> None:  # noqa: B027  (most models take any data of their kind)
+        """Refuse data that the model cannot be of.
+
+        Raises:
+          UserError: what the data holds, and what is needed.
+        """
+
+    def structure(self, summary: DataSummary) -> Any:
+        """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
+        return None
+
+    @abc.abstractmethod
+    def build(self, facts: DataFacts, structure: Any = None) -> Any:
+        """The model over data of these facts."""
+
+
+def offers(model: Any, capability: type) -> bool:
+    """Whether a built model, or the class of one, has a capability."""
+    return issubclass(model if isinstance(model, type) else type(model), capability)
+
+
+def weighed(params: Params) -> Params:
+    """The parameters that a weight prior is on: the generative model's, or all of a model without latents."""
+    return params.generative if isinstance(params, LatentParams) else params
+
+
+def with_weighed(params: Params, part: Params) -> Params:
+    """The parameters with another such part."""
+    return params._replace(generative=part) if isinstance(params, LatentParams) else part

@@ -1,0 +1,217 @@
+"""The deep latent Gaussian model and its recognition model (PAPER sections 1 and 3).
+
+Inference is in the space of the noise xi ("non-centred"): the hierarchy lives in the deterministic map from xi to the
+likelihood's outputs, and the prior of xi is the paper's N(0, I) unless another is chosen.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbvi.core.xla.random_bits import normal
+from sbvi.distributions.gaussian import Gaussian
+from sbvi.distributions.priors import Prior
+from sbvi.gradients import STANDARD, Composite, Paths
+from sbvi.models.api import (
+    Affine,
+    Array,
+    DataFacts,
+    DataSummary,
+    LatentParams,
+    Latents,
+    Moments,
+    Params,
+    Samples,
+)
+from sbvi.models.dlgm.stack import stack
+from sbvi.models.noise import corrupt
+from sbvi.models.rollout import Noise, Rollout
+from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
+from sbvi.posteriors import Conditional
+
+if TYPE_CHECKING:
+    from sbvi.models.dlgm.settings import DLGM
+
+
+class BuiltDLGM:
+    """A DLGM over data of one shape, D = event_size values: pure functions of parameters, a key and data.
+
+    Stochastic nodes are the posterior's: `layer_1` (nearest the data) .. `layer_L`, or `joint`.
+    """
+
+    def __init__(self, spec: "DLGM", facts: DataFacts):
+        self.spec, self.facts = spec, facts
+        self.likelihood, self.discrete = spec.likelihood, spec.likelihood.discrete
+        self._images = spec.images(facts.event_shape)
+        self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, self._recognition)
+        self._prior: Prior = spec.prior.build(self._posterior.nodes)
+        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0))))
+
+    def _generative(self, key: Array, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
+        mean = np.full(self.facts.event_size, 0.5) if mean is None else mean
+        spread = np.ones(self.facts.event_size) if spread is None else spread
+        return GenerativeNetwork(
+            self.spec.latents,
+            self.spec.maps(),
+            self.likelihood.outputs(self.facts.event_size),
+            self.spec.activation,
+            self.spec.noise_matrix,
+            self.likelihood.initial_outputs(mean, spread),
+            self.likelihood.initial_free(mean, spread),
+            self.spec.activate_inputs,
+            self._images,
+            nnx.Rngs(key),
+        )
+
+    def _recognition(self, heads: Sequence[Array], rngs: nnx.Rngs) -> RecognitionNetwork:
+        return RecognitionNetwork(
+            self.facts.event_size,
+            self.spec.recognition_hidden,
+            heads,
+            self.spec.recognition_activation,
+            self.spec.recognition_shared,
+            self._images,
+            rngs,
+        )
+
+    def init(self, seed: int, summary: DataSummary) -> LatentParams:
+        """Glorot-uniform weights, output biases at the data's means."""
+
+        @jax.jit  # one program in place of one for each weight
+        def made(first: Array, second: Array) -> LatentParams:
+            generative = nnx.split(self._generative(first, summary.mean, summary.spread))[1]
+            third = jax.random.fold_in(first, 1)
+            return LatentParams(generative, self._posterior.init(second), self._prior.init(third))
+
+        params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1))
+        return params
+
+    def numbers(self, examples: int) -> dict[str, float]:
+        kappa = self.spec.weight_prior_variance
+        return {
+            "bit_flip": self.spec.bit_flip,
+            "dropout": self.spec.input_dropout,
+            "latent": self.spec.latent_noise,
+            "prior_precision": 1 / (kappa * examples) if kappa else 0.0,
+        }
+
+    def latent_sizes(self) -> dict[str, int]:
+        return dict(self._posterior.nodes)
+
+    # The recognition model.
+
+    def encode(self, params: Params, x: Array) -> dict[str, Moments]:
+        return {node: Moments(q.mean, q.variance()) for node, q in self.gaussians(params, x).items()}
+
+    def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
+        return dict(self._posterior.given(params.recognition, x).gaussians())
+
+    def recognise(self, params: Params, x: Array) -> dict[str, Array]:
+        found: dict[str, Array] = self._posterior.recognise(params.recognition, x)
+        return found
+
+    def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
+        found: dict[str, Gaussian] = self._posterior.posteriors(raw)
+        return found
+
+    def posterior(self, params: Params, x: Array) -> Conditional:
+        q: Conditional = self._posterior.given(params.recognition, x)
+        return q
+
+    # The generative model.
+
+    def noises(self, latents: Latents) -> Sequence[Array]:
+        """xi_1 .. xi_L from the nodes' latents."""
+        if list(latents) == ["joint"]:
+            ends = [sum(self.spec.latents[: i + 1]) for i in range(len(self.spec.latents) - 1)]
+            return jnp.split(latents["joint"], ends, axis=-1)
+        return list(latents.values())
+
+    def outputs(self, params: Params, latents: Latents) -> tuple[Array, Array]:
+        """Likelihood outputs (..., O) for latents (..., K), and its free parameters."""
+        network = nnx.merge(self._graph, params.generative)
+        return network(self.noises(latents)), network.free_parameters()
+
+    def expected(
+        self, params: Params, x: Array, moved: Callable[[Latents], Latents] = lambda points: points
+    ) -> Composite:
+        """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve."""
+        network = nnx.merge(self._graph, params.generative)
+        free = network.free_parameters()
+        return Composite(
+            inner=lambda points: network(self.noises(moved(points))),
+            outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
+            precision=lambda outputs: self.likelihood.output_precision(outputs, free),
+            smooth=not self.spec.kinks,
+        )
+
+    def log_joint(self, params: Params, latents: Latents, x: Array) -> Array:
+        outputs, free = self.outputs(params, latents)
+        prior = sum(self._prior.log_prob(params.prior, latents).values())
+        result: Array = self.likelihood.log_prob(outputs, free, x) + prior
+        return result
+
+    def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
+        outputs = self.outputs(params, latents)
+        return Samples(self.likelihood.mean(*outputs), self.likelihood.sample(key, *outputs))
+
+    def decode(self, params: Params, latents: Latents) -> Array:
+        mean: Array = self.likelihood.mean(*self.outputs(params, latents))
+        return mean
+
+    def node_prior(self) -> Prior:
+        return self._prior
+
+    def sample(self, params: Params, key: Array, num: int) -> Samples:
+        return self.sample_joint(params, key, num)[1]
+
+    def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
+        first, second = jax.random.split(key)
+        latents = self._prior.sample(params.prior, first, num, dtype)
+        return latents, self.observe(params, second, latents)
+
+    def layers(self, params: Params) -> Sequence[Affine | str]:
+        return stack(self.spec, params)
+
+    # Both.
+
+    def rollout(
+        self,
+        params: Params,
+        key: Array,
+        x: Array,
+        num_samples: int,
+        *,
+        noise: Noise | None = None,
+        paths: Paths = STANDARD,
+    ) -> Rollout:
+        """Sample xi ~ q(xi | x) S times for x (B, D) and score everything; see `Rollout`.
+
+        With noise, the samples are scored where the noise put them, while the KL stays q's own.
+        """
+        noise = noise or Noise()
+        q = self._posterior.given(params.recognition, corrupt(jax.random.fold_in(key, 1), x, noise))
+
+        def moved(points: Latents) -> Latents:
+            if noise.latent is not None:
+                keys = jax.random.split(jax.random.fold_in(key, 2), len(points))
+                points = {
+                    n: p + noise.latent * normal(k, p.shape, p.dtype)
+                    for k, (n, p) in zip(keys, points.items(), strict=True)
+                }
+            return points
+
+        draws = q.sample(jax.random.fold_in(key, 0), num_samples, self.expected(params, x, moved), paths)
+        points = moved(draws.latents)
+        return Rollout(
+            latents=points,
+            log_likelihood=draws.values,
+            log_prior=self._prior.log_prob(params.prior, points),
+            log_posterior=q.log_prob(points, detached=paths.detach_posterior),
+            kl=q.kl(self._prior, params.prior),
+            gate=draws.gate,
+        )

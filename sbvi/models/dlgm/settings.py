@@ -1,0 +1,127 @@
+"""What a config chooses of a deep latent Gaussian model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+from sbvi.core import Choice, NonNegative, Positive, PositiveInt, Probability, UserError, spec
+from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
+from sbvi.distributions.priors import PRIORS, Standard
+from sbvi.models.api import DataFacts, ModelSpec
+from sbvi.models.dlgm.model import BuiltDLGM
+from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.convolutions import Convolutions
+from sbvi.networks.gaussian_networks import NoiseMatrix
+from sbvi.posteriors import POSTERIORS
+from sbvi.posteriors.families import Diagonal
+
+
+@spec
+class DLGM(ModelSpec):
+    """Sizes and choices of a deep latent Gaussian model."""
+
+    builds: ClassVar[type] = BuiltDLGM
+
+    latents: tuple[PositiveInt, ...] = (200,)
+    """Latents of each stochastic layer, the one nearest the data first."""
+    hidden: tuple[PositiveInt, ...] | tuple[tuple[PositiveInt, ...], ...] = (200, 200)
+    """Deterministic layers of every map T_l, from the layer above down; or one list for each map."""
+    activation: ActivationName = "relu"
+    """Activation of the generative model's deterministic layers."""
+    activate_inputs: bool = False
+    """Whether every map T_l begins with its activation; without deterministic layers this makes the
+    non-linear Gaussian belief network, T_l(h) = A_l f(h) + b_l."""
+    noise_matrix: NoiseMatrix = "full"
+    """Form of the matrices G_l; all start as the identity."""
+    recognition_hidden: tuple[PositiveInt, ...] = (200, 200)
+    """Deterministic layers of the recognition model, from the data up."""
+    recognition_activation: ActivationName = "relu"
+    """Activation of the recognition model's deterministic layers."""
+    recognition_shared: bool = True
+    """One recognition trunk for all stochastic layers, or one network for each."""
+    convolutions: tuple[PositiveInt, ...] = ()
+    """Channels of convolutions between images and the deterministic layers of T_0 and of the recognition model, from
+    the data up; each halves the image's sides. None: deterministic layers alone."""
+    kernel: PositiveInt = 3
+    """Side of the convolutions' kernels, at the halved sizes."""
+    initial_posterior_scale: Positive = 0.14
+    """Standard deviation of the posterior at the start. From a wide start, ReLU networks learn to
+    ignore the latents before these carry anything, and stay there."""
+    bit_flip: Probability = 0.0
+    """Probability that the recognition model sees a binary input flipped, in training."""
+    input_dropout: Probability = 0.0
+    """Probability that the recognition model sees an input as zero, in training."""
+    latent_noise: NonNegative = 0.0
+    """Standard deviation of Gaussian noise added to samples, in training."""
+    weight_prior_variance: Positive | None = 1e6
+    """kappa of the prior N(0, kappa I) on the generative parameters; null for none."""
+    likelihood: Annotated[Any, Choice("likelihood", LIKELIHOODS)] = None
+    """p(x | outputs); null for what the data set calls for."""
+    posterior: Annotated[Any, Choice("posterior", POSTERIORS)] = Diagonal()
+    """Family of q(xi | x)."""
+    prior: Annotated[Any, Choice("prior", PRIORS)] = Standard()
+    """p(xi)."""
+
+    def __post_init__(self) -> None:
+        if not self.latents:
+            raise ValueError("latents=[] must name at least one stochastic layer")
+        if self.hidden and isinstance(self.hidden[0], tuple) and len(self.hidden) != len(self.latents):
+            raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
+        if self.bit_flip and self.likelihood is not None and not self.likelihood.binary:
+            raise UserError(f"model.bit_flip={self.bit_flip} needs binary data; use model.input_dropout.")
+
+    def maps(self) -> list[tuple[int, ...]]:
+        """The deterministic layers of T_0 .. T_{L-1}."""
+        if self.hidden and isinstance(self.hidden[0], tuple):
+            return list(self.hidden)  # type: ignore[arg-type]
+        return [self.hidden] * len(self.latents)  # type: ignore[list-item]
+
+    @property
+    def binary(self) -> bool:
+        return bool(self.likelihood.binary)
+
+    @property
+    def dequantizes(self) -> bool:
+        return bool(self.likelihood.dequantize)
+
+    @property
+    def kinks(self) -> str:
+        used = self.activate_inputs or any(self.maps()) or self.convolutions
+        if ACTIVATIONS[self.activation].smooth or not used:
+            return ""
+        allowed = ", ".join(sorted(name for name, entry in ACTIVATIONS.items() if entry.smooth))
+        return f"a twice differentiable model.activation, and {self.activation} has kinks; allowed: {allowed}"
+
+    def completed(self, likelihood: str) -> "DLGM":
+        return self if self.likelihood is not None else replace(self, likelihood=LIKELIHOODS[likelihood]())
+
+    def check(self, facts: DataFacts) -> None:
+        check_likelihood(self.likelihood, facts)
+
+    def images(self, event_shape: Sequence[int]) -> Convolutions | None:
+        """How networks meet data of this shape; None for deterministic layers alone.
+
+        Raises:
+          UserError: the data is no image that can be halved so often.
+        """
+        if not self.convolutions:
+            return None
+        return Convolutions.of(event_shape, self.convolutions, self.kernel)
+
+    def build(self, facts: DataFacts, structure: Any = None) -> BuiltDLGM:
+        return BuiltDLGM(self, facts)
+
+
+def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
+    """Refuse data that a likelihood cannot be of.
+
+    Raises:
+      UserError: what the data holds, and what is needed.
+    """
+    if likelihood.binary and not facts.binary:
+        raise UserError("The likelihood needs binary data, and the data set is not binary.")
+    if not likelihood.binary and facts.binary:
+        raise UserError(
+            "The data set is binary, for which a continuous density has no bound; use likelihood=bernoulli."
+        )
+    likelihood.check(facts.levels)

@@ -1,0 +1,61 @@
+"""A trained DLGM's generative network as a list of layers, for message passing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.models.api import Affine, Params
+
+if TYPE_CHECKING:
+    from sbvi.models.dlgm.settings import DLGM
+
+
+def _value(node: Any) -> np.ndarray:
+    return np.asarray(node.get_value(), np.float64)
+
+
+def _noise_matrix(spec: "DLGM", params: Params, level: int) -> np.ndarray:
+    size = spec.latents[level]
+    if spec.noise_matrix == "identity":
+        return np.eye(size)
+    matrix = _value(params.generative["noise_maps"][level]["matrix"])
+    return matrix if spec.noise_matrix == "full" else np.diag(matrix)
+
+
+def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
+    """Affine maps and activation names from xi_L down to the likelihood's outputs, float64.
+
+    A layer's noise G_l xi_l enters as the affine map's noise: it must be isotropic there, G_l = g I, since message
+    passing keeps one variance a layer; the top one, G_L, may be any matrix.
+
+    Raises:
+      UserError: the network is no such stack; the sentence names the layer.
+    """
+    if spec.convolutions:
+        raise UserError(f"model.convolutions={list(spec.convolutions)} is no stack of affine layers; use model.hidden.")
+    top = len(spec.latents) - 1
+    found: list[Affine | str] = [Affine(_noise_matrix(spec, params, top), np.zeros(spec.latents[top]))]
+    for level in range(top, -1, -1):
+        if spec.activate_inputs:
+            found.append(spec.activation)
+        layers = params.generative["maps"][level]["layers"]
+        for position in range(len(layers)):
+            weights, bias = _value(layers[position]["kernel"]), _value(layers[position]["bias"])
+            last = position + 1 == len(layers)
+            noise = 0.0
+            if last and level > 0:
+                matrix = _noise_matrix(spec, params, level - 1)
+                covariance = matrix.T @ matrix
+                variance = float(np.mean(np.diag(covariance)))
+                if not np.allclose(covariance, variance * np.eye(len(covariance)), atol=1e-6 * variance):
+                    raise UserError(
+                        f"The noise of layer_{level} is not the same in every direction, and message passing keeps one "
+                        f"variance for a layer; train with model.noise_matrix=identity."
+                    )
+                noise = float(np.sqrt(variance))
+            found.append(Affine(weights, bias, noise))
+            if not last:
+                found.append(spec.activation)
+    return found

@@ -1,0 +1,121 @@
+"""Components of a mixture: distributions of x that factorise over dimensions, K of them, scored by matrix products.
+
+With o (B, D) one where a value is observed and zero elsewhere, both families are linear in few functions of x:
+
+    bernoulli   log p_k(x_o) = sum_d o_d (x_d l_kd - softplus(l_kd))
+    gaussian    log p_k(x_o) = sum_d o_d (-x_d^2 / 2 v_kd + x_d m_kd / v_kd - m_kd^2 / 2 v_kd - 1/2 log 2 pi v_kd)
+"""
+
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.distributions.gaussian import LOG_2PI
+
+Array = jax.Array
+Parameters = dict[str, Array]
+
+
+class Statistics(NamedTuple):
+    """Sums over examples weighed by responsibilities: weight (K,), first (K, D) of x, second (K, D) of x^2."""
+
+    weight: Array
+    first: Array
+    second: Array
+
+
+class Components(Protocol):
+    """K factorised distributions; parameters are a dict of (K, D)."""
+
+    def initial(self, rows: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Parameters:
+        """Parameters from the data's moments (D,), the components told apart by rows (K, D) of the data."""
+
+    def scores(self, parameters: Parameters, x: Array, observed: Array | None) -> Array:
+        """log p_k(x_o), (B, K); observed (B, D) as ones and zeros, None for all."""
+
+    def mean(self, parameters: Parameters) -> Array:
+        """E_k[x], (K, D)."""
+
+    def sample(self, parameters: Parameters, key: Array, component: Array) -> Array:
+        """A draw of x for each component index (n,): (n, D)."""
+
+    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
+        """The parameters that maximise the statistics' likelihood."""
+
+
+class BernoulliComponents:
+    """p_k(x_d = 1) = sigmoid(l_kd)."""
+
+    def initial(self, rows: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Parameters:
+        p = np.clip(0.75 * mean + 0.25 * rows, 0.02, 0.98)
+        return {"logits": jnp.asarray(np.log(p) - np.log1p(-p), jnp.float32)}
+
+    def scores(self, parameters: Parameters, x: Array, observed: Array | None) -> Array:
+        logits = parameters["logits"]
+        base = jax.nn.softplus(logits)
+        if observed is None:
+            return x @ logits.T - jnp.sum(base, -1)[None]
+        return (observed * x) @ logits.T - observed @ base.T
+
+    def mean(self, parameters: Parameters) -> Array:
+        return jax.nn.sigmoid(parameters["logits"])
+
+    def sample(self, parameters: Parameters, key: Array, component: Array) -> Array:
+        p = jax.nn.sigmoid(parameters["logits"])[component]
+        return jax.random.bernoulli(key, p).astype(p.dtype)
+
+    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
+        """With a Beta(1 + c, 1 + c) prior on every probability."""
+        weight, first = statistics.weight[:, None], statistics.first
+        tiny = jnp.asarray(1e-6, first.dtype)
+        ones = jnp.maximum(first + pseudocount, tiny)
+        zeros = jnp.maximum(weight - first + pseudocount, tiny)
+        return {"logits": jnp.log(ones) - jnp.log(zeros)}
+
+
+class GaussianComponents:
+    """N(m_kd, v_kd) with v = minimum_scale^2 + exp(2 s): the bound on the scale keeps the density bounded."""
+
+    def __init__(self, minimum_scale: float):
+        self.minimum_scale = minimum_scale
+
+    def initial(self, rows: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Parameters:
+        start = np.broadcast_to(np.maximum(spread, 2 * self.minimum_scale), rows.shape)
+        return {
+            "mean": jnp.asarray(0.75 * mean + 0.25 * rows, jnp.float32),
+            "log_scale": jnp.asarray(np.log(start), jnp.float32),
+        }
+
+    def _variance(self, parameters: Parameters) -> Array:
+        return self.minimum_scale**2 + jnp.exp(2 * parameters["log_scale"])
+
+    def scores(self, parameters: Parameters, x: Array, observed: Array | None) -> Array:
+        mean, variance = parameters["mean"], self._variance(parameters)
+        # Around the middle of the components: squares of large values would cost the digits of their differences.
+        centre = jax.lax.stop_gradient(jnp.mean(mean, 0))
+        x, mean = x - centre[None], mean - centre[None]
+        base = -0.5 * (mean**2 / variance + jnp.log(variance) + LOG_2PI)
+        quadratic, linear = -0.5 / variance, mean / variance
+        if observed is None:
+            return x**2 @ quadratic.T + x @ linear.T + jnp.sum(base, -1)[None]
+        return (observed * x**2) @ quadratic.T + (observed * x) @ linear.T + observed @ base.T
+
+    def mean(self, parameters: Parameters) -> Array:
+        return parameters["mean"]
+
+    def sample(self, parameters: Parameters, key: Array, component: Array) -> Array:
+        mean, scale = parameters["mean"][component], jnp.sqrt(self._variance(parameters))[component]
+        return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
+
+    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
+        """With `pseudocount` further examples for each component, spread as the whole data is."""
+        weight = jnp.maximum(statistics.weight, jnp.asarray(1e-6, statistics.weight.dtype))[:, None]
+        total = jnp.sum(weight)
+        centre = jnp.sum(statistics.first, 0, keepdims=True) / total
+        spread = jnp.sum(statistics.second, 0, keepdims=True) / total - centre**2
+        mean = (statistics.first + pseudocount * centre) / (weight + pseudocount)
+        second = (statistics.second + pseudocount * (spread + centre**2)) / (weight + pseudocount)
+        rest = jnp.maximum(second - mean**2 - self.minimum_scale**2, jnp.asarray(1e-12, mean.dtype))
+        return {"mean": mean, "log_scale": 0.5 * jnp.log(rest)}

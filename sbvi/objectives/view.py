@@ -1,0 +1,44 @@
+"""What an objective sees: a model with its parameters, a key, a batch and noise already given."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from sbvi.data import Batch
+from sbvi.gradients import STANDARD, Paths
+from sbvi.models.api import LogProb
+from sbvi.models.rollout import Noise, Rollout
+
+Array = jax.Array
+Report = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class View:
+    """values_only: nothing is differentiated, so that every rule is the plain Monte-Carlo value."""
+
+    model: Any
+    params: Any
+    key: Array
+    batch: Batch
+    noise: Noise | None = None
+    values_only: bool = False
+
+    def rollout(self, num_samples: int, paths: Paths = STANDARD) -> Rollout:
+        """S samples of the recognition model, scored; for models with latents."""
+        paths = STANDARD if self.values_only else paths
+        found: Rollout = self.model.rollout(
+            self.params, self.key, self.batch.x, num_samples, noise=self.noise, paths=paths
+        )
+        return found
+
+    def log_prob(self) -> LogProb:
+        """log p(x), (B,); for models that know it."""
+        found: LogProb = self.model.log_prob(self.params, self.key, self.batch.x)
+        return found
+
+    def class_log_probs(self) -> Array:
+        """log p(label | x), (B, C); for classifiers."""
+        found: Array = self.model.class_log_probs(self.params, self.batch.x)
+        return found

@@ -1,0 +1,66 @@
+"""An experiment's config from overrides, composed as the command line composes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sbvi.core import UserError
+from sbvi.core.configs import config_folder
+
+LENGTHS = ("steps", "epochs", "examples")
+#: Groups that only change others; what is left of them after composition is not a choice of its own.
+CHANGES = ("experiment", "debug", "search")
+
+
+def choices_of(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The experiment's choices in a composed config.
+
+    Raises:
+      UserError: a file of the user's changed nothing, since it lacks its package line.
+    """
+    chosen = dict(values)
+    for group in CHANGES:
+        left = chosen.pop(group, None)
+        if left:
+            raise UserError(
+                f"The file chosen by {group}= sets keys of its own group; its first line must be `# @package _global_`."
+            )
+    one_length(chosen, overrides)
+    return chosen
+
+
+def one_length(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """A length given on the command line clears those from the config files."""
+    names = [word.lstrip("+").split("=", 1)[0] for word in overrides]
+    given = [length for length in LENGTHS if f"trainer.{length}" in names]
+    trainer = values.get("trainer")
+    if len(given) == 1 and isinstance(trainer, dict):
+        for length in LENGTHS:
+            if length not in given:
+                trainer[length] = None
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """What `sbvi-train OVERRIDES` would train, as plain data.
+
+    Raises:
+      UserError: Hydra refuses an override.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    state = GlobalHydra.instance()
+    before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
+    state.clear()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            config = compose("train", list(overrides))
+        values: Any = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UserError(" ".join(lines[:2])) from None
+    finally:
+        state.hydra = before
+    return choices_of(values, overrides)

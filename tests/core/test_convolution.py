@@ -1,0 +1,42 @@
+"""The convolution against its sums written out, and its gradient against the adjoint map."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbvi.core.xla.convolution import convolved
+
+
+def written_out(x, kernel):
+    """Every output pixel as its sum over the kernel, zeros beyond the edges."""
+    k, before = len(kernel), (len(kernel) - 1) // 2
+    padded = np.pad(x, ((0, 0), (before, k // 2), (before, k // 2), (0, 0)))
+    found = np.zeros((*x.shape[:3], kernel.shape[-1]))
+    for row, column in np.ndindex(x.shape[1:3]):
+        found[:, row, column] = np.tensordot(padded[:, row : row + k, column : column + k], kernel, 3)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.tuples(*[st.integers(1, 5)] * 3), k=st.integers(1, 5), channels=st.tuples(*[st.integers(1, 3)] * 2),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, k, channels, seed):
+    """For a bilinear map f: <c, f(x, K)> = <x, f*_x(c)> = <K, f*_K(c)>."""
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        x = rng.normal(size=(*sizes, channels[0]))
+        kernel = rng.normal(size=(k, k, *channels))
+        found, pull = jax.vjp(convolved, jnp.asarray(x), jnp.asarray(kernel))
+        np.testing.assert_allclose(found, written_out(x, kernel), atol=1e-12)
+        cotangent = rng.normal(size=found.shape)
+        to_x, to_kernel = pull(jnp.asarray(cotangent))
+        moved_x, moved_kernel = rng.normal(size=x.shape), rng.normal(size=kernel.shape)
+        for got, moved, by in (
+            (to_x, moved_x, written_out(moved_x, kernel)),
+            (to_kernel, moved_kernel, written_out(x, moved_kernel)),
+        ):
+            np.testing.assert_allclose(np.sum(got * moved), np.sum(cotangent * by), rtol=1e-9, atol=1e-9)

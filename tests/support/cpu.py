@@ -1,0 +1,42 @@
+"""CPU seconds of every test, its processes included, by file: where the time of a test run goes.
+
+Processes of a test are counted when they are waited for. What a shared run costs is the first test's.
+"""
+
+import resource
+from collections import Counter
+
+import pytest
+
+
+def used():
+    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in found)
+
+
+class Meter:
+    """A pytest plugin; with workers, theirs travels with the reports."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        self.before, self.item = used(), item
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item, call):
+        if call.when == "teardown":
+            item.user_properties.append(("cpu", used() - self.before))
+
+
+def write(terminal, files=30):
+    """The dearest files, and the sum."""
+    seconds = Counter()
+    for reports in terminal.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                properties = dict(report.user_properties)
+                seconds[report.nodeid.split("::")[0]] += properties.get("cpu", 0.0)
+    terminal.section("CPU seconds")
+    for file, value in seconds.most_common(files):
+        terminal.line(f"{value:7.1f}  {file}")
+    terminal.line(f"{sum(seconds.values()):7.1f}  all {len(seconds)} files")

@@ -1,0 +1,142 @@
+"""A process that has imported all that the commands need, and forks one process for each command.
+
+A fresh interpreter spends seconds on imports before it does anything. Here they are paid once. Every command still
+is a process: its own pid, signals, exit code, environment, folder and pipes, a child of the process that asked for
+it, so that whoever asked waits for it as for any other. What it skips is the start alone; that is tested with fresh
+interpreters, by `processes.start(..., fresh=True)`.
+
+The server never starts JAX's backends and has one thread (its BLAS is told to): a fork is safe, and each command
+reads XLA_FLAGS itself.
+What Python, JAX and Matplotlib read from the environment when they are imported is the server's (see FIXED).
+
+Run as a script with the number of a socket; a message is a JSON object and the three standard streams.
+"""
+
+import array
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import socket
+import sys
+import threading
+import time
+from types import ModuleType
+
+#: Read at import: a command whose environment differs here needs an interpreter of its own.
+FIXED = ("JAX_", "PYTHON", "MPL", "OMP_", "OPENBLAS_", "LD_")
+MESSAGE_BYTES = 1 << 20
+
+_PR_SET_PDEATHSIG = 1
+_LATE = (
+    "hydra.main",
+    "hydra._internal.hydra",
+    "hydra._internal.core_plugins.basic_launcher",
+    "hydra._internal.core_plugins.basic_sweeper",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "tensorboard.summary.writer.event_file_writer",
+    "tqdm.contrib.logging",
+    "PIL.PngImagePlugin",
+    "sklearn.datasets",
+    "threadpoolctl",
+)
+
+
+def dies_with_parent():
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def preload():
+    """Import sbvi, and what it imports late."""
+    import sbvi
+
+    for module in pkgutil.walk_packages(sbvi.__path__, "sbvi."):
+        importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
+
+
+def receive(connection):
+    """(request, its streams), or None when nobody is there any more."""
+    size = array.array("i").itemsize
+    content, ancillary, _, _ = connection.recvmsg(MESSAGE_BYTES, socket.CMSG_LEN(3 * size))
+    if not content:
+        return None
+    streams = array.array("i")
+    for _, _, data in ancillary:
+        streams.frombytes(data)
+    return json.loads(content), list(streams)
+
+
+def serve(connection):
+    """Fork for every request. Returns the request in each forked process, and None in the server at its end."""
+    from jax._src import xla_bridge  # there is no public way to ask
+
+    assert not xla_bridge.backends_are_initialized()
+    assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1
+    while (asked := receive(connection)) is not None:
+        request, streams = asked
+        result, answer = os.pipe()
+        between = os.fork()
+        if between == 0:
+            # The one in between leaves at once, so that the command becomes a child of who asked (a subreaper).
+            between = os.getpid()
+            if command := os.fork():
+                os.write(answer, b"%d" % command)
+                os._exit(0)
+            while os.getppid() == between:
+                time.sleep(0.0005)
+            dies_with_parent()
+            if os.getppid() != request["parent"]:
+                os._exit(1)
+            os.close(result)
+            os.close(answer)
+            connection.close()
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            return request
+        os.close(answer)
+        os.waitpid(between, 0)
+        connection.send(os.read(result, 20))
+        os.close(result)
+        for stream in streams:
+            os.close(stream)
+    return None
+
+
+def become(request):
+    """Be the process that a shell would have started."""
+    import numpy as np
+    import threadpoolctl
+
+    np.random.seed()  # noqa: NPY002  (the global generator was copied; a fresh process has one of its own)
+    threadpoolctl.threadpool_limits(len(os.sched_getaffinity(0)), "blas")
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    script = os.path.join(os.path.dirname(sys.executable), f"sbvi-{request['name']}")
+    sys.argv = [script, *request["words"]]
+    sys.path[0] = os.path.dirname(script)  # as for an installed script
+    sys.modules["__main__"] = ModuleType("__main__")
+
+
+def main():
+    dies_with_parent()
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    preload()
+    gc.freeze()  # what is there stays there: no command's collector need look at it
+    connection.send(b"ready")
+    request = serve(connection)
+    if request is not None:
+        become(request)
+        # Not under a try: the command ends as Python ends, by its exit code, exception or signal.
+        importlib.import_module(f"sbvi.cli.{request['name']}").main()
+
+
+if __name__ == "__main__":
+    main()

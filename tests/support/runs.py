@@ -1,0 +1,40 @@
+"""Runs that many tests look at, each trained once for all workers of a test run."""
+
+import fcntl
+
+import pytest
+
+from support.processes import command
+from support.tiny_run import WORDS
+
+DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")
+
+
+def trained_once(factory, name, *words):
+    """The directory of `sbvi-train WORDS`, and beside it NAME.txt with what it printed. To be read alone: tests that
+    write into a run take a copy."""
+    folder = factory.getbasetemp()
+    if folder.name.startswith("popen-"):  # one of several workers
+        folder = folder.parent
+    folder = folder / "runs"
+    folder.mkdir(exist_ok=True)
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        printed = folder / f"{name}.txt"
+        if not printed.exists():
+            done = command("train", *words, f"hydra.run.dir={name}", cwd=folder)
+            assert done.returncode == 0, done.stderr
+            printed.write_text(done.stdout)
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """The digits: 8 x 8 binary images, 2 latents, rectifiers, a rank-one posterior."""
+    return trained_once(tmp_path_factory, "digits", *DIGITS, "evaluation.num_samples=20")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """A tiny run on synthetic data, validated fifteen times."""
+    return trained_once(tmp_path_factory, "tiny", *WORDS)

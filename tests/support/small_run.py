@@ -1,0 +1,50 @@
+"""A small run from Python, and what it leaves."""
+
+import numpy as np
+import pytest
+
+from sbvi.runs import Experiment
+from sbvi.runs.train import train
+from sbvi.training import checkpoint
+
+SMALL = {
+    "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
+    "model": {"name": "dlgm", "latents": [3], "hidden": [8], "recognition_hidden": [8], "input_dropout": 0.1},
+    "likelihood": {"name": "bernoulli"},
+    "posterior": {"name": "rank_one"},
+    "objective": {"name": "free_energy", "kl_weight": {"warmup_epochs": 5}},
+    "optimizer": {"name": "adam", "learning_rate": 3e-3, "average": 0.9, "schedule": {"kind": "cosine"}},
+    "trainer": {"steps": 60, "batch_size": 20, "log_every": 10, "validate_every": 20, "checkpoint_minutes": 0},
+    "evaluation": {"num_samples": 10, "chunk": 5},
+    "runtime": {"compilation_cache": False},
+}
+
+
+def experiment(**groups):
+    config = {g: v | groups[g] if groups.get(g) else v for g, v in SMALL.items() if groups.get(g, v) is not None}
+    return Experiment.from_config(config | {k: v for k, v in groups.items() if k not in SMALL})
+
+
+def leaves(folder, name="last"):
+    return checkpoint.read(folder / "checkpoints" / f"{name}.safetensors")[0]
+
+
+def same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+class Stop(Exception):
+    pass
+
+
+def interrupted(made, folder, step):
+    """Train until a log point at `step`, then die without any goodbye."""
+
+    def show(plan, progress, values, monitor):
+        if progress.step == step:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(made, folder, show)

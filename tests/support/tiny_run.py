@@ -1,0 +1,45 @@
+"""A tiny problem for commands, and what a run leaves that must not depend on its interruptions."""
+
+import json
+
+import numpy as np
+
+from sbvi.training import checkpoint
+
+TINY = (
+    "dataset=synthetic",
+    "dataset.train_size=300",
+    "dataset.test_size=60",
+    "dataset.validation_size=60",
+    "model.latents=[2]",
+    "model.hidden=[8]",
+    "model.recognition_hidden=[8]",
+    "evaluation.num_samples=10",
+    "trainer.batch_size=20",
+    "trainer.checkpoint_minutes=0",
+)
+#: The run that the fixture `tiny_run` holds.
+WORDS = (*TINY, "trainer.steps=1500", "trainer.log_every=50", "trainer.validate_every=100")
+
+
+def numbers(folder):
+    """Every log line without its timings, and every array of the two checkpoints."""
+    timing = {"train/examples_per_second"}
+    text = (folder / "metrics.jsonl").read_text()
+    lines = [{k: v for k, v in json.loads(line).items() if k not in timing} for line in text.splitlines()]
+    arrays = {n: checkpoint.read(folder / "checkpoints" / f"{n}.safetensors")[0] for n in ("last", "best")}
+    return lines, arrays
+
+
+def assert_same(a, b):
+    (lines_a, arrays_a), (lines_b, arrays_b) = numbers(a), numbers(b)
+    assert lines_a == lines_b
+    for name in arrays_a:
+        assert arrays_a[name].keys() == arrays_b[name].keys()
+        for key in arrays_a[name]:
+            np.testing.assert_array_equal(arrays_a[name][key], arrays_b[name][key], err_msg=f"{name} {key}")
+
+
+def tree(folder):
+    """Every file's content, the lock aside."""
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
