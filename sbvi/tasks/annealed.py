@@ -41,7 +41,7 @@ class AnnealedTask:
     base: Literal["prior", "posterior"] = "prior"
     """Where chains start: the prior, or the recognition model."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write per-example values (.npz), beside the copy in the run's folder."""
     seed: NonNegativeInt = 1

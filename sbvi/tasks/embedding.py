@@ -28,7 +28,7 @@ class EmbeddingTask:
     projector: PositiveInt = 2000
     """Greatest number of points laid out for TensorBoard's projector."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write means and variances of every node (.npz), beside the copy in the run's folder."""
 

@@ -97,7 +97,7 @@ def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:
     that was evaluated before, so that nothing is overwritten."""
     found = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
     if isinstance(path := settings.get("input"), str):
-        with open(path, "rb") as file:
+        with open(Path(path).expanduser(), "rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
     name = f"{title}-{found.hexdigest()[:8]}"
     numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))

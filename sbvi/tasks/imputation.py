@@ -36,7 +36,7 @@ class ImputationTask:
     examples: PositiveInt = 100
     """Examples, evenly spaced over the split."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv), NaN where a value is missing, in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None
     """Where to write filled values, their spread and the draws (.npz)."""
     imputations: PositiveInt = 1

@@ -2,9 +2,12 @@
 
 from typing import Literal
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
+from sbvi.data.traced import Traced
 from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import shown
@@ -31,7 +34,7 @@ class PosteriorTask:
     drawn: PositiveInt = 8
     """Greatest number of examples in the picture."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write the grids and KLs (.npz), beside the copy in the run's folder."""
 
@@ -43,7 +46,10 @@ class PosteriorTask:
         if self.output is not None:
             check_output(self.output)
         dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
-        x = dataset.seen(split)
+        held = dataset.split(split).x
+        # With the noise of the likelihood's first batch, where there is any.
+        key = jax.random.fold_in(jax.random.key(run.experiment.evaluation.seed), 0)
+        x = np.asarray(Traced(dataset.preprocessing, False)(key, jnp.asarray(held.reshape(len(held), -1))))
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         close = [c for _, c in pairs]
         names = ("kl", "reverse_kl", "log_likelihood")

@@ -20,7 +20,8 @@ class SamplesTask:
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
-    """Latents (.npz, .npy, .csv), (N, K), to decode in place of draws from the prior; for one stochastic node."""
+    """Latents (N, K) of one stochastic node to decode in place of draws from the prior (.npz, .npy, .csv, .tsv,
+    .parquet)."""
     output: str | None = None
     """Where to write the samples (.npz), beside the copy in the run's folder."""
     seed: NonNegativeInt = 0

@@ -140,6 +140,14 @@ def test_columns_are_found_by_name(tmp_path, caplog):
     assert read_values(str(tmp_path / "y.csv"), ("a", "b", "c"))[1] is None
 
 
+def test_a_path_that_is_too_long_or_from_home(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="cannot be read \\(File name too long\\)"):
+        read_array("x" * 5000 + ".csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "x.npy", np.eye(3))
+    np.testing.assert_array_equal(read_array("~/x.npy"), np.eye(3))
+
+
 def test_nothing_pickled_is_read(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match=r"is not a readable \.npy file of plain arrays"):

@@ -76,9 +76,13 @@ def read_own(path: str, where: str) -> dict[str, np.ndarray] | np.ndarray | Tabl
     Raises:
       UserError: the file is not there, of another kind, or cannot be read.
     """
-    place = Path(path)
+    place = Path(path).expanduser()
     kind = suffix(place)
-    if not place.is_file():
+    try:
+        there = place.is_file()
+    except OSError as error:  # a name that is too long
+        raise UserError(f"{where[:200]} cannot be read ({error.strerror}).") from None
+    if not there:
         raise UserError(f"{where} is not a file.")
     if kind not in SUFFIXES:
         raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
