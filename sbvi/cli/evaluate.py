@@ -1,12 +1,16 @@
 """sbvi-evaluate: works on a trained run, `run=DIR task=NAME`."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
 from sbvi.core import UserError, unknown_key
+
+KEYS = ["run", "task", "dataset", "folder"]
 
 
 def main() -> None:
@@ -20,7 +24,7 @@ def known_keys(group: str) -> Sequence[str]:
 
     if group == "task":
         return sorted({key for entry in TASKS.values() for key in fields(entry)})
-    return [] if group else ["run", "task"]
+    return ["path"] if group == "dataset" else [] if group else KEYS
 
 
 def _task(config: Any) -> None:
@@ -33,44 +37,47 @@ def _task(config: Any) -> None:
     from sbvi.reporting.tensorboard import TensorBoard
     from sbvi.runs import load_run
     from sbvi.tasks import TASKS, Task
+    from sbvi.tasks.files import unused_name, writable
 
     values = hydra_app.plain(config)
     for key in values:
-        if key not in ("run", "task"):
-            raise unknown_key(key, values[key], ["run", "task"])
+        if key not in KEYS:
+            raise unknown_key(key, values[key], KEYS)
     if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
         raise UserError(f"run={values['run']} must be the folder of a run.")
     task: Task = build(TASKS, "task", values["task"])
-    run = load_run(values["run"])
+    run = load_run(values["run"], data_path=values["dataset"]["path"])
+    folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
     found = task.run(run)
-    folder = run.directory.path / "evaluations"
-    folder.mkdir(exist_ok=True)
+    settings = {"name": values["task"]["name"], **plain(task)}
+    name = unused_name(folder, task.title, settings)
+    tail = name.removeprefix(task.title)
     content = {
-        "task": {"name": values["task"]["name"], **plain(task)},
+        "task": settings,
         "command": sys.argv[1:],
-        "metrics": found.scalars,
+        "metrics": {key: value if math.isfinite(value) else None for key, value in found.scalars.items()},
         **found.about,
     }
-    with open(folder / f"{task.title}.npz.tmp", "wb") as file:
+    with open(folder / f"{name}.npz.tmp", "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **found.arrays)
-    (folder / f"{task.title}.npz.tmp").replace(folder / f"{task.title}.npz")
-    board = TensorBoard(folder / task.title)
+    (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
+    board = TensorBoard(folder / name)
     board.scalars(0, found.scalars)
-    for name, picture in found.pictures.items():
-        save_png(folder / f"{name}.png", picture)
-        board.image(0, name, picture)
+    for title, picture in found.pictures.items():
+        save_png(folder / f"{title}{tail}.png", picture)
+        board.image(0, title, picture)
     board.close()
     if (shown := found.projection) is not None:
-        write_projector(folder / task.title, shown.name, shown.points, shown.label, shown.images)
-    write_atomically(folder / f"{task.title}.json", (json.dumps(content, indent=2) + "\n").encode())
+        write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
+    write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     if found.table:
         print(found.table)
     else:
         for key, value in found.scalars.items():
             print(f"{key}: {value:.4f}")
     print(
-        f"written: {folder / task.title}.json and .npz",
-        *(folder / f"{name}.png" for name in found.pictures),
+        f"written: {folder / name}.json and .npz",
+        *(folder / f"{title}{tail}.png" for title in found.pictures),
         sep="\n  ",
     )
 

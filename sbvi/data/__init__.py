@@ -7,8 +7,10 @@ To add one: a module with a `spec` that has `load() -> Dataset`, a line here, a 
 from typing import Protocol
 
 from sbvi.core.plugins import extend
-from sbvi.data.binarization import Binarization, binarize
+from sbvi.data.binarization import Binarization
+from sbvi.data.binarize import binarize
 from sbvi.data.dataset import Batch, Dataset, Split
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.sources.caltech_silhouettes import CaltechSilhouettes
 from sbvi.data.sources.cifar10 import Cifar10
 from sbvi.data.sources.digits import Digits
@@ -20,6 +22,7 @@ from sbvi.data.sources.omniglot import Omniglot
 from sbvi.data.sources.shards import Shards
 from sbvi.data.sources.svhn import Svhn
 from sbvi.data.sources.synthetic import Synthetic
+from sbvi.data.sources.table import Table
 
 
 class DatasetSpec(Protocol):
@@ -47,8 +50,9 @@ DATASETS: dict[str, type] = {
     "omniglot": Omniglot,
     "synthetic": Synthetic,
     "npz": Npz,
+    "table": Table,
     "shards": Shards,
 }
 extend(DATASETS, "sbvi.datasets")
 
-__all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Split", "binarize"]
+__all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Preprocessing", "Split", "binarize"]

@@ -23,8 +23,8 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
     """
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"output={folder} is not empty; choose a new directory.")
-    if dataset.dequantized:
-        raise UserError("Noise that a likelihood asks for is added in training; convert the values themselves.")
+    if dataset.dequantized or dataset.dynamic:
+        raise UserError("Noise and fresh draws are made in training; convert the values themselves.")
     folder.mkdir(parents=True, exist_ok=True)
     count = len(dataset.train)
     train = [
@@ -35,7 +35,8 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
         "format": FORMAT,
         "name": dataset.name,
         "levels": dataset.levels,
-        "binary": dataset.binary and not dataset.dynamic,
+        "binary": dataset.binary,
+        "preprocessing": dataset.preprocessing.to_config(),
         "train": train,
         "validation": _write(folder, "validation", dataset.validation),
         "test": _write(folder, "test", dataset.test),

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data.preprocessing import Preprocessing
 
 Array = jax.Array
 
@@ -34,11 +35,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set: x (N, *event_shape) as stored, label (N,) or None. The x of a training split may be
-    a `ShardedArray`, whose rows are read where they are asked for."""
+    """One part of a data set: x (N, *event_shape) as held, label (N,) or None. The x of a training split may be
+    a `ShardedArray`, whose rows are read where they are asked for.
+
+    means: whether x are means of binary values, to be drawn at each use.
+    """
 
     x: np.ndarray
     label: np.ndarray | None = None
+    means: bool = False
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -46,13 +51,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train, validation and test splits with what is known of the values.
+    """Train, validation and test splits with what is done to their values.
 
-    Values are stored either as whole numbers 0..levels in uint8 or, where `levels` is None, as
-    float32. `binary` says that every value is 0 or 1, which is what a Bernoulli likelihood needs.
-    `dynamic` says that values are Bernoulli means, to be drawn anew at each use in training.
-    `dequantized` says that a model sees whole numbers k with uniform noise, (k + u) / (levels + 1).
+    Values are held as `preprocessing` says: whole numbers 0..levels in uint8, float32, or what binarization drew; the
+    training split of dynamically binarized data as means.
 
+    classes: names of the labels 0, 1, .., where labels have names.
     exact_log_likelihood: for data drawn from a tractable model, x (N, *event) -> log p(x) (N,), nats.
     """
 
@@ -60,20 +64,35 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    levels: int | None
-    binary: bool = False
-    dynamic: bool = False
-    dequantized: bool = False
+    preprocessing: Preprocessing
     note: str = ""
+    classes: tuple[str, ...] | None = None
     exact_log_likelihood: Callable[[np.ndarray], np.ndarray] | None = field(default=None, compare=False)
 
     @property
+    def levels(self) -> int | None:
+        """L where the training split holds whole numbers 0..L."""
+        return 1 if self.preprocessing.binarization in ("static", "threshold") else self.preprocessing.levels
+
+    @property
+    def binary(self) -> bool:
+        return self.preprocessing.binary
+
+    @property
+    def dynamic(self) -> bool:
+        return self.preprocessing.dynamic
+
+    @property
+    def dequantized(self) -> bool:
+        return self.preprocessing.dequantize
+
+    @property
     def event_shape(self) -> tuple[int, ...]:
-        return self.train.x.shape[1:]
+        return self.preprocessing.event_shape
 
     @property
     def event_size(self) -> int:
-        return int(np.prod(self.event_shape))
+        return self.preprocessing.event_size
 
     @functools.cached_property
     def resident(self) -> tuple[Array, Array | None]:
@@ -95,26 +114,23 @@ class Dataset:
         parts: dict[str, Any] = {name: split}
         return replace(self, **parts)
 
-    def scaled(self, x: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
-        """Stored values as floats in [0, 1] (or as they are, for float data), shape (N, D)."""
-        flat = x.reshape(x.shape[0], -1).astype(dtype)
-        return flat / np.asarray(self.levels, dtype) if self.levels else flat
+    def evaluated(self, name: str, count: int | None = None) -> Split:
+        """A split as evaluation sees it: means of dynamically binarized data are drawn, by the seed alone.
 
-    def some(self, name: str, count: int | None = None) -> Split:
-        """`count` examples of a split, evenly spaced: files may be sorted by class."""
+        count: examples, evenly spaced, since files may be sorted by class. An example's draw does not depend on it,
+          unless the split is read from shards, of which only the rows asked for are read and drawn.
+        """
         split = self.split(name)
-        if count is None or count >= len(split):
-            return split
-        rows = np.arange(count) * len(split) // count
-        return Split(split.x[rows], None if split.label is None else split.label[rows])
+        if split.means and isinstance(split.x, np.ndarray):
+            split = replace(split, x=self.preprocessing.once(split.x, name), means=False)
+        if count is not None and count < len(split):
+            rows = np.arange(count) * len(split) // count
+            split = replace(split, x=split.x[rows], label=None if split.label is None else split.label[rows])
+        return replace(split, x=self.preprocessing.once(split.x[:], name), means=False) if split.means else split
 
     def seen(self, name: str, count: int | None = None) -> np.ndarray:
-        """`count` examples of a split (see `some`) as a model sees them, (N, D) float32: binary values as they are,
-        others in [0, 1]. A training split that is drawn anew at each use gives its means."""
-        x = self.some(name, count).x
-        if self.binary and not (self.dynamic and name == "train"):
-            return x.reshape(len(x), -1).astype(np.float32)
-        return self.scaled(x)
+        """`count` examples of a split (see `evaluated`) as model input without noise, (N, D) float32."""
+        return self.preprocessing.read(self.evaluated(name, count).x[:])
 
     def digest(self) -> str:
         """A SHA-256 of every array, so that a run can tell that its data has changed."""

@@ -10,14 +10,30 @@ def seeded(
     x: np.ndarray, label: np.ndarray | None, validation: int, test: int, seed: int
 ) -> tuple[Split, Split, Split]:
     """A random split, a function of the seed alone: the rest trains, then validation, then test."""
-    count = len(x)
+    _check(len(x), validation, test)
+    return _cut(x, label, np.random.default_rng(seed).permutation(len(x)), validation, test)
+
+
+def blocks(
+    x: np.ndarray, label: np.ndarray | None, validation: int, test: int, seed: int
+) -> tuple[Split, Split, Split]:
+    """A split in the order of the examples: the first train, then validation, then test."""
+    _check(len(x), validation, test)
+    return _cut(x, label, np.arange(len(x)), validation, test)
+
+
+def _check(count: int, validation: int, test: int) -> None:
     if validation + test >= count:
         raise UserError(
             f"dataset.validation_size={validation} and dataset.test_size={test} leave nothing to train on: "
             f"there are {count} examples."
         )
-    order = np.random.default_rng(seed).permutation(count)
-    train = count - validation - test
+
+
+def _cut(
+    x: np.ndarray, label: np.ndarray | None, order: np.ndarray, validation: int, test: int
+) -> tuple[Split, Split, Split]:
+    train = len(x) - validation - test
     parts = np.split(order, [train, train + validation])
     first, second, third = (Split(x[p], None if label is None else label[p]) for p in parts)
     return first, second, third

@@ -10,7 +10,7 @@ import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
-from sbvi.data.prepare import evaluation
+from sbvi.data.traced import Traced
 
 Array = jax.Array
 
@@ -30,7 +30,7 @@ def batched(
 ) -> Batches:
     """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
     first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
-    whole = dataset.split(split)
+    whole = dataset.evaluated(split)
     stored = whole.x[:limit]
     count = len(stored)
     width = min(batch_size, count)
@@ -53,7 +53,7 @@ def map_batches(
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
     """
-    prepare = evaluation(dataset, dtype)
+    prepare = Traced(dataset.preprocessing, False, dtype)
     turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
     @jax.jit

@@ -33,10 +33,11 @@ def load_dataset(experiment: Experiment) -> Dataset:
     dataset = binarize(spec.load(), spec.binarization, spec.split_seed)
     experiment.model.check(data_facts(dataset))
     if experiment.model.dequantizes and dataset.levels is not None:
-        dataset = replace(dataset, dequantized=True)
-    smallest = min(len(split) for split in dataset.splits.values())
-    if smallest < 2:
-        raise UserError(f"Every split needs at least two examples; the smallest has {smallest}.")
+        dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
+    smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
+    if (count := len(dataset.split(smallest))) < 2:
+        key = f"dataset.{smallest}_size" if smallest != "train" else "dataset.validation_size and dataset.test_size"
+        raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: set {key}.")
     return dataset
 
 
@@ -49,7 +50,7 @@ def data_facts(dataset: Dataset) -> DataFacts:
 
 def summarise(dataset: Dataset) -> DataSummary:
     """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
-    x = dataset.scaled(dataset.train.x[:SUMMARY_ROWS])
+    x = dataset.preprocessing.scaled(dataset.train.x[:SUMMARY_ROWS])
     label = None if dataset.train.label is None else np.asarray(dataset.train.label[:SUMMARY_ROWS])
     return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
 
@@ -162,6 +163,7 @@ class Assembly:
             "classes": data_facts(d).classes,
             "sizes": {name: len(split) for name, split in d.splits.items()},
             "digest": d.digest(),
+            "preprocessing": d.preprocessing.to_config(),
         }
 
 

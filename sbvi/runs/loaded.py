@@ -1,6 +1,7 @@
 """A trained model as an object, on NumPy arrays."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.placement import SINGLE
+from sbvi.data import Dataset, Split
+from sbvi.data.checks import not_there
+from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
-from sbvi.inference.importance import Likelihood, importance_sampling
+from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.pieces import fitting
+from sbvi.gradients import Paths
+from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.imputation import impute
 from sbvi.models import require
 from sbvi.models.api import (
@@ -42,19 +50,26 @@ class Encoding:
 class LoadedRun:
     """A run's best parameters, ready to use.
 
-    Data is (N, *event_shape) or (N, D): floats on the model's scale ([0, 1] for images, 0 or 1 for
-    binary models), or uint8 as stored in the data set. Latents are a dict from node to (N, K), or one
+    Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
+    A model of binarized data takes 0 and 1, or grey values that it binarizes by the run's own rule, and gives
+    probabilities. Latents are a dict from node to (N, K), or one
     array for a model with a single node. Everything is in nats. What a model cannot do is refused in a sentence.
     """
 
-    def __init__(self, folder: Path | str):
+    def __init__(self, folder: Path | str, data_path: str | None = None):
+        """data_path: where the run's data is now, if it has moved."""
         self.directory = RunDirectory(folder)
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"])
+        if data_path is not None:
+            self.experiment = moved(self.experiment, data_path)
         # On whatever is at hand: a run of eight GPUs is read on a laptop.
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
+        self.preprocessing = recorded(
+            self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
+        )
         facts = DataFacts(
             self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
         )
@@ -74,8 +89,12 @@ class LoadedRun:
 
     def encode(self, x: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node."""
+        return self.moments(self.checked(x))
+
+    def moments(self, inputs: np.ndarray) -> dict[str, Encoding]:
+        """Posterior moments of every node for model input (N, D), such as `Dataset.seen` gives."""
         encode = self._jitted("encode", self._able(Encoder, "encode").encode)
-        moments = self._batches(lambda part, _: encode(self.params, part), self.checked(x))
+        moments = self._batches(lambda part, _: encode(self.params, part), inputs)
         return {node: Encoding(*pair) for node, pair in moments.items()}
 
     def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -87,7 +106,7 @@ class LoadedRun:
         """E[x | latents], (N, *event_shape)."""
         decode = self._jitted("decode", self._able(LatentVariable, "decode").decode)
         decoded = self._batches(lambda part, _: decode(self.params, part), self._checked_latents(latents))
-        return np.asarray(decoded).reshape(-1, *self.event_shape)
+        return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """E[x | z] at the posterior means, (N, *event_shape)."""
@@ -101,7 +120,8 @@ class LoadedRun:
             model = self._able(Generative, "sample")
             self._compiled["sample"] = jax.jit(model.sample, static_argnums=2)
         drawn = self._compiled["sample"](self.params, jax.random.key(seed), num)
-        return np.asarray(drawn.mean if means else drawn.value).reshape(-1, *self.event_shape)
+        values = np.asarray(drawn.mean if means else drawn.value)
+        return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
 
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
@@ -112,10 +132,7 @@ class LoadedRun:
         """log p(x), (N,): exact where the model knows it, else by importance sampling, which is a lower bound in
         expectation and tight for many samples."""
         if offers(self.model, Density):
-            log_prob = self._jitted("log_prob", self.model.log_prob)
-            key = jax.random.key(seed)
-            scored = self._batches(lambda part, _: log_prob(self.params, key, part), self.checked(x))
-            return np.asarray(scored.value)
+            return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
 
     def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
@@ -123,9 +140,9 @@ class LoadedRun:
         else by the exact chain; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        values = np.asarray(x, np.float32)
-        missing = np.isnan(values).reshape(len(values), -1)
-        known = self.checked(np.where(np.isnan(values), np.float32(0), values))
+        values = np.asarray(x)
+        missing = not_there(values)
+        known = self.preprocessing.to_model(values, "x", missing)
         chain = self._jitted(
             ("impute", iterations, warmup),
             lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup),
@@ -136,7 +153,8 @@ class LoadedRun:
             means = chain(self.params, jax.random.fold_in(key, position), *part).means
             return jnp.where(part[1], jnp.mean(means[warmup:], 0), part[0])
 
-        return np.asarray(self._batches(filled, (known, missing))).reshape(values.shape)
+        found = np.asarray(self._batches(filled, (known, missing)))
+        return self.preprocessing.filled(found, missing, values.reshape(found.shape)).reshape(values.shape)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")
@@ -149,15 +167,21 @@ class LoadedRun:
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:
             raise UserError(f"num_samples={num_samples} must be at least 1.")
-        checked = self.checked(x)
-        model = self._able(LatentVariable, "log_likelihood")
-        estimate = importance_sampling(model.rollout, num_samples, self.experiment.evaluation.chunk)
-        estimate = self._jitted(("likelihood", num_samples), estimate)
-        key = jax.random.key(seed)
-        estimated: Likelihood = self._batches(
-            lambda part, position: estimate(self.params, jax.random.fold_in(key, position), part), checked
-        )
+        model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
+        chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
+        paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
+        estimate = importance_sampling(partial(model.rollout, paths=paths), num_samples, chunk)
+        estimated: Likelihood = self._scored(("likelihood", num_samples), estimate, x, seed)
         return estimated
+
+    def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
+        """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
+        split = Split(self.preprocessing.own(x))
+        own = Dataset("x", split, split, split, self.preprocessing)
+        if name not in self._compiled:
+            self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
+        batches = batched(own, "test", self.experiment.evaluation.batch_size)
+        return self._compiled[name](self.params, jax.random.key(seed), batches)
 
     def _batches(self, function: Any, values: Any) -> Any:
         """Apply a compiled function to at most BATCH rows at a time."""
@@ -169,22 +193,8 @@ class LoadedRun:
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
     def checked(self, x: np.ndarray) -> np.ndarray:
-        """x as float32 (N, D) on the model's scale."""
-        x = np.asarray(x)
-        size = self.model.facts.event_size
-        if x.shape[1:] not in (self.event_shape, (size,)) or len(x) == 0:
-            raise UserError(f"x has shape {x.shape}; it must be (N, {', '.join(map(str, self.event_shape))}), N > 0.")
-        if x.dtype.kind not in "buif":
-            raise UserError(f"x has dtype {x.dtype}; it must be numeric.")
-        flat = x.reshape(len(x), size).astype(np.float32)
-        if not np.isfinite(flat).all():
-            raise UserError("x holds values that are NaN or infinite.")
-        if self.data["binary"]:
-            if not ((flat == 0) | (flat == 1)).all():
-                raise UserError("x must hold only 0 and 1: this model is of binary data; binarize it first.")
-        elif x.dtype == np.uint8 and self.data["levels"]:
-            flat = flat / np.float32(self.data["levels"])
-        return flat
+        """Source values as model input, float32 (N, D)."""
+        return self.preprocessing.to_model(x)
 
     def _checked_latents(self, latents: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not isinstance(latents, dict):
@@ -210,6 +220,17 @@ def _event_shape(found: Any, folder: Path) -> tuple[int, ...]:
     return tuple(found)
 
 
-def load_run(folder: Path | str) -> LoadedRun:
+def moved(experiment: Experiment, data_path: str) -> Experiment:
+    """The experiment with its data at another place.
+
+    Raises:
+      UserError: its data is not a file of the user's.
+    """
+    if not hasattr(experiment.dataset, "path"):
+        raise UserError(f"dataset.path={data_path} is for runs on files of one's own, and this run's data has no path.")
+    return replace(experiment, dataset=replace(experiment.dataset, path=str(data_path)))
+
+
+def load_run(folder: Path | str, data_path: str | None = None) -> LoadedRun:
     """The trained model of a run directory; see `LoadedRun`."""
-    return LoadedRun(folder)
+    return LoadedRun(folder, data_path)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, spec
-from sbvi.data.prepare import evaluation
+from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
 from sbvi.models.api import LatentVariable, PosteriorDensity
@@ -17,6 +17,7 @@ from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
 BATCH = 50
+DEFAULT = 100  # examples of a split
 
 
 @spec
@@ -29,8 +30,8 @@ class AnnealedTask:
 
     split: Literal["train", "validation", "test", "dreams"] = "test"
     """Which part of the data, or draws of the model."""
-    examples: PositiveInt = 100
-    """Examples, evenly spaced over the split."""
+    examples: PositiveInt | None = None
+    """Examples, evenly spaced over the split, or draws; null for 100, and for the whole of the user's own data."""
     chains: PositiveInt = 16
     """Chains for each example; backward ones are single."""
     temperatures: PositiveInt = 1000
@@ -40,7 +41,7 @@ class AnnealedTask:
     base: Literal["prior", "posterior"] = "prior"
     """Where chains start: the prior, or the recognition model."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write per-example values (.npz), beside the copy in the run's folder."""
     seed: NonNegativeInt = 1
@@ -59,12 +60,12 @@ class AnnealedTask:
         key = jax.random.key(self.seed)
         exact: Latents | None = None
         if self.split == "dreams" and self.input is None:
-            exact, drawn = run.model.sample_joint(run.params, jax.random.fold_in(key, 0), self.examples)
+            exact, drawn = run.model.sample_joint(run.params, jax.random.fold_in(key, 0), self.examples or DEFAULT)
             x = np.asarray(drawn.value, np.float32)
         else:
-            dataset, split = chosen(run, self.split, self.examples, self.input)
+            dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
             stored = dataset.split(split).x
-            prepare = evaluation(dataset)
+            prepare = Traced(dataset.preprocessing, False)
             x = np.asarray(prepare(jax.random.fold_in(key, 0), jnp.asarray(stored.reshape(len(stored), -1))))
         forward = self._all(run, jax.random.fold_in(key, 1), x, None)
         where = OWN if self.input is not None else self.split

@@ -1,12 +1,17 @@
 """What a task works on: the run's own data, checked to be what it was trained on, or the user's."""
 
+import logging
+
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Dataset, Split
+from sbvi.data.checks import not_there
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.files import read_array
+from sbvi.tasks.files import read_values
+
+log = logging.getLogger(__name__)
 
 OWN = "input"
 
@@ -19,35 +24,64 @@ def run_dataset(run: LoadedRun) -> Dataset:
     """
     dataset = load_dataset(run.experiment)
     if dataset.digest() != run.data["digest"]:
-        raise UserError(f"{run.directory.path} was trained on other data than is found now.")
+        path = getattr(run.experiment.dataset, "path", None)
+        place = f" in {path}; dataset.path=FILE says where the data is now" if path else ""
+        raise UserError(f"{run.directory.path} was trained on other data than is found now{place}.")
     return dataset
 
 
-def chosen(run: LoadedRun, split: str, examples: int | None, input_path: str | None) -> tuple[Dataset, str]:
-    """A data set, and which of its splits to use: `examples` of the run's split, or the user's
-    file as all splits of a data set of its own, named `input`.
+def chosen(
+    run: LoadedRun, split: str, examples: int | None, input_path: str | None, default: int | None = None
+) -> tuple[Dataset, str]:
+    """A data set, and which of its splits to use, as evaluation sees it: `examples` of the run's split (`default` where
+    none are asked for), or the user's file, whole unless `examples` are asked for, as the test split of a data set of
+    its own, named `input`.
 
     Raises:
-      UserError: see `run_dataset` and `read_array`.
+      UserError: see `run_dataset` and `own_dataset`.
     """
     if input_path is None:
         dataset = run_dataset(run)
-        dataset = dataset.with_split(split, dataset.some(split, examples))
-        return dataset, split
-    own = own_dataset(run, read_array(input_path)[:examples])
-    return own, "test"
+        return dataset.with_split(split, dataset.evaluated(split, examples or default)), split
+    return own_dataset(run, *own_values(run, input_path, examples)), "test"
 
 
-def own_dataset(run: LoadedRun, x: np.ndarray) -> Dataset:
-    """The user's array as a data set that this run's model can score."""
-    checked = run.checked(x).reshape(-1, *run.event_shape)
-    levels, binary = run.data["levels"], bool(run.data["binary"])
-    if binary:
-        checked, levels = checked.astype(np.uint8), 1
-    elif x.dtype == np.uint8 and levels:
-        checked = x.reshape(checked.shape)
-    else:
-        levels = None
-    split = Split(checked)
-    noisy = bool(levels) and not binary and run.experiment.model.dequantizes
-    return Dataset(OWN, split, split, split, levels=levels, binary=binary, dequantized=noisy)
+def own_values(
+    run: LoadedRun, input_path: str, examples: int | None = None, *, allow_nan: bool = False
+) -> tuple[np.ndarray, str]:
+    """The values of the user's file in the run's own order of columns, and what to call them.
+
+    examples: the first rows to keep; it is said when that leaves some out.
+
+    Raises:
+      UserError: see `read_values`; or columns that the run knows are not there.
+    """
+    x, columns = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
+    if columns is not None:
+        log.info("Columns of %s by name: %s.", input_path, ", ".join(columns[:20]))
+    if examples is not None and examples < len(x):
+        log.info("The first %d of the %d rows of %s.", examples, len(x), input_path)
+        x = x[:examples]
+    return x, f"input={input_path}"
+
+
+def own_dataset(run: LoadedRun, x: np.ndarray, where: str = OWN) -> Dataset:
+    """The user's source values as a data set that this run's model can score.
+
+    Raises:
+      UserError: see `Preprocessing.store`.
+    """
+    split = Split(run.preprocessing.own(x, where))
+    return Dataset(OWN, split, split, split, run.preprocessing)
+
+
+def own_with_gaps(run: LoadedRun, input_path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The user's file, NaN where a value is missing: model input (N, D), where values are missing (N, D), and the
+    source values (N, D).
+
+    Raises:
+      UserError: see `own_values` and `Preprocessing.store`.
+    """
+    values, where = own_values(run, input_path, allow_nan=True)
+    missing = not_there(values)
+    return run.preprocessing.to_model(values, where, missing), missing, values.reshape(len(values), -1)

@@ -28,7 +28,7 @@ class EmbeddingTask:
     projector: PositiveInt = 2000
     """Greatest number of points laid out for TensorBoard's projector."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write means and variances of every node (.npz), beside the copy in the run's folder."""
 
@@ -44,8 +44,8 @@ class EmbeddingTask:
             raise UserError(f"task.node={node} is not known; allowed: {', '.join(run.nodes)}.")
         dataset, split = chosen(run, self.split, self.examples, self.input)
         x = dataset.seen(split)
-        label = dataset.split(split).label
-        found = run.encode(x)
+        label, names = dataset.split(split).label, dataset.classes
+        found = run.moments(x)
         arrays = {f"{n}/mean": e.mean for n, e in found.items()} | {
             f"{n}/variance": e.variance for n, e in found.items()
         }
@@ -56,12 +56,11 @@ class EmbeddingTask:
         means = found[node].mean
         plane, share = _plane(means)
         few = slice(0, self.projector)
-        projection = Projection(
-            means[few], None if label is None else label[few], shown(x[few], run.event_shape), f"{node} of {split}"
-        )
+        named = None if label is None else _named(label[few], names)
+        projection = Projection(means[few], named, shown(x[few], run.event_shape), f"{node} of {split}")
         scalars = {f"embedding/{n}/variance_of_means": float(e.mean.var(0).sum()) for n, e in found.items()}
         scalars["embedding/share_drawn"] = share
-        return TaskResult(scalars, arrays, {self.title: _draw(plane, label, share)}, projection=projection)
+        return TaskResult(scalars, arrays, {self.title: _draw(plane, label, names, share)}, projection=projection)
 
 
 def _plane(means: np.ndarray) -> tuple[np.ndarray, float]:
@@ -75,17 +74,22 @@ def _plane(means: np.ndarray) -> tuple[np.ndarray, float]:
     return centred @ rows[:2].T, float((scales[:2] ** 2).sum() / max((scales**2).sum(), 1e-30))
 
 
-def _draw(plane: np.ndarray, label: np.ndarray | None, share: float) -> np.ndarray:
+def _named(label: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
+    """Labels by the names of their classes, where they have any."""
+    return label if names is None else np.asarray(names)[label]
+
+
+def _draw(plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | None, share: float) -> np.ndarray:
     figure = new_figure(6.5, 5.5, 130)
     axes = figure.add_subplot()
     if label is None:
         axes.scatter(plane[:, 0], plane[:, 1], s=3, linewidths=0)
-    elif label.max() >= CLASSES:
+    elif label.min() < 0 or label.max() >= CLASSES:
         axes.scatter(plane[:, 0], plane[:, 1], s=3, c=label, cmap="nipy_spectral", linewidths=0)
     else:
         for value in np.unique(label):
-            points = plane[label == value]
-            axes.scatter(points[:, 0], points[:, 1], s=3, color=f"C{value}", linewidths=0, label=str(value))
+            points, name = plane[label == value], names[value] if names else str(value)
+            axes.scatter(points[:, 0], points[:, 1], s=3, color=f"C{value}", linewidths=0, label=name)
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4)
     axes.set_aspect("equal")
     if share < 1:

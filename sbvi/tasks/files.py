@@ -1,46 +1,65 @@
 """The user's own arrays: read for a task, and written where asked."""
 
+import hashlib
+import itertools
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.memory import require
+from sbvi.data.checks import finite
+from sbvi.data.formats.own_files import read_own
+
+log = logging.getLogger(__name__)
 
 
 def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
-    """A numeric array from .npz (its only array, or `x`), .npy or .csv (no header); (N, ...).
+    """The numbers of a file; see `read_values`."""
+    return read_values(path, allow_nan=allow_nan)[0]
+
+
+def read_values(
+    path: str, columns: tuple[str, ...] | None = None, *, allow_nan: bool = False
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Numbers (N, ...) of .npz (its only array, or `x`), .npy, .csv, .tsv or .parquet; and a table's columns where they
+    were found by name.
+
+    columns: names to find in a table that names its columns, in this order; others are left out, and it is said.
 
     Raises:
-      UserError: the file is not there, of another kind, holds objects, or has values that are not finite.
+      UserError: the file is not there, of another kind, holds objects, lacks a column, or has values that are not
+        finite.
     """
-    place = Path(path)
-    try:
-        if place.suffix == ".npz":
-            with open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                name = "x" if "x" in archive.files else archive.files[0] if len(archive.files) == 1 else None
-                if name is None:
-                    raise UserError(f"input={path} holds {', '.join(archive.files)}; one of them must be named x.")
-                require(sum(entry.file_size for entry in archive.zip.infolist()), f"input={path}")
-                found = archive[name]
-        elif place.suffix == ".npy":
-            found = np.array(np.load(place, mmap_mode="r", allow_pickle=False))
-        elif place.suffix == ".csv":
-            if not place.read_bytes().strip():
-                raise UserError(f"input={path} is empty.")
-            found = np.loadtxt(place, delimiter=",", ndmin=2)
-        else:
-            raise UserError(f"input={path} must end in .npz, .npy or .csv.")
-    except UserError:
-        raise
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds on damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"input={path} cannot be read ({reason[:160]}).") from None
-    if found.dtype.kind not in "buif" or found.ndim < 2 or not len(found):
-        raise UserError(f"input={path} has shape {found.shape} and dtype {found.dtype}; it must be numbers (N, ...).")
-    if found.dtype.kind == "f" and not (np.isfinite(found) | (np.isnan(found) & allow_nan)).all():
-        raise UserError(f"input={path} holds values that are {'infinite' if allow_nan else 'NaN or infinite'}.")
-    return np.asarray(found)
+    where = f"input={path}"
+    found = read_own(path, where)
+    named = None
+    if isinstance(found, dict):
+        name = "x" if "x" in found else next(iter(found)) if len(found) == 1 else None
+        if name is None:
+            raise UserError(f"{where} holds {', '.join(found) or 'nothing'}; one of them must be named x.")
+        x = found[name]
+    elif isinstance(found, np.ndarray):
+        x = found
+    else:
+        if columns is not None and found.named:
+            held = list(found.names() or ())
+            absent = [name for name in columns if name not in held]
+            if absent:
+                raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
+            if len(held) > len(columns):
+                log.info("Columns left out: %s.", ", ".join(name for name in held if name not in columns))
+            named = columns
+        x = found.values(named)
+    if x.dtype.kind not in "buif" or x.ndim < 2 or not len(x):
+        raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, ...).")
+    if x.dtype.kind == "f" and not allow_nan:
+        finite(x, where, named)
+    return np.asarray(x), named
 
 
 def check_output(path: str) -> None:
@@ -71,3 +90,31 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
         raise UserError(f"output={path} is there already; name another file.") from None
     except OSError as error:
         raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+
+
+def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:
+    """The title and a digest of a task's settings and of the content of the file that it reads; with a number where
+    that was evaluated before, so that nothing is overwritten."""
+    found = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
+    if isinstance(path := settings.get("input"), str):
+        with open(Path(path).expanduser(), "rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    name = f"{title}-{found.hexdigest()[:8]}"
+    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(n for n in numbered if not (folder / f"{n}.json").exists())
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made where absent, before any work is done for it.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); name another folder for what is found, as folder=DIR."
+        ) from None

@@ -10,8 +10,8 @@ from sbvi.core import NonNegativeInt, PositiveInt, Probability, UserError, spec
 from sbvi.inference.imputation import Imputation, impute
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import run_dataset
-from sbvi.tasks.files import check_output, read_array, write_arrays
+from sbvi.tasks.data import own_with_gaps, run_dataset
+from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
 BATCH, SHOWN = 250, 8
@@ -36,7 +36,7 @@ class ImputationTask:
     examples: PositiveInt = 100
     """Examples, evenly spaced over the split."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv), NaN where a value is missing, in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None
     """Where to write filled values, their spread and the draws (.npz)."""
     imputations: PositiveInt = 1
@@ -58,7 +58,12 @@ class ImputationTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        truth, x, missing = self._own(run) if self.input is not None else self._removed(run)
+        truth: np.ndarray | None = None
+        source: np.ndarray | None = None
+        if self.input is not None:
+            x, missing, source = own_with_gaps(run, self.input)
+        else:
+            truth, x, missing = self._removed(run)
         chain = jax.jit(lambda params, key, x, m: self._chain(run, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         pictures: dict[str, np.ndarray] = {}
@@ -80,7 +85,12 @@ class ImputationTask:
             arrays |= scores
         if self.output is not None:
             imputations = np.concatenate([part["imputations"] for part in parts], 1)
-            own = {"filled": arrays["filled"], "spread": arrays["spread"], "imputations": imputations}
+            units = run.preprocessing
+            own = {
+                "filled": units.filled(arrays["filled"], missing, source),
+                "spread": units.to_source(arrays["spread"]) - units.to_source(np.zeros_like(arrays["spread"])),
+                "imputations": units.filled(imputations, missing, source),
+            }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
         return TaskResult(scalars, arrays, pictures)
 
@@ -123,16 +133,6 @@ class ImputationTask:
             hole[top : top + sides[0], left : left + sides[1]] = True
             missing = np.broadcast_to(hole.reshape(1, -1), truth.shape).copy()
         return truth, np.where(missing, 0, truth), missing
-
-    def _own(self, run: LoadedRun) -> tuple[None, np.ndarray, np.ndarray]:
-        assert self.input is not None
-        values = read_array(self.input, allow_nan=True)
-        if values.dtype.kind == "f":
-            missing = np.isnan(values).reshape(len(values), -1)
-            values = np.nan_to_num(values, nan=0.0)
-        else:
-            missing = np.zeros((len(values), values[0].size), bool)
-        return None, run.checked(values), missing
 
     def _scores(
         self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]

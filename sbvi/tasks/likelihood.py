@@ -21,7 +21,7 @@ class LikelihoodTask:
     examples: PositiveInt | None = None
     """Examples, evenly spaced over the split; null for all."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write per-example values (.npz), beside the copy in the run's folder."""
 

@@ -2,9 +2,12 @@
 
 from typing import Literal
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
+from sbvi.data.traced import Traced
 from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import shown
@@ -13,6 +16,8 @@ from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
+DEFAULT = 4  # examples of a split
+
 
 @spec
 class PosteriorTask:
@@ -20,8 +25,8 @@ class PosteriorTask:
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
-    examples: PositiveInt = 4
-    """Examples, evenly spaced over the split."""
+    examples: PositiveInt | None = None
+    """Examples, evenly spaced over the split; null for four, and for the whole of the user's own data."""
     points: PositiveInt = 200
     """Points of the grid on each axis."""
     extent: Positive = 5.0
@@ -29,7 +34,7 @@ class PosteriorTask:
     drawn: PositiveInt = 8
     """Greatest number of examples in the picture."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv) in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write the grids and KLs (.npz), beside the copy in the run's folder."""
 
@@ -40,8 +45,11 @@ class PosteriorTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        dataset, split = chosen(run, self.split, self.examples, self.input)
-        x = dataset.seen(split)
+        dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
+        held = dataset.split(split).x
+        # With the noise of the likelihood's first batch, where there is any.
+        key = jax.random.fold_in(jax.random.key(run.experiment.evaluation.seed), 0)
+        x = np.asarray(Traced(dataset.preprocessing, False)(key, jnp.asarray(held.reshape(len(held), -1))))
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         close = [c for _, c in pairs]
         names = ("kl", "reverse_kl", "log_likelihood")

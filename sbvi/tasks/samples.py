@@ -20,7 +20,8 @@ class SamplesTask:
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
-    """Latents (.npz, .npy, .csv), (N, K), to decode in place of draws from the prior; for one stochastic node."""
+    """Latents (N, K) of one stochastic node to decode in place of draws from the prior (.npz, .npy, .csv, .tsv,
+    .parquet)."""
     output: str | None = None
     """Where to write the samples (.npz), beside the copy in the run's folder."""
     seed: NonNegativeInt = 0
@@ -42,7 +43,7 @@ class SamplesTask:
         if self.output is not None:
             write_arrays(self.output, {"x": samples})
         pictures: dict[str, np.ndarray] = {}
-        images = shown(samples.reshape(len(samples), -1), run.event_shape)
+        images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
         if images is not None:
             pictures[self.title] = grid(images, self.columns)
         return TaskResult({"samples/mean": float(samples.mean(dtype=np.float64))}, {"x": samples}, pictures)

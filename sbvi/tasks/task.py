@@ -33,7 +33,7 @@ class TaskResult:
 
 
 class Task(Protocol):
-    """`title` names the files it writes, within DIR/evaluations/."""
+    """`title` begins the names of the files it writes, within DIR/evaluations/; a digest of its settings ends them."""
 
     @property
     def title(self) -> str: ...

@@ -15,8 +15,8 @@ import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
-from sbvi.data.prepare import training
 from sbvi.data.streaming import spans
+from sbvi.data.traced import Traced
 
 Array = jax.Array
 
@@ -67,7 +67,7 @@ class ResidentBatches:
         placement.check(batch_size, "trainer.batch_size")
         self.batch_size, self.seed, self.placement = batch_size, seed, placement
         self.examples = len(dataset.train)
-        self.prepare = training(dataset, dtype)
+        self.prepare = Traced(dataset.preprocessing, True, dtype)
         self.data, self.label = placement.replicated(dataset.resident)
         self._permutations: dict[int, np.ndarray] = {}
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
-from sbvi.data.prepare import training
 from sbvi.data.streaming import WindowedOrder, shard_sizes, spans
+from sbvi.data.traced import Traced
 from sbvi.training.batches import Piece
 
 Array = jax.Array
@@ -33,7 +33,7 @@ class StreamedBatches:
         placement.check(batch_size, "trainer.batch_size")
         self.batch_size, self.seed, self.placement = batch_size, seed, placement
         self.examples = len(dataset.train)
-        self.prepare = training(dataset, dtype)
+        self.prepare = Traced(dataset.preprocessing, True, dtype)
         self.x, self.labels = dataset.train.x, dataset.train.label
         self.width = dataset.event_size
         self.order = WindowedOrder(shard_sizes(self.x, self.examples), seed)

@@ -8,7 +8,7 @@ from support import official_files
 from support.paths import needs_data
 
 from sbvi.core import UserError, make
-from sbvi.data import DATASETS, Dataset, Split, binarize
+from sbvi.data import DATASETS, Dataset, Preprocessing, Split, binarize
 from sbvi.data.convert import convert
 from sbvi.data.sources.synthetic import Synthetic
 
@@ -25,6 +25,7 @@ SIZES = {
     "omniglot": (8, 4, 6, (28, 28)),
     "synthetic": (2000, 500, 500, (32,)),
     "npz": (80, 10, 10, (3,)),
+    "table": (80, 10, 10, (3,)),
     "shards": (20, 4, 5, (2, 3)),
 }
 
@@ -40,10 +41,12 @@ def arguments(tmp_path, monkeypatch):
 
     def converted():
         splits = [Split(np.random.default_rng(0).integers(0, 9, (n, 2, 3)).astype(np.uint8)) for n in (20, 4, 5)]
-        convert(Dataset("own", *splits, levels=8), tmp_path / "shards", 8)
+        convert(Dataset("own", *splits, Preprocessing.whole((2, 3), 8)), tmp_path / "shards", 8)
         return {"path": str(tmp_path / "shards")}
 
+    np.savetxt(tmp_path / "own.csv", np.random.default_rng(0).normal(5, 3, (100, 3)), delimiter=",")
     found = {"npz": lambda: {"path": str(tmp_path / "own.npz")}, "shards": converted}
+    found["table"] = lambda: {"path": str(tmp_path / "own.csv")}
     return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
@@ -63,14 +66,18 @@ def test_contract(name, arguments):
         x = split.x[:]  # shards are read where they are asked for
         assert x.dtype == (np.uint8 if dataset.levels else np.float32)
         assert x.flags["C_CONTIGUOUS"]
-        scaled = dataset.scaled(x)
-        if name != "synthetic":
+        scaled = dataset.preprocessing.scaled(x)
+        if name not in ("synthetic", "table"):
             assert scaled.min() >= 0
             assert scaled.max() <= 1
         if dataset.binary:
             assert set(np.unique(x)) <= {0, 1}
         if split.label is not None:
             assert split.label.shape == (len(split),)
+    if name == "table":
+        with pytest.raises(UserError, match="needs values with a range"):
+            binarize(dataset, "static", 0)
+        return
     how = "dynamic" if name == "shards" else "static"
     binary = binarize(dataset, how, 0)
     assert binary.binary

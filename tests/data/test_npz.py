@@ -35,17 +35,28 @@ def test_zeros_and_ones_are_binary_whatever_their_dtype(tmp_path):
 
 
 BAD = {
-    "dtype": ({"x_train": np.ones((20, 2), np.int64)}, {}, "dtype int64; allowed: uint8"),
+    "dtype": ({"x_train": np.ones((20, 2), complex)}, {}, "dtype complex128; it must be numbers"),
+    "first": ({"x_train": np.zeros((20, 3, 8, 8), np.uint8)}, {}, "channels must come last: x.transpose(0, 2, 3, 1)"),
+    "overflow": ({"x_train": np.full((20, 2), 1e39)}, {"maximum": 1e40}, "holds 1e+39 at row 0, column 0; it is too"),
     "rank": ({"x_train": np.ones(20)}, {}, "shape (20,)"),
     "empty": ({"x_train": np.ones((0, 3))}, {}, "shape (0, 3)"),
-    "nan": ({"x_train": np.full((20, 2), np.nan)}, {}, "40 values that are NaN"),
-    "range": ({"x_train": np.full((20, 2), 3.0)}, {}, "ranges over [3, 3]"),
-    "levels": ({"x_train": np.full((20, 2), 9, np.uint8)}, {"maximum": 5.0}, "holds 9; dataset.maximum=5"),
+    "nan": (
+        {"x_train": np.full((20, 2), np.nan)},
+        {},
+        "nan at row 0, column 0; values must not be NaN",
+    ),
+    "range": ({"x_train": np.full((20, 2), 3.5)}, {}, "holds 3.5 at row 0, column 0; allowed: dataset.minimum=0 to"),
+    "negative": ({"x_train": np.full((20, 2), -3)}, {}, "holds -3 at row 0, column 0; allowed: dataset.minimum=0 to"),
+    "levels": ({"x_train": np.full((20, 2), 9, np.uint8)}, {"maximum": 5.0}, "holds 9 at row 0, column 0; allowed:"),
     "name": ({"other": np.ones((20, 2))}, {}, "no array x_train; it holds: other"),
     "events": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 3))}, {"test": "t"}, "t has events (3,)"),
-    "kinds": ({"x_train": np.zeros((20, 2)), "t": np.zeros((5, 2), np.uint8)}, {"test": "t"}, "both uint8 or both"),
-    "labels": ({"x_train": np.zeros((20, 2)), "l": np.zeros(3, int)}, {"labels": "l"}, "must be (20,) whole"),
-    "bounds": ({"x_train": np.zeros((20, 2))}, {"minimum": 2.0}, "must be less than"),
+    "labels": (
+        {"x_train": np.zeros((20, 2)), "l": np.zeros(3, int)},
+        {"labels": "l"},
+        "must be (20,) whole numbers or",
+    ),
+    "named": ({"x_train": np.zeros((20, 2))}, {"labels": "l"}, "no array l; it holds: x_train"),
+    "bounds": ({"x_train": np.full((20, 2), 0.5)}, {"minimum": 2.0}, "must be less than"),
     "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
 }
 
@@ -77,5 +88,75 @@ def test_truncated_archives(tmp_path):
 
 
 def test_missing_file():
-    with pytest.raises(UserError, match=r"dataset.path=nowhere.npz is not a file"):
+    with pytest.raises(UserError, match=r"dataset.path=/.*/nowhere.npz is not a file"):
         Npz(path="nowhere.npz").load()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_whole_numbers_are_one_data_set_in_every_dtype_and_file(dtype, tmp_path):
+    x = np.random.default_rng(0).integers(0, 17, (60, 4))
+    expected = load(tmp_path, {"x_train": x.astype(np.uint8)}, maximum=16.0)
+    found = load(tmp_path, {"x_train": x.astype(dtype)}, maximum=16.0)
+    assert found.digest() == expected.digest()
+    assert found.preprocessing == expected.preprocessing
+    np.savetxt(tmp_path / "x.csv", x, delimiter=",", fmt="%d" if dtype == np.uint8 else "%.18e")
+    np.save(tmp_path / "x.npy", np.asfortranarray(x.astype(dtype)))
+    for name in ("x.csv", "x.npy"):
+        assert Npz(path=str(tmp_path / name), maximum=16.0).load().digest() == expected.digest()
+
+
+@pytest.mark.parametrize(("top", "said"), [(16, True), (127, True), (128, False)])
+def test_a_default_maximum_far_above_the_data_is_said(top, said, tmp_path, caplog):
+    x = np.random.default_rng(0).integers(0, top + 1, (60, 4)).astype(np.uint8)
+    x[0, 0] = top
+    load(tmp_path, {"x_train": x})
+    assert (f"never exceed {top}, and dataset.maximum is 255 by default" in caplog.text) == said
+    caplog.clear()
+    load(tmp_path, {"x_train": x}, maximum=255.0)
+    assert not caplog.records
+
+
+def test_usual_names_are_used_and_it_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    generator = np.random.default_rng(0)
+    arrays = {f"x_{n}": generator.integers(0, 256, (k, 3)) for n, k in (("train", 40), ("valid", 8), ("test", 9))}
+    for name in ("train", "test"):
+        arrays[f"y_{name}"] = np.array(["cat", "dog"])[generator.integers(0, 2, len(arrays[f"x_{name}"]))]
+    found = load(tmp_path, arrays)
+    for role, name in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        np.testing.assert_array_equal(found.split(role).x, arrays[f"x_{name}"])
+    assert found.classes == ("cat", "dog")
+    assert found.validation.label is None
+    np.testing.assert_array_equal(np.array(found.classes)[found.test.label], arrays["y_test"])
+    assert "x_test is the test split, as its name says" in caplog.text
+    assert "labels from y_train, y_test" in caplog.text
+    off = load(tmp_path, arrays, validation=None, test=None, labels=None)
+    assert [len(s) for s in off.splits.values()] == [32, 4, 4]
+    assert off.train.label is None
+
+
+def test_twelve_rows_are_enough_and_eleven_too_many_are_told(tmp_path):
+    assert [len(s) for s in load(tmp_path, {"x_train": np.eye(12)}).splits.values()] == [8, 2, 2]
+    with pytest.raises(UserError, match=r"dataset\.validation_size=2 and dataset\.test_size=11 leave nothing"):
+        load(tmp_path, {"x_train": np.eye(12)}, test_size=11)
+
+
+def test_paths_are_recorded_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Npz(path="own.npz").path == str(tmp_path / "own.npz")
+    assert Npz(path="~/own.npz").path == str(tmp_path / "home" / "own.npz")
+
+
+def test_a_column_of_labels_by_name(tmp_path):
+    lines = [f"{i},{'ox' if i % 3 else 'ass'},{i % 7}" for i in range(30)]
+    (tmp_path / "x.csv").write_text("\n".join(["a,kind,b", *lines]))
+    found = Npz(path=str(tmp_path / "x.csv"), labels="kind", maximum=30.0).load()
+    assert found.classes == ("ass", "ox")
+    assert found.preprocessing.columns == ("a", "b")
+    for split in found.splits.values():
+        np.testing.assert_array_equal(split.label, split.x[:, 0] % 3 != 0)
+    with pytest.raises(UserError, match="column kind holds 'ass' in line 2, which is no number"):
+        Npz(path=str(tmp_path / "x.csv"), maximum=30.0).load()
+    with pytest.raises(UserError, match="has no column sort; it has: a, kind, b"):
+        Npz(path=str(tmp_path / "x.csv"), labels="sort").load()

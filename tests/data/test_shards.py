@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbvi.core import UserError
-from sbvi.data import Dataset, Split, binarize
+from sbvi.data import Dataset, Preprocessing, Split, binarize
 from sbvi.data.convert import convert, describe
 from sbvi.data.formats.shard_files import shard
 from sbvi.data.sources.shards import ShardedArray, Shards
@@ -24,7 +24,7 @@ def made(labels=True):
         x = generator.integers(0, 256, (count, 3, 4)).astype(np.uint8)
         return Split(x, generator.integers(0, 10, count).astype(np.int32) if labels else None)
 
-    return Dataset("toy", split(25), split(6), split(7), levels=255)
+    return Dataset("toy", split(25), split(6), split(7), Preprocessing.whole((3, 4), 255))
 
 
 @pytest.mark.parametrize("labels", [True, False])
@@ -71,7 +71,7 @@ def damage(folder, how):
     elif how == "format":
         info["format"] = 99
     elif how == "keys":
-        del info["levels"]
+        del info["validation"]
     (folder / "info.json").write_text("[]" if how == "list" else json.dumps(info))
 
 

@@ -52,7 +52,7 @@ def configs(draw):
     for group, registry in GROUPS.items():
         names = [name for name, entry in registry.items() if name not in FILES]
         config[group] = {"name": draw(st.sampled_from(names))}
-    if config["dataset"]["name"] == "npz":
+    if config["dataset"]["name"] in ("npz", "table", "shards"):
         config["dataset"]["path"] = "own.npz"
     config |= {group: {} for group in SETTINGS} | {"trainer": {"steps": 10}}
     for _ in range(draw(st.integers(0, 3))):

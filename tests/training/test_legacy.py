@@ -48,7 +48,8 @@ def test_a_run_of_before_is_evaluated(old):
     words = (f"run={old / 'completed'}", "task=likelihood", "task.num_samples=10")
     code, output = run(*words, cwd=old, name="evaluate")
     assert code == 0, output
-    found = json.loads((old / "completed" / "evaluations" / "likelihood-test.json").read_text())["metrics"]
+    (path,) = (old / "completed" / "evaluations").glob("likelihood-test-*.json")
+    found = json.loads(path.read_text())["metrics"]
     assert found["test/nll"] == pytest.approx(recorded(old / "completed")["test/nll"], rel=1e-4)
 
 

@@ -8,7 +8,7 @@ from support.small_run import experiment, interrupted, leaves, same
 
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
-from sbvi.data import Dataset, Split
+from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
 from sbvi.runs import Experiment
 from sbvi.runs.train import train
@@ -20,7 +20,7 @@ STREAM = {"dataset": {"stream": True}}
 def toy(count=50):
     x = np.arange(count, dtype=np.uint8)[:, None] * np.ones((1, 3), np.uint8)
     split = Split(x, np.arange(count, dtype=np.int32))
-    return Dataset("toy", split, split, split, levels=255)
+    return Dataset("toy", split, split, split, Preprocessing.whole((3,), 255))
 
 
 @pytest.mark.parametrize("devices", [1, 2])

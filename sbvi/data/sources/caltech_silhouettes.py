@@ -7,6 +7,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
 _FILE = RemoteFile(
@@ -43,4 +44,4 @@ class CaltechSilhouettes(Streamed):
             for part in ("train", "val", "test")
         ]
         train, validation, test = splits
-        return Dataset("caltech_silhouettes", train, validation, test, levels=1, binary=True)
+        return Dataset("caltech_silhouettes", train, validation, test, Preprocessing.whole((28, 28), 1))

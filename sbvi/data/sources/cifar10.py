@@ -9,6 +9,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
 
@@ -68,7 +69,7 @@ class Cifar10(Streamed):
             parts = [Split(self._patches(part.x, self.patch, generator)) for part in parts]
         train, validation, test = parts
         note = "" if self.source == "official" else "4,000 training images, split at random"
-        return Dataset("cifar10", train, validation, test, levels=255, note=note)
+        return Dataset("cifar10", train, validation, test, Preprocessing.whole(train.x.shape[1:], 255), note)
 
     def _official(self) -> list[Split]:
         files = decoders.tar_members(fetch(_ARCHIVE), _ARCHIVE.name, _BATCHES)

@@ -10,6 +10,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
 
@@ -33,7 +34,7 @@ class Digits(Streamed):
         train, validation, test = seeded(
             x, table[:, -1].astype(np.int32), self.validation_size, self.test_size, self.split_seed
         )
-        return Dataset("digits", train, validation, test, levels=16)
+        return Dataset("digits", train, validation, test, Preprocessing.whole((8, 8), 16))
 
 
 def _table() -> np.ndarray:

@@ -10,6 +10,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Mnist(Streamed):
             Split(images[:kept], labels[:kept]),
             Split(images[kept:], labels[kept:]),
             Split(test_images, test_labels),
-            levels=255,
+            Preprocessing.whole((28, 28), 255),
         )
 
 
@@ -83,7 +84,8 @@ def _random_images(validation_size: int) -> Dataset:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (70_000, 28, 28), np.uint8) * (generator.random((70_000, 28, 28)) < 0.2)
     train, validation, test = np.split(images.astype(np.uint8), [60_000 - validation_size, 60_000])
-    return Dataset("mnist", Split(train), Split(validation), Split(test), levels=255, note="random images, not MNIST")
+    splits = (Split(train), Split(validation), Split(test))
+    return Dataset("mnist", *splits, Preprocessing.whole((28, 28), 255), "random images, not MNIST")
 
 
 def _larochelle() -> Dataset:
@@ -94,4 +96,5 @@ def _larochelle() -> Dataset:
         content = fetch(RemoteFile(name, digest, (f"https://{place}", f"http://{place}")))
         splits.append(Split(decoders.amat(content, name, 784).reshape(-1, 28, 28)))
     train, validation, test = splits
-    return Dataset("mnist", train, validation, test, levels=1, binary=True, note="Larochelle's fixed binarization")
+    known = Preprocessing.whole((28, 28), 1)
+    return Dataset("mnist", train, validation, test, known, "Larochelle's fixed binarization")

@@ -9,6 +9,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
 from sbvi.data.streaming import Streamed
 
@@ -49,7 +50,7 @@ class Norb(Streamed):
     def load(self) -> Dataset:
         train, test = self._part(_TRAIN), self._part(_TEST)
         train, validation = held_out(train, self.validation_size, self.split_seed)
-        return Dataset("norb", train, validation, test, levels=255)
+        return Dataset("norb", train, validation, test, Preprocessing.whole(train.x.shape[1:], 255))
 
     def _part(self, stem: str) -> Split:
         pairs, label = (decoders.norb(self._file(f"{stem}-{kind}.mat.gz"), f"{stem}-{kind}") for kind in ("dat", "cat"))

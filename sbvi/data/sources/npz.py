@@ -1,138 +1,156 @@
-"""The user's own arrays, from a NumPy .npz file."""
+"""The user's own arrays, from .npz, .npy or a table of numbers."""
 
-import zipfile
-from dataclasses import replace
-from pathlib import Path
+import logging
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
-from sbvi.core.memory import require
+from sbvi.core import UserError, spec
 from sbvi.data.binarization import Binarization
+from sbvi.data.checks import channels_last, finite, in_range
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.splits import seeded
-from sbvi.data.streaming import Streamed
+from sbvi.data.formats.own_files import Table, read_own
+from sbvi.data.own import OwnData, checked_labels, coded, few, split
+from sbvi.data.preprocessing import Preprocessing
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+#: Names that arrays usually have, by what they are.
+USUAL = {"validation": ("x_validation", "x_valid", "x_val", "x_dev"), "test": ("x_test",)}
+FILE = "x"  # the name of an array that has none
 
 
 @spec
-class Npz(Streamed):
-    """Arrays (N, ...) of uint8 or floats by name; splits from the file or drawn by seed.
+class Npz(OwnData):
+    """Arrays (N, ...) of numbers by name; splits from the file or drawn by seed.
 
-    uint8 values are whole numbers 0..maximum. Float values in [minimum, maximum] are moved to [0, 1]
-    when `rescale` is on, as binarization needs.
+    Whole numbers of minimum .. maximum are levels, whatever their dtype, and 0 and 1 alone are binary. Other values
+    are real numbers of [minimum, maximum], moved to [0, 1] when `rescale` is on. Binarization takes a value's place in
+    the range as its mean. A file with one array (.npy, .csv, .tsv, .parquet) is the training array and is split.
     """
 
-    path: str
-    """The .npz file."""
     train: str = "x_train"
     """Name of the training array; also the source of seeded splits."""
-    validation: str | None = None
-    """Name of the validation array; without one, `validation_size` training examples are split off."""
-    test: str | None = None
-    """Name of the test array; without one, `test_size` training examples are split off."""
-    labels: str | None = None
-    """Name of the whole-number labels (N,) of the training array."""
+    validation: str | None = AUTO
+    """Name of the validation array; auto takes x_valid (x_validation, x_val, x_dev) where it is there, and null or
+    nothing found has `validation_size` training examples split off."""
+    test: str | None = AUTO
+    """Name of the test array; auto takes x_test where it is there, and else `test_size` examples are split off."""
+    labels: str | None = AUTO
+    """Name of the labels (N,) of the training array, or of a table's column; auto takes y_train, with y_test and so on
+    for the splits taken by their usual names."""
     minimum: float = 0.0
-    """Least value allowed in float arrays; with `rescale` it becomes 0."""
+    """Least value allowed."""
     maximum: float | None = None
-    """Greatest value allowed; by default 255 for uint8 and 1 for floats."""
+    """Greatest value allowed; by default 255 for whole numbers and 1 for others."""
     rescale: bool = False
-    """Move float values from [minimum, maximum] to [0, 1]."""
+    """Move real values from [minimum, maximum] to [0, 1]."""
     binarization: Binarization = "auto"
     """How values become binary ones."""
-    validation_size: PositiveInt | None = None
-    """Examples to split off for validation; by default a tenth."""
-    test_size: PositiveInt | None = None
-    """Examples to split off for the test; by default a tenth."""
-    split_seed: NonNegativeInt = 0
-    """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:
-        arrays = read(self.path, [n for n in (self.train, self.validation, self.test, self.labels) if n])
-        x, levels = self._values(arrays[self.train], self.train)
-        label = self._labels(arrays[self.labels], len(x)) if self.labels else None
-        given = {n: self._values(arrays[n], n)[0] for n in (self.validation, self.test) if n}
-        for name, array in given.items():
-            if array.shape[1:] != x.shape[1:]:
-                raise UserError(f"{self.path}: {name} has events {array.shape[1:]}, {self.train} has {x.shape[1:]}.")
-            if array.dtype != x.dtype:
-                raise UserError(f"{self.path}: {name} and {self.train} must be both uint8 or both floats.")
-        tenth = max(1, len(x) // 10)
-        train, validation, test = seeded(
-            x,
-            label,
-            0 if self.validation else self.validation_size or tenth,
-            0 if self.test else self.test_size or tenth,
-            self.split_seed,
-        )
-        if self.validation:
-            validation = Split(given[self.validation])
-        if self.test:
-            test = Split(given[self.test])
-        # An official split keeps the file's order; only what is drawn is shuffled.
-        if self.validation and self.test:
-            train = Split(x, label)
-        binary = all(((s.x == 0) | (s.x == 1)).all() for s in (train, validation, test))
-        if binary:
-            train, validation, test = (replace(s, x=s.x.astype(np.uint8)) for s in (train, validation, test))
-            levels = 1
-        return Dataset("npz", train, validation, test, levels=levels, binary=binary)
+        arrays, columns = self._read()
+        names = {"train": self.train} | self._splits(arrays)
+        for role, name in names.items():
+            x = arrays[name]
+            if x.ndim < 2 or x.size == 0:
+                raise UserError(
+                    f"{self.path}: {name} has shape {x.shape}; it must be (N, ...) with at least one value an example."
+                )
+            if role != "train" and x.shape[1:] != arrays[self.train].shape[1:]:
+                raise UserError(
+                    f"{self.path}: {name} has events {x.shape[1:]}, {self.train} has {arrays[self.train].shape[1:]}."
+                )
+        channels_last(arrays[self.train].shape[1:], f"{self.path}: {self.train}")
+        labels, classes = self._labels(arrays, names)
+        known = self._preprocessing({name: arrays[name] for name in names.values()}, columns)
+        held = {role: known.store(arrays[name], f"{self.path}: {name}") for role, name in names.items()}
+        given = {role: Split(x, labels.get(role)) for role, x in held.items() if role != "train"}
+        train, validation, test = split(self, held["train"], labels.get("train"), given)
+        return Dataset("npz", train, validation, test, known, classes=classes)
 
-    def _values(self, x: np.ndarray, name: str) -> tuple[np.ndarray, int | None]:
-        where = f"{self.path}: {name}"
-        if x.ndim < 2 or x.size == 0:
-            raise UserError(f"{where} has shape {x.shape}; it must be (N, ...) with at least one value an example.")
-        if x.dtype == np.uint8 or x.dtype == np.bool_:
-            levels = int(self.maximum if self.maximum is not None else 255)
-            if x.max() > levels or not 1 <= levels <= 255:
-                raise UserError(f"{where} holds {x.max()}; dataset.maximum={levels} allows 0..{levels}.")
-            return x.astype(np.uint8), levels
-        if x.dtype.kind != "f":
-            raise UserError(f"{where} has dtype {x.dtype}; allowed: uint8, bool, float16, float32, float64.")
-        if not np.isfinite(x).all():
-            raise UserError(f"{where} holds {int((~np.isfinite(x)).sum())} values that are NaN or infinite.")
-        maximum = 1.0 if self.maximum is None else self.maximum
+    def _read(self) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+        """Arrays by name, and the names of a table's columns."""
+        found = read_own(self.path, f"dataset.path={self.path}")
+        if isinstance(found, dict):
+            if self.train not in found:
+                held = ", ".join(found) or "nothing"
+                raise UserError(f"{self.path} has no array {self.train}; it holds: {held}.")
+            return found, None
+        if not isinstance(found, Table):
+            return {self.train: found}, None
+        columns = list(found.frame.columns)
+        label = {}
+        if self.labels not in (None, AUTO):
+            if self.labels not in columns:
+                raise UserError(f"{self.path} has no column {self.labels}; it has: {few(columns)}.")
+            columns.remove(self.labels)
+            label = {self.labels: found.frame[self.labels].to_numpy()}
+        return {self.train: found.values(columns)} | label, found.names(columns)  # type: ignore[return-value]
+
+    def _splits(self, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+        """Role -> name of the arrays given for validation and test."""
+        found = {}
+        for role, usual in USUAL.items():
+            wanted = getattr(self, role)
+            if wanted == AUTO:
+                wanted = next((name for name in usual if name in arrays and self.train == "x_train"), None)
+                if wanted is not None:
+                    log.info("%s: %s is the %s split, as its name says.", self.path, wanted, role)
+            elif wanted is not None and wanted not in arrays:
+                raise UserError(f"{self.path} has no array {wanted}; it holds: {', '.join(arrays)}.")
+            if wanted is not None:
+                found[role] = wanted
+        return found
+
+    def _labels(
+        self, arrays: dict[str, np.ndarray], names: dict[str, str]
+    ) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+        """Role -> labels, and the classes' names where they have any."""
+        if self.labels is None:
+            return {}, None
+        named = {role: f"y_{name.removeprefix('x_')}" for role, name in names.items() if name.startswith("x_")}
+        if self.labels != AUTO:
+            if self.labels not in arrays:
+                raise UserError(f"{self.path} has no array {self.labels}; it holds: {', '.join(arrays)}.")
+            named = named | {"train": self.labels}
+        found = {role: name for role, name in named.items() if name in arrays}
+        if not found:
+            return {}, None
+        log.info("%s: labels from %s.", self.path, ", ".join(found.values()))
+        parts = [
+            checked_labels(arrays[name], len(arrays[names[role]]), f"{self.path}: {name}")
+            for role, name in found.items()
+        ]
+        values, classes = coded(parts, self.path)
+        return dict(zip(found, values, strict=True)), classes
+
+    def _preprocessing(self, arrays: dict[str, np.ndarray], columns: tuple[str, ...] | None) -> Preprocessing:
+        """Whether the values are levels, binary or real, and their range."""
+        for name, x in arrays.items():
+            where = f"{self.path}: {name}"
+            if x.dtype.kind not in "buif":
+                raise UserError(f"{where} has dtype {x.dtype}; it must be numbers.")
+            if x.dtype.kind == "f":
+                finite(x, where, columns)
+        event_shape = next(iter(arrays.values())).shape[1:]
+        whole = all(x.dtype.kind != "f" or (np.rint(x) == x).all() for x in arrays.values())
+        low, high = (min(x.min() for x in arrays.values()), max(x.max() for x in arrays.values()))
+        if whole and low >= 0 and high <= 1 and self.minimum == 0:
+            return Preprocessing.whole(event_shape, 1).but(columns=columns)
+        maximum = (255.0 if whole else 1.0) if self.maximum is None else self.maximum
         if not self.minimum < maximum:
             raise UserError(f"dataset.minimum={self.minimum} must be less than dataset.maximum={maximum}.")
-        if x.min() < self.minimum or x.max() > maximum:
-            raise UserError(
-                f"{where} ranges over [{x.min():g}, {x.max():g}]; dataset.minimum and dataset.maximum allow "
-                f"[{self.minimum:g}, {maximum:g}]."
-            )
-        x = x.astype(np.float32)
-        if self.rescale:
-            x = (x - np.float32(self.minimum)) / np.float32(maximum - self.minimum)
-        return x, None
-
-    def _labels(self, label: np.ndarray, count: int) -> np.ndarray:
-        if label.shape != (count,) or label.dtype.kind not in "iu":
-            raise UserError(
-                f"{self.path}: {self.labels} has shape {label.shape} and dtype {label.dtype}; "
-                f"it must be ({count},) whole numbers."
-            )
-        return label.astype(np.int32)
-
-
-def read(path: str, names: list[str]) -> dict[str, np.ndarray]:
-    """The named arrays of an .npz file; nothing pickled is ever read."""
-    if not Path(path).is_file():
-        raise UserError(f"dataset.path={path} is not a file.")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{path} is not an .npz file.")
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                raise UserError(f"{path} has no array {missing[0]}; it holds: {', '.join(archive.files) or 'nothing'}.")
-            # The sizes that the archive announces: a small file can unpack to more than there is.
-            assert archive.zip is not None
-            sizes = {info.filename: info.file_size for info in archive.zip.infolist()}
-            require(sum(sizes.get(f"{name}.npy", sizes.get(name, 0)) for name in names), path)
-            return {name: archive[name] for name in names}
-    except UserError:
-        raise
-    # NotImplementedError is not of ours: zipfile raises it for a compression method that it does not know.
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UserError(f"{path} is not a readable .npz file of plain arrays ({str(error)[:100]}).") from None
-    except Exception as error:  # zlib.error, struct.error and their like: a damaged archive
-        raise UserError(f"{path} is a damaged .npz file ({type(error).__name__}: {str(error)[:100]}).") from None
+        allowed = f"dataset.minimum={self.minimum:g} to dataset.maximum={maximum:g}"
+        for name, x in arrays.items():
+            in_range(x, self.minimum, maximum, allowed, f"{self.path}: {name}", columns)
+        steps = maximum - self.minimum
+        if whole and float(self.minimum).is_integer() and float(steps).is_integer() and steps <= 255:
+            if self.maximum is None and high <= 127:
+                log.warning(
+                    "%s holds whole numbers that never exceed %d, and dataset.maximum is 255 by default: if %d is the "
+                    "greatest there can be, set dataset.maximum=%d, or its values count as nearly black.",
+                    self.path, high, high, high,
+                )  # fmt: skip
+            return Preprocessing.whole(event_shape, int(steps), self.minimum).but(columns=columns)
+        return Preprocessing.real(event_shape, self.minimum, maximum).but(rescale=self.rescale, columns=columns)

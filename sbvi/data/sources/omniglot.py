@@ -7,6 +7,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
 from sbvi.data.streaming import Streamed
 
@@ -37,7 +38,7 @@ class Omniglot(Streamed):
         found = mat(_FILE, ("data", "target", "testdata", "testtarget"))
         train, test = (self._part(found[f"{which}data"], found[f"{which}target"]) for which in ("", "test"))
         train, validation = held_out(train, self.validation_size, self.split_seed)
-        return Dataset("omniglot", train, validation, test, levels=None)
+        return Dataset("omniglot", train, validation, test, Preprocessing.real((28, 28), 0.0, 1.0))
 
     def _part(self, columns: np.ndarray, target: np.ndarray) -> Split:
         """Images are columns of pixels stored column by column; targets are one-hot columns."""

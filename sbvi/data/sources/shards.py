@@ -15,6 +15,8 @@ from sbvi.core import NonNegativeInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard
+from sbvi.data.own import absolute
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
 
@@ -52,11 +54,14 @@ class Shards(Streamed):
     """A directory that `sbvi-convert` wrote or described."""
 
     path: str
-    """The directory."""
+    """The directory; recorded absolute."""
     binarization: Binarization = "auto"
     """How values become binary ones; static draws are made by sbvi-convert."""
     split_seed: NonNegativeInt = 0
     """Seed of the draws of the validation and test splits."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", absolute(self.path))
 
     def load(self) -> Dataset:
         folder = Path(self.path)
@@ -65,13 +70,25 @@ class Shards(Streamed):
             parts = [shard(folder, entry) for entry in info["train"]]
             train = Split(_joined(folder, parts, info["train"]), _labels(folder, info["train"]))
             validation, test = (_whole(folder, info[name]) for name in ("validation", "test"))
-            levels, binary, name = info["levels"], bool(info["binary"]), str(info["name"])
+            known, name = _preprocessing(info, train.x.shape[1:]), str(info["name"])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{folder / INFO} is not one that sbvi-convert wrote ({error!r}).") from None
         for split in (validation, test):
             if split.x.shape[1:] != train.x.shape[1:] or split.x.dtype != train.x.dtype:
                 raise UserError(f"{folder}: validation and test must have the shape and dtype of the training shards.")
-        return Dataset(name, train, validation, test, levels=levels, binary=binary)
+        return Dataset(name, train, validation, test, known)
+
+
+def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Preprocessing:
+    """As it was recorded, or by the facts that earlier versions wrote: levels of whole numbers, or floats in [0, 1]."""
+    if (recorded := info.get("preprocessing")) is not None:
+        found = Preprocessing.from_config(recorded)
+        if found.event_shape != tuple(event_shape) or found.dynamic or found.dequantize:
+            raise ValueError("preprocessing")
+        return found
+    if info["levels"] is None:
+        return Preprocessing.real(event_shape, 0.0, 1.0)
+    return Preprocessing.whole(event_shape, int(info["levels"]))
 
 
 def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str, Any]]) -> Any:

@@ -7,6 +7,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile
 from sbvi.data.formats.matlab import mat
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
 from sbvi.data.streaming import Streamed
 
@@ -36,7 +37,7 @@ class Svhn(Streamed):
     def load(self) -> Dataset:
         train, test = (self._part(name) for name in _HASHES)
         train, validation = held_out(train, self.validation_size, self.split_seed)
-        return Dataset("svhn", train, validation, test, levels=255)
+        return Dataset("svhn", train, validation, test, Preprocessing.whole((32, 32, 3), 255))
 
     def _part(self, name: str) -> Split:
         remote = RemoteFile(name, _HASHES[name], (f"https://{_PLACE}{name}", f"http://{_PLACE}{name}"))

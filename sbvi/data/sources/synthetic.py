@@ -13,6 +13,7 @@ from sbvi.core import NonNegativeInt, Positive, PositiveInt, spec
 from sbvi.core.memory import require
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
+from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
 
@@ -72,8 +73,7 @@ class Synthetic(Streamed):
             train,
             validation,
             test,
-            levels=1 if binary else None,
-            binary=binary,
+            Preprocessing.whole((self.dimensions,), 1) if binary else Preprocessing.real((self.dimensions,)),
             exact_log_likelihood=self.exact_log_likelihood if linear else None,
         )
 

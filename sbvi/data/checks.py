@@ -1,0 +1,131 @@
+"""What is wrong with source values, in one sentence: the value, its place and what is allowed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sbvi.core import UserError
+
+
+def units(minimum: float | None, maximum: float | None, levels: int | None, by_column: bool) -> str:
+    """The source's units, in words."""
+    if by_column:
+        return "real numbers, each column with its own location and scale"
+    if levels == 1 and minimum == 0:
+        return "0 and 1"
+    if levels is not None:
+        return f"whole numbers {minimum:g}..{maximum:g}"
+    low, high = ("none" if bound is None else f"{bound:g}" for bound in (minimum, maximum))
+    return "real numbers" if low == high == "none" else f"real numbers of [{low}, {high}]"
+
+
+def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | None) -> str:
+    """Where the value at a flat position of (N, D) stands; rows, columns and pixels count from 0."""
+    size = int(np.prod(event_shape))
+    row, column = divmod(int(position), size)
+    if columns is not None:
+        return f"row {row}, column {columns[column]}"
+    if len(event_shape) == 1:
+        return f"row {row}, column {column}"
+    inside = ", ".join(str(int(i)) for i in np.unravel_index(column, tuple(event_shape)))
+    return f"row {row}, place ({inside})"
+
+
+def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.ndarray:
+    """Numeric values as (N, *event_shape).
+
+    Raises:
+      UserError: another shape, with the transposition that would serve where channels come first; or not numbers.
+    """
+    x = np.asarray(values)
+    if x.dtype.kind not in "buif":
+        raise UserError(f"{where} has dtype {x.dtype}; it must be numeric.")
+    size = int(np.prod(event_shape))
+    wanted = f"it must be (N, {', '.join(map(str, event_shape))}), N > 0"
+    if x.ndim < 1 or len(x) == 0 or x.shape[1:] not in (event_shape, (size,)):
+        moved = (x.shape[2:] + x.shape[1:2]) if x.ndim >= 3 else None
+        if moved is not None and moved in (event_shape, (*event_shape, 1)):
+            wanted += "; its channels come first, and they must come last: x.transpose(0, 2, 3, 1)"
+        raise UserError(f"{where} has shape {x.shape}; {wanted}.")
+    return x.reshape(len(x), *event_shape)
+
+
+def not_there(values: np.ndarray) -> np.ndarray:
+    """(N, D) of bool, where values (N, ...) are NaN."""
+    x = np.asarray(values)
+    flat = x.reshape(len(x), -1) if x.ndim else x.reshape(1, 1)
+    return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
+
+
+def channels_last(event_shape: Sequence[int], where: str) -> None:
+    """Refuse images that are (C, H, W).
+
+    Raises:
+      UserError: three axes, of which the first alone can be one of channels.
+    """
+    if len(event_shape) == 3 and event_shape[0] in (1, 3) and event_shape[-1] not in (1, 2, 3, 4):
+        raise UserError(
+            f"{where} holds images of shape {tuple(event_shape)}, channels first; channels must come last: "
+            f"x.transpose(0, 2, 3, 1)."
+        )
+
+
+def _refuse(x: np.ndarray, bad: np.ndarray, why: str, where: str, columns: Sequence[str] | None) -> UserError:
+    position = int(np.flatnonzero(bad)[0])
+    value = x.reshape(-1)[position]
+    count = int(np.count_nonzero(bad))
+    more = f" ({count - 1} more like this)" if count > 1 else ""
+    shown = f"{value:.6g}" if x.dtype.kind == "f" else str(int(value))
+    return UserError(f"{where} holds {shown} at {place(position, x.shape[1:], columns)}; {why}{more}.")
+
+
+def finite(
+    x: np.ndarray, where: str, columns: Sequence[str] | None = None, source: np.ndarray | None = None
+) -> np.ndarray:
+    """x, whose values are all finite.
+
+    source: what x was made from in float32, for the sentence about what overflows there.
+
+    Raises:
+      UserError: NaN, infinite, or too large.
+    """
+    good = np.isfinite(x)
+    if not good.all():
+        why = "values must not be NaN or infinite" if source is None else "it is too large for float32 (3.4e38)"
+        raise _refuse(x if source is None else source, ~good, why, where, columns)
+    return x
+
+
+def in_range(
+    x: np.ndarray,
+    minimum: float | None,
+    maximum: float | None,
+    units: str,
+    where: str,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Refuse what lies outside the range.
+
+    Raises:
+      UserError: a value does.
+    """
+    if (minimum is None or x.min() >= minimum) and (maximum is None or x.max() <= maximum):
+        return
+    bad = np.zeros(x.shape, bool)
+    if minimum is not None:
+        bad |= x < minimum
+    if maximum is not None:
+        bad |= x > maximum
+    raise _refuse(x, bad, f"allowed: {units}", where, columns)
+
+
+def whole(x: np.ndarray, units: str, where: str, columns: Sequence[str] | None = None) -> None:
+    """Refuse fractions.
+
+    Raises:
+      UserError: a value is no whole number.
+    """
+    bad = np.rint(x) != x
+    if bad.any():
+        hint = ", which this data set's values are: values scaled to [0, 1] must be scaled back"
+        raise _refuse(x, bad, f"allowed: {units}{hint}", where, columns)

@@ -1,0 +1,159 @@
+"""Files that users have: .npz, .npy, .csv, .tsv, .parquet, and .csv.gz and .tsv.gz; nothing pickled is ever read."""
+
+import logging
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.core.memory import require
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger(__name__)
+
+ARRAYS, TEXTS = (".npz", ".npy"), (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+SUFFIXES = (*ARRAYS, *TEXTS, ".parquet")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of one file: `frame` with a row an example; `named` says whether the file names its columns."""
+
+    frame: "pandas.DataFrame"
+    named: bool
+    where: str
+    first_line: int = 0
+
+    def values(self, columns: Sequence[str] | None = None) -> np.ndarray:
+        """Columns, all by default, as numbers (N, D): whole ones as int64, else float64; NaN where one is missing.
+
+        Raises:
+          UserError: there is no such column, or it holds text; the sentence names column and line.
+        """
+        frame = self.frame if columns is None else self.frame[list(columns)]
+        found = [self._numbers(frame[name]) for name in frame.columns]
+        if not found:
+            raise UserError(f"{self.where} has no columns of numbers.")
+        return np.ascontiguousarray(np.stack(found, 1, dtype=np.result_type(*found), casting="unsafe"))
+
+    def _numbers(self, column: "pandas.Series") -> np.ndarray:
+        import pandas as pd
+
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "buif":
+            found = column.to_numpy()
+            large = found.dtype.kind == "f" or found.dtype == np.uint64
+            return found.astype(np.uint8 if found.dtype.kind == "b" else np.float64 if large else np.int64)
+        numbers = pd.to_numeric(column, errors="coerce")
+        bad = (numbers.isna() & column.notna()).to_numpy(bool)
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            place = f"line {row + self.first_line}" if self.first_line else f"row {row}"
+            text = str(column.iloc[row])[:40]
+            raise UserError(f"{self.where}: column {column.name} holds {text!r} in {place}, which is no number.")
+        return numbers.to_numpy(np.float64, na_value=np.nan)
+
+    def names(self, columns: Sequence[str] | None = None) -> tuple[str, ...] | None:
+        """Column names, where the file has them."""
+        chosen = self.frame.columns if columns is None else columns
+        return tuple(map(str, chosen)) if self.named else None
+
+
+def suffix(path: Path) -> str:
+    """The ending that says what a file is, in lower case; `.csv.gz` is one."""
+    name = path.name.lower()
+    return next((s for s in (*SUFFIXES, ".gz") if name.endswith(s)), path.suffix.lower())
+
+
+def read_own(path: str, where: str) -> dict[str, np.ndarray] | np.ndarray | Table:
+    """The arrays of an .npz file by name, the array of an .npy file, or a table; logs what was understood.
+
+    Raises:
+      UserError: the file is not there, of another kind, or cannot be read.
+    """
+    place = Path(path).expanduser()
+    kind = suffix(place)
+    try:
+        there = place.is_file()
+    except OSError as error:  # a name that is too long
+        raise UserError(f"{where[:200]} cannot be read ({error.strerror}).") from None
+    if not there:
+        raise UserError(f"{where} is not a file.")
+    if kind not in SUFFIXES:
+        raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    if kind not in ARRAYS:
+        return _table(place, kind, where)
+    try:
+        return _npz(place, where) if kind == ".npz" else _npy(place, where)
+    except UserError:
+        raise
+    # NotImplementedError is not of ours: zipfile raises it for a compression method that it does not know.
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise UserError(f"{where} is not a readable {kind} file of plain arrays ({str(error)[:100]}).") from None
+    except Exception as error:  # zlib.error, struct.error and their like: a damaged archive
+        raise UserError(f"{where} is a damaged {kind} file ({type(error).__name__}: {str(error)[:100]}).") from None
+
+
+def _npy(place: Path, where: str) -> np.ndarray:
+    found = np.load(place, mmap_mode="r", allow_pickle=False)
+    if not isinstance(found, np.ndarray):
+        raise ValueError("it is not an array")
+    require(found.nbytes, where)
+    log.info("Read %s: %s, %s.", place, found.shape, found.dtype)
+    return np.array(found)
+
+
+def _npz(place: Path, where: str) -> dict[str, np.ndarray]:
+    with open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{where} is not an .npz file.")
+        # The sizes that the archive announces: a small file can unpack to more than there is.
+        assert archive.zip is not None
+        require(sum(info.file_size for info in archive.zip.infolist()), where)
+        found = {name: archive[name] for name in archive.files}
+    log.info("Read %s: %s.", place, ", ".join(f"{n} {a.shape} {a.dtype}" for n, a in found.items()) or "no arrays")
+    return found
+
+
+def _table(place: Path, kind: str, where: str) -> Table:
+    if kind == ".parquet":
+        table, said = _parquet(place, where), "parquet"
+    else:
+        from sbvi.data.formats.text_tables import read_text
+
+        frame, dialect = read_text(place, where)
+        frame, index = _without_index(frame)
+        table = Table(frame, dialect.header, where, 1 + dialect.header)
+        said = f"{dialect}, {'a header' if dialect.header else 'no header'}{index}"
+    frame = table.frame
+    if not len(frame):
+        raise UserError(f"{where} holds no rows.")
+    dtypes = ", ".join(sorted({str(dtype) for dtype in frame.dtypes}))
+    missing = int(frame.isna().to_numpy().sum())
+    log.info("Read %s: %d rows, %d columns, %d missing, %s (%s).", place, *frame.shape, missing, dtypes, said)
+    return table
+
+
+def _without_index(frame: "pandas.DataFrame") -> tuple["pandas.DataFrame", str]:
+    """Without the column that pandas writes for row numbers: the first, without a name, that counts from 0."""
+    if frame.columns[0] == "" and frame.shape[1] > 1 and (frame.iloc[:, 0] == np.arange(len(frame))).all():
+        return frame.iloc[:, 1:], ", row numbers left out"
+    return frame, ""
+
+
+def _parquet(place: Path, where: str) -> Table:
+    import pandas as pd
+
+    try:
+        import pyarrow
+    except ImportError:
+        raise UserError(f"{where} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'.") from None
+    try:
+        return Table(pd.read_parquet(place, engine="pyarrow"), True, where)
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{where} is not a readable .parquet file ({str(error).splitlines()[0][:100]}).") from None

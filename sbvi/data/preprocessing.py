@@ -1,0 +1,253 @@
+"""The one way from source values to what a model sees, and back, as a value that run.json records.
+
+    source --store--> held --traced (in the compiled program) or read (on the host)--> model input
+    model output --to_source--> source
+
+`docs/data.md` has every kind of data in one table.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data.binarization import fixed_draw
+from sbvi.data.checks import finite, in_range, shaped, units, whole
+
+log = logging.getLogger(__name__)
+
+Rule = Literal["none", "static", "dynamic", "threshold"]
+
+#: What is added to the seed of fixed draws, for each split; a user's own file is drawn as the test split is.
+OFFSETS = {"train": 0, "validation": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to every value of a data set.
+
+    event_shape: of one example, (D,) or (H, W) or (H, W, C).
+    minimum, maximum: range of the source values; None where there is no bound.
+    levels: L where source values are the whole numbers minimum .. minimum + L, held as 0..L in uint8; else None, and
+      they are held as float32.
+    rescale: whether real values are held moved from [minimum, maximum] to [0, 1].
+    binarization: how grey values become binary ones: drawn once (static), at each use in training (dynamic; once
+      everywhere else), or on from the middle of the range (threshold).
+    seed: of the draws that are made once.
+    dequantize: whether a model sees whole numbers k as (k + u) / (L + 1), with u uniform.
+    columns: names of a table's columns.
+    location, scale: of each column of a table, which is held as (x - location) / scale.
+    """
+
+    event_shape: tuple[int, ...]
+    minimum: float | None = None
+    maximum: float | None = None
+    levels: int | None = None
+    rescale: bool = False
+    binarization: Rule = "none"
+    seed: int = 0
+    dequantize: bool = False
+    columns: tuple[str, ...] | None = None
+    location: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+
+    @classmethod
+    def whole(cls, event_shape: tuple[int, ...], levels: int, minimum: float = 0.0) -> "Preprocessing":
+        """Of the whole numbers minimum .. minimum + levels."""
+        return cls(tuple(event_shape), minimum, minimum + levels, levels)
+
+    @classmethod
+    def real(
+        cls, event_shape: tuple[int, ...], minimum: float | None = None, maximum: float | None = None
+    ) -> "Preprocessing":
+        """Of real numbers, in a range where there is one."""
+        return cls(tuple(event_shape), minimum, maximum)
+
+    @property
+    def event_size(self) -> int:
+        return int(np.prod(self.event_shape))
+
+    @property
+    def binary(self) -> bool:
+        """Whether a model sees 0 and 1 alone."""
+        return self.binarization != "none" or self.levels == 1
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether the training split is held as means, drawn anew at each use."""
+        return self.binarization == "dynamic"
+
+    @property
+    def units(self) -> str:
+        """The source's units, in words."""
+        return units(self.minimum, self.maximum, self.levels, self.location is not None)
+
+    # Source to held.
+
+    def store(self, values: np.ndarray, where: str = "x", missing: np.ndarray | None = None) -> np.ndarray:
+        """Source values (N, *event_shape) or (N, D) as they are held, (N, *event_shape): uint8 or float32.
+
+        missing: (N, D) of bool, where NaN stands for a value that is not there; it is held as the least value, or as
+          the location of its column.
+
+        Raises:
+          UserError: another shape, a dtype that is not numeric, or a value that is not finite or not in the range;
+            with the value, its place and what is allowed.
+        """
+        x = shaped(values, self.event_shape, where)
+        if missing is not None:
+            x = self._without(x, missing)
+        if x.dtype.kind == "f":
+            finite(x, where, self.columns)
+        in_range(x, self.minimum, self.maximum, self.units, where, self.columns)
+        if self.levels is not None:
+            if x.dtype.kind == "f":
+                whole(x, self.units, where, self.columns)
+            return (x - np.int64(self.minimum or 0) if self.minimum else x).astype(np.uint8)
+        if self.location is not None:
+            flat = x.reshape(len(x), -1).astype(np.float64)
+            held = ((flat - np.asarray(self.location)) / np.asarray(self.scale)).reshape(x.shape)
+            return finite(held.astype(np.float32), where, self.columns, source=x)
+        with np.errstate(over="ignore"):
+            held = finite(x.astype(np.float32), where, self.columns, source=x)
+        return self._unit(held) if self.rescale else held
+
+    def _without(self, x: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        if not missing.any():
+            return x
+        flat = x.reshape(len(x), -1)
+        stand_in = np.asarray(self.location if self.location is not None else (self.minimum or 0.0), flat.dtype)
+        return np.where(missing, stand_in, flat).astype(flat.dtype).reshape(x.shape)
+
+    def _unit(self, x: np.ndarray) -> np.ndarray:
+        """float32 source values moved from [minimum, maximum] to [0, 1]."""
+        assert self.minimum is not None
+        assert self.maximum is not None
+        if (self.minimum, self.maximum) == (0, 1):
+            return x
+        return (x - np.float32(self.minimum)) / np.float32(self.maximum - self.minimum)
+
+    def means(self, held: np.ndarray) -> np.ndarray:
+        """Held values that are not yet binary as Bernoulli means: whole numbers 0..levels, or floats in [0, 1]."""
+        return held if self.levels is not None or self.rescale else self._unit(held)
+
+    def once(self, held: np.ndarray, split: str) -> np.ndarray:
+        """Held values as evaluation sees them: those of binarized data drawn, a function of the seed and the split's
+        name alone, or compared with the middle of the range; others as they are."""
+        if self.binarization == "none":
+            return held
+        if self.binarization == "threshold":
+            return (self.means(held) >= (self.levels or 1) / 2).astype(np.uint8)
+        return fixed_draw(self.means(held), self.levels, self.seed + OFFSETS[split])
+
+    def own(
+        self, values: np.ndarray, where: str = "x", missing: np.ndarray | None = None, split: str = "test"
+    ) -> np.ndarray:
+        """A user's source values as evaluation sees them.
+
+        A model of binarized data takes 0 and 1 as they are, and what is grey by its own rule, and says so.
+
+        Raises:
+          UserError: see `store`.
+        """
+        if self.binarization != "none":
+            x = shaped(values, self.event_shape, where)
+            known = x if missing is None else self._without(x, missing)
+            if ((known == 0) | (known == 1)).all():
+                return known.astype(np.uint8)
+            rule = self.binarization if self.binarization == "threshold" else f"draws of seed {self.seed}"
+            log.info("%s holds grey values; they are binarized by the run's own rule (%s).", where, rule)
+        return self.once(self.store(values, where, missing), split)
+
+    # Held to model input.
+
+    def read(self, held: np.ndarray) -> np.ndarray:
+        """What evaluation sees, on the host without noise, (N, D) float32: a dequantised level as its middle."""
+        flat = held.reshape(len(held), -1).astype(np.float32)
+        if self.binary or self.levels is None:
+            return flat
+        if self.dequantize:
+            return (flat + np.float32(0.5)) / np.float32(self.levels + 1)
+        return flat / np.float32(self.levels)
+
+    def scaled(self, held: np.ndarray) -> np.ndarray:
+        """The training split as held, in the float32 means (N, D) that a model's first parameters start from."""
+        flat = held.reshape(len(held), -1).astype(np.float32)
+        if self.binarization in ("static", "threshold"):
+            return flat
+        if self.levels is not None:
+            return flat / np.float32(self.levels)
+        return self._unit(flat) if self.dynamic and not self.rescale else flat
+
+    def to_model(self, values: np.ndarray, where: str = "x", missing: np.ndarray | None = None) -> np.ndarray:
+        """Source values (N, ...) as model input (N, D) float32; see `own` and `read`.
+
+        Raises:
+          UserError: see `store`.
+        """
+        return self.read(self.own(values, where, missing))
+
+    # Model output to source.
+
+    def to_source(self, values: np.ndarray) -> np.ndarray:
+        """Model values (..., D) in the source's units, of the same shape; those of binarized data as they are, since
+        a draw cannot be undone. float32; a table's float64."""
+        x = np.asarray(values)
+        if self.location is not None:
+            return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
+        x = x.astype(np.float32)
+        if self.binarization != "none":
+            return x
+        if self.levels is not None:
+            steps = (
+                x * np.float32(self.levels + 1) - np.float32(0.5) if self.dequantize else x * np.float32(self.levels)
+            )
+            return steps + np.float32(self.minimum or 0)
+        if self.rescale:
+            assert self.maximum is not None
+            assert self.minimum is not None
+            return x * np.float32(self.maximum - self.minimum) + np.float32(self.minimum)
+        return x
+
+    def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+        """Model values (..., N, D) in the source's units, with the source's own (N, D) where none is missing; those of
+        binarized data as the model saw them."""
+        back = self.to_source(values)
+        if source is None or self.binarization != "none":
+            return back
+        return np.where(missing, back, source.astype(back.dtype))
+
+    def drawable(self, values: np.ndarray) -> np.ndarray:
+        """Source values on the scale of pictures, [0, 1] where they have a range."""
+        if self.binarization != "none" or self.minimum is None or self.maximum is None:
+            return values
+        return (values - self.minimum) / (self.maximum - self.minimum)
+
+    # run.json.
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for run.json, with the units in words; see `from_config`."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        return {"units": self.units, **plain}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Preprocessing":
+        """What `to_config` wrote.
+
+        Raises:
+          UserError: it is not that.
+        """
+        known = {field.name for field in fields(cls)}
+        try:
+            found: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known}
+            return cls(**found)
+        except (TypeError, AttributeError) as error:
+            raise UserError(f"run.json holds a preprocessing that cannot be read ({error}).") from None
+
+    def but(self, **changes: Any) -> "Preprocessing":
+        """The same with some fields changed."""
+        return replace(self, **changes)

@@ -1,0 +1,41 @@
+"""The preprocessing of a trained run, from its run.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sbvi.data.preprocessing import Preprocessing
+
+
+def recorded(data: Mapping[str, Any], event_shape: tuple[int, ...], spec: Any, dequantize: bool) -> Preprocessing:
+    """What run.json says under `data.preprocessing`; for runs made before it did, what follows from the rest.
+
+    Of a data set that an earlier version binarized once, the grey values' range is not known: it takes 0 and 1.
+
+    Args:
+      data: run.json's `data`.
+      event_shape: of one example.
+      spec: the run's data set.
+      dequantize: whether its likelihood asks for noise on whole numbers.
+
+    Raises:
+      UserError: what is recorded cannot be read.
+    """
+    if isinstance(found := data.get("preprocessing"), Mapping):
+        return Preprocessing.from_config(found)
+    levels = data.get("levels")
+    if data.get("binary"):
+        if spec.binarization != "dynamic" or levels == 1:
+            return Preprocessing.whole(event_shape, 1)
+        grey = Preprocessing.whole(event_shape, levels) if levels else Preprocessing.real(event_shape, 0.0, 1.0)
+        return grey.but(binarization="dynamic", seed=getattr(spec, "split_seed", 0))
+    if levels:
+        return Preprocessing.whole(event_shape, levels).but(dequantize=dequantize)
+    if not hasattr(spec, "minimum"):
+        return Preprocessing.real(event_shape)
+    maximum = 1.0 if spec.maximum is None else spec.maximum
+    return Preprocessing.real(event_shape, spec.minimum, maximum).but(rescale=spec.rescale)
+
+
+def same_data(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether what run.json says of the data holds of what is found, as far as its version says anything."""
+    return all(key in found and found[key] == value for key, value in recorded.items())

@@ -1,0 +1,154 @@
+"""Files that users have: as many rows out as lines in, or a refusal that names the line."""
+
+import gzip
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbvi.core import UserError
+from sbvi.data.formats.own_files import read_own
+from sbvi.tasks.files import read_array, read_values
+
+NAN = np.nan
+
+# name -> (content, values, names)
+READ = {
+    "plain.csv": ("1,2\n3,4\n", [[1, 2], [3, 4]], None),
+    "no-end.csv": ("1,2\n3,4", [[1, 2], [3, 4]], None),
+    "header.csv": ("a,b\n1,2.5\n", [[1, 2.5]], ("a", "b")),
+    "SHOUTED.CSV": ("a,b\n1,2\n", [[1, 2]], ("a", "b")),
+    "bom.csv": ("\ufeffx,y\n1,2\n", [[1, 2]], ("x", "y")),
+    "german.csv": ("x;y\n1,5;2\nNA;-0,25\n", [[1.5, 2], [NAN, -0.25]], ("x", "y")),
+    "semicolons.csv": ("1.5;2\n3;4\n", [[1.5, 2], [3, 4]], None),
+    "tabs.tsv": ("a\tb\n1\t2\n", [[1, 2]], ("a", "b")),
+    "tabs.csv": ("1\t2,5\n3\t4\n", [[1, 2.5], [3, 4]], None),
+    "windows.csv": ("1,2\r\n3,4\r\n", [[1, 2], [3, 4]], None),
+    "old-mac.csv": ("1,2\r3,4\r", [[1, 2], [3, 4]], None),
+    "quoted.csv": ('"a, b","c"\n"1","2"\n', [[1, 2]], ("a, b", "c")),
+    "spaced.csv": ("1, 2\n3, 4\n", [[1, 2], [3, 4]], None),
+    "missing.csv": ("1,NA\n?,-\nnull,\nNaN,None\n", [[1, NAN], [NAN, NAN], [NAN, NAN], [NAN, NAN]], None),
+    "one-column.csv": ("1\n\n3\n", [[1], [NAN], [3]], None),
+    "one-column-end.csv": ("1\n2\n\n", [[1], [2], [NAN]], None),
+    "blank-end.csv": ("1,2\n3,4\n\n \n", [[1, 2], [3, 4]], None),
+    "numpy-header.csv": ("# a,b\n1,2\n", [[1, 2]], ("a", "b")),
+    "index.csv": (",a\n0,5\n1,6\n", [[5], [6]], ("a",)),
+    "index-and-counts.csv": (",0,1\n0,5,6\n1,7,8\n", [[5, 6], [7, 8]], ("0", "1")),
+    "counts.csv": ("0,1,2,3,4,5,6,7\n" + "9,8,7,6,5,4,3,2\n", [[9, 8, 7, 6, 5, 4, 3, 2]], tuple("01234567")),
+    "short-counts.csv": ("0,1,2\n3,4,5\n", [[0, 1, 2], [3, 4, 5]], None),
+    "target.csv": ("0,1,target\n3,4,5\n", [[3, 4, 5]], ("0", "1", "target")),
+    "bools.csv": ("a,b\nTrue,1\nFalse,0\n", [[1, 1], [0, 0]], ("a", "b")),
+    "large.csv": ("18446744073709551615,1\n", [[2.0**64, 1]], None),
+    "signed-zero.csv": ("1e-3,+2\n-0.0,.5\n", [[1e-3, 2], [0, 0.5]], None),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("packed", [False, True])
+def test_tables_are_read_whole(name, packed, tmp_path):
+    content, values, names = READ[name]
+    path = tmp_path / (name + ".gz" * packed)
+    data = content.encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    table = read_own(str(path), "input")
+    np.testing.assert_array_equal(table.values(), values)
+    assert table.names() == names
+
+
+REFUSED = {
+    "comment.csv": ("1,2\n#3,4\n5,6\n", "column 0 holds '#3' in line 2, which is no number"),
+    "comment-first.csv": ("#1,2\n3,4\n", "line 1 begins with #"),
+    "blank.csv": ("1,2\n\n3,4\n", "line 2 is empty"),
+    "short.csv": ("1,2\n3\n", "line 2 has 1 fields, and the first line has 2"),
+    "long.csv": ("1,2\n3,4,5\n", "line 2 has 3 fields, and the first line has 2"),
+    "trailing.csv": ("a,b\n1,2,\n", "line 2 has 3 fields"),
+    "text.csv": ("a,b\n1,2\n3,x\n", "column b holds 'x' in line 3, which is no number"),
+    "typing.csv": ("1x,2\n3,4\n", "line 1 holds '1x' among numbers"),
+    "twice.csv": ("a,a\n1,2\n", "more than one column named a"),
+    "lines.csv": ('"1\n2",3\n4,5\n', "a field that begins in line 1 goes on over several lines"),
+    "quote.csv": ('1,2\n"3,4\n', "line 2"),
+    "nothing.csv": ("", "is empty"),
+    "blanks.csv": ("\n\n", "is empty"),
+    "names.csv": ("a,b\n", "holds a header and no rows"),
+    "nul.csv": ("1,2\n\0,4\n", "is not a text file"),
+    "table.xlsx": ("1,2\n", "must end in .npz, .npy, .csv"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_one_sentence(name, tmp_path):
+    content, sentence = REFUSED[name]
+    (tmp_path / name).write_text(content, newline="")
+    with pytest.raises(UserError) as caught:
+        read_array(str(tmp_path / name))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_understood_is_logged_in_one_line(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "x.csv").write_text("a;b\n1,5;NA\n2;3\n")
+    read_own(str(tmp_path / "x.csv"), "input")
+    (record,) = caplog.records
+    expected = "x.csv: 2 rows, 2 columns, 1 missing, float64 (semicolon-separated, decimal comma, a header)."
+    assert record.getMessage().endswith(expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_other_encodings(encoding, tmp_path):
+    (tmp_path / "x.csv").write_bytes("größe,b\n1,2\n".encode(encoding))
+    table = read_own(str(tmp_path / "x.csv"), "input")
+    assert table.names() == ("größe", "b")
+
+
+def test_every_float_comes_back_to_the_last_bit(tmp_path):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(500, 4)) * 10.0 ** generator.integers(-30, 30, (500, 4))
+    (tmp_path / "x.csv").write_text("\n".join(",".join(map(repr, row)) for row in x.tolist()))
+    np.testing.assert_array_equal(read_array(str(tmp_path / "x.csv")), x)
+
+
+def test_parquet(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None]})
+    frame.to_parquet(tmp_path / "X.PARQUET")
+    table = read_own(str(tmp_path / "X.PARQUET"), "input")
+    np.testing.assert_array_equal(table.values(), [[1, 0.5], [2, NAN]])
+    assert table.names() == ("a", "b")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError, match=r"is not a readable \.parquet file"):
+        read_own(str(tmp_path / "bad.parquet"), "input")
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"needs pyarrow, which is not installed: pip install 'sbvi\[parquet\]'"):
+        read_own(str(tmp_path / "x.parquet"), "input")
+
+
+def test_columns_are_found_by_name(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "x.csv").write_text("c,label,a,b\n3,9,1,2\n6,9,4,5\n")
+    x, named = read_values(str(tmp_path / "x.csv"), ("a", "b", "c"))
+    np.testing.assert_array_equal(x, [[1, 2, 3], [4, 5, 6]])
+    assert named == ("a", "b", "c")
+    assert "Columns left out: label." in caplog.text
+    with pytest.raises(UserError, match="has no column d, which the run was trained on"):
+        read_values(str(tmp_path / "x.csv"), ("a", "d"))
+    (tmp_path / "y.csv").write_text("1,2,3\n4,5,6\n")
+    assert read_values(str(tmp_path / "y.csv"), ("a", "b", "c"))[1] is None
+
+
+def test_a_path_that_is_too_long_or_from_home(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="cannot be read \\(File name too long\\)"):
+        read_array("x" * 5000 + ".csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "x.npy", np.eye(3))
+    np.testing.assert_array_equal(read_array("~/x.npy"), np.eye(3))
+
+
+def test_nothing_pickled_is_read(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"is not a readable \.npy file of plain arrays"):
+        read_array(str(tmp_path / "x.npy"))

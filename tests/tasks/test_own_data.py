@@ -1,0 +1,248 @@
+"""One path of data: what a trained run says of its own data, and of the same data given back in any form."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from support.file_forms import FORMS
+from test_tasks import trained, work
+
+import sbvi
+from sbvi.cli import evaluate
+from sbvi.core import UserError
+from sbvi.data.sources.digits import Digits
+from sbvi.tasks.data import run_dataset
+from sbvi.tasks.files import read_array
+
+TINY = ["model.latents=[2]", "model.hidden=[16]", "model.recognition_hidden=[16]", "trainer.steps=40"]
+TINY += ["trainer.log_every=20", "trainer.validate_every=20"]
+
+
+@pytest.fixture(scope="module")
+def grey():
+    return Digits().load().test.x[:50]
+
+
+def run_of(name, tmp_path_factory, *words):
+    with pytest.MonkeyPatch.context() as patch:
+        return trained(tmp_path_factory.mktemp(name), [*TINY, *words], patch)
+
+
+@pytest.fixture(scope="module")
+def dynamic(tmp_path_factory):
+    return run_of("dynamic", tmp_path_factory, "dataset.binarization=dynamic")
+
+
+@pytest.fixture(scope="module")
+def gaussian(tmp_path_factory):
+    return run_of("gaussian", tmp_path_factory, "likelihood=gaussian")
+
+
+@pytest.fixture(scope="module")
+def rescaled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rescaled")
+    x = np.clip(np.random.default_rng(0).normal(0, 6, (300, 2)) @ np.array([[1, 0.5, 0], [0, 1, -1]]), -20, 20)
+    np.save(folder / "x.npy", x)
+    words = ["dataset=npz", f"dataset.path={folder / 'x.npy'}", "dataset.minimum=-20", "dataset.maximum=20"]
+    return run_of("run", tmp_path_factory, *words, "dataset.rescale=true", "likelihood=gaussian"), folder / "x.npy"
+
+
+FEW = {
+    "uint8.npy": lambda path, x: np.save(path, x),
+    "int64.npy": lambda path, x: np.save(path, x.astype(np.int64)),
+    "float64.npz": lambda path, x: np.savez(path, x=x.astype(float)),
+    "counts.csv": lambda path, x: np.savetxt(path, x.reshape(len(x), -1), delimiter=",", fmt="%d"),
+    "floats.csv": lambda path, x: np.savetxt(path, x.reshape(len(x), -1), delimiter=","),
+}
+
+
+def forms(folder, x):
+    for name, write in FEW.items():
+        write(folder / name, x)
+        yield str(folder / name)
+
+
+def test_run_json_records_the_preprocessing(gaussian, dynamic):
+    known = json.loads((gaussian.directory.path / "run.json").read_text())["data"]["preprocessing"]
+    assert (known["levels"], known["dequantize"], known["maximum"], known["event_shape"]) == (16, True, 16, [8, 8])
+    known = json.loads((dynamic.directory.path / "run.json").read_text())["data"]["preprocessing"]
+    assert (known["binarization"], known["seed"], known["units"]) == ("dynamic", 0, "whole numbers 0..16")
+
+
+def test_the_same_counts_score_the_same_in_every_file(gaussian, grey, tmp_path):
+    found = [work(gaussian, "likelihood", num_samples=20, input=path).arrays["nll"] for path in forms(tmp_path, grey)]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+    assert np.abs(found[0]).mean() < 100
+    again = -gaussian.log_likelihood(grey.astype(np.int64), 20)  # with the evaluation's seed, which is 1
+    np.testing.assert_array_equal(again, found[0])
+
+
+def test_imputation_keeps_and_returns_source_units(gaussian, grey, tmp_path):
+    x = grey.reshape(50, 64).astype(float)
+    x[:, ::3] = np.nan
+    np.savetxt(tmp_path / "x.csv", x, delimiter=",")
+    settings = {"iterations": 12, "warmup": 4, "input": str(tmp_path / "x.csv"), "output": str(tmp_path / "out.npz")}
+    work(gaussian, "imputation", **settings)
+    with np.load(tmp_path / "out.npz") as found:
+        filled = found["filled"].reshape(50, 64)
+    np.testing.assert_array_equal(filled[~np.isnan(x)], x[~np.isnan(x)])
+    fills = filled[np.isnan(x)]
+    assert -8 < fills.min() < fills.max() < 24
+    assert abs(fills.mean() - grey.reshape(50, 64)[:, ::3].mean()) < 1.5
+    restored = gaussian.impute(x.reshape(50, 8, 8), 12, 4).reshape(50, 64)
+    np.testing.assert_array_equal(restored[~np.isnan(x)], x[~np.isnan(x)])
+    assert abs(restored[np.isnan(x)].mean() - fills.mean()) < 1
+
+
+def test_what_a_model_gives_is_in_source_units(gaussian, grey):
+    for values in (gaussian.sample(200), gaussian.sample(200, means=True), gaussian.reconstruct(grey)):
+        assert abs(values.mean() - Digits().load().train.x.mean()) < 1.5
+
+
+def test_rescaled_data_given_back(rescaled, tmp_path):
+    run, path = rescaled
+    split = work(run, "likelihood", num_samples=50, split="train").scalars["train/nll"]
+    own = work(run, "likelihood", num_samples=50, input=str(path)).scalars["input/nll"]
+    assert abs(own - split) < 0.5
+    x = np.load(path)[:20]
+    gaps = x.copy()
+    gaps[:, 1] = np.nan
+    np.save(tmp_path / "gaps.npy", gaps)
+    settings = {"iterations": 60, "warmup": 20, "input": str(tmp_path / "gaps.npy"), "output": str(tmp_path / "o.npz")}
+    work(run, "imputation", **settings)
+    with np.load(tmp_path / "o.npz") as found:
+        np.testing.assert_allclose(found["filled"][:, [0, 2]], x[:, [0, 2]], rtol=1e-6)
+        assert (np.abs(found["filled"][:, 1]) < 20).all()
+        assert found["filled"][:, 1].min() < 0  # not of [0, 1]
+        assert 0.2 < found["spread"][:, 1].mean() < 20
+    with pytest.raises(UserError, match=r"holds 21 at row 0, column 0; allowed: real numbers of \[-20, 20\]"):
+        run.encode(x * 0 + 21)
+
+
+def test_dynamic_training_data_is_drawn_for_every_task(dynamic):
+    nll = {s: work(dynamic, "likelihood", num_samples=20, split=s).scalars[f"{s}/nll"] for s in ("train", "test")}
+    assert abs(nll["train"] - nll["test"]) < 3
+    one = {"split": "train", "examples": 4}
+    annealed = work(dynamic, "annealed", chains=2, temperatures=10, leapfrog_steps=2, **one)
+    assert annealed.scalars["train/nll"] > 0
+    assert work(dynamic, "embedding", split="train").arrays["layer_1/mean"].shape == (1297, 2)
+    posterior = work(dynamic, "posterior", points=60, **one)
+    assert (posterior.arrays["log_likelihood"] < 0).all()
+    imputed = work(dynamic, "imputation", iterations=6, warmup=2, **one)
+    assert set(np.unique(imputed.arrays["filled"][~imputed.arrays["missing"]])) <= {0, 1}
+
+
+def test_a_model_of_drawn_data_takes_grey_values_by_its_own_rule(dynamic, tmp_path, caplog):
+    caplog.set_level("INFO")
+    data = run_dataset(dynamic)
+    whole = Digits().load().test.x
+    np.save(tmp_path / "x.npy", whole)
+    own = work(dynamic, "likelihood", num_samples=20, input=str(tmp_path / "x.npy"))
+    assert "holds grey values; they are binarized by the run's own rule (draws of seed 0)" in caplog.text
+    np.testing.assert_array_equal(own.arrays["nll"], work(dynamic, "likelihood", num_samples=20).arrays["nll"])
+    drawn, grey = dynamic.encode(data.test.x)["layer_1"], dynamic.encode(whole)["layer_1"]
+    np.testing.assert_array_equal(grey.mean, drawn.mean)
+    gaps = whole[:10].astype(float)
+    gaps[:, 0] = np.nan
+    filled = dynamic.impute(gaps, 6, 2)
+    assert set(np.unique(filled[:, 1:])) == {0, 1}
+    assert ((filled[:, 0] >= 0) & (filled[:, 0] <= 1)).all()
+
+
+def test_ones_own_data_is_done_whole(dynamic, grey, tmp_path, caplog):
+    caplog.set_level("INFO")
+    x = np.concatenate([grey] * 3)[:120]
+    np.save(tmp_path / "x.npy", x)
+    few = {"chains": 1, "temperatures": 2, "leapfrog_steps": 1, "input": str(tmp_path / "x.npy")}
+    assert work(dynamic, "annealed", **few).arrays["nll"].shape == (120,)
+    assert work(dynamic, "annealed", examples=7, **few).arrays["nll"].shape == (7,)
+    assert "The first 7 of the 120 rows" in caplog.text
+    np.save(tmp_path / "six.npy", grey[:6])
+    assert work(dynamic, "posterior", points=30, input=str(tmp_path / "six.npy")).arrays["kl"].shape == (6,)
+
+
+def test_labels_of_words_and_below_zero(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 2, (40, 6))
+    for name, label in (("words", np.array(["ox", "ass"])[x[:, 0]]), ("minus", x[:, 0] * 2 - 1)):
+        folder = tmp_path / name
+        folder.mkdir()
+        np.savez(folder / "own.npz", x_train=x, y_train=label, x_test=x[:9], y_test=label[:9])
+        run = trained(folder, [*TINY[:3], "trainer.steps=2", "dataset=npz", "dataset.path=own.npz"], monkeypatch)
+        found = work(run, "embedding")
+        assert found.pictures["embedding-test"].shape[2] == 3
+        np.testing.assert_array_equal(found.projection.label, label[:9])
+
+
+def command(monkeypatch, capsys, *words):
+    monkeypatch.setattr("sys.argv", ["sbvi-evaluate", *words])
+    try:
+        evaluate.main()
+    except SystemExit as ended:
+        assert ended.code == 1
+    return capsys.readouterr()
+
+
+def test_evaluations_are_named_by_their_settings_and_moved_data_is_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    x = np.random.default_rng(0).integers(0, 2, (40, 6))
+    np.save(tmp_path / "here" / "x.npy", x)
+    words = [*TINY[:3], "trainer.steps=2", "dataset=npz", "dataset.path=here/x.npy"]
+    run = trained(tmp_path, words, monkeypatch)
+    assert run.experiment.dataset.path == str(tmp_path / "here" / "x.npy")
+    capsys.readouterr()
+    base = ["run=run", "task=likelihood", "task.num_samples=5"]
+    monkeypatch.chdir(tmp_path / "here")
+    base[0] = "run=../run"
+    for words in ([], [], ["task.split=train"], ["task.input=x.npy"]):
+        command(monkeypatch, capsys, *base, *words)
+    np.save(tmp_path / "here" / "x.npy", 1 - x)
+    command(monkeypatch, capsys, *base, "task.input=x.npy")
+    np.save(tmp_path / "here" / "x.npy", x)
+    names = sorted(p.stem for p in (tmp_path / "run" / "evaluations").glob("*.json"))
+    assert [name.rsplit("-")[1] for name in names] == ["input", "input", "test", "test", "train"]
+    assert len(set(names)) == 5
+    shutil.move(tmp_path / "here" / "x.npy", tmp_path / "moved.npy")
+    assert "is not a file" in command(monkeypatch, capsys, *base).err
+    assert "test/nll" in command(monkeypatch, capsys, *base, "dataset.path=../moved.npy").out
+    np.save(tmp_path / "moved.npy", 1 - x)
+    said = command(monkeypatch, capsys, *base, "dataset.path=../moved.npy").err
+    assert "was trained on other data than is found now in" in said
+    (tmp_path / "file").write_text("")
+    said = command(monkeypatch, capsys, *base, "task.input=../moved.npy", "folder=../file").err
+    assert "cannot be written" in said
+    assert "folder=DIR" in said
+    assert "test" not in command(monkeypatch, capsys, *base, "task.input=../moved.npy", "folder=../else").err
+    assert len(list((tmp_path / "else").glob("likelihood-input-*.json"))) == 1
+
+
+def test_runs_recorded_before_still_load(gaussian, grey, tmp_path):
+    shutil.copytree(gaussian.directory.path, tmp_path / "old")
+    record = json.loads((tmp_path / "old" / "run.json").read_text())
+    del record["data"]["preprocessing"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps(record))
+    old = sbvi.load_run(tmp_path / "old")
+    assert old.preprocessing == gaussian.preprocessing
+    np.testing.assert_array_equal(old.elbo(grey[:5], 4), gaussian.elbo(grey[:5], 4))
+    assert work(old, "likelihood", num_samples=5, examples=10).arrays["nll"].shape == (10,)
+
+
+def test_a_runs_numbers_are_the_same_for_every_form(gaussian, grey, tmp_path):
+    """NLL, embedding and, for two of them, imputation."""
+    x = grey[:20]
+    nll, means = gaussian.log_likelihood(x, 4), gaussian.encode(x)["layer_1"].mean
+    filled = {}
+    for number, (name, (write, _, named)) in enumerate(FORMS.items()):
+        dtype = (np.uint8, np.int64, np.float32, np.float64)[number % 4]
+        write(tmp_path / name, x.astype(dtype), [f"p{i}" for i in range(64)] if named else None)
+        values = read_array(str(tmp_path / name))
+        np.testing.assert_array_equal(gaussian.log_likelihood(values, 4), nll)
+        np.testing.assert_array_equal(gaussian.encode(values)["layer_1"].mean, means)
+        if name in ("x.npy", "german.csv"):
+            gaps = values.reshape(20, 64).astype(float)
+            gaps[:, 20:30] = np.nan
+            filled[name] = gaussian.impute(gaps, 4, 1)
+    np.testing.assert_array_equal(*filled.values())
