@@ -276,6 +276,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def analytic_kl(self) -> bool:
+        """Whether the KL of its posterior to its prior has a closed form."""
+        return False
+
+    @property
     def sample_noise(self) -> float:
         """Standard deviation of noise that moves samples off q in training."""
         return 0.0

@@ -24,7 +24,7 @@ class FreeEnergy:
     num_samples: PositiveInt = 1
     """Samples of the recognition model for each example."""
     kl: Literal["analytic", "sampled"] = "analytic"
-    """KL in closed form, or as the mean of log q - log p over the samples."""
+    """KL in closed form where prior and posterior have one, or as the mean of log q - log p over the samples."""
     rule: Literal["reparameterised", "price", "price_hutchinson", "price_gauss_newton", "score_function"] = (
         "reparameterised"
     )
@@ -58,6 +58,11 @@ class FreeEnergy:
           UserError: the rule needs second derivatives, and there are kinks; or see `check_latent_noise`.
         """
         check_latent_noise(self.estimator, model.sample_noise)
+        if self.rule != "reparameterised" and not model.analytic_kl:
+            raise UserError(
+                f"objective.rule={self.rule} needs a KL in closed form, since its samples carry no gradient to a "
+                f"sampled one, and this prior has none; allowed: objective.rule=reparameterised, or prior=standard."
+            )
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
 
