@@ -1,4 +1,4 @@
-"""The contract of priors: samples and densities agree, densities integrate to one, flows equal jacfwd, and they learn."""
+"""The contract of priors: samples and densities agree, densities integrate to one, flows equal jacfwd, and learn."""
 
 import jax
 import jax.numpy as jnp
