@@ -155,7 +155,7 @@ class Preprocessing:
         """
         if self.binarization != "none":
             x = shaped(values, self.event_shape, where)
-            known = x if missing is None else self._without(x, missing)
+            known = x if missing is None else np.where(missing.reshape(x.shape), 0, x)
             if ((known == 0) | (known == 1)).all():
                 return known.astype(np.uint8)
             rule = self.binarization if self.binarization == "threshold" else f"draws of seed {self.seed}"
