@@ -53,6 +53,7 @@ class _Server:
 
 
 _servers = []
+_started = []
 
 
 def _server():
@@ -76,8 +77,22 @@ def start(*words, cwd, name="train", env=None, fresh=False, **streams):
     streams = streams or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     if fresh or sys.platform != "linux":
         words = [sys.executable, "-m", f"sbvi.cli.{name}", *words]
-        return subprocess.Popen(words, cwd=cwd, env=env, text=True, **streams)
-    return Forked([name, *words], cwd=Path(cwd), env=env, text=True, **streams)
+        process = subprocess.Popen(words, cwd=cwd, env=env, text=True, **streams)
+    else:
+        process = Forked([name, *words], cwd=Path(cwd), env=env, text=True, **streams)
+    _started.append(process)
+    return process
+
+
+def end_all():
+    """Kill what a test left running, when it failed or needed no more."""
+    while _started:
+        process = _started.pop()
+        process.kill()  # nothing where it has ended
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def finish(process, timeout=120):
