@@ -95,7 +95,7 @@ def end_all():
                 stream.close()
 
 
-def finish(process, timeout=120):
+def finish(process, timeout=300):
     """(exit code, what it printed)."""
     output = process.communicate(timeout=timeout)[0]
     return process.returncode, output
@@ -119,7 +119,7 @@ def command(name, *words, cwd, timeout=300, **options):
     return subprocess.CompletedProcess([name, *words], process.returncode, out, err)
 
 
-def wait_until(seen, process=None, timeout=120, pause=0.01):
+def wait_until(seen, process=None, timeout=300, pause=0.01):
     """Wait for `seen()`; a process that ends before is an error."""
     deadline = time.monotonic() + timeout
     while not seen():
@@ -128,7 +128,7 @@ def wait_until(seen, process=None, timeout=120, pause=0.01):
         time.sleep(pause)
 
 
-def kill_when(process, seen, timeout=120):
+def kill_when(process, seen, timeout=300):
     """SIGKILL at the first moment that `seen()` is true; False when the process ended before."""
     deadline = time.monotonic() + timeout
     while not seen():
