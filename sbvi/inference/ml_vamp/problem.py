@@ -1,0 +1,179 @@
+"""What is observed of a network's output, and the factors that message passing runs on.
+
+y = A x + N(0, noise I) of the output x, or bits y that are 1 with a probability that grows with x. Entries of y may
+be missing (NaN): rows of the last linear layer then count no more. Examples with the same entries missing share one
+decomposition.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput
+from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
+from sbvi.inference.ml_vamp.messages import Factor, Message
+from sbvi.inference.ml_vamp.network import Linear, Network
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianOutput:
+    """y = A x + N(0, noise I).  operator: A, (m, outputs); the identity where None."""
+
+    noise: float
+    operator: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class BinaryOutput:
+    """Bits.  link "probit": P(y = 1) = Phi(x / sqrt(noise)), the sign of x with noise 0; "logistic": sigmoid(x)."""
+
+    link: str = "logistic"
+    noise: float = 1.0
+
+    def probability(self, mean: jax.Array, variance: jax.Array) -> jax.Array:
+        """P(y = 1) for x ~ N(mean, variance), element-wise."""
+        if self.link == "logistic":
+            channel = LogisticOutput(jnp.ones((1, 1), mean.dtype))
+            flat = Message(mean.reshape(-1, 1), variance.reshape(-1, 1))
+            ones = Message(jnp.ones_like(flat.mean), jnp.ones_like(flat.variance))
+            near = jnp.maximum(flat.variance, 1e-12)
+            logs = channel.estimate(Message(flat.mean, near), ones, "mmse").evidence
+            return jnp.exp(logs).reshape(mean.shape)
+        return jnp.exp(jax.scipy.special.log_ndtr(mean / jnp.sqrt(jnp.maximum(variance + self.noise, 1e-12))))
+
+
+Output = GaussianOutput | BinaryOutput
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Infer the variables of `network` from y (B, m), NaN where missing.
+
+    Raises:
+      UserError: y, the operator or the noise cannot be used.
+    """
+
+    network: Network
+    output: Output
+    y: np.ndarray
+
+    def __post_init__(self) -> None:
+        _check_output(self.network, self.output)
+        if self.y.ndim != 2 or self.y.shape[1] != self.measured:
+            raise UserError(f"y has shape {self.y.shape}; allowed: (examples, {self.measured}).")
+        seen = self.y[~np.isnan(self.y)]
+        if not np.isfinite(seen).all():
+            raise UserError("y holds infinite values; allowed: finite numbers, and NaN where missing.")
+        if isinstance(self.output, BinaryOutput) and not np.isin(seen, (0, 1)).all():
+            raise UserError("y of a binary output holds values other than 0 and 1.")
+        if np.isnan(self.y).all(1).any():
+            raise UserError(f"row {int(np.isnan(self.y).all(1).argmax())} of y has every entry missing.")
+
+    @property
+    def measured(self) -> int:
+        if isinstance(self.output, GaussianOutput) and self.output.operator is not None:
+            return self.output.operator.shape[0]
+        return self.network.outputs
+
+    @cached_property
+    def chain(self) -> tuple[tuple[Linear | object, ...], Linear | None]:
+        """Layers before the last factor, and the last linear layer, with the operator folded in (None for bits)."""
+        layers = self.network.layers
+        if isinstance(self.output, BinaryOutput):
+            return layers, None
+        last = layers[-1]
+        operator = np.eye(self.network.outputs) if self.output.operator is None else self.output.operator
+        if isinstance(last, Linear) and last.noise == 0:
+            return layers[:-1], Linear(operator @ last.weight, operator @ last.bias)
+        return layers, Linear(operator, np.zeros(len(operator)))
+
+    @property
+    def signal(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """(weight, bias, noise) that lead from the last factor's linear layer's input to the output x."""
+        last = self.network.layers[-1]
+        if isinstance(last, Linear) and (last.noise == 0 or isinstance(self.output, BinaryOutput)):
+            return last.weight, last.bias, last.noise
+        size = self.network.outputs
+        return np.eye(size), np.zeros(size), 0.0
+
+    @cached_property
+    def _inner(self) -> tuple[Factor, ...]:
+        before = self.chain[0]
+        if isinstance(self.output, BinaryOutput):
+            before = before[:-1]  # its rows are those that are observed
+        return tuple(linear_factor(x.weight, x.bias, x.noise) if isinstance(x, Linear) else x for x in before)
+
+    def factors(self, rows: np.ndarray) -> tuple[Factor, ...]:
+        """Prior, layers, and what is observed, for examples whose observed entries are `rows` (m,)."""
+        if isinstance(self.output, GaussianOutput):
+            last = self.chain[1]
+            assert last is not None
+            layer = linear_factor(last.weight, last.bias, last.noise, rows)
+            return (Prior(), *self._inner, MeasuredFactor(layer))
+        last = self.network.layers[-1]
+        assert isinstance(last, Linear)
+        seen = jnp.asarray(rows[None], jnp.float64)
+        channel = LogisticOutput(seen) if self.output.link == "logistic" else ProbitOutput(seen, self.output.noise)
+        return (Prior(), *self._inner, linear_factor(last.weight, last.bias, last.noise, rows), channel)
+
+    def groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(examples, observed entries) of those that have the same entries."""
+        patterns, member = np.unique(~np.isnan(self.y), axis=0, return_inverse=True)
+        for number, rows in enumerate(patterns):
+            yield np.flatnonzero(member.ravel() == number), rows
+
+    def evidence(self, examples: np.ndarray) -> Message:
+        """What reaches the last factor: y, 0 where missing, and the variance of its noise."""
+        y = jnp.asarray(np.nan_to_num(self.y[examples], nan=0.0), jnp.float64)
+        noise = self.output.noise if isinstance(self.output, GaussianOutput) else 1.0
+        return Message(y, jnp.full((len(examples), 1), noise, jnp.float64))
+
+
+def sizes(factors: tuple[Factor, ...], first: int) -> list[int]:
+    """The sizes of the variables between factors, the latent's first."""
+    found = [first]
+    for factor in factors[1:-1]:
+        found.append(factor.u.shape[0] if isinstance(factor, LinearFactor) else found[-1])
+    return found
+
+
+def _check_output(network: Network, output: Output) -> None:
+    if isinstance(output, BinaryOutput):
+        if output.link not in ("probit", "logistic"):
+            raise UserError(f"link={output.link} is not known; allowed: logistic, probit.")
+        if not isinstance(network.layers[-1], Linear):
+            raise UserError(f"layer {len(network.layers)} is a unit; bits need a linear layer as the last one.")
+        if not output.noise >= 0:
+            raise UserError(f"noise={output.noise} of a binary output; allowed: 0 or more.")
+        return
+    if not (np.isfinite(output.noise) and output.noise > 0):
+        raise UserError(f"noise={output.noise}; allowed: a finite variance above 0.")
+    operator = output.operator
+    if operator is not None:
+        if operator.ndim != 2 or operator.shape[1] != network.outputs or not len(operator):
+            raise UserError(f"the operator has shape {operator.shape}; allowed: (m, {network.outputs}).")
+        if not np.isfinite(operator).all():
+            raise UserError("the operator holds values that are not finite.")
+
+
+def energy_of_output(output: Output, x: jax.Array, y: jax.Array) -> jax.Array:
+    """-log p(y | x), (B,), nats; entries of y that are NaN count nothing."""
+    seen = ~jnp.isnan(y)
+    target = jnp.where(seen, y, jnp.zeros_like(y))
+    if isinstance(output, BinaryOutput):
+        side = 2 * target - 1
+        logs = (
+            jax.nn.log_sigmoid(side * x)
+            if output.link == "logistic"
+            else jax.scipy.special.log_ndtr(side * x / float(np.sqrt(output.noise)))
+        )
+        return -jnp.sum(jnp.where(seen, logs, jnp.zeros_like(logs)), axis=1)
+    if output.operator is not None:
+        x = x @ jnp.asarray(output.operator.T, x.dtype)
+    costs = 0.5 * ((x - target) ** 2 / output.noise + float(np.log(2 * np.pi * output.noise)))
+    return jnp.sum(jnp.where(seen, costs, jnp.zeros_like(costs)), axis=1)
