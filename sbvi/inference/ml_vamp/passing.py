@@ -68,7 +68,7 @@ def step(
     damping: (B, 2), the share of the new r and of the new precision; the first pass takes all.
     The state's gap is the greatest over variables of |z^+ - z^-|^2 / (|z^-|^2 + n v^-) and (log v^+/v^-)^2.
     """
-    share = jnp.where(state.iteration == 0, jnp.ones_like(damping), damping)
+    share = damping[:, :1]
     forward, backward = list(state.forward), list(state.backward)
     up: list[Message] = []
     down: list[Message] = []
@@ -94,22 +94,20 @@ def step(
 def _extrinsic(
     estimate: Message, message: Message, old: Message, share: Array, limits: Limits
 ) -> tuple[Message, Array]:
-    """The new message in the other direction, and (B, 5) which guards acted."""
+    """The new message in the other direction, mixed with the old one, and (B, 5) which guards acted."""
     ratio = estimate.variance / message.variance
-    alpha = jnp.clip(ratio, limits.alpha_min, limits.alpha_max)
-    free = alpha / (1 - alpha) * message.variance
-    variance = jnp.clip(free, limits.variance_min, limits.variance_max)
-    mean = (estimate.mean - alpha * message.mean) / (1 - alpha)
-    mean = share[:, :1] * mean + (1 - share[:, :1]) * old.mean
-    variance = 1 / (share[:, 1:] / variance + (1 - share[:, 1:]) / old.variance)
+    alpha = jnp.maximum(ratio, limits.alpha_min)
+    precision = (1 - alpha) / (alpha * message.variance)
+    pull = estimate.mean / (alpha * message.variance) - message.mean / message.variance
+    precision = share * precision + (1 - share) / old.variance
+    pull = share * pull + (1 - share) * old.mean / old.variance
+    vague, sharp = precision < 1 / limits.variance_max, precision > 1 / limits.variance_min
+    variance = jnp.where(vague, limits.variance_max, 1 / jnp.where(vague, 1.0, precision))
+    # A message that says nothing stands at the estimate, not where a quotient of two small numbers would put it.
+    mean = jnp.where(vague, estimate.mean, pull * variance)
+    variance = jnp.maximum(variance, limits.variance_min)
     proper = jnp.isfinite(jnp.sum(mean, axis=1, keepdims=True)) & jnp.isfinite(variance)
-    acted = [
-        ratio < limits.alpha_min,
-        ratio > limits.alpha_max,
-        free < limits.variance_min,
-        (free > limits.variance_max) & (ratio <= limits.alpha_max),
-        ~proper,
-    ]
+    acted = [ratio < limits.alpha_min, vague & (ratio >= 1), sharp, vague & (ratio < 1), ~proper]
     kept = Message(jnp.where(proper, mean, old.mean), jnp.where(proper, variance, old.variance))
     return kept, jnp.concatenate(acted, axis=1).astype(jnp.int64)
 
