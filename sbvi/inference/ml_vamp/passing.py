@@ -4,7 +4,8 @@ Forward, each factor's estimate of its output, (z^, v^), less what the message f
 
     alpha = mean(v^) / v_back      v_new = alpha / (1 - alpha) v_back      r_new = (z^ - alpha r_back) / (1 - alpha)
 
-Backward likewise down. Damping mixes r, and precisions 1 / v, with those of the step before. At a fixed point both
+Backward likewise down. Damping mixes the natural parameters r / v and 1 / v with those of the step before: so an
+estimate that is less certain than its message, which would need a negative precision, only lowers the next one. At a fixed point both
 estimates of each variable agree, in mean and in average variance. Limits on alpha and v keep messages proper; how
 often each of them acted is counted, since one that acts moves the fixed point.
 """
@@ -14,10 +15,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.core import Fraction, NonNegative, Positive, spec
+from sbvi.core import NonNegative, Positive, spec
 from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
 
-GUARDS = ("alpha_min", "alpha_max", "variance_min", "variance_max", "not_finite")
+GUARDS = ("alpha_min", "negative_precision", "variance_min", "variance_max", "not_finite")
 
 
 @spec
@@ -26,8 +27,6 @@ class Limits:
 
     alpha_min: NonNegative = 1e-12
     """Least share of a message's variance that may be left."""
-    alpha_max: Fraction = 1 - 1e-6
-    """Greatest share; estimates that are less certain than the message would need a negative precision."""
     variance_min: Positive = 1e-12
     """Least variance of a message."""
     variance_max: Positive = 1e8
@@ -65,10 +64,9 @@ def step(
 ) -> tuple[State, Estimates]:
     """One pass up and one down.
 
-    damping: (B, 2), the share of the new r and of the new precision; the first pass takes all.
+    damping: (B, 1), the share of the new message's natural parameters; 1 for no damping.
     The state's gap is the greatest over variables of |z^+ - z^-|^2 / (|z^-|^2 + n v^-) and (log v^+/v^-)^2.
     """
-    share = damping[:, :1]
     forward, backward = list(state.forward), list(state.backward)
     up: list[Message] = []
     down: list[Message] = []
@@ -77,13 +75,13 @@ def step(
         below = forward[i - 1] if i else backward[0]  # the prior has no input
         belief = factors[i].estimate(below, backward[i], mode)
         up.append(Message(belief.mean_out, average(belief.variance_out)))
-        forward[i], acted = _extrinsic(up[-1], backward[i], forward[i], share, limits)
+        forward[i], acted = _extrinsic(up[-1], backward[i], forward[i], damping, limits)
         clips = clips + acted
     for i in reversed(range(len(forward))):
         above = backward[i + 1] if i + 1 < len(forward) else evidence
         belief = factors[i + 1].estimate(forward[i], above, mode)
         down.insert(0, Message(belief.mean_in, average(belief.variance_in)))
-        backward[i], acted = _extrinsic(down[0], forward[i], backward[i], share, limits)
+        backward[i], acted = _extrinsic(down[0], forward[i], backward[i], damping, limits)
         clips = clips + acted
     gap = jnp.max(jnp.stack([_gap(a, b) for a, b in zip(up, down, strict=True)]), axis=0)
     gap = jnp.where(jnp.isfinite(gap), gap, jnp.inf)

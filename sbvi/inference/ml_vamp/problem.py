@@ -17,7 +17,7 @@ from sbvi.core import UserError
 from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput
 from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
 from sbvi.inference.ml_vamp.messages import Factor, Message
-from sbvi.inference.ml_vamp.network import Linear, Network
+from sbvi.inference.ml_vamp.network import Layer, Linear, Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Problem:
         return self.network.outputs
 
     @cached_property
-    def chain(self) -> tuple[tuple[Linear | object, ...], Linear | None]:
+    def chain(self) -> tuple[tuple[Layer, ...], Linear | None]:
         """Layers before the last factor, and the last linear layer, with the operator folded in (None for bits)."""
         layers = self.network.layers
         if isinstance(self.output, BinaryOutput):
@@ -91,6 +91,13 @@ class Problem:
         if isinstance(last, Linear) and last.noise == 0:
             return layers[:-1], Linear(operator @ last.weight, operator @ last.bias)
         return layers, Linear(operator, np.zeros(len(operator)))
+
+    @property
+    def measured_layers(self) -> tuple[Layer, ...]:
+        """Of a Gaussian output: the layers, the measured one last, as `evolve` takes them."""
+        before, last = self.chain
+        assert last is not None
+        return (*before, last)
 
     @property
     def signal(self) -> tuple[np.ndarray, np.ndarray, float]:

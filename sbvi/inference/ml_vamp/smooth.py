@@ -1,7 +1,7 @@
 """Smooth units, z_out = f(z_in) for any twice differentiable f: one-dimensional quadrature, or Newton's method.
 
-The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. It may have two modes: one that is
-reached from the message below and one reached from where f comes nearest to the message above.
+The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. It may have two modes: one is
+sought from the best of a scan, another from where f comes nearest to the message above.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from sbvi.inference.ml_vamp.quadrature import expectations, panels
 
 Array = jax.Array
 
-_SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 24)[::-1], [0.0], np.geomspace(0.05, 40.0, 24)])
+_SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 20)[::-1], [0.0], np.geomspace(0.05, 40.0, 20)])
+_SCALE = 0.3  # a width within which units such as tanh hardly bend
 _DESCENT, _NEWTON = 15, 6
 _STEPS = np.array([1.0, 0.4, 0.1, 0.01])
 
@@ -30,7 +31,7 @@ class SmoothUnit:
 
     def estimate(self, into: Message, back: Message, mode: Mode) -> Belief:
         r_in, v_in, r_out, v_out = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
-        modes = [self._mode(start, r_in, v_in, r_out, v_out) for start in (r_in, self._nearest(r_out))]
+        modes = [self._mode(start, r_in, v_in, r_out, v_out) for start in self._starts(r_in, v_in, r_out, v_out)]
         if mode == "map":
             best = jnp.where(
                 self._cost(modes[0], r_in, v_in, r_out, v_out) <= self._cost(modes[1], r_in, v_in, r_out, v_out),
@@ -38,7 +39,7 @@ class SmoothUnit:
             )
             return self._at(best, v_in, r_out, v_out)
         widths = [jax.lax.rsqrt(self._curvature(m, v_in, v_out)) for m in modes]
-        unit = (jnp.zeros_like(r_in), jnp.ones_like(r_in))
+        unit = (jnp.zeros_like(r_in), jnp.full_like(r_in, _SCALE))
         points, log_weights = panels([(r_in, jnp.sqrt(v_in)), unit, *zip(modes, widths, strict=True)])
         values = self.function(points)
         density = log_normal(points - r_in[..., None], v_in[..., None])
@@ -67,11 +68,15 @@ class SmoothUnit:
         _, slope, _ = self._slopes(z)
         return 1 / v_in + slope**2 / v_out
 
-    def _nearest(self, r_out: Array) -> Array:
-        """Of a fixed set of points around 0, the one at which f is nearest to r_out."""
-        scan = jnp.asarray(_SCAN)
-        apart = jnp.abs(self.function(scan).reshape((1,) * r_out.ndim + (-1,)) - r_out[..., None])
-        return scan[jnp.argmin(apart, axis=-1)]
+    def _starts(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> tuple[Array, Array]:
+        """Of fixed points around 0 and around r_in: where the cost is least, and where f is nearest to r_out."""
+        scan = jnp.asarray(_SCAN).reshape((1,) * r_in.ndim + (-1,))
+        around = jnp.broadcast_to(scan, (*r_in.shape, scan.shape[-1]))
+        points = jnp.concatenate([around, r_in[..., None] + jnp.sqrt(v_in)[..., None] * scan], axis=-1)
+        cost = self._cost(points, r_in[..., None], v_in[..., None], r_out[..., None], v_out[..., None])
+        apart = jnp.abs(self.function(points) - r_out[..., None])
+        least, nearest = (jnp.argmin(x, axis=-1, keepdims=True) for x in (cost, apart))
+        return tuple(jnp.take_along_axis(points, x, axis=-1)[..., 0] for x in (least, nearest))  # type: ignore[return-value]
 
     def _mode(self, z: Array, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
         """Descend from z to a local minimum of the cost, then sharpen it by Newton's method."""

@@ -28,14 +28,9 @@ class Settings:
 
     mode: Mode = "mmse"
     """Posterior means and variances, or the posterior's mode."""
-    damping: tuple[tuple[Positive, Positive, PositiveInt], ...] = (
-        (1.0, 1.0, 50),
-        (0.7, 0.5, 100),
-        (0.4, 0.3, 200),
-        (0.15, 0.1, 400),
-    )
-    """Attempts: the share of the new mean, of the new precision, and the most iterations."""
-    tolerance: Positive = 1e-8
+    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.7, 100), (0.4, 200), (0.15, 300))
+    """Attempts: the share of the new message (1: no damping), and the most iterations."""
+    tolerance: Positive = 1e-6
     """The gap, a squared relative difference of the two estimates, below which an example has converged."""
     limits: Limits = Limits()
     """Bounds of the messages."""
@@ -47,7 +42,7 @@ class Inferred:
 
     means, variances: for each variable, the latent first, (B, n) and (B, 1). latent_variances (B, n): entry by entry.
     signal, signal_variances: the output x, (B, n). free_energy (B,): nats. gap (B,). converged (B,).
-    iterations (B,): of the attempt that is kept. damping (B, 2): of that attempt.
+    iterations (B,): of the attempt that is kept. damping (B,): of that attempt.
     clips: how often each guard acted, name -> (B,).
     """
 
@@ -94,13 +89,13 @@ def _attempts(
 ) -> tuple[State, np.ndarray]:
     """Every example's best state over the attempts, and the damping that led to it."""
     examples = len(evidence.mean)
-    damping = np.zeros((examples, 2))
+    damping = np.zeros(examples)
     left = np.arange(examples)
     best: State | None = None
-    for share, precision_share, iterations in settings.damping:
+    for share, iterations in settings.damping:
         # Few sizes, so that few programs are compiled: the surplus repeats examples.
         padded = left if best is None else np.resize(left, min(examples, 1 << (len(left) - 1).bit_length()))
-        shares = jnp.tile(jnp.asarray([[share, precision_share]], jnp.float64), (len(padded), 1))
+        shares = jnp.full((len(padded), 1), share)
         part = Message(evidence.mean[padded], evidence.variance[padded])
         start = init(widths, len(padded), settings.limits)
         limits = jnp.asarray(iterations), jnp.asarray(settings.tolerance)
@@ -108,7 +103,7 @@ def _attempts(
         kept = jax.tree.map(lambda a: np.array(a)[: len(left)], kept)  # noqa: B023
         better = np.ones(len(left), bool) if best is None else kept.gap < best.gap[left]
         best = kept if best is None else _put(best, left[better], jax.tree.map(lambda a: a[better], kept))  # noqa: B023
-        damping[left[better]] = share, precision_share
+        damping[left[better]] = share
         left = np.flatnonzero(~(best.gap < settings.tolerance))
         if not len(left):
             break
