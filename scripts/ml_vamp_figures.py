@@ -100,9 +100,8 @@ def evolution_figure(sizes: tuple[int, ...], examples: int, iterations: int) -> 
     predicted = evolve(problem.measured_layers, noise, iterations)
     lines = {}
     for name in ("forward", "backward"):
-        truth = [np.mean(np.asarray(v) ** 2) for v in values[:-1]]
-        for i, power in enumerate(truth):
-            a, p = (decibel(getattr(x, name)[i] / power) for x in (actual, predicted))
+        for i in range(len(actual.power)):
+            a, p = (decibel(getattr(x, name)[i] / x.power[i]) for x in (actual, predicted))
             lines[f"z{i}_{name}"] = {"actual_db": np.round(a, 3).tolist(), "predicted_db": np.round(p, 3).tolist()}
     apart = max(np.max(np.abs(np.subtract(v["actual_db"], v["predicted_db"]))) for v in lines.values())
     print("state evolution apart by at most", apart, lines["z0_backward"], flush=True)

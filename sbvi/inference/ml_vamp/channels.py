@@ -6,7 +6,6 @@ Gaussian outputs need no factor of their own: the last linear layer takes y as a
 from dataclasses import dataclass
 from functools import partial
 
-
 import jax
 import jax.numpy as jnp
 
@@ -15,7 +14,7 @@ from sbvi.inference.ml_vamp.quadrature import expectations, panels
 from sbvi.inference.ml_vamp.threshold import SideMoments, side_mode, side_moments
 
 Array = jax.Array
-_NEWTON = 60
+_NEWTON = 70
 
 
 @jax.tree_util.register_dataclass
@@ -73,8 +72,6 @@ class LogisticOutput:
         return _observed(self.rows, into, back, found)
 
 
-
-
 def _observed(rows: Array, into: Message, back: Message, found: SideMoments) -> Belief:
     """Entries that are not observed keep the message, and count in no average."""
     mean = jnp.where(rows > 0, found.mean, into.mean)
@@ -86,12 +83,12 @@ def _observed(rows: Array, into: Message, back: Message, found: SideMoments) -> 
 def _logistic_mode(r: Array, v: Array) -> Array:
     """The minimum of log(1 + exp(-z)) + (z - r)^2 / 2v, between r and r + v."""
 
-    def step(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(turn: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         z, low, high = state
         slope = -jax.nn.sigmoid(-z) + (z - r) / v
         low, high = jnp.where(slope < 0, z, low), jnp.where(slope < 0, high, z)
         newton = z - slope / (jax.nn.sigmoid(z) * jax.nn.sigmoid(-z) + 1 / v)
-        inside = (newton >= low) & (newton <= high)
+        inside = (newton > low) & (newton < high) & (turn % 2 == 0)  # every other step halves the bracket
         return jnp.where(inside, newton, 0.5 * (low + high)), low, high
 
     return jax.lax.fori_loop(0, _NEWTON, step, (r, r, r + v))[0]

@@ -1,4 +1,4 @@
-"""State evolution: the error of message passing, predicted by numbers alone (arXiv 1706.06549, section on state evolution).
+"""State evolution: the error of message passing, predicted by numbers alone (arXiv 1706.06549, state evolution).
 
 In the limit of large random layers, what reaches a factor from below is (true, true + error) with a 2 x 2 matrix K of
 second moments, and from above true + N(0, tau). So each factor's action on messages is an average over one entry:
@@ -43,15 +43,17 @@ class Above(NamedTuple):
 
 @dataclass(frozen=True)
 class Evolution:
-    """Predicted mean squared errors by variable and iteration, (variables, iterations), and what messages claim of them.
+    """Mean squared errors by variable and iteration, (variables, iterations), and what messages claim of them.
 
-    forward: of the estimate from below.  backward: of the one from above.
+    forward: of the estimate from below.  backward: of the one from above.  power (variables,): mean squares of the
+    true values, by which errors are made relative.
     """
 
     forward: np.ndarray
     backward: np.ndarray
     forward_claimed: np.ndarray
     backward_claimed: np.ndarray
+    power: np.ndarray
 
 
 class _Spectrum(NamedTuple):
@@ -141,7 +143,10 @@ def _evolve(parts: "Sequence[_Spectrum | _Draws]", noise: float, iterations: int
             _, (above[i], record[1][i], record[3][i]) = act(parts[i], below[i], over)  # type: ignore[operator]
         records.append(record)
     values = np.moveaxis(np.asarray(records, np.float64), 0, -1)
-    return Evolution(*values)
+    # A unit's input has its bias besides what the linear layer makes of its own input.
+    biases = [float(jnp.mean(part.bias**2)) if isinstance(part, _Draws) else 0.0 for part in parts]
+    power = np.array([float(b.true) + more for b, more in zip(below, biases, strict=True)])
+    return Evolution(*values, power)
 
 
 def _prior(above: Above) -> tuple[Below, Array, Array]:
@@ -227,7 +232,9 @@ def _through(
     r_in = true_in + slope * free + apart * normal[1]
     r_out = true_out + jnp.sqrt(above.tau) * normal[2]
     one = jnp.ones((1, 1), r_in.dtype)
-    belief = unit.estimate(Message(r_in[None], below.variance * one), Message(r_out[None], above.variance * one), "mmse")
+    belief = unit.estimate(
+        Message(r_in[None], below.variance * one), Message(r_out[None], above.variance * one), "mmse"
+    )
     return (
         (true_in, true_out, r_in, r_out),
         (belief.mean_in[0], jnp.mean(belief.variance_in), belief.mean_out[0], jnp.mean(belief.variance_out)),

@@ -86,7 +86,9 @@ class MeasuredFactor:
         if mode == "mmse":
             return belief
         noise = back.variance[:, 0]
-        fit = jnp.sum((belief.mean_out - back.mean) ** 2, axis=1) / noise + self.layer.live * jnp.log(2 * jnp.pi * noise)
+        fit = jnp.sum((belief.mean_out - back.mean) ** 2, axis=1) / noise + self.layer.live * jnp.log(
+            2 * jnp.pi * noise
+        )
         return belief._replace(evidence=belief.evidence - 0.5 * fit)
 
 

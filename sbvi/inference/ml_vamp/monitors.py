@@ -9,12 +9,14 @@ from sbvi.inference.ml_vamp.passing import State
 def free_energy(
     factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[float, ...]
 ) -> Array:
-    """(B,), nats; `counts`: how many entries of each variable count. With `mmse`, an estimate of -log p(y): the factors' evidences less those of the variables,
+    """-log p(y) as the messages have it, (B,), nats.
+
+    With `mmse` the factors' evidences less those of the variables,
 
         -sum_f log Z_f + sum_i log N(r_i^+; r_i^-, (v_i^+ + v_i^-) I),
 
-    exact where the messages are. With `map`, -log p(z, y) of each factor at its own estimate, which is the negative
-    log posterior density's value, up to the evidence, where the estimates agree.
+    exact where the messages are. With `map`, -log p(z, y): each factor's cost at its own estimate.
+    counts: how many entries of each variable count.
     """
     total = jnp.zeros_like(state.gap)
     last = len(state.forward)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.inference.ml_vamp.units import UNITS, SmoothUnit, Unit
+from sbvi.inference.ml_vamp.units import UNITS, Unit
 
 
 @dataclass(frozen=True, eq=False)

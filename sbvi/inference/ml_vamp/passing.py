@@ -5,14 +5,13 @@ Forward, each factor's estimate of its output, (z^, v^), less what the message f
     alpha = mean(v^) / v_back      v_new = alpha / (1 - alpha) v_back      r_new = (z^ - alpha r_back) / (1 - alpha)
 
 Backward likewise down. Damping mixes the natural parameters r / v and 1 / v with those of the step before: so an
-estimate that is less certain than its message, which would need a negative precision, only lowers the next one. At a fixed point both
-estimates of each variable agree, in mean and in average variance. Limits on alpha and v keep messages proper; how
-often each of them acted is counted, since one that acts moves the fixed point.
+estimate that is less certain than its message, which would need a negative precision, only lowers the next one. At a
+fixed point both estimates of each variable agree, in mean and in average variance. Limits on alpha and v keep
+messages proper; how often each of them acted is counted, since one that acts moves the fixed point.
 """
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from sbvi.core import NonNegative, Positive, spec

@@ -22,9 +22,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(7)
 def panels(centres: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Points and log weights, each (..., M), of a rule for a function with these (centre, width) pairs, each (...)."""
     offsets = jnp.asarray(_OFFSETS)
-    cuts = [
-        c[..., None] + w[..., None] * offsets.reshape((1,) * c.ndim + (-1,)) for c, w in centres
-    ]
+    cuts = [c[..., None] + w[..., None] * offsets.reshape((1,) * c.ndim + (-1,)) for c, w in centres]
     edges = jnp.sort(jnp.concatenate(cuts, axis=-1), axis=-1)
     half = 0.5 * jnp.diff(edges, axis=-1)
     middle = 0.5 * (edges[..., 1:] + edges[..., :-1])

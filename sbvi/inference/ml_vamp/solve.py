@@ -156,8 +156,7 @@ def _finish(
 ) -> dict[str, Any]:
     above = (*state.backward[1:], evidence)
     beliefs = [
-        factor.estimate(into, back, mode)
-        for factor, into, back in zip(factors[1:], state.forward, above, strict=True)
+        factor.estimate(into, back, mode) for factor, into, back in zip(factors[1:], state.forward, above, strict=True)
     ]
     latents = jnp.eye(state.forward[0].mean.shape[1])
     return {

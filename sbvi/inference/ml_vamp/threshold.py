@@ -14,7 +14,7 @@ from sbvi.inference.ml_vamp.messages import Belief, Message, Mode, log_normal
 from sbvi.inference.ml_vamp.truncated import truncated
 
 Array = jax.Array
-_NEWTON = 40
+_NEWTON = 70
 
 
 class SideMoments(NamedTuple):
@@ -47,13 +47,13 @@ def side_mode(side: Array | float, edge: Array | float, noise: float, r: Array, 
     start = side * (r - edge)  # of x = side (z - edge): minimise -log Phi(x / scale) + (x - start)^2 / 2v
     low, high = start, jnp.maximum(start, 0.0) + v / scale
 
-    def step(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(turn: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         x, low, high = state
         cut = truncated(x / scale)
         slope = -cut.hazard / scale + (x - start) / v
         low, high = jnp.where(slope < 0, x, low), jnp.where(slope < 0, high, x)
         newton = x - slope / ((1 - cut.spread) / noise + 1 / v)
-        inside = (newton >= low) & (newton <= high)
+        inside = (newton > low) & (newton < high) & (turn % 2 == 0)  # every other step halves the bracket
         return jnp.where(inside, newton, 0.5 * (low + high)), low, high
 
     x, _, _ = jax.lax.fori_loop(0, _NEWTON, step, (low, low, high))

@@ -34,4 +34,5 @@ def trace(problem: Problem, truth: Sequence[np.ndarray], iterations: int, dampin
         ]
         claimed = [[float(jnp.mean(m.variance)) for m in side] for side in found]
         records.append([*errors, *claimed])
-    return Evolution(*np.moveaxis(np.asarray(records), 0, -1))
+    power = np.array([np.mean(np.asarray(true) ** 2) for true in truth[: len(records[0][0])]])
+    return Evolution(*np.moveaxis(np.asarray(records), 0, -1), power)

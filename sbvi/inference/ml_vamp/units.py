@@ -29,4 +29,3 @@ UNITS: dict[str, Unit] = {
 def smooth(function: Callable[[jax.Array], jax.Array]) -> SmoothUnit:
     """A unit of the user's own: any twice differentiable element-wise function."""
     return SmoothUnit(function)
-
