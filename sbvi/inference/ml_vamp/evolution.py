@@ -66,6 +66,14 @@ class _Spectrum(NamedTuple):
     true: float | None
 
 
+class _Draws(NamedTuple):
+    """A unit, its inputs' biases (N,) and standard normal numbers (3, N)."""
+
+    unit: Unit
+    bias: Array
+    normal: Array
+
+
 @in_float64
 def evolve(
     layers: Sequence[Linear | Unit],
@@ -103,7 +111,7 @@ def evolve(
 
 def _draws(
     unit: Unit, biases: np.ndarray, generator: np.random.Generator, draws: int, true: np.ndarray | None
-) -> "_Draws":
+) -> _Draws:
     half = generator.standard_normal((3, draws // 2))
     normal = np.concatenate([half, -half], axis=1)  # in pairs of opposite sign
     bias = np.resize(generator.permutation(biases), draws)  # each equally often
@@ -115,38 +123,28 @@ def _draws(
     return _Draws(unit, jnp.asarray(bias), jnp.asarray(normal))
 
 
-class _Draws(NamedTuple):
-    """A unit, its inputs' biases (N,) and standard normal numbers (3, N)."""
-
-    unit: Unit
-    bias: Array
-    normal: Array
-
-
-def _evolve(parts: "Sequence[_Spectrum | _Draws]", noise: float, iterations: int) -> Evolution:
+def _evolve(parts: Sequence[_Spectrum | _Draws], noise: float, iterations: int) -> Evolution:
     limits = Limits()
     count = len(parts)
     evidence = Above(jnp.asarray(noise), jnp.asarray(noise))
     wide = jnp.asarray(limits.variance_max)
     above = [Above(wide, wide)] * count
     below = [Below(jnp.asarray(1.0), jnp.asarray(0.0), jnp.asarray(0.0), wide)] * count
-    records: list[list[list[float]]] = []
-    for _ in range(iterations):
-        record = [[0.0] * count for _ in range(4)]
-        below[0], record[0][0], record[2][0] = _prior(above[0])
+    records = np.zeros((4, count, iterations))
+    for turn in range(iterations):
+        below[0], error, claimed = _prior(above[0])
+        records[[0, 2], 0, turn] = float(error), float(claimed)
         for i in range(count - 1):
-            act = _linear if isinstance(parts[i], _Spectrum) else _unit
-            (below[i + 1], record[0][i + 1], record[2][i + 1]), _ = act(parts[i], below[i], above[i + 1])  # type: ignore[operator]
+            (below[i + 1], error, claimed), _ = _act(parts[i], below[i], above[i + 1])
+            records[[0, 2], i + 1, turn] = float(error), float(claimed)
         for i in reversed(range(count)):
-            act = _linear if isinstance(parts[i], _Spectrum) else _unit
             over = above[i + 1] if i + 1 < count else evidence
-            _, (above[i], record[1][i], record[3][i]) = act(parts[i], below[i], over)  # type: ignore[operator]
-        records.append(record)
-    values = np.moveaxis(np.asarray(records, np.float64), 0, -1)
+            _, (above[i], error, claimed) = _act(parts[i], below[i], over)
+            records[[1, 3], i, turn] = float(error), float(claimed)
     # A unit's input has its bias besides what the linear layer makes of its own input.
     biases = [float(jnp.mean(part.bias**2)) if isinstance(part, _Draws) else 0.0 for part in parts]
     power = np.array([float(b.true) + more for b, more in zip(below, biases, strict=True)])
-    return Evolution(*values, power)
+    return Evolution(records[0], records[1], records[2], records[3], power)
 
 
 def _prior(above: Above) -> tuple[Below, Array, Array]:
@@ -159,6 +157,10 @@ def _prior(above: Above) -> tuple[Below, Array, Array]:
 
 Upward = tuple[Below, Array, Array]
 Downward = tuple[Above, Array, Array]
+
+
+def _act(part: _Spectrum | _Draws, below: Below, above: Above) -> tuple[Upward, Downward]:
+    return _linear(part, below, above) if isinstance(part, _Spectrum) else _unit(part, below, above)
 
 
 def _linear(part: _Spectrum, below: Below, above: Above) -> tuple[Upward, Downward]:

@@ -122,11 +122,11 @@ class Problem:
             assert last is not None
             layer = linear_factor(last.weight, last.bias, last.noise, rows)
             return (Prior(), *self._inner, MeasuredFactor(layer))
-        last = self.network.layers[-1]
-        assert isinstance(last, Linear)
+        final = self.network.layers[-1]
+        assert isinstance(final, Linear)
         seen = jnp.asarray(rows[None], jnp.float64)
         channel = LogisticOutput(seen) if self.output.link == "logistic" else ProbitOutput(seen, self.output.noise)
-        return (Prior(), *self._inner, linear_factor(last.weight, last.bias, last.noise, rows), channel)
+        return (Prior(), *self._inner, linear_factor(final.weight, final.bias, final.noise, rows), channel)
 
     def groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(examples, observed entries) of those that have the same entries."""

@@ -33,11 +33,8 @@ class SmoothUnit:
         r_in, v_in, r_out, v_out = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
         modes = [self._mode(start, r_in, v_in, r_out, v_out) for start in self._starts(r_in, v_in, r_out, v_out)]
         if mode == "map":
-            best = jnp.where(
-                self._cost(modes[0], r_in, v_in, r_out, v_out) <= self._cost(modes[1], r_in, v_in, r_out, v_out),
-                *modes,
-            )
-            return self._at(best, v_in, r_out, v_out)
+            costs = [self._cost(at, r_in, v_in, r_out, v_out) for at in modes]
+            return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), v_in, r_out, v_out)
         widths = [jax.lax.rsqrt(self._curvature(m, v_in, v_out)) for m in modes]
         unit = (jnp.zeros_like(r_in), jnp.full_like(r_in, _SCALE))
         points, log_weights = panels([(r_in, jnp.sqrt(v_in)), unit, *zip(modes, widths, strict=True)])
@@ -76,7 +73,8 @@ class SmoothUnit:
         cost = self._cost(points, r_in[..., None], v_in[..., None], r_out[..., None], v_out[..., None])
         apart = jnp.abs(self.function(points) - r_out[..., None])
         least, nearest = (jnp.argmin(x, axis=-1, keepdims=True) for x in (cost, apart))
-        return tuple(jnp.take_along_axis(points, x, axis=-1)[..., 0] for x in (least, nearest))  # type: ignore[return-value]
+        picked = [jnp.take_along_axis(points, x, axis=-1)[..., 0] for x in (least, nearest)]
+        return picked[0], picked[1]
 
     def _mode(self, z: Array, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
         """Descend from z to a local minimum of the cost, then sharpen it by Newton's method."""
@@ -90,7 +88,7 @@ class SmoothUnit:
             positive = 1 / v_in + slope**2 / v_out
             return gradient, positive, positive + (value - r_out) * bend / v_out
 
-        def descend(_: int, x: Array) -> Array:
+        def descend(turn: int, x: Array) -> Array:
             gradient, positive, whole = parts(x)
             step = gradient / jnp.where(whole > 0.1 * positive, whole, positive)
             best, lowest = x, cost(x)
@@ -101,7 +99,7 @@ class SmoothUnit:
                 lowest = jnp.minimum(height, lowest)
             return best
 
-        def sharpen(_: int, x: Array) -> Array:
+        def sharpen(turn: int, x: Array) -> Array:
             gradient, _, whole = parts(x)
             step = gradient / whole
             near = (whole > 0) & (jnp.abs(step) < 0.1 * (1 + jnp.abs(x)))

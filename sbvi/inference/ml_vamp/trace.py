@@ -35,4 +35,5 @@ def trace(problem: Problem, truth: Sequence[np.ndarray], iterations: int, dampin
         claimed = [[float(jnp.mean(m.variance)) for m in side] for side in found]
         records.append([*errors, *claimed])
     power = np.array([np.mean(np.asarray(true) ** 2) for true in truth[: len(records[0][0])]])
-    return Evolution(*np.moveaxis(np.asarray(records), 0, -1), power)
+    forward, backward, forward_claimed, backward_claimed = np.moveaxis(np.asarray(records), 0, -1)
+    return Evolution(forward, backward, forward_claimed, backward_claimed, power)
