@@ -53,9 +53,9 @@ def output(problem: Problem, position: Position) -> jax.Array:
 
 
 def signal(problem: Problem, position: Position) -> jax.Array:
-    """The output, or the probability of a 1."""
+    """The output, or the probability of a 1 where y is its bits."""
     x = output(problem, position)
-    if isinstance(problem.output, BinaryOutput):
+    if isinstance(problem.output, BinaryOutput) and problem.output.operator is None:
         return problem.output.probability(x, jnp.zeros_like(x))
     return x
 

@@ -28,12 +28,14 @@ class GaussianOutput:
     operator: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BinaryOutput:
-    """Bits.  link "probit": P(y = 1) = Phi(x / sqrt(noise)), the sign of x with noise 0; "logistic": sigmoid(x)."""
+    """Bits of a = A x.  link "probit": P(y = 1) = Phi(a / sqrt(noise)), the sign of a with noise 0; "logistic":
+    sigmoid(a).  operator: A, (m, outputs); the identity where None."""
 
     link: str = "logistic"
     noise: float = 1.0
+    operator: np.ndarray | None = None
 
     def probability(self, mean: jax.Array, variance: jax.Array) -> jax.Array:
         """P(y = 1) for x ~ N(mean, variance), element-wise."""
@@ -76,57 +78,52 @@ class Problem:
 
     @property
     def measured(self) -> int:
-        if isinstance(self.output, GaussianOutput) and self.output.operator is not None:
-            return self.output.operator.shape[0]
-        return self.network.outputs
+        """The number of entries of one example's y."""
+        operator = self.output.operator
+        return self.network.outputs if operator is None else len(operator)
 
     @cached_property
-    def chain(self) -> tuple[tuple[Layer, ...], Linear | None]:
-        """Layers before the last factor, and the last linear layer, with the operator folded in (None for bits)."""
-        layers = self.network.layers
-        if isinstance(self.output, BinaryOutput):
-            return layers, None
+    def chain(self) -> tuple[tuple[Layer, ...], Linear]:
+        """Layers before the last linear one, and that one, whose output is observed: the operator is folded in."""
+        layers, operator = self.network.layers, self.output.operator
         last = layers[-1]
-        operator = np.eye(self.network.outputs) if self.output.operator is None else self.output.operator
+        if operator is None and isinstance(last, Linear) and (last.noise == 0 or isinstance(self.output, BinaryOutput)):
+            return layers[:-1], last
+        operator = np.eye(self.network.outputs) if operator is None else operator
         if isinstance(last, Linear) and last.noise == 0:
             return layers[:-1], Linear(operator @ last.weight, operator @ last.bias)
         return layers, Linear(operator, np.zeros(len(operator)))
 
     @property
     def measured_layers(self) -> tuple[Layer, ...]:
-        """Of a Gaussian output: the layers, the measured one last, as `evolve` takes them."""
+        """The layers, the measured one last, as `evolve` takes them."""
         before, last = self.chain
-        assert last is not None
         return (*before, last)
 
     @property
     def signal(self) -> tuple[np.ndarray, np.ndarray, float]:
         """(weight, bias, noise) that lead from the last factor's linear layer's input to the output x."""
-        last = self.network.layers[-1]
-        if isinstance(last, Linear) and (last.noise == 0 or isinstance(self.output, BinaryOutput)):
+        layers = self.network.layers
+        last = layers[-1]
+        if isinstance(last, Linear) and len(self.chain[0]) < len(layers):
             return last.weight, last.bias, last.noise
         size = self.network.outputs
         return np.eye(size), np.zeros(size), 0.0
 
     @cached_property
     def _inner(self) -> tuple[Factor, ...]:
-        before = self.chain[0]
-        if isinstance(self.output, BinaryOutput):
-            before = before[:-1]  # its rows are those that are observed
-        return tuple(linear_factor(x.weight, x.bias, x.noise) if isinstance(x, Linear) else x for x in before)
+        layers = self.chain[0]
+        return tuple(linear_factor(x.weight, x.bias, x.noise) if isinstance(x, Linear) else x for x in layers)
 
     def factors(self, rows: np.ndarray) -> tuple[Factor, ...]:
         """Prior, layers, and what is observed, for examples whose observed entries are `rows` (m,)."""
+        last = self.chain[1]
+        layer = linear_factor(last.weight, last.bias, last.noise, rows)
         if isinstance(self.output, GaussianOutput):
-            last = self.chain[1]
-            assert last is not None
-            layer = linear_factor(last.weight, last.bias, last.noise, rows)
             return (Prior(), *self._inner, MeasuredFactor(layer))
-        final = self.network.layers[-1]
-        assert isinstance(final, Linear)
         seen = jnp.asarray(rows[None], jnp.float64)
         channel = LogisticOutput(seen) if self.output.link == "logistic" else ProbitOutput(seen, self.output.noise)
-        return (Prior(), *self._inner, linear_factor(final.weight, final.bias, final.noise, rows), channel)
+        return (Prior(), *self._inner, layer, channel)
 
     def groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(examples, observed entries) of those that have the same entries."""
@@ -150,28 +147,30 @@ def sizes(factors: tuple[Factor, ...], first: int) -> list[int]:
 
 
 def _check_output(network: Network, output: Output) -> None:
-    if isinstance(output, BinaryOutput):
-        if output.link not in ("probit", "logistic"):
-            raise UserError(f"link={output.link} is not known; allowed: logistic, probit.")
-        if not isinstance(network.layers[-1], Linear):
-            raise UserError(f"layer {len(network.layers)} is a unit; bits need a linear layer as the last one.")
-        if not output.noise >= 0:
-            raise UserError(f"noise={output.noise} of a binary output; allowed: 0 or more.")
-        return
-    if not (np.isfinite(output.noise) and output.noise > 0):
-        raise UserError(f"noise={output.noise}; allowed: a finite variance above 0.")
     operator = output.operator
     if operator is not None:
         if operator.ndim != 2 or operator.shape[1] != network.outputs or not len(operator):
             raise UserError(f"the operator has shape {operator.shape}; allowed: (m, {network.outputs}).")
         if not np.isfinite(operator).all():
             raise UserError("the operator holds values that are not finite.")
+    if isinstance(output, GaussianOutput):
+        if not (np.isfinite(output.noise) and output.noise > 0):
+            raise UserError(f"noise={output.noise}; allowed: a finite variance above 0.")
+        return
+    if output.link not in ("probit", "logistic"):
+        raise UserError(f"link={output.link} is not known; allowed: logistic, probit.")
+    if operator is None and not isinstance(network.layers[-1], Linear):
+        raise UserError(f"layer {len(network.layers)} is a unit; bits need a linear layer as the last one.")
+    if not (np.isfinite(output.noise) and output.noise >= 0):
+        raise UserError(f"noise={output.noise} of a binary output; allowed: a finite variance, 0 or more.")
 
 
 def energy_of_output(output: Output, x: jax.Array, y: jax.Array) -> jax.Array:
     """-log p(y | x), (B,), nats; entries of y that are NaN count nothing."""
     seen = ~jnp.isnan(y)
     target = jnp.where(seen, y, jnp.zeros_like(y))
+    if output.operator is not None:
+        x = x @ jnp.asarray(output.operator.T, x.dtype)
     if isinstance(output, BinaryOutput):
         side = 2 * target - 1
         logs = (
@@ -180,7 +179,5 @@ def energy_of_output(output: Output, x: jax.Array, y: jax.Array) -> jax.Array:
             else jax.scipy.special.log_ndtr(side * x / float(np.sqrt(output.noise)))
         )
         return -jnp.sum(jnp.where(seen, logs, jnp.zeros_like(logs)), axis=1)
-    if output.operator is not None:
-        x = x @ jnp.asarray(output.operator.T, x.dtype)
     costs = 0.5 * ((x - target) ** 2 / output.noise + float(np.log(2 * np.pi * output.noise)))
     return jnp.sum(jnp.where(seen, costs, jnp.zeros_like(costs)), axis=1)

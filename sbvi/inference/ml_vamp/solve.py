@@ -179,7 +179,7 @@ def _signal(
     turn = jnp.asarray(weight)
     mean = belief.mean_in @ turn.T + jnp.asarray(bias)[None]
     variance = layer(factors[place]).variances(into, back, turn) + noise
-    if not isinstance(problem.output, BinaryOutput):
+    if not isinstance(problem.output, BinaryOutput) or problem.output.operator is not None:
         return {"signal": mean, "signal_variances": variance}
     chance = problem.output.probability(mean, variance if mode == "mmse" else jnp.zeros_like(variance))
     return {"signal": chance, "signal_variances": chance * (1 - chance)}

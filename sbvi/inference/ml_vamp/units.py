@@ -23,6 +23,7 @@ UNITS: dict[str, Unit] = {
     "softplus": SmoothUnit(jax.nn.softplus),
     "silu": SmoothUnit(jax.nn.silu),
     "gelu": SmoothUnit(jax.nn.gelu),
+    "elu": SmoothUnit(jax.nn.elu),
 }
 
 
