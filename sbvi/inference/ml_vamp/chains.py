@@ -7,7 +7,7 @@ has a chain of its own whose draws are averaged.
 from collections.abc import Callable
 from typing import Any
 
-import blackjax  # type: ignore[import-untyped]
+import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -9,18 +9,16 @@ in the array `activations` of an `.npz` or the metadata of a `.safetensors`, "id
     safetensors.torch.save_file(arrays, "net.safetensors", metadata={"activations": "relu,relu,identity"})
 """
 
-import json
-import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from sbvi.core import UserError
 from sbvi.inference.ml_vamp.network import Network, from_layers
-
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
 def load_decoder(path: str | Path) -> Network:
@@ -37,10 +35,10 @@ def load_decoder(path: str | Path) -> Network:
             named = arrays.pop("activations", None)
             activations = None if named is None else ",".join(np.atleast_1d(named).astype(str))
         elif path.suffix == ".safetensors":
-            arrays, activations = _safetensors(path.read_bytes())
+            arrays, activations = _safetensors(path)
         else:
             raise UserError(f"decoder={path} has the ending {path.suffix!r}; allowed: .npz, .safetensors.")
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, SafetensorError) as error:
         raise UserError(f"decoder={path} cannot be read: {error}.") from None
     if activations is None:
         raise UserError(f"decoder={path} does not say its activations: a comma-separated string, one a layer.")
@@ -68,16 +66,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], activations: list[str]) -> Net
     return from_layers(layers)
 
 
-def _safetensors(data: bytes) -> tuple[dict[str, np.ndarray], str | None]:
-    """The format by hand: an eight-byte length, a JSON header, and the arrays' bytes."""
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    metadata = header.pop("__metadata__", {})
-    body = data[8 + length :]
-    arrays = {}
-    for name, entry in header.items():
-        if entry["dtype"] not in _TYPES:
-            raise ValueError(f"{name} is of type {entry['dtype']}, allowed: {', '.join(_TYPES)}")
-        first, last = entry["data_offsets"]
-        arrays[name] = np.frombuffer(body[first:last], _TYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays, metadata.get("activations")
+def _safetensors(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+        return arrays, (file.metadata() or {}).get("activations")

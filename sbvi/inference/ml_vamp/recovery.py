@@ -8,7 +8,6 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.errors import choices
-from sbvi.inference.ml_vamp.chains import Chain, hamiltonian, langevin
 from sbvi.inference.ml_vamp.descent import Descent, descend
 from sbvi.inference.ml_vamp.problem import Problem
 from sbvi.inference.ml_vamp.solve import Settings, infer
@@ -49,12 +48,24 @@ def _passing(settings: Settings) -> Callable[[Problem, int], Found]:
     return find
 
 
+def _langevin(problem: Problem, seed: int) -> Found:
+    from sbvi.inference.ml_vamp.chains import Chain, langevin  # BlackJAX takes a second to import
+
+    return langevin(problem, Chain(), seed)
+
+
+def _hamiltonian(problem: Problem, seed: int) -> Found:
+    from sbvi.inference.ml_vamp.chains import Chain, hamiltonian
+
+    return hamiltonian(problem, Chain(samples=500, warmup=300), seed)
+
+
 METHODS: dict[str, Callable[[Problem, int], Found]] = {
     "ml_vamp": _passing(Settings()),
     "ml_vamp_map": _passing(Settings(mode="map")),
     "gradient": lambda problem, seed: descend(problem, Descent(), seed),
-    "langevin": lambda problem, seed: langevin(problem, Chain(), seed),
-    "hamiltonian": lambda problem, seed: hamiltonian(problem, Chain(samples=500, warmup=300), seed),
+    "langevin": _langevin,
+    "hamiltonian": _hamiltonian,
 }
 
 

@@ -156,16 +156,27 @@ def test_modes_of_a_unit_and_their_derivatives(name):
         np.testing.assert_allclose(variance[at], v_in * slope, rtol=2e-4, atol=1e-6 * v_in)
 
 
-@pytest.mark.parametrize("a", [-1e6, -500.0, -40.0, -31.0, -6.001, -5.999, -2.0, -0.1, 0.0, 1.3, 7.0, 30.0])
-def test_truncated_normal(a):
-    mpmath = pytest.importorskip("mpmath")
-    mpmath.mp.dps = 300
-    x = mpmath.mpf(a)
-    mass = mpmath.erfc(-x / mpmath.sqrt(2)) / 2
-    hazard = mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) / mass
-    expected = [mpmath.log(mass), x + hazard, 1 - hazard * (hazard + x), hazard]
-    found = truncated(jnp.asarray(a, jnp.float64))
-    np.testing.assert_allclose([float(f) for f in found], [float(e) for e in expected], rtol=1e-10, atol=1e-300)
+# a, log Phi(a), a + h, 1 - h (h + a) and h, to 300 digits by mpmath and then rounded.
+TRUNCATED = [
+    (-1000000.0, -500000000014.73444, 9.99999999998e-07, 9.99999999994e-13, 1000000.000001),
+    (-500.0, -125007.13355063158, 0.0019999840003199904, 3.999904003199867e-06, 500.0019999840003),
+    (-40.0, -804.6084420137538, 0.024968847207263722, 0.0006226683785913888, 40.02496884720726),
+    (-31.0, -484.85396362717927, 0.03219127677772473, 0.0010341415899533916, 31.032191276777723),
+    (-6.001, -20.74292792058659, 0.15845862038409536, 0.02398068470101288, 6.159458620384096),
+    (-5.999, -20.73061095537518, 0.15850659565864011, 0.023994591776526426, 6.1575065956586394),
+    (-2.0, -3.783184333682032, 0.37321553282284087, 0.11427910041408125, 2.373215532822841),
+    (-0.1, -0.7761545927302733, 0.7626174715309362, 0.3421528449626682, 0.8626174715309362),
+    (0.0, -0.6931471805599453, 0.7978845608028654, 0.3633802276324187, 0.7978845608028654),
+    (1.3, -0.10181180266765504, 1.4897350354192596, 0.7173450702894147, 0.18973503541925962),
+    (7.0, -1.279812543886654e-12, 7.000000000009135, 0.9999999999360569, 9.134720408376284e-12),
+    (30.0, -4.906713927148187e-198, 30.0, 1.0, 1.4736461348785476e-196),
+]
+
+
+@pytest.mark.parametrize("row", TRUNCATED, ids=lambda row: str(row[0]))
+def test_truncated_normal(row):
+    found = truncated(jnp.asarray(row[0], jnp.float64))
+    np.testing.assert_allclose([float(f) for f in found], row[1:], rtol=1e-10, atol=1e-300)
 
 
 @pytest.mark.parametrize("case", [(0.4, 1.3), (-33.0, 1.0), (35.0, 1.0), (-2.0, 1e4), (500.0, 1e8), (1.0, 1e-4)])
