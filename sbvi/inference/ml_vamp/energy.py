@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.inference.ml_vamp.network import Linear
 from sbvi.inference.ml_vamp.problem import BinaryOutput, Problem, energy_of_output
 from sbvi.inference.ml_vamp.threshold import ThresholdUnit
 
@@ -33,7 +32,7 @@ def differentiable(problem: Problem, method: str) -> None:
 
 def start(problem: Problem, generator: np.random.Generator, scale: float) -> Position:
     """Normal numbers of a standard deviation, for every example."""
-    sizes = (problem.network.inputs, *_noisy(problem))
+    sizes = (problem.network.inputs, *problem.network.noisy)
     return [jnp.asarray(scale * generator.standard_normal((len(problem.y), n))) for n in sizes]
 
 
@@ -58,7 +57,3 @@ def signal(problem: Problem, position: Position) -> jax.Array:
     if isinstance(problem.output, BinaryOutput) and problem.output.operator is None:
         return problem.output.probability(x, jnp.zeros_like(x))
     return x
-
-
-def _noisy(problem: Problem) -> list[int]:
-    return [len(x.bias) for x in problem.network.layers if isinstance(x, Linear) and x.noise > 0]

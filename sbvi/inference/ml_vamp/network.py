@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.inference.ml_vamp.units import UNITS, Unit
+from sbvi.inference.ml_vamp.units import UNITS, Unit, smooth
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,13 @@ class Network:
     def __post_init__(self) -> None:
         if not self.layers or not isinstance(self.layers[0], Linear):
             raise UserError("layer 1 of the network must be linear: it tells how many latents there are.")
-        width = None
+        width, before = None, False
         for number, layer in enumerate(self.layers, 1):
             if isinstance(layer, Linear):
                 width = _checked(number, layer, width)
+            elif not before:
+                raise UserError(f"layer {number} is a unit after a unit; allowed: a linear layer before every unit.")
+            before = isinstance(layer, Linear)
 
     @property
     def inputs(self) -> int:
@@ -91,7 +94,7 @@ def _checked(number: int, layer: Linear, width: int | None) -> int:
 def from_layers(layers: Iterable[Sequence[Any]]) -> Network:
     """From plain tuples: ("linear", weight, bias), ("linear", weight, bias, noise variance) or ("relu",), ("tanh",) ...
 
-    "identity" is left out. A "leaky_relu" may be given its slope.
+    "identity" is left out. A "leaky_relu" may be given its slope. A twice differentiable function stands for itself.
 
     Raises:
       UserError: a layer is of a kind that message passing cannot use, or does not fit; the sentence names it.
@@ -103,6 +106,8 @@ def from_layers(layers: Iterable[Sequence[Any]]) -> Network:
             made.append(Linear(_float64(number, weight), _float64(number, bias), float(noise[0]) if noise else 0.0))
         elif kind == "leaky_relu" and len(arguments) == 1:
             made.append(type(UNITS["leaky_relu"])(float(arguments[0])))  # type: ignore[arg-type]
+        elif callable(kind) and not arguments:
+            made.append(smooth(kind))
         elif kind in UNITS and not arguments:
             made.append(UNITS[kind])
         elif kind != "identity" or arguments:

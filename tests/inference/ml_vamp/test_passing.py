@@ -173,7 +173,8 @@ def test_guards_are_counted():
     tight = Limits(variance_min=1e-12, variance_max=0.5)
     found = infer(problem, Settings(damping=((1.0, 5),), tolerance=1e-30, limits=tight))
     assert (found.clips["variance_max"] > 0).all()
-    assert all((infer(problem, EXACT).clips[name] == 0).all() for name in GUARDS)
+    free = infer(problem, EXACT)
+    assert all((free.clips[name] == 0).all() for name in GUARDS)
 
 
 def test_the_process_s_default_stays_float32():
