@@ -20,6 +20,7 @@ from sbvi.data.sources.omniglot import Omniglot
 from sbvi.data.sources.shards import Shards
 from sbvi.data.sources.svhn import Svhn
 from sbvi.data.sources.synthetic import Synthetic
+from sbvi.data.sources.uci_binary import UciBinary
 
 
 class DatasetSpec(Protocol):
@@ -45,6 +46,7 @@ DATASETS: dict[str, type] = {
     "cifar10": Cifar10,
     "svhn": Svhn,
     "omniglot": Omniglot,
+    "uci_binary": UciBinary,
     "synthetic": Synthetic,
     "npz": Npz,
     "shards": Shards,
