@@ -25,7 +25,7 @@ def value(metrics, name):
 
 def over_seeds(found, name):
     """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"]["test/nll"] for r in found if r["row"] == name}
+    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in found if r["row"] == name}
 
 
 def spread(values):
@@ -48,6 +48,15 @@ def summary(found, table):
         paper = f"{row.paper:.2f}" if row.paper else "-"
         rows.append([row.title, f"`{name}`", paper, mean(values) if values else "not run yet", str(len(values))])
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
+
+
+def notes(table):
+    """A sentence for each note of a table, with the rows that it is of; None where there are none."""
+    said = {}
+    for name, row in ROWS.items():
+        if row.table == table and row.note:
+            said.setdefault(row.note, []).append(f"`{name}`")
+    return " ".join(f"{' and '.join(names)}: {note}." for note, names in said.items()) or None
 
 
 def versus(found, table):
@@ -149,6 +158,8 @@ def render():
             parts += figures(found)
             continue
         parts.append(summary(found, table))
+        if sentence := notes(table):
+            parts.append(sentence)
         if sentence := versus(found, table):
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(found)):
@@ -161,7 +172,8 @@ def render():
         "the run that it starts from, on one core that was shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
-        "results. Minutes are of one core that was shared at times.",
+        "results. Minutes are of one core that was shared at times. Those with "
+        "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1.",
         trials(),
     ]
     (ROOT / "docs" / "results.md").write_text("\n\n".join(parts) + "\n")

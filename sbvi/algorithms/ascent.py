@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sbvi.algorithms import averaging
 from sbvi.algorithms.algorithm import Array, Hyper
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
 from sbvi.models.api import DataSummary, weighed, with_weighed
@@ -35,7 +36,7 @@ class Ascent:
     def fresh(self, params: Any) -> State:
         @jax.jit  # one program in place of one for each shape
         def rest(params: Any) -> tuple[Any, ...]:
-            average = jax.tree.map(jnp.zeros_like, params) if self.optimizer.average is not None else None
+            average = averaging.init(params) if self.optimizer.average is not None else None
             return self.transform.init(params), average, jnp.zeros((), jnp.int32)
 
         return State(params, *rest(params))
@@ -49,18 +50,21 @@ class Ascent:
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         factor = self.optimizer.schedule.at(steps, steps_per_epoch, total_steps)
         constants = self.model.numbers(self.examples) | {
-            "average": self.optimizer.average or 0.0,
+            "average_rate": averaging.rate_of(self.optimizer.average),
             "clip_norm": self.optimizer.clip_norm or 0.0,
         }
         found = {name: np.full(steps.shape, value) for name, value in constants.items() if value}
         found["learning_rate"] = self.optimizer.learning_rate * factor
         return {name: value.astype(np.float32) for name, value in found.items()}
 
+    def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
+        """The gradients with the weight prior's."""
+        return with_weighed(grads, jax.tree.map(lambda g, p: g + precision * p, weighed(grads), weighed(params)))
+
     def update(self, state: State, grads: Any, hyper: Hyper) -> State:
         """One step of the optimiser along -grads, the weight prior's pull added."""
         if "prior_precision" in hyper:
-            pulled = jax.tree.map(lambda g, p: g + hyper["prior_precision"] * p, weighed(grads), weighed(state.params))
-            grads = with_weighed(grads, pulled)
+            grads = self.pulled(grads, state.params, hyper["prior_precision"])
         if "clip_norm" in hyper:
             grads = clip(grads, hyper["clip_norm"])
         optimizer = set_learning_rate(state.optimizer, hyper["learning_rate"])
@@ -69,15 +73,14 @@ class Ascent:
             params = optax.apply_updates(state.params, updates)
         average = state.average
         if average is not None:
-            average = jax.tree.map(lambda a, p: a + (1 - hyper["average"]) * (p - a), average, params)
+            average = averaging.update(average, params, hyper["average_rate"])
         return State(params, optimizer, average, state.updates + 1)
 
     def eval_params(self, state: State) -> Any:
         """The parameters, or their average without the bias of its start at zero."""
         if state.average is None or self.optimizer.average is None or int(state.updates) == 0:
             return state.params
-        total = 1 - self.optimizer.average ** int(state.updates)
-        return jax.tree.map(lambda a: a / jnp.asarray(total, a.dtype), state.average)
+        return averaging.debiased(state.average, averaging.rate_of(self.optimizer.average), int(state.updates))
 
 
 def typed(hyper: Hyper, dtype: Any) -> tuple[Hyper, Noise]:

@@ -2,7 +2,8 @@
 
     log p(x) ~ log (1/S) sum_s p(x, xi_s) / q(xi_s | x),   xi_s ~ q(xi | x)
 
-a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk.
+a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk, beside the
+3 sqrt(S) largest weights, whose tail says how far the estimate can be trusted.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.inference import psis
 from sbvi.models.rollout import Rollout
 
 Array = jax.Array
@@ -23,6 +25,9 @@ class Likelihood(NamedTuple):
     log_likelihood: the importance-sampling estimate of log p(x).
     elbo: the mean log weight.  expected_log_likelihood: E_q[log p(x | xi)].
     kl: node -> the mean of log q - log p.  effective: effective sample size (sum w)^2 / sum w^2.
+    geometric: the estimate of log p~(x) = 2 log E_q[sqrt(w)], the bound of `algorithm=bihm`, low in expectation.
+    geometric_effective: effective sample size of the weights sqrt(w).
+    khat: shape of the weights' tail (sbvi.inference.psis), no unit; None where S is too small for one.
     """
 
     log_likelihood: Array
@@ -30,15 +35,20 @@ class Likelihood(NamedTuple):
     expected_log_likelihood: Array
     kl: dict[str, Array]
     effective: Array
+    geometric: Array
+    geometric_effective: Array
+    khat: Array | None = None
 
 
 class _Sums(NamedTuple):
     top: Array  # the greatest log weight so far: everything below is relative to it
+    half: Array  # of square roots
     first: Array
     second: Array
     weight: Array
     fit: Array
     kl: dict[str, Array]
+    largest: Array | None  # the log weights of the tail and its threshold so far, (B, M + 1)
 
 
 def even(num_samples: int, chunk: int) -> int:
@@ -54,6 +64,7 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
     """
     chunk = even(num_samples, chunk)
     rounds = -(-num_samples // chunk)
+    tail = psis.tail_length(num_samples)
 
     def estimate(params: Any, key: Array, x: Array) -> Likelihood:
         def one(sums: _Sums, position: Array) -> tuple[_Sums, None]:
@@ -70,23 +81,31 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             node_kl = {n: total(found.log_posterior[n] - found.log_prior[n]) for n in sums.kl}
             return _Sums(
                 top,
+                sums.half * jnp.sqrt(before) + jnp.sum(jnp.sqrt(scaled), 0),
                 sums.first * before + jnp.sum(scaled, 0),
                 sums.second * before**2 + jnp.sum(scaled**2, 0),
                 sums.weight + total(found.log_weights()),
                 sums.fit + total(found.log_likelihood),
                 {n: sums.kl[n] + value for n, value in node_kl.items()},
+                None if sums.largest is None else psis.merged(sums.largest, log_weights),
             ), None
 
         nodes = jax.eval_shape(lambda: rollout(params, key, x, 1)).log_prior
         zeros = jnp.zeros(x.shape[:1], x.dtype)
-        start = _Sums(jnp.full_like(zeros, -jnp.inf), zeros, zeros, zeros, zeros, dict.fromkeys(nodes, zeros))
+        none = jnp.full_like(zeros, -jnp.inf)
+        largest = None if tail is None else jnp.tile(none[:, None], (1, tail + 1))
+        start = _Sums(none, *(zeros,) * 5, dict.fromkeys(nodes, zeros), largest)
         sums, _ = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
+        count = jnp.log(jnp.asarray(num_samples, x.dtype))
         return Likelihood(
-            log_likelihood=sums.top + jnp.log(sums.first) - jnp.log(jnp.asarray(num_samples, x.dtype)),
+            log_likelihood=sums.top + jnp.log(sums.first) - count,
             elbo=sums.weight / num_samples,
             expected_log_likelihood=sums.fit / num_samples,
             kl={n: value / num_samples for n, value in sums.kl.items()},
             effective=sums.first**2 / sums.second,
+            geometric=sums.top + 2 * (jnp.log(sums.half) - count),
+            geometric_effective=sums.half**2 / sums.first,
+            khat=None if sums.largest is None else psis.khat(sums.largest),
         )
 
     return estimate

@@ -1,19 +1,24 @@
 """Bounds over several samples, and how their gradients are estimated.
 
-With log weights log w_s = log p(v, xi_s) - log q(xi_s | v), for alpha other than 1,
+With log weights log w_s = log p(v | xi_s) + c (log p(xi_s) - log q(xi_s | v)), c the KL weight, for alpha
+other than 1,
 
     L_alpha = 1 / (1 - alpha) log (1/S) sum_s w_s^(1 - alpha)
 
-which is the importance-weighted bound at alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
+which at c = 1 is the importance-weighted bound for alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
 sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (PAPER 5.2):
 
 - standard: as it stands;
-- sticking_the_landing: without the score of q; biased for more than one sample unless alpha = 1;
-- doubly_reparameterised: without the score of q, and with alpha v + (1 - alpha) v^2 in place of v on
-  the path through the samples, which is unbiased again.
+- sticking_the_landing: without the score of q, -c sum_s v_s grad log q(xi_s | v). Its mean is zero where v does not
+  depend on the samples: with one sample, or with alpha = 1, at any c. Otherwise the estimator is biased;
+- doubly_reparameterised: without the score of q, and with the path through sample s weighed by
+  v_s (1 - c (1 - alpha) (1 - v_s)) in place of v_s, which is unbiased again. Since E_q[g grad log q] = E[dg/dxi
+  dxi/dphi] and dv_s/dxi_s = (1 - alpha) v_s (1 - v_s) dlog w_s/dxi_s, the second term is the score that was
+  dropped (Tucker et al. 2019 for alpha = 0 and c = 1, where the weight is v^2);
+- score_function, nvil, vimco: for latents without such a path (`sbvi.objectives.discrete`).
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +28,12 @@ from sbvi.core import NonNegative, PositiveInt, spec
 from sbvi.gradients import Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.models.rollout import Rollout
+from sbvi.objectives.compatibility import check_latent_noise
+from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, renyi_value, score_loss
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
-Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
+Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised", "score_function", "nvil", "vimco"]
 
 
 def weighted_log_weights(rollout: Rollout, kl_weight: Array) -> Array:
@@ -35,31 +42,31 @@ def weighted_log_weights(rollout: Rollout, kl_weight: Array) -> Array:
     return rollout.log_likelihood + kl_weight * (prior - posterior)
 
 
-def renyi_value(log_weights: Array, alpha: float) -> Array:
-    """L_alpha of log weights (S, B): (B,)."""
-    if alpha == 1:
-        return jnp.mean(log_weights, 0)
-    count = jnp.log(jnp.asarray(log_weights.shape[0], log_weights.dtype))
-    return (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
+def path_factor(normalised: Array, alpha: float, kl_weight: Array) -> Array:
+    """1 - c (1 - alpha) (1 - v): what the doubly reparameterised gradient weighs v's paths with, like v (S, B)."""
+    return 1 - kl_weight * (1 - alpha) * (1 - normalised)
 
 
 def multi_sample(
     view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
 ) -> tuple[Array, Report]:
     """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
-    paths = Paths(detach_posterior=estimator != "standard", gated=estimator == "doubly_reparameterised")
+    scored = estimator in DISCRETE
+    paths = Paths(detach_posterior=estimator != "standard" and not scored, gated=estimator == "doubly_reparameterised")
     rollout = view.rollout(num_samples, paths)
     log_weights = weighted_log_weights(rollout, kl_weight)
     value = renyi_value(log_weights, alpha)
-    if estimator == "standard":
+    if estimator == "standard" or scored:
         loss = -jnp.mean(value)
+        if scored:
+            loss = loss + score_loss(view, log_weights, rollout.score, alpha, estimator)
     else:
         normalised = jax.lax.stop_gradient(jax.nn.softmax((1 - alpha) * log_weights, axis=0))
         surrogate = jnp.sum(normalised * log_weights, axis=0)
         # The surrogate's gradient with the bound's value.
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
         if rollout.gate is not None:
-            loss = loss + rollout.gate.weigh(alpha + (1 - alpha) * normalised)
+            loss = loss + rollout.gate.weigh(path_factor(normalised, alpha, kl_weight))
     return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": value}
 
 
@@ -87,7 +94,16 @@ class MultiSample:
             )
 
     def check(self, model: ModelSpec) -> None:
-        """Any model with latents serves."""
+        """Refuse an estimator that the model's latents cannot be served by, and noise that it cannot have.
+
+        Raises:
+          UserError: what would serve.
+        """
+        check_latent_noise(self.estimator, model.sample_noise)
+        check_estimator(self.estimator, self.num_samples, model)
+
+    def companion(self, key: Array, size: int) -> Any:
+        return init_companion(self.estimator, key, size)
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}

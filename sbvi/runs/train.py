@@ -14,6 +14,7 @@ import jax
 
 from sbvi.core import UserError, processes
 from sbvi.data.recorded import same_data
+from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
@@ -215,8 +216,9 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
     params = load_best_params(assembly.model, directory.checkpoints)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
-        samples = assembly.experiment.evaluation.num_samples
-        log.info("Testing the parameters of step %d with %d samples.", outcome.progress.best_step, samples)
+        exact = offers(assembly.model, Density)
+        how = "exactly" if exact else f"with {assembly.experiment.evaluation.num_samples} samples"
+        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, how)
         scalars, _ = assembly.evaluator.summary(params, "test")
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:

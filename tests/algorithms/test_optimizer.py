@@ -34,6 +34,7 @@ def test_warmup_rises_from_zero():
     assert (found[20:] == 1).all()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:optax", "ignore:Specifying a key", "ignore:`optimistic_adam`")
 @pytest.mark.parametrize("name", sorted(factories()))
 def test_every_optax_factory_builds_and_takes_a_step(name):
     import jax

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from sbvi.core.xla.sums import along_rows, down_columns, row_sums
+from sbvi.core.xla.sums import BLOCK, along_rows, down_columns, row_sums
 
 pytestmark = pytest.mark.quick
 
@@ -32,9 +32,18 @@ def test_row_sums_and_what_is_the_same_along_a_row(shape):
     np.testing.assert_allclose(back(x)[0], x.sum(-1, keepdims=True), rtol=1e-13)
 
 
-@pytest.mark.parametrize("rows", [(1,), (4,), (3, 4)])
+@pytest.mark.parametrize("rows", [(1,), (4,), (3, 4), (BLOCK,), (BLOCK + 1,), (3, 1000), (2, 37, 59)])
 def test_what_is_the_same_in_every_row(rows):
     bias, cotangent = draws(2, 6), draws(3, (*rows, 6))
     spread, back = jax.vjp(lambda b: down_columns(b, rows), bias)
     np.testing.assert_array_equal(spread, np.broadcast_to(bias, (*rows, 6)))
-    np.testing.assert_allclose(back(cotangent)[0], cotangent.reshape(-1, 6).sum(0), rtol=1e-13)
+    np.testing.assert_allclose(back(cotangent)[0], cotangent.reshape(-1, 6).sum(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [200_000, 199_999])
+def test_the_sum_of_many_rows_keeps_its_digits_in_float32(count):
+    """Also where the number of rows is a prime, and of a constant, whose rounding errors all have one sign."""
+    for rows in (np.full((count, 3), 0.1), draws(4, (count, 3)) + 1):
+        cotangent = rows.astype(np.float32)
+        _, back = jax.vjp(lambda b: down_columns(b, (count,)), np.zeros(3, np.float32))
+        np.testing.assert_allclose(back(cotangent)[0], cotangent.sum(0, dtype=np.float64), rtol=2e-5)

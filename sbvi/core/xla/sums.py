@@ -6,6 +6,8 @@ column becomes a plain broadcast. To be used where it was measured to help, in t
 Benchmark: `scripts/benchmark_xla_tricks.py sums rank_one`.
 """
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 
@@ -13,6 +15,9 @@ Array = jax.Array
 
 # A GPU may take less than full precision for a product, and would not for a sum.
 EXACT = jax.lax.Precision.HIGHEST
+
+#: Most rows that one product sums over.
+BLOCK = 2048
 
 
 def row_sums(x: Array) -> Array:
@@ -29,5 +34,17 @@ def along_rows(x: Array, size: int) -> Array:
 
 
 def down_columns(x: Array, rows: tuple[int, ...]) -> Array:
-    """(K,) -> (*rows, K), the same in every row; its derivative sums over rows."""
-    return jnp.matmul(jnp.ones((*rows, 1), x.dtype), x[None], precision=EXACT)
+    """(K,) -> (*rows, K), the same in every row; its derivative sums over rows, in blocks of at most BLOCK.
+
+    Over N rows a product with ones adds one after the other, with an error that grows with N: 2e-3 of a constant's
+    sum over 200,000 in float32. In blocks, and then over blocks, it stays below 2e-5 up to four million rows.
+    """
+    count = prod(rows)
+    if count <= BLOCK:
+        return jnp.matmul(jnp.ones((*rows, 1), x.dtype), x[None], precision=EXACT)
+    least = -(-count // BLOCK)
+    # Blocks interleaved, row r in block r % blocks, so that their sums are one product; padded where none divide.
+    blocks = next((n for n in range(least, 8 * least) if count % n == 0), least)
+    each = down_columns(x, (blocks,)).reshape(1, -1)
+    whole = jnp.matmul(jnp.ones((-(-count // blocks), 1), x.dtype), each, precision=EXACT).reshape(-1, x.shape[0])
+    return whole[:count].reshape(*rows, -1)

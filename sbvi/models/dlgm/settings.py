@@ -85,6 +85,14 @@ class DLGM(ModelSpec):
         return bool(self.likelihood.dequantize)
 
     @property
+    def analytic_kl(self) -> bool:
+        return bool(self.prior.analytic_kl)
+
+    @property
+    def sample_noise(self) -> float:
+        return self.latent_noise
+
+    @property
     def kinks(self) -> str:
         used = self.activate_inputs or any(self.maps()) or self.convolutions
         if ACTIVATIONS[self.activation].smooth or not used:

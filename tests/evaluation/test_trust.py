@@ -1,0 +1,40 @@
+"""The share of examples whose importance weights have too heavy a tail, and the warning."""
+
+import logging
+
+import numpy as np
+import pytest
+from support.models import dlgm, summary
+
+from sbvi.data.sources.synthetic import Synthetic
+from sbvi.evaluation import Evaluation, Evaluator
+from sbvi.evaluation.trust import trust
+
+
+def test_the_share_and_its_warning(caplog):
+    caplog.set_level(logging.WARNING)
+    khat = np.array([0.7] * 9 + [0.71])
+    assert trust("test", {"khat": khat}) == {"test/khat_above_0.7": pytest.approx(0.1)}
+    assert not caplog.records
+    assert trust("input", {"khat": khat[1:]}) == {"input/khat_above_0.7": pytest.approx(1 / 9)}
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "input: of 11 % of the examples k-hat is above 0.7, so that the negative log-likelihood may be too high by "
+        "more than its standard error; take more importance samples (num_samples), task=annealed, or a richer "
+        "posterior."
+    )
+    assert trust("test", {"khat": np.array([np.nan])}) == {"test/khat_above_0.7": 1.0}
+    assert trust("test", {"nll": khat}) == {}
+
+
+@pytest.mark.parametrize("samples", [20, 150])
+def test_the_evaluator_reports_it_where_there_are_samples_enough(samples):
+    model = dlgm((4,), latents=(2,), hidden=(3,), recognition_hidden=(3,))
+    dataset = Synthetic(dimensions=4, train_size=10, validation_size=10, test_size=12).load()
+    evaluator = Evaluator(model, dataset, Evaluation(batch_size=5))
+    scalars, arrays = evaluator.summary(model.init(0, summary(np.full(4, 0.4), np.ones(4))), "test", samples)
+    assert ("khat" in arrays) == ("test/khat_above_0.7" in scalars) == (samples == 150)
+    assert "test/khat" not in scalars
+    if samples == 150:
+        assert arrays["khat"].shape == (12,)
+        assert scalars["test/khat_above_0.7"] == np.mean(arrays["khat"] > 0.7)

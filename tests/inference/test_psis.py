@@ -1,0 +1,123 @@
+"""The tail's shape against exact Pareto draws, against the papers' text in NumPy, and where weights are extreme."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.linear_gaussian import LinearGaussian
+
+from sbvi.inference import psis
+from sbvi.inference.importance import importance_sampling
+
+SIZES = [125, 500, 5000]
+
+
+def written_out(log_weights):
+    """PSIS's k of S log weights (S,), from the text of Zhang and Stephens (2009) and Vehtari et al. (2024)."""
+    count = len(log_weights)
+    ordered = np.sort(np.asarray(log_weights, np.float64))
+    length = int(np.ceil(min(0.2 * count, 3 * np.sqrt(count))))
+    weights = np.exp(ordered - ordered[-1])
+    y = weights[-length:] - weights[-length - 1]
+    m = 30 + int(np.sqrt(length))
+    quartile = y[int(length / 4 + 0.5) - 1]
+    thetas = [1 / y[-1] + (1 - np.sqrt(m / (j - 0.5))) / (3 * quartile) for j in range(1, m + 1)]
+    profile = []
+    for theta in thetas:
+        k = -np.mean(np.log1p(-theta * y))
+        profile.append(length * (np.log(theta / k) + k - 1))
+    shares = [1 / sum(np.exp(other - one) for other in profile) for one in profile]
+    theta = sum(share * each for share, each in zip(shares, thetas, strict=True))
+    return (length * np.mean(np.log1p(-theta * y)) + 5) / (length + 10)
+
+
+def found(log_weights):
+    """The module's k of log weights (S, B)."""
+    length = psis.tail_length(len(log_weights))
+    start = jnp.full((log_weights.shape[1], length + 1), -jnp.inf, log_weights.dtype)
+    return np.asarray(jax.jit(lambda values: psis.khat(psis.merged(start, values)))(log_weights))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_against_the_text(size, x64):
+    generator = np.random.default_rng(size)
+    scales = np.array([0.2, 1.0, 3.0, 8.0])
+    for draws in (
+        generator.normal(size=(size, 4)),
+        generator.gumbel(size=(size, 4)),
+        -generator.gamma(1, size=(size, 4)),
+    ):
+        log_weights = draws * scales
+        wanted = [written_out(column) for column in log_weights.T]
+        np.testing.assert_allclose(found(jnp.asarray(log_weights)), wanted, rtol=1e-8)
+
+
+@pytest.mark.parametrize("k", [-0.5, 0.1, 0.4, 0.7, 1.2])
+def test_exact_generalised_pareto_draws_have_their_shape(k):
+    """Without the prior, in float32, the mean over 200 sets of 212 draws; its error is that of a fit."""
+    u = np.random.default_rng(0).uniform(size=(200, 212))
+    y = (u**-k - 1) / k
+    each = np.asarray(psis.generalised_pareto(jnp.asarray(np.log(-np.sort(-y, 1)), jnp.float32)))
+    assert abs(each.mean() - k) < 0.04
+    assert each.std() < 1.5 * (1 + abs(k)) / np.sqrt(212)  # the asymptotic standard deviation is (1 + k) / sqrt(n)
+
+
+@pytest.mark.parametrize("k", [0.3, 0.7, 1.0])
+def test_the_tail_of_pareto_weights(k):
+    """w = u^-k has a tail of shape k whatever the threshold; the prior draws it towards 1/2 by its known share."""
+    u = np.random.default_rng(1).uniform(size=(5000, 300))
+    each = found(jnp.asarray(-k * np.log(u), jnp.float32))
+    length = psis.tail_length(5000)
+    assert length == 213
+    assert abs(each.mean() - (length * k + 5) / (length + 10)) < 0.03
+
+
+def test_float32_and_weights_hundreds_of_nats_apart(x64):
+    """float32 agrees with float64; where weights underflow the logarithms do not, and k grows with the spread."""
+    draws = np.random.default_rng(2).normal(size=(500, 6)) * np.array([1e-3, 0.3, 3.0, 30.0, 300.0, 3000.0]) - 90
+    single, double = (found(jnp.asarray(draws, dtype)) for dtype in (jnp.float32, jnp.float64))
+    np.testing.assert_allclose(single[1:], double[1:], rtol=1e-2, atol=3e-3)
+    assert np.isfinite(single).all()
+    assert (np.diff(double) > 0).all()
+    assert double[2] > psis.LIMIT > double[1]
+
+
+def test_degenerate_weights_stay_finite():
+    """Equal weights, a few values many times over, weights of zero: bounded weights are no heavy tail."""
+    generator = np.random.default_rng(3)
+    equal = np.full(500, -70.0)
+    ties = generator.choice([-3.0, -2.0, -1.0], 500)
+    most_ties = np.where(np.arange(500) < 5, 0.0, -9.0)
+    zeros = np.where(np.arange(500) < 400, -np.inf, generator.normal(size=500))
+    almost_all_zeros = np.where(np.arange(500) < 480, -np.inf, generator.normal(size=500))
+    columns = np.stack([equal, ties, most_ties, zeros, almost_all_zeros], 1)
+    each = found(jnp.asarray(columns, jnp.float32))
+    assert np.isfinite(each).all()
+    assert (each[:2] < 0.5).all()
+
+
+def test_too_few_samples_have_no_tail():
+    assert [psis.tail_length(count) for count in (1, 20, 120)] == [None] * 3
+    assert [psis.tail_length(count) for count in (121, 500, 5000)] == [25, 68, 213]
+
+
+@pytest.mark.parametrize("chunk", [500, 123, 20])
+def test_importance_sampling_reports_the_tail_of_all_its_weights(chunk, x64):
+    """Merged over chunks, the last one's surplus left out; a narrow q has the heavier tail."""
+    oracle = LinearGaussian(np.random.default_rng(3).normal(size=(6, 3)))
+    x, key, values = oracle.data(5), jax.random.key(2), []
+    for constants in (-0.4, -2.5):
+        oracle.set_recognition(np.full(3, constants))
+        params = oracle.params
+        each = jax.jit(importance_sampling(oracle.model.rollout, 500, chunk))(params, key, x).khat
+        size = -(-500 // -(-500 // chunk))
+        weights = np.concatenate(
+            [
+                oracle.model.rollout(params, jax.random.fold_in(key, i), x, size).log_weights()
+                for i in range(-(-500 // size))
+            ]
+        )[:500]
+        np.testing.assert_allclose(each, [written_out(column) for column in weights.T], rtol=1e-8)
+        values.append(np.median(each))
+    assert values[1] > psis.LIMIT > values[0]
+    assert importance_sampling(oracle.model.rollout, 20, 20)(params, key, x).khat is None

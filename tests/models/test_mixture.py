@@ -1,0 +1,146 @@
+"""A mixture against enumeration, SciPy, and what expectation maximisation promises."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from support.models import summary
+
+from sbvi.core import UserError
+from sbvi.models.api import Classifier, DataFacts, Density, Marginals, Mixing, offers
+from sbvi.models.mixture import Mixture
+
+D = 8
+BITS = np.array(list(itertools.product((0, 1), repeat=D)), np.float64)
+
+
+@pytest.fixture
+def binary(x64):
+    """Three components far apart, in float64."""
+    model = Mixture(count=3, components="bernoulli").build(DataFacts((D,), True, 1))
+    rng = np.random.default_rng(0)
+    return model, {
+        "weights": jnp.asarray(rng.normal(size=3)),
+        "components": {"logits": jnp.asarray(2 * rng.normal(size=(3, D)))},
+    }
+
+
+def by_hand(params, x):
+    """p(x), written out."""
+    w = np.exp(np.asarray(params["weights"]))
+    p = 1 / (1 + np.exp(-np.asarray(params["components"]["logits"])))
+    each = np.prod(np.where(x[:, None] > 0, p[None], 1 - p[None]), -1)
+    return each @ (w / w.sum())
+
+
+KEY = jax.random.key(0)
+
+
+def test_probabilities_are_the_definition_and_sum_to_one(binary):
+    model, params = binary
+    found = model.log_prob(params, KEY, jnp.asarray(BITS))
+    assert found.kind == "exact"
+    np.testing.assert_allclose(np.exp(found.value), by_hand(params, BITS), rtol=1e-10)
+    assert np.exp(found.value).sum() == pytest.approx(1, abs=1e-12)
+    assert model.discrete
+
+
+@pytest.mark.parametrize("seen", [[], [0], [1, 4, 6], list(range(D))])
+def test_marginals_and_conditionals_by_brute_force(binary, seen):
+    model, params = binary
+    observed = np.isin(np.arange(D), seen)
+    probability = by_hand(params, BITS)
+    x = BITS[::37]
+    rows = jnp.asarray(np.where(observed, x, 7.0))  # what is missing is not looked at
+    mask = jnp.asarray(np.broadcast_to(observed, x.shape))
+    found = np.exp(model.marginal_log_prob(params, rows, mask).value)
+    draws = jax.vmap(lambda key: model.conditional(params, key, rows, mask).value)(jax.random.split(KEY, 4000))
+    means = model.conditional(params, KEY, rows, mask).mean
+    for row in range(len(x)):
+        fits = (BITS[:, observed] == x[row, observed]).all(1)
+        assert found[row] == pytest.approx(probability[fits].sum(), rel=1e-10)
+        exact = (probability[fits, None] * BITS[fits]).sum(0) / probability[fits].sum()
+        np.testing.assert_allclose(means[row], exact, rtol=1e-9, atol=1e-12)
+        error = np.sqrt(exact * (1 - exact) / 4000)
+        assert (np.abs(np.asarray(draws[:, row]).mean(0) - exact) <= 4.5 * error + 1e-12).all()
+        assert (np.asarray(draws)[:, row, observed] == x[row, observed]).all()
+
+
+def test_samples_have_the_model_s_frequencies(binary):
+    model, params = binary
+    drawn = model.sample(params, KEY, 20_000)
+    index = np.asarray(drawn.value) @ 2 ** np.arange(D)[::-1]
+    counts, probability = np.bincount(index.astype(int), minlength=2**D), by_hand(params, BITS)
+    assert scipy.stats.chisquare(counts, 20_000 * probability).pvalue > 1e-4
+    np.testing.assert_allclose(drawn.mean.mean(0), probability @ BITS, atol=0.02)
+
+
+def test_gaussian_components_are_scipy_s(x64):
+    """Values far from zero too: squares must not cost the digits of differences."""
+    model = Mixture(count=2, components="gaussian", minimum_scale=0.2).build(DataFacts((3,), False))
+    rng = np.random.default_rng(1)
+    mean, log_scale = 1e3 + rng.normal(size=(2, 3)), rng.normal(size=(2, 3)) - 1
+    params = {
+        "weights": jnp.asarray([0.3, -0.5]),
+        "components": {"mean": jnp.asarray(mean), "log_scale": jnp.asarray(log_scale)},
+    }
+    x = mean[rng.integers(0, 2, 6)] + rng.normal(size=(6, 3))
+    scale = np.sqrt(0.2**2 + np.exp(2 * log_scale))
+    w = np.exp([0.3, -0.5]) / np.exp([0.3, -0.5]).sum()
+    each = scipy.stats.norm.logpdf(x[:, None], mean[None], scale[None])
+    np.testing.assert_allclose(
+        model.log_prob(params, KEY, jnp.asarray(x)).value, np.log(np.exp(each.sum(-1)) @ w), rtol=1e-9
+    )
+    mask = jnp.asarray(np.broadcast_to([True, False, True], (6, 3)))
+    np.testing.assert_allclose(
+        model.marginal_log_prob(params, jnp.asarray(x), mask).value, np.log(np.exp(each[..., [0, 2]].sum(-1)) @ w),
+        rtol=1e-9,
+    )  # fmt: skip
+    share = np.exp(each[..., [0, 2]].sum(-1)) * w
+    exact = (share / share.sum(1, keepdims=True)) @ mean[:, 1]
+    np.testing.assert_allclose(model.conditional(params, KEY, jnp.asarray(x), mask).mean[:, 1], exact, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("pseudocount", [0.0, 2.0])
+def test_maximising_ends_where_the_gradient_is_zero_and_never_lowers(x64, kind, pseudocount):
+    """Without a pseudocount the likelihood itself rises at every step, and its gradient vanishes at the end."""
+    rng = np.random.default_rng(2)
+    centres = rng.uniform(0.1, 0.9, size=(2, D))
+    x = (rng.random((300, D)) < centres[rng.integers(0, 2, 300)]).astype(float)
+    x = x if kind == "bernoulli" else x + 0.3 * rng.normal(size=x.shape)
+    model = Mixture(count=2, components=kind).build(DataFacts((D,), kind == "bernoulli"))
+    params = model.init(0, summary(x.mean(0), x.std(0))._replace(x=x))
+    params = jax.tree.map(lambda a: a.astype(jnp.float64), params)
+
+    def likelihood(params):
+        return jnp.mean(model.log_prob(params, KEY, jnp.asarray(x)).value)
+
+    @jax.jit
+    def step(params):
+        found = model.statistics(params, jnp.asarray(x), jnp.ones(300))
+        return model.maximise(params, found, pseudocount), likelihood(params), jax.grad(likelihood)(params)
+
+    values, slopes = [], []
+    for _ in range(400):
+        params, value, slope = step(params)
+        values.append(float(value))
+        slopes.append(max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slope)))
+    if not pseudocount:
+        assert (np.diff(values) > -1e-12).all()
+        assert slopes[-1] < 0.01 * slopes[0]
+    assert values[-1] > values[0] + 0.05
+
+
+def test_what_it_offers_and_refuses():
+    model = Mixture(count=2, components="bernoulli").build(DataFacts((4,), True, 1))
+    for capability in (Density, Marginals, Mixing):
+        assert offers(model, capability)
+    assert not offers(model, Classifier)
+    assert Mixture().completed("bernoulli").components == "bernoulli"
+    assert Mixture().completed("gaussian").components == "gaussian"
+    with pytest.raises(UserError, match=r"model\.components=gaussian, and the data set is binary; allowed: bernoulli"):
+        Mixture(components="gaussian").check(DataFacts((4,), True, 1))
