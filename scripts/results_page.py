@@ -25,7 +25,7 @@ def value(metrics, name):
 
 def over_seeds(found, name):
     """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"]["test/nll"] for r in found if r["row"] == name}
+    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in found if r["row"] == name}
 
 
 def spread(values):

@@ -23,6 +23,7 @@ from sbvi.data.sources.shards import Shards
 from sbvi.data.sources.svhn import Svhn
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.data.sources.table import Table
+from sbvi.data.sources.uci_binary import UciBinary
 
 
 class DatasetSpec(Protocol):
@@ -48,6 +49,7 @@ DATASETS: dict[str, type] = {
     "cifar10": Cifar10,
     "svhn": Svhn,
     "omniglot": Omniglot,
+    "uci_binary": UciBinary,
     "synthetic": Synthetic,
     "npz": Npz,
     "table": Table,

@@ -10,9 +10,10 @@ from sbvi.core import UserError
 from sbvi.core.plugins import extend
 from sbvi.models.api import ModelSpec, offers
 from sbvi.models.dlgm import DLGM
+from sbvi.models.helmholtz import Helmholtz
 from sbvi.models.mixture import Mixture
 
-MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "mixture": Mixture}
+MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "helmholtz": Helmholtz, "mixture": Mixture}
 
 
 def serving(capability: type) -> list[str]:
@@ -42,4 +43,4 @@ def require(model: Any, capability: type, who: str) -> Any:
 
 extend(MODELS, "sbvi.models")
 
-__all__ = ["DLGM", "MODELS", "require", "serving"]
+__all__ = ["DLGM", "MODELS", "Helmholtz", "require", "serving"]

@@ -172,6 +172,21 @@ class PosteriorDensity(Protocol):
 
 
 @runtime_checkable
+class Bidirectional(Protocol):
+    """p and q are chains of layers in opposite directions over the same latents: what p* ~ sqrt(p q) is sampled by.
+
+    Level 0 is x, level l of 1..L the node `layer_l` of a LatentVariable. Each conditional has
+    `draw(key, given, shape)`, `log_prob(given, value)` and `unit.factorised`.
+    """
+
+    def down(self, params: Params, level: int) -> Any:
+        """p(h_level | h_{level+1}), level of 0..L; at L nothing is given."""
+
+    def up(self, params: Params, level: int) -> Any:
+        """q(h_level | h_{level-1}), level of 1..L."""
+
+
+@runtime_checkable
 class GaussianRecognition(Protocol):
     """q is a product of Gaussians whose parameters a network gives: what gradient rules and covariances need."""
 
@@ -276,6 +291,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def analytic_kl(self) -> bool:
+        """Whether the KL of its posterior to its prior has a closed form."""
+        return False
+
+    @property
     def sample_noise(self) -> float:
         """Standard deviation of noise that moves samples off q in training."""
         return 0.0
@@ -285,6 +305,11 @@ class ModelSpec(abc.ABC):
         """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
         where it is smooth."""
         return ""
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """The estimators of the bounds' gradients that serve its latents."""
+        return ("standard", "sticking_the_landing", "doubly_reparameterised")
 
     def completed(self, likelihood: str) -> Any:
         """The settings with every open choice made; likelihood: the one that the data set calls for."""

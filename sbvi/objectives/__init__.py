@@ -5,7 +5,7 @@ parts to report; a line in OBJECTIVES; a file in `configs/objective/`; a row in 
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,6 +38,9 @@ class Objective(Protocol):
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         """The objective's own numbers at each step, each (len(steps),)."""
+
+    def companion(self, key: Array, size: int) -> Any:
+        """Parameters of the objective's own, learned beside those of a model of `size` values; None for none."""
 
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
         """The loss to differentiate (a scalar, mean over the batch), and the parts (B,) to report."""

@@ -10,6 +10,7 @@ from sbvi.tasks.gradients import GradientsTask
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.tasks.posterior import PosteriorTask
+from sbvi.tasks.recover import RecoverTask
 from sbvi.tasks.samples import SamplesTask
 from sbvi.tasks.task import Task, TaskResult
 
@@ -21,6 +22,7 @@ TASKS: dict[str, type] = {
     "imputation": ImputationTask,
     "posterior": PosteriorTask,
     "gradients": GradientsTask,
+    "recover": RecoverTask,
 }
 extend(TASKS, "sbvi.tasks")
 
