@@ -10,12 +10,13 @@ and applies the arithmetic that the page shows. Rates of links and accelerators 
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from sbvi.models.api import DataFacts
 from sbvi.reporting.tables import markdown_table
 from sbvi.runs import Experiment
-from sbvi.runs.memory import abstract_params, size_of
+from sbvi.runs.memory import abstract_params
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -188,7 +189,8 @@ thread copies; keep the set resident there (`dataset.stream=false`) as long as i
 def main():
     performance = measured("performance")
     model = Experiment.from_overrides(["experiment=benchmark"]).model.build(DataFacts((PIXELS,), binary=True))
-    weights = size_of(abstract_params(model)) // 4  # float32
+    leaves = jax.tree.leaves(abstract_params(model))
+    weights = sum(leaf.size for leaf in leaves if leaf.ndim == 2)  # of the matrix products
     parts = [
         "# Scale\n\n*Rendered by `scripts/scale_page.py` from what the benchmarks measured; assumptions are named.*\n",
         devices_section(performance, weights),
