@@ -1,4 +1,4 @@
-"""What `scripts/reproduce` can run: the rows and figures of the paper, and of its nearest follow-up."""
+"""What `scripts/reproduce.py` can run: the rows and figures of the paper, and of its nearest follow-up."""
 
 from dataclasses import dataclass
 

@@ -149,8 +149,8 @@ def render():
     found = stored()
     parts = [
         "# Results",
-        "*Rendered by `scripts/reproduce --render` from `docs/results/`; no number here is typed by hand. A row is "
-        "made again by `scripts/reproduce ROW`.*",
+        "*Rendered by `scripts/reproduce.py --render` from `docs/results/`; no number here is typed by hand. A row is "
+        "made again by `scripts/reproduce.py ROW`.*",
     ]
     for table, title in TABLES.items():
         parts.append(f"## {title}")

@@ -1,6 +1,7 @@
-"""What can be done with a trained run. A task is a `spec` with `title` and `run(LoadedRun) -> TaskResult`.
+"""What can be done with a trained run.
 
-To add one: a module here, a line in TASKS, a file in `configs/task/`.
+To add one: a module with a `spec` that has `title` and `run(LoadedRun) -> TaskResult`; a line in TASKS; a file in
+`configs/task/`; a row in the contract test.
 """
 
 from sbvi.core.plugins import extend

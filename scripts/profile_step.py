@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the time of a training step and of the final test goes, taken apart piece by piece.
 
-    scripts/profile_step [--rounds 5]
+    scripts/profile_step.py [--rounds 5]
 
 Each piece is a compiled loop of the project's own functions, so that nothing is timed that a run does not do. Of a
 step: random bits and noise alone; the loss forward; Adam alone; the whole step. Of the final test: noise alone; with
@@ -22,13 +22,12 @@ import numpy as np
 import reference_loops
 from jax.sharding import SingleDeviceSharding
 
-from sbvi.cli import hydra_app
 from sbvi.core.xla.random_bits import normal
+from sbvi.gradients.rule import draw
 from sbvi.inference.importance import importance_sampling
+from sbvi.objectives import View
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly
-from sbvi.gradients.rule import draw
-from sbvi.models import STANDARD
 from sbvi.training.chunk import chunk_function
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,19 +38,11 @@ WIDE = ((100, 1, 200, "diagonal", 2), (100, 1, 200, "rank_one", 3))
 
 
 def assembled(batch=100, samples=1, latents=50, posterior="diagonal"):
-    from hydra import compose, initialize_config_dir
-
-    hydra_app.register_resolvers()
     words = [f"trainer.batch_size={batch}", f"objective.num_samples={samples}", f"model.latents=[{latents}]"]
     words += ["experiment=benchmark", f"posterior={posterior}"]
     if samples > 1:
         words.append("objective=importance_weighted")
-    with initialize_config_dir(str(hydra_app.config_folder()), version_base="1.3"):
-        values = hydra_app.plain(compose("train", overrides=words))
-    for group in ("experiment", "debug", "search"):
-        values.pop(group, None)
-    values["trainer"] |= {"steps": None}
-    return Assembly.build(Experiment.from_config(values))
+    return Assembly.build(Experiment.from_overrides([*words, "trainer.epochs=1"]))
 
 
 def all_of(values):
@@ -64,7 +55,8 @@ def all_of(values):
 def step_pieces(assembly, steps):
     """Name -> a function that runs `steps` steps of a piece, compiled, and waits for them."""
     algorithm, batches = assembly.algorithm, assembly.batches()
-    model, objective = assembly.model, assembly.experiment.objective
+    model, objective = assembly.model, algorithm.objective
+    latents = sum(model.latent_sizes().values())
     operands = batches.operands()
     indices = jnp.asarray(batches.indices(0, steps, steps))
     hypers = {name: jnp.asarray(value) for name, value in algorithm.hypers(np.arange(steps), 500.0, 5000).items()}
@@ -73,19 +65,16 @@ def step_pieces(assembly, steps):
     def batch_at(position, key):
         return batches.gather(operands, indices[position], position, jax.random.fold_in(key, position))
 
-    def loss(params, x, key):
-        def roll(num_samples, paths=STANDARD):
-            return model.rollout(params, key, x, num_samples, paths=paths)
-
-        return objective(roll, jnp.ones(()))[0]
+    def loss(params, batch, key):
+        return objective(View(model, params, key, batch), hyper)[0]
 
     def random(position, total):
         x = batch_at(position, key).x
-        noise = normal(jax.random.fold_in(key, position), (objective.num_samples, len(x), sum(model.spec.latents)))
+        noise = normal(jax.random.fold_in(key, position), (objective.num_samples, len(x), latents))
         return total + all_of(x) + all_of(noise)
 
     def forward(position, total):
-        return total + loss(state.params, batch_at(position, key).x, jax.random.fold_in(key, position))
+        return total + loss(state.params, batch_at(position, key), jax.random.fold_in(key, position))
 
     def adam(position, state):
         return algorithm.update(state, jax.tree.map(lambda p: 1e-3 * p, state.params), hyper)
@@ -110,18 +99,18 @@ def test_pieces(assembly):
     """Name -> a function that runs CHUNKS chunks of importance samples of a piece, compiled, and waits for them."""
     model, settings = assembly.model, assembly.experiment.evaluation
     params = assembly.initial_state().params
-    x = jnp.asarray(assembly.dataset.scaled(assembly.dataset.test.x[: settings.batch_size]), jnp.float32)
-    x = x.reshape(settings.batch_size, -1)
+    x = jnp.asarray(assembly.dataset.seen("test", settings.batch_size), jnp.float32)
+    latents = sum(model.latent_sizes().values())
 
     def noise(params, key):
-        return all_of(normal(key, (settings.chunk, x.shape[0], sum(model.spec.latents))))
+        return all_of(normal(key, (settings.chunk, x.shape[0], latents)))
 
     def networks(params, key):
-        points = draw(key, model.encode(params, x), settings.chunk)
-        return all_of(model.outputs(params, points)[0])
+        points = draw(key, model.gaussians(params, x), settings.chunk)
+        return all_of(model.expected(params, x).inner(points))
 
     def density(params, key):
-        return jnp.sum(model.expected(params, x)(draw(key, model.encode(params, x), settings.chunk)))
+        return jnp.sum(model.expected(params, x)(draw(key, model.gaussians(params, x), settings.chunk)))
 
     def loop(piece):
         def body(position, total):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What dividing a batch costs: eight devices forced out of this machine's cores, against one.
 
-    scripts/benchmark_devices [--devices 8] [--batches 1000,8000] [--rounds 3] [--steps 250]
+    scripts/benchmark_devices.py [--devices 8] [--batches 1000,8000] [--rounds 3] [--steps 250]
 
 The same cores do the same work, so that a ratio of 1 is the best there can be; with real devices give
 --real, which compares one of them with all. Beside the runs stand two that exchange nothing: one device that takes

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the paper's experiments, keeps each finished run's numbers, and renders docs/results.md from them.
 
-    scripts/reproduce --list                 every row and figure, and which seeds are done
-    scripts/reproduce ROW [ROW ...]          train what is missing; goes on with what was begun
-    scripts/reproduce ROW --seeds 0,1,2
-    scripts/reproduce --render               the page alone
-    scripts/reproduce --keep-trial DIR ...   keep the validation likelihood of runs that compared settings
+    scripts/reproduce.py --list                 every row and figure, and which seeds are done
+    scripts/reproduce.py ROW [ROW ...]          train what is missing; goes on with what was begun
+    scripts/reproduce.py ROW --seeds 0,1,2
+    scripts/reproduce.py --render               the page alone
+    scripts/reproduce.py --keep-trial DIR ...   keep the validation likelihood of runs that compared settings
 
 A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=validation` wrote beside it.
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A training step of a deep Helmholtz machine against its matrix products alone, on one core.
 
-    scripts/benchmark_helmholtz [--samples 10] [--batch 100] [--steps 20]
+    scripts/benchmark_helmholtz.py [--samples 10] [--batch 100] [--steps 20]
 
 Both are timed by the process's own CPU time, the least of several rounds, so that what else the machine does matters
 little. Discrete layers need two products a conditional: the outputs, and the gradient of the weights.

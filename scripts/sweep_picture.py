@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """docs/sweep.png: TensorBoard's parallel coordinates over a real sweep, as a browser shows them.
 
-    scripts/sweep_picture [--sweep DIR]
+    scripts/sweep_picture.py [--sweep DIR]
 
 Trains a small sweep on the digits (three rates, two seeds, and a job that fails) unless one is given,
 starts TensorBoard on it, and takes the picture in headless Chromium. Needs Debian's chromium and

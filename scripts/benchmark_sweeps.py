@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast a sweep of eight points is: a fresh process for each, Hydra's basic launcher, and our own in both modes.
 
-    scripts/benchmark_sweeps [--points 8] [--rounds 3] [--only digits|mnist] [--ways basic,workers]
+    scripts/benchmark_sweeps.py [--points 8] [--rounds 3] [--only digits|mnist] [--ways basic,workers]
                              [--platform auto]
 
 Beside our workers stand the matrix products of the same points alone, one point a core: what no way of running

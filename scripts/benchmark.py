@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed of sbvi-train's own loop beside loops written for comparison, in one process and one sitting.
 
-    scripts/benchmark [--rounds 5] [--parts start,columns]
+    scripts/benchmark.py [--rounds 5] [--parts start,columns]
 
 Needs MNIST (SBVI_DATA_DIR or the cache; synthetic images of the same shape otherwise). PyTorch and
 NumPyro are compared when they are installed. Rounds are interleaved: every round runs every loop for a
@@ -23,24 +23,18 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import performance_page
 import reference_loops
-from hydra import compose, initialize_config_dir
 
-from sbvi.cli import hydra_app
-from sbvi.cli.train import one_length
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.inference.importance import importance_sampling
 from sbvi.runs import Experiment
-from sbvi.runs.train import train
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.train import train
 
+ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = [(100, 1), (1000, 1), (100, 50)]
 PARTS = ("start", "memory", "columns", "rank_one", "evaluation", "scaling")
 SECONDS = 4.0  # of each loop in each round
@@ -48,13 +42,7 @@ SECONDS = 4.0  # of each loop in each round
 
 def experiment(*overrides):
     """experiment=benchmark with overrides, as the command line would compose it."""
-    hydra_app.register_resolvers()
-    with initialize_config_dir(str(hydra_app.config_folder()), version_base="1.3"):
-        values = hydra_app.plain(compose("train", overrides=["experiment=benchmark", *overrides]))
-    for name in ("experiment", "debug"):
-        values.pop(name, None)
-    one_length(values, overrides)
-    return Experiment.from_config(values)
+    return Experiment.from_overrides(["experiment=benchmark", *overrides])
 
 
 def run_ours(steps, *overrides):
@@ -65,7 +53,11 @@ def run_ours(steps, *overrides):
     config = experiment(*words, "evaluation.validation_limit=100", *overrides)
     marks = []
     with tempfile.TemporaryDirectory() as folder:
-        result = train(config, Path(folder) / "run", lambda plan, progress, _: marks.append((time.perf_counter(), progress.step)))
+
+        def show(plan, progress, *_):
+            marks.append((time.perf_counter(), progress.step))
+
+        result = train(config, Path(folder) / "run", show)
     (first, done), (last, end) = marks[0], marks[-1]
     rate = (end - done) * config.trainer.batch_size / (last - first)
     return rate, result["examples_per_second"]
@@ -117,7 +109,9 @@ def column(images, batch, samples, rounds):
         rates["bound"].append(batch / reference_loops.product_seconds(reference_loops.products(batch, samples)))
         taken.append(others(before))
         print(batch, samples, {name: round(values[-1]) for name, values in rates.items()}, f"others {taken[-1]:.0%}")
-    ratios = {n: [a / b for a, b in zip(rates["sbvi-train"], v, strict=True)] for n, v in rates.items() if n != "sbvi-train"}
+    ratios = {
+        n: [a / b for a, b in zip(rates["sbvi-train"], v, strict=True)] for n, v in rates.items() if n != "sbvi-train"
+    }
     return {"batch": batch, "samples": samples, "rates": rates, "ratios": ratios, "others": taken}
 
 
@@ -165,7 +159,11 @@ def peak_memory():
         words = ["experiment=benchmark", "trainer.epochs=1", "hydra.run.dir=run"]
         done = subprocess.run(
             [sys.executable, "-c", code, *words],
-            cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
         )
     return int(done.stdout.rsplit("peak", 1)[1]) / 1024
 
@@ -175,7 +173,8 @@ def evaluation_speed(rounds, samples=500, examples=1000):
     interleaved rounds, the share taken round by round."""
     built = Assembly.build(experiment())
     settings = built.experiment.evaluation
-    score = map_batches(importance_sampling(built.model.rollout, samples, settings.chunk), built.dataset)
+    estimate = importance_sampling(built.model.rollout, samples, settings.chunk)
+    score = map_batches(lambda params, key, batch: estimate(params, key, batch.x), built.dataset)
     params = built.initial_state().params
     data = batched(built.dataset, "test", settings.batch_size, examples)
     score(params, jax.random.key(0), data)
@@ -208,7 +207,10 @@ SCALING = {
         "dataset=synthetic ~dataset.when_absent dataset.dimensions=784 dataset.train_size={}",
         [5_000, 20_000, 80_000],
     ),
-} | {f"latents, {family}": (f"posterior={family} model.latents={{}}", [[n] for n in (10, 50, 200)]) for family in FAMILIES}
+} | {
+    f"latents, {family}": (f"posterior={family} model.latents={{}}", [[n] for n in (10, 50, 200)])
+    for family in FAMILIES
+}
 
 
 def scaling():

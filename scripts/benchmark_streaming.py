@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What streaming a training set costs, and how much memory it takes as the set grows.
 
-    scripts/benchmark_streaming [--rounds 3] [--seconds 20]
+    scripts/benchmark_streaming.py [--rounds 3] [--seconds 20]
 
 The network of experiment=benchmark on random images of MNIST's shape: ten times as many as MNIST has, resident
 and streamed in turn; then once, four and sixteen times as many, streamed, with the greatest private memory
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbvi.data import Dataset, Split
+from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,8 @@ def shards(folder, times):
     def split(count):
         return Split(generator.integers(0, 256, (count, 28, 28), np.uint8))
 
-    convert(Dataset("random", split(times * MNIST), split(1000), split(1000), levels=255), folder, 10_000)
+    splits = split(times * MNIST), split(1000), split(1000)
+    convert(Dataset("random", *splits, Preprocessing.whole((28, 28), 255)), folder, 10_000)
 
 
 def private(pid):

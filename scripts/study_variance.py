@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sbvi.posteriors import POSTERIORS
 from sbvi.gradients import RULES
+from sbvi.posteriors import POSTERIORS
 
 MEAN, SIGMA, DRAWS = 0.5, 1.0, 20_000
 SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]

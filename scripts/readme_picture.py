@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts the README's picture together from a run's figures: scripts/readme_picture RUN_DIRECTORY."""
+"""Puts the README's picture together from a run's figures: scripts/readme_picture.py RUN_DIRECTORY."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """docs/scale.md: what larger machines would give, worked out from what was measured on this one.
 
-    scripts/scale_page
+    scripts/scale_page.py
 
 Reads docs/performance.json, devices.json, streaming.json and sweeps.json (each written by its benchmark)
 and applies the arithmetic that the page shows. Rates of links and accelerators are assumptions, stated as such.
@@ -10,26 +10,17 @@ and applies the arithmetic that the page shows. Rates of links and accelerators 
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from sbvi.runs import Experiment
-from sbvi.runs.memory import parameters
+from sbvi.models.api import DataFacts
 from sbvi.reporting.tables import markdown_table
+from sbvi.runs import Experiment
+from sbvi.runs.memory import abstract_params
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PIXELS = 784
-BENCHMARK = {
-    "dataset": {"name": "synthetic"},
-    "model": {"name": "dlgm", "latents": [50], "hidden": [200, 200], "noise_matrix": "identity"},
-    "likelihood": {"name": "bernoulli"},
-    "posterior": {"name": "diagonal"},
-    "objective": {"name": "free_energy"},
-    "optimizer": {},
-    "trainer": {"steps": 1},
-    "evaluation": {},
-    "runtime": {},
-}
 # Assumed, not measured: what a device sustains in float32, and bandwidth and latency between devices.
 DEVICE = 10e12
 LINKS = {
@@ -99,15 +90,15 @@ def local_section(forced):
     table = markdown_table(heads, rows)
     last = batches[-1]["rounds"]
     exchange, update, one = (1e3 * middle(last, name) for name in ("exchange", "update", "update_one"))
-    return f"""Measured with `scripts/benchmark_devices`: {many} devices forced out of this machine's cores, against one (a ratio
-of 1 would be free). Beside them stand two that exchange nothing: one device that takes the {many} shares in turn, each a
-step of its own, and the step's matrix products alone, each device with its rows:
+    return f"""Measured with `scripts/benchmark_devices.py`: {many} devices forced out of this machine's cores,
+against one (a ratio of 1 would be free). Beside them stand two that exchange nothing: one device that takes the {many}
+shares in turn, each a step of its own, and the step's matrix products alone, each device with its rows:
 
 {table}
 
-Whatever the batch, a step on {many} sums gradients ({exchange:.1f} ms by itself) and runs Adam on every device ({update:.1f} ms in
-place of {one:.1f}); {many} copies of parameters, gradients and moments compete for one cache, and {many} threads for the cores.
-A larger batch spreads that over more examples.
+Whatever the batch, a step on {many} sums gradients ({exchange:.1f} ms by itself) and runs Adam on every device
+({update:.1f} ms in place of {one:.1f}); {many} copies of parameters, gradients and moments compete for one cache, and
+{many} threads for the cores. A larger batch spreads that over more examples.
 """
 
 
@@ -158,7 +149,7 @@ def sweep_section(sweeps):
     table = markdown_table(["sweep", "way", "a point", f"{POINTS:,} points here", "in all", "jobs at a time"], rows)
     return f"""## A sweep of {POINTS:,} points
 
-Median seconds of `scripts/benchmark_sweeps` on this machine, a point's share of a sweep, and {POINTS:,} times that:
+Median seconds of `scripts/benchmark_sweeps.py` on this machine, a point's share of a sweep, and {POINTS:,} times that:
 
 {table}
 
@@ -180,7 +171,7 @@ def data_section(streaming, performance):
     fast = DEVICE / (6 * 420_000)
     return f"""## Data larger than memory
 
-`scripts/benchmark_streaming`, random images of MNIST's shape. Streamed over resident speed, ten times MNIST:
+`scripts/benchmark_streaming.py`, random images of MNIST's shape. Streamed over resident speed, ten times MNIST:
 
 {markdown_table(["batch", "ratio"], speeds)}
 
@@ -189,17 +180,19 @@ Greatest private memory of a streamed run as the set grows:
 {markdown_table(["times MNIST", "training set", "memory"], memory)}
 
 A streamed run reads {PIXELS} bytes an example: {rate:,.0f} examples a second are {PIXELS * rate / 1e6:.0f} MB/s, which
-any disk gives. An accelerator that sustained {DEVICE / 1e12:.0f} TFLOP/s would ask for {fast / 1e6:.1f} million examples, or
-{PIXELS * fast / 1e9:.1f} GB a second: one NVMe disk, and more than one reading thread copies; keep the set resident there
-(`dataset.stream=false`) as long as it fits.
+any disk gives. An accelerator that sustained {DEVICE / 1e12:.0f} TFLOP/s would ask for
+{fast / 1e6:.1f} million examples, or {PIXELS * fast / 1e9:.1f} GB a second: one NVMe disk, and more than one reading
+thread copies; keep the set resident there (`dataset.stream=false`) as long as it fits.
 """
 
 
 def main():
     performance = measured("performance")
-    weights = parameters(Experiment.from_config(BENCHMARK), (PIXELS,))
+    model = Experiment.from_overrides(["experiment=benchmark"]).model.build(DataFacts((PIXELS,), binary=True))
+    leaves = jax.tree.leaves(abstract_params(model))
+    weights = sum(leaf.size for leaf in leaves if leaf.ndim == 2)  # of the matrix products
     parts = [
-        "# Scale\n\n*Rendered by `scripts/scale_page` from what the benchmarks measured; assumptions are named.*\n",
+        "# Scale\n\n*Rendered by `scripts/scale_page.py` from what the benchmarks measured; assumptions are named.*\n",
         devices_section(performance, weights),
     ]
     if sweeps := measured("sweeps"):
