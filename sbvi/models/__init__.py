@@ -11,8 +11,9 @@ from sbvi.core.plugins import extend
 from sbvi.models.api import ModelSpec, offers
 from sbvi.models.dlgm import DLGM
 from sbvi.models.mixture import Mixture
+from sbvi.models.nade import NADE
 
-MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "mixture": Mixture}
+MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "mixture": Mixture, "nade": NADE}
 
 
 def serving(capability: type) -> list[str]:
