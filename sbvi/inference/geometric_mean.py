@@ -78,7 +78,8 @@ def partition(
     log_z2 = top + jnp.log(total / draws)
     z2 = jnp.exp(log_z2)
     seen = jnp.exp(2 * top) * squares / draws - z2**2
-    variance = jnp.maximum(jnp.maximum(1 / inner + (1 - 1 / inner) * z2 - z2**2, seen), 0)
+    known = 1 / inner + (1 - 1 / inner) * z2 - z2**2
+    variance = jnp.where(known > 0, known, jnp.maximum(seen, 0))
     return Partition(log_z2, jnp.sqrt(variance / draws) / z2)
 
 
