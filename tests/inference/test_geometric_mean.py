@@ -89,7 +89,7 @@ def test_layers_conditionals_are_the_enumerated_ones(x64):
         np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9)
 
 
-CHAINS, SWEEPS, BURN = 1000, 320, 20
+CHAINS, SWEEPS, BURN = 1000, 220, 20
 
 
 def run(model, params, settings, x=None, observed=None):
