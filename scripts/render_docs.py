@@ -69,7 +69,8 @@ NOTES = {
     "model": f"of a `dlgm` any stochastic and deterministic layers, convolutions for images, activations "
     f"{code(sorted(ACTIVATIONS))}, input and sample noise, weight prior",
     "likelihood": "of binary data, of real data, of 8-bit images and other levels; bits per dimension for the last two",
-    "objective": f"estimators {code(get_args(Estimator))}; gradient rules {code(RULES)} ([docs/rules.md](docs/rules.md))",
+    "objective": f"estimators {code(get_args(Estimator))}; gradient rules {code(RULES)} "
+    "([docs/rules.md](docs/rules.md))",
     "optimizer": "or `optimizer.name=` any Optax factory; schedules, clipping, averaged weights",
     "task": "of `sbvi-evaluate`, most of them also on your own data",
     "trainer": "length in `steps`, `epochs`, `examples` or `max_minutes`; early stopping; `on_nan=` `stop`, `skip`",
