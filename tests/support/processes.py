@@ -39,7 +39,8 @@ class _Server:
         self.environment = environment()
         with theirs:
             words = [sys.executable, fork_server.__file__, str(theirs.fileno())]
-            alone = self.environment | {"OPENBLAS_NUM_THREADS": "1"}
+            # Nor may pyarrow, which pandas imports, start the thread of its allocator.
+            alone = self.environment | {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
             self.process = subprocess.Popen(words, env=alone, pass_fds=[theirs.fileno()])
         assert self.connection.recv(10) == b"ready", "the fork server did not start"
 

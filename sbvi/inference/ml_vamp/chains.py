@@ -7,7 +7,6 @@ has a chain of its own whose draws are averaged.
 from collections.abc import Callable
 from typing import Any
 
-import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,24 +36,28 @@ class Chain:
 @in_float64
 def langevin(problem: Problem, options: Chain, seed: int) -> Found:
     """Means and variances of draws by the Metropolis-adjusted Langevin algorithm, accepting 57 % (its optimum)."""
-    kernel = blackjax.mala.build_kernel()
+    from blackjax.mcmc import mala  # its import takes a second and starts JAX, which other commands need not wait for
+
+    kernel = mala.build_kernel()
 
     def step(key: jax.Array, state: Any, log_density: Callable[[Any], jax.Array], size: jax.Array) -> Any:
         return kernel(key, state, log_density, size)
 
-    return _run(problem, options, seed, blackjax.mala.init, step, 0.57, "langevin")
+    return _run(problem, options, seed, mala.init, step, 0.57, "langevin")
 
 
 @in_float64
 def hamiltonian(problem: Problem, options: Chain, seed: int) -> Found:
     """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %."""
-    kernel = blackjax.hmc.build_kernel()
+    from blackjax.mcmc import hmc  # see `langevin`
+
+    kernel = hmc.build_kernel()
 
     def step(key: jax.Array, state: Any, log_density: Callable[[Any], jax.Array], size: jax.Array) -> Any:
         count = sum(part.shape[0] for part in state.position)
         return kernel(key, state, log_density, size, jnp.ones(count), options.leaps)
 
-    return _run(problem, options, seed, blackjax.hmc.init, step, 0.8, "hamiltonian")
+    return _run(problem, options, seed, hmc.init, step, 0.8, "hamiltonian")
 
 
 def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, accepting: float, method: str) -> Found:

@@ -104,7 +104,7 @@ def test_both_estimates_agree_at_a_fixed_point(unit, x64):
     widths = sizes(factors, 8)
     state, limits = init(widths, 4, Limits()), Limits()
     advance = jax.jit(step, static_argnums=(4, 5))
-    for _ in range(80):
+    for _ in range(300):
         state, found = advance(factors, evidence, state, jnp.full((4, 1), 0.8), "mmse", limits)
     for up, down, r, q in zip(*found, state.forward, state.backward, strict=True):
         np.testing.assert_allclose(up.mean, down.mean, atol=1e-5)

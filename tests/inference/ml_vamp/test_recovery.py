@@ -40,8 +40,8 @@ def test_every_method_finds_the_posterior_of_a_linear_layer(name):
         assert np.isnan(found.variances).all()
         return
     spread = np.diag(weight @ covariance @ weight.T)
-    np.testing.assert_allclose(found.variances, np.tile(np.diag(covariance), (2, 1)), rtol=0.2 if chain else 1e-3)
-    np.testing.assert_allclose(found.signal_variances, np.tile(spread, (2, 1)), rtol=0.2 if chain else 1e-3)
+    np.testing.assert_allclose(found.variances, np.tile(np.diag(covariance), (2, 1)), rtol=0.2 if chain else 5e-3)
+    np.testing.assert_allclose(found.signal_variances, np.tile(spread, (2, 1)), rtol=0.2 if chain else 5e-3)
 
 
 def test_signs_of_projections_say_the_direction():
