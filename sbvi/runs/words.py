@@ -55,7 +55,7 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
         own = dict(found.get(group) or {})
         if group == "algorithm":
             own = given(own)
-        own.setdefault("name", _default(group, found, registry))
+        own.setdefault("name", _default(group, found))
         for word in [w for w, owner in WORDS.items() if owner == group]:
             value = given(config.get(word))
             if not value:
@@ -65,12 +65,12 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
                 raise UserError(_no_use(word, value, group, own["name"]))
             if not isinstance(value, Mapping):
                 raise UserError(f"{word}={value} must be a group of settings.")
-            own[word] = value if word == "optimizer" else _named(word, value, own, found)
+            own[word] = value if word == "optimizer" else _named(word, value, found)
         found[group] = own
     return found
 
 
-def _default(group: str, config: Mapping[str, Any], registry: Mapping[str, type]) -> Any:
+def _default(group: str, config: Mapping[str, Any]) -> Any:
     """The name where none is given: the algorithm that the model calls for."""
     model = config.get("model")
     name = model.get("name") if isinstance(model, Mapping) else None
@@ -79,7 +79,7 @@ def _default(group: str, config: Mapping[str, Any], registry: Mapping[str, type]
     return None
 
 
-def _named(word: str, value: Mapping[str, Any], own: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _named(word: str, value: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings of a word with the name of the default entry, where they are given without one."""
     if "name" in value:
         return value

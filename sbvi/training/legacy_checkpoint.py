@@ -70,9 +70,10 @@ def name_of(path: str) -> str:
 
 
 def refuse_orbax_steps(folder: Path, newest: int) -> None:
-    """
+    """Refuse to go on from a state that is older than what several processes have saved.
+
     Raises:
-      UserError: several processes have saved a state after step `newest` by Orbax.
+      UserError: there is a state after step `newest`, saved by Orbax.
     """
     steps = folder / "steps"
     found = [int(entry.name) for entry in steps.iterdir() if entry.name.isdigit()] if steps.is_dir() else []

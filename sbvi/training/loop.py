@@ -24,6 +24,8 @@ Scalars = Mapping[str, float]
 
 
 class Recorder(Protocol):
+    """Where scalars go."""
+
     def scalars(self, step: int, epoch: float, values: Scalars) -> None: ...
 
 
@@ -77,7 +79,7 @@ class Training:
     validate: Callable[[Any], Scalars]
     seed: int
     should_stop: Callable[[], str | None] = lambda: None
-    show: Callable[[Progress, Scalars], None] = lambda progress, values: None
+    show: Callable[[Progress, Scalars], None] = lambda *_: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
 
     def __post_init__(self) -> None:
