@@ -76,9 +76,9 @@ def refuse_orbax_steps(folder: Path, newest: int) -> None:
       UserError: there is a state after step `newest`, saved by Orbax.
     """
     steps = folder / "steps"
-    found = [int(entry.name) for entry in steps.iterdir() if entry.name.isdigit()] if steps.is_dir() else []
-    if found and max(found) > newest:
+    saved = [int(entry.name) for entry in steps.iterdir() if entry.name.isdigit()] if steps.is_dir() else []
+    if saved and max(saved) > newest:
         raise UserError(
-            f"{steps} holds the state of step {max(found)} as several processes once saved it by Orbax, which this "
+            f"{steps} holds the state of step {max(saved)} as several processes once saved it by Orbax, which this "
             f"version of sbvi cannot read; finish the run with the version that made it, which run.json names."
         )

@@ -116,9 +116,9 @@ class Training:
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
                 params = self.algorithm.eval_params(state)
-                found = dict(self.validate(params))
-                self.recorder.scalars(end, end / plan.steps_per_epoch, found)
-                score = found[f"validation/{self.algorithm.monitor}"]
+                validation = dict(self.validate(params))
+                self.recorder.scalars(end, end / plan.steps_per_epoch, validation)
+                score = validation[f"validation/{self.algorithm.monitor}"]
                 if not math.isfinite(score):
                     raise NotFinite(self._not_finite(end, f"validation/{self.algorithm.monitor}"))
                 if self.algorithm.keeps(score, progress.best):
