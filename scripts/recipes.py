@@ -71,6 +71,9 @@ WARM_UP = (
 )
 
 ROWS = {
+    "table1_mixture_10": Row("mixture of Bernoullis, 10 components; exact", "table1", 168.95),
+    "table1_mixture_500": Row("mixture of Bernoullis, 500 components; exact", "table1", 137.64),
+    "table1_nade": Row("NADE, 500 rectifiers, fixed order; exact", "table1", 88.33),
     "table1_factor_analysis": Row("factor analysis", "table1", 106.00),
     "table1_nlgbn": Row("non-linear Gaussian belief network", "table1", 95.80),
     "table1_wake_sleep": Row("wake-sleep, 100-500", "table1", 91.3),

@@ -20,7 +20,15 @@ def stored():
 
 
 def value(metrics, name):
+    """A number with its standard error; empty where there is none, as of an exact model's bound."""
+    if name not in metrics:
+        return ""
     return f"{metrics[name]:.2f} ± {metrics[name + '_stderr']:.2f}"
+
+
+def samples(metrics, split, record):
+    """How many samples estimated the likelihood; a model without a bound knows it exactly."""
+    return str(record["samples"]) if f"{split}/elbo" in metrics else "exact"
 
 
 def over_seeds(found, name):
@@ -123,7 +131,7 @@ def runs(found):
         shown.add(r["command"])
         bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
         active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
-        numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, str(r["samples"])]
+        numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r)]
         minutes = f"{r['train_seconds'] / 60:.0f}"
         rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "minutes", "hardware"]
@@ -138,8 +146,9 @@ def trials():
     for r in found:
         settings = " ".join(f"`{word}`" for word in r["settings"])
         minutes = f"{r['train_seconds'] / 60:.0f}"
-        bound = f"{r['metrics']['validation/elbo']:.2f}"
-        rows.append([settings, value(r["metrics"], "validation/nll"), bound, str(r["samples"]), minutes])
+        m = r["metrics"]
+        bound = f"{m['validation/elbo']:.2f}" if "validation/elbo" in m else ""
+        rows.append([settings, value(m, "validation/nll"), bound, samples(m, "validation", r), minutes])
     header = ["settings, beside `dataset=mnist dataset.binarization=static`", "NLL", "ELBO", "S", "minutes"]
     return markdown_table(header, rows) if rows else "None yet."
 

@@ -12,8 +12,9 @@ from sbvi.models.api import ModelSpec, offers
 from sbvi.models.dlgm import DLGM
 from sbvi.models.helmholtz import Helmholtz
 from sbvi.models.mixture import Mixture
+from sbvi.models.nade import NADE
 
-MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "helmholtz": Helmholtz, "mixture": Mixture}
+MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "helmholtz": Helmholtz, "mixture": Mixture, "nade": NADE}
 
 
 def serving(capability: type) -> list[str]:
