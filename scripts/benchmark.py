@@ -54,7 +54,7 @@ def run_ours(steps, *overrides):
     marks = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def show(plan, progress, *_):
+        def show(_, progress, *__):
             marks.append((time.perf_counter(), progress.step))
 
         result = train(config, Path(folder) / "run", show)

@@ -4,6 +4,7 @@
 Writes docs/posterior_cost.json and docs/posterior_cost.png. Median of interleaved rounds; batch 4.
 """
 
+import argparse
 import json
 import time
 from pathlib import Path
@@ -38,6 +39,7 @@ def compiled(family, size):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     docs = Path(__file__).resolve().parents[1] / "docs"
     cases = {}
     for name, family in FAMILIES.items():

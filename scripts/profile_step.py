@@ -76,7 +76,7 @@ def step_pieces(assembly, steps):
     def forward(position, total):
         return total + loss(state.params, batch_at(position, key), jax.random.fold_in(key, position))
 
-    def adam(position, state):
+    def adam(_, state):
         return algorithm.update(state, jax.tree.map(lambda p: 1e-3 * p, state.params), hyper)
 
     def loop(piece, first):
@@ -102,7 +102,7 @@ def test_pieces(assembly):
     x = jnp.asarray(assembly.dataset.seen("test", settings.batch_size), jnp.float32)
     latents = sum(model.latent_sizes().values())
 
-    def noise(params, key):
+    def noise(_, key):
         return all_of(normal(key, (settings.chunk, x.shape[0], latents)))
 
     def networks(params, key):

@@ -7,6 +7,7 @@ Reads docs/performance.json, devices.json, streaming.json and sweeps.json (each 
 and applies the arithmetic that the page shows. Rates of links and accelerators are assumptions, stated as such.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -187,6 +188,7 @@ thread copies; keep the set resident there (`dataset.stream=false`) as long as i
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     performance = measured("performance")
     model = Experiment.from_overrides(["experiment=benchmark"]).model.build(DataFacts((PIXELS,), binary=True))
     leaves = jax.tree.leaves(abstract_params(model))

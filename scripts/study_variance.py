@@ -5,6 +5,7 @@ f(xi) = sum_i xi_i^2 / 2 under N(mu, sigma^2 I): the pathwise rules see one term
 of them. Writes docs/gradient_variance.json and docs/gradient_variance.png.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def variance(rule, size):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     docs = Path(__file__).resolve().parents[1] / "docs"
     found = {name: [variance(rule, size) for size in SIZES] for name, rule in LINES.items()}
     record = {"mean": MEAN, "sigma": SIGMA, "draws": DRAWS, "samples": 2, "sizes": SIZES, "variance": found}

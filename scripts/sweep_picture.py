@@ -19,9 +19,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "sweep.png"
 SWEEP = (
@@ -65,6 +62,9 @@ def wait_for(question, seconds=90):
 
 
 def photograph(folder):
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+
     port = free_port()
     board = subprocess.Popen(
         [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(port), "--load_fast=false"],

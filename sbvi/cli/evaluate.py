@@ -50,36 +50,36 @@ def _task(config: Any) -> None:
     task: Task = build(TASKS, "task", values["task"])
     run = load_run(values["run"], data_path=values["dataset"]["path"])
     folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
-    found = task.run(run)
+    result = task.run(run)
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)
     content = {
         "task": settings,
         "command": sys.argv[1:],
-        "metrics": {key: value if math.isfinite(value) else None for key, value in found.scalars.items()},
-        **found.about,
+        "metrics": {key: value if math.isfinite(value) else None for key, value in result.scalars.items()},
+        **result.about,
     }
     with open(folder / f"{name}.npz.tmp", "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **found.arrays)
+        np.savez_compressed(file, allow_pickle=False, **result.arrays)
     (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
     board = TensorBoard(folder / name)
-    board.scalars(0, found.scalars)
-    for title, picture in found.pictures.items():
+    board.scalars(0, result.scalars)
+    for title, picture in result.pictures.items():
         save_png(folder / f"{title}{tail}.png", picture)
         board.image(0, title, picture)
     board.close()
-    if (shown := found.projection) is not None:
+    if (shown := result.projection) is not None:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
     write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    if found.table:
-        print(found.table)
+    if result.table:
+        print(result.table)
     else:
-        for key, value in found.scalars.items():
+        for key, value in result.scalars.items():
             print(f"{key}: {value:.4f}")
     print(
         f"written: {folder / name}.json and .npz",
-        *(folder / f"{title}{tail}.png" for title in found.pictures),
+        *(folder / f"{title}{tail}.png" for title in result.pictures),
         sep="\n  ",
     )
 

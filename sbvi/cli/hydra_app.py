@@ -106,15 +106,15 @@ def leave(sentence: str, error: BaseException, asked: bool) -> None:
 def _sentence(error: BaseException, known_keys: Keys) -> str:
     """What Hydra says over several lines, in one sentence."""
     text = str(error)
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found[1]
+    if match := re.search(r"Could not override '([^']+)'", text):
+        key = match[1]
         value = next((a.split("=", 1)[1] for a in sys.argv[1:] if a.lstrip("+~").split("=")[0] == key), "")
         group = key.rpartition(".")[0]
         return str(unknown_key(key, value, [f"{group}.{k}" if group else k for k in known_keys(group)]))
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        return str(choices(found[1], found[2], options))
-    if found := re.search(r"No match in the defaults list", text):
+        return str(choices(match[1], match[2], options))
+    if match := re.search(r"No match in the defaults list", text):
         return f"{text.splitlines()[0]} Allowed groups: {', '.join(known_keys(''))}."
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3]) or type(error).__name__
@@ -130,21 +130,21 @@ def plain(config: Any) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        found = OmegaConf.to_container(config, resolve=True)
+        values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from None
-    assert isinstance(found, dict)
-    for key, value in _leaves(found):
+    assert isinstance(values, dict)
+    for key, value in _leaves(values):
         if value == "???":
             raise UserError(f"{key} must be given, as {key}=VALUE.")
-    return {str(key): value for key, value in found.items()}
+    return {str(key): value for key, value in values.items()}
 
 
 def _leaves(values: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
+    leaves = []
     for key, value in values.items():
         if isinstance(value, dict):
-            found += _leaves(value, f"{prefix}{key}.")
+            leaves += _leaves(value, f"{prefix}{key}.")
         else:
-            found.append((f"{prefix}{key}", value))
-    return found
+            leaves.append((f"{prefix}{key}", value))
+    return leaves

@@ -104,14 +104,14 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     points = [Point(job.experiment, job.folder, handler) for job, handler in zip(jobs, handlers, strict=True)]
     with progress_bar(len(points)) as show:
         ended = train_together(points, show, SWEEP_PATIENCE, largest)
-    found: list[Any] = []
+    outcomes: list[Any] = []
     for point, result in zip(points, ended, strict=True):
         if isinstance(result, BaseException):
-            found.append(result)
+            outcomes.append(result)
             continue
         _report(result | {"directory": str(point.folder)}, "RUN" if result["status"] == "completed" else "MULTIRUN")
-        found.append(result.get("best_validation"))
-    return found
+        outcomes.append(result.get("best_validation"))
+    return outcomes
 
 
 _task.together = together  # type: ignore[attr-defined]  # for launchers that can

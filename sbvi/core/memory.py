@@ -10,21 +10,21 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 def available() -> int:
     """Bytes of main memory that can be had: what is free, within the limit of the container."""
-    found = []
+    limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                found.append(1024 * int(line.split()[1]))
+                limits.append(1024 * int(line.split()[1]))
     except (OSError, ValueError):
         pass
-    if not found:
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if not limits:
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for place in _LIMITS:
         try:
-            found.append(int(Path(place).read_text()))
+            limits.append(int(Path(place).read_text()))
         except (OSError, ValueError):  # there is none, or it says `max`
             continue
-    return min(found)
+    return min(limits)
 
 
 def gib(size: float) -> str:

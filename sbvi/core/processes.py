@@ -24,8 +24,8 @@ def any_of(flags: Sequence[bool]) -> list[bool]:
         return list(flags)
     from jax.experimental import multihost_utils
 
-    found = multihost_utils.process_allgather(np.array(flags, np.bool_))
-    return [bool(value) for value in np.any(found, axis=0)]
+    gathered = multihost_utils.process_allgather(np.array(flags, np.bool_))
+    return [bool(value) for value in np.any(gathered, axis=0)]
 
 
 def wait(place: str) -> None:
@@ -47,10 +47,10 @@ def check_same(text: str, what: str) -> None:
     from jax.experimental import multihost_utils
 
     content = np.frombuffer(text.encode().ljust(4096)[:4096], np.uint8)
-    found = multihost_utils.process_allgather(content)
-    for other in found:
-        if bytes(other) != bytes(found[0]):
-            texts = [bytes(each).decode(errors="replace").strip() for each in (found[0], other)]
+    gathered = multihost_utils.process_allgather(content)
+    for other in gathered:
+        if bytes(other) != bytes(gathered[0]):
+            texts = [bytes(each).decode(errors="replace").strip() for each in (gathered[0], other)]
             raise UserError(
                 f"The processes of this run must have the same {what}; they have {texts[0]} and {texts[1]}."
             )

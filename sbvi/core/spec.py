@@ -128,13 +128,13 @@ def plain(value: Any) -> Any:
 
 
 def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, Any], where: str) -> UserError:
-    found = error.errors(include_url=False)
-    first = found[0]
+    errors = error.errors(include_url=False)
+    first = errors[0]
     loc = [str(part) for part in first["loc"] if str(part) in _keys(values) or isinstance(part, int)]
     if first["type"] in ("missing", "unexpected_keyword_argument", "missing_keyword_only_argument"):
         loc = [str(part) for part in first["loc"]]
     path = ".".join([where] * bool(where) + loc) or "the config"
-    more = f" ({len(found) - 1} more like this)" if len(found) > 1 else ""
+    more = f" ({len(errors) - 1} more like this)" if len(errors) > 1 else ""
     if first["type"] == "unexpected_keyword_argument":
         owner = _owner(cls, loc[:-1])
         below = [".".join([where] * bool(where) + [*loc[:-1], key]) for key in fields(owner)]

@@ -28,6 +28,8 @@ from sbvi.data.sources.uci_binary import UciBinary
 
 
 class DatasetSpec(Protocol):
+    """What a config chooses: the frozen settings of a data set."""
+
     @property
     def binarization(self) -> Binarization: ...
 

@@ -129,7 +129,7 @@ class Evaluator:
         if self._means is None:
             model = require(self.model, Encoder, "Posterior means")
 
-            def means(params: Any, key: Array, batch: Batch) -> dict[str, Array]:
+            def means(params: Any, _: Array, batch: Batch) -> dict[str, Array]:
                 return {node: moments.mean for node, moments in model.encode(params, batch.x).items()}
 
             self._means = map_batches(means, self.dataset, placement=self.placement)

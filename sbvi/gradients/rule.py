@@ -44,6 +44,8 @@ class Composite(NamedTuple):
 
 
 class Rule(Protocol):
+    """Points of q, and values of f at them whose gradient in q's parameters is the rule's."""
+
     def __call__(
         self, key: Array, q: Mapping[str, Gaussian], f: Integrand, num_samples: int
     ) -> tuple[Nodes, Array]: ...

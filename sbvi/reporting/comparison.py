@@ -37,9 +37,9 @@ def _panel(axes: Any, key: str, points: Sequence[tuple[Mapping[str, Any], Sequen
     values = [settings[key] for settings, _ in points]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     names = sorted({str(v) for v in values})
-    for (_, found), value in zip(points, values, strict=True):
+    for (_, results), value in zip(points, values, strict=True):
         x = value if numeric else names.index(str(value))
-        axes.plot([x] * len(found), found, "o", color="C0", markersize=4, alpha=0.7)
+        axes.plot([x] * len(results), results, "o", color="C0", markersize=4, alpha=0.7)
     if numeric and values and min(values) > 0 and max(values) >= 10 * min(values):
         axes.set_xscale("log")
     if not numeric:

@@ -35,10 +35,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a metrics file; a line cut short by a crash is left out."""
     if not path.exists():
         return []
-    found = []
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            found.append(json.loads(line))
+            lines.append(json.loads(line))
         except ValueError:
             continue
-    return found
+    return lines

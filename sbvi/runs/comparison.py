@@ -61,15 +61,15 @@ def find_runs(folders: Iterable[Path | str]) -> list[Path]:
     Raises:
       UserError: a folder is not there, or holds no run.
     """
-    found: dict[Path, None] = {}
+    runs: dict[Path, None] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise UserError(f"{folder} is not a directory.")
         below = sorted(path.parent for path in folder.rglob("run.json"))
         if not below:
             raise UserError(f"{folder} holds no run: there is no run.json in it or below it.")
-        found |= dict.fromkeys(below)
-    return list(found)
+        runs |= dict.fromkeys(below)
+    return list(runs)
 
 
 def read_summary(path: Path) -> RunSummary:
@@ -105,7 +105,7 @@ def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """Whole lines of metrics.jsonl; the last one of a killed run may be torn."""
-    found = []
+    lines = []
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
@@ -116,8 +116,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(value, dict) and isinstance(value.get("step"), int):
-            found.append(value)
-    return found
+            lines.append(value)
+    return lines
 
 
 def _holder_lives(lock: Path) -> bool:
@@ -155,11 +155,11 @@ def less_is_better(metric: str) -> bool:
     Raises:
       UserError: the metric has no better direction, or none that is known.
     """
-    found = quantity(metric)
-    if found is None or found.better is None:
+    asked = quantity(metric)
+    if asked is None or asked.better is None:
         ranked = sorted(name for name, known in QUANTITIES.items() if known.better is not None)
         raise UserError(f"--metric {metric} has no better direction; runs are ranked by: {', '.join(ranked)}.")
-    return found.better == "lower"
+    return asked.better == "lower"
 
 
 def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
@@ -177,8 +177,8 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
     groups: dict[str, list[RunSummary]] = {}
     for run in having:
         groups.setdefault(json.dumps([run.config.get(key) for key in keys], sort_keys=True), []).append(run)
-    found = [
+    over_seeds = [
         Group({key: same[0].config.get(key) for key in keys}, same, [float(run.metrics[metric]) for run in same])
         for same in groups.values()
     ]
-    return sorted(found, key=lambda group: group.mean if less_is_better(metric) else -group.mean)
+    return sorted(over_seeds, key=lambda group: group.mean if less_is_better(metric) else -group.mean)

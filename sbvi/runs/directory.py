@@ -79,10 +79,10 @@ class RunDirectory:
         if not path.is_file():
             what = "has no run.json" if self.path.is_dir() else "is not a directory"
             raise UserError(f"{self.path} is not a run: it {what}.")
-        found = self._read(path)
-        if not isinstance(found.get("config"), dict) or not isinstance(found.get("data"), dict):
+        record = self._read(path)
+        if not isinstance(record.get("config"), dict) or not isinstance(record.get("data"), dict):
             raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
-        return upgraded(found)
+        return upgraded(record)
 
     def has_run(self) -> bool:
         return (self.path / "run.json").exists()
@@ -106,12 +106,12 @@ class RunDirectory:
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise UserError(f"{path} does not hold a JSON object.")
-        return found
+        return content
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

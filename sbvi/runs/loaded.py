@@ -160,8 +160,8 @@ class LoadedRun(Queries):
             means = chain(self.params, jax.random.fold_in(key, position), *part).means
             return jnp.where(part[1], jnp.mean(means[warmup:], 0), part[0])
 
-        found = np.asarray(self._batches(filled, (known, missing)))
-        return self.preprocessing.filled(found, missing, values.reshape(found.shape)).reshape(values.shape)
+        completed = np.asarray(self._batches(filled, (known, missing)))
+        return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
 
     def recover(
         self,
@@ -219,11 +219,11 @@ class LoadedRun(Queries):
     def _batches(self, function: Any, values: Any) -> Any:
         """Apply a compiled function to at most BATCH rows at a time."""
         count = len(jax.tree.leaves(values)[0])
-        found = []
+        results = []
         for start in range(0, count, BATCH):
             part = jax.tree.map(lambda v, s=start: jnp.asarray(v[s : s + BATCH]), values)
-            found.append(jax.device_get(function(part, start // BATCH)))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+            results.append(jax.device_get(function(part, start // BATCH)))
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
 
     def checked(self, x: np.ndarray) -> np.ndarray:
         """Source values as model input, float32 (N, D)."""
@@ -236,21 +236,21 @@ class LoadedRun(Queries):
             latents = {next(iter(self.nodes)): latents}
         if set(latents) != set(self.nodes):
             raise UserError(f"latents has the nodes {', '.join(latents)}; it must have {', '.join(self.nodes)}.")
-        found = {}
+        checked = {}
         for node, size in self.nodes.items():
             value = np.asarray(latents[node], np.float32)
             if value.ndim != 2 or value.shape[1] != size:
                 raise UserError(f"latents[{node!r}] has shape {value.shape}; it must be (N, {size}).")
-            found[node] = value
-        if len({len(value) for value in found.values()}) != 1 or not len(next(iter(found.values()))):
+            checked[node] = value
+        if len({len(value) for value in checked.values()}) != 1 or not len(next(iter(checked.values()))):
             raise UserError("latents must have the same number of rows, at least one, at every node.")
-        return found
+        return checked
 
 
-def _event_shape(found: Any, folder: Path) -> tuple[int, ...]:
-    if not isinstance(found, list) or not found or not all(type(n) is int and n > 0 for n in found):
-        raise UserError(f"{folder}: run.json gives the event shape {found}; it must be a list of positive sizes.")
-    return tuple(found)
+def _event_shape(shape: Any, folder: Path) -> tuple[int, ...]:
+    if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
+        raise UserError(f"{folder}: run.json gives the event shape {shape}; it must be a list of positive sizes.")
+    return tuple(shape)
 
 
 def moved(experiment: Experiment, data_path: str) -> Experiment:

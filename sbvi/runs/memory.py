@@ -47,20 +47,20 @@ def needs(experiment: Experiment, model: Any, state: Any = None) -> dict[str, in
     """What is held at once -> bytes. state: an algorithm's, abstract; None leaves training out."""
     settings = experiment.evaluation
     chunk = min(settings.chunk, settings.num_samples) if offers(model, LatentVariable) else 1
-    found = {
+    scoring = {
         f"an evaluation with evaluation.chunk={settings.chunk} and evaluation.batch_size={settings.batch_size}": chunk
         * settings.batch_size
         * _row(model),
     }
     if state is None:
-        return {"the model's parameters": size_of(abstract_params(model))} | found
+        return {"the model's parameters": size_of(abstract_params(model))} | scoring
     samples, batch = _samples(experiment), experiment.trainer.batch_size
     said = f"objective.num_samples={samples} and " if samples > 1 else ""
     return {
         "the model's parameters, their gradient and the optimiser's state": size_of(state)
         + size_of(abstract_params(model)),
         f"a step with {said}trainer.batch_size={batch}": 2 * samples * batch * _row(model),
-    } | found
+    } | scoring
 
 
 def _samples(experiment: Experiment) -> int:

@@ -24,17 +24,17 @@ class Pictures:
 
         @jax.jit  # op by op it would be dozens of programs
         def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
-            found: dict[str, jax.Array] = {}
+            pictures: dict[str, jax.Array] = {}
             if offers(model, Generative):
-                found["samples"] = model.sample(params, key, COLUMNS**2).mean
+                pictures["samples"] = model.sample(params, key, COLUMNS**2).mean
             if offers(model, Encoder) and offers(model, LatentVariable):
                 means = {node: moments.mean for node, moments in model.encode(params, real).items()}
-                found["reconstructions"] = model.decode(params, means)
+                pictures["reconstructions"] = model.decode(params, means)
             for node in planes:
                 points = jnp.asarray(model.node_prior().plane(params.prior, node, STEPS), real.dtype)
                 origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
-                found[self.names[node]] = model.decode(params, origin | {node: points})
-            return found
+                pictures[self.names[node]] = model.decode(params, origin | {node: points})
+            return pictures
 
         self.made = made
 

@@ -54,15 +54,15 @@ def apply(runtime: Runtime) -> None:
     if runtime.platform != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
     try:
-        found = jax.devices()[0].platform
+        actual = jax.devices()[0].platform
     except RuntimeError as error:
         jax.config.update("jax_platforms", before)
         reason = str(error).splitlines()[0]
         raise UserError(f"runtime.platform={runtime.platform} is not available ({reason}).") from None
-    if runtime.platform not in ("auto", found):  # JAX had started on another one before
+    if runtime.platform not in ("auto", actual):  # JAX had started on another one before
         jax.config.update("jax_platforms", before)
-        raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {found}.")
-    if found == "gpu" and runtime.deterministic and not _first[0]:
+        raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {actual}.")
+    if actual == "gpu" and runtime.deterministic and not _first[0]:
         raise UserError("runtime.deterministic=true must be set in a process of its own: JAX has started without it.")
     jax.config.update("jax_debug_nans", runtime.debug_nans)
     # A folder that the user set for JAX itself wins.

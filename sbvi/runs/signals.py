@@ -17,7 +17,7 @@ class StopSignals:
     def reason(self) -> str | None:
         return self._reason
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         self._reason = signal.Signals(number).name
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)

@@ -159,8 +159,8 @@ def _run(
     state = assembly.initial_state()
     progress = Progress()
     ended = False
-    if (found := store.load_last(state)) is not None:
-        host, metadata = found
+    if (saved := store.load_last(state)) is not None:
+        host, metadata = saved
         state = host
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)

@@ -48,14 +48,14 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: an owner has no use for a word that was given.
     """
-    found = {key: value for key, value in config.items() if key not in WORDS}
+    nested = {key: value for key, value in config.items() if key not in WORDS}
     for group, registry in OWNERS.items():
-        if not isinstance(found.get(group) or {}, Mapping):
-            raise UserError(f"{group}={found[group]} must be a group of settings.")
-        own = dict(found.get(group) or {})
+        if not isinstance(nested.get(group) or {}, Mapping):
+            raise UserError(f"{group}={nested[group]} must be a group of settings.")
+        own = dict(nested.get(group) or {})
         if group == "algorithm":
             own = given(own)
-        own.setdefault("name", _default(group, found, registry))
+        own.setdefault("name", _default(group, nested))
         for word in [w for w, owner in WORDS.items() if owner == group]:
             value = given(config.get(word))
             if not value:
@@ -65,12 +65,12 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
                 raise UserError(_no_use(word, value, group, own["name"]))
             if not isinstance(value, Mapping):
                 raise UserError(f"{word}={value} must be a group of settings.")
-            own[word] = value if word == "optimizer" else _named(word, value, own, found)
-        found[group] = own
-    return found
+            own[word] = value if word == "optimizer" else _named(word, value, nested)
+        nested[group] = own
+    return nested
 
 
-def _default(group: str, config: Mapping[str, Any], registry: Mapping[str, type]) -> Any:
+def _default(group: str, config: Mapping[str, Any]) -> Any:
     """The name where none is given: the algorithm that the model calls for."""
     model = config.get("model")
     name = model.get("name") if isinstance(model, Mapping) else None
@@ -79,7 +79,7 @@ def _default(group: str, config: Mapping[str, Any], registry: Mapping[str, type]
     return None
 
 
-def _named(word: str, value: Mapping[str, Any], own: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _named(word: str, value: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings of a word with the name of the default entry, where they are given without one."""
     if "name" in value:
         return value
@@ -106,21 +106,21 @@ def _no_use(word: str, value: Any, group: str, name: str) -> str:
 
 def words(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config, of either form, with its words by themselves, as on the command line."""
-    found = dict(config)
+    apart = dict(config)
     for word, owner in WORDS.items():
-        own = found.get(owner)
+        own = apart.get(owner)
         if isinstance(own, Mapping) and isinstance(own.get(word), Mapping):
-            found[owner] = {key: value for key, value in own.items() if key != word}
-            found[word] = own[word]
-    return found
+            apart[owner] = {key: value for key, value in own.items() if key != word}
+            apart[word] = own[word]
+    return apart
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, with dotted keys."""
-    found: dict[str, Any] = {}
+    dotted: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
+            dotted |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            dotted[f"{prefix}{key}"] = value
+    return dotted

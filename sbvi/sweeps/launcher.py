@@ -76,19 +76,19 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
         if self.mode == "vmap" and not able:
             raise UserError("hydra.launcher.mode=vmap trains runs side by side; this command has nothing to train.")
         if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
-            found = self._side_by_side(jobs, initial_job_idx)
+            returns = self._side_by_side(jobs, initial_job_idx)
         else:
             count = self.workers or (1 if accelerator else len(os.sched_getaffinity(0)))
             count = max(1, min(count, len(jobs)))
             log.info("Launching %d jobs on %d workers", len(jobs), count)
-            found = Pool(self.run_one, jobs, initial_job_idx, count, self.pin).run()
+            returns = Pool(self.run_one, jobs, initial_job_idx, count, self.pin).run()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        failed = [job for job in found if job.status != JobStatus.COMPLETED]
+        failed = [job for job in returns if job.status != JobStatus.COMPLETED]
         if failed:
-            log.info("%d of %d jobs did not complete:", len(failed), len(found))
+            log.info("%d of %d jobs did not complete:", len(failed), len(returns))
         for job in failed:
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
-        return found
+        return returns
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:
         """One job in this process, as Hydra's basic launcher would run it."""
@@ -107,20 +107,20 @@ class SbviLauncher(Launcher):  # type: ignore[misc]
 
     def _side_by_side(self, jobs: list[list[str]], first: int) -> list[JobReturn]:
         """All jobs in this process; Hydra sets up every job, which writes its files, and then they train."""
-        found: dict[int, JobReturn] = {}
+        returns: dict[int, JobReturn] = {}
         prepared, handlers = {}, {}
         for number, words in enumerate(jobs):
             done = self.run_one(first + number, words, self.task_function.prepare)
             if done.status == JobStatus.COMPLETED:
                 prepared[number], handlers[number] = done.return_value, _own_log()
             else:
-                found[number] = settled(words, None, str(done._return_value))
+                returns[number] = settled(words, None, str(done._return_value))
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
         for number, value in zip(prepared, ended, strict=True):
             failure = _reason(value) if isinstance(value, BaseException) else None
-            found[number] = settled(jobs[number], value if failure is None else None, failure)
-        return [found[number] for number in sorted(found)]
+            returns[number] = settled(jobs[number], value if failure is None else None, failure)
+        return [returns[number] for number in sorted(returns)]
 
 
 def _own_log() -> logging.Handler | None:

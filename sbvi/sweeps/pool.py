@@ -87,7 +87,7 @@ class Pool:
     def _settle(self, number: int, value: Any, failure: str | None) -> None:
         self.outcome[number] = settled(self.overrides[number - self.first], value, failure)
 
-    def _stop(self, number: int, frame: Any) -> None:
+    def _stop(self, *_: Any) -> None:
         """Every worker saves at its next chunk and leaves; jobs not begun stay undone."""
         self._withdraw()
         for worker in self.workers.values():

@@ -45,11 +45,11 @@ def groups(points: Sequence[Point], largest: int | None = None) -> list[list[int
     for position, point in enumerate(points):
         config = {k: v for k, v in flat(point.experiment.to_config()).items() if k != "seed" and type(v) is not float}
         alike.setdefault(json.dumps(config, sort_keys=True), []).append(position)
-    found = []
+    parts = []
     for positions in alike.values():
         size = min(_fitting(points[positions[0]].experiment, len(positions)), largest or len(positions))
-        found += [positions[start : start + size] for start in range(0, len(positions), size)]
-    return found
+        parts += [positions[start : start + size] for start in range(0, len(positions), size)]
+    return parts
 
 
 def _fitting(experiment: Experiment, points: int) -> int:

@@ -83,9 +83,9 @@ class ResidentBatches:
         """Positions read by steps start .. start + count, padded with zeros to (length, B), int32."""
         first, last = start * self.batch_size, (start + count) * self.batch_size
         pieces = [self._permutation(epoch)[begin:end] for epoch, begin, end in spans(first, last, self.examples)]
-        found = np.zeros(length * self.batch_size, np.int32)
-        found[: count * self.batch_size] = np.concatenate(pieces)
-        return found.reshape(length, self.batch_size)
+        indices = np.zeros(length * self.batch_size, np.int32)
+        indices[: count * self.batch_size] = np.concatenate(pieces)
+        return indices.reshape(length, self.batch_size)
 
     def operands(self) -> tuple[Array, Array | None]:
         """The arrays that the compiled program reads."""

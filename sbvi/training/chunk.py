@@ -82,8 +82,8 @@ def chunk_function(
 
         shapes = jax.eval_shape(lambda s: step(jnp.int32(0), s)[1], state)
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-        found = jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1), jnp.int32(0))))
-        return batches.placement.hold_replicated(found)
+        ended = jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1), jnp.int32(0))))
+        return batches.placement.hold_replicated(ended)
 
     return chunk
 

@@ -70,14 +70,15 @@ def name_of(path: str) -> str:
 
 
 def refuse_orbax_steps(folder: Path, newest: int) -> None:
-    """
+    """Refuse to go on from a state that is older than what several processes have saved.
+
     Raises:
-      UserError: several processes have saved a state after step `newest` by Orbax.
+      UserError: there is a state after step `newest`, saved by Orbax.
     """
     steps = folder / "steps"
-    found = [int(entry.name) for entry in steps.iterdir() if entry.name.isdigit()] if steps.is_dir() else []
-    if found and max(found) > newest:
+    saved = [int(entry.name) for entry in steps.iterdir() if entry.name.isdigit()] if steps.is_dir() else []
+    if saved and max(saved) > newest:
         raise UserError(
-            f"{steps} holds the state of step {max(found)} as several processes once saved it by Orbax, which this "
+            f"{steps} holds the state of step {max(saved)} as several processes once saved it by Orbax, which this "
             f"version of sbvi cannot read; finish the run with the version that made it, which run.json names."
         )

@@ -24,6 +24,8 @@ Scalars = Mapping[str, float]
 
 
 class Recorder(Protocol):
+    """Where scalars go."""
+
     def scalars(self, step: int, epoch: float, values: Scalars) -> None: ...
 
 
@@ -77,7 +79,7 @@ class Training:
     validate: Callable[[Any], Scalars]
     seed: int
     should_stop: Callable[[], str | None] = lambda: None
-    show: Callable[[Progress, Scalars], None] = lambda progress, values: None
+    show: Callable[[Progress, Scalars], None] = lambda *_: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
 
     def __post_init__(self) -> None:
@@ -114,9 +116,9 @@ class Training:
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
                 params = self.algorithm.eval_params(state)
-                found = dict(self.validate(params))
-                self.recorder.scalars(end, end / plan.steps_per_epoch, found)
-                score = found[f"validation/{self.algorithm.monitor}"]
+                validation = dict(self.validate(params))
+                self.recorder.scalars(end, end / plan.steps_per_epoch, validation)
+                score = validation[f"validation/{self.algorithm.monitor}"]
                 if not math.isfinite(score):
                     raise NotFinite(self._not_finite(end, f"validation/{self.algorithm.monitor}"))
                 if self.algorithm.keeps(score, progress.best):

@@ -56,7 +56,7 @@ class Together:
         pure = chunk_function(algorithm, batches, skip_bad=skip_bad)
         solo = compile_chunk(algorithm, batches, skip_bad=skip_bad)
         if jax.config.jax_debug_nans or batches.placement.mesh is not None:  # type: ignore[attr-defined]
-            return self._meeting(lambda arguments: "", position, solo, pure)
+            return self._meeting(lambda _: "", position, solo, pure)
         known: list[str] = []
 
         def program(arguments: tuple[Any, ...]) -> str:
