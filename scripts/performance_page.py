@@ -1,4 +1,4 @@
-"""docs/performance.md and its figure, from what scripts/benchmark measured."""
+"""docs/performance.md and its figure, from what scripts/benchmark.py measured."""
 
 import json
 from pathlib import Path
@@ -90,13 +90,13 @@ def _taken_apart(what, cases):
 
 
 def _profile(found):
-    """Where time goes, as scripts/profile_step measured it."""
+    """Where time goes, as scripts/profile_step.py measured it."""
     return f"""
 ## Where the time goes
 
-Taken apart by `scripts/profile_step`: each part is the time of a compiled loop of the project's own functions, or the
-difference of two such; one can come out at or below zero within the noise of a shared machine. The products are those
-of the bound in the tables above, each at its best rate.
+Taken apart by `scripts/profile_step.py`: each part is the time of a compiled loop of the project's own functions,
+or the difference of two such; one can come out at or below zero within the noise of a shared machine. The products
+are those of the bound in the tables above, each at its best rate.
 
 {_taken_apart("a step", found["steps"])}
 
@@ -125,7 +125,7 @@ def render(record, folder: Path):
     rounds = " or ".join(map(str, sorted({len(column["others"]) for column in record["columns"]})))
     text = f"""# Performance
 
-*Measured and rendered by `scripts/benchmark`. {record["processor"]}, {record["cores"]} cores, Python
+*Measured and rendered by `scripts/benchmark.py`. {record["processor"]}, {record["cores"]} cores, Python
 {record["python"]}, {versions}. {rounds} interleaved rounds; other processes took {others:.0%} of the CPU
 meanwhile (median).*
 

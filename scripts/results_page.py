@@ -33,7 +33,7 @@ def samples(metrics, split, record):
 
 def over_seeds(found, name):
     """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"]["test/nll"] for r in found if r["row"] == name}
+    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in found if r["row"] == name}
 
 
 def spread(values):
@@ -158,8 +158,8 @@ def render():
     found = stored()
     parts = [
         "# Results",
-        "*Rendered by `scripts/reproduce --render` from `docs/results/`; no number here is typed by hand. A row is "
-        "made again by `scripts/reproduce ROW`.*",
+        "*Rendered by `scripts/reproduce.py --render` from `docs/results/`; no number here is typed by hand. A row is "
+        "made again by `scripts/reproduce.py ROW`.*",
     ]
     for table, title in TABLES.items():
         parts.append(f"## {title}")

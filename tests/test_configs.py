@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import runpy
 import subprocess
 import sys
 
@@ -57,6 +58,12 @@ def test_auto_files_are_what_the_specs_say():
     done = subprocess.run([sys.executable, ROOT / "scripts" / "render_configs.py", "--check"], cwd=ROOT)
     assert done.returncode == 0
     assert {path.parent.name for path in CONFIGS.glob("*/auto.yaml")} == {*CHOICES, "algorithm"}
+
+
+def test_tables_of_documents_are_what_the_registries_say(monkeypatch):
+    """Written by scripts/render_docs.py."""
+    monkeypatch.setattr(sys, "argv", ["render_docs.py", "--check"])
+    runpy.run_path(str(ROOT / "scripts" / "render_docs.py"), run_name="__main__")
 
 
 @pytest.mark.parametrize("group", schema.SETTINGS)

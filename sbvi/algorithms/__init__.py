@@ -5,6 +5,7 @@ line in ALGORITHMS; a file in `configs/algorithm/`; a row in the contract test.
 """
 
 from sbvi.algorithms.algorithm import Algorithm, AlgorithmSpec, Hyper, Info
+from sbvi.algorithms.bihm import BiHMSpec
 from sbvi.algorithms.expectation_maximisation import ExpectationMaximisationSpec
 from sbvi.algorithms.gradient_ascent import GradientAscentSpec
 from sbvi.algorithms.optimizer import Optimizer
@@ -13,6 +14,7 @@ from sbvi.algorithms.wake_sleep import WakeSleepSpec
 from sbvi.core.plugins import extend
 
 ALGORITHMS: dict[str, type] = {
+    "bihm": BiHMSpec,
     "expectation_maximisation": ExpectationMaximisationSpec,
     "gradient_ascent": GradientAscentSpec,
     "reweighted_wake_sleep": ReweightedWakeSleepSpec,

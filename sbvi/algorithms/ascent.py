@@ -57,11 +57,14 @@ class Ascent:
         found["learning_rate"] = self.optimizer.learning_rate * factor
         return {name: value.astype(np.float32) for name, value in found.items()}
 
+    def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
+        """The gradients with the weight prior's."""
+        return with_weighed(grads, jax.tree.map(lambda g, p: g + precision * p, weighed(grads), weighed(params)))
+
     def update(self, state: State, grads: Any, hyper: Hyper) -> State:
         """One step of the optimiser along -grads, the weight prior's pull added."""
         if "prior_precision" in hyper:
-            pulled = jax.tree.map(lambda g, p: g + hyper["prior_precision"] * p, weighed(grads), weighed(state.params))
-            grads = with_weighed(grads, pulled)
+            grads = self.pulled(grads, state.params, hyper["prior_precision"])
         if "clip_norm" in hyper:
             grads = clip(grads, hyper["clip_norm"])
         optimizer = set_learning_rate(state.optimizer, hyper["learning_rate"])

@@ -6,7 +6,7 @@ The weight prior enters through its gradient; the reported `loss` is the objecti
 """
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,15 @@ from sbvi.models.api import ModelSpec
 from sbvi.objectives import OBJECTIVES, Objective, View
 
 
+class Paired(NamedTuple):
+    """A model's parameters and those of its objective's companion, such as a baseline."""
+
+    model: Any
+    companion: Any
+
+
 class GradientAscent(Ascent):
-    """One joint step of all parameters along the gradient of an objective."""
+    """One joint step of all parameters along the gradient of an objective, its companion's among them."""
 
     def __init__(self, model: Any, objective: Objective, optimizer: Optimizer, examples: int):
         super().__init__(model, optimizer, examples)
@@ -32,6 +39,19 @@ class GradientAscent(Ascent):
     def monitor(self) -> str:
         return self.objective.monitor
 
+    def fresh(self, params: Any) -> State:
+        companion = self.objective.companion(jax.random.key(0), self.model.facts.event_size)
+        return super().fresh(params if companion is None else Paired(params, companion))
+
+    def eval_params(self, state: State) -> Any:
+        params = super().eval_params(state)
+        return params.model if isinstance(params, Paired) else params
+
+    def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
+        if isinstance(grads, Paired):
+            return grads._replace(model=super().pulled(grads.model, params.model, precision))
+        return super().pulled(grads, params, precision)
+
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         own = self.objective.numbers(steps, steps_per_epoch)
         return super().hypers(steps, steps_per_epoch, total_steps) | {n: v.astype(np.float32) for n, v in own.items()}
@@ -40,7 +60,8 @@ class GradientAscent(Ascent):
         hyper, noise = typed(hyper, batch.x.dtype)
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
-            return self.objective(View(self.model, params, key, batch, noise), hyper)
+            own, companion = params if isinstance(params, Paired) else (params, None)
+            return self.objective(View(self.model, own, key, batch, noise, companion=companion), hyper)
 
         (value, report), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
         scalars = {"loss": value} | {name: jnp.mean(part) for name, part in report.items()}

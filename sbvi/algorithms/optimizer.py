@@ -76,6 +76,6 @@ def set_learning_rate(state: Any, value: Array) -> Any:
 
 def clip(grads: Any, limit: Array) -> Any:
     """Gradients scaled so that their global norm is at most `limit`."""
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     factor = jnp.minimum(1.0, limit / (norm + 1e-12)).astype(norm.dtype)
     return jax.tree.map(lambda g: g * factor, grads)

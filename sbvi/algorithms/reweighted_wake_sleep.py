@@ -24,7 +24,7 @@ from sbvi.models.api import LatentParams, LatentVariable, ModelSpec, PosteriorDe
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
 from sbvi.objectives import ImportanceWeighted
-from sbvi.objectives.multi_sample import renyi_value
+from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import node_kl, parts
 
 

@@ -49,11 +49,11 @@ class WakeSleep(Ascent):
         return self.update(state, grads, hyper), Info({name: jnp.mean(part) for name, part in report.items()})
 
     def wake(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
-        """What the generative parameters descend, and the bound's parts (B,)."""
+        """What the generative parameters and the prior's descend, and the bound's parts (B,)."""
         params = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
         rollout = self.model.rollout(params, key, x, self.num_samples, noise=noise)
         fit, kl = jnp.mean(rollout.log_likelihood, 0), sum(node_kl(rollout, "analytic").values())
-        return -jnp.mean(fit), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
+        return -jnp.mean(fit - kl), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
 
     def sleep(self, params: LatentParams, key: Array, count: int, dtype: Any) -> Array:
         """What the recognition parameters descend: -log q(xi | v), mean over `count` dreams."""

@@ -45,6 +45,8 @@ def _task(config: Any) -> None:
             raise unknown_key(key, values[key], KEYS)
     if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
         raise UserError(f"run={values['run']} must be the folder of a run.")
+    if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
+        raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
     task: Task = build(TASKS, "task", values["task"])
     run = load_run(values["run"], data_path=values["dataset"]["path"])
     folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))

@@ -69,7 +69,11 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         _tell(failed)
         leave(str(error), error, asked)
     except (HydraException, OmegaConfBaseException) as error:
-        leave(_sentence(error, known_keys), error, asked)
+        try:
+            sentence = _sentence(error, known_keys)
+        except UserError as broken:  # a plug-in's fault shows where the registries are first asked for
+            sentence = str(broken)
+        leave(sentence, error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from sbvi.data.dataset import Batch, Dataset, Split
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.sources.caltech_silhouettes import CaltechSilhouettes
 from sbvi.data.sources.cifar10 import Cifar10
+from sbvi.data.sources.debd import Debd
 from sbvi.data.sources.digits import Digits
 from sbvi.data.sources.frey_faces import FreyFaces
 from sbvi.data.sources.mnist import Mnist
@@ -23,6 +24,7 @@ from sbvi.data.sources.shards import Shards
 from sbvi.data.sources.svhn import Svhn
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.data.sources.table import Table
+from sbvi.data.sources.uci_binary import UciBinary
 
 
 class DatasetSpec(Protocol):
@@ -48,6 +50,8 @@ DATASETS: dict[str, type] = {
     "cifar10": Cifar10,
     "svhn": Svhn,
     "omniglot": Omniglot,
+    "uci_binary": UciBinary,
+    "debd": Debd,
     "synthetic": Synthetic,
     "npz": Npz,
     "table": Table,

@@ -79,7 +79,7 @@ def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
         name = remote.name + (".gz" if url.endswith(".gz") and not remote.packed else "")
         partial = f"{name}.part{os.getpid()}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             # pooch checks nothing here: the hash is of the decompressed content, checked below.
             pooch.retrieve(url, known_hash=None, fname=partial, path=folder, progressbar=False)
             content = _checked(_decompressed(folder / partial, name, remote.packed), remote, url)

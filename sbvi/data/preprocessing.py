@@ -124,11 +124,8 @@ class Preprocessing:
 
     def _unit(self, x: np.ndarray) -> np.ndarray:
         """float32 source values moved from [minimum, maximum] to [0, 1]."""
-        assert self.minimum is not None
-        assert self.maximum is not None
-        if (self.minimum, self.maximum) == (0, 1):
-            return x
-        return (x - np.float32(self.minimum)) / np.float32(self.maximum - self.minimum)
+        low, high = self.minimum or 0.0, self.maximum or 0.0
+        return x if (low, high) == (0, 1) else (x - np.float32(low)) / np.float32(high - low)
 
     def means(self, held: np.ndarray) -> np.ndarray:
         """Held values that are not yet binary as Bernoulli means: whole numbers 0..levels, or floats in [0, 1]."""
@@ -155,7 +152,7 @@ class Preprocessing:
         """
         if self.binarization != "none":
             x = shaped(values, self.event_shape, where)
-            known = x if missing is None else self._without(x, missing)
+            known = x if missing is None else np.where(missing.reshape(x.shape), 0, x)
             if ((known == 0) | (known == 1)).all():
                 return known.astype(np.uint8)
             rule = self.binarization if self.binarization == "threshold" else f"draws of seed {self.seed}"
@@ -207,9 +204,8 @@ class Preprocessing:
             )
             return steps + np.float32(self.minimum or 0)
         if self.rescale:
-            assert self.maximum is not None
-            assert self.minimum is not None
-            return x * np.float32(self.maximum - self.minimum) + np.float32(self.minimum)
+            low, high = self.minimum or 0.0, self.maximum or 0.0
+            return x * np.float32(high - low) + np.float32(low)
         return x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:

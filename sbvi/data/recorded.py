@@ -37,5 +37,9 @@ def recorded(data: Mapping[str, Any], event_shape: tuple[int, ...], spec: Any, d
 
 
 def same_data(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether what run.json says of the data holds of what is found, as far as its version says anything."""
-    return all(key in found and found[key] == value for key, value in recorded.items())
+    """Whether the data that run.json describes is the data found: the same values, in the same units where those are
+    recorded."""
+    if recorded.get("digest") != found.get("digest"):
+        return False
+    there, here = recorded.get("preprocessing"), found.get("preprocessing")
+    return there is None or (here is not None and Preprocessing.from_config(there) == Preprocessing.from_config(here))

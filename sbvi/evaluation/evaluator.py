@@ -15,11 +15,14 @@ from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
+from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.models import require
-from sbvi.models.api import Density, Encoder, LatentVariable, offers
+from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, offers
 
 Array = jax.Array
+#: What is told with the standard error of its mean over examples.
+WITH_ERRORS = ("nll", "elbo", "nll_geometric_bound", "effective_samples_geometric")
 Scores = Callable[[Any, Array, Batch], dict[str, Array]]
 
 
@@ -37,6 +40,8 @@ class Evaluation:
     """Validation examples scored during training; null for all."""
     test: bool = True
     """Whether the final test is made."""
+    partition_samples: PositiveInt = 100_000
+    """Draws behind the constant of p*, for models of which p and q are two opposite chains of layers."""
     seed: NonNegativeInt = 1
     """Seed of the evaluation's draws; the same for every run, so that numbers compare."""
 
@@ -67,6 +72,7 @@ class Evaluator:
         self.key = placement.replicated(jax.random.key(settings.seed))
         self._likelihoods: dict[int, Any] = {}
         self._means: Any = None
+        self._partition: Any = None
 
     def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
         """Per example (N,), nats: nll; and of a model with latents elbo, log_likelihood, kl, kl/<node>, the
@@ -103,9 +109,20 @@ class Evaluator:
             }
             if estimated.khat is not None:
                 named["khat"] = estimated.khat
+            if offers(model, Bidirectional):
+                named["nll_geometric_bound"] = -estimated.geometric
+                named["effective_samples_geometric"] = estimated.geometric_effective
             return named | {f"kl/{node}": value for node, value in estimated.kl.items()}
 
         return scores
+
+    def partition(self, params: Any) -> tuple[float, float]:
+        """2 log Z of the geometric mean of p and q, nats, and its standard error."""
+        draws, batch = self.settings.partition_samples, self.settings.batch_size * self.settings.chunk
+        if self._partition is None:
+            self._partition = jax.jit(lambda params, key: partition(self.model, params, key, draws, batch))
+        found = jax.device_get(self._partition(self.placement.replicated(params), self.key))
+        return float(found.log_z2), float(found.stderr)
 
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
         """node -> E_q[xi | x], (N, K)."""
@@ -134,14 +151,24 @@ class Evaluator:
         return float(np.log(levels + 1)) if self.dataset.dequantized else None
 
     def summary(self, params: Any, split: str, num_samples: int | None = None) -> tuple[dict[str, float], dict]:
-        """Means with standard errors and active units, named `<split>/...`; and the per-example arrays."""
+        """Means with standard errors and active units, named `<split>/...`; and the per-example arrays.
+
+        Of a model of two opposite chains of layers also those of p* = sqrt(p q) / Z: `nll_geometric_bound`, which is
+        -log p~(x), `log_z2`, and `nll_geometric`, -log p*(x), their sum.
+        """
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name != "khat"}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
-        for name in [n for n in ("nll", "elbo") if n in arrays]:
+        for name in [n for n in WITH_ERRORS if n in arrays]:
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
+        if offers(self.model, Bidirectional):
+            log_z2, error = self.partition(params)
+            scalars |= {f"{split}/log_z2": log_z2, f"{split}/log_z2_stderr": error}
+            bound, spread = (scalars[f"{split}/nll_geometric_bound{end}"] for end in ("", "_stderr"))
+            scalars[f"{split}/nll_geometric"] = bound + log_z2
+            scalars[f"{split}/nll_geometric_stderr"] = float(np.hypot(spread, error))
         if (offset := self._nats_a_level()) is not None:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from sbvi.gradients import von_mises
+from sbvi.gradients import log_gamma, von_mises
 
 Array = jax.Array
 Shape = tuple[int, ...]
@@ -30,21 +31,31 @@ def _dtype(*values: Any) -> Any:
     return jnp.result_type(*values)
 
 
+def _exp(log_value: Array) -> Array:
+    """exp, held a little below the root of the greatest float (6e15 in float32), with no derivative beyond.
+
+    At small shapes a share of the draws of a heavy tail is beyond any float. There bounded functions have come to
+    rest; but squares within them, times a derivative, must be finite, or zero times infinity is what comes back.
+    """
+    highest = float(np.log(jnp.finfo(log_value.dtype).max)) / 2 - 8
+    return jnp.exp(jnp.minimum(log_value, highest))
+
+
 def gamma(key: Array, shape: Shape, concentration: Array, rate: Array) -> Array:
     """p(x) ~ x^(concentration - 1) exp(-rate x)."""
-    return jax.random.gamma(key, _full(concentration, shape)) / _full(rate, shape)
+    return _exp(log_gamma.sample(key, _full(concentration, shape)) - jnp.log(_full(rate, shape)))
 
 
 def inverse_gamma(key: Array, shape: Shape, concentration: Array, scale: Array) -> Array:
     """p(x) ~ x^(-concentration - 1) exp(-scale / x): the reciprocal of a gamma variable."""
-    return _full(scale, shape) / jax.random.gamma(key, _full(concentration, shape))
+    return _exp(jnp.log(_full(scale, shape)) - log_gamma.sample(key, _full(concentration, shape)))
 
 
 def beta(key: Array, shape: Shape, a: Array, b: Array) -> Array:
     """p(x) ~ x^(a - 1) (1 - x)^(b - 1): a ratio of gamma variables, in logs."""
     first, second = jax.random.split(key)
-    log_a = jax.random.loggamma(first, _full(a, shape))
-    log_b = jax.random.loggamma(second, _full(b, shape))
+    log_a = log_gamma.sample(first, _full(a, shape))
+    log_b = log_gamma.sample(second, _full(b, shape))
     return jax.nn.sigmoid(log_a - log_b)
 
 
@@ -55,9 +66,13 @@ def student_t(key: Array, shape: Shape, df: Array, loc: Array, scale: Array) -> 
 
 def _unit_t(key: Array, df: Array) -> Array:
     first, second = jax.random.split(key)
+    return jax.random.normal(first, df.shape, df.dtype) * _root_of_tau(second, df)
+
+
+def _root_of_tau(key: Array, df: Array) -> Array:
+    """sqrt(df / chi^2_df), one for each df."""
     half = 0.5 * df
-    z = jax.random.normal(first, df.shape, df.dtype)
-    return z * jnp.sqrt(half / jax.random.gamma(second, half))
+    return _exp(0.5 * (jnp.log(half) - log_gamma.sample(key, half)))
 
 
 def multivariate_student_t(key: Array, shape: Shape, df: Array, loc: Array, root: Array) -> Array:
@@ -66,10 +81,9 @@ def multivariate_student_t(key: Array, shape: Shape, df: Array, loc: Array, root
     shape (..., K); df scalar, loc (K,), root R (K, K).
     """
     first, second = jax.random.split(key)
-    half = 0.5 * _full(df, shape[:-1])
-    tau = half / jax.random.gamma(second, half)
+    root_of_tau = _root_of_tau(second, _full(df, shape[:-1]))
     noise = jax.random.normal(first, shape, root.dtype)
-    return _full(loc.reshape((1,) * (len(shape) - 1) + (-1,)), shape) + jnp.sqrt(tau)[..., None] * (noise @ root.T)
+    return _full(loc.reshape((1,) * (len(shape) - 1) + (-1,)), shape) + root_of_tau[..., None] * (noise @ root.T)
 
 
 def von_mises_(key: Array, shape: Shape, loc: Array, concentration: Array) -> Array:
@@ -117,13 +131,19 @@ def generalised_extreme_value(key: Array, shape: Shape, loc: Array, scale: Array
     scipy's `genextreme` has the shape parameter -tail.
     """
     minus_log = -jnp.log(_exponential(key, shape, _dtype(loc, scale, tail)))
-    tail = _full(tail, shape)
-    small = jnp.abs(tail) < 1e-4
-    safe = jnp.where(small, jnp.ones_like(tail), tail)
-    # Near zero the series (e^(tail y) - 1) / tail = y + tail y^2 / 2.
-    series = minus_log + 0.5 * tail * jnp.square(minus_log)
-    unit = jnp.where(small, series, jnp.expm1(safe * minus_log) / safe)
+    unit = minus_log * _growth(_full(tail, shape) * minus_log)
     return _full(loc, shape) + _full(scale, shape) * unit
+
+
+def _growth(u: Array) -> Array:
+    """(e^u - 1) / u, whose derivative keeps its digits: for |u| < 1 by the sum of u^n / (n + 1)!."""
+    small = jnp.abs(u) < 1
+    near = jnp.where(small, u, jnp.zeros_like(u))
+    series = jnp.ones_like(u)
+    for n in range(20, 1, -1):
+        series = 1 + near / n * series
+    far = jnp.where(small, jnp.ones_like(u), u)
+    return jnp.where(small, series, jnp.expm1(far) / far)
 
 
 def weibull(key: Array, shape: Shape, scale: Array, concentration: Array) -> Array:

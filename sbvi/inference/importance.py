@@ -25,6 +25,8 @@ class Likelihood(NamedTuple):
     log_likelihood: the importance-sampling estimate of log p(x).
     elbo: the mean log weight.  expected_log_likelihood: E_q[log p(x | xi)].
     kl: node -> the mean of log q - log p.  effective: effective sample size (sum w)^2 / sum w^2.
+    geometric: the estimate of log p~(x) = 2 log E_q[sqrt(w)], the bound of `algorithm=bihm`, low in expectation.
+    geometric_effective: effective sample size of the weights sqrt(w).
     khat: shape of the weights' tail (sbvi.inference.psis), no unit; None where S is too small for one.
     """
 
@@ -33,11 +35,14 @@ class Likelihood(NamedTuple):
     expected_log_likelihood: Array
     kl: dict[str, Array]
     effective: Array
+    geometric: Array
+    geometric_effective: Array
     khat: Array | None = None
 
 
 class _Sums(NamedTuple):
     top: Array  # the greatest log weight so far: everything below is relative to it
+    half: Array  # of square roots
     first: Array
     second: Array
     weight: Array
@@ -76,6 +81,7 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             node_kl = {n: total(found.log_posterior[n] - found.log_prior[n]) for n in sums.kl}
             return _Sums(
                 top,
+                sums.half * jnp.sqrt(before) + jnp.sum(jnp.sqrt(scaled), 0),
                 sums.first * before + jnp.sum(scaled, 0),
                 sums.second * before**2 + jnp.sum(scaled**2, 0),
                 sums.weight + total(found.log_weights()),
@@ -88,14 +94,17 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
         zeros = jnp.zeros(x.shape[:1], x.dtype)
         none = jnp.full_like(zeros, -jnp.inf)
         largest = None if tail is None else jnp.tile(none[:, None], (1, tail + 1))
-        start = _Sums(none, zeros, zeros, zeros, zeros, dict.fromkeys(nodes, zeros), largest)
+        start = _Sums(none, *(zeros,) * 5, dict.fromkeys(nodes, zeros), largest)
         sums, _ = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
+        count = jnp.log(jnp.asarray(num_samples, x.dtype))
         return Likelihood(
-            log_likelihood=sums.top + jnp.log(sums.first) - jnp.log(jnp.asarray(num_samples, x.dtype)),
+            log_likelihood=sums.top + jnp.log(sums.first) - count,
             elbo=sums.weight / num_samples,
             expected_log_likelihood=sums.fit / num_samples,
             kl={n: value / num_samples for n, value in sums.kl.items()},
             effective=sums.first**2 / sums.second,
+            geometric=sums.top + 2 * (jnp.log(sums.half) - count),
+            geometric_effective=sums.half**2 / sums.first,
             khat=None if sums.largest is None else psis.khat(sums.largest),
         )
 

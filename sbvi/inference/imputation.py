@@ -7,6 +7,8 @@ metropolis: the draw of xi is a proposal, accepted with probability
     min(1, p(v | xi') p(xi') q(xi | v) / (p(v | xi) p(xi) q(xi' | v)))
 
 (Mattei and Frellsen 2018), which makes p(v_m | v_o) stationary for any q.
+gibbs, gibbs_drop_qx: of models of two opposite chains of layers, Gibbs steps whose stationary law is p*(v_m | v_o), or
+near it at less cost (`sbvi.inference.gibbs`).
 """
 
 from typing import Any, Literal, NamedTuple
@@ -14,11 +16,12 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.inference import gibbs
 from sbvi.models import require
 from sbvi.models.api import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
 Array = jax.Array
-Method = Literal["pseudo_gibbs", "metropolis"]
+Method = Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"]
 
 
 class Imputation(NamedTuple):
@@ -56,6 +59,9 @@ def impute(
     Raises:
       UserError: the model offers none of these.
     """
+    if method in ("gibbs", "gibbs_drop_qx"):
+        settings = gibbs.Gibbs(x_step="exact" if method == "gibbs" else "drop_qx")
+        return _gibbs(model, params, key, x, missing, iterations, settings)
     if offers(model, Marginals) or offers(model, Imputing):
         return _direct(model, params, key, x, missing, iterations)
     for capability in (LatentVariable, PosteriorDensity):
@@ -89,6 +95,20 @@ def impute(
     steps = jnp.arange(iterations, dtype=jnp.int32), jax.random.split(chain, iterations)
     (last, _), (means, draws, accepted) = jax.lax.scan(one, (v, latents), steps)
     return Imputation(last, means, draws, accepted)
+
+
+def _gibbs(
+    model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int, settings: gibbs.Gibbs
+) -> Imputation:
+    """From random fills and a draw of q; every move is one of the chain's own, so that all are accepted."""
+    gibbs.check(model, settings, "task.method=gibbs", clamped=True)
+    first, second, third, last = jax.random.split(key, 4)
+    fills = model.sample_joint(params, first, x.shape[0], x.dtype)[1].value
+    v = jnp.where(missing, fills.astype(x.dtype), x)
+    latents = {node: points[0] for node, points in model.posterior(params, v).draw(second, 1).items()}
+    state = gibbs.start(model, params, third, v, latents, settings)
+    state, (draws, means) = gibbs.chain(model, params, last, state, iterations, settings, ~missing)
+    return Imputation(state.x, means, draws, jnp.ones(iterations, x.dtype))
 
 
 def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:

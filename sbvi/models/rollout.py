@@ -19,6 +19,7 @@ class Rollout(NamedTuple):
     log_posterior: stochastic node -> log q(latent | x), (S, B).
     kl: node -> KL(q || p), (B,), where there is a closed form, else None.
     gate: what lets an objective weigh the gradients of the samples' paths; on request of `Paths`, else None.
+    score: log q of those nodes through whose samples no gradient passes, (S, B); None where it passes through all.
     """
 
     latents: Any
@@ -27,6 +28,7 @@ class Rollout(NamedTuple):
     log_posterior: dict[str, Array]
     kl: dict[str, Array] | None
     gate: Gate | None = None
+    score: Array | None = None
 
     def log_weights(self) -> Array:
         """log p(x, latents) - log q(latents | x), (S, B): the log importance weights."""

@@ -5,12 +5,13 @@ parts to report; a line in OBJECTIVES; a file in `configs/objective/`; a row in 
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from sbvi.core.plugins import extend
 from sbvi.models.api import ModelSpec
+from sbvi.objectives.conditional_likelihood import ConditionalLikelihood, Hybrid
 from sbvi.objectives.free_energy import FreeEnergy
 from sbvi.objectives.importance_weighted import ImportanceWeighted
 from sbvi.objectives.log_likelihood import LogLikelihood
@@ -39,6 +40,9 @@ class Objective(Protocol):
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         """The objective's own numbers at each step, each (len(steps),)."""
 
+    def companion(self, key: Array, size: int) -> Any:
+        """Parameters of the objective's own, learned beside those of a model of `size` values; None for none."""
+
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
         """The loss to differentiate (a scalar, mean over the batch), and the parts (B,) to report."""
 
@@ -48,12 +52,16 @@ OBJECTIVES: dict[str, type] = {
     "importance_weighted": ImportanceWeighted,
     "renyi": Renyi,
     "log_likelihood": LogLikelihood,
+    "conditional_likelihood": ConditionalLikelihood,
+    "hybrid": Hybrid,
 }
 extend(OBJECTIVES, "sbvi.objectives")
 
 __all__ = [
     "OBJECTIVES",
+    "ConditionalLikelihood",
     "FreeEnergy",
+    "Hybrid",
     "ImportanceWeighted",
     "KLWeight",
     "LogLikelihood",

@@ -4,7 +4,7 @@ F(v) = -E_q[log p(v | xi)] + sum_l KL(q(xi_l | v) || p(xi_l)),   ELBO = -F.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,7 @@ from sbvi.core import NonNegative, PositiveInt, UserError, fields, spec
 from sbvi.gradients import RULES, SECOND_ORDER, Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.objectives.compatibility import check_latent_noise
+from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, score_loss
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
@@ -24,16 +25,17 @@ class FreeEnergy:
     num_samples: PositiveInt = 1
     """Samples of the recognition model for each example."""
     kl: Literal["analytic", "sampled"] = "analytic"
-    """KL in closed form, or as the mean of log q - log p over the samples."""
+    """KL in closed form where prior and posterior have one, or as the mean of log q - log p over the samples."""
     rule: Literal["reparameterised", "price", "price_hutchinson", "price_gauss_newton", "score_function"] = (
         "reparameterised"
     )
     """Gradient rule of the expected log-likelihood."""
     probes: PositiveInt = 1
     """Random directions of price_hutchinson and price_gauss_newton."""
-    estimator: Literal["standard", "sticking_the_landing"] = "standard"
-    """Whether the score of q, whose mean is zero, is dropped from the gradient; needs the sampled KL. With free_bits
-    the floor picks batches by their samples, and what is dropped has a mean where the KL is near the floor."""
+    estimator: Literal["standard", "sticking_the_landing", "score_function", "nvil", "vimco"] = "standard"
+    """How the gradient is estimated. sticking_the_landing drops the score of q, whose mean is zero, and needs the
+    sampled KL; with free_bits the floor picks batches by their samples, and what is dropped has a mean where the KL is
+    near the floor. The last three are for latents through whose samples no gradient passes."""
     free_bits: NonNegative = 0.0
     """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
     kl_weight: KLWeight = KLWeight()
@@ -58,8 +60,19 @@ class FreeEnergy:
           UserError: the rule needs second derivatives, and there are kinks; or see `check_latent_noise`.
         """
         check_latent_noise(self.estimator, model.sample_noise)
+        if self.rule != "reparameterised" and not model.analytic_kl:
+            raise UserError(
+                f"objective.rule={self.rule} needs a KL in closed form, since its samples carry no gradient to a "
+                f"sampled one, and this prior has none; allowed: objective.rule=reparameterised, or prior=standard."
+            )
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
+        check_estimator(self.estimator, self.num_samples, model)
+        if self.rule != "reparameterised" and self.estimator in DISCRETE:
+            raise UserError(f"objective.rule={self.rule} is of Gaussian latents; leave it at reparameterised here.")
+
+    def companion(self, key: Array, size: int) -> Any:
+        return init_companion(self.estimator, key, size)
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}
@@ -75,4 +88,12 @@ class FreeEnergy:
         if self.free_bits:
             means = [jnp.maximum(value, self.free_bits) for value in means]
         loss = numbers["kl_weight"] * sum(means) - jnp.mean(rollout.log_likelihood)
+        if self.estimator in DISCRETE:
+            terms = rollout.log_likelihood
+            for node, mean in zip(kl, means, strict=True):
+                spent = numbers["kl_weight"] * (jnp.mean(kl[node]) >= mean).astype(
+                    terms.dtype
+                )  # free bits cost nothing
+                terms = terms + spent * (rollout.log_prior[node] - rollout.log_posterior[node])
+            loss = loss + score_loss(view, terms, rollout.score, 1.0, self.estimator)
         return loss, parts(rollout, kl)

@@ -21,6 +21,9 @@ class LogLikelihood:
     def check(self, model: ModelSpec) -> None:
         """Any density serves."""
 
+    def companion(self, key: Array, size: int) -> None:
+        """None."""
+
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         return {}
 

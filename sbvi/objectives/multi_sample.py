@@ -14,10 +14,11 @@ sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (
 - doubly_reparameterised: without the score of q, and with the path through sample s weighed by
   v_s (1 - c (1 - alpha) (1 - v_s)) in place of v_s, which is unbiased again. Since E_q[g grad log q] = E[dg/dxi
   dxi/dphi] and dv_s/dxi_s = (1 - alpha) v_s (1 - v_s) dlog w_s/dxi_s, the second term is the score that was
-  dropped (Tucker et al. 2019 for alpha = 0 and c = 1, where the weight is v^2).
+  dropped (Tucker et al. 2019 for alpha = 0 and c = 1, where the weight is v^2);
+- score_function, nvil, vimco: for latents without such a path (`sbvi.objectives.discrete`).
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,24 +29,17 @@ from sbvi.gradients import Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.models.rollout import Rollout
 from sbvi.objectives.compatibility import check_latent_noise
+from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, renyi_value, score_loss
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
-Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised"]
+Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised", "score_function", "nvil", "vimco"]
 
 
 def weighted_log_weights(rollout: Rollout, kl_weight: Array) -> Array:
     """log p(v | xi) + kl_weight (log p(xi) - log q(xi | v)), (S, B)."""
     prior, posterior = sum(rollout.log_prior.values()), sum(rollout.log_posterior.values())
     return rollout.log_likelihood + kl_weight * (prior - posterior)
-
-
-def renyi_value(log_weights: Array, alpha: float) -> Array:
-    """L_alpha of log weights (S, B): (B,)."""
-    if alpha == 1:
-        return jnp.mean(log_weights, 0)
-    count = jnp.log(jnp.asarray(log_weights.shape[0], log_weights.dtype))
-    return (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
 
 
 def path_factor(normalised: Array, alpha: float, kl_weight: Array) -> Array:
@@ -57,12 +51,15 @@ def multi_sample(
     view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
 ) -> tuple[Array, Report]:
     """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
-    paths = Paths(detach_posterior=estimator != "standard", gated=estimator == "doubly_reparameterised")
+    scored = estimator in DISCRETE
+    paths = Paths(detach_posterior=estimator != "standard" and not scored, gated=estimator == "doubly_reparameterised")
     rollout = view.rollout(num_samples, paths)
     log_weights = weighted_log_weights(rollout, kl_weight)
     value = renyi_value(log_weights, alpha)
-    if estimator == "standard":
+    if estimator == "standard" or scored:
         loss = -jnp.mean(value)
+        if scored:
+            loss = loss + score_loss(view, log_weights, rollout.score, alpha, estimator)
     else:
         normalised = jax.lax.stop_gradient(jax.nn.softmax((1 - alpha) * log_weights, axis=0))
         surrogate = jnp.sum(normalised * log_weights, axis=0)
@@ -97,12 +94,16 @@ class MultiSample:
             )
 
     def check(self, model: ModelSpec) -> None:
-        """Refuse noise that moves samples off q where the estimator drops q's score.
+        """Refuse an estimator that the model's latents cannot be served by, and noise that it cannot have.
 
         Raises:
-          UserError: see `check_latent_noise`.
+          UserError: what would serve.
         """
         check_latent_noise(self.estimator, model.sample_noise)
+        check_estimator(self.estimator, self.num_samples, model)
+
+    def companion(self, key: Array, size: int) -> Any:
+        return init_companion(self.estimator, key, size)
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
         return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}

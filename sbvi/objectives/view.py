@@ -16,7 +16,8 @@ Report = dict[str, Array]
 
 @dataclass(frozen=True)
 class View:
-    """values_only: nothing is differentiated, so that every rule is the plain Monte-Carlo value."""
+    """values_only: nothing is differentiated, so that every rule is the plain Monte-Carlo value.
+    companion: parameters of the objective's own, such as a baseline's, where it has any."""
 
     model: Any
     params: Any
@@ -24,6 +25,7 @@ class View:
     batch: Batch
     noise: Noise | None = None
     values_only: bool = False
+    companion: Any = None
 
     def rollout(self, num_samples: int, paths: Paths = STANDARD) -> Rollout:
         """S samples of the recognition model, scored; for models with latents."""

@@ -20,6 +20,8 @@ from sbvi.evaluation.pieces import fitting
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.imputation import impute
+from sbvi.inference.ml_vamp.recovery import Recovery, recover
+from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models import require
 from sbvi.models.api import (
     DataFacts,
@@ -28,6 +30,8 @@ from sbvi.models.api import (
     GaussianRecognition,
     Generative,
     LatentVariable,
+    Layered,
+    Marginals,
     offers,
 )
 from sbvi.runs import runtime
@@ -35,6 +39,7 @@ from sbvi.runs.assembly import load_best_params
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import check_fits
+from sbvi.runs.queries import Queries
 
 BATCH = 500
 
@@ -47,7 +52,7 @@ class Encoding:
     variance: np.ndarray
 
 
-class LoadedRun:
+class LoadedRun(Queries):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
@@ -129,8 +134,10 @@ class LoadedRun:
         return np.asarray(self._estimate(x, num_samples, seed).elbo)
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
-        """log p(x), (N,): exact where the model knows it, else by importance sampling, which is a lower bound in
-        expectation and tight for many samples."""
+        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; else by
+        importance sampling, which is a lower bound in expectation and tight for many samples."""
+        if np.asarray(x).dtype.kind == "f" and np.isnan(x).any() and offers(self.model, Marginals):
+            return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
@@ -155,6 +162,32 @@ class LoadedRun:
 
         found = np.asarray(self._batches(filled, (known, missing)))
         return self.preprocessing.filled(found, missing, values.reshape(found.shape)).reshape(values.shape)
+
+    def recover(
+        self,
+        y: np.ndarray,
+        operator: np.ndarray | None = None,
+        noise: float = 0.1,
+        method: str = "ml_vamp",
+        seed: int = 1,
+    ) -> Recovery:
+        """Latents and data, with variances, from a part of the data or from projections of it, as the model sees data.
+
+        Args:
+          y: data with NaN where a value is missing; with an operator, (N, m): y = A x + N(0, noise^2 I).
+          operator: A, (m, D), of x as the model sees it.
+          noise: standard deviation, on values that are not bits.
+          method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
+        """
+        layers = self._able(Layered, "recover").layers(self.params)
+        binary = bool(self.data["binary"])
+        fits(network_of(layers), int(np.prod(self.event_shape)))
+        values = np.asarray(y)
+        if operator is not None:
+            return recover(projections(layers, values, np.asarray(operator), binary, noise), method, seed)
+        missing = not_there(values)
+        known = self.preprocessing.to_model(values, "y", missing)
+        return recover(entries(layers, known, missing.reshape(known.shape), binary, noise), method, seed)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")

@@ -19,7 +19,7 @@ class Pictures:
 
     def __init__(self, model: Any, dataset: Dataset):
         self.shape, self.dataset, self.model = dataset.event_shape, dataset, model
-        planes = _planes(model) if offers(model, LatentVariable) else {}
+        planes = _planes(model) if offers(model, LatentVariable) else []
         self.names = {node: "manifold" if len(model.latent_sizes()) == 1 else f"manifold_{node}" for node in planes}
 
         @jax.jit  # op by op it would be dozens of programs
@@ -30,9 +30,10 @@ class Pictures:
             if offers(model, Encoder) and offers(model, LatentVariable):
                 means = {node: moments.mean for node, moments in model.encode(params, real).items()}
                 found["reconstructions"] = model.decode(params, means)
-            for node, points in planes.items():
+            for node in planes:
+                points = jnp.asarray(model.node_prior().plane(params.prior, node, STEPS), real.dtype)
                 origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
-                found[self.names[node]] = model.decode(params, origin | {node: jnp.asarray(points, real.dtype)})
+                found[self.names[node]] = model.decode(params, origin | {node: points})
             return found
 
         self.made = made
@@ -54,7 +55,6 @@ class Pictures:
         return grid(images, columns)
 
 
-def _planes(model: Any) -> dict[str, np.ndarray]:
-    """node -> points of equal prior mass, for nodes of two latents whose prior has such a grid."""
-    found = {node: model.node_prior().plane(node, STEPS) for node in model.latent_sizes()}
-    return {node: points for node, points in found.items() if points is not None}
+def _planes(model: Any) -> list[str]:
+    """Nodes of two latents whose prior has a grid of equal mass."""
+    return [node for node, size in model.latent_sizes().items() if size == 2 and model.node_prior().grids]

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.data.recorded import same_data
 from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
@@ -90,7 +91,7 @@ def train(
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
             directory.write_run({"config": config, "data": data, **learned, **provenance()})
-        elif directory.read_run()["data"]["digest"] != data["digest"]:
+        elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
         try:

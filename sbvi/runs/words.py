@@ -50,6 +50,8 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {key: value for key, value in config.items() if key not in WORDS}
     for group, registry in OWNERS.items():
+        if not isinstance(found.get(group) or {}, Mapping):
+            raise UserError(f"{group}={found[group]} must be a group of settings.")
         own = dict(found.get(group) or {})
         if group == "algorithm":
             own = given(own)
@@ -70,7 +72,8 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _default(group: str, config: Mapping[str, Any], registry: Mapping[str, type]) -> Any:
     """The name where none is given: the algorithm that the model calls for."""
-    name = (config.get("model") or {}).get("name")
+    model = config.get("model")
+    name = model.get("name") if isinstance(model, Mapping) else None
     if group == "algorithm" and name in MODELS:
         return MODELS[name].default_algorithm
     return None

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, spec
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
@@ -57,6 +57,10 @@ class AnnealedTask:
         needed = [LatentVariable] if self.base == "prior" else [LatentVariable, PosteriorDensity]
         for capability in needed:
             require(run.model, capability, "task=annealed")
+        if "standard" not in run.experiment.model.estimators:
+            raise UserError(
+                "task=annealed moves latents along gradients, and this model has discrete ones; use task=likelihood."
+            )
         key = jax.random.key(self.seed)
         exact: Latents | None = None
         if self.split == "dreams" and self.input is None:

@@ -7,6 +7,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
+from sbvi.data.recorded import same_data
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import read_values
@@ -23,7 +24,7 @@ def run_dataset(run: LoadedRun) -> Dataset:
       UserError: what is found now differs from what the run was trained on.
     """
     dataset = load_dataset(run.experiment)
-    if dataset.digest() != run.data["digest"]:
+    if not same_data(run.data, {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}):
         path = getattr(run.experiment.dataset, "path", None)
         place = f" in {path}; dataset.path=FILE says where the data is now" if path else ""
         raise UserError(f"{run.directory.path} was trained on other data than is found now{place}.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.checks import finite
-from sbvi.data.formats.own_files import read_own
+from sbvi.data.formats.own_files import Archive, read_own
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def read_values(
     where = f"input={path}"
     found = read_own(path, where)
     named = None
-    if isinstance(found, dict):
+    if isinstance(found, Archive):
         name = "x" if "x" in found else next(iter(found)) if len(found) == 1 else None
         if name is None:
             raise UserError(f"{where} holds {', '.join(found) or 'nothing'}; one of them must be named x.")

@@ -21,8 +21,9 @@ BATCH, SHOWN = 250, 8
 class ImputationTask:
     """The paper's chain, or the exact one with a Metropolis step."""
 
-    method: Literal["pseudo_gibbs", "metropolis"] = "metropolis"
-    """The paper's chain takes every proposal; the exact one accepts or refuses."""
+    method: Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"] = "metropolis"
+    """The paper's chain takes every proposal; the exact one accepts or refuses. Of a Helmholtz machine, whose p* is
+    another law, gibbs is exact and gibbs_drop_qx cheaper and biased."""
     iterations: PositiveInt = 100
     """Steps of the chain."""
     warmup: NonNegativeInt = 20

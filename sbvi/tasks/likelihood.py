@@ -1,9 +1,13 @@
 """Likelihood of a trained run, with per-example values."""
 
+from dataclasses import replace
 from typing import Literal
+
+import numpy as np
 
 from sbvi.core import PositiveInt, spec
 from sbvi.evaluation import Evaluator
+from sbvi.models.api import Density, offers
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
@@ -12,12 +16,16 @@ from sbvi.tasks.task import TaskResult
 
 @spec
 class LikelihoodTask:
-    """-log p(x) by importance sampling from the recognition model."""
+    """-log p(x) by importance sampling from the recognition model, and of a Helmholtz machine -log p*(x)."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     num_samples: PositiveInt = 5000
     """Importance samples S for each example."""
+    counts: tuple[PositiveInt, ...] = ()
+    """Further numbers of samples, to see how estimates rise with them; each adds `<split>/samples_<S>/...`."""
+    partition_samples: PositiveInt | None = None
+    """Draws behind the constant of p*, for models that have one; null for what the run's evaluation says."""
     examples: PositiveInt | None = None
     """Examples, evenly spaced over the split; null for all."""
     input: str | None = None
@@ -34,8 +42,16 @@ class LikelihoodTask:
         if self.output is not None:
             check_output(self.output)
         dataset, split = chosen(run, self.split, self.examples, self.input)
-        evaluator = Evaluator(run.model, dataset, run.experiment.evaluation)
+        settings = run.experiment.evaluation
+        if self.partition_samples is not None:
+            settings = replace(settings, partition_samples=self.partition_samples)
+        evaluator = Evaluator(run.model, dataset, settings)
         scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
+        for count in () if offers(run.model, Density) else self.counts:
+            for name, values in evaluator.likelihood(run.params, split, count).items():
+                scalars[f"{split}/samples_{count}/{name}"] = float(np.mean(values, dtype=np.float64))
+                error = float(np.std(values, dtype=np.float64)) / np.sqrt(max(1, len(values) - 1))
+                scalars[f"{split}/samples_{count}/{name}_stderr"] = float(error)
         if self.input is not None:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}
         if self.output is not None:

@@ -1,8 +1,15 @@
 """Draws from a trained generative model, or the decoding of latents the user gives."""
 
+from typing import Any, Literal
+
+import jax
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.inference import gibbs
+from sbvi.inference.geometric_mean import ancestral, resampled
+from sbvi.models import require
+from sbvi.models.api import Bidirectional, Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
@@ -11,12 +18,17 @@ from sbvi.tasks.task import TaskResult
 
 @spec
 class SamplesTask:
-    """x ~ p(x | xi), xi ~ N(0, I)."""
+    """x ~ p(x | z), z ~ p(z); or of a Helmholtz machine x ~ p*(x)."""
 
     num: PositiveInt = 100
     """Samples."""
     means: bool = True
     """E[x | xi] in place of draws, as papers show."""
+    method: Literal["ancestral", "resampling", "gibbs", "gibbs_drop_qx"] = "ancestral"
+    """From p; or from p* of a Helmholtz machine: by importance resampling, or by Gibbs chains that start at draws of
+    p, the last named of which is cheaper and biased."""
+    iterations: PositiveInt = 250
+    """Sweeps of a Gibbs chain."""
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
@@ -34,7 +46,9 @@ class SamplesTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        if self.input is None:
+        if self.input is None and self.method != "ancestral":
+            samples = self._geometric(run).reshape(-1, *run.event_shape)
+        elif self.input is None:
             samples = run.sample(self.num, self.seed, means=self.means)
         elif not self.means:
             raise UserError("task.means=false has no meaning with task.input, whose latents are decoded to means.")
@@ -47,3 +61,21 @@ class SamplesTask:
         if images is not None:
             pictures[self.title] = grid(images, self.columns)
         return TaskResult({"samples/mean": float(samples.mean(dtype=np.float64))}, {"x": samples}, pictures)
+
+    def _geometric(self, run: LoadedRun) -> np.ndarray:
+        """Draws of p*, (num, D)."""
+        model = require(run.model, Bidirectional, f"task.method={self.method}")
+        settings = gibbs.Gibbs(x_step="drop_qx" if self.method == "gibbs_drop_qx" else "exact")
+
+        def drawn(params: Any, key: jax.Array) -> Samples:
+            if self.method == "resampling":
+                return resampled(model, params, key, self.num).x
+            first, second, third = jax.random.split(key, 3)
+            begun = ancestral(model, params, first, self.num)
+            state = gibbs.start(model, params, second, begun.x.value, begun.latents, settings)
+            keys = jax.random.split(third, self.iterations)
+            last, _ = jax.lax.scan(lambda s, k: (gibbs.sweep(model, params, k, s, settings), None), state, keys)
+            return Samples(last.mean, last.x)
+
+        found = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
+        return np.asarray(found.mean if self.means else found.value)

@@ -45,7 +45,7 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
     ]
     for moment in moments:
         process = start(*words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        assert kill_when(process, moment, timeout=180), "the sweep ended before it could be killed"
+        assert kill_when(process, moment), "the sweep ended before it could be killed"
         before = {name: found for name, found in results(folder).items() if found[0] == "completed"}
     done = command("train", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     wait_until(lambda: list(folder.glob("*/metrics.jsonl")), process)
     lock = next(folder.glob("*/.lock")).read_text()
     os.kill(int(lock.split()[1]), signal.SIGKILL)
-    code, output = finish(process, timeout=200)
+    code, output = finish(process)
     assert code == 1
     assert "its worker died (exit code -9)" in output
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
@@ -140,7 +140,7 @@ def test_a_preempted_job_goes_on_by_itself(tmp_path):
     worker = int((run_folder / ".lock").read_text().split()[1])
     for number in (signal.SIGTERM, signal.SIGUSR2):
         os.kill(worker, number)
-    code, output = finish(process, timeout=200)
+    code, output = finish(process)
     assert code == 0, output
     assert {status for status, _ in results(folder).values()} == {"completed"}
     assert len(results(folder)) == 2

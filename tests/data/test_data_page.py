@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT
+from support.paths import ROOT
 
 from sbvi.data import Preprocessing
 from sbvi.data.traced import Traced

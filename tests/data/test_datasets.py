@@ -23,6 +23,8 @@ SIZES = {
     "cifar10": (45, 5, 10, (32, 32, 3)),
     "svhn": (9, 3, 4, (32, 32, 3)),
     "omniglot": (8, 4, 6, (28, 28)),
+    "uci_binary": (5000, 1414, 26147, (123,)),
+    "debd": (16_181, 2157, 3236, (16,)),
     "synthetic": (2000, 500, 500, (32,)),
     "npz": (80, 10, 10, (3,)),
     "table": (80, 10, 10, (3,)),
@@ -50,7 +52,7 @@ def arguments(tmp_path, monkeypatch):
     return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
-REAL = ("mnist", "frey_faces", "caltech_silhouettes")
+REAL = ("mnist", "frey_faces", "caltech_silhouettes", "uci_binary", "debd")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[needs_data] if n in REAL else []) for n in DATASETS])
@@ -183,3 +185,27 @@ def test_official_files_that_are_not_so(arguments, tmp_path):
         DATASETS["omniglot"]().load()
     with pytest.raises(UserError, match="downsample=5 must divide 96"):
         make(DATASETS["norb"], {"downsample": 5}, "dataset")
+
+
+#: Mean test log-likelihood of independent Bernoulli values with p = (n + 1) / (N + 2), nats; sizes; variables.
+UCI = {
+    "adult": (-25.77, (5000, 1414, 26147), 123),
+    "connect4": (-35.34, (16000, 4000, 47557), 126),
+    "dna": (-100.39, (1400, 600, 1186), 180),
+    "mushrooms": (-34.23, (2000, 500, 5624), 112),
+    "nips": (-294.80, (400, 100, 1240), 500),
+    "ocr_letters": (-63.74, (32152, 10000, 10000), 128),
+}
+
+
+@needs_data
+@pytest.mark.parametrize("name", list(UCI))
+def test_uci_tables_have_their_check_values(name):
+    wanted, sizes, columns = UCI[name]
+    dataset = DATASETS["uci_binary"](set=name).load()
+    assert tuple(len(split) for split in dataset.splits.values()) == sizes
+    assert dataset.event_shape == (columns,)
+    ones = (dataset.train.x.sum(0) + 1.0) / (sizes[0] + 2)
+    test = dataset.test.x
+    found = np.mean(np.sum(np.where(test == 1, np.log(ones), np.log1p(-ones)), 1))
+    assert found == pytest.approx(wanted, abs=0.006)

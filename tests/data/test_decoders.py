@@ -105,3 +105,24 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(position, data):
     except UserError as error:
         assert "\n" not in str(error)
         assert str(error).startswith("f")
+
+
+def test_sparse_text_of_ones():
+    x, label = decoders.sparse(b"2 1:1 3:1\n1\n", "own", 3)
+    np.testing.assert_array_equal(x, [[1, 0, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(label, [2, 1])
+    for damaged, said in (
+        (b"", "empty"),
+        (b"2 4:1", r"1\.\.3"),
+        (b"1 2:2", "value 1"),
+        (b"a 1:1", "line 1"),
+        (b"1 2", "line 1"),
+    ):
+        with pytest.raises(UserError, match=said):
+            decoders.sparse(damaged, "own", 3)
+
+
+def test_digits_with_commas():
+    np.testing.assert_array_equal(decoders.amat(b"0,1\n1,1\n", "own", 2, ","), [[0, 1], [1, 1]])
+    with pytest.raises(UserError, match="single ','"):
+        decoders.amat(b"0 1\n", "own", 2, ",")

@@ -141,6 +141,11 @@ def test_twelve_rows_are_enough_and_eleven_too_many_are_told(tmp_path):
         load(tmp_path, {"x_train": np.eye(12)}, test_size=11)
 
 
+def test_what_is_not_asked_for_is_not_read(tmp_path):
+    found = load(tmp_path, {"x_train": np.eye(20), "notes": np.array([{}], dtype=object)})
+    assert found.binary
+
+
 def test_paths_are_recorded_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -25,7 +25,8 @@ def whole_sets(draw):
     levels = draw(st.sampled_from([1, 2, 16, 100, 255]))
     x = np.random.default_rng(draw(st.integers(0, 99))).integers(0, levels + 1, shape) + minimum
     options = {"minimum": float(minimum), "maximum": float(minimum + levels)}
-    return x, options, [d for d in WHOLE if np.iinfo(d if d[0] != "f" else "i8").min <= minimum]
+    bounds = {d: np.iinfo(d if d[0] != "f" else "i8") for d in WHOLE}
+    return x, options, [d for d, b in bounds.items() if b.min <= minimum and minimum + levels <= b.max]
 
 
 @st.composite

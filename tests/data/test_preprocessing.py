@@ -253,8 +253,11 @@ def test_runs_that_recorded_less(case):
     data, spec, expected = OLD[case]
     assert recorded(data, (8, 8), spec, True) == expected
     assert recorded({"preprocessing": WHOLE.to_config()} | data, (8, 8), spec, True) == WHOLE
-    assert same_data(data, data | {"preprocessing": {}})
-    assert not same_data(data | {"digest": "a"}, data | {"digest": "b"})
+    now = data | {"digest": "a", "preprocessing": WHOLE.to_config()}
+    assert same_data(data | {"digest": "a"}, now)
+    assert same_data(now | {"preprocessing": WHOLE.to_config() | {"units": "in other words"}}, now)
+    assert not same_data(now | {"digest": "b"}, now)
+    assert not same_data(now | {"preprocessing": TABLE.to_config()}, now)  # other units, the same held values
 
 
 def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):

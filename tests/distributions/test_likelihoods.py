@@ -155,3 +155,23 @@ def test_levels_sum_to_one_and_far_ones_stay_finite(case):
     far = jax.grad(lambda o: likelihood.log_prob(o, free - 8, levels).sum())(narrow)
     assert np.isfinite(far).all()
     assert np.isfinite(likelihood.log_prob(narrow, free - 8, levels)).all()
+
+
+@pytest.mark.parametrize("levels", [1, 3, 16, 255, 300])
+def test_the_mean_of_levels_is_their_sum(levels, x64):
+    """Against sum_k x_k p(x_k), at scales about a level, the mean inside, at the ends and beyond."""
+    likelihood = DiscretizedLogistic(levels=levels, scale="predicted", minimum_scale=0.1 / levels)
+    mean, free = np.array([-0.2, 0.0, 0.3, 0.5 / levels, 0.97, 1.1]), jnp.zeros(0)
+    values = np.arange(levels + 1)[:, None] / levels
+    for each in (0.11, 0.5, 1.3):  # in levels
+        scale = np.full(mean.size, each / levels)
+        raw = 15 * np.arctanh(np.log(scale - 0.1 / levels) / 15)
+        outputs = jnp.asarray(np.concatenate([mean, raw]))[None, None]
+        law = stats.logistic(mean, scale)
+        half = 0.5 / levels
+        upper = np.where(values == 1, 1, law.cdf(values + half))
+        lower = np.where(values == 0, 0, law.cdf(values - half))
+        wanted = (values * (upper - lower)).sum(0)
+        found = np.asarray(likelihood.mean(outputs, free))[0, 0]
+        bound = min(0.5, 1 / (48 * each)) / levels if levels > 256 else 1e-10
+        assert (np.abs(found - wanted) <= bound).all()

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
-from sbvi.gradients import von_mises
+from sbvi.gradients import log_gamma, von_mises
 from sbvi.gradients.pathwise import FAMILIES
 from sbvi.gradients.product_rule import B_FUNCTIONS, exponential_family
 
@@ -193,3 +193,99 @@ def test_exponential_family_gives_the_gamma_functions(x64):
 
 def test_every_family_is_tested():
     assert set(CASES) | {"multivariate_student_t"} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [0.01, 0.1, 0.6, 2.0, 9.0])
+def test_path_of_the_logarithm_of_a_gamma_variable(shape, dtype, x64):
+    """-(dF/da) / (p x), by differences of scipy's distribution function; down to x = 1e-300."""
+    x = special.gammaincinv(shape, np.array([1e-3, 0.01, 0.2, 0.5, 0.9, 0.999]))
+    step = 1e-4 * shape
+    sides = [special.gammainc(shape + s * step, x) for s in (-2, -1, 1, 2)]
+    by_shape = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / (12 * step)
+    expected = -by_shape / (stats.gamma.pdf(x, shape) * x)
+    found = log_gamma.path_derivative(jnp.asarray(np.log(x), dtype), jnp.full(x.shape, shape, dtype))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == "float64" else 2e-3)
+
+
+SMALL = {
+    "gamma": ("concentration", {"concentration": 0.05, "rate": 1.3}, CASES["gamma"][1]),
+    "inverse_gamma": ("concentration", {"concentration": 0.1, "scale": 1.3}, CASES["inverse_gamma"][1]),
+    "beta": ("a", {"a": 0.05, "b": 0.1}, CASES["beta"][1]),
+    "student_t": ("df", {"df": 0.2, "loc": 0.4, "scale": 1.2}, CASES["student_t"][1]),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_at_small_shapes_in_float32(name, x64):
+    """There a share of gamma variables underflows: no NaN, and the derivative of the quadrature."""
+    parameter, values, reference = SMALL[name]
+    step = 1e-3 * values[parameter]
+    sides = [expectation(reference(**values | {parameter: values[parameter] + s * step}), 2000) for s in (-1, 1)]
+    truth = (sides[1] - sides[0]) / (2 * step)
+
+    def path(value):
+        parameters = {k: jnp.float32(v) for k, v in values.items()} | {parameter: value}
+        return f(FAMILIES[name].sample(jax.random.key(1), (IMPLICIT_DRAWS,), **parameters))
+
+    at = jnp.float32(values[parameter])
+    derivative = np.asarray(jax.jit(lambda v: jax.jvp(path, (v,), (jnp.float32(1),)))(at)[1], np.float64)
+    assert np.isfinite(derivative).all()
+    stderr = derivative.std() / np.sqrt(IMPLICIT_DRAWS)
+    assert abs(derivative.mean() - truth) < 4 * stderr + 1e-3 * abs(truth)
+    assert stderr < 0.1 * abs(truth)
+
+
+@pytest.mark.parametrize("df", [0.02, 0.2])
+def test_multivariate_student_t_at_small_df_in_float32(df):
+    """Finite in every parameter, and each coordinate is the univariate one's law."""
+    root = jnp.asarray([[0.9, 0.0], [0.4, 0.7]], jnp.float32)
+    sample = FAMILIES["multivariate_student_t"].sample
+    found = jax.jit(
+        jax.jacfwd(lambda p: jnp.mean(f(sample(jax.random.key(3), (20_000, 2), df=p[0], loc=p[1], root=p[2]))))
+    )((jnp.float32(df), jnp.asarray([0.3, -0.2], jnp.float32), root))
+    assert all(np.isfinite(part).all() for part in found)
+    draws = sample(jax.random.key(4), (20_000, 2), df=jnp.float32(0.2), loc=jnp.zeros(2), root=root)
+    assert stats.kstest(np.asarray(draws)[:, 0], stats.t(0.2, 0, 0.9).cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("kappa", [1e-5, 1e4, 1e6, 1e10])
+def test_von_mises_at_the_ends_of_its_range_in_float32(kappa):
+    """Uniform, or Gaussian with as many values as draws, and x = z / sqrt(kappa) then gives dx/dkappa."""
+    found = np.asarray(von_mises.sample(jax.random.key(0), jnp.full(50_000, kappa, jnp.float32)), np.float64)
+    limit = stats.uniform(-np.pi, 2 * np.pi) if kappa < 1 else stats.norm(scale=1 / np.sqrt(kappa))
+    assert stats.kstest(found, limit.cdf).pvalue > 1e-3
+    assert len(np.unique(found)) > 45_000
+    if kappa > 1:
+        some = found[:200]
+        slope = von_mises.path_derivative(jnp.asarray(some, jnp.float32), jnp.full(200, kappa, jnp.float32))
+        np.testing.assert_allclose(slope, -some / (2 * kappa), rtol=2e-3)
+        density = von_mises.log_prob(jnp.asarray(some, jnp.float32), jnp.full(200, kappa, jnp.float32))
+        np.testing.assert_allclose(density, limit.logpdf(some), rtol=1e-3, atol=1e-3)
+
+
+def test_one_less_the_mean_of_a_cosine(x64):
+    kappa = np.array([0.1, 3.0, 49.0, 51.0, 300.0])
+    expected = 1 - special.ive(1, kappa) / special.ive(0, kappa)
+    np.testing.assert_allclose(von_mises._one_less_mean(jnp.asarray(kappa)), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("tail", [-0.4, -2e-4, 0.0, 5e-5, 2e-4, 0.01, 0.6])
+def test_extreme_values_keep_their_digits_near_the_gumbel_law(tail):
+    """Each draw's derivative in the tail, in float32, against the formula in float64."""
+
+    def draw(value):
+        one = jnp.float32(1)
+        return FAMILIES["generalised_extreme_value"].sample(jax.random.key(5), (500,), jnp.float32(0), one, value)
+
+    y = np.asarray(draw(jnp.float32(0)), np.float64)
+    value, slope = jax.jvp(draw, (jnp.float32(tail),), (jnp.float32(1),))
+    tail = float(np.float32(tail))
+    if tail == 0:
+        expected, by_tail = y, y**2 / 2
+    else:
+        expected = np.expm1(tail * y) / tail
+        by_tail = (tail * y * np.exp(tail * y) - np.expm1(tail * y)) / tail**2
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(slope, by_tail, rtol=2e-5, atol=1e-6)

@@ -13,6 +13,7 @@ from support.official_files import norb_matrix
 from sbvi.core import UserError, fields
 from sbvi.data.formats import decoders
 from sbvi.data.sources.npz import Npz
+from sbvi.models.api import DataFacts
 from sbvi.runs import Experiment
 from sbvi.runs.experiment import GROUPS, SETTINGS
 from sbvi.runs.memory import check_fits
@@ -82,7 +83,7 @@ def test_configs(tally):
         if made is not None:
             tried[1] += 1
             assert Experiment.from_config(made.to_config()) == made or "nan" in repr(made)
-            outcome(lambda: check_fits(made, (8, 8)))
+            outcome(lambda: check_fits(made, made.model.build(DataFacts((8, 8), made.model.binary, 1))))
 
     each()
     assert tried[1] > tried[0] / 20  # some are valid, or nothing is tried beyond the first sentence

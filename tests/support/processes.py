@@ -39,7 +39,8 @@ class _Server:
         self.environment = environment()
         with theirs:
             words = [sys.executable, fork_server.__file__, str(theirs.fileno())]
-            alone = self.environment | {"OPENBLAS_NUM_THREADS": "1"}
+            # Nor may pyarrow, which pandas imports, start the thread of its allocator.
+            alone = self.environment | {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
             self.process = subprocess.Popen(words, env=alone, pass_fds=[theirs.fileno()])
         assert self.connection.recv(10) == b"ready", "the fork server did not start"
 
@@ -53,6 +54,7 @@ class _Server:
 
 
 _servers = []
+_started = []
 
 
 def _server():
@@ -76,11 +78,25 @@ def start(*words, cwd, name="train", env=None, fresh=False, **streams):
     streams = streams or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     if fresh or sys.platform != "linux":
         words = [sys.executable, "-m", f"sbvi.cli.{name}", *words]
-        return subprocess.Popen(words, cwd=cwd, env=env, text=True, **streams)
-    return Forked([name, *words], cwd=Path(cwd), env=env, text=True, **streams)
+        process = subprocess.Popen(words, cwd=cwd, env=env, text=True, **streams)
+    else:
+        process = Forked([name, *words], cwd=Path(cwd), env=env, text=True, **streams)
+    _started.append(process)
+    return process
 
 
-def finish(process, timeout=120):
+def end_all():
+    """Kill what a test left running, when it failed or needed no more."""
+    while _started:
+        process = _started.pop()
+        process.kill()  # nothing where it has ended
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def finish(process, timeout=300):
     """(exit code, what it printed)."""
     output = process.communicate(timeout=timeout)[0]
     return process.returncode, output
@@ -104,7 +120,7 @@ def command(name, *words, cwd, timeout=300, **options):
     return subprocess.CompletedProcess([name, *words], process.returncode, out, err)
 
 
-def wait_until(seen, process=None, timeout=120, pause=0.01):
+def wait_until(seen, process=None, timeout=300, pause=0.01):
     """Wait for `seen()`; a process that ends before is an error."""
     deadline = time.monotonic() + timeout
     while not seen():
@@ -113,7 +129,7 @@ def wait_until(seen, process=None, timeout=120, pause=0.01):
         time.sleep(pause)
 
 
-def kill_when(process, seen, timeout=120):
+def kill_when(process, seen, timeout=300):
     """SIGKILL at the first moment that `seen()` is true; False when the process ended before."""
     deadline = time.monotonic() + timeout
     while not seen():

@@ -189,6 +189,8 @@ def test_places_in_a_batch_are_the_runs_whoever_comes_first():
             return index
 
     class Placed:
+        monitor = "loss"
+
         def step(self, state, batch, key, hyper):
             return {"row": row(state["row"])}, Info({"loss": jnp.zeros(())})
 

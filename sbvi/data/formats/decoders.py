@@ -34,19 +34,40 @@ def _shaped(content: bytes, dtype: np.dtype, start: int, shape: tuple[int, ...],
     return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
 
-def amat(content: bytes, name: str, columns: int) -> np.ndarray:
-    """Rows of `columns` digits 0 or 1 with single spaces between, as uint8."""
+def amat(content: bytes, name: str, columns: int, separator: str = " ") -> np.ndarray:
+    """Rows of `columns` digits 0 or 1 with single separators between, as uint8."""
     values = np.frombuffer(content, np.uint8)
     if len(values) == 0 or len(values) % (2 * columns):
         raise UserError(f"{name} is not a table of {columns} digits a line: its length is {len(values)} bytes.")
     table = values.reshape(-1, columns, 2)
     separators = table[:, :, 1]
-    if (separators[:, -1] != ord("\n")).any() or (separators[:, :-1] != ord(" ")).any():
-        raise UserError(f"{name} is not a table of {columns} digits a line with single spaces between.")
+    if (separators[:, -1] != ord("\n")).any() or (separators[:, :-1] != ord(separator)).any():
+        raise UserError(f"{name} is not a table of {columns} digits a line with single {separator!r} between.")
     digits = table[:, :, 0] - np.uint8(ord("0"))
     if (digits > 1).any():
         raise UserError(f"{name} holds values other than 0 and 1.")
     return digits
+
+
+def sparse(content: bytes, name: str, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """LIBSVM's text of binary features: a label, then PLACE:1 for every 1, places from 1 on; uint8 (N, columns), and
+    labels (N,)."""
+    lines = content.splitlines()
+    found, label = np.zeros((len(lines), columns), np.uint8), np.zeros(len(lines), np.int32)
+    for row, line in enumerate(lines):
+        try:
+            first, *pairs = line.split()
+            label[row] = int(first)
+            places = [pair.split(b":") for pair in pairs]
+            index = [int(place) for place, value in places if int(value) == 1]
+        except ValueError:
+            raise UserError(f"{name}, line {row + 1}: not a label and places such as 12:1.") from None
+        if len(index) != len(pairs) or (index and not 1 <= min(index) <= max(index) <= columns):
+            raise UserError(f"{name}, line {row + 1}: places must be of 1..{columns}, each with the value 1.")
+        found[row, np.array(index, int) - 1] = 1
+    if not lines:
+        raise UserError(f"{name} is empty.")
+    return found, label
 
 
 _NORB_TYPES = {0x1E3D4C55: "<u1", 0x1E3D4C54: "<i4"}

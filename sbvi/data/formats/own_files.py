@@ -1,8 +1,9 @@
 """Files that users have: .npz, .npy, .csv, .tsv, .parquet, and .csv.gz and .tsv.gz; nothing pickled is ever read."""
 
+import contextlib
 import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def suffix(path: Path) -> str:
     return next((s for s in (*SUFFIXES, ".gz") if name.endswith(s)), path.suffix.lower())
 
 
-def read_own(path: str, where: str) -> dict[str, np.ndarray] | np.ndarray | Table:
+def read_own(path: str, where: str) -> "Archive | np.ndarray | Table":
     """The arrays of an .npz file by name, the array of an .npy file, or a table; logs what was understood.
 
     Raises:
@@ -88,8 +89,55 @@ def read_own(path: str, where: str) -> dict[str, np.ndarray] | np.ndarray | Tabl
         raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
     if kind not in ARRAYS:
         return _table(place, kind, where)
+    return Archive(place, where) if kind == ".npz" else _array(place, where)
+
+
+class Archive(Mapping[str, np.ndarray]):
+    """The arrays of an .npz file by name, each read when it is asked for."""
+
+    def __init__(self, place: Path, where: str):
+        self.place, self.where = place, where
+        with _damage_told(where, ".npz"), open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UserError(f"{where} is not an .npz file.")
+            # The sizes that the archive announces: a small file can unpack to more than there is.
+            assert archive.zip is not None
+            self.sizes = {info.filename: info.file_size for info in archive.zip.infolist()}
+            self.names = list(archive.files)
+        self._read: dict[str, np.ndarray] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self._read:
+            require(self.sizes.get(f"{name}.npy", self.sizes.get(name, 0)), self.where)
+            told = _damage_told(self.where, ".npz")
+            with told, open(self.place, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                self._read[name] = archive[name]
+            log.info("Read %s: %s %s, %s.", self.place, name, self._read[name].shape, self._read[name].dtype)
+        return self._read[name]
+
+
+def _array(place: Path, where: str) -> np.ndarray:
+    with _damage_told(where, ".npy"):
+        found = np.load(place, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("it is not an array")
+        require(found.nbytes, where)
+        log.info("Read %s: %s, %s.", place, found.shape, found.dtype)
+        return np.array(found)
+
+
+@contextlib.contextmanager
+def _damage_told(where: str, kind: str) -> Iterator[None]:
     try:
-        return _npz(place, where) if kind == ".npz" else _npy(place, where)
+        yield
     except UserError:
         raise
     # NotImplementedError is not of ours: zipfile raises it for a compression method that it does not know.
@@ -97,27 +145,6 @@ def read_own(path: str, where: str) -> dict[str, np.ndarray] | np.ndarray | Tabl
         raise UserError(f"{where} is not a readable {kind} file of plain arrays ({str(error)[:100]}).") from None
     except Exception as error:  # zlib.error, struct.error and their like: a damaged archive
         raise UserError(f"{where} is a damaged {kind} file ({type(error).__name__}: {str(error)[:100]}).") from None
-
-
-def _npy(place: Path, where: str) -> np.ndarray:
-    found = np.load(place, mmap_mode="r", allow_pickle=False)
-    if not isinstance(found, np.ndarray):
-        raise ValueError("it is not an array")
-    require(found.nbytes, where)
-    log.info("Read %s: %s, %s.", place, found.shape, found.dtype)
-    return np.array(found)
-
-
-def _npz(place: Path, where: str) -> dict[str, np.ndarray]:
-    with open(place, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{where} is not an .npz file.")
-        # The sizes that the archive announces: a small file can unpack to more than there is.
-        assert archive.zip is not None
-        require(sum(info.file_size for info in archive.zip.infolist()), where)
-        found = {name: archive[name] for name in archive.files}
-    log.info("Read %s: %s.", place, ", ".join(f"{n} {a.shape} {a.dtype}" for n, a in found.items()) or "no arrays")
-    return found
 
 
 def _table(place: Path, kind: str, where: str) -> Table:

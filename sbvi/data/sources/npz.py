@@ -1,6 +1,7 @@
 """The user's own arrays, from .npz, .npy or a table of numbers."""
 
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from sbvi.core import UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.checks import channels_last, finite, in_range
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.own_files import Table, read_own
+from sbvi.data.formats.own_files import Archive, Table, read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
 
@@ -69,10 +70,10 @@ class Npz(OwnData):
         train, validation, test = split(self, held["train"], labels.get("train"), given)
         return Dataset("npz", train, validation, test, known, classes=classes)
 
-    def _read(self) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    def _read(self) -> tuple[Mapping[str, np.ndarray], tuple[str, ...] | None]:
         """Arrays by name, and the names of a table's columns."""
         found = read_own(self.path, f"dataset.path={self.path}")
-        if isinstance(found, dict):
+        if isinstance(found, Archive):
             if self.train not in found:
                 held = ", ".join(found) or "nothing"
                 raise UserError(f"{self.path} has no array {self.train}; it holds: {held}.")
@@ -88,7 +89,7 @@ class Npz(OwnData):
             label = {self.labels: found.frame[self.labels].to_numpy()}
         return {self.train: found.values(columns)} | label, found.names(columns)  # type: ignore[return-value]
 
-    def _splits(self, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    def _splits(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Role -> name of the arrays given for validation and test."""
         found = {}
         for role, usual in USUAL.items():
@@ -104,7 +105,7 @@ class Npz(OwnData):
         return found
 
     def _labels(
-        self, arrays: dict[str, np.ndarray], names: dict[str, str]
+        self, arrays: Mapping[str, np.ndarray], names: dict[str, str]
     ) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
         """Role -> labels, and the classes' names where they have any."""
         if self.labels is None:
@@ -125,7 +126,7 @@ class Npz(OwnData):
         values, classes = coded(parts, self.path)
         return dict(zip(found, values, strict=True)), classes
 
-    def _preprocessing(self, arrays: dict[str, np.ndarray], columns: tuple[str, ...] | None) -> Preprocessing:
+    def _preprocessing(self, arrays: Mapping[str, np.ndarray], columns: tuple[str, ...] | None) -> Preprocessing:
         """Whether the values are levels, binary or real, and their range."""
         for name, x in arrays.items():
             where = f"{self.path}: {name}"

@@ -8,8 +8,8 @@ from sbvi.core import UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.checks import finite
 from sbvi.data.dataset import Dataset, Split
+from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.formats.own_files import read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
 
@@ -48,7 +48,7 @@ class Table(OwnData):
                 (label,), classes = coded([label], where)
             x, names = found.values(columns), found.names(columns)
         else:
-            if isinstance(found, dict) or self.labels is not None:
+            if isinstance(found, Archive) or self.labels is not None:
                 raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
             x = found
         if x.ndim != 2 or x.dtype.kind not in "buif":

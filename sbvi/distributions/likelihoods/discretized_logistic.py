@@ -16,6 +16,9 @@ from sbvi.core import Positive, PositiveInt, UserError, spec
 from sbvi.distributions.gaussian import bounded
 from sbvi.distributions.likelihoods.likelihood import Array
 
+#: Up to so many levels the mean is summed over them.
+FEW = 256
+
 
 @spec
 class DiscretizedLogistic:
@@ -81,9 +84,21 @@ class DiscretizedLogistic:
         return jnp.sum(self._log_level(mean, scale, jnp.broadcast_to(x[None], mean.shape)), -1)
 
     def mean(self, outputs: Array, free: Array) -> Array:
-        """E[x] = (1/L) sum_k P(x >= k/L), whose sum is the midpoint rule of an integral in closed form."""
+        """E[x] = (1/L) sum_k P(x >= k/L), term by term up to FEW levels.
+
+        Beyond them, the integral of which that sum is the midpoint rule, in closed form. The terms fall in k, so the
+        rule is off by at most half a level; and by at most 1 / (48 s L) levels, from the variation of their slope.
+        """
         mean, scale = self._split(outputs, free)
-        return scale * (jax.nn.softplus(mean / scale) - jax.nn.softplus((mean - 1) / scale))
+        if self.levels > FEW:
+            return scale * (jax.nn.softplus(mean / scale) - jax.nn.softplus((mean - 1) / scale))
+
+        def one(total: Array, edge: Array) -> tuple[Array, None]:
+            return total + jax.nn.sigmoid((mean - edge) / scale), None
+
+        edges = jnp.asarray((np.arange(self.levels) + 0.5) / self.levels, mean.dtype)
+        total, _ = jax.lax.scan(one, jnp.zeros_like(mean), edges)
+        return total / self.levels
 
     def sample(self, key: Array, outputs: Array, free: Array) -> Array:
         mean, scale = self._split(outputs, free)

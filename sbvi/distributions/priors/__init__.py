@@ -5,10 +5,12 @@ a row in the contract test.
 """
 
 from sbvi.core.plugins import extend
+from sbvi.distributions.priors.flow import Flow
+from sbvi.distributions.priors.mixture import Mixture
 from sbvi.distributions.priors.prior import Prior
 from sbvi.distributions.priors.standard import Standard
 
-PRIORS: dict[str, type] = {"standard": Standard}
+PRIORS: dict[str, type] = {"standard": Standard, "mixture": Mixture, "flow": Flow}
 extend(PRIORS, "sbvi.priors")
 
 __all__ = ["PRIORS", "Prior", "Standard"]

@@ -16,6 +16,7 @@ class Prior(Protocol):
     """p(z) over the nodes of a model; sizes: node -> K. Its own parameters, if any, are the first argument."""
 
     sizes: Mapping[str, int]
+    grids: bool  # whether `plane` has a grid
 
     def init(self, key: Array) -> Any:
         """Parameters; an empty tuple where there are none."""
@@ -29,6 +30,16 @@ class Prior(Protocol):
     def kl(self, params: Any, q: Mapping[str, Gaussian]) -> dict[str, Array] | None:
         """KL(q || p) of each node, (B,), where there is a closed form for Gaussians q, else None."""
 
-    def plane(self, node: str, steps: int) -> np.ndarray | None:
-        """A grid of steps^2 points of equal prior mass in a node of two latents, top row first; None where there is
-        none."""
+    def plane(self, params: Any, node: str, steps: int) -> Array | np.ndarray | None:
+        """A grid of steps^2 points of equal prior mass in a node of two latents, top row first."""
+
+
+class PriorSpec(Protocol):
+    """What a config chooses."""
+
+    @property
+    def analytic_kl(self) -> bool:
+        """Whether KL(q || p) has a closed form for Gaussians q."""
+
+    def build(self, sizes: Mapping[str, int]) -> Prior:
+        """The prior over nodes of these sizes."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from sbvi.distributions.gaussian import Array, Gaussian, standard_log_prob
 
 class StandardPrior:
     """N(0, I), without parameters."""
+
+    grids = True
 
     def __init__(self, sizes: Mapping[str, int]):
         self.sizes = dict(sizes)
@@ -32,9 +34,7 @@ class StandardPrior:
     def kl(self, params: Any, q: Mapping[str, Gaussian]) -> dict[str, Array]:
         return {node: gaussian.kl() for node, gaussian in q.items()}
 
-    def plane(self, node: str, steps: int) -> np.ndarray | None:
-        if self.sizes[node] != 2:
-            return None
+    def plane(self, params: Any, node: str, steps: int) -> np.ndarray:
         axis = [NormalDist().inv_cdf((i + 0.5) / steps) for i in range(steps)]
         return np.array([(a, b) for b in reversed(axis) for a in axis], np.float32)
 
@@ -42,6 +42,8 @@ class StandardPrior:
 @spec
 class Standard:
     """Independent standard normal latents."""
+
+    analytic_kl: ClassVar[bool] = True
 
     def build(self, sizes: Mapping[str, int]) -> StandardPrior:
         return StandardPrior(sizes)

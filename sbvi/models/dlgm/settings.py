@@ -85,6 +85,10 @@ class DLGM(ModelSpec):
         return bool(self.likelihood.dequantize)
 
     @property
+    def analytic_kl(self) -> bool:
+        return bool(self.prior.analytic_kl)
+
+    @property
     def sample_noise(self) -> float:
         return self.latent_noise
 

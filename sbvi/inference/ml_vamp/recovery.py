@@ -1,0 +1,102 @@
+"""One interface to every way of recovering a network's latents from its output: `recover(problem, method)`."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.core.errors import choices
+from sbvi.inference.ml_vamp.descent import Descent, descend
+from sbvi.inference.ml_vamp.problem import Problem
+from sbvi.inference.ml_vamp.solve import Settings, infer
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a method found, by example.
+
+    latents, variances: (B, n) of z; variances are NaN where a method gives none. signal, signal_variances: (B, m) of
+    the network's output, or the probability of a 1. seconds: wall time, compilation included. diagnostics: by name.
+    """
+
+    latents: np.ndarray
+    variances: np.ndarray
+    signal: np.ndarray
+    signal_variances: np.ndarray
+    seconds: float
+    diagnostics: Mapping[str, np.ndarray]
+
+
+Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
+
+
+def _passing(settings: Settings) -> Callable[[Problem, int], Found]:
+    def find(problem: Problem, seed: int) -> Found:
+        found = infer(problem, settings)
+        about = {
+            "gap": found.gap,
+            "converged": found.converged,
+            "iterations": found.iterations,
+            "damping": found.damping,
+            "free_energy": found.free_energy,
+            **{f"guard_{name}": count for name, count in found.clips.items()},
+        }
+        return found.means[0], found.latent_variances, found.signal, found.signal_variances, about
+
+    return find
+
+
+def _langevin(problem: Problem, seed: int) -> Found:
+    from sbvi.inference.ml_vamp.chains import Chain, langevin  # BlackJAX takes a second to import
+
+    return langevin(problem, Chain(), seed)
+
+
+def _hamiltonian(problem: Problem, seed: int) -> Found:
+    from sbvi.inference.ml_vamp.chains import Chain, hamiltonian
+
+    return hamiltonian(problem, Chain(samples=500, warmup=300), seed)
+
+
+METHODS: dict[str, Callable[[Problem, int], Found]] = {
+    "ml_vamp": _passing(Settings()),
+    "ml_vamp_map": _passing(Settings(mode="map")),
+    "gradient": lambda problem, seed: descend(problem, Descent(), seed),
+    "langevin": _langevin,
+    "hamiltonian": _hamiltonian,
+}
+
+
+def recover(
+    problem: Problem, method: str | Settings | Descent | Callable[[Problem, int], Found] = "ml_vamp", seed: int = 0
+) -> Recovery:
+    """Latents and signal of every row of the problem's y.
+
+    Args:
+      problem: the network, its output and y.
+      method: a name of METHODS, settings of message passing or of descent, or a function of the same kind.
+      seed: of starts and chains.
+
+    Raises:
+      UserError: the method is not known, or cannot differentiate the network.
+    """
+    if isinstance(method, str):
+        if method not in METHODS:
+            raise choices("method", method, METHODS)
+        find = METHODS[method]
+    elif isinstance(method, Settings):
+        find = _passing(method)
+    elif isinstance(method, Descent):
+        options = method
+
+        def find(problem: Problem, seed: int) -> Found:
+            return descend(problem, options, seed)
+    else:
+        find = method
+    start = time.perf_counter()
+    latents, variances, signal, signal_variances, about = find(problem, seed)
+    if not np.isfinite(latents).all():
+        raise UserError(f"method={method} left latents that are not finite.")
+    return Recovery(latents, variances, signal, signal_variances, time.perf_counter() - start, about)

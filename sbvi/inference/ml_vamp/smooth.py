@@ -1,0 +1,115 @@
+"""Smooth units, z_out = f(z_in) for any twice differentiable f: one-dimensional quadrature, or Newton's method.
+
+The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. It may have two modes: one is
+sought from the best of a scan, another from where f comes nearest to the message above.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.inference.ml_vamp.messages import Belief, Message, Mode, log_normal
+from sbvi.inference.ml_vamp.quadrature import expectations, panels
+
+Array = jax.Array
+
+_SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 20)[::-1], [0.0], np.geomspace(0.05, 40.0, 20)])
+_SCALE = 0.3  # a width within which units such as tanh hardly bend
+_DESCENT, _NEWTON = 15, 6
+_STEPS = np.array([1.0, 0.4, 0.1, 0.01])
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class SmoothUnit:
+    """function: element-wise, twice differentiable, with a scale of about 1 around 0."""
+
+    function: Callable[[Array], Array]
+
+    def estimate(self, into: Message, back: Message, mode: Mode) -> Belief:
+        r_in, v_in, r_out, v_out = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
+        modes = [self._mode(start, r_in, v_in, r_out, v_out) for start in self._starts(r_in, v_in, r_out, v_out)]
+        if mode == "map":
+            costs = [self._cost(at, r_in, v_in, r_out, v_out) for at in modes]
+            return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), v_in, r_out, v_out)
+        widths = [jax.lax.rsqrt(self._curvature(m, v_in, v_out)) for m in modes]
+        unit = (jnp.zeros_like(r_in), jnp.full_like(r_in, _SCALE))
+        points, log_weights = panels([(r_in, jnp.sqrt(v_in)), unit, *zip(modes, widths, strict=True)])
+        values = self.function(points)
+        density = log_normal(points - r_in[..., None], v_in[..., None])
+        density = density + log_normal(values - r_out[..., None], v_out[..., None])
+        log_total, (first, second) = expectations(density + log_weights, [points, values])
+        return Belief(*first, *second, jnp.sum(log_total, axis=1))
+
+    def __call__(self, z: Array) -> Array:
+        return self.function(z)
+
+    def _cost(self, z: Array, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
+        return 0.5 * ((z - r_in) ** 2 / v_in + (self.function(z) - r_out) ** 2 / v_out)
+
+    def _slopes(self, z: Array) -> tuple[Array, Array, Array]:
+        """f, f', f'' element-wise."""
+        one = jnp.ones_like(z)
+
+        def first(x: Array) -> tuple[Array, Array]:
+            return jax.jvp(self.function, (x,), (one,))
+
+        (value, slope), (_, bend) = jax.jvp(first, (z,), (one,))
+        return value, slope, bend
+
+    def _curvature(self, z: Array, v_in: Array, v_out: Array) -> Array:
+        """Gauss and Newton's: positive everywhere."""
+        _, slope, _ = self._slopes(z)
+        return 1 / v_in + slope**2 / v_out
+
+    def _starts(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> tuple[Array, Array]:
+        """Of fixed points around 0 and around r_in: where the cost is least, and where f is nearest to r_out."""
+        scan = jnp.asarray(_SCAN).reshape((1,) * r_in.ndim + (-1,))
+        around = jnp.broadcast_to(scan, (*r_in.shape, scan.shape[-1]))
+        points = jnp.concatenate([around, r_in[..., None] + jnp.sqrt(v_in)[..., None] * scan], axis=-1)
+        cost = self._cost(points, r_in[..., None], v_in[..., None], r_out[..., None], v_out[..., None])
+        apart = jnp.abs(self.function(points) - r_out[..., None])
+        least, nearest = (jnp.argmin(x, axis=-1, keepdims=True) for x in (cost, apart))
+        picked = [jnp.take_along_axis(points, x, axis=-1)[..., 0] for x in (least, nearest)]
+        return picked[0], picked[1]
+
+    def _mode(self, z: Array, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
+        """Descend from z to a local minimum of the cost, then sharpen it by Newton's method."""
+
+        def cost(x: Array) -> Array:
+            return self._cost(x, r_in, v_in, r_out, v_out)
+
+        def parts(x: Array) -> tuple[Array, Array, Array]:
+            value, slope, bend = self._slopes(x)
+            gradient = (x - r_in) / v_in + (value - r_out) * slope / v_out
+            positive = 1 / v_in + slope**2 / v_out
+            return gradient, positive, positive + (value - r_out) * bend / v_out
+
+        def descend(turn: int, x: Array) -> Array:
+            gradient, positive, whole = parts(x)
+            step = gradient / jnp.where(whole > 0.1 * positive, whole, positive)
+            best, lowest = x, cost(x)
+            for size in _STEPS:
+                trial = x - float(size) * step
+                height = cost(trial)
+                best = jnp.where(height < lowest, trial, best)
+                lowest = jnp.minimum(height, lowest)
+            return best
+
+        def sharpen(turn: int, x: Array) -> Array:
+            gradient, _, whole = parts(x)
+            step = gradient / whole
+            near = (whole > 0) & (jnp.abs(step) < 0.1 * (1 + jnp.abs(x)))
+            return jnp.where(near, x - step, x)
+
+        return jax.lax.fori_loop(0, _NEWTON, sharpen, jax.lax.fori_loop(0, _DESCENT, descend, z))
+
+    def _at(self, z: Array, v_in: Array, r_out: Array, v_out: Array) -> Belief:
+        """The mode's belief: variances are the derivatives of the mode by each message's mean, times its variance."""
+        value, slope, bend = self._slopes(z)
+        whole = 1 / v_in + (slope**2 + (value - r_out) * bend) / v_out
+        spread = 1 / jnp.maximum(whole, 1e-12 / v_in)
+        return Belief(z, spread, value, slope**2 * spread, jnp.zeros(z.shape[:1], z.dtype))

@@ -1,0 +1,185 @@
+"""Message passing to its fixed point, with as much damping as an example needs.
+
+Every example starts with little damping. Those whose estimates do not come to agree start again with more, up to the
+strongest of `Settings.damping`; what an example hands back is its state with the smallest gap, and whether it
+converged is said.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import Positive, PositiveInt, spec
+from sbvi.inference.ml_vamp.linear import layer
+from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
+from sbvi.inference.ml_vamp.monitors import free_energy
+from sbvi.inference.ml_vamp.passing import GUARDS, Limits, State, init, step
+from sbvi.inference.ml_vamp.precision import in_float64
+from sbvi.inference.ml_vamp.problem import BinaryOutput, Problem, sizes
+
+
+@spec
+class Settings:
+    """How message passing is run."""
+
+    mode: Mode = "mmse"
+    """Posterior means and variances, or the posterior's mode."""
+    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.7, 100), (0.4, 200), (0.15, 300))
+    """Attempts: the share of the new message (1: no damping), and the most iterations."""
+    tolerance: Positive = 1e-6
+    """The gap, a squared relative difference of the two estimates, below which an example has converged."""
+    limits: Limits = Limits()
+    """Bounds of the messages."""
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What was found, by example.
+
+    means, variances: for each variable, the latent first, (B, n) and (B, 1). latent_variances (B, n): entry by entry.
+    signal, signal_variances: the output x, (B, n). free_energy (B,): nats. gap (B,). converged (B,).
+    iterations (B,): of the attempt that is kept. damping (B,): of that attempt.
+    clips: how often each guard acted, name -> (B,).
+    """
+
+    means: tuple[np.ndarray, ...]
+    variances: tuple[np.ndarray, ...]
+    latent_variances: np.ndarray
+    signal: np.ndarray
+    signal_variances: np.ndarray
+    free_energy: np.ndarray
+    gap: np.ndarray
+    converged: np.ndarray
+    iterations: np.ndarray
+    damping: np.ndarray
+    clips: dict[str, np.ndarray]
+
+
+@in_float64
+def infer(problem: Problem, settings: Settings = Settings()) -> Inferred:
+    """Every variable of the problem's network, for every row of y."""
+    found: list[tuple[np.ndarray, dict[str, Any]]] = []
+    for examples, rows in problem.groups():
+        found.append((examples, _group(problem, settings, examples, rows)))
+    order = np.argsort(np.concatenate([examples for examples, _ in found]))
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *[values for _, values in found])
+    return Inferred(**joined)
+
+
+def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    factors, evidence = problem.factors(rows), problem.evidence(examples)
+    widths = sizes(factors, problem.network.inputs)
+    state, damping = _attempts(factors, evidence, widths, settings)
+    counts = tuple(float(n) for n in widths)
+    if isinstance(problem.output, BinaryOutput):
+        counts = (*counts[:-1], float(rows.sum()))
+    values = _finish(factors, evidence, state, settings.mode, counts)
+    signal = _signal(problem, factors, evidence, state, settings.mode)
+    clips = dict(zip(GUARDS, np.asarray(state.clips).T, strict=True))
+    run = {"gap": state.gap, "converged": state.gap < settings.tolerance, "iterations": state.iteration}
+    return jax.tree.map(np.asarray, values | signal | run | {"damping": damping, "clips": clips})
+
+
+def _attempts(
+    factors: tuple[Factor, ...], evidence: Message, widths: list[int], settings: Settings
+) -> tuple[State, np.ndarray]:
+    """Every example's best state over the attempts, and the damping that led to it."""
+    examples = len(evidence.mean)
+    damping = np.zeros(examples)
+    left = np.arange(examples)
+    best: State | None = None
+    for share, iterations in settings.damping:
+        # Few sizes, so that few programs are compiled: the surplus repeats examples.
+        padded = left if best is None else np.resize(left, min(examples, 1 << (len(left) - 1).bit_length()))
+        shares = jnp.full((len(padded), 1), share)
+        part = Message(evidence.mean[padded], evidence.variance[padded])
+        start = init(widths, len(padded), settings.limits)
+        limits = jnp.asarray(iterations), jnp.asarray(settings.tolerance)
+        kept = run(factors, part, start, shares, *limits, settings.mode, settings.limits)
+        kept = jax.tree.map(lambda a: np.array(a)[: len(left)], kept)  # noqa: B023
+        better = np.ones(len(left), bool) if best is None else kept.gap < best.gap[left]
+        best = kept if best is None else _put(best, left[better], jax.tree.map(lambda a: a[better], kept))  # noqa: B023
+        damping[left[better]] = share
+        left = np.flatnonzero(~(best.gap < settings.tolerance))
+        if not len(left):
+            break
+    assert best is not None
+    return jax.tree.map(jnp.asarray, best), damping
+
+
+def _put(state: State, examples: np.ndarray, values: State) -> State:
+    for old, new in zip(jax.tree.leaves(state), jax.tree.leaves(values), strict=True):
+        old[examples] = new
+    return state
+
+
+@partial(jax.jit, static_argnums=(6, 7))
+def run(
+    factors: tuple[Factor, ...],
+    evidence: Message,
+    state: State,
+    damping: Array,
+    iterations: Array,
+    tolerance: Array,
+    mode: Mode,
+    limits: Limits,
+) -> State:
+    """Steps until every example's gap is below the tolerance, or so many; each example's state of the least gap,
+    with `iteration` (B,) when that was."""
+
+    def going(carry: tuple[State, State]) -> Array:
+        state, best = carry
+        return (state.iteration < iterations) & ~jnp.all(best.gap < tolerance)
+
+    def body(carry: tuple[State, State]) -> tuple[State, State]:
+        state, best = carry
+        new, _ = step(factors, evidence, state, damping, mode, limits)
+        better = (new.gap < best.gap) & ~(best.gap < tolerance)
+        stamped = new._replace(iteration=jnp.full_like(best.iteration, new.iteration))
+
+        def pick(a: Array, b: Array) -> Array:
+            return jnp.where(better.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
+        return new, jax.tree.map(pick, stamped, best)
+
+    first = state._replace(iteration=jnp.zeros(len(damping), state.iteration.dtype))
+    return jax.lax.while_loop(going, body, (state, first))[1]
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _finish(
+    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[float, ...]
+) -> dict[str, Any]:
+    above = (*state.backward[1:], evidence)
+    beliefs = [
+        factor.estimate(into, back, mode) for factor, into, back in zip(factors[1:], state.forward, above, strict=True)
+    ]
+    latents = jnp.eye(state.forward[0].mean.shape[1])
+    return {
+        "means": tuple(belief.mean_in for belief in beliefs),
+        "variances": tuple(average(belief.variance_in) for belief in beliefs),
+        "latent_variances": layer(factors[1]).variances(state.forward[0], above[0], latents),
+        "free_energy": free_energy(factors, evidence, state, mode, counts),
+    }
+
+
+def _signal(
+    problem: Problem, factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode
+) -> dict[str, Any]:
+    """The output x before any operator, or the probability that its bits are 1, with variances."""
+    binary = isinstance(problem.output, BinaryOutput)
+    place = len(factors) - (2 if binary else 1)
+    into, back = state.forward[place - 1], state.backward[place] if binary else evidence
+    belief = factors[place].estimate(into, back, mode)
+    weight, bias, noise = problem.signal
+    turn = jnp.asarray(weight)
+    mean = belief.mean_in @ turn.T + jnp.asarray(bias)[None]
+    variance = layer(factors[place]).variances(into, back, turn) + noise
+    if not isinstance(problem.output, BinaryOutput) or problem.output.operator is not None:
+        return {"signal": mean, "signal_variances": variance}
+    chance = problem.output.probability(mean, variance if mode == "mmse" else jnp.zeros_like(variance))
+    return {"signal": chance, "signal_variances": chance * (1 - chance)}

@@ -1,0 +1,39 @@
+"""The algorithm's errors half-iteration by half-iteration, where the truth is known."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.inference.ml_vamp.evolution import Evolution
+from sbvi.inference.ml_vamp.passing import Limits, init, step
+from sbvi.inference.ml_vamp.precision import in_float64
+from sbvi.inference.ml_vamp.problem import Problem, sizes
+
+_step = jax.jit(step, static_argnums=(4, 5))
+
+
+@in_float64
+def trace(problem: Problem, truth: Sequence[np.ndarray], iterations: int, damping: float = 1.0) -> Evolution:
+    """Mean squared errors of both estimates of every variable, averaged over examples, as `evolve` predicts them.
+
+    truth: true values (B, n) by variable, the latent first. All of y must be observed.
+    """
+    examples = np.arange(len(problem.y))
+    factors = problem.factors(np.ones(problem.measured, bool))
+    evidence = problem.evidence(examples)
+    state = init(sizes(factors, problem.network.inputs), len(examples), Limits())
+    share = jnp.full((len(examples), 1), damping)
+    records = []
+    for _ in range(iterations):
+        state, found = _step(factors, evidence, state, share, "mmse", Limits())
+        errors = [
+            [float(np.mean((np.asarray(m.mean) - true) ** 2)) for m, true in zip(side, truth, strict=False)]
+            for side in found
+        ]
+        claimed = [[float(jnp.mean(m.variance)) for m in side] for side in found]
+        records.append([*errors, *claimed])
+    power = np.array([np.mean(np.asarray(true) ** 2) for true in truth[: len(records[0][0])]])
+    forward, backward, forward_claimed, backward_claimed = np.moveaxis(np.asarray(records), 0, -1)
+    return Evolution(forward, backward, forward_claimed, backward_claimed, power)

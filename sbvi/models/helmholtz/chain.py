@@ -1,0 +1,93 @@
+"""Chains of layers: the prior of all latents, drawn top-down, and q(latents | x), drawn bottom-up."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.distributions.gaussian import Gaussian
+from sbvi.distributions.priors import Prior
+from sbvi.gradients import Integrand, Paths
+from sbvi.models.helmholtz.units import Array, Drawn, Layer, Unit
+from sbvi.posteriors.posterior import Draws
+
+Latents = dict[str, Array]
+
+
+class TopDown:
+    """p(h_1, .., h_L) = p(h_L) prod_l p(h_l | h_{l+1}), node by node; its parameters: node -> those of its unit."""
+
+    def __init__(self, units: Mapping[str, Unit], sizes: Mapping[str, int], between: Any):
+        """between: (neighbour's size, own size) -> the sizes that a unit's `init` takes."""
+        self.units, self.sizes, self._between = dict(units), dict(sizes), between
+        self.nodes = list(sizes)
+
+    def above(self, latents: Mapping[str, Array], node: str) -> Array | None:
+        """What the node depends on: the values of the next, none at the top."""
+        position = self.nodes.index(node)
+        return latents[self.nodes[position + 1]] if position + 1 < len(self.nodes) else None
+
+    def init(self, key: Array) -> dict[str, Any]:
+        found = {}
+        for position, node in enumerate(self.nodes):
+            above = self.sizes[self.nodes[position + 1]] if position + 1 < len(self.nodes) else 0
+            sizes = self._between(above, self.sizes[node])
+            found[node] = self.units[node].init(jax.random.fold_in(key, position), sizes, None)
+        return found
+
+    def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> Latents:
+        found: Latents = {}
+        for position, node in reversed(list(enumerate(self.nodes))):
+            own = jax.random.fold_in(key, position)
+            found[node] = self.units[node].draw(params[node], own, self.above(found, node), (num,)).value.astype(dtype)
+        return {node: found[node] for node in self.nodes}
+
+    def log_prob(self, params: Any, latents: Mapping[str, Array]) -> Latents:
+        return {n: self.units[n].log_prob(params[n], self.above(latents, n), latents[n]) for n in self.nodes}
+
+    def kl(self, params: Any, q: Mapping[str, Gaussian]) -> None:
+        """There is no closed form."""
+
+    def plane(self, node: str, steps: int) -> np.ndarray | None:
+        return None
+
+
+class BottomUp(NamedTuple):
+    """q(h | x) = prod_l q(h_l | h_{l-1}) with h_0 = x (B, D); layers: by node, the lowest first."""
+
+    layers: dict[str, Layer]
+    x: Array
+
+    def walk(self, key: Array, num_samples: int) -> dict[str, Drawn]:
+        """Draws of every node, (S, B, K)."""
+        found: dict[str, Drawn] = {}
+        below = self.x
+        for position, (node, layer) in enumerate(self.layers.items()):
+            found[node] = layer.draw(jax.random.fold_in(key, position), below, (num_samples, self.x.shape[0]))
+            below = found[node].value
+        return found
+
+    def draw(self, key: Array, num_samples: int) -> Latents:
+        return {node: drawn.value for node, drawn in self.walk(key, num_samples).items()}
+
+    def sample(self, key: Array, num_samples: int, integrand: Integrand, paths: Paths) -> Draws:
+        points = self.draw(key, num_samples)
+        return Draws(points, integrand(points), None)
+
+    def log_prob(self, latents: Latents, *, detached: bool = False) -> Latents:
+        found: Latents = {}
+        below = self.x
+        for node, layer in self.layers.items():
+            seen = Layer(layer.unit, jax.lax.stop_gradient(layer.params)) if detached else layer
+            found[node] = seen.log_prob(below, latents[node])
+            below = latents[node]
+        return found
+
+    def kl(self, prior: Prior, params: Any) -> None:
+        """There is no closed form."""
+
+    def gaussians(self) -> Mapping[str, Gaussian]:
+        """None: a node's law given x alone is a mixture."""
+        return {}

@@ -1,0 +1,95 @@
+"""What a config chooses of a Helmholtz machine."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.models.api import DataFacts, ModelSpec
+from sbvi.models.helmholtz.kinds import UNITS, UnitName
+from sbvi.models.helmholtz.model import BuiltHelmholtz
+from sbvi.models.helmholtz.units import Unit
+
+
+@spec
+class Between:
+    """Sizes on a geometric line."""
+
+    first: PositiveInt
+    """Latents of the layer nearest the data."""
+    count: PositiveInt
+    """Number of layers."""
+    last: PositiveInt
+    """Latents of the top layer."""
+
+    def sizes(self) -> tuple[int, ...]:
+        """All sizes, rounded: log-linear between the ends."""
+        line = np.linspace(np.log(self.first), np.log(self.last), self.count)
+        return tuple(int(n) for n in np.round(np.exp(line)))
+
+
+@spec
+class Helmholtz(ModelSpec):
+    """Sizes and kinds of the layers of a Helmholtz machine."""
+
+    builds: ClassVar[type] = BuiltHelmholtz
+    default_algorithm: ClassVar[str] = "bihm"
+
+    layers: tuple[PositiveInt, ...] | Between = (200, 100, 50)
+    """Latents of each stochastic layer, the one nearest the data first; or {first, count, last}, log-linear."""
+    units: UnitName | tuple[UnitName, ...] = "bernoulli"
+    """Kind of every stochastic layer, or one for each, in p and q alike."""
+    data_units: UnitName = "bernoulli"
+    """Kind of p(x | h_1)."""
+    deterministic: NonNegativeInt = 0
+    """Tanh layers between two stochastic layers, each of half the units of both together."""
+    output_bias: Literal["data", "minus_one"] = "data"
+    """First biases of p(x | h_1): what gives the data's means, or the authors' -1."""
+
+    def __post_init__(self) -> None:
+        if not self.sizes():
+            raise ValueError("layers=[] must name at least one stochastic layer")
+        if not isinstance(self.units, str) and len(self.units) != len(self.sizes()):
+            raise ValueError(f"units lists {len(self.units)} kinds for {len(self.sizes())} stochastic layers")
+        if self.output_bias == "minus_one" and not self.binary:
+            raise ValueError(f"output_bias=minus_one has no meaning with data_units={self.data_units}; use data")
+
+    def sizes(self) -> tuple[int, ...]:
+        """Latents of each layer, the one nearest the data first."""
+        return self.layers.sizes() if isinstance(self.layers, Between) else self.layers
+
+    def kinds(self) -> list[Unit]:
+        """The unit of each layer."""
+        names = [self.units] * len(self.sizes()) if isinstance(self.units, str) else self.units
+        return [UNITS[name] for name in names]
+
+    def between(self, neighbour: int, size: int) -> list[int]:
+        """What a unit's network is made of: the neighbour's size (0 for none), deterministic layers, its own size."""
+        inner = [(neighbour + size) // 2] * self.deterministic if neighbour else []
+        return [neighbour, *inner, size]
+
+    @property
+    def binary(self) -> bool:
+        return UNITS[self.data_units].discrete
+
+    @property
+    def dequantizes(self) -> bool:
+        return not self.binary
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """Where every latent is a smooth function of noise, that path serves; else q's score must."""
+        if any(unit.discrete for unit in self.kinds()):
+            return ("score_function", "nvil", "vimco")
+        return ("standard", "sticking_the_landing")
+
+    def check(self, facts: DataFacts) -> None:
+        if self.binary and not facts.binary:
+            raise UserError(
+                f"model.data_units={self.data_units} needs binary data, and the data set is not binary; use gaussian."
+            )
+        if not self.binary and facts.binary:
+            raise UserError("The data set is binary; use model.data_units=bernoulli, darn or nade.")
+
+    def build(self, facts: DataFacts, structure: object = None) -> BuiltHelmholtz:
+        return BuiltHelmholtz(self, facts)

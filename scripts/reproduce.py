@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Runs the paper's experiments, keeps each finished run's numbers, and renders docs/results.md from them.
+
+    scripts/reproduce.py --list                 every row and figure, and which seeds are done
+    scripts/reproduce.py ROW [ROW ...]          train what is missing; goes on with what was begun
+    scripts/reproduce.py ROW --seeds 0,1,2
+    scripts/reproduce.py --render               the page alone
+    scripts/reproduce.py --keep-trial DIR ...   keep the validation likelihood of runs that compared settings
+
+A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=validation` wrote beside it.
+
+A row is an `experiment=` config and the evaluations of its run (scripts/recipes.py). Runs live in
+outputs/reproduce/EXPERIMENT-SEED; what is kept of a completed one is docs/results/ROW-SEED.json, and its
+pictures are in docs/results/figures/.
+"""
+
+import argparse
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from recipes import ROWS
+from results_page import FIGURES, RESULTS, ROOT, render, stored
+
+from sbvi.core import UserError
+from sbvi.core.atomic import write_atomically
+from sbvi.runs.directory import RunDirectory
+
+RUNS = ROOT / "outputs" / "reproduce"
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def folder(row, seed):
+    return RUNS / f"{ROWS[row].experiment or row}-{seed}"
+
+
+def completed(row, seed):
+    directory = RunDirectory(folder(row, seed))
+    result = directory.read_result() if directory.has_run() else None
+    return directory if result is not None and result["status"] == "completed" else None
+
+
+def words(row, seed):
+    """What a run of the row is told, from the root of the repository."""
+    start = ROWS[row].start
+    begin = [f"init_from={folder(start, seed).relative_to(ROOT)}"] if start else []
+    return [f"experiment={ROWS[row].experiment or row}", f"seed={seed}", *begin]
+
+
+def train(row, seed):
+    """Train to the end, or go on with what was begun; False if it, or what it starts from, did not complete."""
+    start = ROWS[row].start
+    if start and not train(start, seed):
+        return False
+    if completed(row, seed) is None:
+        command = [sys.executable, "-m", "sbvi.cli.train", *words(row, seed), f"hydra.run.dir={folder(row, seed)}"]
+        subprocess.run(command, cwd=ROOT)
+    return completed(row, seed) is not None
+
+
+def training(row, seed):
+    """Seconds of training, those of the run that it starts from among them."""
+    before = training(ROWS[row].start, seed) if ROWS[row].start else 0.0
+    return before + completed(row, seed).read_result()["train_seconds"]
+
+
+def evaluate(row, seed):
+    """Every work of the row, its numbers and its picture kept; None if one failed."""
+    found = {}
+    for work in ROWS[row].works:
+        run = folder(row, seed)
+        command = [sys.executable, "-m", "sbvi.cli.evaluate", f"run={run}", *work.words]
+        if subprocess.run(command, cwd=ROOT).returncode:
+            return None
+        kept = f"{row}-{work.label}-{seed}.png"
+        FIGURES.mkdir(parents=True, exist_ok=True)
+        title = newest(run / "evaluations", "*.json")
+        shutil.copyfile(newest(run / "evaluations", f"{work.picture}-*.png"), FIGURES / kept)
+        said = ["sbvi-evaluate", f"run={run.relative_to(ROOT)}", *work.words]
+        metrics = json.loads(title.read_text())["metrics"]
+        found[work.label] = {"command": " ".join(said), "metrics": metrics, "picture": kept}
+    return found
+
+
+def newest(folder, pattern):
+    """The file written last."""
+    return max(folder.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
+
+
+def keep(row, seed):
+    """Store a completed run's numbers; False if an evaluation failed."""
+    directory = completed(row, seed)
+    evaluations = evaluate(row, seed)
+    if directory is None or evaluations is None:
+        return False
+    result, run = directory.read_result(), directory.read_run()
+    record = {
+        "row": row,
+        "seed": seed,
+        "command": " ".join(["sbvi-train", *words(row, seed)]),
+        "samples": run["config"]["evaluation"]["num_samples"],
+        "metrics": {name: value for name, value in result["metrics"].items() if name.startswith("test/")},
+        "evaluations": evaluations,
+        "train_seconds": training(row, seed),
+        "wall_seconds": result["wall_seconds"],
+        "steps": result["steps"],
+        "best_step": result["best_step"],
+        "versions": run.get("versions"),
+        "device": run.get("device"),
+        "processor": processor(),
+        "commit": run.get("commit"),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    write_atomically(RESULTS / f"{row}-{seed}.json", (json.dumps(record, indent=1) + "\n").encode())
+    return True
+
+
+def keep_trial(place):
+    """Store what a trial's validation said, named by its folder."""
+    directory = RunDirectory(place)
+    run, result = directory.read_run(), directory.read_result()
+    evaluations = directory.path / "evaluations"
+    if result is None or not list(evaluations.glob("likelihood-validation*.json")):
+        raise UserError(f"{place} is not a finished run with a likelihood of its validation split.")
+    path = newest(evaluations, "likelihood-validation*.json")
+    found = json.loads(path.read_text())
+    ignored = ("hydra.", "trainer.log_every", "trainer.validate_every", "evaluation.", "dataset")
+    ignored += ("trainer.steps=null", "trainer.examples=null")
+    record = {
+        "settings": [word for word in run["command"][1:] if not word.startswith(ignored)],
+        "samples": found["task"]["num_samples"],
+        "metrics": found["metrics"],
+        "seed": run["config"]["seed"],
+        "epochs": result["epochs"],
+        "train_seconds": result["train_seconds"],
+        "processor": processor(),
+    }
+    (RESULTS / "trials").mkdir(parents=True, exist_ok=True)
+    write_atomically(RESULTS / "trials" / f"{directory.path.name}.json", (json.dumps(record, indent=1) + "\n").encode())
+
+
+def listing():
+    done = stored()
+    for name, row in ROWS.items():
+        seeds = ", ".join(str(r["seed"]) for r in done if r["row"] == name) or "none"
+        paper = f", paper {row.paper:.2f}" if row.paper else ""
+        needs = f"; needs {row.files}" if row.files else ""
+        print(f"{name}: {row.title} ({row.table}){paper}; seeds done: {seeds}{needs}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW")
+    parser.add_argument("--seeds", default="0", help="comma separated (default: %(default)s)")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--render", action="store_true")
+    parser.add_argument("--keep-trial", nargs="+", default=[], metavar="DIR")
+    given = parser.parse_args()
+    if not re.fullmatch(r"\d+(,\d+)*", given.seeds):
+        parser.error(f"--seeds {given.seeds} must be whole numbers with commas between them")
+    for row in given.rows:
+        if row not in ROWS:
+            parser.error(f"{row} is not a row; there is: {', '.join(ROWS)}")
+    if given.list:
+        listing()
+        return
+    for place in given.keep_trial:
+        try:
+            keep_trial(place)
+        except UserError as error:
+            parser.error(str(error))
+    failed = []
+    for row in given.rows:
+        for seed in map(int, given.seeds.split(",")):
+            stored_already = (RESULTS / f"{row}-{seed}.json").exists()
+            if not stored_already and not (train(row, seed) and keep(row, seed)):
+                failed.append(f"{row} (seed {seed})")
+    render()
+    if failed:
+        sys.exit(f"did not complete: {', '.join(failed)}; the same command goes on with them")
+
+
+if __name__ == "__main__":
+    main()

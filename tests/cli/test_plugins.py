@@ -1,0 +1,158 @@
+"""Packages of others: the example is installed and used as its reader would; mistakes are told in a sentence."""
+
+import importlib
+import json
+import subprocess
+import sys
+import time
+import zlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from support.paths import ROOT
+from support.processes import command, environment
+
+from sbvi.core import UserError, plugins
+from sbvi.core.plugins import config_folders, extend
+
+#: Milliseconds of CPU time that reading all entry points may add to a start.
+MOST_MILLISECONDS = 30
+
+
+def fresh_environment(folder):
+    """Of processes for which what lies in a folder is installed."""
+    return environment(PYTHONPATH=f"{ROOT}:{folder}")
+
+
+def package(folder, name, entries, modules):
+    """Lay out a package as pip would have installed it: entry points by group, and files by path."""
+    about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    groups = [f"[{group}]\n" + "\n".join(lines) for group, lines in entries.items()]
+    (about / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
+    for path, content in modules.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Lays packages out, seen by this process during one test."""
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins._entries.cache_clear()
+
+    def lay_out(name, entries, modules):
+        package(tmp_path, name, entries, modules)
+        importlib.invalidate_caches()
+        plugins._entries.cache_clear()
+        return tmp_path
+
+    yield lay_out
+    plugins._entries.cache_clear()
+
+
+def test_the_example_trains_and_evaluates_once_installed(tmp_path, monkeypatch):
+    """By pip itself, which builds it with what the package index has: without an index this fails."""
+    target, run = tmp_path / "packages", tmp_path / "run"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--target", target, ROOT / "examples" / "plugin"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    env = fresh_environment(target)
+    words = ["dataset=synthetic", "dataset.observation=gaussian", "likelihood=laplace", "likelihood.scale=0.3"]
+    small = ["model.latents=[2]", "model.hidden=[4]", "model.recognition_hidden=[4]", "dataset.dimensions=6"]
+    short = ["trainer.steps=4", "trainer.batch_size=20", "evaluation.num_samples=5", f"hydra.run.dir={run}"]
+    trained = command("train", *words, *small, *short, cwd=tmp_path, env=env, fresh=True)
+    assert trained.returncode == 0, trained.stderr
+    likelihood = json.loads((run / "run.json").read_text())["config"]["model"]["likelihood"]
+    assert likelihood == {"name": "laplace", "scale": 0.3}
+    nll = json.loads((run / "result.json").read_text())["metrics"]["test/nll"]
+    assert np.isfinite(nll)
+    task = ["task=likelihood", "task.num_samples=5"]
+    evaluated = command("evaluate", f"run={run}", *task, cwd=tmp_path, env=env, fresh=True)
+    assert evaluated.returncode == 0, evaluated.stderr
+    (path,) = (run / "evaluations").glob("likelihood-test-*.json")
+    again = json.loads(path.read_text())["metrics"]["test/nll"]
+    np.testing.assert_allclose(again, nll, rtol=1e-4)
+    # Its density is SciPy's.
+    monkeypatch.syspath_prepend(target)
+    likelihood = importlib.import_module("sbvi_laplace.likelihood").Laplace(scale=0.3)
+    generator = np.random.default_rng(0)
+    outputs, x = generator.normal(size=(2, 3, 4)), generator.normal(size=(3, 4))
+    found = likelihood.log_prob(jnp.asarray(outputs, jnp.float32), jnp.zeros(0), jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(found, stats.laplace(outputs, 0.3).logpdf(x).sum(-1), rtol=1e-5)
+
+
+SPEC = 'from sbvi.core import spec\n@spec\nclass Mine:\n    """Mine."""\n'
+
+
+def test_a_name_that_is_taken_is_refused_in_a_sentence(tmp_path):
+    package(tmp_path, "clashing", {"sbvi.likelihoods": ["bernoulli = clashing:Mine"]}, {"clashing.py": SPEC})
+    done = command("train", f"hydra.run.dir={tmp_path}/run", cwd=tmp_path, env=fresh_environment(tmp_path), fresh=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The installed package clashing adds sbvi.likelihoods bernoulli, a name that is taken already.\n"
+    )
+
+
+@pytest.mark.quick
+def test_what_a_package_adds_stands_in_the_registry(installed):
+    installed("adding", {"sbvi.tasks": ["mine = adding:Mine"]}, {"adding.py": SPEC})
+    registry = {}
+    extend(registry, "sbvi.tasks")
+    assert [(name, kind.__name__) for name, kind in registry.items()] == [("mine", "Mine")]
+    extend(untouched := {}, "sbvi.models")
+    assert not untouched
+
+
+@pytest.mark.quick
+def test_two_packages_cannot_add_one_name(installed):
+    installed("first", {"sbvi.tasks": ["mine = first:Mine"]}, {"first.py": SPEC})
+    installed("second", {"sbvi.tasks": ["mine = second:Mine"]}, {"second.py": SPEC})
+    with pytest.raises(UserError, match=r"(first|second) adds sbvi.tasks mine, a name that is taken already"):
+        extend({}, "sbvi.tasks")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("import a_module_that_is_nowhere", r"cannot be imported \(ModuleNotFoundError: No module named"),
+        ("class Other: ...", r"cannot be imported \(AttributeError: "),
+        ("raise OSError", r"cannot be imported \(OSError\)"),
+        ("def Mine(): ...", "is no class made with sbvi.core.spec"),
+    ],
+)
+def test_a_broken_package_is_named(installed, content, said):
+    module = f"broken_{zlib.crc32(content.encode())}"
+    installed("broken-one", {"sbvi.models": [f"mine = {module}:Mine"]}, {f"{module}.py": content})
+    sentence = rf"^The installed package broken-one adds sbvi.models mine, and {module}:Mine {said}"
+    with pytest.raises(UserError, match=sentence):
+        extend({}, "sbvi.models")
+
+
+@pytest.mark.quick
+def test_config_folders_are_found_without_importing_the_package(installed):
+    modules = {"with_files/__init__.py": "raise OSError", "with_files/configs/model/mine.yaml": "name: mine"}
+    folder = installed("with-files", {"sbvi.configs": ["mine = with_files.configs"]}, modules)
+    assert list(config_folders()) == [("with-files", folder / "with_files" / "configs")]
+    installed("without-files", {"sbvi.configs": ["mine = with_files.other"]}, {})
+    with pytest.raises(UserError, match=r"^The installed package without-files names with_files.other under"):
+        list(config_folders())
+
+
+@pytest.mark.quick
+def test_reading_entry_points_takes_little_of_a_start():
+    """The least of a few times, in CPU time: the machine may be busy."""
+    times = []
+    for _ in range(5):
+        plugins._entries.cache_clear()
+        began = time.process_time()
+        extend({}, "sbvi.nothing")
+        list(config_folders())
+        times.append(1000 * (time.process_time() - began))
+    assert min(times) < MOST_MILLISECONDS

@@ -1,0 +1,163 @@
+"""p* of a Helmholtz machine against enumeration: its bound, its constant, its draws and its conditionals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.enumerable import Enumerated, logsumexp, machine
+
+from sbvi.core import UserError
+from sbvi.inference import gibbs
+from sbvi.inference.geometric_mean import partition, resampled
+from sbvi.inference.importance import importance_sampling
+from sbvi.inference.imputation import impute
+
+PLACES = {4: np.array([8.0, 4.0, 2.0, 1.0]), 3: np.array([4.0, 2.0, 1.0]), 2: np.array([2.0, 1.0])}
+
+
+def number(values):
+    """Which row of `states` each is."""
+    return np.asarray(values @ PLACES[values.shape[-1]], int)
+
+
+def total_variation(found, wanted):
+    counted = np.bincount(found.ravel(), minlength=len(wanted)) / found.size
+    return 0.5 * np.abs(counted - wanted).sum()
+
+
+@pytest.mark.parametrize("chunk", [3, 4, 12])
+def test_the_bound_in_chunks_is_its_definition(chunk, x64):
+    model, params = machine()
+    x = jnp.asarray(Enumerated(params).x)
+    found = importance_sampling(model.rollout, 10, chunk)(params, jax.random.key(0), x)
+    sizes, left = [], 10
+    size = -(-10 // -(-10 // chunk))
+    while left > 0:
+        sizes.append(min(size, left))
+        left -= size
+    rolled = [model.rollout(params, jax.random.fold_in(jax.random.key(0), i), x, size) for i in range(len(sizes))]
+    half = 0.5 * np.concatenate([r.log_weights()[:n] for r, n in zip(rolled, sizes, strict=True)])
+    np.testing.assert_allclose(found.geometric, 2 * (logsumexp(half, 0) - np.log(10)), rtol=1e-10)
+    effective = np.exp(2 * logsumexp(half, 0) - logsumexp(2 * half, 0))
+    np.testing.assert_allclose(found.geometric_effective, effective, rtol=1e-10)
+
+
+def test_many_samples_reach_the_enumerated_bound(x64):
+    model, params = machine()
+    exact = Enumerated(params)
+    found = jax.jit(importance_sampling(model.rollout, 20_000, 5000))(params, jax.random.key(0), jnp.asarray(exact.x))
+    variance = np.exp(exact.log_px - exact.log_tilde) - 1  # of sqrt(p / q), over its mean squared
+    assert (np.abs(found.geometric - exact.log_tilde) < 4 * 2 * np.sqrt(variance / 20_000)).all()
+    np.testing.assert_allclose(found.log_likelihood, exact.log_px, atol=0.2)
+
+
+@pytest.mark.parametrize("inner", [1, 5])
+def test_the_constant_is_estimated_without_bias(inner, x64):
+    """Z^2 within 4 standard errors of the enumerated one; draws that the batch does not divide are met exactly."""
+    model, params = machine()
+    exact = Enumerated(params).log_z2
+    assert exact < -0.1
+    found = jax.jit(lambda p, k: partition(model, p, k, 20_001, 4000, inner, jnp.float64))(params, jax.random.key(1))
+    z2, error = np.exp(float(found.log_z2)), float(found.stderr) * np.exp(float(found.log_z2))
+    assert abs(z2 - np.exp(exact)) < 4 * error < 0.1
+
+
+@pytest.mark.parametrize("inner", [1, 3])
+def test_the_constants_error_is_that_of_its_mean(inner, x64):
+    """Over many estimates of few draws. The second moment of a term is 1/J + (1 - 1/J) Z^2, whatever p and q are."""
+    model, params = machine(scale=0.7)
+    many = jax.jit(jax.vmap(lambda k: partition(model, params, k, 500, 200, inner, jnp.float64)))
+    found = many(jax.random.split(jax.random.key(7), 400))
+    z2, exact = np.exp(np.asarray(found.log_z2)), np.exp(Enumerated(params).log_z2)
+    wanted = np.sqrt((1 / inner + (1 - 1 / inner) * exact - exact**2) / 500)
+    assert z2.std() == pytest.approx(wanted, rel=0.2)
+    assert np.mean(np.asarray(found.stderr) * z2) == pytest.approx(wanted, rel=0.05)
+
+
+def test_layers_conditionals_are_the_enumerated_ones(x64):
+    model, params = machine()
+    exact = Enumerated(params)
+    joint = exact.log_star
+    one, two, x = (jnp.asarray(v) for v in (exact.one, exact.two, exact.x))
+    for place, (b, t) in enumerate([(3, 1), (12, 2)]):
+        below, above = x[b][None], two[t][None]
+        found = gibbs.target(model, params, 1, one[:, None], below, above)[:, 0]
+        wanted = joint[b, :, t]
+        np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9, err_msg=str(place))
+        found = gibbs.target(model, params, 2, two[:, None], one[t][None], None)[:, 0]
+        wanted = joint[b, t, :]
+        np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9)
+
+
+CHAINS, SWEEPS, BURN = 1000, 320, 20
+
+
+def run(model, params, settings, x=None, observed=None):
+    """x and all latents over the chains, as numbers of states."""
+    first, second, third, last = jax.random.split(jax.random.key(3), 4)
+    latents, drawn = model.sample_joint(params, first, CHAINS, jnp.float64)
+    if x is not None:
+        latents = {n: v[0] for n, v in model.posterior(params, x).draw(second, 1).items()}
+    state = gibbs.start(model, params, third, drawn.value if x is None else x, latents, settings)
+
+    def one(state, key):
+        state = gibbs.sweep(model, params, key, state, settings, observed)
+        return state, (state.x @ PLACES[4], state.latents["layer_1"] @ PLACES[3], state.latents["layer_2"] @ PLACES[2])
+
+    kept = jax.jit(lambda keys: jax.lax.scan(one, state, keys)[1])(jax.random.split(last, SWEEPS))
+    return [np.asarray(k[BURN:], int) for k in kept]
+
+
+def test_a_long_chain_has_the_enumerated_law(x64):
+    """Even with three candidates and two samples of p~ for each: the kernel is exact, not only its limit."""
+    model, params = machine(seed=3)
+    star = np.exp(Enumerated(params).log_star)
+    x, one, two = run(model, params, gibbs.Gibbs(candidates=3, inner=2))
+    assert total_variation(x, star.sum((1, 2))) < 0.02
+    assert total_variation(one * 4 + two, star.sum(0).ravel()) < 0.02
+
+
+def test_without_qx_the_law_is_another_one(x64):
+    model, params = machine(seed=3)
+    exact = Enumerated(params)
+    star = np.exp(exact.log_star).sum((1, 2))
+    half = np.exp(0.5 * (exact.log_p + exact.log_q)).sum((1, 2))
+    x, _, _ = run(model, params, gibbs.Gibbs(candidates=3, x_step="drop_qx"))
+    assert total_variation(x, half / half.sum()) < 0.02
+    assert total_variation(x, star) > 0.05
+
+
+def test_observed_values_stay_and_the_rest_has_its_conditional(x64):
+    model, params = machine(seed=3)
+    star = np.exp(Enumerated(params).log_star).sum((1, 2)).reshape(2, 2, 2, 2)
+    x = jnp.broadcast_to(jnp.asarray([1.0, 0, 0, 0]), (CHAINS, 4))
+    observed = jnp.broadcast_to(jnp.asarray([True, False, True, False]), (CHAINS, 4))
+    found, _, _ = run(model, params, gibbs.Gibbs(candidates=4, inner=2), x, observed)
+    wanted = np.zeros((2, 2, 2, 2))
+    wanted[1, :, 0, :] = star[1, :, 0, :] / star[1, :, 0, :].sum()
+    assert total_variation(found, wanted.ravel()) < 0.02
+
+
+def test_imputation_by_gibbs_keeps_what_is_observed(x64):
+    model, params = machine(seed=3)
+    x = jnp.asarray(Enumerated(params).x)
+    missing = jnp.broadcast_to(jnp.asarray([False, True, True, False]), x.shape)
+    found = impute(model, params, jax.random.key(0), x, missing, 3, 0, "gibbs")
+    kept = np.broadcast_to(~missing, found.draws.shape)
+    np.testing.assert_array_equal(np.asarray(found.draws)[kept], np.broadcast_to(x, found.draws.shape)[kept])
+    assert found.means.shape == (3, 16, 4)
+
+
+def test_resampling_reaches_p_star(x64):
+    model, params = machine(seed=3)
+    star = np.exp(Enumerated(params).log_star).sum((1, 2))
+    drawn = jax.jit(lambda p, k: resampled(model, p, k, 10_000, 100, 20, jnp.float64))(params, jax.random.key(0))
+    assert total_variation(number(drawn.x.value), star) < 0.03
+
+
+def test_what_cannot_be_clamped_is_refused(x64):
+    model, _ = machine(data_units="nade")
+    with pytest.raises(UserError, match="data_units=bernoulli"):
+        gibbs.check(model, gibbs.Gibbs(), "task.method=gibbs", clamped=True)
+    with pytest.raises(UserError, match="at least two"):
+        gibbs.check(model, gibbs.Gibbs(candidates=1), "task.method=gibbs")

@@ -1,0 +1,225 @@
+"""The Helmholtz machine against enumeration, and each kind of layer's draws against its density."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.enumerable import SUMMARY, Enumerated, logsumexp, machine, states
+
+from sbvi.core import UserError
+from sbvi.core.spec import build
+from sbvi.gradients import Paths
+from sbvi.models import MODELS
+from sbvi.models.api import (
+    Bidirectional,
+    DataFacts,
+    Encoder,
+    GaussianRecognition,
+    Generative,
+    LatentVariable,
+    PosteriorDensity,
+    offers,
+)
+from sbvi.models.helmholtz.kinds import UNITS
+from sbvi.models.helmholtz.settings import Between
+
+KINDS = list(UNITS)
+
+
+def points(exact):
+    """All latents as samples, (32, 16, K), for all x."""
+    return {n: jnp.asarray(np.broadcast_to(v[:, None], (32, 16, v.shape[1]))) for n, v in exact.latents.items()}
+
+
+def test_capabilities():
+    model = MODELS["helmholtz"]
+    for capability in (LatentVariable, PosteriorDensity, Encoder, Generative, Bidirectional):
+        assert offers(model.builds, capability)
+    assert not offers(model.builds, GaussianRecognition)
+
+
+def test_densities_are_the_enumerated_ones(x64):
+    model, params = machine()
+    exact = Enumerated(params)
+    at, x = points(exact), jnp.asarray(exact.x)
+    joint = model.log_joint(params, at, x)
+    np.testing.assert_allclose(joint, exact.log_p.reshape(16, 32).T, rtol=1e-12)
+    log_q = sum(model.posterior(params, x).log_prob(at).values())
+    np.testing.assert_allclose(log_q, exact.log_q.reshape(16, 32).T, rtol=1e-12)
+    assert np.exp(exact.log_px).sum() == pytest.approx(1)
+
+
+def test_the_geometric_mean_is_a_lower_bound_that_sums_to_its_constant(x64):
+    """p~ = p BC^2 with the Bhattacharyya coefficient of p(h|x) and q(h|x), and Z^2 = E_p[BC^2] <= 1."""
+    exact = Enumerated(machine()[1])
+    posterior = exact.log_p.reshape(16, -1) - exact.log_px[:, None]
+    coefficient = np.exp(0.5 * (posterior + exact.log_q.reshape(16, -1))).sum(1)
+    np.testing.assert_allclose(exact.log_tilde, exact.log_px + 2 * np.log(coefficient), rtol=1e-12)
+    assert exact.log_z2 < 0
+    assert np.exp(exact.log_z2) == pytest.approx(np.sum(np.exp(exact.log_px) * coefficient**2))
+    star = np.exp(exact.log_star)
+    assert star.sum() == pytest.approx(1)
+    np.testing.assert_allclose(star.sum((1, 2)), np.exp(exact.log_tilde - exact.log_z2), rtol=1e-12)
+
+
+def test_rollout_scores_its_own_samples(x64):
+    model, params = machine()
+    exact = Enumerated(params)
+    found = model.rollout(params, jax.random.key(0), jnp.asarray(exact.x), 6)
+    for s in range(6):
+        for b in range(16):
+            one = int(found.latents["layer_1"][s, b] @ jnp.asarray([4.0, 2.0, 1.0]))
+            two = int(found.latents["layer_2"][s, b] @ jnp.asarray([2.0, 1.0]))
+            wanted = exact.log_p[b, one, two] - exact.log_q[b, one, two]
+            assert float(found.log_weights()[s, b]) == pytest.approx(wanted, rel=1e-10)
+    assert found.kl is None
+    np.testing.assert_array_equal(found.score, sum(found.log_posterior.values()))
+
+
+def test_samples_of_both_chains_have_the_enumerated_frequencies(x64):
+    model, params = machine()
+    exact = Enumerated(params)
+    count = 40_000
+    latents, drawn = jax.jit(lambda p, k: model.sample_joint(p, k, count, jnp.float64))(params, jax.random.key(1))
+    place = drawn.value @ jnp.asarray([8.0, 4.0, 2.0, 1.0]) * 8 + latents["layer_1"] @ jnp.asarray([4.0, 2.0, 1.0])
+    found = (
+        np.bincount(np.asarray(place * 4 + latents["layer_2"] @ jnp.asarray([2.0, 1.0]), int), minlength=512) / count
+    )
+    wanted = np.exp(exact.log_p).ravel()
+    assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
+    x = jnp.asarray(exact.x[5:6])
+    q = jax.jit(lambda p, k: model.posterior(p, x).draw(k, count))(params, jax.random.key(2))
+    place = q["layer_1"][:, 0] @ jnp.asarray([4.0, 2.0, 1.0]) * 4 + q["layer_2"][:, 0] @ jnp.asarray([2.0, 1.0])
+    found = np.bincount(np.asarray(place, int), minlength=32) / count
+    wanted = np.exp(exact.log_q[5]).ravel()
+    assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
+
+
+def test_encoding_is_the_mean_over_the_layers_below(x64):
+    model, params = machine(scale=0.7)
+    exact = Enumerated(params)
+    moments = model.encode(params, jnp.asarray(exact.x))
+    q = np.exp(exact.log_q)
+    np.testing.assert_allclose(moments["layer_1"].mean, np.einsum("xab,ak->xk", q, exact.one), rtol=1e-10)
+    upper = np.einsum("xab,bk->xk", q, exact.two)
+    assert np.abs(np.asarray(moments["layer_2"].mean) - upper).max() < 0.15  # 32 draws
+    for node in moments.values():
+        np.testing.assert_allclose(node.variance, node.mean * (1 - node.mean), rtol=1e-10)
+
+
+@pytest.mark.parametrize("deterministic", [0, 2])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("top", [False, True], ids=["given", "top"])
+def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
+    """Of 0 and 1, frequencies against the density; of real values, standardised moments."""
+    unit = UNITS[kind]
+    sizes = [0 if top else 5, *([] if top else [4] * deterministic), 3]
+    shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), sizes, None))
+    generator = np.random.default_rng(3)
+    params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
+    given = None if top else jnp.asarray(generator.normal(size=5))
+    count = 40_000
+    drawn = jax.jit(lambda p, k: unit.draw(p, k, given, (count,)))(params, jax.random.key(4))
+    assert drawn.value.shape == drawn.mean.shape == (count, 3)
+    if unit.discrete:
+        table = jnp.asarray(states(3))
+        wanted = np.exp(unit.log_prob(params, given, table))
+        assert wanted.sum() == pytest.approx(1)
+        found = np.bincount(np.asarray(drawn.value @ jnp.asarray([4.0, 2.0, 1.0]), int), minlength=8) / count
+        assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
+        own = np.sum(np.where(drawn.value == 1, np.log(drawn.mean), np.log1p(-drawn.mean)), -1)
+        np.testing.assert_allclose(unit.log_prob(params, given, drawn.value), own, rtol=1e-8)
+    else:
+        noise = np.asarray((drawn.value - drawn.mean) / np.sqrt(drawn.variance))
+        assert np.abs(noise.mean(0)).max() < 5 / np.sqrt(count)
+        assert np.abs((noise**2).mean(0) - 1).max() < 5 * np.sqrt(2 / count)
+        wanted = -0.5 * np.sum(noise**2 + np.log(2 * np.pi * np.asarray(drawn.variance)), -1)
+        np.testing.assert_allclose(unit.log_prob(params, given, drawn.value), wanted, rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["darn", "nade"])
+def test_a_value_depends_on_those_before_it(kind, x64):
+    unit = UNITS[kind]
+    generator = np.random.default_rng(5)
+    shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), [2, 4], None))
+    params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
+    table = np.exp(unit.log_prob(params, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
+    last = table[..., 1] / table.sum(-1)
+    assert np.ptp(last) > 0.05
+    first = table.sum((1, 2, 3))
+    moved = dict(params, before=params["before"].at[-1].set(0.0) if kind == "nade" else params["before"].at[0].set(9.0))
+    again = np.exp(unit.log_prob(moved, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
+    np.testing.assert_allclose(again.sum((1, 2, 3)), first, rtol=1e-10)  # nothing is before the first, after the last
+
+
+def test_gaussian_layers_let_gradients_through(x64):
+    model, params = machine(units="gaussian", scale=0.3)
+    found = model.rollout(params, jax.random.key(0), jnp.asarray(states(4)), 3)
+    assert found.score is None
+
+    def total(recognition):
+        rolled = model.rollout(params._replace(recognition=recognition), jax.random.key(0), jnp.asarray(states(4)), 3)
+        return jnp.sum(rolled.log_likelihood)
+
+    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(jax.grad(total)(params.recognition)["layer_1"]))
+
+    def detached(recognition):
+        q = params._replace(recognition=recognition)
+        rolled = model.rollout(q, jax.random.key(0), jnp.asarray(states(4)), 3, paths=Paths(detach_posterior=True))
+        return jnp.sum(rolled.log_posterior["layer_2"])
+
+    top = jax.grad(detached)(params.recognition)["layer_2"]  # reached by its own sample's path alone: -z^2 / 2 is fixed
+    np.testing.assert_allclose(top[0]["kernel"][:, :2], -_slope(model, params), atol=1e-9)
+
+
+def _slope(model, params):
+    """d -log q(z | stopped mean and scale) / d kernel of the means, written out: (z - m) / s^2 times what is below."""
+    drawn = model.posterior(params, jnp.asarray(states(4))).walk(jax.random.fold_in(jax.random.key(0), 0), 3)
+    lower, upper = drawn["layer_1"].value, drawn["layer_2"]
+    return jnp.einsum("sbi,sbo->io", lower, (upper.value - upper.mean) / upper.variance)
+
+
+def test_start_is_the_authors():
+    model = MODELS["helmholtz"](layers=(30, 20, 10), output_bias="minus_one").build(DataFacts((50,), True, 1))
+    summary = SUMMARY._replace(mean=np.full(50, 0.3), x=np.zeros((2, 50)))
+    params = model.init(0, summary)
+    for sizes, layer in (
+        ((30, 50), params.generative),
+        ((20, 30), params.prior["layer_1"]),
+        ((50, 30), params.recognition["layer_1"]),
+    ):
+        limit = np.sqrt(6 / sum(sizes)) / sizes[0]
+        kernel = np.asarray(layer[0]["kernel"])
+        assert kernel.shape == sizes
+        assert 0.9 * limit < np.abs(kernel).max() <= limit
+        np.testing.assert_array_equal(layer[0]["bias"], -1)
+    np.testing.assert_array_equal(params.prior["layer_3"][0]["bias"], -1)
+    model = MODELS["helmholtz"](layers=(30, 20, 10)).build(DataFacts((50,), True, 1))
+    np.testing.assert_allclose(model.init(0, summary).generative[0]["bias"], np.log(0.3 / 0.7), rtol=1e-5)
+
+
+def test_sizes_between_two_ends():
+    assert Between(first=300, count=3, last=3).sizes() == (300, 30, 3)
+    spec = build(MODELS, "model", {"name": "helmholtz", "layers": {"first": 64, "count": 4, "last": 8}})
+    assert spec.sizes() == (64, 32, 16, 8)
+    assert build(MODELS, "model", {"name": "helmholtz", "layers": [5, 4]}).sizes() == (5, 4)
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(UserError, match="units lists 1 kinds for 2"):
+        build(MODELS, "model", {"name": "helmholtz", "layers": [5, 4], "units": ["nade"]})
+    with pytest.raises(UserError, match="at least one"):
+        build(MODELS, "model", {"name": "helmholtz", "layers": []})
+    with pytest.raises(UserError, match="use gaussian"):
+        MODELS["helmholtz"]().check(DataFacts((4,), False, 255))
+    with pytest.raises(UserError, match="data_units=bernoulli, darn"):
+        MODELS["helmholtz"](data_units="gaussian").check(DataFacts((4,), True, 1))
+
+
+def test_bound_is_the_enumerated_one_at_the_posterior(x64):
+    """With q the posterior, p~ = p = p* and Z = 1: enumerated with one layer, whose posterior a table gives."""
+    exact = Enumerated(machine()[1])
+    posterior = exact.log_p - exact.log_px[:, None, None]
+    tilde = 2 * logsumexp(0.5 * (exact.log_p + posterior).reshape(16, -1), 1)
+    np.testing.assert_allclose(tilde, exact.log_px, rtol=1e-12)
+    assert logsumexp(tilde, 0) == pytest.approx(0, abs=1e-12)

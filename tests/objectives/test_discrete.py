@@ -1,0 +1,237 @@
+"""Every way of training a model with discrete latents, in one contract: the mean of its gradient is the exact one.
+
+The exact gradient of a bound over S samples is that of its enumeration over all S-tuples of latents.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.enumerable import Enumerated, machine
+
+from sbvi.algorithms import ALGORITHMS, Optimizer
+from sbvi.algorithms.gradient_ascent import Paired
+from sbvi.core import UserError
+from sbvi.data import Batch
+from sbvi.models import MODELS
+from sbvi.models.rollout import Noise
+from sbvi.objectives import OBJECTIVES, View
+from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
+
+DRAWS = 4000
+X = np.array([[1.0, 0, 1, 1], [0, 0, 1, 0]])
+
+
+def tables(model, params, weight=1.0):
+    """log p, log q and the terms of the bound over all 32 latents, (32, B), differentiable."""
+    exact = Enumerated(params)
+    latents = {n: jnp.asarray(np.broadcast_to(v[:, None], (32, len(X), v.shape[1]))) for n, v in exact.latents.items()}
+    x = jnp.asarray(X)
+
+    def found(p):
+        log_q = sum(model.posterior(p, x).log_prob(latents).values())
+        log_p = model.log_joint(p, latents, x)
+        prior = sum(model.node_prior().log_prob(p.prior, latents).values())
+        return log_p, log_q, (log_p - prior) + weight * (prior - log_q)
+
+    return found
+
+
+def exact_gradient(model, params, alpha, samples, weight=1.0):
+    """Of minus E[L_alpha] over all tuples of `samples` draws of 32 latents."""
+    tuples = jnp.asarray(list(itertools.product(range(32), repeat=samples)))
+    found = tables(model, params, weight)
+
+    def loss(p):
+        _, log_q, terms = found(p)
+        chance = jnp.exp(sum(log_q[tuples[:, s]] for s in range(samples)))
+        return -jnp.mean(jnp.sum(chance * renyi_value(jnp.moveaxis(terms[tuples], 1, 0), alpha), 0))
+
+    return jax.jit(jax.grad(loss))(params)
+
+
+def within_errors(gradient, params, exact, draws=DRAWS):
+    """The mean of `gradient(params, key)` over many keys lies within 4 standard errors of `exact`, value by value."""
+
+    def one(carry, key):
+        first, second = carry
+        g = jax.tree.map(lambda a, b: a - b, gradient(params, key), exact)
+        return (jax.tree.map(jnp.add, first, g), jax.tree.map(lambda a, b: a + b**2, second, g)), None
+
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    sums = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0])(jax.random.split(jax.random.key(9), draws))
+    for first, second in zip(*map(jax.tree.leaves, sums), strict=True):
+        mean = np.asarray(first) / draws
+        error = np.sqrt(np.maximum(np.asarray(second) / draws - mean**2, 0) / draws)
+        assert (np.abs(mean) <= 4 * error + 1e-9).all(), (mean, error)
+
+
+BOUNDS = [("free_energy", 1.0, {}), ("importance_weighted", 0.0, {}), ("renyi", 0.5, {"alpha": 0.5})]
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.6])
+@pytest.mark.parametrize("estimator", ["score_function", "nvil", "vimco"])
+@pytest.mark.parametrize(("name", "alpha", "choices"), BOUNDS, ids=lambda v: v if isinstance(v, str) else "")
+def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, estimator, weight, x64):
+    model, params = machine(seed=1)
+    samples = 2
+    objective = OBJECTIVES[name](num_samples=samples, estimator=estimator, **choices)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    companion = init_companion(estimator, jax.random.key(5), 4)
+    companion = jax.tree.map(lambda a: a.astype(jnp.float64) - 0.7, companion)
+
+    def gradient(p, key):
+        numbers = {"kl_weight": jnp.asarray(weight)}
+        return jax.grad(lambda p: objective(View(model, p, key, batch, companion=companion), numbers)[0])(p)
+
+    within_errors(gradient, params, exact_gradient(model, params, alpha, samples, weight))
+
+
+def weighted(log_p, log_q, tuples, alpha):
+    """Chances of all tuples (T, B), and normalised weights w^(1 - alpha) in each (T, S, B)."""
+    chosen_p, chosen_q = log_p[tuples], log_q[tuples]
+    return jnp.exp(chosen_q.sum(1)), jax.nn.softmax((1 - alpha) * (chosen_p - chosen_q), 1)
+
+
+@pytest.mark.parametrize("name", ["bihm", "reweighted_wake_sleep", "wake_sleep"])
+def test_the_mean_step_of_every_algorithm_is_its_definition(name, x64):
+    """Descent with rate 1, so that a step is minus the gradient; self-normalised weights are enumerated over tuples."""
+    model, params = machine(seed=2)
+    samples = 2
+    tuples = jnp.asarray(list(itertools.product(range(32), repeat=samples)))
+    log_p, log_q, _ = tables(model, params)(params)
+    found = tables(model, params)
+    everything = Enumerated(params)
+    dreams = {"bihm": 0.0, "reweighted_wake_sleep": 0.3, "wake_sleep": 1.0}[name]
+
+    def loss(p):
+        joint, posterior, _ = found(p)
+        chance, w = weighted(log_p, log_q, tuples, {"bihm": 0.5, "reweighted_wake_sleep": 0.0, "wake_sleep": 1.0}[name])
+        q_weights = w - 1 / samples if name == "bihm" else (1 - dreams) * w
+        own = w * joint[tuples] + q_weights * posterior[tuples]
+        on_data = -jnp.mean(jnp.sum(chance * jnp.sum(own, 1), 0))
+        rows = {
+            n: jnp.broadcast_to(jnp.asarray(v)[:, None], (32, 16, v.shape[1])) for n, v in everything.latents.items()
+        }
+        all_q = sum(model.posterior(p, jnp.asarray(everything.x)).log_prob(rows).values())
+        dreamt = -jnp.sum(jnp.asarray(np.exp(everything.log_p.reshape(16, 32).T)) * all_q)
+        return on_data + dreams * dreamt
+
+    spec = ALGORITHMS[name](num_samples=samples, **({"dreams": dreams} if name == "reweighted_wake_sleep" else {}))
+    algorithm = type(spec)(**{**vars(spec), "optimizer": Optimizer(name="sgd", learning_rate=1.0)}).build(model, 100)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    state = algorithm.fresh(params)
+    hyper = {"learning_rate": jnp.asarray(1.0)}
+
+    def gradient(p, key):
+        after = algorithm.step(state._replace(params=p), batch, key, hyper)[0].params
+        return jax.tree.map(lambda a, b: a - b, p, after)
+
+    within_errors(gradient, params, jax.jit(jax.grad(loss))(params))
+
+
+def test_the_exact_bounds_gradient_is_the_weighted_sum_and_many_samples_reach_it(x64):
+    """grad log p~ = sum_h w (grad log p + grad log q) with w = softmax((lp + lq) / 2) over all latents."""
+    model, params = machine(seed=3)
+    found = tables(model, params)
+
+    def bound(p):
+        log_p, log_q, _ = found(p)
+        return jnp.mean(2 * jax.nn.logsumexp(0.5 * (log_p + log_q), 0))
+
+    log_p, log_q, _ = found(params)
+    w = jax.nn.softmax(0.5 * (log_p + log_q), 0)
+    exact = jax.grad(bound)(params)
+    summed = jax.grad(lambda p: jnp.mean(jnp.sum(w * (found(p)[0] + found(p)[1]), 0)))(params)
+    for a, b in zip(jax.tree.leaves(exact), jax.tree.leaves(summed), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    algorithm = ALGORITHMS["bihm"](num_samples=40_000).build(model, 100)
+
+    def loss(p):
+        value, report = algorithm.surrogate(p, jax.random.key(0), jnp.asarray(X), Noise())
+        return value, report["bound"]
+
+    grads, reported = jax.jit(jax.grad(loss, has_aux=True))(params)
+    scale = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(exact))
+    for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(exact), strict=True):
+        assert np.abs(np.asarray(a) + np.asarray(b)).max() < 0.03 * scale
+    tilde = 2 * jax.nn.logsumexp(0.5 * (log_p + log_q), 0)
+    variance = jnp.exp(jax.nn.logsumexp(log_p, 0) - tilde) - 1  # of sqrt(p / q) over its mean squared
+    assert (np.abs(reported - tilde) < 4 * 2 * np.sqrt(variance / 40_000)).all()
+
+
+def test_leave_one_out_replaces_a_weight_by_the_mean_of_the_others(x64):
+    values = np.random.default_rng(0).normal(size=(4, 3))
+    for alpha in (0.0, 0.5, 1.0):
+        found = leave_one_out(jnp.asarray(values), alpha)
+        for s in range(4):
+            changed = values.copy()
+            changed[s] = np.delete(values, s, 0).mean(0)
+            np.testing.assert_allclose(found[s], renyi_value(jnp.asarray(changed), alpha), rtol=1e-12)
+
+
+def test_free_bits_are_free(x64):
+    """A layer within its free bits has no pull on q, in the samples' choice either."""
+    model, params = machine(seed=4, scale=0.1)
+    objective = OBJECTIVES["free_energy"](num_samples=2, estimator="vimco", free_bits=50.0)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+
+    def gradient(p, key):
+        numbers = {"kl_weight": jnp.asarray(1.0)}
+        return jax.grad(lambda p: objective(View(model, p, key, batch), numbers)[0])(p)
+
+    found = tables(model, params, 0.0)
+
+    def fit(p):
+        _, log_q, terms = found(p)
+        return -jnp.mean(jnp.sum(jnp.exp(log_q) * terms, 0))
+
+    within_errors(gradient, params, jax.grad(fit)(params))
+
+
+def test_penalties_are_of_the_sum_over_the_batch(x64):
+    model, params = machine(seed=5)
+    optimizer = Optimizer(name="sgd", learning_rate=1.0)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+
+    def after(**penalties):
+        algorithm = ALGORITHMS["bihm"](num_samples=2, optimizer=optimizer, **penalties).build(model, 100)
+        hyper = {n: jnp.asarray(v[0]) for n, v in algorithm.hypers(np.zeros(1), 10, 10).items()}
+        return algorithm.step(algorithm.fresh(params), batch, jax.random.key(0), hyper)[0].params
+
+    plain, pulled = after(), after(l1=0.3, l2=0.5)
+    for a, b, p in zip(*map(jax.tree.leaves, (plain, pulled, params)), strict=True):
+        wanted = (0.3 * np.sign(p) + 2 * 0.5 * np.asarray(p)) / len(X) if p.ndim > 1 else np.zeros(p.shape)
+        np.testing.assert_allclose(np.asarray(a) - np.asarray(b), wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_the_baseline_learns_beside_the_model(x64):
+    """nvil's network moves to what the bound is, and the parameters that are evaluated are the model's alone."""
+    model, params = machine(seed=6)
+    objective = OBJECTIVES["free_energy"](num_samples=2, estimator="nvil")
+    spec = ALGORITHMS["gradient_ascent"](objective=objective, optimizer=Optimizer(learning_rate=0.05))
+    algorithm = spec.build(model, 100)
+    state = algorithm.fresh(params)
+    assert isinstance(state.params, Paired)
+    assert jax.tree.structure(algorithm.eval_params(state)) == jax.tree.structure(params)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    hyper = {"learning_rate": jnp.asarray(0.05), "kl_weight": jnp.asarray(1.0)}
+    moved = jax.jit(algorithm.step)(state, batch, jax.random.key(0), hyper)[0]
+    level = moved.params.companion["level"]
+    assert float(level[0]) < 0  # the bound is negative
+
+
+@pytest.mark.parametrize("name", ["free_energy", "importance_weighted", "renyi"])
+def test_estimators_that_do_not_serve_are_refused(name):
+    discrete, smooth = MODELS["helmholtz"](layers=(3, 2)), MODELS["helmholtz"](layers=(3, 2), units="gaussian")
+    objective = OBJECTIVES[name]
+    with pytest.raises(UserError, match=r"estimator=standard .* allowed: score_function, nvil, vimco"):
+        objective().check(discrete)
+    with pytest.raises(UserError, match=r"allowed: standard, sticking_the_landing"):
+        objective(estimator="nvil").check(smooth)
+    with pytest.raises(UserError, match="at least 2, not 1"):
+        objective(estimator="vimco", num_samples=1).check(discrete)
+    objective(estimator="vimco", num_samples=2).check(discrete)
+    objective().check(smooth)

@@ -1,0 +1,77 @@
+"""Every task on a short run of a Helmholtz machine on digits: what serves gives numbers, what does not says so."""
+
+import numpy as np
+import pytest
+
+import sbvi
+from sbvi.cli import train
+from sbvi.core import UserError, build
+from sbvi.tasks import TASKS
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    words = ["model=helmholtz", "model.layers=[8,4]", "algorithm.num_samples=3", "trainer.steps=60"]
+    words += ["evaluation.num_samples=6", "evaluation.chunk=3", "evaluation.partition_samples=500"]
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("helmholtz")
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["sbvi-train", *words, "hydra.run.dir=run"])
+        train.main()
+        yield sbvi.load_run(folder / "run")
+
+
+def work(run, name, **options):
+    return build(TASKS, "task", {"name": name, **options}).run(run)
+
+
+def test_training_tells_the_geometric_mean(machine):
+    found = machine.directory.read_result()["metrics"]
+    assert found["test/nll_geometric"] == pytest.approx(found["test/nll_geometric_bound"] + found["test/log_z2"])
+    assert found["test/nll_geometric_bound"] >= found["test/nll"]  # of the same samples, sqrt(w) is the lower mean
+    assert found["test/log_z2_stderr"] > 0
+    assert "validation/bound" in found
+
+
+def test_likelihood_at_several_numbers_of_samples(machine):
+    found = work(machine, "likelihood", num_samples=4, counts=[1, 8], examples=40, partition_samples=200).scalars
+    assert found["test/samples_1/nll"] == pytest.approx(found["test/samples_1/nll_geometric_bound"], rel=1e-5)
+    assert found["test/samples_8/nll_stderr"] > 0
+    assert found["test/log_z2_stderr"] > 0
+
+
+@pytest.mark.parametrize("method", ["resampling", "gibbs", "gibbs_drop_qx"])
+def test_samples_of_p_star(machine, method):
+    found = work(machine, "samples", num=5, method=method, iterations=3)
+    assert found.arrays["x"].shape == (5, 8, 8)
+    assert ((found.arrays["x"] > 0) & (found.arrays["x"] < 1)).all()  # means
+    values = work(machine, "samples", num=5, method=method, iterations=3, means=False).arrays["x"]
+    assert set(np.unique(values)) <= {0, 1}
+
+
+@pytest.mark.parametrize("method", ["gibbs", "gibbs_drop_qx", "metropolis"])
+def test_imputation(machine, method):
+    found = work(machine, "imputation", method=method, iterations=4, warmup=1, examples=6)
+    assert found.scalars["imputation/log_loss"] > 0
+    assert found.arrays["filled"].shape == (6, 64)
+
+
+def test_estimators(machine):
+    found = work(machine, "gradients", examples=3, draws=50, reference_draws=100, num_samples=2)
+    assert len([name for name in found.scalars if name.endswith("/variance_recognition")]) == 9
+    assert "vimco" in found.table
+
+
+def test_what_does_not_serve_says_so(machine):
+    with pytest.raises(UserError, match="discrete"):
+        work(machine, "annealed")
+    with pytest.raises(UserError, match="needs what model=helmholtz has not"):
+        work(machine, "posterior")
+
+
+def test_encoding_and_decoding(machine):
+    x = np.zeros((3, 8, 8))
+    encoded = machine.encode(x)
+    assert [v.mean.shape for v in encoded.values()] == [(3, 8), (3, 4)]
+    assert machine.reconstruct(x).shape == (3, 8, 8)
+    assert machine.sample(4).shape == (4, 8, 8)
