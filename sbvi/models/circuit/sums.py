@@ -38,7 +38,7 @@ def _scaled(v: Array) -> tuple[Array, Array]:
     return jnp.exp(v - m), m
 
 
-def soft(position: int, v: Values, w: Array) -> Array:
+def soft(position: int, v: Values, w: Array) -> Array:  # noqa: ARG001
     if isinstance(v, Pair):
         (left, m), (right, n) = _scaled(v.left), _scaled(v.right)
         e, m = (left[..., :, None] * right[..., None, :]).reshape(*left.shape[:2], -1), m + n
@@ -65,13 +65,13 @@ def _hard_backward(chosen: Array, g: Array) -> tuple[Array, Array]:
 _hard.defvjp(_hard_forward, _hard_backward)
 
 
-def hard(position: int, v: Values, w: Array) -> Array:
+def hard(position: int, v: Values, w: Array) -> Array:  # noqa: ARG001
     found: Array = _hard(v.whole() if isinstance(v, Pair) else v, w)
     return found
 
 
 @jax.custom_vjp
-def _drawn(key: Array, v: Array, w: Array) -> Array:
+def _drawn(key: Array, v: Array, w: Array) -> Array:  # noqa: ARG001
     return soft(0, v, w)
 
 
