@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,19 +27,23 @@ def main() -> None:
     given = parser.parse_args()
     try:
         _compare(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
 
 
 def _compare(given: Any) -> None:
-    from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
+    from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, less_is_better, read_summary
 
     if given.plot is not None and given.plot.suffix != ".png":
         raise UserError(f"--plot {given.plot} must end in .png.")
-    runs = [read_summary(path) for path in find_runs(given.folders)]
-    keys = differing(runs)
+    runs = counted_once([read_summary(path) for path in find_runs(given.folders)])
     groups = grouped(runs, given.metric)
+    keys = [*differing(runs), *(["data"] if groups and "data" in groups[0].settings else [])]
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
     header = [*keys, given.metric, "stderr", "n", "best run"]
@@ -54,7 +59,7 @@ def _compare(given: Any) -> None:
         for group in groups
     ]
     left = [
-        [*(_cell(run.config.get(key)) for key in keys), run.status, run.note or f"has no {given.metric}", str(run.path)]
+        [*(_cell(_setting(run, key)) for key in keys), run.status, run.note or f"has no {given.metric}", str(run.path)]
         for run in others
     ]
     print(_written(given.format, given.metric, header, rows, [*keys, "status", "note", "run"], left, groups, others))
@@ -65,6 +70,10 @@ def _compare(given: Any) -> None:
         points = [(group.settings, group.values) for group in groups]
         curves = [(str(run.path.name), run.curve) for run in runs if run.curve]
         save_png(given.plot, draw_comparison(given.metric, keys, points, curves))
+
+
+def _setting(run: Any, key: str) -> Any:
+    return run.data[:12] if key == "data" else run.config.get(key)
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError, choices, unknown_key
@@ -23,11 +24,19 @@ def digest(overrides: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
 
 
+def study(folder: str) -> str:
+    """Where a search in this folder keeps its study; the folder is made, since SQLite makes none."""
+    place = Path(folder).absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{place / 'optuna-study.db'}"
+
+
 def register_resolvers() -> None:
     """What our config files use beyond OmegaConf's own resolvers."""
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+    OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
 def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:

@@ -119,17 +119,14 @@ _task.prepare = prepare  # type: ignore[attr-defined]
 
 
 def _resume(words: list[str]) -> None:
-    """Go on with a run from its own run.json, on other devices where asked."""
+    """Go on with a run from its own run.json, on other devices and for longer where asked."""
     try:
         rest = [word for word in sys.argv[1:] if word not in words]
-        elsewhere = [word for word in rest if word.startswith("runtime.")]
-        odd = [word for word in rest if word not in elsewhere] + words[1:]
+        odd = [word for word in rest if "=" not in word] + words[1:]
         if odd:
-            raise UserError(
-                f"resume=DIR goes on with the run's own settings, runtime.* aside, and {odd[0]} was given too; to "
-                f"train with others, use init_from=DIR."
-            )
+            raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
         from sbvi.runs import Experiment
+        from sbvi.runs.changes import changed
         from sbvi.runs.directory import RunDirectory
 
         folder = Path(words[0].split("=", 1)[1])
@@ -137,11 +134,12 @@ def _resume(words: list[str]) -> None:
         for name in ("absl", "jax", "matplotlib"):
             logging.getLogger(name).setLevel(logging.WARNING)
         config = RunDirectory(folder).read_run()["config"]
-        for word in elsewhere:
-            key, _, value = word.removeprefix("runtime.").partition("=")
-            config["runtime"] = {**config["runtime"], key: _literal(value)}
+        values = {key: _literal(value) for key, _, value in (word.partition("=") for word in rest)}
+        here = {key: values.pop(key) for key in list(values) if key.startswith("runtime.")}
+        config = changed(config, values)
+        config["runtime"] = {**config["runtime"], **{key.removeprefix("runtime."): v for key, v in here.items()}}
         experiment = Experiment.from_config(config)
-        _report(_train(experiment, folder), "RUN")
+        _report(_train(experiment, folder, longer=bool(values)), "RUN")
     except UserError as error:
         hydra_app.leave(str(error), error, asked=False)
 
@@ -153,12 +151,14 @@ def _literal(value: str) -> Any:
     return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
-def _train(experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None) -> dict[str, Any]:
+def _train(
+    experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None, longer: bool = False
+) -> dict[str, Any]:
     from sbvi.runs.assembly import Shared
     from sbvi.runs.train import RunContext, train
 
     with progress_bar() as show:
-        result = train(experiment, folder, show, RunContext(patience, shared or Shared()))
+        result = train(experiment, folder, show, RunContext(patience, shared or Shared(), longer=longer))
     return result | {"directory": str(folder)}
 
 
@@ -168,9 +168,12 @@ def _report(result: Mapping[str, Any], mode: str) -> None:
     metrics = result["metrics"]
     lines = [f"status: {result['status']}"]
     for name in ("test/nll", "test/elbo"):
-        if name in metrics:
-            lines.append(f"{name}: {metrics[name]:.2f} +- {metrics[f'{name}_stderr']:.2f} nats")
-    if "test/exact_nll" in metrics:
+        value, error = metrics.get(name), metrics.get(f"{name}_stderr")
+        if value is not None and error is not None:
+            lines.append(f"{name}: {value:.2f} +- {error:.2f} nats")
+        elif name in metrics:
+            lines.append(f"{name}: not finite")
+    if metrics.get("test/exact_nll") is not None:
         lines.append(f"test/exact_nll: {metrics['test/exact_nll']:.2f} nats")
     if result.get("examples_per_second"):
         lines.append(

@@ -35,11 +35,12 @@ class TensorBoard:
     interrupted session are hidden."""
 
     def __init__(self, folder: Path, resume_step: int = 0):
+        again = any(folder.glob("events.out.tfevents.*"))
         # Written here and not by the package's thread: a disk that is full must stop the run, in a sentence.
         self._writer = RecordWriter(_new_file(folder))
         self._flushed = time.monotonic()
         self._add(Event(file_version="brain.Event:2"), 0)
-        if resume_step:
+        if resume_step or again:  # also where an earlier session ended before its first checkpoint
             self._add(Event(session_log=SessionLog(status=SessionLog.START)), resume_step + 1)
 
     def _add(self, event: Event, step: int) -> None:

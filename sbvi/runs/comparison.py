@@ -4,8 +4,8 @@ import json
 import math
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class RunSummary:
 
     status: completed, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  curve: (step, value) of the monitored bound on validation data.
+    data: digest of the data set.
     """
 
     path: Path
@@ -32,6 +33,13 @@ class RunSummary:
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
     curve: Sequence[tuple[int, float]]
+    data: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What two runs share that are one and the same: config, seed and data."""
+        kept = {key: value for key, value in self.config.items() if not key.startswith("runtime.")}
+        return json.dumps([kept, self.data], sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -61,22 +69,37 @@ def find_runs(folders: Iterable[Path | str]) -> list[Path]:
     Raises:
       UserError: a folder is not there, or holds no run.
     """
-    runs: dict[Path, None] = {}
+    runs: dict[Path, Path] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise UserError(f"{folder} is not a directory.")
-        below = sorted(path.parent for path in folder.rglob("run.json"))
+        below = sorted(_below(folder))
         if not below:
             raise UserError(f"{folder} holds no run: there is no run.json in it or below it.")
-        runs |= dict.fromkeys(below)
-    return list(runs)
+        for path in below:
+            runs.setdefault(path.resolve(), path)  # a run that is named twice is one
+    return list(runs.values())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Folders with a run.json, at or below; behind symbolic links too, each real folder once."""
+    met = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in met:
+            folders.clear()
+            continue
+        met.add(real)
+        if "run.json" in files:
+            yield Path(place)
 
 
 def read_summary(path: Path) -> RunSummary:
     """Whatever state a run is in; a broken one is said to be `unreadable`."""
     directory = RunDirectory(path)
     try:
-        config = flat(words(directory.read_run()["config"]))
+        record = directory.read_run()
+        config, data = flat(words(record["config"])), str(record["data"].get("digest", ""))
         result = directory.read_result()
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])
@@ -87,11 +110,12 @@ def read_summary(path: Path) -> RunSummary:
         for key in ("examples_per_second", "train_seconds", "wall_seconds"):
             if result.get(key) is not None:
                 metrics[key] = result[key]
-        return RunSummary(path, str(result.get("status")), str(result.get("reason", "")), config, metrics, curve)
+        metrics = {name: value for name, value in metrics.items() if value is not None}  # null was not finite
+        return RunSummary(path, str(result.get("status")), str(result.get("reason", "")), config, metrics, curve, data)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve)
+    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data)
 
 
 def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[int, float]]:
@@ -149,6 +173,11 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
     ]
 
 
+def _told_data(run: RunSummary, runs: Sequence[RunSummary]) -> dict[str, str]:
+    """The digest of a run's data as a setting, where it is not the same for all."""
+    return {"data": run.data[:12]} if len({other.data for other in runs}) > 1 else {}
+
+
 def less_is_better(metric: str) -> bool:
     """Whether the least value of a metric is the best.
 
@@ -160,6 +189,17 @@ def less_is_better(metric: str) -> bool:
         ranked = sorted(name for name, known in QUANTITIES.items() if known.better is not None)
         raise UserError(f"--metric {metric} has no better direction; runs are ranked by: {', '.join(ranked)}.")
     return asked.better == "lower"
+
+
+def counted_once(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs, where those that repeat another (same config, seed and data) are said to, and count no more."""
+    first: dict[str, RunSummary] = {}
+    told = []
+    for run in runs:
+        if run.status == "completed" and (known := first.setdefault(run.identity, run)) is not run:
+            run = replace(run, status="repeated", note=f"the same run as {known.path}: counted once")
+        told.append(run)
+    return told
 
 
 def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
@@ -176,9 +216,14 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
         raise UserError(f"--metric {metric} is in none of the completed runs; there is: {', '.join(names)}.")
     groups: dict[str, list[RunSummary]] = {}
     for run in having:
-        groups.setdefault(json.dumps([run.config.get(key) for key in keys], sort_keys=True), []).append(run)
+        same_as = json.dumps([*(run.config.get(key) for key in keys), run.data], sort_keys=True)
+        groups.setdefault(same_as, []).append(run)
     over_seeds = [
-        Group({key: same[0].config.get(key) for key in keys}, same, [float(run.metrics[metric]) for run in same])
+        Group(
+            {key: same[0].config.get(key) for key in keys} | _told_data(same[0], having),
+            same,
+            [float(run.metrics[metric]) for run in same],
+        )
         for same in groups.values()
     ]
     return sorted(over_seeds, key=lambda group: group.mean if less_is_better(metric) else -group.mean)

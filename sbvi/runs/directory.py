@@ -89,7 +89,7 @@ class RunDirectory:
 
     def write_run(self, content: Mapping[str, Any]) -> None:
         if self.writes:
-            write_atomically(self.path / "run.json", _json({"format": FORMAT, **content}))
+            write_atomically(self.path / "run.json", _json({**content, "format": FORMAT}))
 
     def read_result(self) -> dict[str, Any] | None:
         path = self.path / "result.json"

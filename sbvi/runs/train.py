@@ -18,6 +18,7 @@ from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
+from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
@@ -40,6 +41,7 @@ class RunContext:
     compile: makes the function that runs a chunk of steps; see `sbvi.training.Together`.
     trained: called once when the loop has ended, however it did.
     stop: asked for a reason to stop; by default the process's own signals are.
+    longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
     """
 
     patience: float = 0.0
@@ -47,6 +49,7 @@ class RunContext:
     compile: Callable[..., Any] = compile_chunk
     trained: Callable[[], None] = lambda: None
     stop: Callable[[], str | None] | None = None
+    longer: bool = False
 
 
 def train(
@@ -77,11 +80,11 @@ def train(
     with directory.locked(session.patience):
         processes.wait("locked")
         config = experiment.to_config()
-        begun = directory.has_run()
+        begun, what = directory.has_run(), {}
         if begun:
-            _same_run(directory, config)
+            what = _differences(directory, config, session.longer)
             result = directory.read_result()
-            if result is not None and result.get("status") == "completed":
+            if result is not None and result.get("status") == "completed" and not what:
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()
@@ -95,7 +98,7 @@ def train(
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
         try:
-            result = _run(assembly, directory, show, began, session)
+            result = _run(assembly, directory, show, began, session, what)
         except (UserError, FloatingPointError) as error:
             _fail(directory, str(error).splitlines()[0])
             if isinstance(error, UserError):
@@ -135,24 +138,30 @@ def _fail(directory: RunDirectory, reason: str) -> None:
         directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
 
 
-def _same_run(directory: RunDirectory, config: dict[str, Any]) -> None:
-    """Refuse to go on with a run whose config differs: its results would be of neither.
+def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) -> dict[str, list[Any]]:
+    """What of a run's config is changed as it goes on; anything else is refused: results would be of neither.
 
     Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
+    longer: whether the settings of `sbvi.runs.changes` may change.
     """
     recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
-    there, here = (flat(words(json.loads(json.dumps(c)))) for c in (recorded, config))
-    for key in sorted(set(there) | set(here)):
-        # Where a run is computed may change from session to session; what is computed may not.
-        if there.get(key) != here.get(key) and not key.startswith("runtime."):
+    what = difference(recorded, config)
+    for key, (there, here) in what.items():
+        if not longer or key not in MAY_CHANGE:
             raise UserError(
-                f"{directory.path} holds another run: {key} is {there.get(key)} there and {here.get(key)} here; "
+                f"{directory.path} holds another run: {key} is {there} there and {here} here; "
                 f"use another directory, or resume={directory.path} without overrides."
             )
+    return what
 
 
 def _run(
-    assembly: Assembly, directory: RunDirectory, show: Show | None, began: float, session: RunContext
+    assembly: Assembly,
+    directory: RunDirectory,
+    show: Show | None,
+    began: float,
+    session: RunContext,
+    what: Mapping[str, list[Any]],
 ) -> dict[str, Any]:
     experiment, plan = assembly.experiment, assembly.plan
     store = Store(directory.checkpoints, writes=directory.writes)
@@ -164,6 +173,17 @@ def _run(
         state = host
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         log.info("Going on from step %d of %d.", progress.step, plan.total_steps)
+        if plan.total_steps < progress.step:
+            raise UserError(
+                f"{directory.path} has taken {progress.step} steps already, and the length now given is "
+                f"{plan.total_steps}; allowed: more."
+            )
+    if what:
+        config = experiment.to_config()
+        directory.write_run(noted(directory.read_run(), config, what, progress.step))
+        tell_schedules(config, what)
+        ended = False
+        log.info("Changed as the run goes on: %s.", ", ".join(f"{k}={after}" for k, (_, after) in what.items()))
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
     state = assembly.placement.replicated(state)
     recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
@@ -220,6 +240,8 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         how = "exactly" if exact else f"with {assembly.experiment.evaluation.num_samples} samples"
         log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, how)
         scalars, _ = assembly.evaluator.summary(params, "test")
+        if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
+            log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return
@@ -234,7 +256,8 @@ def _result(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds:
     return {
         "status": outcome.status,
         **({"reason": outcome.reason} if outcome.reason else {}),
-        "metrics": dict(metrics),
+        "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
+        **({"not_finite": odd} if (odd := sorted(n for n, v in metrics.items() if not math.isfinite(v))) else {}),
         "steps": progress.step,
         "epochs": progress.step / plan.steps_per_epoch,
         "best_step": progress.best_step,

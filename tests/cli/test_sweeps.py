@@ -164,8 +164,9 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     assert {name: after[name] for name in done} == {name: before[name] for name in done}
     import sqlite3
 
-    with sqlite3.connect(tmp_path / "optuna-study.db") as study:
+    with sqlite3.connect(tmp_path / "sweep" / "optuna-study.db") as study:
         states = [row[0] for row in study.execute("select state from trials")]
+    assert not list(tmp_path.glob("*.db"))  # another search here would join a study in the working directory
     assert len(states) == 6
     statuses = [status for status, _ in after.values()]
     assert set(states) <= {"COMPLETE", "FAIL"}

@@ -5,14 +5,15 @@ import io
 import json
 import os
 import socket
+import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.processes import command
+from support.processes import command, start
 
 from sbvi.core import UserError
-from sbvi.runs.comparison import differing, find_runs, grouped, less_is_better, read_summary
+from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, less_is_better, read_summary
 
 pytestmark = pytest.mark.quick
 
@@ -105,3 +106,38 @@ def test_mistakes_are_one_sentence(grid):
         assert done.returncode == 1
         assert sentence in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_replicate_is_invented(grid):
+    """A run named twice, behind a link, copied, or run again with its seed counts once; other data is a group of its
+    own."""
+    import shutil
+
+    first = grid / "sweep" / "0.001-0"
+    shutil.copytree(first, grid / "copy")
+    (grid / "link").symlink_to(grid / "sweep", target_is_directory=True)
+    paths = find_runs([grid / "sweep", grid / "link", first, grid / "copy"])
+    assert len(paths) == 10
+    runs = counted_once([read_summary(path) for path in paths])
+    (repeated,) = [run for run in runs if run.status == "repeated"]
+    assert repeated.note == f"the same run as {first}: counted once"
+    assert [len(group.values) for group in grouped(runs, "test/nll")] == [3, 3, 3]
+    make(grid / "elsewhere", 3e-3, 0, 50.0)
+    record = json.loads((grid / "elsewhere" / "run.json").read_text()) | {"data": {"digest": "f" * 64}}
+    (grid / "elsewhere" / "run.json").write_text(json.dumps(record))
+    groups = grouped(
+        counted_once([read_summary(path) for path in find_runs([grid / "sweep", grid / "elsewhere"])]), "test/nll"
+    )
+    assert next((g.settings["data"], len(g.values)) for g in groups) == ("f" * 12, 1)
+    assert len(groups) == 4
+
+
+def test_runs_behind_links_are_found_and_a_reader_may_leave(grid):
+    (grid / "only").mkdir()
+    (grid / "only" / "linked").symlink_to(grid / "sweep", target_is_directory=True)
+    (grid / "only" / "round").symlink_to(grid / "only", target_is_directory=True)
+    assert len(find_runs([grid / "only"])) == 9
+    process = start("only", cwd=grid, name="compare", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""

@@ -1,0 +1,79 @@
+"""What may change when a run goes on, and the record of what was changed.
+
+A run that goes on with another length, budget or rhythm is the same run; with anything else it would be another.
+"""
+
+import datetime
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sbvi.core import UserError
+from sbvi.runs.words import flat, words
+
+log = logging.getLogger(__name__)
+
+#: Settings that a resumed run may be given anew, beside where it runs.
+MAY_CHANGE = (
+    "trainer.steps",
+    "trainer.epochs",
+    "trainer.examples",
+    "trainer.max_minutes",
+    "trainer.log_every",
+    "trainer.validate_every",
+    "trainer.patience",
+    "trainer.checkpoint_minutes",
+    "evaluation.num_samples",
+    "evaluation.chunk",
+    "evaluation.test",
+)
+LENGTHS = ("steps", "epochs", "examples")
+
+
+def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with settings (dotted keys) given anew; a length clears the others.
+
+    Raises:
+      UserError: a setting that may not change.
+    """
+    new: dict[str, Any] = json.loads(json.dumps(config))
+    given = [key for key in values if key in {f"trainer.{length}" for length in LENGTHS}]
+    for key, value in values.items():
+        if key not in MAY_CHANGE:
+            raise UserError(
+                f"resume=DIR goes on with the run's own settings, and {key}={value} was given; what may change is "
+                f"runtime.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
+            )
+        group, _, name = key.partition(".")
+        if len(given) == 1 and key in given:
+            new[group] = {**new[group], **dict.fromkeys(LENGTHS)}
+        new[group] = {**new[group], name: value}
+    return new
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Key -> [value before, value after], of everything but where the run is computed."""
+    there, here = (flat(words(json.loads(json.dumps(c)))) for c in (before, after))
+    keys = sorted(set(there) | set(here))
+    return {k: [there.get(k), here.get(k)] for k in keys if there.get(k) != here.get(k) and k[:8] != "runtime."}
+
+
+def noted(
+    record: Mapping[str, Any], config: Mapping[str, Any], what: Mapping[str, list[Any]], step: int
+) -> dict[str, Any]:
+    """A run's record with a changed config and a line of its history."""
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    line = {"when": when, "step": step, "changed": dict(what)}
+    return {**record, "config": dict(config), "history": [*record.get("history", []), line]}
+
+
+def tell_schedules(config: Mapping[str, Any], what: Mapping[str, list[Any]]) -> None:
+    """Say what happens to a schedule that spans the whole run when its length changes."""
+    schedule = words(config).get("optimizer", {}).get("schedule", {})
+    if schedule.get("kind") in ("cosine", "exponential") and any(f"trainer.{length}" in what for length in LENGTHS):
+        log.warning(
+            "optimizer.schedule.kind=%s spans the whole run: from here on the rate is that of a run of the new length, "
+            "which may be higher than where it stood.",
+            schedule["kind"],
+        )

@@ -1,0 +1,79 @@
+"""A run that goes on for longer is the run that was longer from the start, and its record says what was changed."""
+
+import json
+import logging
+
+import pytest
+from support.processes import command
+from support.small_run import experiment, leaves, same
+
+from sbvi.core import UserError
+from sbvi.runs import Experiment
+from sbvi.runs.changes import MAY_CHANGE, changed
+from sbvi.runs.train import RunContext, train
+
+LONGER = RunContext(longer=True)
+CONSTANT = {"optimizer": {"schedule": {"kind": "constant"}}}
+
+
+def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
+    train(experiment(**CONSTANT), tmp_path / "longer")
+    result = train(experiment(trainer={"steps": 100}, **CONSTANT), tmp_path / "longer", session=LONGER)
+    train(experiment(trainer={"steps": 100}, **CONSTANT), tmp_path / "whole")
+    assert result["steps"] == 100
+    same(leaves(tmp_path / "longer"), leaves(tmp_path / "whole"))
+    record = json.loads((tmp_path / "longer" / "run.json").read_text())
+    (line,) = record["history"]
+    assert line["step"] == 60
+    assert line["changed"] == {"trainer.steps": [60, 100]}
+    assert record["config"]["trainer"]["steps"] == 100
+    lines = [json.loads(text) for text in (tmp_path / "longer" / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in lines if "test/nll" in entry] == [100]  # the earlier test is not left standing
+    again = train(experiment(trainer={"steps": 100}, **CONSTANT), tmp_path / "longer", session=LONGER)
+    assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
+
+
+def test_a_schedule_of_the_whole_run_is_spoken_of(tmp_path, caplog):
+    train(experiment(), tmp_path)
+    with caplog.at_level(logging.WARNING):
+        train(experiment(trainer={"steps": 80, "validate_every": 40}), tmp_path, session=LONGER)
+    assert "optimizer.schedule.kind=cosine spans the whole run" in caplog.text
+
+
+def test_what_may_not_change_is_refused_and_nothing_is_touched(tmp_path):
+    train(experiment(), tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    config = json.loads(before)["config"]
+    with pytest.raises(UserError, match=r"trainer\.batch_size=7 was given; what may change is runtime"):
+        changed(config, {"trainer.batch_size": 7})
+    for made, sentence in (
+        (experiment(trainer={"steps": 80, "batch_size": 10}), "holds another run: trainer.batch_size is 20 there"),
+        (experiment(trainer={"steps": 30}), "has taken 60 steps already"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            train(made, tmp_path, session=LONGER)
+    with pytest.raises(UserError, match=r"holds another run: trainer\.steps is 60 there and 80 here"):
+        train(experiment(trainer={"steps": 80}), tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_a_length_clears_the_others():
+    config = experiment().to_config()
+    new = changed(config, {"trainer.epochs": 20.0, "evaluation.num_samples": 7})
+    made = Experiment.from_config(new)
+    assert (made.trainer.steps, made.trainer.epochs, made.evaluation.num_samples) == (None, 20.0, 7)
+    assert {key.partition(".")[0] for key in MAY_CHANGE} == {"trainer", "evaluation"}
+
+
+def test_the_command_goes_on(tmp_path, tiny_run):
+    """From the command line, on a copy of a finished run."""
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    steps = json.loads((tmp_path / "run" / "result.json").read_text())["steps"]
+    done = command("train", "resume=run", f"trainer.steps={steps + 20}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["steps"] == steps + 20
+    done = command("train", "resume=run", "optimizer.learning_rate=1e-4", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "what may change is runtime.*" in done.stderr
