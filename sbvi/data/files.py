@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,10 +30,15 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """`$SBVI_CACHE_DIR`, else the platform's cache folder for sbvi."""
+    """`$SBVI_CACHE_DIR`, else the platform's cache folder for sbvi; for a user without a home a temporary one."""
     if folder := os.environ.get("SBVI_CACHE_DIR"):
         return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "sbvi"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder).expanduser() / "sbvi"
+    try:
+        return Path.home() / ".cache" / "sbvi"
+    except RuntimeError:  # such as in a container, where the user has no entry and HOME is not set
+        return Path(tempfile.gettempdir()) / f"sbvi-cache-{os.getuid()}"
 
 
 def fetch(remote: RemoteFile) -> bytes:

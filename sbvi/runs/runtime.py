@@ -55,10 +55,14 @@ def apply(runtime: Runtime) -> None:
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(runtime.platform, runtime.platform))
     try:
         actual = jax.devices()[0].platform
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the second where a named platform has no plugin
         jax.config.update("jax_platforms", before)
-        reason = str(error).splitlines()[0]
-        raise UserError(f"runtime.platform={runtime.platform} is not available ({reason}).") from None
+        reason = (str(error).splitlines() or ["JAX finds no such device"])[0]
+        asked = "" if runtime.platform != "auto" else f" with JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
+        raise UserError(
+            f"runtime.platform={runtime.platform}{asked} is not available ({reason}); allowed here: cpu, or what the "
+            f"extras cuda12, cuda13 and tpu bring."
+        ) from None
     if runtime.platform not in ("auto", actual):  # JAX had started on another one before
         jax.config.update("jax_platforms", before)
         raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {actual}.")

@@ -11,7 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from support.processes import command, start, wait_until
+from support.processes import command, environment, start, wait_until
 from support.tiny_run import TINY
 
 import sbvi
@@ -307,3 +307,14 @@ def test_a_users_own_configs(tmp_path):
     done = command("train", "--config-dir", "mine", "experiment=own", *TINY, "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["seed"] == 9
+
+
+@pytest.mark.parametrize("how", ["runtime.platform=tpu", "JAX_PLATFORMS=tpu"])
+def test_a_platform_that_is_not_there_is_a_sentence(tmp_path, how):
+    words = ["debug=quick", "hydra.run.dir=run"] + ([how] if how.startswith("runtime") else [])
+    platforms = {"JAX_PLATFORMS": "tpu"} if how.startswith("JAX") else {}
+    done = command("train", *words, cwd=tmp_path, env=environment(**platforms), fresh=bool(platforms))
+    assert done.returncode == 1
+    assert done.stderr.startswith("runtime.platform=")
+    assert "is not available" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -4,12 +4,15 @@ import functools
 import gzip
 import hashlib
 import http.server
+import os
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
 from sbvi.core import UserError
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile, cache_folder, fetch
 
 pytestmark = pytest.mark.quick
 
@@ -82,3 +85,15 @@ def test_damaged_gzip_is_named(places):
 def test_nowhere_says_where_it_looked(places):
     with pytest.raises(UserError, match=r"file.bin is not in .*data.*SBVI_DATA_DIR"):
         fetch(remote())
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch):
+    """A container's user without an entry in passwd, and no HOME."""
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SBVI_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert cache_folder() == Path(tempfile.gettempdir()) / f"sbvi-cache-{os.getuid()}"
