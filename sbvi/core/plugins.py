@@ -17,7 +17,7 @@ from sbvi.core.errors import UserError
 
 
 @functools.cache
-def _entries() -> Any:  # of Python 3.12 on EntryPoints
+def _entries() -> Any:
     """Every entry point of the environment: read once, in about 10 ms for a hundred packages."""
     return importlib.metadata.entry_points()
 

@@ -13,6 +13,7 @@ from sbvi.data.dataset import Batch, Dataset, Split
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.sources.caltech_silhouettes import CaltechSilhouettes
 from sbvi.data.sources.cifar10 import Cifar10
+from sbvi.data.sources.debd import Debd
 from sbvi.data.sources.digits import Digits
 from sbvi.data.sources.frey_faces import FreyFaces
 from sbvi.data.sources.mnist import Mnist
@@ -52,6 +53,7 @@ DATASETS: dict[str, type] = {
     "svhn": Svhn,
     "omniglot": Omniglot,
     "uci_binary": UciBinary,
+    "debd": Debd,
     "synthetic": Synthetic,
     "npz": Npz,
     "table": Table,

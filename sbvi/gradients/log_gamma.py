@@ -19,7 +19,7 @@ SMALL = 1e-5
 @jax.custom_jvp
 def sample(key: Array, concentration: Array) -> Array:
     """log x of p(x) ~ x^(a - 1) exp(-x), one for each concentration a (any shape)."""
-    return jax.random.loggamma(key, concentration)
+    return jax.random.loggamma(key, concentration, dtype=concentration.dtype)
 
 
 @sample.defjvp

@@ -57,8 +57,8 @@ def partition(
         Z^2 = E[ sqrt(q(h | x) / p(x, h)) mean_j sqrt(p(x, h'_j) / q(h'_j | x)) ],   j = 1..J = inner
 
     Whatever p and q are, the square of a term has the mean 1/J + (1 - 1/J) Z^2: what rare large terms would add is in
-    the standard error before any of them was met. Where chance puts the estimate near 1 and beyond, that says nothing,
-    and the spread of the terms is taken.
+    the standard error before any of them was met. Where the terms' own variance is larger, as it can be near Z = 1,
+    that is taken.
     """
     size = even(draws, batch)
 
@@ -70,16 +70,17 @@ def partition(
         real = position * size + jnp.arange(size, dtype=jnp.int32) < draws
         value = jnp.where(real, value, -jnp.inf)
         higher = jnp.maximum(top, jnp.max(value))
-        before, terms = jnp.exp(top - higher), jnp.exp(value - higher)
-        return (higher, total * before + jnp.sum(terms), squares * before**2 + jnp.sum(terms**2)), None
+        before, now = jnp.exp(top - higher), jnp.exp(value - higher)
+        return (higher, total * before + jnp.sum(now), squares * before**2 + jnp.sum(now**2)), None
 
-    start = (jnp.full((), -jnp.inf, dtype), jnp.zeros((), dtype), jnp.zeros((), dtype))
+    zero = jnp.zeros((), dtype)
+    start = (jnp.full((), -jnp.inf, dtype), zero, zero)
     (top, total, squares), _ = jax.lax.scan(one, start, jnp.arange(-(-draws // size), dtype=jnp.int32))
     log_z2 = top + jnp.log(total / draws)
     z2 = jnp.exp(log_z2)
-    seen = jnp.exp(2 * top) * squares / draws - z2**2
-    variance = jnp.maximum(jnp.maximum(1 / inner + (1 - 1 / inner) * z2 - z2**2, seen), 0)
-    return Partition(log_z2, jnp.sqrt(variance / draws) / z2)
+    expected = (1 / inner + (1 - 1 / inner) * z2) / z2**2 - 1  # the terms' variance, over Z^4
+    met = squares * draws / total**2 - 1
+    return Partition(log_z2, jnp.sqrt(jnp.maximum(expected, met) / draws))
 
 
 def resampled(

@@ -9,12 +9,19 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.core.plugins import extend
 from sbvi.models.api import ModelSpec, offers
+from sbvi.models.circuit import Circuit
 from sbvi.models.dlgm import DLGM
 from sbvi.models.helmholtz import Helmholtz
 from sbvi.models.mixture import Mixture
 from sbvi.models.nade import NADE
 
-MODELS: dict[str, type[ModelSpec]] = {"dlgm": DLGM, "helmholtz": Helmholtz, "mixture": Mixture, "nade": NADE}
+MODELS: dict[str, type[ModelSpec]] = {
+    "dlgm": DLGM,
+    "helmholtz": Helmholtz,
+    "mixture": Mixture,
+    "nade": NADE,
+    "circuit": Circuit,
+}
 
 
 def serving(capability: type) -> list[str]:
@@ -44,4 +51,4 @@ def require(model: Any, capability: type, who: str) -> Any:
 
 extend(MODELS, "sbvi.models")
 
-__all__ = ["DLGM", "MODELS", "Helmholtz", "require", "serving"]
+__all__ = ["DLGM", "MODELS", "Circuit", "Helmholtz", "require", "serving"]

@@ -212,6 +212,23 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
+class PartialClassifier(Protocol):
+    """Predicts the label from any set of values."""
+
+    def class_log_probs_given(self, params: Params, x: Array, observed: Array) -> Array:
+        """log p(label | x_o), (B, C); observed (B, D) bool; what stands elsewhere in x is not looked at."""
+
+
+@runtime_checkable
+class LabelledDensity(Protocol):
+    """Knows log p(x, label) for every label."""
+
+    def joint_log_probs(self, params: Params, x: Array, *, rule: str = "soft", key: Array | None = None) -> Array:
+        """(B, C). rule: soft, or hard, that of the most probable latents, whose gradient goes through these alone.
+        key: draws the regularising noise of training; None for none."""
+
+
+@runtime_checkable
 class Marginals(Protocol):
     """Exact marginals and conditionals over any set of values."""
 
@@ -220,6 +237,15 @@ class Marginals(Protocol):
 
     def conditional(self, params: Params, key: Array, x: Array, observed: Array) -> Samples:
         """A draw of the rest from p(x_m | x_o), and E[x_m | x_o]; observed values as they are; both (B, D)."""
+
+
+@runtime_checkable
+class MostProbable(Protocol):
+    """Finds the most probable rest."""
+
+    def most_probable(self, params: Params, x: Array, observed: Array) -> Array:
+        """x with what is not observed at its most probable values given the rest, (B, D), or an approximation that the
+        model's own words describe."""
 
 
 @runtime_checkable
@@ -273,12 +299,13 @@ class ModelSpec(abc.ABC):
     """What a config chooses: the frozen settings of a model, before data is seen.
 
     builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
-    what trains it where nothing is chosen.
+    what trains it where nothing is chosen.  summary_rows: the most rows of the training split in its `DataSummary`.
     """
 
     builds: ClassVar[type]
     default_algorithm: ClassVar[str] = "gradient_ascent"
     default_objective: ClassVar[str] = "free_energy"
+    summary_rows: ClassVar[int] = 10_000
 
     @property
     @abc.abstractmethod
@@ -311,6 +338,11 @@ class ModelSpec(abc.ABC):
         """The estimators of the bounds' gradients that serve its latents."""
         return ("standard", "sticking_the_landing", "doubly_reparameterised")
 
+    @property
+    def labelled(self) -> bool:
+        """Whether it is built with a class for every label, so that it can be trained by them."""
+        return False
+
     def completed(self, likelihood: str) -> Any:
         """The settings with every open choice made; likelihood: the one that the data set calls for."""
         return self
@@ -322,7 +354,7 @@ class ModelSpec(abc.ABC):
           UserError: what the data holds, and what is needed.
         """
 
-    def structure(self, summary: DataSummary) -> Any:
+    def learn_structure(self, summary: DataSummary) -> Any:
         """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
         return None
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sbvi.core.plugins import extend
 from sbvi.models.api import ModelSpec
+from sbvi.objectives.conditional_likelihood import ConditionalLikelihood, Hybrid
 from sbvi.objectives.free_energy import FreeEnergy
 from sbvi.objectives.importance_weighted import ImportanceWeighted
 from sbvi.objectives.log_likelihood import LogLikelihood
@@ -51,12 +52,16 @@ OBJECTIVES: dict[str, type] = {
     "importance_weighted": ImportanceWeighted,
     "renyi": Renyi,
     "log_likelihood": LogLikelihood,
+    "conditional_likelihood": ConditionalLikelihood,
+    "hybrid": Hybrid,
 }
 extend(OBJECTIVES, "sbvi.objectives")
 
 __all__ = [
     "OBJECTIVES",
+    "ConditionalLikelihood",
     "FreeEnergy",
+    "Hybrid",
     "ImportanceWeighted",
     "KLWeight",
     "LogLikelihood",

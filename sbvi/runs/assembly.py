@@ -24,8 +24,6 @@ from sbvi.runs.pictures import Pictures
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
-SUMMARY_ROWS = 10_000
-
 
 def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, binarized as it says, fit for its model."""
@@ -48,10 +46,10 @@ def data_facts(dataset: Dataset) -> DataFacts:
     return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes)
 
 
-def summarise(dataset: Dataset) -> DataSummary:
+def summarise(dataset: Dataset, rows: int) -> DataSummary:
     """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
-    x = dataset.preprocessing.scaled(dataset.train.x[:SUMMARY_ROWS])
-    label = None if dataset.train.label is None else np.asarray(dataset.train.label[:SUMMARY_ROWS])
+    x = dataset.preprocessing.scaled(dataset.train.x[:rows])
+    label = None if dataset.train.label is None else np.asarray(dataset.train.label[:rows])
     return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
 
 
@@ -104,7 +102,7 @@ class Assembly:
 
         def loaded() -> tuple[Dataset, DataSummary]:
             dataset = load_dataset(experiment)
-            return dataset, summarise(dataset)
+            return dataset, summarise(dataset, spec.summary_rows)
 
         dataset, summary = shared.get(_data_key(experiment), loaded)
         wanted = experiment.runtime.devices
@@ -114,7 +112,7 @@ class Assembly:
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
         def built() -> tuple[Any, Any]:
-            structure = spec.structure(summary)
+            structure = spec.learn_structure(summary)
             return structure, spec.build(data_facts(dataset), structure)
 
         key = _data_key(experiment)
@@ -174,6 +172,7 @@ def _data_key(experiment: Experiment) -> dict[str, Any]:
         "dataset": experiment.to_config()["dataset"],
         "binary": model.binary,
         "dequantizes": model.dequantizes,
+        "summary_rows": model.summary_rows,
         "likelihood": words(experiment.to_config()).get("likelihood"),
     }
 

@@ -31,6 +31,7 @@ from sbvi.models.api import (
     Generative,
     LatentVariable,
     Layered,
+    Marginals,
     offers,
 )
 from sbvi.runs import runtime
@@ -38,6 +39,7 @@ from sbvi.runs.assembly import load_best_params
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import check_fits
+from sbvi.runs.queries import Queries
 
 BATCH = 500
 
@@ -50,7 +52,7 @@ class Encoding:
     variance: np.ndarray
 
 
-class LoadedRun:
+class LoadedRun(Queries):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
@@ -132,8 +134,10 @@ class LoadedRun:
         return np.asarray(self._estimate(x, num_samples, seed).elbo)
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
-        """log p(x), (N,): exact where the model knows it, else by importance sampling, which is a lower bound in
-        expectation and tight for many samples."""
+        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; else by
+        importance sampling, which is a lower bound in expectation and tight for many samples."""
+        if np.asarray(x).dtype.kind == "f" and np.isnan(x).any() and offers(self.model, Marginals):
+            return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)

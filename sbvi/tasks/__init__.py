@@ -6,11 +6,13 @@ To add one: a module with a `spec` that has `title` and `run(LoadedRun) -> TaskR
 
 from sbvi.core.plugins import extend
 from sbvi.tasks.annealed import AnnealedTask
+from sbvi.tasks.classification import ClassificationTask
 from sbvi.tasks.embedding import EmbeddingTask
 from sbvi.tasks.gradients import GradientsTask
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.tasks.posterior import PosteriorTask
+from sbvi.tasks.query import QueryTask
 from sbvi.tasks.recover import RecoverTask
 from sbvi.tasks.samples import SamplesTask
 from sbvi.tasks.task import Task, TaskResult
@@ -19,9 +21,11 @@ TASKS: dict[str, type] = {
     "likelihood": LikelihoodTask,
     "annealed": AnnealedTask,
     "samples": SamplesTask,
+    "classification": ClassificationTask,
     "embedding": EmbeddingTask,
     "imputation": ImputationTask,
     "posterior": PosteriorTask,
+    "query": QueryTask,
     "gradients": GradientsTask,
     "recover": RecoverTask,
 }

@@ -282,7 +282,7 @@ MISTAKES = {
     "model=mixture likelihood=gaussian": "likelihood=gaussian has no use with model=mixture; likelihood is a choice of "
     "model=dlgm.",
     "objective=log_likelihood": "objective=log_likelihood needs what model=dlgm has not (Density: Knows log p(x) by "
-    "itself); models that serve: mixture.",
+    "itself); models that serve: ",  # a list that grows
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -24,6 +24,7 @@ SIZES = {
     "svhn": (9, 3, 4, (32, 32, 3)),
     "omniglot": (8, 4, 6, (28, 28)),
     "uci_binary": (5000, 1414, 26147, (123,)),
+    "debd": (16_181, 2157, 3236, (16,)),
     "synthetic": (2000, 500, 500, (32,)),
     "npz": (80, 10, 10, (3,)),
     "table": (80, 10, 10, (3,)),
@@ -51,7 +52,7 @@ def arguments(tmp_path, monkeypatch):
     return found | {name: functools.partial(official, name) for name in official_files.WRITERS}
 
 
-REAL = ("mnist", "frey_faces", "caltech_silhouettes", "uci_binary")
+REAL = ("mnist", "frey_faces", "caltech_silhouettes", "uci_binary", "debd")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[needs_data] if n in REAL else []) for n in DATASETS])

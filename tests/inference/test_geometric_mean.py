@@ -71,7 +71,7 @@ def test_the_constants_error_is_that_of_its_mean(inner, x64):
     z2, exact = np.exp(np.asarray(found.log_z2)), np.exp(Enumerated(params).log_z2)
     wanted = np.sqrt((1 / inner + (1 - 1 / inner) * exact - exact**2) / 500)
     assert z2.std() == pytest.approx(wanted, rel=0.2)
-    assert np.mean(np.asarray(found.stderr) * z2) == pytest.approx(wanted, rel=0.05)
+    assert np.mean(np.asarray(found.stderr) * z2) == pytest.approx(wanted, rel=0.15)
 
 
 def test_layers_conditionals_are_the_enumerated_ones(x64):
@@ -89,7 +89,7 @@ def test_layers_conditionals_are_the_enumerated_ones(x64):
         np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9)
 
 
-CHAINS, SWEEPS, BURN = 1000, 320, 20
+CHAINS, SWEEPS, BURN = 1000, 220, 20
 
 
 def run(model, params, settings, x=None, observed=None):

@@ -62,9 +62,9 @@ class Network:
     def _linear(self) -> list[Linear]:
         return [layer for layer in self.layers if isinstance(layer, Linear)]
 
-    def activations(self, z: jax.Array, noises: Sequence[jax.Array] = ()) -> list[jax.Array]:
+    def activations(self, z: jax.Array | np.ndarray, noises: Sequence[jax.Array] = ()) -> list[jax.Array]:
         """Every variable, z (B, inputs) first; `noises`: standard normal, (B, n), one for each layer with noise."""
-        left = list(noises)
+        z, left = jnp.asarray(z), list(noises)  # in the process's own precision
         found = [z]
         for layer in self.layers:
             if not isinstance(layer, Linear):

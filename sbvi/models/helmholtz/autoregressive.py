@@ -6,7 +6,8 @@ NADE (Larochelle and Murray 2011; conditional as in Bornschein and Bengio 2015):
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +43,8 @@ def _shape(given: Array | None, value: Array) -> tuple[int, ...]:
     return value.shape[:-1] if given is None else np.broadcast_shapes(value.shape[:-1], given.shape[:-1])
 
 
-class DARN(NamedTuple):
+@dataclass(frozen=True)
+class DARN:
     """Linear in the values before."""
 
     discrete: bool = True
@@ -77,7 +79,8 @@ class DARN(NamedTuple):
         return log_bernoulli(base + jnp.broadcast_to(before, base.shape), jnp.broadcast_to(value, base.shape))
 
 
-class NADE(NamedTuple):
+@dataclass(frozen=True)
+class NADE:
     """Through hidden units that see the values before; as many as the smaller of the two layers has values."""
 
     discrete: bool = True

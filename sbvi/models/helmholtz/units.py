@@ -8,6 +8,7 @@ fewer than those of the values, whose last ones they then are.
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -117,7 +118,8 @@ def first_bias(size: int, bias: np.ndarray | None) -> Array:
     return jnp.full(size, -1.0) if bias is None else jnp.asarray(bias, jnp.float32)
 
 
-class Bernoulli(NamedTuple):
+@dataclass(frozen=True)
+class Bernoulli:
     """Independent values of 0 and 1 (a sigmoid belief network's layer)."""
 
     discrete: bool = True
@@ -137,7 +139,8 @@ class Bernoulli(NamedTuple):
         return log_bernoulli(logits, jnp.broadcast_to(value, logits.shape))
 
 
-class Gaussian(NamedTuple):
+@dataclass(frozen=True)
+class Gaussian:
     """Independent real values; the network gives means and log-scales."""
 
     discrete: bool = False

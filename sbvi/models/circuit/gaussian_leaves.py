@@ -1,0 +1,75 @@
+"""Gaussian leaves whose variances have bounds, so that a density has too."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.models.circuit.leaf import Array, Free, moment, summed
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Real values. free: the mean, and the logit of where the variance lies between its bounds."""
+
+    least: float = 1e-3
+    most: float = 1.0
+    discrete = False
+
+    def init(self, noise: Array, mean: Array, spread: Array) -> Free:
+        variance = jnp.clip(spread**2, self.least, self.most)[..., None] + jnp.zeros_like(noise)
+        return {"mean": mean[..., None] + spread[..., None] * noise, "width": self._width(variance)}
+
+    def _width(self, variance: Array) -> Array:
+        """The logit of the place between the bounds, kept within +-12."""
+        share = jnp.clip((variance - self.least) / (self.most - self.least), 6e-6, 1 - 6e-6)
+        return jnp.log(share) - jnp.log1p(-share)
+
+    def variance(self, free: Free) -> Array:
+        return self.least + (self.most - self.least) * jax.nn.sigmoid(free["width"])
+
+    def log_density(self, free: Free, x: Array, seen: Array) -> Array:
+        mean, precision = free["mean"], 1 / self.variance(free)
+        constant = 0.5 * (jnp.log(precision) - math.log(2 * math.pi))
+        if x.shape[1] == 1:
+            off = x[:, 0, :, None] - mean[:, 0, None]
+            return (constant[:, 0, None] - 0.5 * precision[:, 0, None] * off**2) * seen[:, 0, :, None]
+        x = x * seen
+        rest = summed(seen, constant - 0.5 * precision * mean**2)
+        return rest + summed(x, precision * mean) + summed(x**2, -0.5 * precision)
+
+    def log_peak(self, free: Free) -> Array:
+        return -0.5 * jnp.log(2 * math.pi * self.variance(free))
+
+    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
+        x = x * seen
+        return {
+            "count": moment(responsibility, seen),
+            "sum": moment(responsibility, x),
+            "squares": moment(responsibility, x**2),
+        }
+
+    def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:
+        """The pseudocount's examples lie at the present mean with the present variance."""
+        count = statistics["count"] + pseudocount
+        safe = jnp.maximum(count, jnp.asarray(1e-30, count.dtype))
+        mean = (statistics["sum"] + pseudocount * free["mean"]) / safe
+        second = statistics["squares"] + pseudocount * (free["mean"] ** 2 + self.variance(free))
+        variance = jnp.clip(second / safe - mean**2, self.least, self.most)
+        never = count <= 1e-6
+        return {
+            "mean": jnp.where(never, free["mean"], mean),
+            "width": jnp.where(never, free["width"], self._width(variance)),
+        }
+
+    def mean(self, free: Free) -> Array:
+        return free["mean"]
+
+    def mode(self, free: Free) -> Array:
+        return free["mean"]
+
+    def sample(self, key: Array, free: Free) -> Array:
+        noise = jax.random.normal(key, free["mean"].shape, free["mean"].dtype)
+        return free["mean"] + jnp.sqrt(self.variance(free)) * noise

@@ -1,0 +1,85 @@
+"""Exact queries of a loaded run on NumPy arrays, NaN where a value is missing; for models that answer them."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data import Preprocessing
+from sbvi.data.checks import not_there
+from sbvi.models.api import Classifier, Marginals, MostProbable, PartialClassifier
+
+
+class Queries:
+    """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
+
+    params: Any
+    preprocessing: Preprocessing
+
+    @abstractmethod
+    def _able(self, capability: type, what: str) -> Any: ...
+
+    @abstractmethod
+    def _jitted(self, name: Any, function: Any) -> Any: ...
+
+    @abstractmethod
+    def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
+
+    def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray:
+        """log p of what is not NaN, the rest summed out, (N,), nats."""
+        model = self._able(Marginals, "marginal_log_likelihood")
+        found = self._jitted("marginal", model.marginal_log_prob)
+        return np.asarray(self._batches(lambda part, _: found(self.params, *part).value, self._parted(x)))
+
+    def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given."""
+        values, known = np.asarray(x), np.asarray(given)
+        if values.shape != known.shape:
+            raise UserError(f"x has shape {values.shape} and given {known.shape}; they must be equal.")
+        absent = not_there(known).reshape(known.shape)
+        differ = ~absent & ~not_there(values).reshape(values.shape) & (values != known)
+        if differ.any():
+            raise UserError("x and given hold different values in the same place.")
+        return self.marginal_log_likelihood(np.where(absent, values, known)) - self.marginal_log_likelihood(known)
+
+    def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
+        """x with every NaN replaced: by one joint draw from p(missing | rest), or by its means; same shape."""
+        model = self._able(Marginals, "conditional")
+        found = self._jitted("conditional", model.conditional)
+        key = jax.random.key(seed)
+        drawn = self._batches(
+            lambda part, position: found(self.params, jax.random.fold_in(key, position), *part), self._parted(x)
+        )
+        return self._filled(drawn.mean if means else drawn.value, x)
+
+    def most_probable(self, x: np.ndarray) -> np.ndarray:
+        """x with every NaN replaced by the most probable values given the rest; same shape."""
+        found = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
+        return self._filled(self._batches(lambda part, _: found(self.params, *part), self._parted(x)), x)
+
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """p(label | what is not NaN), (N, C)."""
+        return self.label_probabilities(*self._parted(x))
+
+    def label_probabilities(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+        """p(label | what is observed), (N, C), for model input (N, D), such as `Dataset.seen` gives."""
+        if observed is not None and not observed.all():
+            model = self._able(PartialClassifier, "classify with missing values")
+            found = self._jitted("classify_given", model.class_log_probs_given)
+            return np.exp(self._batches(lambda part, _: found(self.params, *part), (inputs, observed)))
+        found = self._jitted("classify", self._able(Classifier, "classify").class_log_probs)
+        return np.exp(self._batches(lambda part, _: found(self.params, part), inputs))
+
+    def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Model input (N, D), and where it is observed."""
+        missing = not_there(x)
+        return self.preprocessing.to_model(np.asarray(x), "x", missing), ~missing
+
+    def _filled(self, found: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Values (N, D) of the model where x has none, in the source's units and the shape of x."""
+        missing = not_there(x)
+        source = np.asarray(x).reshape(missing.shape)
+        return self.preprocessing.filled(np.asarray(found), missing, source).reshape(np.shape(x))

@@ -1,0 +1,85 @@
+"""Classification by a trained run: accuracy, log-loss, calibration, confusion, and what missing values cost."""
+
+from typing import Literal
+
+import numpy as np
+
+from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
+from sbvi.evaluation.classification import confusion, scores
+from sbvi.models.api import PartialClassifier
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import own_values, run_dataset
+from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.task import TaskResult
+
+
+@spec
+class ClassificationTask:
+    """p(label | x) on a split with labels, or on the user's own data."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+    examples: PositiveInt | None = None
+    """Examples, evenly spaced over the split; null for all."""
+    missing: tuple[Share, ...] = (0.25, 0.5, 0.75, 0.9)
+    """Shares of values removed at random, for accuracy against them; for models that sum over what is missing."""
+    seed: NonNegativeInt = 1
+    """Seed of the removed places."""
+    input: str | None = None
+    """The user's own data (.npz, .npy, .csv), NaN where a value is missing, in place of the run's."""
+    output: str | None = None
+    """Where to write the probabilities of every label (.npz), beside the copy in the run's folder."""
+
+    @property
+    def title(self) -> str:
+        return f"classification-{'input' if self.input is not None else self.split}"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        """Scalars named `classification/...`; probabilities (N, C); the confusion matrix as a picture."""
+        if self.output is not None:
+            check_output(self.output)
+        if self.input is not None:
+            values, _ = own_values(run, self.input, self.examples, allow_nan=True)
+            probabilities = run.classify(values)
+            result = TaskResult({}, {"probabilities": probabilities, "guess": probabilities.argmax(1)})
+        else:
+            result = self._own_split(run)
+        if self.output is not None:
+            write_arrays(self.output, result.arrays)
+        return result
+
+    def _own_split(self, run: LoadedRun) -> TaskResult:
+        dataset = run_dataset(run)
+        label = dataset.evaluated(self.split, self.examples).label
+        if label is None:
+            raise UserError("task=classification needs labels, and the data set has none.")
+        x = dataset.seen(self.split, self.examples)
+        probabilities = run.label_probabilities(x)
+        logs = np.log(np.maximum(probabilities, 1e-30))
+        scalars = {f"classification/{name}": value for name, value in scores(logs, label).items()}
+        table = confusion(logs, label)
+        arrays = {"probabilities": probabilities, "guess": logs.argmax(1), "label": label, "confusion": table}
+        if self.missing and run.offers(PartialClassifier):
+            generator = np.random.default_rng(self.seed)
+            found = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]
+            accuracy = np.array([float((p.argmax(1) == label).mean()) for p in found])
+            arrays |= {"missing": np.array(self.missing), "accuracy_missing": accuracy}
+            scalars |= {
+                f"classification/accuracy_missing_{share:g}": float(value)
+                for share, value in zip(self.missing, accuracy, strict=True)
+            }
+        return TaskResult(scalars, arrays, {self.title: _draw(table)})
+
+
+def _draw(table: np.ndarray) -> np.ndarray:
+    """The confusion matrix, each row as shares of its label, counts written where there is room."""
+    figure = new_figure(5.5, 5, 120)
+    axes = figure.add_subplot()
+    axes.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    if len(table) <= 12:
+        for row, column in zip(*np.nonzero(table), strict=True):
+            axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=7)
+    axes.set_xlabel("guess")
+    axes.set_ylabel("label")
+    return pixels(figure)

@@ -1,0 +1,141 @@
+"""Circuits through the runner: trained, loaded, asked."""
+
+import jax
+import numpy as np
+import pytest
+
+from sbvi.core import UserError
+from sbvi.evaluation.classification import confusion, scores
+from sbvi.runs import Experiment
+from sbvi.runs.directory import RunDirectory
+from sbvi.runs.loaded import load_run
+from sbvi.runs.train import train
+from sbvi.tasks import TASKS
+
+SMALL = {
+    "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
+    "model": {"name": "circuit", "structure": "hidden_chow_liu", "units": 3},
+    "trainer": {"steps": 40, "batch_size": 20, "log_every": 10, "validate_every": 20, "checkpoint_minutes": 0},
+    "evaluation": {"batch_size": 50},
+    "runtime": {"compilation_cache": False},
+}
+EM = {"name": "expectation_maximisation"}
+DIGITS = {"dataset": {"name": "digits"}, "trainer": {**SMALL["trainer"], "steps": 200, "log_every": 100}}
+
+
+def experiment(**groups):
+    return Experiment.from_config(SMALL | groups)
+
+
+def test_a_run_by_full_batch_em_and_what_it_leaves(tmp_path):
+    whole = train(experiment(algorithm=EM), tmp_path / "whole")
+    assert whole["metrics"]["test/nll"] < 12 * np.log(2)
+    assert not any(name.startswith("test/elbo") for name in whole["metrics"])
+    record = RunDirectory(tmp_path / "whole").read_run()
+    assert sorted(record["structure"]) == ["parent"]
+    run = load_run(tmp_path / "whole")
+    x = run.sample(40, seed=1)
+    assert x.shape == (40, 12)
+    known = run.log_likelihood(x)
+    np.testing.assert_allclose(known, run.model.log_prob(run.params, None, jax.numpy.asarray(x)).value, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "objective"),
+    [
+        ({"structure": "random", "depth": 2, "replicas": 2, "units": 3}, {"name": "log_likelihood"}),
+        (
+            {"structure": "random", "depth": 2, "replicas": 3, "units": 4, "labels": True},
+            {"name": "conditional_likelihood"},
+        ),
+    ],
+    ids=["density", "labels"],
+)
+def test_gradients_climb(model, objective, tmp_path):
+    """On the digits, by the exact log-likelihood, and by that of the label."""
+    optimizer = {"name": "adam", "learning_rate": 0.03}
+    made = experiment(model={"name": "circuit", **model}, objective=objective, optimizer=optimizer, **DIGITS)
+    found = train(made, tmp_path)["metrics"]
+    assert found["test/nll"] > 0
+    if objective["name"] == "conditional_likelihood":
+        assert found["validation/accuracy"] > 0.5
+    else:
+        assert found["test/nll"] < 64 * np.log(2) - 10  # of a guess
+
+
+def test_what_does_not_fit_is_said_in_a_sentence():
+    with pytest.raises(UserError, match=r"objective=conditional_likelihood needs a class for every label; set model"):
+        experiment(objective={"name": "conditional_likelihood"}, **DIGITS)
+    with pytest.raises(UserError, match="objective=free_energy needs what model=circuit has not"):
+        experiment(objective={"name": "free_energy"})
+    with pytest.raises(UserError, match="algorithm=wake_sleep needs what model=circuit has not"):
+        experiment(algorithm={"name": "wake_sleep"})
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A small classifier of the digits."""
+    folder = tmp_path_factory.mktemp("labelled")
+    model = {"name": "circuit", "structure": "random", "depth": 2, "replicas": 3, "units": 4, "labels": True}
+    optimizer = {"name": "adam", "learning_rate": 0.03}
+    train(experiment(model=model, objective={"name": "hybrid", "weight": 0.7}, optimizer=optimizer, **DIGITS), folder)
+    return load_run(folder)
+
+
+def test_queries_agree_with_one_another(labelled):
+    x = labelled.sample(30, seed=2).reshape(30, -1).astype(np.float32)
+    some = np.where(np.random.default_rng(0).random(x.shape) < 0.5, np.nan, x)
+    given = np.where(np.random.default_rng(1).random(x.shape) < 0.5, np.nan, some)
+    whole = labelled.log_likelihood(x)
+    # The chain rule, and NaN in log_likelihood itself.
+    rest = labelled.conditional_log_likelihood(x, some)
+    np.testing.assert_allclose(rest + labelled.log_likelihood(some), whole, rtol=1e-4)
+    parts = labelled.conditional_log_likelihood(some, given) + labelled.marginal_log_likelihood(given)
+    np.testing.assert_allclose(parts, labelled.marginal_log_likelihood(some), rtol=1e-4)
+    for filled in (labelled.conditional(some), labelled.most_probable(some)):
+        np.testing.assert_array_equal(filled[~np.isnan(some)], some[~np.isnan(some)])
+        assert set(np.unique(filled)) <= {0.0, 1.0}
+    means = labelled.conditional(some, means=True)
+    assert ((means >= 0) & (means <= 1)).all()
+    p = labelled.classify(some)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
+    # Bayes: p(label | x) from p(x, label) with nothing missing.
+    joint = np.asarray(labelled.model.joint_log_probs(labelled.params, jax.numpy.asarray(x)))
+    np.testing.assert_allclose(np.log(labelled.classify(x)), joint - whole[:, None], atol=1e-3)
+    with pytest.raises(UserError, match="different values in the same place"):
+        labelled.conditional_log_likelihood(x, 1 - x)
+
+
+def test_the_classification_task(labelled):
+    found = TASKS["classification"](missing=(0.0, 0.9)).run(labelled)
+    accuracy = found.scalars["classification/accuracy"]
+    assert accuracy > 0.5
+    assert found.scalars["classification/accuracy_missing_0"] == pytest.approx(accuracy)
+    assert found.scalars["classification/accuracy_missing_0.9"] < accuracy
+    assert found.arrays["confusion"].sum() == 250
+    assert np.trace(found.arrays["confusion"]) == round(250 * accuracy)
+
+
+def test_the_query_task(labelled, tmp_path):
+    x = labelled.sample(5, seed=3).reshape(5, -1).astype(np.float32)
+    x[:, 10:] = np.nan
+    np.save(tmp_path / "rows.npy", x)
+    found = TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0, 1, 2)).run(labelled)
+    known = np.where(np.arange(64) < 3, x, np.nan)
+    np.testing.assert_allclose(
+        found.arrays["log_probability"], labelled.log_likelihood(x) - labelled.log_likelihood(known), atol=1e-4
+    )
+    with pytest.raises(UserError, match=r"task.given=64 must be less than 64"):
+        TASKS["query"](input=str(tmp_path / "rows.npy"), given=(64,)).run(labelled)
+    with pytest.raises(UserError, match=r"Row 0 of .* asks for no column"):
+        TASKS["query"](input=str(tmp_path / "rows.npy"), given=tuple(range(10))).run(labelled)
+
+
+def test_scores_of_a_classifier():
+    """Three bins by hand: confidences 0.9, 0.9, 0.6, of which the second is wrong."""
+    logs = np.log([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    found = scores(logs, np.array([0, 1, 1]))
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["log_loss"] == pytest.approx(-(np.log(0.9) + np.log(0.1) + np.log(0.6)) / 3)
+    assert found["calibration_error"] == pytest.approx((abs(1 - 1.8) + abs(1 - 0.6)) / 3)
+    np.testing.assert_array_equal(confusion(logs, np.array([0, 1, 1])), [[1, 0], [1, 1]])
