@@ -64,3 +64,10 @@ def test_every_room_is_in_the_import_contract():
     assert sorted(layers) == sorted(rooms | {"hydra_plugins"})
     assert {path.parent.name for path in (ROOT / "sbvi").glob("*/*.py")} == {room.split(".")[1] for room in rooms}
     assert contract["root_packages"] == ["sbvi", "hydra_plugins"]
+
+
+def test_scripts_in_python_end_in_py():
+    """So that ruff sees them; the others are shells."""
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix != ".py"]
+    assert {path.name for path in scripts} >= {"test", "train"}
+    assert not [path.name for path in scripts if "python" in path.read_text().partition("\n")[0]]

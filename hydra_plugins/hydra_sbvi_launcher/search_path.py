@@ -6,7 +6,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from sbvi.core.plugins import config_folders
 
 
-class SbviSearchPath(SearchPathPlugin):  # type: ignore[misc]
+class SbviSearchPath(SearchPathPlugin):
     """Appends them, so that sbvi's own files come first."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:

@@ -150,7 +150,9 @@ class Evaluator:
             return 0.0
         return float(np.log(levels + 1)) if self.dataset.dequantized else None
 
-    def summary(self, params: Any, split: str, num_samples: int | None = None) -> tuple[dict[str, float], dict]:
+    def summary(
+        self, params: Any, split: str, num_samples: int | None = None
+    ) -> tuple[dict[str, float], dict[str, Any]]:
         """Means with standard errors and active units, named `<split>/...`; and the per-example arrays.
 
         Of a model of two opposite chains of layers also those of p* = sqrt(p q) / Z: `nll_geometric_bound`, which is

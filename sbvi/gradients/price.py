@@ -77,7 +77,9 @@ class Price:
         for name, node in q.items():
             shape, dtype = points[name].shape, points[name].dtype
 
-            def contracted(basis: Array, name: str = name, node: Gaussian = node, shape: tuple = shape) -> Array:
+            def contracted(
+                basis: Array, name: str = name, node: Gaussian = node, shape: tuple[int, ...] = shape
+            ) -> Array:
                 direction = jnp.broadcast_to(basis[None, None], shape)
                 return jnp.sum(_hessian_times(f, points, name, direction) * node.covariance_times(direction), -1)
 

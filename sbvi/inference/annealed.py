@@ -102,7 +102,7 @@ def annealed(
         if exact is not None:
             return {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
         if base == "posterior":
-            return q.draw(key, chains)  # type: ignore[no-any-return]
+            return q.draw(key, chains)
         flat = prior.sample(params.prior, key, chains * x.shape[0], x.dtype)
         return {n: v.reshape(chains, x.shape[0], -1) for n, v in flat.items()}
 

@@ -65,7 +65,7 @@ class Shared:
         self._kept: dict[str, Any] = {}
         self._turn = threading.RLock()
 
-    def __reduce__(self) -> tuple[type, tuple]:
+    def __reduce__(self) -> tuple[type, tuple[()]]:
         """Another process, to which a launcher may send what holds this, has nothing in common yet."""
         return Shared, ()
 

@@ -51,7 +51,7 @@ def on_accelerator(platform: str) -> bool:
     return platform not in ("auto", "cpu") or (platform == "auto" and there)
 
 
-class SbviLauncher(Launcher):  # type: ignore[misc]
+class SbviLauncher(Launcher):
     """Hydra's launcher interface: `setup` once, then `launch` for every batch of jobs."""
 
     def __init__(self, mode: str = "auto", workers: int | None = None, pin: bool = True, points: int | None = None):

@@ -87,7 +87,7 @@ class Npz(OwnData):
                 raise UserError(f"{self.path} has no column {self.labels}; it has: {few(columns)}.")
             columns.remove(self.labels)
             label = {self.labels: found.frame[self.labels].to_numpy()}
-        return {self.train: found.values(columns)} | label, found.names(columns)  # type: ignore[return-value]
+        return {self.train: found.values(columns)} | label, found.names(columns)
 
     def _splits(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Role -> name of the arrays given for validation and test."""

@@ -73,7 +73,7 @@ class DLGM(ModelSpec):
     def maps(self) -> list[tuple[int, ...]]:
         """The deterministic layers of T_0 .. T_{L-1}."""
         if self.hidden and isinstance(self.hidden[0], tuple):
-            return list(self.hidden)  # type: ignore[arg-type]
+            return list(self.hidden)
         return [self.hidden] * len(self.latents)  # type: ignore[list-item]
 
     @property

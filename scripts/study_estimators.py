@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Variance and bias of gradient estimators for discrete latents, on a machine of 4-3-2 values (docs/helmholtz.md).
 
-    scripts/study_estimators [--samples 2 10] [--draws 20000]
+    scripts/study_estimators.py [--samples 2 10] [--draws 20000]
 
 Written out in NumPy from the definitions, apart from the package. For each of the 16 x: the variance of one gradient,
 summed over the parameters of q (23) and of p (27), mean over x; and for the self-normalised estimators the distance of
