@@ -8,6 +8,7 @@ Everything is in nats.
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -50,7 +51,7 @@ class DataFacts(NamedTuple):
     @property
     def event_size(self) -> int:
         """D, the number of values in one example."""
-        return int(np.prod(self.event_shape))
+        return prod(self.event_shape)
 
 
 class DataSummary(NamedTuple):

@@ -38,7 +38,7 @@ from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import check_fits
+from sbvi.runs.memory import check_event, check_fits
 from sbvi.runs.queries import Queries
 
 BATCH = 500
@@ -78,6 +78,7 @@ class LoadedRun(Queries):
         facts = DataFacts(
             self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
         )
+        check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
         check_fits(self.experiment, self.model)
         self.params = load_best_params(self.model, self.directory.checkpoints)

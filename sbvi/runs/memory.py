@@ -15,6 +15,7 @@ from sbvi.models.api import DataFacts, DataSummary, LatentVariable, offers
 from sbvi.runs.experiment import Experiment
 
 FLOAT = 4
+EXAMPLES = 8  # arrays of this many examples are made where a model is
 
 
 def size_of(tree: Any) -> int:
@@ -28,6 +29,20 @@ def blank(facts: DataFacts, examples: int = 2) -> DataSummary:
     rows = np.zeros((2, size), np.float32)
     label = np.zeros(2, np.int32) if facts.classes else None
     return DataSummary(rows, label, np.full(size, 0.5, np.float32), np.ones(size, np.float32), examples)
+
+
+def check_event(facts: DataFacts) -> None:
+    """Refuse data of which a few examples could not be held, before a model of it is made.
+
+    Raises:
+      UserError: with both numbers.
+    """
+    there, where = _room()
+    if (size := EXAMPLES * FLOAT * facts.event_size) > there:
+        shape = tuple(facts.event_shape)
+        raise UserError(
+            f"Too large: {EXAMPLES} examples of shape {shape} take {gib(size)}, and {gib(there)} are {where}."
+        )
 
 
 def abstract_params(model: Any) -> Any:

@@ -229,6 +229,7 @@ def test_tensorboard_serves_two_runs(trained, tiny_run):
     finally:
         server.terminate()
         server.wait()
+        server.stderr.close()
 
 
 @pytest.mark.promise("SIGTERM saves at the next chunk; the exit code tells, and resume=DIR goes on", "signals")

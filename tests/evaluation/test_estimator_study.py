@@ -15,4 +15,6 @@ def test_estimators_differ_in_variance_alone(x64):
         assert row.bias < 3 * row.noise
     for bound in ("free_energy", "importance_weighted", "renyi"):
         plain, level, others = (found[bound, e].variance_recognition for e in ("score_function", "nvil", "vimco"))
-        assert others < level < plain
+        assert max(others, level) < 0.2 * plain
+        if bound != "free_energy":  # of single samples, the mean of four others is a noisier baseline than a constant
+            assert others < level

@@ -16,7 +16,7 @@ from sbvi.data.sources.npz import Npz
 from sbvi.models.api import DataFacts
 from sbvi.runs import Experiment
 from sbvi.runs.experiment import GROUPS, SETTINGS
-from sbvi.runs.memory import check_fits
+from sbvi.runs.memory import blank, check_fits
 from sbvi.tasks.files import read_array
 
 FILES = ("mnist", "frey_faces", "caltech_silhouettes", "norb", "cifar10", "svhn", "omniglot")
@@ -70,6 +70,12 @@ def configs(draw):
     return config
 
 
+def sized(model):
+    """A model of 8 x 8 images, its structure learned from images of nothing."""
+    facts = DataFacts((8, 8), model.binary, 1)
+    return model.build(facts, model.learn_structure(blank(facts)))
+
+
 @pytest.mark.promise(
     "Any config is a valid experiment, whose sizes are known before memory is taken, or one sentence", "configs"
 )
@@ -83,7 +89,7 @@ def test_configs(tally):
         if made is not None:
             tried[1] += 1
             assert Experiment.from_config(made.to_config()) == made or "nan" in repr(made)
-            outcome(lambda: check_fits(made, made.model.build(DataFacts((8, 8), made.model.binary, 1))))
+            outcome(lambda: check_fits(made, sized(made.model)))
 
     each()
     assert tried[1] > tried[0] / 20  # some are valid, or nothing is tried beyond the first sentence
