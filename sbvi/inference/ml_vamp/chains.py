@@ -69,7 +69,9 @@ def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, acce
             return -cost([part[None] for part in position], y[None])[0]
 
         def move(key: jax.Array, state: Any, size: jax.Array) -> tuple[Any, jax.Array]:
-            state, info = step(key, state, log_density, size)
+            # BlackJAX mixes its counters with floats, and scalars with vectors.
+            with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+                state, info = step(key, state, log_density, size)
             rate = jnp.nan_to_num(info.acceptance_rate, nan=0.0)
             return state, rate
 
