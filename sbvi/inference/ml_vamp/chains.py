@@ -78,7 +78,7 @@ def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, acce
         def warm(carry: tuple[Any, jax.Array, jax.Array], place: jax.Array) -> tuple[Any, None]:
             state, log_size, mean = carry
             state, rate = move(jax.random.fold_in(key, place), state, jnp.exp(log_size))
-            pace = (place + 1.0) ** -0.6
+            pace = (place + 1).astype(log_size.dtype) ** -0.6
             log_size = log_size + pace * (rate - accepting)
             return (state, log_size, mean + pace * (log_size - mean)), None
 
