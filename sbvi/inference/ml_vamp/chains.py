@@ -48,14 +48,20 @@ def langevin(problem: Problem, options: Chain, seed: int) -> Found:
 
 @in_float64
 def hamiltonian(problem: Problem, options: Chain, seed: int) -> Found:
-    """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %."""
+    """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %.
+
+    Every proposal's step size is the chain's times a uniform number of (0.7, 1.3): paths of one length come back to
+    where they began in directions whose period it is.
+    """
     from blackjax.mcmc import hmc  # see `langevin`
 
     kernel = hmc.build_kernel()
 
     def step(key: jax.Array, state: Any, log_density: Callable[[Any], jax.Array], size: jax.Array) -> Any:
         count = sum(part.shape[0] for part in state.position)
-        return kernel(key, state, log_density, size, jnp.ones(count), options.leaps)
+        first, second = jax.random.split(key)
+        size = size * jax.random.uniform(first, (), size.dtype, 0.7, 1.3)
+        return kernel(second, state, log_density, size, jnp.ones(count), options.leaps)
 
     return _run(problem, options, seed, hmc.init, step, 0.8, "hamiltonian")
 
