@@ -48,14 +48,20 @@ def langevin(problem: Problem, options: Chain, seed: int) -> Found:
 
 @in_float64
 def hamiltonian(problem: Problem, options: Chain, seed: int) -> Found:
-    """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %."""
+    """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %.
+
+    Every proposal's step size is the chain's times a uniform number of (0.7, 1.3): paths of one length come back to
+    where they began in directions whose period it is.
+    """
     from blackjax.mcmc import hmc  # see `langevin`
 
     kernel = hmc.build_kernel()
 
     def step(key: jax.Array, state: Any, log_density: Callable[[Any], jax.Array], size: jax.Array) -> Any:
         count = sum(part.shape[0] for part in state.position)
-        return kernel(key, state, log_density, size, jnp.ones(count), options.leaps)
+        first, second = jax.random.split(key)
+        size = size * jax.random.uniform(first, (), size.dtype, 0.7, 1.3)
+        return kernel(second, state, log_density, size, jnp.ones(count), options.leaps)
 
     return _run(problem, options, seed, hmc.init, step, 0.8, "hamiltonian")
 
@@ -69,14 +75,16 @@ def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, acce
             return -cost([part[None] for part in position], y[None])[0]
 
         def move(key: jax.Array, state: Any, size: jax.Array) -> tuple[Any, jax.Array]:
-            state, info = step(key, state, log_density, size)
+            # BlackJAX mixes its counters with floats, and scalars with vectors.
+            with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+                state, info = step(key, state, log_density, size)
             rate = jnp.nan_to_num(info.acceptance_rate, nan=0.0)
             return state, rate
 
         def warm(carry: tuple[Any, jax.Array, jax.Array], place: jax.Array) -> tuple[Any, None]:
             state, log_size, mean = carry
             state, rate = move(jax.random.fold_in(key, place), state, jnp.exp(log_size))
-            pace = (place + 1.0) ** -0.6
+            pace = (place + 1).astype(log_size.dtype) ** -0.6
             log_size = log_size + pace * (rate - accepting)
             return (state, log_size, mean + pace * (log_size - mean)), None
 

@@ -39,7 +39,8 @@ def descend(
         def step(carry: tuple[Position, optax.OptState], _: None) -> tuple[tuple[Position, optax.OptState], None]:
             position, state = carry
             gradient = jax.grad(lambda p: jnp.sum(cost(p, y)))(position)
-            updates, state = adam.update(gradient, state, position)
+            with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats
+                updates, state = adam.update(gradient, state, position)
             return (optax.apply_updates(position, updates), state), None
 
         (position, _), _ = jax.lax.scan(step, (position, adam.init(position)), length=options.steps)

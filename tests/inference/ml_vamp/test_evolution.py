@@ -15,7 +15,8 @@ def observed(network, examples, noise, seed=1):
     generator = np.random.default_rng(seed)
     with jax.enable_x64(True):
         z = jnp.asarray(generator.standard_normal((examples, network.inputs)))
-        values = [np.asarray(v) for v in network.activations(z)]
+        noises = [jnp.asarray(generator.standard_normal((examples, n))) for n in network.noisy]
+        values = [np.asarray(v) for v in network.activations(z, noises)]
     y = values[-1] + np.sqrt(noise) * generator.standard_normal(values[-1].shape)
     return Problem(network, GaussianOutput(noise), y), values
 

@@ -1,0 +1,94 @@
+"""task=recover and run.recover on a trained run, against averages over many draws from the model's prior."""
+
+import json
+
+import numpy as np
+import pytest
+from support.processes import command
+
+import sbvi
+from sbvi.core import UserError, build
+from sbvi.inference.ml_vamp.sensing import network_of
+from sbvi.tasks import TASKS
+from sbvi.tasks.data import run_dataset
+
+WORDS = ["model.latents=[5]", "model.hidden=[20]", "model.recognition_hidden=[20]", "model.activation=relu"]
+WORDS += ["dataset=digits", "trainer.steps=500", "evaluation.num_samples=20", "hydra.run.dir=run"]
+EXAMPLES = 10
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recover")
+    for words in (
+        ["train", *WORDS],
+        ["evaluate", "run=run", "task=recover", f"task.examples={EXAMPLES}", "task.output=found.npz"],
+    ):
+        done = command(*words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    return sbvi.load_run(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def posterior(folder, run):
+    """Bits, which are erased, and the posterior means of latents and of probabilities by importance sampling."""
+    x = run_dataset(run).seen("test", EXAMPLES)
+    erased = np.random.default_rng(1).permutation(64) < 32  # as task.seed=1 and task.fraction=0.5 have it
+    network = network_of(run.model.layers(run.params))
+    z = np.random.default_rng(0).standard_normal((100_000, 5)).astype(np.float32)
+    logits = np.asarray(network.activations(z)[-1], np.float64)
+    chances = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(chances[:20], run.decode(z[:20]).reshape(20, 64), atol=1e-5)
+    logs = np.log(np.where(x[:, None, ~erased] > 0, chances[:, ~erased], 1 - chances[:, ~erased])).sum(2)
+    weights = np.exp(logs - logs.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    assert (1 / (weights**2).sum(1)).min() > 30
+    return x, erased, weights @ z, weights @ chances
+
+
+def log_loss(chances, x):
+    p = np.clip(chances, 1e-6, 1 - 1e-6)
+    return -np.mean(x * np.log(p) + (1 - x) * np.log1p(-p))
+
+
+def test_the_command_recovers_erased_pixels(folder, posterior):
+    x, erased, _, exact = posterior
+    (written,) = (folder / "run" / "evaluations").glob("recover-mask-test-ml_vamp*.json")
+    scalars = json.loads(written.read_text())["metrics"]
+    with np.load(folder / "found.npz") as found:
+        data, latents = found["data"], found["latents"]
+        assert found["latent_variances"].shape == latents.shape == (EXAMPLES, 5)
+        assert found["data_variances"].shape == data.shape == (EXAMPLES, 64)
+    places = np.s_[:, erased]
+    assert scalars["recover/rmse"] == pytest.approx(np.sqrt(np.mean((data - x)[places] ** 2)), rel=1e-5)
+    assert log_loss(data[places], x[places]) < log_loss(exact[places], x[places]) + 0.01
+    assert np.mean(np.abs(data - exact)) < 0.015
+
+
+def test_the_hamiltonian_chain_has_the_posterior_s_means(run, posterior):
+    x, erased, latents, exact = posterior
+    holes = np.where(erased, np.nan, x.astype(float)).reshape(-1, *run.event_shape)
+    found = run.recover(holes, method="hamiltonian")
+    assert np.mean(np.abs(found.signal - exact)) < 0.02
+    assert np.mean(np.abs(found.latents - latents)) < 0.15
+    assert found.signal.shape == (EXAMPLES, 64)
+
+
+def test_projections_and_refusals(run, tmp_path):
+    def work(**options):
+        return build(TASKS, "task", {"name": "recover", "examples": 4, **options}).run(run)
+
+    projected = work(measure="gaussian", measurements=60, method="gradient")
+    assert projected.arrays["data"].shape == (4, 64)
+    assert np.isnan(projected.arrays["latent_variances"]).all()
+    assert 0 < projected.scalars["recover/log_loss"] < np.log(2)
+    with pytest.raises(UserError, match=r"task\.rows=9"):
+        work(measure="rows", rows=9)
+    np.save(tmp_path / "a.npy", np.ones((3, 64)))
+    with pytest.raises(UserError, match=r"task\.operator serves"):
+        work(operator=str(tmp_path / "a.npy"))
