@@ -212,8 +212,7 @@ def test_statistics_are_posterior_counts(name, x64):
     model, params = made(name)
     x, mask = random_x(9), np.array([1.0] * 6 + [0.0, 0.5, 2.0])
     found = compiled(model, "statistics")(params, jnp.asarray(x), jnp.asarray(mask))
-    values, seen = model._inputs(jnp.asarray(x), None)
-    logs = model._logs(params, values, seen)
+    logs = jax.jit(lambda params, x: model._logs(params, *model._inputs(x, None)))(params, jnp.asarray(x))
     total = jax.jit(lambda weights: jnp.asarray(mask) @ model._total(logs._replace(weights=weights), soft))
     eps = 1e-5
     for position, counts in enumerate(found["sums"]):
@@ -282,7 +281,7 @@ def test_hard_counts_are_one_tree(name, x64):
 def test_ties_are_not_split(x64):
     model, params = made("mixture")
     same = jax.tree.map(jnp.zeros_like, params)
-    counts = model.hard_statistics(same, jnp.asarray(STATES[:1]), jnp.ones(1))
+    counts = compiled(model, "hard_statistics")(same, jnp.asarray(STATES[:1]), jnp.ones(1))
     assert sorted(np.asarray(counts["sums"][0]).ravel()) == [0, 0, 0, 1]
 
 
@@ -395,8 +394,8 @@ def test_float32_agrees_where_products_are_tiny(x64):
     model = spec.build(facts)
     params = model.init(0, data)
     exact = jax.tree.map(lambda a: a.astype(jnp.float64), params)
-    single = model.log_prob(params, None, jnp.asarray(x[:8])).value
-    double = model.log_prob(exact, None, jnp.asarray(x[:8].astype(float))).value
+    single = compiled(model, "log_prob")(params, None, jnp.asarray(x[:8])).value
+    double = compiled(model, "log_prob")(exact, None, jnp.asarray(x[:8].astype(float))).value
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, double, rtol=3e-6)
     assert float(double.max()) < -500
@@ -405,9 +404,8 @@ def test_float32_agrees_where_products_are_tiny(x64):
 def test_dropout_leaves_out_by_its_key(x64):
     model, params = made("random_cp", labels=True, leaf_dropout=0.3, sum_dropout=0.2)
     x = jnp.asarray(STATES[:5])
-    whole = model.joint_log_probs(params, x)
-    first = model.joint_log_probs(params, x, key=jax.random.key(0))
-    other = model.joint_log_probs(params, x, key=jax.random.key(1))
+    joint = jax.jit(lambda key: model.joint_log_probs(params, x, key=key))
+    whole, first, other = (joint(key) for key in (None, jax.random.key(0), jax.random.key(1)))
     assert np.isfinite(np.asarray(first)).all()
     assert not np.allclose(first, other)
     assert not np.allclose(first, whole)
