@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import needs_data
+from support.paths import needs_data
 
 from sbvi.core import UserError, make
 from sbvi.data import DATASETS

@@ -7,9 +7,9 @@ cell of each two variables' table.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 ROWS = 20_000  # of one product; sums of so many ones are exact in float32
+DIGITS = 13  # decimals of an information, in nats, that are not rounding
 
 
 class PairCounts(NamedTuple):
@@ -66,19 +66,32 @@ def tree(information: np.ndarray) -> np.ndarray:
     size = len(information)
     if size == 1:
         return np.array([-1])
-    cost = information.max() + 1 - (information + information.T) / 2  # an edge of cost zero would be none
-    np.fill_diagonal(cost, 0)
-    edges = minimum_spanning_tree(cost).tocoo()
     near: list[list[int]] = [[] for _ in range(size)]
-    for a, b in zip(edges.row, edges.col, strict=True):
-        near[a].append(int(b))
-        near[b].append(int(a))
+    for a, b in _spanning(information):
+        near[a].append(b)
+        near[b].append(a)
     one_end = _walk(near, 0)[0][-1]
     order, parent = _walk(near, one_end)
     path = [order[-1]]
     while parent[path[-1]] >= 0:
         path.append(int(parent[path[-1]]))
     return _walk(near, path[len(path) // 2])[1]
+
+
+def _spanning(information: np.ndarray) -> list[tuple[int, int]]:
+    """Edges of the maximum spanning tree, grown from variable 0 (Prim). Of equal weights, which columns that hold the
+    same values have, it takes the first; weights that differ by rounding alone are equal."""
+    weights = np.round((information + information.T) / 2, DIGITS)
+    best, near = weights[0].copy(), np.zeros(len(weights), int)
+    outside = np.arange(len(weights)) > 0
+    edges = []
+    for _ in range(len(weights) - 1):
+        node = int(np.argmax(np.where(outside, best, -np.inf)))
+        edges.append((int(near[node]), node))
+        outside[node] = False
+        closer = outside & (weights[node] > best)
+        best[closer], near[closer] = weights[node][closer], node
+    return edges
 
 
 def _walk(near: list[list[int]], root: int) -> tuple[list[int], np.ndarray]:
