@@ -130,6 +130,9 @@ def _sentence(error: BaseException, known_keys: Keys) -> str:
         if key in allowed:
             made = next((a for a in sys.argv[1:] if a.startswith(f"{group}=")), f"the {group} of this config")
             return f"{key}={value} is not a key of {made}, though of another {group}."
+        owner, _, name = group.rpartition(".")
+        if not allowed and name in known_keys(owner):  # such as an optimiser's further arguments
+            return f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}."
         return str(unknown_key(key, value, allowed))
     if (refusal := refused(text, sys.argv[1:])) is not None:
         return str(refusal)

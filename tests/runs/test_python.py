@@ -37,6 +37,15 @@ def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
         (["posterior=ranc_one"], r"posterior=ranc_one is not known \(did you mean rank_one\?\); allowed: auto, "),
         (["posterior="], "posterior= is not known; allowed: auto, diagonal"),
         (["prior=flow", "posterior=null"], "^posterior=null: a group of settings is chosen by a name"),
+        (
+            ["algorithm.dreams=0.3"],
+            "algorithm.dreams is a key of algorithm=reweighted_wake_sleep, and algorithm is grad",
+        ),
+        (
+            ["prior.components=5"],
+            "prior.components is a key of prior=mixture, and prior is standard where none is named",
+        ),
+        (["model=nade", "objective.kl_weight.beta=2"], "and objective is log_likelihood where none is named"),
         (["dataset=npz"], "dataset.path must be given"),
         (["algorithm=expectation_maximisation"], "models that serve: circuit, mixture"),
         (["model.latent=[2]"], "latent"),
