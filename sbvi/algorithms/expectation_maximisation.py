@@ -148,7 +148,7 @@ class ExpectationMaximisationSpec(AlgorithmSpec):
             raise ValueError("step_size=0 learns nothing; give a positive share")
 
     def check(self, model: ModelSpec) -> None:
-        for capability in (Density, Mixing):
+        for capability in (Mixing, Density):  # fewer models have the first, so its sentence names those that serve
             needs(model, capability, "algorithm=expectation_maximisation")
         if self.estimator == "hard":
             needs(model, HardMixing, "algorithm.estimator=hard")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core import UserError, choices, unknown_key
-from sbvi.core.configs import config_folder
+from sbvi.core import UserError, unknown_key
+from sbvi.core.configs import config_folder, refused
 
 Keys = Callable[[str], Sequence[str]]
 
@@ -83,6 +83,10 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         except UserError as broken:  # a plug-in's fault shows where the registries are first asked for
             sentence = str(broken)
         leave(sentence, error, asked)
+    except ValueError as error:  # Hydra's own, of `posterior=null` and the like
+        if (refusal := refused(str(error), sys.argv[1:])) is None:
+            raise
+        leave(str(refusal), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
     except KeyboardInterrupt:
@@ -119,10 +123,19 @@ def _sentence(error: BaseException, known_keys: Keys) -> str:
         key = match[1]
         value = next((a.split("=", 1)[1] for a in sys.argv[1:] if a.lstrip("+~").split("=")[0] == key), "")
         group = key.rpartition(".")[0]
-        return str(unknown_key(key, value, [f"{group}.{k}" if group else k for k in known_keys(group)]))
-    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        return str(choices(match[1], match[2], options))
+        allowed = [f"{group}.{k}" if group else k for k in known_keys(group)]
+        word = key.partition(".")[2]
+        if word.partition(".")[0] in known_keys(""):  # it stands by itself, whoever owns it in run.json
+            return f"{key}={value} is given as {word}={value}."
+        if key in allowed:
+            made = next((a for a in sys.argv[1:] if a.startswith(f"{group}=")), f"the {group} of this config")
+            return f"{key}={value} is not a key of {made}, though of another {group}."
+        owner, _, name = group.rpartition(".")
+        if not allowed and name in known_keys(owner):  # such as an optimiser's further arguments
+            return f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}."
+        return str(unknown_key(key, value, allowed))
+    if (refusal := refused(text, sys.argv[1:])) is not None:
+        return str(refusal)
     if match := re.search(r"No match in the defaults list", text):
         return f"{text.splitlines()[0]} Allowed groups: {', '.join(known_keys(''))}."
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,9 +1,25 @@
-"""Where the config files are."""
+"""Where the config files are, and what Hydra says of a group's choice, as a sentence."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from sbvi.core.errors import UserError, choices
 
 
 def config_folder() -> Path:
     """The configs: inside the installed package, or beside it in a source tree."""
     package = Path(__file__).resolve().parents[1]
     return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
+
+
+def refused(text: str, overrides: Sequence[str]) -> UserError | None:
+    """The sentence for a choice that a config group has not, from Hydra's message; None where it says another thing."""
+    if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
+        return choices(match[1], match[2], re.findall(r"^\t(\S+)$", text, re.MULTILINE))
+    if "Config group override must be" in text:
+        pairs = [word.lstrip("+").partition("=") for word in overrides]
+        words = [f"{key}={value}" for key, _, value in pairs if (config_folder() / key).is_dir()]
+        odd = [word for word in words if re.search(r"=(null|none|true|false|[^a-z].*)$", word, re.IGNORECASE)]
+        return UserError(f"{' '.join(odd or words)}: a group of settings is chosen by a name; leave the word out.")
+    return None

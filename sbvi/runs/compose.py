@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.core.configs import config_folder
+from sbvi.core.configs import config_folder, refused
 
 LENGTHS = ("steps", "epochs", "examples")
 #: Groups that only change others; what is left of them after composition is not a choice of its own.
@@ -43,7 +43,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """What `sbvi-train OVERRIDES` would train, as plain data.
 
     Raises:
-      UserError: Hydra refuses an override.
+      UserError: Hydra refuses an override, or a value that must be given is not.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -57,8 +57,14 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             config = compose("train", list(overrides))
+        for key in sorted(OmegaConf.missing_keys(config)):
+            raise UserError(f"{key} must be given, as {key}=VALUE.")
         values: Any = OmegaConf.to_container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if (sentence := refused(str(error), overrides)) is not None:
+            raise sentence from None
+        if not isinstance(error, HydraException | OmegaConfBaseException):
+            raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(" ".join(lines[:2])) from None
     finally:

@@ -55,7 +55,9 @@ def tree(config: Mapping[str, Any]) -> dict[str, Any]:
         own = dict(nested.get(group) or {})
         if group == "algorithm":
             own = given(own)
-        own.setdefault("name", _default(group, nested))
+        if "name" not in own:
+            own["name"] = _default(group, nested)
+            _check_keys(group, own, own["name"])
         for word in [w for w, owner in WORDS.items() if owner == group]:
             value = given(config.get(word))
             if not value:
@@ -93,7 +95,18 @@ def _named(word: str, value: Mapping[str, Any], config: Mapping[str, Any]) -> Ma
         )
     else:
         name = next(iter(CHOICES[word]))
+    _check_keys(word, value, name)
     return {"name": name, **value}
+
+
+def _check_keys(word: str, value: Mapping[str, Any], name: str | None) -> None:
+    """Refuse settings of another choice than the one that stands where none is named."""
+    kinds = CHOICES.get(word) or OWNERS[word]
+    for key in value:
+        having = [n for n, kind in kinds.items() if key in fields(kind)]
+        if name in kinds and having and name not in having:
+            owners = ", ".join(sorted(having))
+            raise UserError(f"{word}.{key} is a key of {word}={owners}, and {word} is {name} where none is named.")
 
 
 def _no_use(word: str, value: Any, group: str, name: str) -> str:

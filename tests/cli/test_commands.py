@@ -284,6 +284,10 @@ MISTAKES = {
     "model=dlgm.",
     "objective=log_likelihood": "objective=log_likelihood needs what model=dlgm has not (Density: Knows log p(x) by "
     "itself); models that serve: ",  # a list that grows
+    "optimizer.arguments.b1=0.8": "is added, as +optimizer.arguments.b1=0.8.",
+    "posterior=null": "posterior=null: a group of settings is chosen by a name",
+    "algorithm.optimizer.learning_rate=1": "is given as optimizer.learning_rate=1.",
+    "dataset.path=mine.csv": "dataset.path=mine.csv is not a key of the dataset of this config, though of another",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",
