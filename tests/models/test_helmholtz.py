@@ -38,6 +38,15 @@ def test_capabilities():
     assert not offers(model.builds, GaussianRecognition)
 
 
+def test_a_layer_of_two_has_no_plane():
+    """Pictures ask every prior of a node of two latents for its grid."""
+    prior = (
+        build(MODELS, "model", {"name": "helmholtz", "layers": [3, 2]}).build(DataFacts((4,), True, None)).node_prior()
+    )
+    assert not prior.grids
+    assert prior.plane((), prior.nodes[0], 3) is None
+
+
 def test_densities_are_the_enumerated_ones(x64):
     model, params = machine()
     exact = Enumerated(params)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
@@ -18,6 +17,8 @@ Latents = dict[str, Array]
 
 class TopDown:
     """p(h_1, .., h_L) = p(h_L) prod_l p(h_l | h_{l+1}), node by node; its parameters: node -> those of its unit."""
+
+    grids = False
 
     def __init__(self, units: Mapping[str, Unit], sizes: Mapping[str, int], between: Any):
         """between: (neighbour's size, own size) -> the sizes that a unit's `init` takes."""
@@ -50,8 +51,9 @@ class TopDown:
     def kl(self, params: Any, q: Mapping[str, Gaussian]) -> None:
         """There is no closed form."""
 
-    def plane(self, node: str, steps: int) -> np.ndarray | None:
-        return None
+    def plane(self, params: Any, node: str, steps: int) -> None:
+        """Layers that depend on one another have no grid of equal mass."""
+        return
 
 
 class BottomUp(NamedTuple):
