@@ -73,7 +73,8 @@ NOTES = {
     "([docs/rules.md](docs/rules.md))",
     "optimizer": "or `optimizer.name=` any Optax factory; schedules, clipping, averaged weights",
     "task": "of `sbvi-evaluate`, most of them also on your own data",
-    "trainer": "length in `steps`, `epochs`, `examples` or `max_minutes`; early stopping; `on_nan=` `stop`, `skip`",
+    "trainer": "length in `steps`, `epochs` or `examples`, within `max_minutes`; early stopping; "
+    "`on_nan=` `stop`, `skip`",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.core.quantities import QUANTITIES, quantity
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import flat, words
 
 #: Keys that repeat a setting and do not change it.
@@ -94,12 +95,20 @@ def _below(folder: Path) -> Iterator[Path]:
             yield Path(place)
 
 
+def _completed(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A config with the defaults of keys that came after it was written; as it is where this version cannot read it."""
+    try:
+        return Experiment.from_config(config).to_config()
+    except UserError:
+        return config
+
+
 def read_summary(path: Path) -> RunSummary:
     """Whatever state a run is in; a broken one is said to be `unreadable`."""
     directory = RunDirectory(path)
     try:
         record = directory.read_run()
-        config, data = flat(words(record["config"])), str(record["data"].get("digest", ""))
+        config, data = flat(words(_completed(record["config"]))), str(record["data"].get("digest", ""))
         result = directory.read_result()
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])

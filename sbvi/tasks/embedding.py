@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import PositiveInt, UserError, spec
+from sbvi.models import require
+from sbvi.models.api import Encoder, LatentVariable
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
@@ -39,6 +41,8 @@ class EmbeddingTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
+        for capability in (Encoder, LatentVariable):
+            require(run.model, capability, "task=embedding")
         node = self.node or next(iter(run.nodes))
         if node not in run.nodes:
             raise UserError(f"task.node={node} is not known; allowed: {', '.join(run.nodes)}.")
