@@ -16,8 +16,10 @@ Array = jax.Array
 # A GPU may take less than full precision for a product, and would not for a sum.
 EXACT = jax.lax.Precision.HIGHEST
 
-#: Most rows that one product sums over.
+#: Rows of a block, and the most rows that one product sums over: a step with fifty samples of a hundred examples,
+#: 5,000 rows, was a seventh slower in blocks, and its sums are off by less than 1e-4 without.
 BLOCK = 2048
+WHOLE = 8192
 
 
 def row_sums(x: Array) -> Array:
@@ -34,13 +36,13 @@ def along_rows(x: Array, size: int) -> Array:
 
 
 def down_columns(x: Array, rows: tuple[int, ...]) -> Array:
-    """(K,) -> (*rows, K), the same in every row; its derivative sums over rows, in blocks of at most BLOCK.
+    """(K,) -> (*rows, K), the same in every row; its derivative sums over rows, beyond WHOLE in blocks of BLOCK.
 
     Over N rows a product with ones adds one after the other, with an error that grows with N: 2e-3 of a constant's
     sum over 200,000 in float32. In blocks, and then over blocks, it stays below 2e-5 up to four million rows.
     """
     count = prod(rows)
-    if count <= BLOCK:
+    if count <= WHOLE:
         return jnp.matmul(jnp.ones((*rows, 1), x.dtype), x[None], precision=EXACT)
     least = -(-count // BLOCK)
     # Blocks interleaved, row r in block r % blocks, so that their sums are one product; padded where none divide.
