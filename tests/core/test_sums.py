@@ -40,10 +40,10 @@ def test_what_is_the_same_in_every_row(rows):
     np.testing.assert_allclose(back(cotangent)[0], cotangent.reshape(-1, 6).sum(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("count", [200_000, 199_999])
-def test_the_sum_of_many_rows_keeps_its_digits_in_float32(count):
+@pytest.mark.parametrize(("count", "error"), [(WHOLE, 1e-4), (WHOLE + 1, 2e-5), (200_000, 2e-5), (199_999, 2e-5)])
+def test_the_sum_of_many_rows_keeps_its_digits_in_float32(count, error):
     """Also where the number of rows is a prime, and of a constant, whose rounding errors all have one sign."""
     for rows in (np.full((count, 3), 0.1), draws(4, (count, 3)) + 1):
         cotangent = rows.astype(np.float32)
         _, back = jax.vjp(lambda b: down_columns(b, (count,)), np.zeros(3, np.float32))
-        np.testing.assert_allclose(back(cotangent)[0], cotangent.sum(0, dtype=np.float64), rtol=2e-5)
+        np.testing.assert_allclose(back(cotangent)[0], cotangent.sum(0, dtype=np.float64), rtol=error)
