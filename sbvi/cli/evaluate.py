@@ -1,4 +1,4 @@
-"""sbvi-evaluate: works on a trained run, `run=DIR task=NAME`."""
+"""sbvi-evaluate: works on a trained run, `run=DIR task=NAME`, or on a decoder of the user's own."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any
 from sbvi.cli import hydra_app
 from sbvi.core import UserError, unknown_key
 
-KEYS = ["run", "task", "dataset", "folder"]
+KEYS = ["run", "decoder", "task", "dataset", "folder"]
 
 
 def main() -> None:
@@ -36,21 +36,33 @@ def _task(config: Any) -> None:
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
     from sbvi.runs import load_run
-    from sbvi.tasks import TASKS, Task
+    from sbvi.tasks import TASKS, DecoderTask, Task
     from sbvi.tasks.files import unused_name, writable
 
     values = hydra_app.plain(config)
     for key in values:
         if key not in KEYS:
             raise unknown_key(key, values[key], KEYS)
-    if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
-        raise UserError(f"run={values['run']} must be the folder of a run.")
+    decoder = values["decoder"]
+    if decoder is not None and values["run"] is not None:
+        raise UserError("Give run=DIR or decoder=FILE, not both.")
+    if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
+        raise UserError(
+            f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."
+        )
     if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
         raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
     task: Task = build(TASKS, "task", values["task"])
-    run = load_run(values["run"], data_path=values["dataset"]["path"])
-    folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
-    result = task.run(run)
+    if decoder is not None:
+        if not isinstance(task, DecoderTask):
+            serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
+            raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
+        folder = writable(Path(values["folder"] or "evaluations"))
+        result = task.on_decoder(decoder)
+    else:
+        run = load_run(values["run"], data_path=values["dataset"]["path"])
+        folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
+        result = task.run(run)
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)

@@ -180,15 +180,15 @@ class LoadedRun(Queries):
           noise: standard deviation, on values that are not bits.
           method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
         """
-        layers = self._able(Layered, "recover").layers(self.params)
+        network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
-        fits(network_of(layers), int(np.prod(self.event_shape)))
+        fits(network, int(np.prod(self.event_shape)))
         values = np.asarray(y)
         if operator is not None:
-            return recover(projections(layers, values, np.asarray(operator), binary, noise), method, seed)
+            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "y", missing)
-        return recover(entries(layers, known, missing.reshape(known.shape), binary, noise), method, seed)
+        return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")

@@ -15,7 +15,7 @@ from sbvi.tasks.posterior import PosteriorTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.recover import RecoverTask
 from sbvi.tasks.samples import SamplesTask
-from sbvi.tasks.task import Task, TaskResult
+from sbvi.tasks.task import DecoderTask, Task, TaskResult
 
 TASKS: dict[str, type] = {
     "likelihood": LikelihoodTask,
@@ -31,4 +31,4 @@ TASKS: dict[str, type] = {
 }
 extend(TASKS, "sbvi.tasks")
 
-__all__ = ["TASKS", "Task", "TaskResult"]
+__all__ = ["TASKS", "DecoderTask", "Task", "TaskResult"]

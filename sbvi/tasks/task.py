@@ -1,7 +1,7 @@
 """What a task gives back, for the command to print, draw and keep."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,3 +39,10 @@ class Task(Protocol):
     def title(self) -> str: ...
 
     def run(self, run: LoadedRun) -> TaskResult: ...
+
+
+@runtime_checkable
+class DecoderTask(Protocol):
+    """A task that serves a network of the user's own as well, without a run."""
+
+    def on_decoder(self, path: str) -> TaskResult: ...
