@@ -96,7 +96,8 @@ class Assembly:
     placement: Placement
 
     @classmethod
-    def build(cls, experiment: Experiment, shared: Shared | None = None) -> "Assembly":
+    def build(cls, experiment: Experiment, shared: Shared | None = None, structure: Any = None) -> "Assembly":
+        """structure: what a run that goes on has learned; a new one learns it."""
         shared = shared or Shared()
         spec = experiment.model
 
@@ -112,11 +113,11 @@ class Assembly:
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
         def built() -> tuple[Any, Any]:
-            structure = spec.learn_structure(summary)
-            return structure, spec.build(data_facts(dataset), structure)
+            learned = spec.learn_structure(summary) if structure is None else structure
+            return learned, spec.build(data_facts(dataset), learned)
 
         key = _data_key(experiment)
-        structure, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
+        learned, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
         algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))
         check_fits(experiment, model, algorithm)
 
@@ -129,7 +130,7 @@ class Assembly:
             )
 
         evaluator, validator, pictures = shared.get(_evaluation_key(experiment), evaluated)
-        return cls(experiment, dataset, summary, structure, model, algorithm, evaluator, validator, pictures, placement)
+        return cls(experiment, dataset, summary, learned, model, algorithm, evaluator, validator, pictures, placement)
 
     @property
     def plan(self) -> Plan:

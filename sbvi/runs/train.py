@@ -88,7 +88,8 @@ def train(
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()
-        assembly = Assembly.build(experiment, session.shared)
+        known = directory.read_run().get("structure") if begun else None
+        assembly = Assembly.build(experiment, session.shared, known)
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
