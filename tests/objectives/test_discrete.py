@@ -16,6 +16,7 @@ from sbvi.algorithms.gradient_ascent import Paired
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import MODELS
+from sbvi.models.helmholtz.units import Bernoulli
 from sbvi.models.rollout import Noise
 from sbvi.objectives import OBJECTIVES, View
 from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
@@ -52,12 +53,14 @@ def exact_gradient(model, params, alpha, samples, weight=1.0):
     return jax.jit(jax.grad(loss))(params)
 
 
-def within_errors(gradient, params, exact, draws=DRAWS):
-    """The mean of `gradient(params, key)` over many keys lies within 4 standard errors of `exact`, value by value."""
+def within_errors(gradient, params, exact, draws=DRAWS, whole=None):
+    """The mean of `gradient(params, key)` over many keys lies within 4 standard errors of `exact`, value by value.
+
+    whole: what the gradient is taken at, where `params` is a part of it."""
 
     def one(carry, key):
         first, second = carry
-        g = jax.tree.map(lambda a, b: a - b, gradient(params, key), exact)
+        g = jax.tree.map(lambda a, b: a - b, gradient(params if whole is None else whole, key), exact)
         return (jax.tree.map(jnp.add, first, g), jax.tree.map(lambda a, b: a + b**2, second, g)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
@@ -235,3 +238,52 @@ def test_estimators_that_do_not_serve_are_refused(name):
         objective(estimator="vimco", num_samples=1).check(discrete)
     objective(estimator="vimco", num_samples=2).check(discrete)
     objective().check(smooth)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.7])
+def test_a_relaxed_draw_is_the_draw_with_the_derivative_of_its_relaxation(temperature, x64):
+    """E[d value / d logit] = E_u[sigma'((logit - logit(u)) / T) / T], by quadrature, for each unit's own logit."""
+    logits = np.array([-1.3, 0.2, 2.0])
+    unit, draws = Bernoulli(), 40_000
+
+    def found(bias):
+        return unit.relaxed([{"bias": bias}], jax.random.key(0), None, (draws,), temperature).value
+
+    values, slope = jax.jit(lambda b: jax.jvp(found, (b,), (jnp.ones(3),)))(jnp.asarray(logits))
+    plain = unit.draw([{"bias": jnp.asarray(logits)}], jax.random.key(0), None, (draws,)).value
+    np.testing.assert_array_equal(np.asarray(values), np.asarray(plain))
+    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    noise = 40 * nodes  # logistic, whose density is that of logit(u)
+    s = 1 / (1 + np.exp(-(logits[:, None] - noise) / temperature))
+    density = np.exp(-np.abs(noise)) / (1 + np.exp(-np.abs(noise))) ** 2
+    exact = (40 * weights * density * s * (1 - s) / temperature).sum(1)
+    error = np.asarray(slope).std(0) / np.sqrt(draws)
+    assert (np.abs(np.asarray(slope).mean(0) - exact) < 4 * error).all()
+    if temperature == 0.1:
+        chance = 1 / (1 + np.exp(-logits))
+        np.testing.assert_allclose(exact, chance * (1 - chance), rtol=0.02)
+
+
+@pytest.mark.parametrize(("name", "alpha", "choices"), BOUNDS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_relaxed_bound_is_the_discrete_one_and_its_generative_gradient_is_exact(name, alpha, choices, x64):
+    model, params = machine(seed=1)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    numbers = {"kl_weight": jnp.asarray(0.6)}
+    relaxed, standard = (OBJECTIVES[name](num_samples=2, estimator=e, **choices) for e in ("relaxed", "standard"))
+
+    def loss(objective, p, key):
+        return objective(View(model, p, key, batch), numbers)[0]
+
+    values = jax.jit(lambda p, key: [loss(o, p, key) for o in (relaxed, standard)])(params, jax.random.key(3))
+    assert float(values[0]) == pytest.approx(float(values[1]), rel=1e-12)
+    exact = exact_gradient(model, params, alpha, 2, 0.6)
+
+    def generative(p, key):
+        return jax.grad(lambda p: loss(relaxed, p, key))(p)._replace(recognition=None)
+
+    within_errors(generative, params._replace(recognition=None), exact._replace(recognition=None), whole=params)
+    keys = jax.random.split(jax.random.key(4), 2000)
+    by_key = jax.vmap(lambda k: jax.grad(lambda p: loss(relaxed, p, k))(params).recognition)
+    mean = jax.jit(lambda keys: jax.tree.map(lambda g: jnp.mean(g, 0), by_key(keys)))(keys)
+    one, other = (np.concatenate([np.ravel(a) for a in jax.tree.leaves(t)]) for t in (mean, exact.recognition))
+    assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.7
