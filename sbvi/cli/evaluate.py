@@ -32,7 +32,7 @@ def _task(config: Any) -> None:
 
     from sbvi.core import build, plain
     from sbvi.core.atomic import write_atomically
-    from sbvi.reporting.images import save_png
+    from sbvi.reporting.images import save_gif, save_png
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
     from sbvi.runs import load_run
@@ -80,6 +80,8 @@ def _task(config: Any) -> None:
     for title, picture in result.pictures.items():
         save_png(folder / f"{title}{tail}.png", picture)
         board.image(0, title, picture)
+    for title, frames in result.animations.items():
+        save_gif(folder / f"{title}{tail}.gif", frames)
     board.close()
     if (shown := result.projection) is not None:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
@@ -92,6 +94,7 @@ def _task(config: Any) -> None:
     print(
         f"written: {folder / name}.json and .npz",
         *(folder / f"{title}{tail}.png" for title in result.pictures),
+        *(folder / f"{title}{tail}.gif" for title in result.animations),
         sep="\n  ",
     )
 

@@ -22,6 +22,7 @@ class Projection:
 class TaskResult:
     """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
     pictures: name -> (H, W) or (H, W, 3) uint8, for figures/ and TensorBoard. table: to be printed.
+    animations: name -> frames (T, H, W) or (T, H, W, 3) uint8.
     about: further facts for the .json. projection: points for TensorBoard's projector."""
 
     scalars: dict[str, float]
@@ -30,6 +31,7 @@ class TaskResult:
     table: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     projection: Projection | None = None
+    animations: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Task(Protocol):
