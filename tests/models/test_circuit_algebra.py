@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.enumerable import Enumerated, affine, machine, states
 from support.processes import command
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.inference.importance import importance_sampling
 from sbvi.models import Circuit
 from sbvi.models.api import DataFacts
 from sbvi.models.circuit import algebra
@@ -143,3 +145,35 @@ def test_a_circuit_built_by_hand_trains_and_loads_as_a_run(tmp_path):
     before = np.log(chances)[(x @ [8, 4, 2, 1])].mean()
     after = found[(x @ [8, 4, 2, 1])].mean()
     assert after > before + 0.05
+
+
+def test_the_importance_sampling_estimator_agrees_with_an_exact_circuit(x64):
+    """The generative half of a Helmholtz machine, its latents summed out, is a circuit: a mixture over the top layer of
+    mixtures over the lower one. On data drawn from the circuit, the estimate is within its own standard error."""
+    model, params = machine(seed=3)
+
+    def chances(layers, given):
+        return 1 / (1 + np.exp(-affine(layers, given)))
+
+    one, two = states(3), states(2)
+    parts = [Product(*(Bernoulli(v, float(p)) for v, p in enumerate(chances(params.generative, h)))) for h in one]
+
+    def mixed(p, values, children):
+        weights = np.prod(np.where(values > 0, p, 1 - p), 1)
+        return Sum(weights / weights.sum(), *children)
+
+    lower = [mixed(chances(params.prior["layer_1"], h), one, parts) for h in two]
+    top = 1 / (1 + np.exp(-np.asarray(params.prior["layer_2"][0]["bias"])))
+    spec = Circuit(structure="file", file="by hand", leaf="bernoulli")
+    circuit = spec.build(DataFacts((4,), True, 1), {"nodes": algebra.to_data(mixed(top, two, lower))})
+    start = jax.tree.map(jnp.asarray, circuit.start)
+    assert len(circuit.plan.leaves) == 8 * 4  # the lower components are shared by all mixtures
+
+    x = jax.jit(lambda key: circuit.sample(start, key, 40).value)(jax.random.key(0))
+    exact = np.asarray(jax.jit(lambda x: circuit.log_prob(start, None, x).value)(x))
+    np.testing.assert_allclose(exact, Enumerated(params).log_px[np.asarray(x, int) @ [8, 4, 2, 1]], rtol=1e-9)
+    samples = 20_000
+    found = jax.jit(importance_sampling(model.rollout, samples, 500))(params, jax.random.key(1), x)
+    error = 1 / np.sqrt(np.asarray(found.effective)) + 1 / samples
+    assert (np.abs(np.asarray(found.log_likelihood) - exact) < 4 * error).all()
+    assert error.max() < 0.1
