@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
+from sbvi.cli.catalogue import CHANGES, check
+from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.core import UserError
 
@@ -26,32 +28,55 @@ class Job:
     mode: str
 
 
+COMMAND = Command(
+    name="sbvi-train",
+    sentence="sbvi-train [GROUP=NAME ...] [KEY=VALUE ...]: trains and tests an experiment, or with --multirun a sweep.",
+    groups=(
+        "dataset",
+        "model",
+        "likelihood",
+        "posterior",
+        "prior",
+        "algorithm",
+        "objective",
+        "optimizer",
+        "trainer",
+        "evaluation",
+        "runtime",
+        "experiment",
+        "debug",
+        "search",
+    ),
+    own={
+        "seed=N": "seed of parameters, data order and noise (default 0)",
+        "init_from=DIR": "start from the best parameters of a run's directory",
+        "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
+        "trainer.epochs=200",
+        "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
+        "hydra/launcher=sbvi": "train a sweep's jobs in workers that start once, or side by side on an accelerator",
+        "hydra.run.dir=DIR": "the run's directory (default outputs/<date>/<time>); the same one goes on with its run",
+        "hydra.sweep.dir=DIR": "the sweep's directory; the same one goes on with the sweep",
+        "--config-dir DIR": "config files of your own, in DIR/GROUP/NAME.yaml",
+        "--cfg job": "print the composed config and do nothing",
+        "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
+    },
+    keys=("seed", "init_from"),
+    examples={
+        "sbvi-train": "the defaults: scikit-learn's handwritten digits, about a minute",
+        "sbvi-train dataset=mnist posterior=rank_one trainer.epochs=30": "another data set, another posterior",
+        "sbvi-train --multirun optimizer.learning_rate=1e-3,3e-4 'seed=range(3)' hydra/launcher=sbvi": "a sweep",
+        "sbvi-train --help model=dlgm optimizer": "every key of a model, and of the optimiser",
+    },
+)
+
+
 def main() -> None:
     """The entry point of `sbvi-train`."""
     resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
-    if resumed:
+    if resumed and asked(sys.argv[1:]) is None:
         _resume(resumed)
     else:
-        hydra_app.run(_task, "train", known_keys)
-
-
-def known_keys(group: str) -> Sequence[str]:
-    """Config keys below a dotted path, for suggestions."""
-    from sbvi.core import fields
-    from sbvi.runs.experiment import GROUPS, SETTINGS
-    from sbvi.runs.words import CHOICES
-
-    if not group:
-        return [*GROUPS, *CHOICES, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
-    registries = {**GROUPS, **CHOICES}
-    if group in registries:
-        return sorted({key for entry in registries[group].values() for key in fields(entry)})
-    if group in SETTINGS:
-        return list(fields(SETTINGS[group]))
-    parent, _, name = group.rpartition(".")
-    entries = [*registries.get(parent, {}).values(), *([SETTINGS[parent]] if parent in SETTINGS else [])]
-    nested = [fields(entry)[name] for entry in entries if name in fields(entry)]
-    return sorted({key for kind in nested for key in fields(kind)})
+        hydra_app.run(_task, "train", COMMAND)
 
 
 def prepare(config: Any) -> Job:
@@ -62,11 +87,15 @@ def prepare(config: Any) -> Job:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    hydra_config = HydraConfig.get()
+    content = hydra_app.plain(config)
+    check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
+
+    # What trains takes seconds to import: a wrong key is answered before.
     from sbvi.runs.compose import choices_of
     from sbvi.runs.experiment import Experiment
 
-    hydra_config = HydraConfig.get()
-    values = choices_of(hydra_app.plain(config), list(hydra_config.overrides.task))
+    values = choices_of(content, list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
     return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode)
 

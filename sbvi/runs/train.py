@@ -17,6 +17,7 @@ from sbvi.data.recorded import same_data
 from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
+from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
@@ -197,6 +198,7 @@ def _run(
             log.info(
                 "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
             )
+            tell_large_batches(plan)
             with contextlib.ExitStack() as stack:
                 stack.callback(session.trained)
                 batches = assembly.batches()
@@ -242,6 +244,8 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
+        scalars |= {"test/nll_independent": assembly.evaluator.independent_nll}
+        tell_baseline(scalars, assembly.dataset)
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return
