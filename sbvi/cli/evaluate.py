@@ -9,6 +9,7 @@ from typing import Any
 from sbvi.cli import hydra_app
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
+from sbvi.cli.progress import work_bar
 from sbvi.core import UserError
 
 COMMAND = Command(
@@ -57,7 +58,8 @@ def _task(config: Any) -> None:
     task: Task = build(TASKS, "task", values["task"])
     run = load_run(values["run"], data_path=values["dataset"]["path"])
     folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
-    result = task.run(run)
+    with work_bar():
+        result = task.run(run)
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)

@@ -1,6 +1,7 @@
 """sbvi-train: trains and tests one experiment, or a sweep of them with --multirun."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, and Hydra's mode: RUN or MULTIRUN."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), and the command that asks for it."""
 
     experiment: Any
     folder: Path
     mode: str
+    command: Sequence[str]
 
 
 COMMAND = Command(
@@ -97,7 +99,15 @@ def prepare(config: Any) -> Job:
 
     values = choices_of(content, list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
-    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode)
+    command = typed(list(hydra_config.overrides.task))
+    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode, command)
+
+
+def typed(overrides: Sequence[str]) -> list[str]:
+    """The command as it was typed; in another program's worker, such as joblib's, one that would do the same."""
+    if Path(sys.argv[0]).name in ("sbvi-train", "train.py"):
+        return [os.environ.get("SBVI_COMMAND", "sbvi-train"), *sys.argv[1:]]
+    return ["sbvi-train", *overrides]
 
 
 def _task(config: Any) -> float | None:
@@ -105,8 +115,8 @@ def _task(config: Any) -> float | None:
     job = prepare(config)
     alone = job.mode == "RUN"
     # A worker may outlive a sweep that was killed; the next one waits for what it holds.
-    result = _train(job.experiment, job.folder, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
-    _report(result, job.mode)
+    result = _train(job, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
+    _report(result, not alone)
     return result.get("best_validation")
 
 
@@ -130,7 +140,9 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     """
     from sbvi.sweeps.side_by_side import Point, train_together
 
-    points = [Point(job.experiment, job.folder, handler) for job, handler in zip(jobs, handlers, strict=True)]
+    points = [
+        Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
+    ]
     with progress_bar(len(points)) as show:
         ended = train_together(points, show, SWEEP_PATIENCE, largest)
     outcomes: list[Any] = []
@@ -138,7 +150,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
         if isinstance(result, BaseException):
             outcomes.append(result)
             continue
-        _report(result | {"directory": str(point.folder)}, "RUN" if result["status"] == "completed" else "MULTIRUN")
+        _report(result | {"directory": str(point.folder)}, several=True)
         outcomes.append(result.get("best_validation"))
     return outcomes
 
@@ -168,7 +180,7 @@ def _resume(words: list[str]) -> None:
         config = changed(config, values)
         config["runtime"] = {**config["runtime"], **{key.removeprefix("runtime."): v for key, v in here.items()}}
         experiment = Experiment.from_config(config)
-        _report(_train(experiment, folder, longer=bool(values)), "RUN")
+        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=bool(values)), several=False)
     except UserError as error:
         hydra_app.leave(str(error), error, asked=False)
 
@@ -180,38 +192,29 @@ def _literal(value: str) -> Any:
     return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
-def _train(
-    experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None, longer: bool = False
-) -> dict[str, Any]:
+def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
     from sbvi.runs.assembly import Shared
     from sbvi.runs.train import RunContext, train
 
+    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
     with progress_bar() as show:
-        result = train(experiment, folder, show, RunContext(patience, shared or Shared(), longer=longer))
-    return result | {"directory": str(folder)}
+        result = train(job.experiment, job.folder, show, context)
+    return result | {"directory": str(job.folder)}
 
 
-def _report(result: Mapping[str, Any], mode: str) -> None:
+def _report(result: Mapping[str, Any], several: bool) -> None:
+    """Print what a run has reached; a stopped one ends the process, or of a sweep all of it.
+
+    Raises:
+      KeyboardInterrupt: a run of a sweep was stopped.
+    """
+    from sbvi.cli.summary import summary
     from sbvi.core import processes
 
-    metrics = result["metrics"]
-    lines = [f"status: {result['status']}"]
-    for name in ("test/nll", "test/elbo"):
-        value, error = metrics.get(name), metrics.get(f"{name}_stderr")
-        if value is not None and error is not None:
-            lines.append(f"{name}: {value:.2f} +- {error:.2f} nats")
-        elif name in metrics:
-            lines.append(f"{name}: not finite")
-    if metrics.get("test/exact_nll") is not None:
-        lines.append(f"test/exact_nll: {metrics['test/exact_nll']:.2f} nats")
-    if result.get("examples_per_second"):
-        lines.append(
-            f"examples/s: {result['examples_per_second']:,.0f} (training took {result['train_seconds']:.1f} s)"
-        )
     if processes.first():
-        print("\n".join([*lines, f"directory: {result['directory']}"]))
+        print(summary(result, several))
     if result["status"] == "stopped":
-        if mode != "RUN":
+        if several:
             raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it
         import signal
 

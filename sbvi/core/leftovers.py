@@ -17,11 +17,11 @@ def forget(folder: Path, leavings: Sequence[str]) -> None:
 
     Nothing is taken from a folder that another process holds.
     """
-    if not folder.is_dir() or folder.resolve() == Path.cwd().resolve():
-        return
-    if not all(any(path.match(pattern) for pattern in leavings) for path in folder.iterdir()):
-        return
-    with contextlib.suppress(OSError):  # held, or not empty after all
+    with contextlib.suppress(OSError):  # held, not empty after all, or not to be read
+        if not folder.is_dir() or folder.resolve() == Path.cwd().resolve():
+            return
+        if not all(any(path.match(pattern) for pattern in leavings) for path in folder.iterdir()):
+            return
         if (folder / ".lock").exists():
             with open(folder / ".lock", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

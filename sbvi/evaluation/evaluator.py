@@ -86,7 +86,7 @@ class Evaluator:
         count = 0 if offers(self.model, Density) else num_samples or self.settings.num_samples
         if count not in self._likelihoods:
             scores = self._importance(count) if count else self._exact
-            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement)
+            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement, what="likelihood")
         batches = batched(self.dataset, split, self.settings.batch_size, None, self.placement)
         scored: dict[str, np.ndarray] = self._likelihoods[count](self.placement.replicated(params), self.key, batches)
         return scored

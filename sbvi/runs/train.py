@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class RunContext:
     trained: called once when the loop has ended, however it did.
     stop: asked for a reason to stop; by default the process's own signals are.
     longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
+    command: what asked for the run, for its record; None for the process's own.
     """
 
     patience: float = 0.0
@@ -51,6 +52,7 @@ class RunContext:
     trained: Callable[[], None] = lambda: None
     stop: Callable[[], str | None] | None = None
     longer: bool = False
+    command: Sequence[str] | None = None
 
 
 def train(
@@ -94,7 +96,7 @@ def train(
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
-            directory.write_run({"config": config, "data": data, **learned, **provenance()})
+            directory.write_run({"config": config, "data": data, **learned, **provenance(session.command)})
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
