@@ -4,8 +4,6 @@ Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this p
 reach us, and show the traceback only to users who asked for it.
 """
 
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,14 +12,10 @@ from typing import Any
 
 from sbvi.cli import mistakes
 from sbvi.cli.help import Command, show_help
+from sbvi.cli.job_names import job_name
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
-
-
-def digest(overrides: Sequence[str]) -> str:
-    """A short name for a set of overrides, whatever their order."""
-    return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
 
 
 def study(folder: str) -> str:
@@ -35,7 +29,7 @@ def register_resolvers() -> None:
     """What our config files use beyond OmegaConf's own resolvers."""
     from omegaconf import OmegaConf
 
-    OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+    OmegaConf.register_new_resolver("sbvi.job", job_name, replace=True)
     OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
