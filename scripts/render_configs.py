@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Writes the configs' `auto` files: a group's every key, null until it is set.
+"""Writes what repeats the specs: the configs' `auto` files, and the catalogue that help is read from.
 
     scripts/render_configs.py            write them
     scripts/render_configs.py --check    fail where a file differs from what the specs say
 
-A word of the command line that was not given is left to what model, algorithm and data call for; its keys can be set
-all the same, as in `objective.num_samples=5`.
+An `auto` file has a group's every key, null until it is set: a word of the command line that was not given is left to
+what model, algorithm and data call for; its keys can be set all the same, as in `objective.num_samples=5`.
+`sbvi/cli/catalogue.json` has every key's type, default, allowed values and sentence.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from sbvi.algorithms import ALGORITHMS
+from sbvi.cli import catalogue
 from sbvi.core import fields
 from sbvi.runs.words import CHOICES, WORDS
 
@@ -44,9 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
+    texts = {
+        ROOT / "configs" / group / "auto.yaml": rendered(group, registry)
+        for group, registry in {**CHOICES, "algorithm": ALGORITHMS}.items()
+    }
+    texts[catalogue.FILE] = json.dumps(catalogue.build(), indent=1) + "\n"
     stale = []
-    for group, registry in {**CHOICES, "algorithm": ALGORITHMS}.items():
-        path, text = ROOT / "configs" / group / "auto.yaml", rendered(group, registry)
+    for path, text in texts.items():
         if not path.exists() or path.read_text() != text:
             stale.append(str(path.relative_to(ROOT)))
             if not check:

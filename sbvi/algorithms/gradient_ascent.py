@@ -5,6 +5,7 @@
 The weight prior enters through its gradient; the reported `loss` is the objective's, without it.
 """
 
+import logging
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
@@ -19,6 +20,8 @@ from sbvi.core import Choice, Part, name_of, spec
 from sbvi.data import Batch
 from sbvi.models.api import ModelSpec
 from sbvi.objectives import OBJECTIVES, Objective, View
+
+log = logging.getLogger(__name__)
 
 
 class Paired(NamedTuple):
@@ -87,7 +90,8 @@ class GradientAscentSpec(AlgorithmSpec):
     """The optimiser."""
 
     def completed(self, model: ModelSpec) -> "GradientAscentSpec":
-        return self if self.objective is not None else replace(self, objective=OBJECTIVES[model.default_objective]())
+        objective = self.objective if self.objective is not None else OBJECTIVES[model.default_objective]()
+        return replace(self, objective=_serving(objective, model))
 
     def check(self, model: ModelSpec) -> None:
         needs(model, self.objective.needs, f"objective={name_of(OBJECTIVES, self.objective)}")
@@ -95,3 +99,14 @@ class GradientAscentSpec(AlgorithmSpec):
 
     def build(self, model: Any, examples: int) -> GradientAscent:
         return GradientAscent(model, self.objective, self.optimizer, examples)
+
+
+def _serving(objective: Any, model: ModelSpec) -> Any:
+    """The objective, with another estimator where the standard one cannot serve the model's latents."""
+    if getattr(objective, "estimator", None) != "standard" or "standard" in model.estimators:
+        return objective
+    serving = "vimco" if objective.num_samples > 1 else "nvil"
+    if serving not in model.estimators:
+        return objective
+    log.info("objective.estimator=%s: standard does not serve this model's latents.", serving)
+    return replace(objective, estimator=serving)

@@ -7,23 +7,37 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+
+#: Pictures of a run that its row of the page shows.
+PICTURES = ("samples", "reconstructions", "manifold")
 
 
 def main() -> None:
     """The entry point of `sbvi-compare`."""
     parser = argparse.ArgumentParser(
         prog="sbvi-compare",
-        description="Compare runs and sweeps, finished or not: best first, grouped over seeds.",
+        description="Compare runs and sweeps, finished or not: best first, grouped over seeds. Runs on different data, "
+        "or tested with different numbers of samples, stand in tables of their own.",
     )
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
-    parser.add_argument("--metric", default="test/nll", help="what to rank by (default: %(default)s)")
+    parser.add_argument(
+        "--metric", help="what to rank by (default: test/nll, or the validation bound where no run was tested)"
+    )
     parser.add_argument("--format", default="table", choices=["table", "markdown", "csv", "json"])
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="metric against each swept value, and curves")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help=".png or .pdf: metric against each swept value, and curves"
+    )
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="a page in one file: a table that sorts, curves and samples of each run",
+    )
     given = parser.parse_args()
     try:
         _compare(given)
@@ -37,39 +51,36 @@ def main() -> None:
 
 
 def _compare(given: Any) -> None:
-    from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, less_is_better, read_summary
+    from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, read_summary
+    from sbvi.runs.sections import check_suffix, metric_of, sections
 
-    if given.plot is not None and given.plot.suffix != ".png":
-        raise UserError(f"--plot {given.plot} must end in .png.")
+    check_suffix("--plot", given.plot, (".png", ".pdf"))
+    check_suffix("--html", given.html, (".html",))
     runs = counted_once([read_summary(path) for path in find_runs(given.folders)])
-    groups = grouped(runs, given.metric)
+    metric, note = metric_of(runs, given.metric)
+    if note:
+        sys.stderr.write(f"{note}\n")
+    groups = grouped(runs, metric)
     keys = [*differing(runs), *(["data"] if groups and "data" in groups[0].settings else [])]
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
-    header = [*keys, given.metric, "stderr", "n", "best run"]
-    best = min if less_is_better(given.metric) else max
-    rows = [
-        [
-            *(_cell(group.settings[key]) for key in keys),
-            f"{group.mean:.4f}",
-            "" if math.isnan(group.stderr) else f"{group.stderr:.4f}",
-            str(len(group.values)),
-            str(best(group.runs, key=lambda run: run.metrics[given.metric]).path),
-        ]
-        for group in groups
-    ]
     left = [
-        [*(_cell(_setting(run, key)) for key in keys), run.status, run.note or f"has no {given.metric}", str(run.path)]
+        [*(_cell(_setting(run, key)) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
         for run in others
     ]
-    print(_written(given.format, given.metric, header, rows, [*keys, "status", "note", "run"], left, groups, others))
+    left_header = [*keys, "status", "note", "run"]
+    apart = sections(groups, metric)
+    if given.format == "json":
+        print(_as_json(metric, apart, others))
+    elif given.format == "csv":
+        header, rows = _rows(groups, keys, metric)
+        print(_as_csv(header, rows, left))
+    else:
+        print(_as_tables(given.format, metric, apart, left_header, left))
     if given.plot is not None:
-        from sbvi.reporting.comparison import draw_comparison
-        from sbvi.reporting.images import save_png
-
-        points = [(group.settings, group.values) for group in groups]
-        curves = [(str(run.path.name), run.curve) for run in runs if run.curve]
-        save_png(given.plot, draw_comparison(given.metric, keys, points, curves))
+        _plot(given.plot, metric, keys, groups)
+    if given.html is not None:
+        _page(given.html, metric, apart, others, note)
 
 
 def _setting(run: Any, key: str) -> Any:
@@ -80,45 +91,120 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _written(
-    how: str,
-    metric: str,
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    left_header: Sequence[str],
-    left: Sequence[Sequence[str]],
-    groups: Sequence[Any],
-    others: Sequence[Any],
+def _rows(groups: Sequence[Any], keys: Sequence[str], metric: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of groups."""
+    from sbvi.runs.comparison import less_is_better
+
+    best = min if less_is_better(metric) else max
+    rows = [
+        [
+            *(_cell(group.settings[key]) for key in keys),
+            f"{group.mean:.4f}",
+            "" if math.isnan(group.stderr) else f"{group.stderr:.4f}",
+            str(len(group.values)),
+            str(best(group.runs, key=lambda run: run.metrics[metric]).path),
+        ]
+        for group in groups
+    ]
+    return [*keys, metric, "stderr", "n", "best run"], rows
+
+
+def _as_json(metric: str, apart: Sequence[Any], others: Sequence[Any]) -> str:
+    content = {
+        "metric": metric,
+        "groups": [
+            {
+                "section": section.title,
+                "settings": dict(group.settings),
+                "mean": group.mean,
+                "stderr": None if math.isnan(group.stderr) else group.stderr,
+                "runs": {str(r.path): v for r, v in zip(group.runs, group.values, strict=True)},
+            }
+            for section in apart
+            for group in section.groups
+        ],
+        "others": [{"run": str(r.path), "status": r.status, "note": r.note} for r in others],
+    }
+    return json.dumps(content, indent=2)
+
+
+def _as_csv(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*header[:-1], "status", "note", "run"])
+    writer.writerows([*row[:-1], "completed", "", row[-1]] for row in rows)
+    writer.writerows([*row[: len(header) - 4], "", "", "", *row[len(header) - 4 :]] for row in left)
+    return buffer.getvalue().rstrip("\n")
+
+
+def _as_tables(
+    how: str, metric: str, apart: Sequence[Any], left_header: Sequence[str], left: Sequence[Sequence[str]]
 ) -> str:
     from sbvi.reporting.tables import markdown_table, text_table
 
-    if how == "json":
-        content = {
-            "metric": metric,
-            "groups": [
-                {
-                    "settings": dict(group.settings),
-                    "mean": group.mean,
-                    "stderr": None if math.isnan(group.stderr) else group.stderr,
-                    "runs": {str(r.path): v for r, v in zip(group.runs, group.values, strict=True)},
-                }
-                for group in groups
-            ],
-            "others": [{"run": str(r.path), "status": r.status, "note": r.note} for r in others],
-        }
-        return json.dumps(content, indent=2)
-    if how == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*header[:-1], "status", "note", "run"])
-        writer.writerows([*row[:-1], "completed", "", row[-1]] for row in rows)
-        writer.writerows([*row[: len(header) - 4], "", "", "", *row[len(header) - 4 :]] for row in left)
-        return buffer.getvalue().rstrip("\n")
     table = markdown_table if how == "markdown" else text_table
-    parts = [table(header, rows)] if rows else [f"No completed run has {metric} yet."]
+    parts: list[str] = []
+    for section in apart:
+        title = [f"**{section.title}**" if how == "markdown" else f"{section.title}:", ""] if section.title else []
+        parts += [*title, table(*_rows(section.groups, section.keys, metric)), ""]
+    if not apart:
+        parts = [f"No completed run has {metric} yet.", ""]
     if left:
-        parts += ["", table(left_header, left)]
-    return "\n".join(parts)
+        parts += [table(left_header, left), ""]
+    return "\n".join(parts[:-1])
+
+
+def _plot(path: Path, metric: str, keys: Sequence[str], groups: Sequence[Any]) -> None:
+    from sbvi.reporting.comparison import Series, save_comparison
+    from sbvi.runs.sections import label
+
+    series = [
+        Series(label(group.settings, keys), group.settings, group.values, [run.curve for run in group.runs])
+        for group in groups
+    ]
+    save_comparison(path, metric, keys, series)
+
+
+def _page(path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], note: str) -> None:
+    from sbvi.core.atomic import write_atomically
+    from sbvi.reporting.comparison_page import Row, comparison_page
+
+    tables = [(section.title, list(_page_rows(section, metric))) for section in apart]
+    if others:
+        unfinished = [
+            Row(
+                {"run": str(run.path), "status": run.status, "note": run.note or f"has no {metric}"},
+                run.curve,
+                _pictures(run.path),
+                run.config,
+            )
+            for run in others
+        ]
+        tables.append(("Not ranked", unfinished))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, comparison_page(f"Runs by {metric}", tables, note).encode())
+
+
+def _page_rows(section: Any, metric: str) -> Iterator[Any]:
+    """A row for each run of a section, those of the best setting first."""
+    from sbvi.reporting.comparison_page import Row
+
+    for group in section.groups:
+        for run, value in zip(group.runs, group.values, strict=True):
+            cells = {key: group.settings[key] for key in section.keys}
+            cells |= {
+                "seed": run.config.get("seed"),
+                metric: value,
+                f"{metric}_stderr": run.metrics.get(f"{metric}_stderr"),
+            }
+            cells |= {"mean over seeds": group.mean, "run": str(run.path)}
+            yield Row(cells, run.curve, _pictures(run.path), run.config)
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """The pictures of a run that are there."""
+    places = {name: folder / "figures" / f"{name}.png" for name in PICTURES}
+    return {name: place for name, place in places.items() if place.is_file()}
 
 
 if __name__ == "__main__":

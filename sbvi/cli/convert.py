@@ -1,31 +1,40 @@
 """sbvi-convert: writes any data set as a directory of shards, or describes one of your own, to be streamed."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
+from sbvi.cli.catalogue import check
+from sbvi.cli.help import Command
 from sbvi.core import UserError
+
+COMMAND = Command(
+    name="sbvi-convert",
+    sentence="sbvi-convert dataset=NAME output=DIR, or input=DIR: data as shards, to be streamed by dataset=shards.",
+    groups=("dataset",),
+    own={
+        "output=DIR": "the directory to write the data set to; new or empty",
+        "rows=N": "training examples in a shard (default 10000)",
+        "input=DIR": "or a directory of your own, described in place: train*, validation*, test* as .npy, or as .npz "
+        "with x and label",
+    },
+    keys=("output", "rows", "input"),
+    examples={
+        "sbvi-convert dataset=mnist output=shards": "any data set",
+        "sbvi-convert input=mine": "your own files",
+    },
+)
 
 
 def main() -> None:
     """The entry point of `sbvi-convert`."""
-    hydra_app.run(_task, "convert", known_keys)
-
-
-def known_keys(group: str) -> Sequence[str]:
-    """Config keys below a dotted path, for suggestions."""
-    from sbvi.core import fields
-    from sbvi.data import DATASETS
-
-    if not group:
-        return ["dataset", "output", "rows", "input"]
-    return sorted({key for entry in DATASETS.values() for key in fields(entry)}) if group == "dataset" else []
+    hydra_app.run(_task, "convert", COMMAND)
 
 
 def _task(config: Any) -> None:
     values = hydra_app.plain(config)
+    check(values, COMMAND.groups, COMMAND.keys)
     dataset, output, folder = values.get("dataset"), values["output"], values["input"]
     if folder is not None and dataset is None and output is None:
         from sbvi.data.convert import describe

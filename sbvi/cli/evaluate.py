@@ -3,31 +3,53 @@
 import json
 import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
-from sbvi.core import UserError, unknown_key
+from sbvi.cli.catalogue import check
+from sbvi.cli.help import Command
+from sbvi.cli.progress import work_bar
+from sbvi.core import UserError
 
-KEYS = ["run", "decoder", "task", "dataset", "folder"]
+COMMAND = Command(
+    name="sbvi-evaluate",
+    sentence="sbvi-evaluate run=DIR task=NAME [task.KEY=VALUE ...]: works on a trained run.",
+    groups=("task",),
+    own={
+        "run=DIR": "the run's directory; must be given, or",
+        "decoder=FILE": "a network of your own (.npz, .safetensors), for task=recover",
+        "dataset.path=FILE": "where the run's data is now, if it has moved; checked to be the same",
+        "folder=DIR": "where to write (default: evaluations/ in the run's directory)",
+        "-m, --multirun": "several tasks or settings, one after another, as in task=likelihood,samples",
+    },
+    keys=("run", "decoder", "dataset", "folder"),
+    examples={
+        "sbvi-evaluate run=outputs/mine task=likelihood": "-log p of the test examples, with 5,000 samples each",
+        "sbvi-evaluate run=outputs/mine task=imputation task.input=mine.csv task.output=filled.npz": "your own file",
+        "sbvi-evaluate --help task=imputation": "every key of a task",
+    },
+)
 
 
 def main() -> None:
     """The entry point of `sbvi-evaluate`."""
-    hydra_app.run(_task, "evaluate", known_keys)
-
-
-def known_keys(group: str) -> Sequence[str]:
-    from sbvi.core import fields
-    from sbvi.tasks import TASKS
-
-    if group == "task":
-        return sorted({key for entry in TASKS.values() for key in fields(entry)})
-    return ["path"] if group == "dataset" else [] if group else KEYS
+    hydra_app.run(_task, "evaluate", COMMAND)
 
 
 def _task(config: Any) -> None:
+    values = hydra_app.plain(config)
+    check(values, COMMAND.groups, COMMAND.keys)
+    decoder = values["decoder"]
+    if decoder is not None and values["run"] is not None:
+        raise UserError("Give run=DIR or decoder=FILE, not both.")
+    if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
+        raise UserError(
+            f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."
+        )
+    if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
+        raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
+
     import numpy as np
 
     from sbvi.core import build, plain
@@ -39,30 +61,17 @@ def _task(config: Any) -> None:
     from sbvi.tasks import TASKS, DecoderTask, Task
     from sbvi.tasks.files import unused_name, writable
 
-    values = hydra_app.plain(config)
-    for key in values:
-        if key not in KEYS:
-            raise unknown_key(key, values[key], KEYS)
-    decoder = values["decoder"]
-    if decoder is not None and values["run"] is not None:
-        raise UserError("Give run=DIR or decoder=FILE, not both.")
-    if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
-        raise UserError(
-            f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."
-        )
-    if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
-        raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
     task: Task = build(TASKS, "task", values["task"])
-    if decoder is not None:
-        if not isinstance(task, DecoderTask):
-            serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
-            raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
-        folder = writable(Path(values["folder"] or "evaluations"))
-        result = task.on_decoder(decoder)
-    else:
+    if decoder is None:
         run = load_run(values["run"], data_path=values["dataset"]["path"])
         folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
-        result = task.run(run)
+    elif isinstance(task, DecoderTask):
+        folder = writable(Path(values["folder"] or "evaluations"))
+    else:
+        serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
+        raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
+    with work_bar():
+        result = task.run(run) if decoder is None else task.on_decoder(decoder)
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)

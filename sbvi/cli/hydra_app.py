@@ -4,24 +4,18 @@ Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this p
 reach us, and show the traceback only to users who asked for it.
 """
 
-import hashlib
-import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core import UserError, unknown_key
+from sbvi.cli import mistakes
+from sbvi.cli.help import Command, show_help
+from sbvi.cli.job_names import job_name
+from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
-
-Keys = Callable[[str], Sequence[str]]
-
-
-def digest(overrides: Sequence[str]) -> str:
-    """A short name for a set of overrides, whatever their order."""
-    return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
+from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
 
 
 def study(folder: str) -> str:
@@ -35,31 +29,44 @@ def register_resolvers() -> None:
     """What our config files use beyond OmegaConf's own resolvers."""
     from omegaconf import OmegaConf
 
-    OmegaConf.register_new_resolver("sbvi.digest", digest, replace=True)
+    OmegaConf.register_new_resolver("sbvi.job", job_name, replace=True)
     OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
-def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
-    """Compose the config from the command line and call the task with it; exits on failure."""
+def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
+    """Compose the config from the command line and call the task with it, or help; exits on failure."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    asked = before == "1"
+    try:
+        if show_help(command, sys.argv[1:]):
+            return
+        mistakes.check_arguments(sys.argv[1:], command)
+    except UserError as error:
+        leave(str(error), error, asked)
+    _composed(task, config_name, command, before, asked)
+
+
+def _composed(task: Callable[[Any], Any], config_name: str, command: Command, before: str | None, asked: bool) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
-    before = os.environ.get("HYDRA_FULL_ERROR")
-    asked = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
+    sweeps: set[str] = set()  # and its folder
 
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
         except UserError as error:
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS)
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
             if HydraConfig.get().mode != RunMode.RUN:
+                sweeps.add(str(HydraConfig.get().sweep.dir))
                 failed.append(f"{' '.join(HydraConfig.get().overrides.task)}: {error}")
                 raise
             if asked:
@@ -79,7 +86,7 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
         leave(str(error), error, asked)
     except (HydraException, OmegaConfBaseException) as error:
         try:
-            sentence = _sentence(error, known_keys)
+            sentence = mistakes.sentence(error, sys.argv[1:], command)
         except UserError as broken:  # a plug-in's fault shows where the registries are first asked for
             sentence = str(broken)
         leave(sentence, error, asked)
@@ -92,6 +99,8 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        for folder in sweeps:
+            forget(Path(folder), SWEEP_LEAVINGS)
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
@@ -114,32 +123,6 @@ def leave(sentence: str, error: BaseException, asked: bool) -> None:
         sys.stderr.flush()
         os._exit(1)
     sys.exit(1)
-
-
-def _sentence(error: BaseException, known_keys: Keys) -> str:
-    """What Hydra says over several lines, in one sentence."""
-    text = str(error)
-    if match := re.search(r"Could not override '([^']+)'", text):
-        key = match[1]
-        value = next((a.split("=", 1)[1] for a in sys.argv[1:] if a.lstrip("+~").split("=")[0] == key), "")
-        group = key.rpartition(".")[0]
-        allowed = [f"{group}.{k}" if group else k for k in known_keys(group)]
-        word = key.partition(".")[2]
-        if word.partition(".")[0] in known_keys(""):  # it stands by itself, whoever owns it in run.json
-            return f"{key}={value} is given as {word}={value}."
-        if key in allowed:
-            made = next((a for a in sys.argv[1:] if a.startswith(f"{group}=")), f"the {group} of this config")
-            return f"{key}={value} is not a key of {made}, though of another {group}."
-        owner, _, name = group.rpartition(".")
-        if not allowed and name in known_keys(owner):  # such as an optimiser's further arguments
-            return f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}."
-        return str(unknown_key(key, value, allowed))
-    if (refusal := refused(text, sys.argv[1:])) is not None:
-        return str(refusal)
-    if match := re.search(r"No match in the defaults list", text):
-        return f"{text.splitlines()[0]} Allowed groups: {', '.join(known_keys(''))}."
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """sbvi-train: trains and tests one experiment, or a sweep of them with --multirun."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
+from sbvi.cli.catalogue import CHANGES, check
+from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.core import UserError
 
@@ -19,39 +22,63 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, and Hydra's mode: RUN or MULTIRUN."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), and the command that asks for it."""
 
     experiment: Any
     folder: Path
     mode: str
+    command: Sequence[str]
+
+
+COMMAND = Command(
+    name="sbvi-train",
+    sentence="sbvi-train [GROUP=NAME ...] [KEY=VALUE ...]: trains and tests an experiment, or with --multirun a sweep.",
+    groups=(
+        "dataset",
+        "model",
+        "likelihood",
+        "posterior",
+        "prior",
+        "algorithm",
+        "objective",
+        "optimizer",
+        "trainer",
+        "evaluation",
+        "runtime",
+        "experiment",
+        "debug",
+        "search",
+    ),
+    own={
+        "seed=N": "seed of parameters, data order and noise (default 0)",
+        "init_from=DIR": "start from the best parameters of a run's directory",
+        "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
+        "trainer.epochs=200",
+        "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
+        "hydra/launcher=sbvi": "train a sweep's jobs in workers that start once, or side by side on an accelerator",
+        "hydra.run.dir=DIR": "the run's directory (default outputs/<date>/<time>); the same one goes on with its run",
+        "hydra.sweep.dir=DIR": "the sweep's directory; the same one goes on with the sweep",
+        "--config-dir DIR": "config files of your own, in DIR/GROUP/NAME.yaml",
+        "--cfg job": "print the composed config and do nothing",
+        "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
+    },
+    keys=("seed", "init_from"),
+    examples={
+        "sbvi-train": "the defaults: scikit-learn's handwritten digits, about a minute",
+        "sbvi-train dataset=mnist posterior=rank_one trainer.epochs=30": "another data set, another posterior",
+        "sbvi-train --multirun optimizer.learning_rate=1e-3,3e-4 'seed=range(3)' hydra/launcher=sbvi": "a sweep",
+        "sbvi-train --help model=dlgm optimizer": "every key of a model, and of the optimiser",
+    },
+)
 
 
 def main() -> None:
     """The entry point of `sbvi-train`."""
     resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
-    if resumed:
+    if resumed and asked(sys.argv[1:]) is None:
         _resume(resumed)
     else:
-        hydra_app.run(_task, "train", known_keys)
-
-
-def known_keys(group: str) -> Sequence[str]:
-    """Config keys below a dotted path, for suggestions."""
-    from sbvi.core import fields
-    from sbvi.runs.experiment import GROUPS, SETTINGS
-    from sbvi.runs.words import CHOICES
-
-    if not group:
-        return [*GROUPS, *CHOICES, *SETTINGS, "seed", "init_from", "experiment", "debug", "search"]
-    registries = {**GROUPS, **CHOICES}
-    if group in registries:
-        return sorted({key for entry in registries[group].values() for key in fields(entry)})
-    if group in SETTINGS:
-        return list(fields(SETTINGS[group]))
-    parent, _, name = group.rpartition(".")
-    entries = [*registries.get(parent, {}).values(), *([SETTINGS[parent]] if parent in SETTINGS else [])]
-    nested = [fields(entry)[name] for entry in entries if name in fields(entry)]
-    return sorted({key for kind in nested for key in fields(kind)})
+        hydra_app.run(_task, "train", COMMAND)
 
 
 def prepare(config: Any) -> Job:
@@ -62,13 +89,25 @@ def prepare(config: Any) -> Job:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    hydra_config = HydraConfig.get()
+    content = hydra_app.plain(config)
+    check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
+
+    # What trains takes seconds to import: a wrong key is answered before.
     from sbvi.runs.compose import choices_of
     from sbvi.runs.experiment import Experiment
 
-    hydra_config = HydraConfig.get()
-    values = choices_of(hydra_app.plain(config), list(hydra_config.overrides.task))
+    values = choices_of(content, list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
-    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode)
+    command = typed(list(hydra_config.overrides.task))
+    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode, command)
+
+
+def typed(overrides: Sequence[str]) -> list[str]:
+    """The command as it was typed; in another program's worker, such as joblib's, one that would do the same."""
+    if Path(sys.argv[0]).name in ("sbvi-train", "train.py"):
+        return [os.environ.get("SBVI_COMMAND", "sbvi-train"), *sys.argv[1:]]
+    return ["sbvi-train", *overrides]
 
 
 def _task(config: Any) -> float | None:
@@ -76,8 +115,8 @@ def _task(config: Any) -> float | None:
     job = prepare(config)
     alone = job.mode == "RUN"
     # A worker may outlive a sweep that was killed; the next one waits for what it holds.
-    result = _train(job.experiment, job.folder, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
-    _report(result, job.mode)
+    result = _train(job, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
+    _report(result, not alone)
     return result.get("best_validation")
 
 
@@ -101,7 +140,9 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     """
     from sbvi.sweeps.side_by_side import Point, train_together
 
-    points = [Point(job.experiment, job.folder, handler) for job, handler in zip(jobs, handlers, strict=True)]
+    points = [
+        Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
+    ]
     with progress_bar(len(points)) as show:
         ended = train_together(points, show, SWEEP_PATIENCE, largest)
     outcomes: list[Any] = []
@@ -109,7 +150,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
         if isinstance(result, BaseException):
             outcomes.append(result)
             continue
-        _report(result | {"directory": str(point.folder)}, "RUN" if result["status"] == "completed" else "MULTIRUN")
+        _report(result | {"directory": str(point.folder)}, several=True)
         outcomes.append(result.get("best_validation"))
     return outcomes
 
@@ -139,7 +180,7 @@ def _resume(words: list[str]) -> None:
         config = changed(config, values)
         config["runtime"] = {**config["runtime"], **{key.removeprefix("runtime."): v for key, v in here.items()}}
         experiment = Experiment.from_config(config)
-        _report(_train(experiment, folder, longer=bool(values)), "RUN")
+        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=bool(values)), several=False)
     except UserError as error:
         hydra_app.leave(str(error), error, asked=False)
 
@@ -151,38 +192,29 @@ def _literal(value: str) -> Any:
     return OmegaConf.from_dotlist([f"value={value}"])["value"]
 
 
-def _train(
-    experiment: Any, folder: Path, patience: float = 0.0, shared: Any = None, longer: bool = False
-) -> dict[str, Any]:
+def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
     from sbvi.runs.assembly import Shared
     from sbvi.runs.train import RunContext, train
 
+    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
     with progress_bar() as show:
-        result = train(experiment, folder, show, RunContext(patience, shared or Shared(), longer=longer))
-    return result | {"directory": str(folder)}
+        result = train(job.experiment, job.folder, show, context)
+    return result | {"directory": str(job.folder)}
 
 
-def _report(result: Mapping[str, Any], mode: str) -> None:
+def _report(result: Mapping[str, Any], several: bool) -> None:
+    """Print what a run has reached; a stopped one ends the process, or of a sweep all of it.
+
+    Raises:
+      KeyboardInterrupt: a run of a sweep was stopped.
+    """
+    from sbvi.cli.summary import summary
     from sbvi.core import processes
 
-    metrics = result["metrics"]
-    lines = [f"status: {result['status']}"]
-    for name in ("test/nll", "test/elbo"):
-        value, error = metrics.get(name), metrics.get(f"{name}_stderr")
-        if value is not None and error is not None:
-            lines.append(f"{name}: {value:.2f} +- {error:.2f} nats")
-        elif name in metrics:
-            lines.append(f"{name}: not finite")
-    if metrics.get("test/exact_nll") is not None:
-        lines.append(f"test/exact_nll: {metrics['test/exact_nll']:.2f} nats")
-    if result.get("examples_per_second"):
-        lines.append(
-            f"examples/s: {result['examples_per_second']:,.0f} (training took {result['train_seconds']:.1f} s)"
-        )
     if processes.first():
-        print("\n".join([*lines, f"directory: {result['directory']}"]))
+        print(summary(result, several))
     if result["status"] == "stopped":
-        if mode != "RUN":
+        if several:
             raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it
         import signal
 

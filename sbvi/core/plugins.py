@@ -26,6 +26,12 @@ def _package(entry: importlib.metadata.EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else entry.value
 
 
+def adding() -> bool:
+    """Whether an installed package adds to a registry."""
+    entries = _entries()
+    return any(group.startswith("sbvi.") and group != "sbvi.configs" for group in entries.groups)
+
+
 def extend(registry: MutableMapping[str, Any], group: str) -> None:
     """Add to a registry what installed packages offer under an entry point group, such as `sbvi.models`.
 

@@ -17,6 +17,7 @@ class Quantity(NamedTuple):
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),
+    "nll_independent": Quantity("nats", "lower"),
     "nll_lower": Quantity("nats", "lower"),
     "nll_stderr": Quantity("nats", "lower"),
     "elbo": Quantity("nats", "higher"),

@@ -9,6 +9,7 @@ and turns every fault into one sentence. Nothing is imported or called by a name
 import dataclasses
 import functools
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
@@ -143,6 +144,11 @@ def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, A
         return UserError(f"{path} must be given{more}.")
     message = first["msg"].removeprefix("Input ").removeprefix("Value error, ").rstrip(".")
     shown = json.dumps(first["input"], default=str)
+    if first["type"] == "literal_error":
+        return choices(path, first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    if first["type"] in ("dataclass_type", "dataclass_exact_type"):
+        parts = ", ".join(f"{path}.{key}" for key in fields(_owner(cls, loc)))
+        return UserError(f"{path}={shown[:80]} must be a group of settings: give one of {parts}{more}.")
     if first["type"] == "value_error":
         return UserError(f"{where + ': ' if where else ''}{message}{more}.")
     return UserError(f"{path}={shown[:80]} {message}{more}.")

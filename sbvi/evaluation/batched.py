@@ -1,5 +1,6 @@
 """Going over a split in compiled batches: ragged ones are padded, and what was padded is dropped."""
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
+from sbvi.core.watch import counted
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
 
@@ -42,22 +44,40 @@ def batched(
     return Batches(placement.split(stored.reshape(count, -1)[index], 1), label, width, count)
 
 
+#: Dispatches of a long evaluation, about.
+PIECES = 20
+
+
+def piece_size(batches: int) -> int:
+    """Batches of a dispatch: the greatest divisor that makes PIECES of them or more, at least two, since the program
+    of a single batch would be another; all of them where there is none."""
+    sizes = [size for size in range(2, max(2, batches // PIECES) + 1) if batches % size == 0]
+    return max(sizes, default=batches)
+
+
 def map_batches(
     function: Callable[[Any, Array, Batch], Any],
     dataset: Dataset,
     dtype: Any = jnp.float32,
     placement: Placement = SINGLE,
+    what: str = "",
 ) -> Callable[[Any, Array, Batches], Any]:
     """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program.
 
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
+
+    Args:
+      what: the name of long work, which is then done in PIECES dispatches of as many batches each where that is
+        possible, and told (`sbvi.core.watch`).
     """
     prepare = Traced(dataset.preprocessing, False, dtype)
     turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
-    @jax.jit
-    def scanned(params: Any, key: Array, x: Array, label: Array | None) -> Any:
+    @functools.partial(jax.jit, static_argnums=5)
+    def scanned(params: Any, key: Array, first: Array, x: Array, label: Array | None, count: int) -> Any:
+        if count < x.shape[0]:
+            x, label = jax.tree.map(lambda whole: jax.lax.dynamic_slice_in_dim(whole, first, count), (x, label))
         index = jnp.arange(x.shape[1], dtype=jnp.int32)
 
         def one(carry: None, row: tuple[Array, Array, Array | None]) -> tuple[None, Any]:
@@ -67,12 +87,17 @@ def map_batches(
             batch = Batch(seen, position * x.shape[1] + index, jnp.ones(index.shape, seen.dtype), own)
             return carry, function(params, batch_key, batch)
 
-        found = jax.lax.scan(one, None, (jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
+        found = jax.lax.scan(one, None, (first + jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
         return placement.hold_replicated(found)  # every process reads all of it
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
+        each = piece_size(len(batches.x)) if what else len(batches.x)
+        starts = range(0, len(batches.x), each)
+        parts = []
         with turn:
-            found = jax.device_get(scanned(params, key, batches.x, batches.label))
+            for start in counted(what, starts) if what else starts:
+                parts.append(jax.device_get(scanned(params, key, np.int32(start), batches.x, batches.label, each)))
+        found = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)
         return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], found)
 
     return run

@@ -1,5 +1,6 @@
 """Scores of a model on a split: the bound during training, the likelihood at its end."""
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
+from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.trust import trust
@@ -84,7 +86,7 @@ class Evaluator:
         count = 0 if offers(self.model, Density) else num_samples or self.settings.num_samples
         if count not in self._likelihoods:
             scores = self._importance(count) if count else self._exact
-            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement)
+            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement, what="likelihood")
         batches = batched(self.dataset, split, self.settings.batch_size, None, self.placement)
         scored: dict[str, np.ndarray] = self._likelihoods[count](self.placement.replicated(params), self.key, batches)
         return scored
@@ -136,6 +138,11 @@ class Evaluator:
         batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
         found: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
         return found
+
+    @functools.cached_property
+    def independent_nll(self) -> float:
+        """-log p of the test split under independent dimensions, nats; see `sbvi.evaluation.baseline`."""
+        return independent_nll(self.dataset, self.model.discrete)
 
     def _nats_a_level(self) -> float | None:
         """What turns -log p of a dimension into that of its whole-number level; None where there is none.

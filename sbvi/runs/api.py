@@ -1,32 +1,108 @@
 """Training from Python, without a terminal."""
 
-from collections.abc import Sequence
+import datetime
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.atomic import write_atomically
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
 
+if TYPE_CHECKING:
+    import pandas
 
-def train(experiment: Experiment | Sequence[str], directory: Path | str) -> LoadedRun:
+SPLITS = ("train", "validation", "test")
+
+
+def train(
+    experiment: Experiment | Sequence[str] = (),
+    directory: Path | str | None = None,
+    *,
+    x: "np.ndarray | pandas.DataFrame | Mapping[str, np.ndarray] | None" = None,
+    labels: "np.ndarray | Mapping[str, np.ndarray] | None" = None,
+) -> LoadedRun:
     """Train and test one experiment in a directory, or go on where an earlier call stopped.
 
     Args:
       experiment: what to train, or the overrides that `sbvi-train` would be given, such as `["dataset=mnist"]`.
-      directory: the run's directory; made when absent.
+      directory: the run's directory; made when absent. By default a new one below outputs/.
+      x: data in memory in place of `dataset=`: an array (N, ...), from which validation and test examples are split
+        off; a dict of arrays with the keys train, validation and test, of which train must be there; or a DataFrame. It
+        is kept in the run's directory, as data.npz or data.csv.
+      labels: of every example, (N,); a dict where x is one; of a DataFrame the name of a column is given instead, as
+        dataset.labels=NAME.
 
     Returns:
       The trained run, as `load_run` gives it.
 
     Raises:
-      UserError: the experiment is wrong, the directory holds another run or is in use, or the run failed or was
-        stopped.
+      UserError: the experiment or the data is wrong, the directory holds another run or is in use, or the run failed or
+        was stopped.
     """
     if isinstance(experiment, str):
         raise UserError(f"{experiment!r} must be an Experiment or a list of overrides, such as [{experiment!r}].")
-    chosen = experiment if isinstance(experiment, Experiment) else Experiment.from_overrides(experiment)
-    result = train_run(chosen, directory)
+    folder = Path(directory) if directory is not None else _new()
+    if x is None:
+        if labels is not None:
+            raise UserError("labels are of x=, which was not given.")
+        chosen = experiment if isinstance(experiment, Experiment) else Experiment.from_overrides(experiment)
+    else:
+        if isinstance(experiment, Experiment):
+            raise UserError("x= goes with a list of overrides; an Experiment has data of its own.")
+        if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
+            raise UserError(f"x= is the data, and {named[0]} was given too.")
+        kind, path = _kept(x, labels, folder)
+        chosen = Experiment.from_overrides([f"dataset={kind}", f'dataset.path="{path}"', *experiment])
+    result = train_run(chosen, folder)
     if result["status"] != "completed":
-        raise UserError(f"{directory} is {result['status']} ({result.get('reason', '')}); the same call goes on.")
-    return load_run(directory)
+        raise UserError(f"{folder} is {result['status']} ({result.get('reason', '')}); the same call goes on.")
+    return load_run(folder)
+
+
+def _new() -> Path:
+    """A directory as `sbvi-train` names it."""
+    return Path("outputs") / datetime.datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+
+
+def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path]:
+    """The name of the data set and the file that data in memory is kept in.
+
+    Raises:
+      UserError: the data has no such form, or the directory holds other data.
+    """
+    if hasattr(x, "to_csv"):
+        if labels is not None:
+            raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
+        return "table", _written(folder / "data.csv", x.to_csv(index=False).encode())
+    arrays = {f"x_{name}": np.asarray(value) for name, value in _by_split(x, "x").items()}
+    arrays |= {f"y_{name}": np.asarray(value) for name, value in _by_split(labels, "labels").items()}
+    if "x_train" not in arrays:
+        raise UserError(f"x has the keys {', '.join(x)}; train must be one of them.")
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
+    return "npz", _written(folder / "data.npz", buffer.getvalue())
+
+
+def _by_split(values: Any, what: str) -> Mapping[str, Any]:
+    if values is None:
+        return {}
+    named: Mapping[str, Any] = values if isinstance(values, Mapping) else {"train": values}
+    if odd := [name for name in named if name not in SPLITS]:
+        raise UserError(f"{what} has the key {odd[0]}; allowed: {', '.join(SPLITS)}.")
+    return named
+
+
+def _written(path: Path, content: bytes) -> Path:
+    """The file of a run's data, which stays as it is."""
+    if path.exists() and path.read_bytes() != content:
+        raise UserError(f"{path} holds other data than x; use another directory.")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return path.absolute()

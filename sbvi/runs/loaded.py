@@ -1,5 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
+import secrets
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import check_event, check_fits
 from sbvi.runs.queries import Queries
+from sbvi.runs.words import words
 
 BATCH = 500
 
@@ -84,6 +86,17 @@ class LoadedRun(Queries):
         self.params = load_best_params(self.model, self.directory.checkpoints)
         self._compiled: dict[Any, Any] = {}
 
+    def __repr__(self) -> str:
+        """What was trained on what, how far, and what it reached."""
+        config = words(self.experiment.to_config())
+        parts = [f"{config['model']['name']} on {config['dataset']['name']} {self.event_shape}"]
+        parts += [f"{word} {config[word]['name']}" for word in ("likelihood", "posterior", "prior") if word in config]
+        result = self.directory.read_result() or {}
+        parts += [f"{result['steps']:,} steps"] if "steps" in result else []
+        reached = result.get("metrics", {}).get("test/nll")
+        parts += [f"test/nll {reached:.2f} nats"] if reached is not None else []
+        return f"<LoadedRun {self.directory.path}: {', '.join(parts)}>"
+
     def offers(self, capability: type) -> bool:
         """Whether the model has a capability of `sbvi.models.api`."""
         return offers(self.model, capability)
@@ -118,14 +131,18 @@ class LoadedRun(Queries):
         """E[x | z] at the posterior means, (N, *event_shape)."""
         return self.decode({node: encoding.mean for node, encoding in self.encode(x).items()})
 
-    def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
-        """Draws from the generative model, or their means given what was drawn before; (num, *event_shape)."""
+    def sample(self, num: int, seed: int | None = None, *, means: bool = False) -> np.ndarray:
+        """Draws from the generative model, or their means given what was drawn before; (num, *event_shape).
+
+        seed: the same one gives the same draws; without one every call draws anew.
+        """
         if num < 1:
             raise UserError(f"num={num} must be at least 1.")
         if "sample" not in self._compiled:
             model = self._able(Generative, "sample")
             self._compiled["sample"] = jax.jit(model.sample, static_argnums=2)
-        drawn = self._compiled["sample"](self.params, jax.random.key(seed), num)
+        key = jax.random.key(secrets.randbits(31) if seed is None else seed)
+        drawn = self._compiled["sample"](self.params, key, num)
         values = np.asarray(drawn.mean if means else drawn.value)
         return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
 

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import jax
 _PACKAGES = ("sbvi", "jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "omegaconf", "tensorboard")
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, device, processor, threads, and the source commit if the package runs from one."""
+def provenance(command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Versions, device, processor, threads, the source commit if the package runs from one, and the command.
+
+    command: where it is not the process's own.
+    """
     device = jax.devices()[0]
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
@@ -25,7 +29,7 @@ def provenance() -> dict[str, Any]:
             "system": platform.platform(),
         },
         "commit": _commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": list(command) if command is not None else [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sbvi.data.recorded import same_data
 from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
+from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
@@ -42,6 +43,7 @@ class RunContext:
     trained: called once when the loop has ended, however it did.
     stop: asked for a reason to stop; by default the process's own signals are.
     longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
+    command: what asked for the run, for its record; None for the process's own.
     """
 
     patience: float = 0.0
@@ -50,6 +52,7 @@ class RunContext:
     trained: Callable[[], None] = lambda: None
     stop: Callable[[], str | None] | None = None
     longer: bool = False
+    command: Sequence[str] | None = None
 
 
 def train(
@@ -94,7 +97,7 @@ def train(
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
-            directory.write_run({"config": config, "data": data, **learned, **provenance()})
+            directory.write_run({"config": config, "data": data, **learned, **provenance(session.command)})
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         directory.clear_result()
@@ -198,6 +201,7 @@ def _run(
             log.info(
                 "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
             )
+            tell_large_batches(plan)
             with contextlib.ExitStack() as stack:
                 stack.callback(session.trained)
                 batches = assembly.batches()
@@ -243,6 +247,8 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
+        scalars |= {"test/nll_independent": assembly.evaluator.independent_nll}
+        tell_baseline(scalars, assembly.dataset)
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return

@@ -21,6 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
+from sbvi.core.leftovers import SWEEP_LEAVINGS, forget
 from sbvi.sweeps.pool import Pool, settled
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class SbviLauncher(Launcher):
             log.info("%d of %d jobs did not complete:", len(failed), len(returns))
         for job in failed:
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
+        forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS)
         return returns
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:

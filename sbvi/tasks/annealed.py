@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core.watch import counted
 from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
@@ -101,7 +102,7 @@ class AnnealedTask:
             return annealed(run.model, params, key, x, chains, self.temperatures, self.leapfrog_steps, self.base, exact)
 
         parts = []
-        for start in range(0, len(x), BATCH):
+        for start in counted("annealed", range(0, len(x), BATCH)):
             rows = slice(start, start + BATCH)
             own = None if exact is None else {n: v[rows] for n, v in exact.items()}
             parts.append(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, Probability, UserError, spec
+from sbvi.core.watch import counted
 from sbvi.inference.imputation import Imputation, impute
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
@@ -68,7 +69,9 @@ class ImputationTask:
         chain = jax.jit(lambda params, key, x, m: self._chain(run, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         pictures: dict[str, np.ndarray] = {}
-        for start in range(0, len(x), BATCH):  # a chain's whole course is held for one batch at a time
+        for start in counted(
+            "imputation", range(0, len(x), BATCH)
+        ):  # a chain's whole course is held for one batch at a time
             rows = slice(start, start + BATCH)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
             found: Imputation = jax.device_get(chain(run.params, key, jnp.asarray(x[rows]), jnp.asarray(missing[rows])))

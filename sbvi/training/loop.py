@@ -128,6 +128,7 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
+                self.show(progress, values | validation)
             reason, due = self._asked(saved_at)
             ended = stopping or progress.step >= plan.total_steps
             if reason or ended or due:

@@ -37,7 +37,7 @@ class Trainer:
         if len(given) != 1:
             raise ValueError(
                 f"exactly one of trainer.steps, trainer.epochs and trainer.examples must be set, "
-                f"{'none' if not given else ' and '.join(given)} is"
+                f"and {'none is' if not given else ' and '.join(given) + ' are'}"
             )
 
 

@@ -100,7 +100,7 @@ def test_mistakes_are_one_sentence(grid):
     for words, sentence in (
         (["empty"], "empty holds no run"),
         (["sweep", "--metric", "test/nl"], "--metric test/nl is in none of the completed runs; there is: test/elbo"),
-        (["sweep", "--plot", "x.pdf"], "--plot x.pdf must end in .png."),
+        (["sweep", "--plot", "x.svg"], "--plot x.svg must end in .png or .pdf."),
     ):
         done = command("compare", *words, cwd=grid)
         assert done.returncode == 1

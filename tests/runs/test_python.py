@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.runs import api
 
 WORDS = [
     "dataset=synthetic",
@@ -60,7 +62,13 @@ def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
 
 def test_training_gives_back_the_run_and_goes_on(tmp_path):
     run = sbvi.train(WORDS, tmp_path / "run")
-    x = run.sample(5)
+    x = run.sample(5, seed=3)
+    np.testing.assert_array_equal(x, run.sample(5, seed=3))
+    assert (run.sample(50) != run.sample(50)).any()  # anew, unless a seed is given
+    begun = (
+        f"<LoadedRun {tmp_path}/run: dlgm on synthetic (16,), likelihood bernoulli, posterior rank_one, prior standard"
+    )
+    assert repr(run).startswith(f"{begun}, 6 steps, test/nll ")
     assert run.log_likelihood(x, 20).shape == (5,)
     again = sbvi.train(sbvi.Experiment.from_overrides(WORDS), tmp_path / "run")
     np.testing.assert_array_equal(run.log_likelihood(x, 20), again.log_likelihood(x, 20))
@@ -76,3 +84,42 @@ def test_a_short_run_has_a_rate(tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["steps"] == 6
     assert result["examples_per_second"] > 100 * result["steps"] / result["train_seconds"]
+
+
+SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))), "trainer.steps=2"]
+
+
+def test_training_on_data_in_memory(tmp_path):
+    """Arrays by split with labels, kept beside the run; and a frame."""
+    generator = np.random.default_rng(0)
+    x = {name: generator.integers(0, 2, (n, 6)).astype(np.uint8) for name, n in (("train", 80), ("test", 20))}
+    labels = {name: np.arange(len(values)) % 3 for name, values in x.items()}
+    run = sbvi.train([*SMALL, "dataset.validation_size=20"], tmp_path / "a", x=x, labels=labels)
+    assert run.experiment.dataset.load().test.label.tolist() == labels["test"].tolist()
+    assert run.data["classes"] == 3
+    assert (tmp_path / "a" / "data.npz").exists()
+    with pytest.raises(UserError, match="holds other data than x"):
+        sbvi.train(SMALL, tmp_path / "a", x=x["train"])
+    for words, given, sentence in (
+        (["dataset=mnist"], {"x": x["train"]}, "x= is the data, and dataset=mnist was given too"),
+        ([], {"x": {"tset": x["test"]}}, "x has the key tset; allowed: train, validation, test"),
+        ([], {"x": {"test": x["test"]}}, "train must be one of them"),
+        ([], {"labels": labels}, "labels are of x="),
+        (sbvi.Experiment.from_overrides(WORDS), {"x": x}, "x= goes with a list of overrides"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            sbvi.train(words, tmp_path / "b", **given)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_frame_in_memory_is_a_table(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    kind, path = api._kept(frame, None, tmp_path)
+    assert kind == "table"
+    np.testing.assert_array_equal(pd.read_csv(path).to_numpy(), frame.to_numpy())  # to the last bit
+    with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
+        api._kept(frame, np.zeros(60), tmp_path)
+
+
+def test_the_package_shows_what_there_is():
+    assert dir(sbvi) == ["Experiment", "LoadedRun", "__version__", "load_run", "train"]

@@ -1,0 +1,145 @@
+"""Every group's entries and keys as plain data, so that help and wrong keys are answered without importing JAX.
+
+`catalogue.json` holds what the specs of this package say, written by `scripts/render_configs.py`. Where an installed
+package adds to a registry, the registries themselves are read.
+"""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.plugins import adding
+
+FILE = Path(__file__).with_name("catalogue.json")
+#: The groups of one entry, which has no name.
+SETTINGS = ("trainer", "evaluation", "runtime")
+#: Groups whose files change others.
+CHANGES = ("experiment", "debug", "search")
+#: What people call a key elsewhere.
+ALIASES = {
+    "lr": "optimizer.learning_rate",
+    "batch": "trainer.batch_size",
+    "epoch": "trainer.epochs",
+    "latent_dim": "model.latents",
+    "hidden_sizes": "model.hidden",
+    "beta": "objective.kl_weight.beta",
+    "data": "dataset",
+    "device": "runtime.platform",
+    "gpus": "runtime.devices",
+}
+
+Catalogue = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def build() -> dict[str, dict[str, Any]]:
+    """Group -> entry -> what `sbvi.core.describe` says of its spec, from the registries."""
+    from sbvi.core.describe import describe
+    from sbvi.runs.experiment import GROUPS, SETTINGS
+    from sbvi.runs.words import CHOICES
+    from sbvi.tasks import TASKS
+
+    registries = {**GROUPS, **CHOICES, **{name: {name: kind} for name, kind in SETTINGS.items()}, "task": TASKS}
+    return {
+        group: {name: describe(kind) for name, kind in sorted(registry.items())}
+        for group, registry in registries.items()
+    }
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """What there is in this environment."""
+    if adding():
+        return build()
+    content: Catalogue = json.loads(FILE.read_text(encoding="utf-8"))
+    return content
+
+
+def keys(group: str) -> list[str]:
+    """The dotted keys of a group, without its name."""
+    return sorted({key for entry in catalogue().get(group, {}).values() for key in entry["keys"]})
+
+
+def below(path: str) -> list[str]:
+    """The keys right below a dotted path, such as `optimizer.schedule`."""
+    group, _, rest = path.partition(".")
+    prefix = f"{rest}." if rest else ""
+    return sorted({key[len(prefix) :].partition(".")[0] for key in keys(group) if key.startswith(prefix)})
+
+
+def meant(word: str, groups: Sequence[str]) -> list[str]:
+    """The keys that a word without its group may stand for: `learning_rate` is `optimizer.learning_rate`."""
+    if word in ALIASES:
+        return [ALIASES[word]] if ALIASES[word].partition(".")[0] in groups else []
+    return [f"{group}.{key}" for group in groups for key in keys(group) if key.rpartition(".")[2] == word]
+
+
+def entries_of(word: str, groups: Sequence[str]) -> list[str]:
+    """The groups that have an entry of a name: `mnist` is one of dataset."""
+    return [group for group in groups if word in catalogue().get(group, {}) and group not in SETTINGS]
+
+
+def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) -> None:
+    """Refuse keys and closed choices that no entry has; all else is checked when the experiment is built.
+
+    Args:
+      config: what Hydra composed, as plain data.
+      groups: those of the command.
+      top: its keys beside the groups.
+
+    Raises:
+      UserError: one sentence with the nearest that is allowed.
+    """
+    for key, value in config.items():
+        if key not in (*groups, *top, *CHANGES):
+            raise unknown_word(key, value, groups, top)
+    for group in groups:
+        values, entries = config.get(group), catalogue()[group]
+        if not isinstance(values, Mapping):
+            continue
+        name = values.get("name")
+        if name is not None and name not in entries and group not in SETTINGS and group != "optimizer":
+            raise choices(f"{group}.name", name, entries)
+        chosen = entries.get(name) if isinstance(name, str) else None
+        known: dict[str, Any] = {}
+        for entry in [chosen] if chosen else entries.values():
+            known |= entry["keys"]
+        _check_values(group, values, known, chosen or {}, groups)
+
+
+def _check_values(
+    group: str, values: Mapping[str, Any], known: Mapping[str, Any], entry: Mapping[str, Any], words: Sequence[str]
+) -> None:
+    for key, value in _leaves(values, known):
+        if key == "name" or key.partition(".")[0] in entry.get("words", []) or value is None:
+            continue
+        if key not in known:
+            if key.partition(".")[0] in words:
+                continue  # a word that hangs from its owner, as run.json has it
+            if parts := [f"{group}.{each}" for each in known if each.startswith(f"{key}.")]:
+                raise UserError(f"{group}.{key}={value} must be a group of settings: give one of {', '.join(parts)}.")
+            raise unknown_key(f"{group}.{key}", value, [f"{group}.{each}" for each in known])
+        about = known[key]
+        if "allowed" in about and not about.get("open") and value not in about["allowed"]:
+            raise choices(f"{group}.{key}", value, map(str, about["allowed"]))
+
+
+def _leaves(values: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything below; a key that takes a mapping is one."""
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and path not in known:
+            yield from _leaves(value, known, f"{path}.")
+        else:
+            yield path, value
+
+
+def unknown_word(key: str, value: object, groups: Sequence[str], top: Sequence[str]) -> UserError:
+    """The error for a first word that is no group and no key, which points to the key that may be meant."""
+    if found := meant(key.rpartition(".")[2], groups):
+        return UserError(
+            f"{key}={value} is not a key by itself; give {' or '.join(f'{k}={value}' for k in found[:4])}."
+        )
+    return unknown_key(key, value, [*groups, *top])

@@ -1,0 +1,150 @@
+"""What is wrong with a command line, in one sentence: before Hydra reads it, and from what Hydra says of it."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from sbvi.cli.catalogue import SETTINGS, below, entries_of, unknown_word
+from sbvi.cli.help import Command, config_files
+from sbvi.core.configs import refused
+from sbvi.core.errors import UserError, unknown_key
+
+#: Hydra's flags, each with whether a value follows it.
+FLAGS = {
+    **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"), False),
+    **dict.fromkeys(("--multirun", "-m", "--shell-completion", "-sc"), False),
+    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"), True),
+    **dict.fromkeys(("--config-dir", "-cd", "--info", "-i", "--experimental-rerun"), True),
+}
+#: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
+EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
+#: Choices of `search=` only make sense over several runs.
+SEARCH = "search="
+
+
+def words_of(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The overrides among the arguments, and the flags that were given.
+
+    Raises:
+      UserError: a flag that Hydra does not have.
+    """
+    words, flags, skip = [], set(), False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument.startswith("-"):
+            flag = argument.partition("=")[0]
+            if flag not in FLAGS:
+                near = difflib.get_close_matches(flag, FLAGS, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                known = ", ".join(sorted(name for name in FLAGS if name.startswith("--")))
+                raise UserError(f"{flag} is not a flag{hint}; settings are given as KEY=VALUE; flags: {known}.")
+            flags.add(flag)
+            skip = FLAGS[flag] and "=" not in argument
+        else:
+            words.append(argument)
+    return words, flags
+
+
+def check_arguments(arguments: Sequence[str], command: Command) -> None:
+    """Refuse what Hydra would not read as it was meant.
+
+    Raises:
+      UserError: a word or flag that is none; a value that needs quotes; a sweep without --multirun.
+    """
+    words, flags = words_of(arguments)
+    several = bool(flags & {"--multirun", "-m"})
+    for place, word in enumerate(words):
+        _check_word(word, words[place + 1 :], command, several)
+
+
+def _check_word(word: str, following: Sequence[str], command: Command, several: bool) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, value = word.partition("=")
+    if _open_brackets(value):
+        taken = next((i for i in range(len(following)) if not _open_brackets(_joined(value, following[: i + 1]))), None)
+        if taken is not None:  # the shell has cut a list at its spaces
+            whole = f"{key}={_joined(value, following[: taken + 1])}"
+            raise UserError(f"{word} is cut at a space: quote it, as '{whole}', or leave out the space.")
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException:
+        raise _unread(word, key, equals, value, command) from None
+    if override.is_delete() and not key.startswith("~hydra") and "." not in key:
+        raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
+    if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
+        raise UserError(
+            f"{word} is a sweep over several values, which needs --multirun; a list is written {key}=[{value}], and "
+            f"text with a comma '{key}=\"{value}\"'."
+        )
+    if word.startswith(SEARCH) and not several and value in config_files("search"):
+        raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _joined(value: str, following: Sequence[str]) -> str:
+    return " ".join([value, *following])
+
+
+def _open_brackets(text: str) -> bool:
+    """Whether brackets are opened that are not closed."""
+    return any(text.count(a) > text.count(b) for a, b in ("[]", "{}", "()"))
+
+
+def _unread(word: str, key: str, equals: str, value: str, command: Command) -> UserError:
+    """The sentence for a word outside Hydra's grammar."""
+    if not equals:
+        if owners := entries_of(word, command.groups):
+            return UserError(f"{word} is not KEY=VALUE; give {' or '.join(f'{group}={word}' for group in owners)}.")
+        return UserError(f"{word} is not KEY=VALUE, as in {command.groups[0]}=NAME; {command.name} --help lists them.")
+    if value.startswith("~"):
+        return UserError(
+            f"{word}: the shell leaves ~ as it is within a word, and Hydra has another use for it; give "
+            f'{key}="$HOME{value[1:]}".'
+        )
+    return UserError(
+        f"{word} holds characters that Hydra reads as its own; quote the value twice: '{key}=\"{value}\"'."
+    )
+
+
+def sentence(error: BaseException, arguments: Sequence[str], command: Command) -> str:
+    """What Hydra says over several lines, in one sentence."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return str(_unknown(match[1], arguments, command))
+    if (match := re.search(r"Could not find 'hydra/(sweeper|launcher)/([^'/]+)'", text)) and match[2] in EXTRAS:
+        asked = next((a for a in arguments if a.startswith((SEARCH, "hydra/"))), f"hydra/{match[1]}={match[2]}")
+        extra = EXTRAS[match[2]]
+        return (
+            f"{asked} needs the extra `{extra}`, which is not installed: pip install 'sbvi[{extra}]', or "
+            f"pip install -e '.[{extra}]' in a clone."
+        )
+    if (refusal := refused(text, arguments)) is not None:
+        return str(refusal)
+    if match := re.search(r"No match in the defaults list", text):
+        return f"{text.splitlines()[0]} Allowed groups: {', '.join(command.groups)}."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__
+
+
+def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
+    """The sentence for a key that the composed config has not."""
+    value = next((a.split("=", 1)[1] for a in arguments if a.lstrip("+~").split("=")[0] == key), "")
+    group, _, _ = key.rpartition(".")
+    top, _, rest = key.partition(".")
+    known = [*command.groups, *command.keys]
+    if top not in known or not group:
+        return unknown_word(key, value, command.groups, command.keys)
+    if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
+        return UserError(f"{key}={value} is given as {rest}={value}.")
+    allowed = [f"{group}.{each}" for each in below(group)]
+    if key in allowed:
+        made = next((a for a in arguments if a.startswith(f"{group}=")), f"the {group} of this config")
+        return UserError(f"{key}={value} is not a key of {made}, though of another {group}.")
+    owner, _, name = group.rpartition(".")
+    if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
+        return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")
+    if group in SETTINGS or allowed:
+        return unknown_key(key, value, allowed)
+    return unknown_key(key, value, [f"{top}.{each}" for each in below(top)])

@@ -1,0 +1,36 @@
+"""Warnings about runs that are probably not what was meant."""
+
+import logging
+from collections.abc import Mapping
+
+from sbvi.data import Dataset
+from sbvi.training import Plan
+
+log = logging.getLogger(__name__)
+
+
+def tell_large_batches(plan: Plan) -> None:
+    """Warn of batches that exceed the training set."""
+    size = plan.trainer.batch_size
+    if size > plan.examples:
+        log.warning(
+            "trainer.batch_size=%d is more than the %d training examples: every step sees some of them several times, "
+            "and the %d steps are %.1f epochs.",
+            size,
+            plan.examples,
+            plan.total_steps,
+            plan.total_steps / plan.steps_per_epoch,
+        )
+
+
+def tell_baseline(scalars: Mapping[str, float], dataset: Dataset) -> None:
+    """Warn of a test likelihood below that of independent dimensions."""
+    reached, baseline = scalars["test/nll"], scalars["test/nll_independent"]
+    if reached > baseline:
+        log.warning(
+            "test/nll is %.2f, worse than the %.2f of independent %s, each with a distribution of its own: this model "
+            "has learned less than that; train it for longer, or with another optimizer.learning_rate.",
+            reached,
+            baseline,
+            "pixels" if len(dataset.event_shape) > 1 else "columns",
+        )

@@ -1,0 +1,81 @@
+"""Groups of runs that can be ranked against each other: those of one data set, scored with as many samples."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sbvi.core import UserError
+from sbvi.runs.comparison import Group, RunSummary
+
+#: What stands in for the final test's likelihood where there is none, and how a run was scored.
+BOUNDS = ("validation/elbo", "validation/bound", "validation/log_likelihood")
+SAMPLES = "evaluation.num_samples"
+DEFAULT = "test/nll"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Groups of one data set, best first. title: the data set, and the number of samples where that differs.
+    keys: the settings that differ between its groups."""
+
+    title: str
+    keys: Sequence[str]
+    groups: Sequence[Group]
+
+
+def metric_of(runs: Sequence[RunSummary], asked: str | None) -> tuple[str, str]:
+    """What runs are ranked by, and a sentence where that is not what is usual."""
+    if asked is not None:
+        return asked, ""
+    done = [run for run in runs if run.status == "completed"]
+    if done and not any(DEFAULT in run.metrics for run in done):
+        found = next((bound for bound in BOUNDS if any(bound in run.metrics for run in done)), None)
+        if found is not None:
+            return found, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {found}."
+    return DEFAULT, ""
+
+
+def sections(groups: Sequence[Group], metric: str) -> list[Section]:
+    """The groups by data set and, where the metric depends on it, by the number of samples; their order is kept."""
+    apart: dict[str, list[Group]] = {}
+    for group in groups:
+        apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
+    found = []
+    for own in apart.values():
+        keys = [key for key in own[0].settings if len({json.dumps(group.settings.get(key)) for group in own}) > 1]
+        found.append(Section(_title(own[0], metric), keys, own))
+    if len(found) == 1:  # what is the same for all need not be said
+        return [Section("", found[0].keys, found[0].groups)]
+    return found
+
+
+def _apart(group: Group, metric: str) -> list[Any]:
+    sampled = metric.startswith("test/") and metric != "test/exact_nll"
+    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None]
+
+
+def _title(group: Group, metric: str) -> str:
+    data, samples = _apart(group, metric)
+    name = group.runs[0].config.get("dataset.name", "data")
+    parts = [str(name), *([f"({data})"] if data else [])]
+    return " ".join(parts) + (f", S = {samples}" if samples is not None and SAMPLES in group.settings else "")
+
+
+def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Settings in a few words, for a legend: `learning_rate 0.001, seed 1`."""
+    short = [key.rpartition(".")[2] for key in keys]
+    names = [last if short.count(last) == 1 else key for last, key in zip(short, keys, strict=True)]
+    values = [settings.get(key) for key in keys]
+    told = [v if isinstance(v, str) else json.dumps(v) for v in values]
+    return ", ".join(f"{name} {value}" for name, value in zip(names, told, strict=True)) or "all"
+
+
+def check_suffix(flag: str, path: Any, allowed: Sequence[str]) -> None:
+    """Refuse a file name of another kind.
+
+    Raises:
+      UserError: what it must end in.
+    """
+    if path is not None and path.suffix not in allowed:
+        raise UserError(f"{flag} {path} must end in {' or '.join(allowed)}.")

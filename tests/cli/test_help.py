@@ -1,0 +1,127 @@
+"""Help that explains, and wrong keys, both answered without importing what trains."""
+
+import subprocess
+import sys
+
+import pytest
+from support.processes import environment
+
+from sbvi.cli import catalogue, convert, evaluate, train
+from sbvi.cli.help import help_text
+from sbvi.core import UserError, fields, spec
+from sbvi.core.describe import describe, first_sentence
+from sbvi.runs.experiment import GROUPS, SETTINGS
+from sbvi.runs.words import CHOICES, WORDS
+from sbvi.tasks import TASKS
+
+pytestmark = pytest.mark.quick
+
+COMMANDS = {"train": train.COMMAND, "evaluate": evaluate.COMMAND, "convert": convert.COMMAND}
+
+
+def test_every_entry_of_every_group_has_a_line():
+    lines = help_text(train.COMMAND, []).splitlines()
+    for group, registry in {**GROUPS, **CHOICES}.items():
+        start = lines.index(f"{group}=NAME")
+        for name, kind in registry.items() if group != "optimizer" else ():
+            at = next(i for i, line in enumerate(lines) if i > start and line.split()[:1] == [name])
+            said = " ".join([*lines[at].split()[1:], *lines[at + 1].split()])
+            assert said.startswith(first_sentence(kind.__doc__)[:40].strip()), name
+    for group in SETTINGS:
+        assert f"{group}.KEY=VALUE" in lines
+    for words in ("resume=DIR", "init_from=DIR", "-m, --multirun", "seed=N", "hydra.run.dir=DIR"):
+        assert any(line.strip().startswith(words) for line in lines), words
+
+
+@pytest.mark.parametrize(
+    ("command", "group", "name", "kind"),
+    [
+        ("train", "model", "dlgm", GROUPS["model"]["dlgm"]),
+        ("train", "optimizer", "rmsprop", CHOICES["optimizer"]["optimizer"]),
+        ("train", "trainer", "", SETTINGS["trainer"]),
+        ("evaluate", "task", "imputation", TASKS["imputation"]),
+        ("convert", "dataset", "npz", GROUPS["dataset"]["npz"]),
+    ],
+)
+def test_a_groups_help_has_every_key_with_its_default_and_sentence(command, group, name, kind):
+    text = help_text(COMMANDS[command], [f"{group}={name}".rstrip("=")])
+    for key, about in describe(kind)["keys"].items():
+        assert f"{group}.{key}=" in text
+        assert " ".join(about["sentence"].split()[:5]) in " ".join(text.split())
+    shown = {key.partition(".")[0] for key in describe(kind)["keys"]}
+    assert shown == set(fields(kind)) - set(WORDS)
+
+
+def test_what_help_says_of_a_key():
+    text = help_text(train.COMMAND, ["model.activation"])
+    assert "model.activation=relu\n      one of relu, leaky_relu, elu" in text
+    assert "optimizer.learning_rate=0.0001" in help_text(train.COMMAND, ["optimizer=rmsprop"])  # the file's
+    assert "optimizer.learning_rate=" in help_text(train.COMMAND, ["lr"])
+    assert "dataset.path=VALUE\n      text; must be given" in help_text(train.COMMAND, ["dataset=npz"])
+    assert "seed of parameters" in help_text(train.COMMAND, ["seed"])
+    assert "n_trials: 20" in help_text(train.COMMAND, ["search=optuna"])
+    for words, sentence in (
+        (["modle"], r"modle= is not a key \(did you mean model\?\)"),
+        (["model=dlmg"], r"model=dlmg is not known \(did you mean dlgm\?\)"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            help_text(train.COMMAND, words)
+
+
+def test_commands_name_themselves_and_their_groups_alone():
+    for name, command in COMMANDS.items():
+        text = help_text(command, [])
+        assert text.startswith(f"sbvi-{name} ")
+        for group in ("dataset", "model", "task", "optimizer"):
+            assert (f"{group}=NAME" in text.splitlines()) == (group in command.groups)
+
+
+def test_a_spec_in_words():
+    @spec
+    class Inner:
+        """Inside."""
+
+        rate: float = 0.5
+        """How fast."""
+
+    @spec
+    class Outer:
+        """Outside. Not told."""
+
+        inner: Inner = Inner(rate=2.0)
+        """Settings."""
+        name: str
+        """Of two
+        lines."""
+
+    assert describe(Outer) == {
+        "sentence": "Outside.",
+        "keys": {
+            "inner.rate": {"type": "number", "default": 2.0, "sentence": "How fast."},
+            "name": {"type": "text", "sentence": "Of two lines."},
+        },
+    }
+
+
+def test_help_and_a_wrong_key_import_nothing_that_trains():
+    """In one fresh interpreter; JAX alone takes longer to import than either answer."""
+    code = (
+        "import sys\nfrom sbvi.cli import train\n"
+        "def run(*words):\n    sys.argv = ['sbvi-train', *words]\n"
+        "    try:\n        train.main()\n    except SystemExit as end:\n        print('exit', end.code)\n"
+        "run('-h')\nrun('--help', 'model=dlgm')\nrun('trainer.epoch=3')\nrun('+model.sise=3')\n"
+        "run('model.activation=rleu')\nprint('jax' in sys.modules, 'flax' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), cwd="/tmp")
+    assert done.stdout.splitlines()[-4:] == ["exit 1"] * 3 + ["False False"], done.stderr
+    assert "trainer.epoch=3 is not a key (did you mean trainer.epochs?)" in done.stderr
+    assert "model.sise=3 is not a key" in done.stderr
+    assert "model.activation=rleu is not known (did you mean relu?)" in done.stderr
+
+
+def test_the_catalogue_is_read_from_the_registries_where_a_package_adds_to_them(monkeypatch):
+    catalogue.catalogue.cache_clear()
+    monkeypatch.setattr(catalogue, "adding", lambda: True)
+    monkeypatch.setattr(catalogue, "build", lambda: {"model": {}})
+    assert catalogue.catalogue() == {"model": {}}
+    catalogue.catalogue.cache_clear()

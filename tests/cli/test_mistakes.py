@@ -1,0 +1,162 @@
+"""Mistakes on the command line, each answered in one sentence that says what to write instead."""
+
+import re
+
+import numpy as np
+import pytest
+from support.processes import command
+from support.tiny_run import TINY
+
+from sbvi.cli.catalogue import check
+from sbvi.cli.mistakes import check_arguments, sentence
+from sbvi.cli.train import COMMAND
+from sbvi.core import UserError
+from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.evaluation.baseline import independent_nll
+from sbvi.runs import Experiment
+from sbvi.runs.advice import tell_baseline, tell_large_batches
+from sbvi.training import Plan, Trainer
+
+ARGUMENTS = {
+    ("optimizer.learning_rate=1e-3,3e-4",): "is a sweep over several values, which needs --multirun; a list is written "
+    "optimizer.learning_rate=[1e-3,3e-4]",
+    ("seed=range(3)",): "needs --multirun",
+    ("model.latents=[50,", "20]"): "is cut at a space: quote it, as 'model.latents=[50, 20]'",
+    ("dataset=npz", "dataset.path=~/x.npz"): 'give dataset.path="$HOME/x.npz"',
+    ("dataset=npz", "dataset.path=a=b.npz"): "quote the value twice: 'dataset.path=\"a=b.npz\"'",
+    ("~dataset",): "nothing can be left out with ~",
+    ("mnist",): "mnist is not KEY=VALUE; give dataset=mnist.",
+    ("hello",): "hello is not KEY=VALUE",
+    ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
+    ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
+def test_arguments_that_hydra_would_misread(arguments):
+    with pytest.raises(UserError) as error:
+        check_arguments(arguments, COMMAND)
+    assert ARGUMENTS[arguments] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.quick
+def test_arguments_that_are_right_pass():
+    check_arguments(["model.latents=[50, 20]", "--config-dir", "my dir", "+optimizer.arguments.b1=0.8"], COMMAND)
+    check_arguments(["-m", "seed=1,2", "search=optuna", "hydra.sweeper.n_trials=3"], COMMAND)
+    check_arguments(['dataset.path="a=b, c"', "model.hidden=[[3,4],[5]]", "--cfg", "job"], COMMAND)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"learning_rate": 1}, "learning_rate=1 is not a key by itself; give optimizer.learning_rate=1."),
+        ({"lr": 1}, "lr=1 is not a key by itself; give optimizer.learning_rate=1."),
+        ({"epochs": 3}, "give trainer.epochs=3."),
+        ({"model": {"name": "dlgm", "activation": "rleu"}}, "model.activation=rleu is not known (did you mean relu?)"),
+        ({"trainer": {"on_nan": "skipp"}}, "trainer.on_nan=skipp is not known (did you mean skip?); allowed: skip, st"),
+        ({"objective": {"kl_weight": 2}}, "must be a group of settings: give one of objective.kl_weight.beta, "),
+        ({"model": {"name": "mixture", "latents": [2]}}, "model.latents=[2] is not a key"),
+        ({"model": {"name": "dlmg"}}, "model.name=dlmg is not known (did you mean dlgm?)"),
+    ],
+)
+def test_keys_and_closed_choices_of_a_composed_config(config, said):
+    groups = [group for group in COMMAND.groups if group not in ("experiment", "debug", "search")]
+    with pytest.raises(UserError, match=re.escape(said)):
+        check(config, groups, COMMAND.keys)
+    with pytest.raises(UserError):  # slower, and the last word: the specs themselves
+        Experiment.from_config(Experiment.from_overrides(["dataset=synthetic"]).to_config() | config)
+
+
+@pytest.mark.quick
+def test_an_extra_that_is_not_installed_is_named():
+    text = "In 'search/optuna': Could not find 'hydra/sweeper/optuna'\n\nAvailable options in 'hydra/sweeper':\n\tbasic"
+    said = sentence(ValueError(text), ["--multirun", "search=optuna"], COMMAND)
+    assert said.startswith("search=optuna needs the extra `sweep`, which is not installed: pip install 'sbvi[sweep]'")
+
+
+@pytest.mark.quick
+def test_a_length_that_is_given_twice():
+    with pytest.raises(UserError, match="must be set, and steps and epochs are"):
+        Experiment.from_overrides(["trainer.steps=1", "trainer.epochs=2"])
+
+
+@pytest.mark.quick
+def test_the_estimator_is_what_the_model_calls_for():
+    words = ["model=helmholtz", "algorithm=gradient_ascent"]
+    assert Experiment.from_overrides(words).algorithm.objective.estimator == "nvil"
+    several = [*words, "objective=importance_weighted", "objective.num_samples=5"]
+    assert Experiment.from_overrides(several).algorithm.objective.estimator == "vimco"
+    assert Experiment.from_overrides([]).algorithm.objective.estimator == "standard"
+    with pytest.raises(UserError, match=r"objective\.estimator=sticking_the_landing"):
+        Experiment.from_overrides([*words, "objective.estimator=sticking_the_landing", "objective.kl=sampled"])
+
+
+def test_a_mistake_leaves_no_folder(tmp_path):
+    """Neither one that shows before the run begins, nor one of a sweep, nor one in data; files of others stay."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    for words in (
+        ["trainer.steps=abc"],
+        ["dataset=npz", "dataset.path=nowhere.npz"],
+        ["model.latents=[-1]", "hydra.run.dir=a/b/c"],
+        ["trainer.steps=abc", "hydra.run.dir=mine"],
+        ["--multirun", "seed=-1,-2"],
+        ["--multirun", "seed=-1,-2", "hydra/launcher=sbvi", "hydra.launcher.workers=1"],
+    ):
+        done = command("train", *words, cwd=tmp_path)
+        assert done.returncode == 1, (words, done.stderr)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"], words
+    assert (tmp_path / "mine" / "notes.txt").exists()
+
+
+@pytest.mark.quick
+def test_a_batch_larger_than_the_training_set_is_told(caplog):
+    tell_large_batches(Plan(Trainer(steps=3, batch_size=100), 100))
+    assert not caplog.records
+    tell_large_batches(Plan(Trainer(steps=3, batch_size=250), 100))
+    assert "trainer.batch_size=250 is more than the 100 training examples" in caplog.text
+    assert "the 3 steps are 7.5 epochs" in caplog.text
+
+
+def _dataset(train, test, preprocessing):
+    return Dataset("x", Split(train), Split(test), Split(test), preprocessing)
+
+
+@pytest.mark.quick
+def test_the_likelihood_of_independent_dimensions(caplog):
+    """Against the densities written out, one dimension at a time."""
+    generator = np.random.default_rng(0)
+    bits = generator.random((300, 5)) < [0.1, 0.3, 0.5, 0.9, 0.0]
+    train, test = bits[:200].astype(np.uint8), bits[200:].astype(np.uint8)
+    found = _dataset(train, test, Preprocessing.whole((5,), 1).but(binarization="static"))
+    expected = 0.0
+    for d in range(5):
+        p = (train[:, d].sum() + 1) / 202
+        expected -= np.mean(np.where(test[:, d] == 1, np.log(p), np.log(1 - p)))
+    assert independent_nll(found, True) == pytest.approx(expected, rel=1e-6)
+    levels = generator.integers(0, 4, (300, 3)).astype(np.uint8)
+    found = _dataset(levels[:200], levels[200:], Preprocessing.whole((3,), 3))
+    expected = 0.0
+    for d in range(3):
+        share = (np.bincount(levels[:200, d], minlength=4) + 1) / 204
+        expected -= np.mean(np.log(share[levels[200:, d]]))
+    assert independent_nll(found, True) == pytest.approx(expected, rel=1e-6)
+    reals = generator.normal([1.0, -2.0], [0.5, 3.0], (300, 2)).astype(np.float32)
+    found = _dataset(reals[:200], reals[200:], Preprocessing.real((2,)))
+    mean, deviation = reals[:200].mean(0), reals[:200].std(0)
+    logs = -0.5 * ((reals[200:] - mean) / deviation) ** 2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
+    assert independent_nll(found, False) == pytest.approx(-logs.sum(1).mean(), rel=1e-5)
+    tell_baseline({"test/nll": 9.0, "test/nll_independent": 10.0}, found)
+    assert not caplog.records
+    tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
+    assert "test/nll is 11.00, worse than the 10.00 of independent columns" in caplog.text
+
+
+def test_a_run_that_learned_nothing_says_so(tmp_path):
+    words = [*TINY, "trainer.steps=2", "optimizer.learning_rate=1e-6", "hydra.run.dir=run"]
+    done = command("train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "of independent columns, each with a distribution of its own" in done.stdout + done.stderr
