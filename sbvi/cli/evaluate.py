@@ -65,13 +65,15 @@ def _task(config: Any) -> None:
     if decoder is None:
         run = load_run(values["run"], data_path=values["dataset"]["path"])
         folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
+        with work_bar():
+            result = task.run(run)
     elif isinstance(task, DecoderTask):
         folder = writable(Path(values["folder"] or "evaluations"))
+        with work_bar():
+            result = task.on_decoder(decoder)
     else:
         serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
         raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
-    with work_bar():
-        result = task.run(run) if decoder is None else task.on_decoder(decoder)
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)
