@@ -54,6 +54,7 @@ ADDITIONS = (
     Addition("a gradient rule", "sbvi.gradients", "RULES", None, "tests/gradients/test_rules.py"),
     Addition("an objective", "sbvi.objectives", "OBJECTIVES", "objective", "tests/objectives/test_objectives.py"),
     Addition("an algorithm", "sbvi.algorithms", "ALGORITHMS", "algorithm", "tests/algorithms/"),
+    Addition("a logger", "sbvi.reporting.loggers", "LOGGERS", "logger", "tests/reporting/test_loggers.py"),
     Addition("a task", "sbvi.tasks", "TASKS", "task", "tests/tasks/"),
 )
 
@@ -72,6 +73,7 @@ NOTES = {
     "objective": f"estimators {code(get_args(Estimator))}; gradient rules {code(RULES)} "
     "([docs/rules.md](docs/rules.md))",
     "optimizer": "or `optimizer.name=` any Optax factory; schedules, clipping, averaged weights",
+    "logger": "where scalars and pictures go beside the run's own files",
     "task": "of `sbvi-evaluate`, most of them also on your own data",
     "trainer": "length in `steps`, `epochs` or `examples`, within `max_minutes`; early stopping; "
     "`on_nan=` `stop`, `skip`",

@@ -45,6 +45,7 @@ COMMAND = Command(
         "trainer",
         "evaluation",
         "runtime",
+        "logger",
         "experiment",
         "debug",
         "search",

@@ -38,7 +38,8 @@ def save_figure(path: Path, figure: "Figure") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for axes in figure.get_axes():
         axes.tick_params(colors=INK, labelsize=8)
-        axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+        if not axes.get_images():
+            axes.grid(color=INK, alpha=0.25, linewidth=0.6)
         for spine in axes.spines.values():
             spine.set_color(INK)
         for text in (axes.xaxis.label, axes.yaxis.label, axes.title):

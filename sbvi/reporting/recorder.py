@@ -1,24 +1,27 @@
-"""Where a run's scalars and pictures go: TensorBoard, metrics.jsonl, and PNG files."""
+"""Where a run's scalars and pictures go: metrics.jsonl, pictures, and a logger such as TensorBoard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sbvi.reporting.curves import save_curves
-from sbvi.reporting.images import save_png
+from sbvi.reporting.images import save_panel, save_png
+from sbvi.reporting.loggers import LoggerSpec, TensorBoardEvents
 from sbvi.reporting.metrics import MetricsFile, read_lines
-from sbvi.reporting.tensorboard import TensorBoard
 
 
 class RunRecorder:
-    """Writes into a run directory; a resumed run goes on after `resume_step`."""
+    """Writes into a run directory; a resumed run goes on after `resume_step`.
 
-    def __init__(self, folder: Path, resume_step: int = 0):
+    logger: what else is told.
+    """
+
+    def __init__(self, folder: Path, resume_step: int = 0, logger: LoggerSpec = TensorBoardEvents()):
         self.folder = folder
         self.metrics = MetricsFile(folder / "metrics.jsonl", resume_step)
-        self.board = TensorBoard(folder, resume_step)
+        self.logger = logger.open(folder, resume_step)
         #: The newest value of every scalar.
         self.last: dict[str, float] = {}
         for line in read_lines(folder / "metrics.jsonl"):
@@ -27,23 +30,24 @@ class RunRecorder:
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         self.last |= values
         self.metrics.write(step, epoch, values)
-        self.board.scalars(step, values)
+        self.logger.scalars(step, values)
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        self.board.image(step, name, picture)
+    def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
+        """As the logger shows it and as .png; and as .pdf with a title and names of its first rows."""
+        self.logger.image(step, name, picture)
         save_png(self.folder / "figures" / f"{name}.png", picture)
+        save_panel(self.folder / "figures" / f"{name}.pdf", picture, title, rows)
 
     def curves(self, monitor: str) -> None:
-        """The monitored bound on training and validation data against the step, as a PNG."""
+        """The monitored bound on training and validation data against the step, as .png and .pdf."""
         names = [f"train/{monitor}", f"validation/{monitor}"]
         save_curves(self.folder / "figures" / "curves.png", read_lines(self.metrics.path), names)
 
     def start(self, hparams: Mapping[str, Any]) -> None:
-        self.board.start_session(hparams, str(self.folder))
+        self.logger.start(hparams)
 
     def close(self, success: bool) -> None:
-        self.board.end_session(success)
-        self.board.close()
+        self.logger.close(success)
         self.metrics.close()
 
 
@@ -56,7 +60,7 @@ class Silent:
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         self.last |= values
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None: ...
+    def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None: ...
 
     def curves(self, monitor: str) -> None: ...
 

@@ -29,6 +29,8 @@ MAY_CHANGE = (
     "evaluation.test",
 )
 LENGTHS = ("steps", "epochs", "examples")
+#: Keys that change nothing of a run's numbers: where it is computed and where it is logged.
+ELSEWHERE = ("runtime.", "logger.")
 
 
 def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,10 +55,10 @@ def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Key -> [value before, value after], of everything but where the run is computed."""
+    """Key -> [value before, value after], of everything but where the run is computed and where it is logged."""
     there, here = (flat(words(json.loads(json.dumps(c)))) for c in (before, after))
     keys = sorted(set(there) | set(here))
-    return {k: [there.get(k), here.get(k)] for k in keys if there.get(k) != here.get(k) and k[:8] != "runtime."}
+    return {k: [there.get(k), here.get(k)] for k in keys if there.get(k) != here.get(k) and not k.startswith(ELSEWHERE)}
 
 
 def noted(

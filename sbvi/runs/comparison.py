@@ -11,6 +11,7 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.quantities import QUANTITIES, quantity
+from sbvi.runs.changes import ELSEWHERE
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import flat, words
@@ -39,7 +40,7 @@ class RunSummary:
     @property
     def identity(self) -> str:
         """What two runs share that are one and the same: config, seed and data."""
-        kept = {key: value for key, value in self.config.items() if not key.startswith("runtime.")}
+        kept = {key: value for key, value in self.config.items() if not key.startswith(ELSEWHERE)}
         return json.dumps([kept, self.data], sort_keys=True)
 
 
@@ -178,7 +179,9 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
     return [
         key
         for key in keys
-        if key not in REPEATS and len({json.dumps(r.config.get(key), sort_keys=True) for r in readable}) > 1
+        if key not in REPEATS
+        and not key.startswith("logger.")
+        and len({json.dumps(r.config.get(key), sort_keys=True) for r in readable}) > 1
     ]
 
 

@@ -13,11 +13,19 @@ from sbvi.core import UserError, build, make, name_of, plain, unknown_key
 from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
+from sbvi.reporting.loggers import LOGGERS, TensorBoardEvents
 from sbvi.runs.runtime import Runtime
 from sbvi.runs.words import WORDS, tree
 from sbvi.training import Trainer
 
-GROUPS: dict[str, Mapping[str, type]] = {"dataset": DATASETS, "model": MODELS, "algorithm": ALGORITHMS}
+GROUPS: dict[str, Mapping[str, type]] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "algorithm": ALGORITHMS,
+    "logger": LOGGERS,
+}
+#: What stands for a group that an older run.json has not.
+ABSENT = {"logger": {"name": "tensorboard"}}
 SETTINGS: dict[str, type] = {"trainer": Trainer, "evaluation": Evaluation, "runtime": Runtime}
 TOP = ("seed", "init_from")
 
@@ -32,6 +40,7 @@ class Experiment:
     trainer: Trainer
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
+    logger: Any = TensorBoardEvents()
     seed: int = 0
     init_from: str | None = None
 
@@ -75,7 +84,7 @@ class Experiment:
         for key, value in config.items():
             if key not in known:
                 raise unknown_key(key, value, known)
-        config = tree(config)
+        config = tree(ABSENT | dict(config))
         for key in [*GROUPS, *SETTINGS]:
             if not isinstance(config.get(key), Mapping):
                 raise UserError(f"{key}={config.get(key)} must be a group of settings.")

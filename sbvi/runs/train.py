@@ -22,6 +22,7 @@ from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.pictures import TITLES
 from sbvi.runs.provenance import provenance
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
@@ -74,6 +75,7 @@ def train(
         result.json says so too.
     """
     session = session or RunContext()
+    experiment.logger.check()
     runtime.apply(experiment.runtime)
     directory = RunDirectory(folder, writes=processes.first())
     if not directory.writes:  # one process speaks
@@ -190,7 +192,9 @@ def _run(
         log.info("Changed as the run goes on: %s.", ", ".join(f"{k}={after}" for k, (_, after) in what.items()))
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
     state = assembly.placement.replicated(state)
-    recorder: RunRecorder | Silent = RunRecorder(directory.path, progress.step) if directory.writes else Silent()
+    recorder: RunRecorder | Silent = (
+        RunRecorder(directory.path, progress.step, experiment.logger) if directory.writes else Silent()
+    )
     settings = flat(words(experiment.to_config())).items()
     recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
     success = False
@@ -253,7 +257,7 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
     if not directory.writes:
         return
     for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
-        recorder.picture(step, name, picture)
+        recorder.picture(step, name, picture, *TITLES.get(name, ()))
     recorder.curves(assembly.algorithm.monitor)
 
 

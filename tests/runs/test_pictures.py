@@ -49,7 +49,7 @@ def test_pictures_are_the_model_s_own(shared):
     assembly = assembled(shared)
     model, params = assembly.model, assembly.initial_state().params
     found = assembly.pictures.of(params, 3)
-    assert set(found) == {"samples", "reconstructions", "manifold_layer_1"}
+    assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
 
     means = np.asarray(model.sample(params, jax.random.key(3), 100)[0]).reshape(-1, 8, 8)
     assert np.abs(found["samples"].astype(int) - grid(means, 10)).max() <= 1  # rounded to 256 greys
@@ -58,6 +58,23 @@ def test_pictures_are_the_model_s_own(shared):
     decoded = model.decode(params, {n: q.mean for n, q in model.gaussians(params, jnp.asarray(real)).items()})
     pairs = np.stack([real.reshape(5, 10, 8, 8), np.asarray(decoded).reshape(5, 10, 8, 8)], 1)
     assert np.abs(found["reconstructions"].astype(int) - grid(pairs.reshape(-1, 8, 8), 10)).max() <= 1
+
+    # The ends of a way are the reconstructions themselves, its middle that of the latents' mean.
+    assert found["interpolations"].shape == (5 * 63 + 7, 10 * 63 + 7)
+    ways = found["interpolations"].astype(int)
+    for column, example in ((0, 2), (9, 3)):
+        image = ways[70 : 70 + 56 : 7, 7 + 63 * column : 63 + 63 * column : 7]
+        assert np.abs(image - np.asarray(decoded)[example].reshape(8, 8) * 255).max() <= 1
+
+    # The latents that vary most are moved, one a row, the others stay the first example's.
+    moments = {n: np.asarray(q.mean) for n, q in model.gaussians(params, jnp.asarray(real)).items()}
+    whole = np.concatenate(list(moments.values()), -1)
+    assert found["traversals"].shape[0] == 5 * 63 + 7  # five latents in all
+    point = whole[:1].copy()
+    point[0, np.argmax(whole.var(0))] = 3.0
+    image = model.decode(params, {"layer_1": jnp.asarray(point[:, :2]), "layer_2": jnp.asarray(point[:, 2:])})
+    last = found["traversals"][7:63:7, 7 + 63 * 9 : 63 + 63 * 9 : 7]
+    assert np.abs(last.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
 
     # Its upper left corner: the least first latent and the greatest second, each a fortieth of the mass from the end.
     corner = np.array([[-1.9599640, 1.9599640]], np.float32)

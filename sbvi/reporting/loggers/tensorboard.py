@@ -1,0 +1,37 @@
+"""TensorBoard's event files, in the run's directory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbvi.core import spec
+from sbvi.reporting.loggers.logger import LoggerSpec
+from sbvi.reporting.tensorboard import TensorBoard
+
+
+class _Events:
+    def __init__(self, folder: Path, resume_step: int):
+        self.folder, self.board = folder, TensorBoard(folder, resume_step)
+
+    def start(self, settings: Mapping[str, Any]) -> None:
+        self.board.start_session(settings, str(self.folder))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        self.board.scalars(step, values)
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        self.board.image(step, name, picture)
+
+    def close(self, success: bool) -> None:
+        self.board.end_session(success)
+        self.board.close()
+
+
+@spec
+class TensorBoardEvents(LoggerSpec):
+    """Scalars, pictures and HParams for `tensorboard --logdir`, in the run's directory."""
+
+    def open(self, folder: Path, resume_step: int) -> _Events:
+        return _Events(folder, resume_step)

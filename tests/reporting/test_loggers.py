@@ -1,0 +1,132 @@
+"""Loggers: what each keeps of a run, a resumed one among them."""
+
+import csv
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from support.processes import command
+from support.tiny_run import TINY
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from sbvi.core import UserError
+from sbvi.reporting.loggers import LOGGERS
+from sbvi.reporting.recorder import RunRecorder
+from sbvi.runs import Experiment
+
+SETTINGS = {"seed": 3, "model.name": "dlgm", "model.latents": "[2]"}
+PICTURE = np.full((4, 4), 7, np.uint8)
+
+
+def log_two_sessions(folder, logger):
+    """Three log points and a picture; then the run goes on from step 20, and ends."""
+    folder.mkdir()
+    first = RunRecorder(folder, 0, logger)
+    first.start(SETTINGS)
+    for step in (10, 20, 30):
+        first.scalars(step, step / 100, {"train/elbo": -step / 10, "validation/elbo": -1.0 / step})
+    first.picture(30, "samples", PICTURE)
+    first.close(False)
+    second = RunRecorder(folder, 20, logger)
+    second.start(SETTINGS)
+    second.scalars(30, 0.3, {"train/elbo": -2.5})
+    second.scalars(30, 0.3, {"test/nll": 2.25})
+    second.close(True)
+
+
+def csv_values(folder):
+    rows = list(csv.DictReader((folder / "scalars.csv").open()))
+    return [(int(row["step"]), row["scalar"], float(row["value"])) for row in rows]
+
+
+def tensorboard_values(folder):
+    found = []
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.tag in ("train/elbo", "validation/elbo", "test/nll"):
+                    found.append((event.step, value.tag, round(value.tensor.float_val[0], 6)))
+    return found
+
+
+def test_csv_keeps_every_value_once(tmp_path):
+    log_two_sessions(tmp_path / "run", LOGGERS["csv"]())
+    assert csv_values(tmp_path / "run") == [
+        (10, "train/elbo", -1.0),
+        (10, "validation/elbo", -0.1),
+        (20, "train/elbo", -2.0),
+        (20, "validation/elbo", -0.05),
+        (30, "train/elbo", -2.5),
+        (30, "test/nll", 2.25),
+    ]
+    assert not list((tmp_path / "run").glob("events.*"))
+
+
+def test_tensorboard_has_the_same(tmp_path):
+    log_two_sessions(tmp_path / "run", LOGGERS["tensorboard"]())
+    assert {(30, "train/elbo", -2.5), (30, "test/nll", 2.25), (10, "validation/elbo", -0.1)} <= set(
+        tensorboard_values(tmp_path / "run")
+    )
+
+
+def test_mlflow_in_files(tmp_path):
+    if importlib.util.find_spec("mlflow") is None:
+        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    import mlflow
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db" if importlib.util.find_spec("sqlalchemy") is None else f"{tmp_path}/mlruns"
+    log_two_sessions(tmp_path / "run", LOGGERS["mlflow"](uri=uri))
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("sbvi").experiment_id])
+    assert run.info.run_name == "run"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {name: str(value) for name, value in SETTINGS.items()}
+    assert run.data.metrics == {"train/elbo": -2.5, "validation/elbo": pytest.approx(-1 / 30), "test/nll": 2.25}
+    steps = [point.step for point in client.get_metric_history(run.info.run_id, "train/elbo")]
+    assert steps == [10, 20, 30, 30]
+
+
+def test_wandb_offline(tmp_path):
+    if importlib.util.find_spec("wandb") is None:
+        pytest.skip("the extra `wandb` is not installed: its logger was not tested")
+    log_two_sessions(tmp_path / "run", LOGGERS["wandb"](mode="offline"))
+    sessions = sorted((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    assert len(sessions) == 2
+    name = (tmp_path / "run" / "wandb_run.txt").read_text().strip()
+    kept = b"".join(path.read_bytes() for folder in sessions for path in folder.glob(f"run-{name}.wandb"))
+    for words in (b"train/elbo", b"test/nll", b"model.latents"):
+        assert words in kept
+
+
+@pytest.mark.quick
+def test_a_logger_whose_package_is_absent_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for name in ("mlflow", "wandb"):
+        with pytest.raises(UserError, match=f"logger={name} needs the extra `{name}`, which is not installed"):
+            LOGGERS[name]().check()
+    for name in ("tensorboard", "csv"):
+        LOGGERS[name]().check()
+
+
+@pytest.mark.quick
+def test_an_older_run_has_the_default_logger():
+    config = Experiment.from_overrides(["dataset=synthetic"]).to_config()
+    assert config.pop("logger") == {"name": "tensorboard"}
+    assert Experiment.from_config(config).to_config()["logger"] == {"name": "tensorboard"}
+
+
+def test_a_run_goes_on_under_another_logger(tmp_path):
+    words = [*TINY, "trainer.log_every=10", "evaluation.test=false", "hydra.run.dir=run"]
+    done = command("train", *words, "trainer.steps=20", "logger=csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "run"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    kept = {(line["step"], name): value for line in lines for name, value in line.items() if "/" in name}
+    assert {(step, name): value for step, name, value in csv_values(folder)} == kept
+    assert not list(folder.glob("events.*"))
+    again = command(
+        "train", *words, "trainer.steps=20", cwd=tmp_path
+    )  # the same run: where it is logged is no part of it
+    assert again.returncode == 0, again.stderr
+    assert "is completed already" in again.stdout + again.stderr
