@@ -17,6 +17,8 @@ class Quantity(NamedTuple):
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),
+    "nll_by_samples": Quantity("nats", "lower"),
+    "quadrature_error": Quantity("nats", "lower"),
     "nll_lower": Quantity("nats", "lower"),
     "nll_stderr": Quantity("nats", "lower"),
     "elbo": Quantity("nats", "higher"),
@@ -39,6 +41,9 @@ QUANTITIES: dict[str, Quantity] = {
     "khat_above_0.7": Quantity("", "lower"),
     "active_units": Quantity("latents", None),
     "accepted": Quantity("", None),
+    "accepted_local": Quantity("", None),
+    "rhat": Quantity("", "lower"),
+    "rhat_above_1.1": Quantity("", "lower"),
     "missing": Quantity("", None),
     "mean": Quantity("", None),
     "variance_of_means": Quantity("", None),

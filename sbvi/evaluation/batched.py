@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
+from sbvi.core.precision import full_precision
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
 
@@ -48,7 +49,7 @@ def map_batches(
     dtype: Any = jnp.float32,
     placement: Placement = SINGLE,
 ) -> Callable[[Any, Array, Batches], Any]:
-    """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program.
+    """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program, at full precision.
 
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
@@ -71,7 +72,7 @@ def map_batches(
         return placement.hold_replicated(found)  # every process reads all of it
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
-        with turn:
+        with turn, full_precision():
             found = jax.device_get(scanned(params, key, batches.x, batches.label))
         return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], found)
 
