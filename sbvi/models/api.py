@@ -173,6 +173,15 @@ class PosteriorDensity(Protocol):
 
 
 @runtime_checkable
+class ObservedDensity(Protocol):
+    """Knows how well latents explain a part of the data, with a gradient in them: what local moves of chains need."""
+
+    def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
+        """log p(x_o, z) for latents (S, B, K), x (B, D) and observed (B, D) bool, up to a constant of the row: (S, B).
+        What stands elsewhere in x has no part in its changes with z."""
+
+
+@runtime_checkable
 class Bidirectional(Protocol):
     """p and q are chains of layers in opposite directions over the same latents: what p* ~ sqrt(p q) is sampled by.
 

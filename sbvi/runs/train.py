@@ -14,7 +14,6 @@ import jax
 
 from sbvi.core import UserError, processes
 from sbvi.data.recorded import same_data
-from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.advice import tell_baseline, tell_large_batches
@@ -227,6 +226,8 @@ def _run(
         if outcome.status == "completed":
             _finish(assembly, directory, recorder, outcome)
         result = _result(outcome, plan, recorder.last, time.monotonic() - began)
+        if "test/nll" in recorder.last:
+            result["likelihood"] = assembly.evaluator.how
         directory.write_result(result)
         success = True
         if outcome.status == "stopped":
@@ -245,9 +246,10 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
     params = load_best_params(assembly.model, directory.checkpoints)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
-        exact = offers(assembly.model, Density)
-        how = "exactly" if exact else f"with {assembly.experiment.evaluation.num_samples} samples"
-        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, how)
+        how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
+        means = {"exact": "exactly", "quadrature": f"by quadrature, and with {samples} samples"}
+        said = means.get(how, f"with {samples} samples")
+        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, said)
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))

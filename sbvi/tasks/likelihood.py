@@ -1,5 +1,6 @@
 """Likelihood of a trained run, with per-example values."""
 
+import logging
 from dataclasses import replace
 from typing import Literal
 
@@ -13,10 +14,13 @@ from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
+log = logging.getLogger(__name__)
+
 
 @spec
 class LikelihoodTask:
-    """-log p(x) by importance sampling from the recognition model, and of a Helmholtz machine -log p*(x)."""
+    """-log p(x): exact where the model knows it, by quadrature of one or two continuous latents, else by importance
+    sampling from the recognition model; and of a Helmholtz machine -log p*(x)."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
@@ -46,9 +50,10 @@ class LikelihoodTask:
         if self.partition_samples is not None:
             settings = replace(settings, partition_samples=self.partition_samples)
         evaluator = Evaluator(run.model, dataset, settings)
+        log.info("-log p(x): %s.", evaluator.how)
         scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
         for count in () if offers(run.model, Density) else self.counts:
-            for name, values in evaluator.likelihood(run.params, split, count).items():
+            for name, values in evaluator.likelihood(run.params, split, count, by_samples=True).items():
                 scalars[f"{split}/samples_{count}/{name}"] = float(np.mean(values, dtype=np.float64))
                 error = float(np.std(values, dtype=np.float64)) / np.sqrt(max(1, len(values) - 1))
                 scalars[f"{split}/samples_{count}/{name}_stderr"] = float(error)
@@ -56,4 +61,4 @@ class LikelihoodTask:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}
         if self.output is not None:
             write_arrays(self.output, arrays)
-        return TaskResult(scalars, arrays)
+        return TaskResult(scalars, arrays, about={"likelihood": evaluator.how})

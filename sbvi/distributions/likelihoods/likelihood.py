@@ -32,7 +32,7 @@ class Likelihood(Protocol):
         """
 
     def outputs(self, size: int) -> int:
-        """Number of network outputs for D = size values."""
+        """Number of network outputs for D = size values: whole blocks of them, each value's own at its place."""
 
     def free(self, size: int) -> int:
         """Number of parameters that do not depend on the latents."""

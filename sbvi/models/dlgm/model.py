@@ -155,6 +155,16 @@ class BuiltDLGM:
         result: Array = self.likelihood.log_prob(outputs, free, x) + prior
         return result
 
+    def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
+        """Outputs of values that are not observed are held at zero, so that these values add a constant."""
+        outputs, free = self.outputs(params, latents)
+        blocks = outputs.shape[-1] // x.shape[-1]
+        seen = jnp.tile(observed, (1, blocks))[None]
+        prior = sum(self._prior.log_prob(params.prior, latents).values())
+        held = jnp.where(seen, outputs, jnp.zeros_like(outputs))
+        result: Array = self.likelihood.log_prob(held, free, x) + prior
+        return result
+
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)
         return Samples(self.likelihood.mean(*outputs), self.likelihood.sample(key, *outputs))
