@@ -1,6 +1,7 @@
 """Filling in what is missing: on test images with pixels removed, or on the user's own data with NaN."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
 
 BATCH, SHOWN = 250, 8
@@ -28,8 +30,11 @@ class ImputationTask:
     """Steps of the chain."""
     warmup: NonNegativeInt = 20
     """First steps, which take every proposal and are left out of averages."""
-    missing: Literal["random", "square"] = "random"
-    """Values removed from the run's own data: at random, or a square in the middle."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them for a part of the chain, or the newest;
+    null for the run's best, which is the mean."""
+    missing: Literal["random", "square", "lower_half"] = "random"
+    """Values removed from the run's own data: at random, a square in the middle, or the lower half of an image."""
     fraction: Probability = 0.6
     """Share of values removed at random, or of the area of the square."""
     split: Literal["train", "validation", "test"] = "test"
@@ -59,6 +64,7 @@ class ImputationTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
+        run = with_parameters(run, self.parameters)
         truth: np.ndarray | None = None
         source: np.ndarray | None = None
         if self.input is not None:
@@ -71,7 +77,7 @@ class ImputationTask:
         for start in range(0, len(x), BATCH):  # a chain's whole course is held for one batch at a time
             rows = slice(start, start + BATCH)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            found: Imputation = jax.device_get(chain(run.params, key, jnp.asarray(x[rows]), jnp.asarray(missing[rows])))
+            found = self._followed(run, chain, key, jnp.asarray(x[rows]), jnp.asarray(missing[rows]))
             parts.append(self._reduced(found, x[rows], missing[rows], None if truth is None else truth[rows]))
             if not start:
                 pictures = self._pictures(run, truth, x, missing, found)
@@ -115,6 +121,27 @@ class ImputationTask:
             part["log_losses"] = np.array([_log_losses(g, truth, missing) for g in guesses])
         return part
 
+    def _followed(
+        self, run: LoadedRun, chain: Callable[..., Imputation], key: jax.Array, x: jax.Array, missing: jax.Array
+    ) -> Imputation:
+        """The chain; with task.parameters=average its kept steps are those of chains of every draw of the parameters in
+        turn (of the first ones, where there are more draws than steps), so that means and spread are over these too."""
+        if self.parameters != "average":
+            return Imputation(*jax.device_get(chain(run.params, key, x, missing)))
+        used = min(len(run.draws.entries()), self.iterations - self.warmup)
+        chains = [
+            Imputation(*jax.device_get(chain(one.params, jax.random.fold_in(key, place), x, missing)))
+            for place, one in enumerate(run.each_draw(used))
+        ]
+        turns = (np.arange(self.iterations) - self.warmup) % used  # whose step stands at each place
+
+        def merged(name: str) -> np.ndarray:
+            return np.stack([getattr(chains[turn], name)[step] for step, turn in enumerate(turns)])
+
+        last = chains[turns[-1]].last
+        parts: list[Any] = [merged(name) for name in ("means", "draws", "accepted")]
+        return Imputation(last, *parts)
+
     def _chain(self, run: LoadedRun, params: object, key: jax.Array, x: jax.Array, missing: jax.Array) -> Imputation:
         return impute(run.model, params, key, x, missing, self.iterations, self.warmup, self.method)
 
@@ -126,12 +153,15 @@ class ImputationTask:
             missing = generator.random(truth.shape) < self.fraction
         else:
             if len(run.event_shape) < 2:
-                raise UserError(f"task.missing=square needs images, and the data has shape {run.event_shape}.")
+                raise UserError(f"task.missing={self.missing} needs images, and the data has shape {run.event_shape}.")
             height, width = run.event_shape[:2]
             hole = np.zeros(run.event_shape, bool)
-            sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
-            top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
-            hole[top : top + sides[0], left : left + sides[1]] = True
+            if self.missing == "lower_half":
+                hole[height // 2 :] = True
+            else:
+                sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
+                top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
+                hole[top : top + sides[0], left : left + sides[1]] = True
             missing = np.broadcast_to(hole.reshape(1, -1), truth.shape).copy()
         return truth, np.where(missing, 0, truth), missing
 

@@ -13,6 +13,7 @@ from sbvi.models.api import Bidirectional, Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
 
 
@@ -29,6 +30,9 @@ class SamplesTask:
     p, the last named of which is cheaper and biased."""
     iterations: PositiveInt = 250
     """Sweeps of a Gibbs chain."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them in turn, or the newest; null for the run's
+    best, which is the mean."""
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
@@ -46,7 +50,13 @@ class SamplesTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        if self.input is None and self.method != "ancestral":
+        average = self.parameters == "average"
+        if average and (self.input is not None or self.method != "ancestral"):
+            raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
+        run = with_parameters(run, self.parameters)
+        if average:
+            samples = run.averaged().sample(self.num, self.seed, means=self.means)
+        elif self.input is None and self.method != "ancestral":
             samples = self._geometric(run).reshape(-1, *run.event_shape)
         elif self.input is None:
             samples = run.sample(self.num, self.seed, means=self.means)
