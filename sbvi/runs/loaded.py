@@ -1,6 +1,8 @@
 """A trained model as an object, on NumPy arrays."""
 
+import copy
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,11 +42,13 @@ from sbvi.models.api import (
 )
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
+from sbvi.runs.averaged import Averaged
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import check_event, check_fits
+from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
 from sbvi.runs.words import words
+from sbvi.training.draws import DrawStack
 
 BATCH = 500
 
@@ -103,6 +107,33 @@ class LoadedRun(Queries):
     def offers(self, capability: type) -> bool:
         """Whether the model has a capability of `sbvi.models.api`."""
         return offers(self.model, capability)
+
+    @property
+    def draws(self) -> DrawStack:
+        """The draws of the parameters that the run keeps.
+
+        Raises:
+          UserError: it keeps none.
+        """
+        stack = DrawStack(self.directory.checkpoints, writes=False)
+        if not stack.entries():
+            raise UserError(f"{self.directory.path} keeps no draws of its parameters; runs of algorithm=sgmcmc do.")
+        return stack
+
+    def each_draw(self, count: int | None = None) -> "Iterator[LoadedRun]":
+        """The run with the parameters of each of its first draws, or of all, one at a time in memory."""
+        for params in self.draws.params(abstract_params(self.model), count):
+            yield self.with_params(jax.device_put(params))
+
+    def with_params(self, params: Any) -> "LoadedRun":
+        """The run with other parameters of its model."""
+        other = copy.copy(self)  # programs that one has compiled serve the other
+        other.params = params
+        return other
+
+    def averaged(self, draws: int | None = None) -> Averaged:
+        """Averages over the first draws of the parameters, or over all; for runs of `algorithm=sgmcmc`."""
+        return Averaged(self, draws)
 
     @property
     def nodes(self) -> dict[str, int]:

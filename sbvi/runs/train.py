@@ -21,6 +21,7 @@ from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.kept import keep_mean, sampling
 from sbvi.runs.pictures import TITLES
 from sbvi.runs.provenance import provenance
 from sbvi.runs.signals import StopSignals
@@ -210,6 +211,7 @@ def _run(
                 batches = assembly.batches()
                 stack.callback(batches.close)
                 stop = session.stop or stack.enter_context(StopSignals()).reason
+                drawn = sampling(assembly, store, progress.step)
                 outcome = Training(
                     assembly.algorithm,
                     batches,
@@ -221,9 +223,11 @@ def _run(
                     stop,
                     lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
                     session.compile,
+                    drawn,
                 ).run(state, progress)
         processes.wait("trained")  # the first has written the best parameters
         if outcome.status == "completed":
+            _keep(assembly, store, recorder, outcome)
             _finish(assembly, directory, recorder, outcome)
         result = _result(outcome, plan, recorder.last, time.monotonic() - began)
         if "test/nll" in recorder.last:
@@ -239,6 +243,16 @@ def _run(
         except OSError:
             if success:
                 raise  # otherwise what ended the run is the thing to tell
+
+
+def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
+    """What the run leaves where its algorithm draws parameters."""
+    with contextlib.closing(assembly.batches()) as batches:
+        found = keep_mean(assembly, store, batches, outcome.progress)
+    if found:
+        step = outcome.progress.step
+        recorder.scalars(step, step / assembly.plan.steps_per_epoch, found)
+        processes.wait("kept")
 
 
 def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ To add one: a module with a `spec` that has `title` and `run(LoadedRun) -> TaskR
 
 from sbvi.core.plugins import extend
 from sbvi.tasks.annealed import AnnealedTask
+from sbvi.tasks.chain import ChainTask
 from sbvi.tasks.classification import ClassificationTask
 from sbvi.tasks.embedding import EmbeddingTask
 from sbvi.tasks.gradients import GradientsTask
@@ -27,6 +28,7 @@ TASKS: dict[str, type] = {
     "posterior": PosteriorTask,
     "query": QueryTask,
     "gradients": GradientsTask,
+    "chain": ChainTask,
     "recover": RecoverTask,
 }
 extend(TASKS, "sbvi.tasks")

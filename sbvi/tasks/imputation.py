@@ -1,5 +1,6 @@
 """Filling in what is missing: on test images with pixels removed, or on the user's own data with NaN."""
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
 
 BATCH, SHOWN = 250, 8
@@ -44,8 +46,11 @@ class ImputationTask:
     and take one."""
     leapfrog_steps: NonNegativeInt = 5
     """Steps of the local moves of metropolis, of models with continuous latents; 0 for global moves by q alone."""
-    missing: Literal["random", "square"] = "random"
-    """Values removed from the run's own data: at random, or a square in the middle."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them for a part of the chain, or the newest;
+    null for the run's best, which is the mean."""
+    missing: Literal["random", "square", "lower_half"] = "random"
+    """Values removed from the run's own data: at random, a square in the middle, or the lower half of an image."""
     fraction: Probability = 0.6
     """Share of values removed at random, or of the area of the square."""
     split: Literal["train", "validation", "test"] = "test"
@@ -75,6 +80,7 @@ class ImputationTask:
     def run(self, run: LoadedRun) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
+        run = with_parameters(run, self.parameters)
         truth: np.ndarray | None = None
         source: np.ndarray | None = None
         if self.input is not None:
@@ -91,7 +97,7 @@ class ImputationTask:
         for start in counted("imputation", range(0, len(x), size)):
             index = np.arange(start, start + size) % len(x)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            found: _Found = jax.device_get(chain(run.params, key, jnp.asarray(x[index]), jnp.asarray(missing[index])))
+            found = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
             rows = slice(start, start + size)
             parts.append(self._reduced(found, chains, x[rows], missing[rows], None if truth is None else truth[rows]))
             if not start:
@@ -163,6 +169,37 @@ class ImputationTask:
         found = impute(run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps)
         return _Found(found, compared(found, missing, chains, self.warmup))
 
+    def _followed(
+        self,
+        run: LoadedRun,
+        count: int,
+        chain: Callable[..., _Found],
+        key: jax.Array,
+        x: jax.Array,
+        missing: jax.Array,
+    ) -> _Found:
+        """The chains; with task.parameters=average their kept steps are those of chains of every draw of the parameters
+        in turn (of the first ones, where there are more draws than steps), so that means and spread are over these
+        too."""
+        if self.parameters != "average":
+            found: _Found = jax.device_get(chain(run.params, key, x, missing))
+            return found
+        used = min(len(run.draws.entries()), self.iterations - self.warmup)
+        each = [
+            jax.device_get(chain(one.params, jax.random.fold_in(key, place), x, missing)).chain
+            for place, one in enumerate(run.each_draw(used))
+        ]
+        turns = (np.arange(self.iterations) - self.warmup) % used  # whose step stands at each place
+
+        def merged(name: str) -> Any:
+            if getattr(each[0], name) is None:
+                return None
+            return np.stack([getattr(each[turn], name)[step] for step, turn in enumerate(turns)])
+
+        fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
+        joined = each[turns[-1]]._replace(**fields)
+        return _Found(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
+
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         dataset = run_dataset(run)
         truth = dataset.seen(self.split, self.examples)
@@ -171,12 +208,15 @@ class ImputationTask:
             missing = generator.random(truth.shape) < self.fraction
         else:
             if len(run.event_shape) < 2:
-                raise UserError(f"task.missing=square needs images, and the data has shape {run.event_shape}.")
+                raise UserError(f"task.missing={self.missing} needs images, and the data has shape {run.event_shape}.")
             height, width = run.event_shape[:2]
             hole = np.zeros(run.event_shape, bool)
-            sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
-            top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
-            hole[top : top + sides[0], left : left + sides[1]] = True
+            if self.missing == "lower_half":
+                hole[height // 2 :] = True
+            else:
+                sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
+                top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
+                hole[top : top + sides[0], left : left + sides[1]] = True
             missing = np.broadcast_to(hole.reshape(1, -1), truth.shape).copy()
         return truth, np.where(missing, 0, truth), missing
 

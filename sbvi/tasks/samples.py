@@ -13,6 +13,7 @@ from sbvi.models.api import Bidirectional, Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
 
 
@@ -31,6 +32,9 @@ class SamplesTask:
     """Sweeps of a Gibbs chain."""
     frames: NonNegativeInt = 0
     """Pictures of the chains on their way, evenly spaced, as an animation (GIF)."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them in turn, or the newest; null for the run's
+    best, which is the mean."""
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
@@ -53,8 +57,14 @@ class SamplesTask:
                 f"task.frames={self.frames} with task.method={self.method}; allowed: up to "
                 f"task.iterations={self.iterations}, with gibbs or gibbs_drop_qx."
             )
+        average = self.parameters == "average"
+        if average and (self.input is not None or self.method != "ancestral"):
+            raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
+        run = with_parameters(run, self.parameters)
         frames = np.zeros((0, self.num, 1), np.float32)
-        if self.input is None and self.method != "ancestral":
+        if average:
+            samples = run.averaged().sample(self.num, self.seed, means=self.means)
+        elif self.input is None and self.method != "ancestral":
             found, frames = self._geometric(run)
             samples = found.reshape(-1, *run.event_shape)
         elif self.input is None:
