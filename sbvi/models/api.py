@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.data.columns import Column
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
@@ -40,13 +41,15 @@ class DataFacts(NamedTuple):
     """What a model must know of its data before it is built; run.json keeps it.
 
     event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
-    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.
+    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.  table: a table's columns,
+    each of its own kind and with gaps, NaN in what a model sees; None for other data.
     """
 
     event_shape: tuple[int, ...]
     binary: bool
     levels: int | None = None
     classes: int = 0
+    table: tuple[Column, ...] | None = None
 
     @property
     def event_size(self) -> int:
@@ -316,6 +319,11 @@ class ModelSpec(abc.ABC):
     @property
     def dequantizes(self) -> bool:
         """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
+        return False
+
+    @property
+    def by_column(self) -> bool:
+        """Whether it takes a table whose columns are of their own kinds, with gaps."""
         return False
 
     @property

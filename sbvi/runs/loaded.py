@@ -76,7 +76,11 @@ class LoadedRun(Queries):
             self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
         )
         facts = DataFacts(
-            self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
+            self.event_shape,
+            bool(self.data["binary"]),
+            self.data["levels"],
+            int(self.data.get("classes", 0)),
+            self.preprocessing.table,
         )
         check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
