@@ -168,6 +168,18 @@ class LatentVariable(Protocol):
 
 
 @runtime_checkable
+class Tabular(Protocol):
+    """Of a table by column (`facts.table`), a LatentVariable whose x has NaN where an entry is missing."""
+
+    def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
+        """log p(x_d | z) of every entry, (S, B, D) for latents (S, B, K), in nats of the columns' own units; 0 where
+        one is missing."""
+
+    def column_means(self, params: Params, latents: Latents) -> Array:
+        """E[x_d | z] in the columns' own units, (..., D)."""
+
+
+@runtime_checkable
 class PosteriorDensity(Protocol):
     """q can be drawn from and scored anywhere: what chains and annealing need."""
 

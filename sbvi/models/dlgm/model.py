@@ -176,6 +176,15 @@ class BuiltDLGM:
         mean: Array = self.likelihood.mean(*self.outputs(params, latents))
         return mean
 
+    def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
+        outputs, free = self.outputs(params, latents)
+        found: Array = self.likelihood.log_probs(outputs, free, x[None])
+        return found
+
+    def column_means(self, params: Params, latents: Latents) -> Array:
+        found: Array = self.likelihood.source_mean(*self.outputs(params, latents))
+        return found
+
     def node_prior(self) -> Prior:
         return self._prior
 
