@@ -1,8 +1,8 @@
 """What a table's columns are, recorded: how each is turned into the number that a model sees, and back.
 
-    frame --encoded--> source numbers (N, D): values, and codes 0, 1, .. of categories; NaN where one is missing
-    source numbers --store--> held: standardised (logarithms of positive columns), counts and codes as they are
-    held --back--> source numbers --decoded--> a frame with the column's own names and dtypes
+frame --encoded--> source numbers (N, D): values, and codes 0, 1, .. of categories; NaN where one is missing
+source numbers --store--> held: standardised (logarithms of positive columns), counts and codes as they are
+held --back--> source numbers --decoded--> a frame with the column's own names and dtypes
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,9 @@ class Column:
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
                 allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-                raise UserError(f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}; known: {allowed}.")
+                raise UserError(
+                    f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}; known: {allowed}."
+                )
             return codes
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         if (wrong := ~missing & np.isnan(numbers)).any():
@@ -113,7 +115,9 @@ class Column:
         import pandas as pd
 
         if self.coded:
-            names = [None if np.isnan(c) else self.values[int(np.clip(np.rint(c), 0, len(self.values) - 1))] for c in numbers]
+            names = [
+                None if np.isnan(c) else self.values[int(np.clip(np.rint(c), 0, len(self.values) - 1))] for c in numbers
+            ]
             made = pd.Series(names, dtype=None if any(isinstance(v, str) for v in self.values) else np.float64)
         else:
             made = pd.Series(np.rint(numbers) if self.kind == "count" else numbers)

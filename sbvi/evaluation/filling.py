@@ -12,11 +12,11 @@ from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
-from sbvi.inference.resampling import resampled
+from sbvi.inference.resampling import How, resampled
 
 BATCH = 200
 Guess = Literal["mean", "median", "mode"]
-#: (params, key, x with NaN (B, D)) -> means in source units (B, D), draws (R, B, D), effective sample sizes (B,)
+#: (params, key, x with NaN (B, D)) -> means in source units (B, D), draws (R, B, D) and more; `Resampled`
 Draw = Callable[[Any, jax.Array, jax.Array], Any]
 
 
@@ -25,7 +25,7 @@ class Filled:
     """Of N rows, (N, D) each, observed entries as they are; source numbers, codes of categories.
 
     mean: of a coded column the mean code.  median, mode, lower, upper: of the draws.  draws: (M, N, D) completed tables.
-    effective: effective sample sizes, (N,).
+    effective: effective sample sizes, (N,).  accepted: of the chain, (N,); 1 without one.
     """
 
     mean: np.ndarray
@@ -35,30 +35,31 @@ class Filled:
     upper: np.ndarray
     draws: np.ndarray
     effective: np.ndarray
+    accepted: np.ndarray
     columns: tuple[Column, ...]
 
     def guess(self, which: Guess) -> np.ndarray:
         """One value for each gap. Of means: categories by their mode, ranks by their median."""
         if which != "mean":
-            return self.median_or_mode() if which == "median" else self.mode
+            return self.named_median() if which == "median" else self.mode
         found = self.mean.copy()
         for d, column in enumerate(self.columns):
             if column.coded:
                 found[:, d] = self.median[:, d] if column.kind == "ordinal" else self.mode[:, d]
         return found
 
-    def median_or_mode(self) -> np.ndarray:
+    def named_median(self) -> np.ndarray:
         """Medians; of categories, which have no order, modes."""
         named = [c.kind in ("categorical", "binary") for c in self.columns]
         return np.where(named, self.mode, self.median)
 
 
-def importance(model: Any, num_samples: int, draws: int, chunk: int = 100) -> Draw:
-    """Draws by sampling-importance-resampling."""
+def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", chunk: int = 100) -> Draw:
+    """Draws by sampling-importance-resampling, or by a chain over the same samples."""
 
     @jax.jit
     def drawn(params: Any, key: jax.Array, x: jax.Array) -> Any:
-        return resampled(model, params, key, x, num_samples, draws, chunk)
+        return resampled(model, params, key, x, num_samples, draws, chunk, how)
 
     return drawn
 
@@ -96,12 +97,13 @@ def fill(
                 low[:, d], middle[:, d], high[:, d] = np.floor(low[:, d]), np.rint(middle[:, d]), np.ceil(high[:, d])
         modes = np.stack([_mode(column, draws[:, :, d], middle[:, d]) for d, column in enumerate(table)], 1)
         mean = np.asarray(found.mean[:size], np.float64)
-        parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), found.effective[:size]])
-    mean, median, mode, lower, upper, kept, effective = (np.concatenate(p) for p in zip(*parts, strict=True))
+        about = found.effective[:size], found.accepted[:size]
+        parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
+    mean, median, mode, lower, upper, kept, *about = (np.concatenate(p) for p in zip(*parts, strict=True))
     gaps = np.isnan(held)
     whole = (np.where(gaps, values, source) for values in (mean, median, mode, lower, upper))
     completed = np.where(gaps[None], np.swapaxes(kept, 0, 1), source[None])
-    return Filled(*whole, completed, effective, table)
+    return Filled(*whole, completed, *about, table)
 
 
 def _mode(column: Column, draws: np.ndarray, median: np.ndarray) -> np.ndarray:

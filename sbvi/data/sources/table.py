@@ -146,7 +146,9 @@ def _numbers(settings: Table, found: "Archive | np.ndarray | File", where: str) 
             if settings.labels not in columns:
                 raise UserError(f"{where} has no column {settings.labels}; it has: {few(columns)}.")
             columns.remove(settings.labels)
-            label = checked_labels(found.frame[settings.labels].to_numpy(), len(found.frame), f"{where}: {settings.labels}")
+            label = checked_labels(
+                found.frame[settings.labels].to_numpy(), len(found.frame), f"{where}: {settings.labels}"
+            )
             (label,), classes = coded([label], where)
         x, names = found.values(columns), found.names(columns)
     else:

@@ -127,7 +127,9 @@ class Columns:
         parts = []
         for g, piece, own in self._parts(outputs, free):
             parts.append(g.likelihood.log_probs(piece, own, jnp.take(seen, g.places, axis=-1) / g.unit))
-        density = row(jnp.asarray(self._offset, x.dtype), x.ndim) + row(jnp.asarray(self._slope, x.dtype), x.ndim) * seen
+        density = (
+            row(jnp.asarray(self._offset, x.dtype), x.ndim) + row(jnp.asarray(self._slope, x.dtype), x.ndim) * seen
+        )
         found = self._joined(parts)
         return jnp.where(there, found - density, jnp.zeros_like(found))
 
