@@ -65,9 +65,8 @@ class Column:
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
                 allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-                raise UserError(
-                    f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}; known: {allowed}."
-                )
+                place = f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}"
+                raise UserError(f"{place}; known: {allowed}.")
             return codes
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         if (wrong := ~missing & np.isnan(numbers)).any():
@@ -115,9 +114,8 @@ class Column:
         import pandas as pd
 
         if self.coded:
-            names = [
-                None if np.isnan(c) else self.values[int(np.clip(np.rint(c), 0, len(self.values) - 1))] for c in numbers
-            ]
+            codes = np.clip(np.rint(numbers), 0, len(self.values) - 1)
+            names = [None if np.isnan(code) else self.values[int(code)] for code in codes]
             made = pd.Series(names, dtype=None if any(isinstance(v, str) for v in self.values) else np.float64)
         else:
             made = pd.Series(np.rint(numbers) if self.kind == "count" else numbers)
@@ -128,7 +126,7 @@ class Column:
             return made.astype(like) if not made.isna().any() else made.astype("Int64")
         if isinstance(like, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(like):
             return made.astype(like) if not made.isna().any() else made.astype(object)
-        return made.astype(like) if like != object else made.astype(object)
+        return made.astype(like)
 
 
 def _plain(value: Any) -> str | float:

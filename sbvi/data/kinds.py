@@ -97,9 +97,7 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
         if len(values) < 2:
             raise UserError(f"{where}: column {name} has one value alone; leave it out.")
         if told == "ordinal" and not numeric:
-            raise UserError(
-                f"{where}: column {name} holds text; say its ranks in order: dataset.columns={{{name}: [..]}}."
-            )
+            raise UserError(f"{where}: column {name} holds text; list its ranks: dataset.columns={{{name}: [..]}}.")
         if len(values) > 1000:
             raise UserError(f"{where}: column {name} has {len(values)} values; a {told} one has at most 1000.")
         return tuple(values)
@@ -153,7 +151,6 @@ def table(columns: Mapping[str, Found], missing: Mapping[str, float]) -> str:
     for name, what in columns.items():
         shown = ", ".join(f"{v:g}" if isinstance(v, float) else v for v in what.values[:6])
         more = ", ..." if len(what.values) > 6 else ""
-        lines.append(
-            f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {what.why}{': ' if shown else ''}{shown}{more}"
-        )
+        why = f"{what.why}: {shown}{more}" if shown else what.why
+        lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")
     return "\n".join(lines)

@@ -15,6 +15,8 @@ from sbvi.data.columns import Column
 from sbvi.inference.resampling import How, resampled
 
 BATCH = 200
+#: Kinds whose codes have no order.
+NAMED = ("categorical", "binary")
 Guess = Literal["mean", "median", "mode"]
 #: (params, key, x with NaN (B, D)) -> means in source units (B, D), draws (R, B, D) and more; `Resampled`
 Draw = Callable[[Any, jax.Array, jax.Array], Any]
@@ -24,7 +26,8 @@ Draw = Callable[[Any, jax.Array, jax.Array], Any]
 class Filled:
     """Of N rows, (N, D) each, observed entries as they are; source numbers, codes of categories.
 
-    mean: of a coded column the mean code.  median, mode, lower, upper: of the draws.  draws: (M, N, D) completed tables.
+    mean: of a coded column the mean code.  median, mode, lower, upper: of the draws; bounds of categories are their
+      mode.  draws: (M, N, D) completed tables.
     effective: effective sample sizes, (N,).  accepted: of the chain, (N,); 1 without one.
     """
 
@@ -50,7 +53,7 @@ class Filled:
 
     def named_median(self) -> np.ndarray:
         """Medians; of categories, which have no order, modes."""
-        named = [c.kind in ("categorical", "binary") for c in self.columns]
+        named = [c.kind in NAMED for c in self.columns]
         return np.where(named, self.mode, self.median)
 
 
@@ -91,11 +94,14 @@ def fill(
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
         found = jax.device_get(draw(params, key, jnp.asarray(padded)))
         draws = tables.back(table, np.asarray(found.draws[:, :size], np.float64))
+        modes = np.empty((size, len(table)))
         low, middle, high = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
         for d, column in enumerate(table):
             if column.coded or column.kind == "count":  # values that there are
                 low[:, d], middle[:, d], high[:, d] = np.floor(low[:, d]), np.rint(middle[:, d]), np.ceil(high[:, d])
-        modes = np.stack([_mode(column, draws[:, :, d], middle[:, d]) for d, column in enumerate(table)], 1)
+            modes[:, d] = _mode(column, draws[:, :, d], middle[:, d])
+            if column.kind in NAMED:
+                low[:, d] = high[:, d] = modes[:, d]
         mean = np.asarray(found.mean[:size], np.float64)
         about = found.effective[:size], found.accepted[:size]
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])

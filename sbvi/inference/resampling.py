@@ -4,9 +4,9 @@
     E[x_m | x_o] ~ sum_s w_s E[x_m | z_s]
     draws: z* from z_1 .. z_S with probabilities w, then x_m ~ p(x_m | z*): sampling-importance-resampling
 
-All tend to those of p(x_m | x_o) as S grows; the draws share the samples' z, so that the effective sample size says how
-many of them differ. `chain` takes z* from an independence Metropolis chain over the same samples in place of resampling:
-exact for any S in the limit of its length, of which it forgets the first quarter.
+All tend to those of p(x_m | x_o) as S grows; the draws share the samples' z, so that the effective sample size says
+how many of them differ. `chain` takes z* from an independence Metropolis chain over the same samples: its law tends to
+p(z | x_o) with its length, and it forgets its first quarter.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -22,7 +22,7 @@ How = Literal["importance", "chain"]
 
 class Resampled(NamedTuple):
     """mean: E[x | x_o] in the columns' units, (B, D).  draws: (R, B, D), as a model sees them, of all entries.
-    effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without a chain."""
+    effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without one."""
 
     mean: Array
     draws: Array

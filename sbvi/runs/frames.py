@@ -37,7 +37,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a table is learned. model: settings of the model, its likelihood among them; objective, optimizer: settings."""
+    """How a table is learned. model, objective, optimizer: settings, as in a config."""
 
     model: Mapping[str, Any]
     objective: Mapping[str, Any]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data import Preprocessing
 from sbvi.data.columns import Column, encoded
 from sbvi.data.removal import Removal
-from sbvi.evaluation.filling import Filled, drawing, fill
+from sbvi.evaluation.filling import Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
 from sbvi.models import require
 from sbvi.models.api import Tabular
@@ -32,7 +33,7 @@ class TableImputation:
     draws: How
     samples: int
     interval: float
-    guess: Literal["mean", "median", "mode"]
+    guess: Guess
     fraction: float
     split: Literal["train", "validation", "test"]
     examples: int
@@ -123,11 +124,11 @@ class TableImputation:
 
 def scores(
     found: Filled,
-    guess: Literal["mean", "median", "mode"],
+    guess: Guess,
     truth: np.ndarray,
     gaps: np.ndarray,
     train: np.ndarray,
-    known: Any,
+    known: Preprocessing,
 ) -> dict[str, Any]:
     """Of gaps whose truth is known: over all columns, and by column.
 

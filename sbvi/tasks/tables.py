@@ -42,9 +42,7 @@ def check_tables(path: str, parts: list[str]) -> None:
       UserError: it is no table's name, one of the files is there, or their folder is not.
     """
     if suffix(Path(path)) not in WRITTEN:
-        raise UserError(
-            f"output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}: a table by column is filled."
-        )
+        raise UserError(f"output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}, as tables do.")
     for place in [Path(path), *(beside(path, part) for part in parts)]:
         if place.exists():
             raise UserError(f"output={place} is there already; name another file.")

@@ -37,8 +37,8 @@ class Table(OwnData):
     types: Literal["auto", "found", "numbers"] = "auto"
     """What columns are taken for: kinds that are found, or numbers all of them; auto: as the likelihood needs."""
     columns: dict[str, str | tuple[str, ...]] | None = None
-    """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical, ordinal,
-    ignored; or a list of an ordinal column's ranks, the lowest first."""
+    """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical,
+    ordinal, ignored; or a list of an ordinal column's ranks, the lowest first."""
     missing: Removal = Removal()
     """Entries to remove on purpose, for experiments."""
     labels: str | None = None
@@ -146,9 +146,8 @@ def _numbers(settings: Table, found: "Archive | np.ndarray | File", where: str) 
             if settings.labels not in columns:
                 raise UserError(f"{where} has no column {settings.labels}; it has: {few(columns)}.")
             columns.remove(settings.labels)
-            label = checked_labels(
-                found.frame[settings.labels].to_numpy(), len(found.frame), f"{where}: {settings.labels}"
-            )
+            words = found.frame[settings.labels].to_numpy()
+            label = checked_labels(words, len(words), f"{where}: {settings.labels}")
             (label,), classes = coded([label], where)
         x, names = found.values(columns), found.names(columns)
     else:

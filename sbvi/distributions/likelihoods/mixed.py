@@ -127,11 +127,9 @@ class Columns:
         parts = []
         for g, piece, own in self._parts(outputs, free):
             parts.append(g.likelihood.log_probs(piece, own, jnp.take(seen, g.places, axis=-1) / g.unit))
-        density = (
-            row(jnp.asarray(self._offset, x.dtype), x.ndim) + row(jnp.asarray(self._slope, x.dtype), x.ndim) * seen
-        )
+        offset, slope = (row(jnp.asarray(v, x.dtype), x.ndim) for v in (self._offset, self._slope))
         found = self._joined(parts)
-        return jnp.where(there, found - density, jnp.zeros_like(found))
+        return jnp.where(there, found - offset - slope * seen, jnp.zeros_like(found))
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         return jnp.sum(self.log_probs(outputs, free, x[None]), -1)

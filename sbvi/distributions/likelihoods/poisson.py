@@ -21,9 +21,7 @@ def check_levels(levels: int | None, given: int, what: str) -> None:
     """
     if levels != given:
         held = f"whole numbers 0..{levels}" if levels is not None else "real numbers"
-        raise UserError(
-            f"likelihood.levels={given} must be the greatest whole number of {what}: the data holds {held}."
-        )
+        raise UserError(f"likelihood.levels={given} must be the greatest of {what}: the data holds {held}.")
 
 
 @spec

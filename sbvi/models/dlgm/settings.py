@@ -139,7 +139,7 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     """
     if getattr(likelihood, "by_column", False) != (facts.table is not None):
         raise UserError(
-            "likelihood=mixed is of the columns of dataset=table with dataset.types=found, and that of no other likelihood."
+            "likelihood=mixed is of the columns of dataset=table, found by kind (dataset.types=found), and no other is."
         )
     if facts.table is not None:
         return
