@@ -129,7 +129,6 @@ class Preprocessing:
         x = tables.encoded(table, values, where) if hasattr(values, "columns") else values
         x = shaped(x, self.event_shape, where).astype(np.float64)
         gaps = np.isnan(x) if missing is None else np.isnan(x) | missing
-        finite(np.where(gaps, 0.0, x), where, self.columns)
         held = tables.store(table, np.where(gaps, np.nan, x), where)
         finite(np.where(gaps, 0.0, held).astype(np.float32), where, self.columns, source=x)
         return held.astype(np.float32)

@@ -152,6 +152,8 @@ class LoadedRun(Queries):
         else by the exact chain; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
+        if self.preprocessing.table is not None:
+            raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         values = np.asarray(x)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "x", missing)

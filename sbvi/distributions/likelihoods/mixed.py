@@ -84,8 +84,7 @@ class Columns:
         self._back = np.argsort(order)
         self._output_ends = np.cumsum([g.likelihood.outputs(len(g.places)) for g in self.groups])[:-1]
         self._free_ends = np.cumsum([g.likelihood.free(len(g.places)) for g in self.groups])[:-1]
-        scale, log_location = (np.zeros(len(columns), np.float32) for _ in range(2))
-        log_scale = np.zeros(len(columns), np.float32)
+        scale, log_location, log_scale = (np.zeros(len(columns)) for _ in range(3))
         for d, column in enumerate(columns):
             if column.standardised:
                 log_scale[d] = np.log(column.scale)

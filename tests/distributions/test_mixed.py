@@ -1,0 +1,135 @@
+"""One likelihood for each column: normalised, in the columns' own units, over the entries that are there."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from sbvi.data.columns import Column
+from sbvi.distributions.likelihoods.mixed import Mixed
+
+#: In an order that mixes the groups.
+COLUMNS = (
+    Column("a", "continuous", 3.0, 2.0, -5.0, 9.0),
+    Column("visits", "count", 1.2, 0.7, 0.0, 40.0),
+    Column("site", "categorical", values=("x", "y", "z")),
+    Column("crp", "positive", 0.5, 1.5, 0.01, 60.0),
+    Column("sex", "binary", values=("f", "m")),
+    Column("b", "continuous", -1.0, 0.5, -3.0, 1.0),
+    Column("grade", "ordinal", values=(0.0, 1.0, 2.0, 3.0)),
+)
+D, SIZE, DRAWS = len(COLUMNS), 4000, 30_000
+GRID = {
+    "continuous": np.linspace(-400, 400, SIZE),
+    "positive": np.geomspace(1e-5, 1e6, SIZE),
+    "count": np.arange(SIZE, dtype=float),
+}
+ROWS = np.stack([GRID.get(c.kind, np.arange(SIZE) % max(len(c.values), 1)) for c in COLUMNS], 1)
+TWO = np.array([[2.0, 3, 1, 0.8, 0, -1.2, 2], [5.0, 0, 2, 9.0, 1, -0.3, 0]])
+MEAN = np.array([0.1, 2.5, 1.2, -0.1, 0.3, 0.0, 1.4])
+SPREAD = np.array([1.0, 3.0, 0.8, 1.0, 0.45, 1.0, 0.9])
+
+
+def held(rows):
+    """Source numbers as a model sees them."""
+    return np.stack([c.store(rows[:, d]) for d, c in enumerate(COLUMNS)], 1).astype(np.float32)
+
+
+GAPS = np.random.default_rng(1).random(TWO.shape) < 0.5
+
+
+@pytest.fixture(scope="module")
+def law():
+    return Mixed(scale="predicted").of(COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def found(law):
+    """All that the tests look at, from one program."""
+    generator = np.random.default_rng(0)
+    outputs = jnp.asarray(0.5 * generator.normal(size=(1, 1, law.outputs(D))), jnp.float32)
+    free = jnp.asarray(0.3 * generator.normal(size=law.free(D)), jnp.float32)
+    first = tuple(jnp.asarray(f(MEAN, SPREAD), jnp.float32) for f in (law.initial_outputs, law.initial_free))
+    two = jnp.asarray(held(TWO))
+    some, nothing = jnp.where(GAPS, jnp.nan, two), jnp.full((2, D), jnp.nan, jnp.float32)
+
+    @jax.jit
+    def made(rows):
+        many = jnp.broadcast_to(outputs, (DRAWS, 1, outputs.shape[-1]))
+        total = jax.value_and_grad(lambda o, x: law.log_prob(o, free, x).sum())
+        group = next(g for g in law._parts(outputs, free) if 3 in g[0].places)
+        return {
+            "grid": law.log_probs(outputs, free, rows[None])[0],
+            "two": law.log_probs(outputs, free, two[None])[0],
+            "some": law.log_probs(outputs, free, some[None])[0],
+            "total": total(outputs, some),
+            "nothing": total(outputs, nothing),
+            "precision": [law.precision_given(outputs, free, x[:1]) for x in (two, nothing)],
+            "complete": law.output_precision(outputs, free),
+            "draws": law.sample(jax.random.key(1), many, free)[:, 0],
+            "mean": law.mean(outputs, free)[0, 0],
+            "source_mean": law.source_mean(outputs, free)[0, 0],
+            "log_normal": group[0].likelihood.moments(*group[1:]),
+            "read": [law.read(x[:1], True) for x in (two, nothing)],
+            "first_mean": law.mean(first[0][None, None], first[1])[0, 0],
+        }
+
+    return jax.device_get(made(jnp.asarray(held(ROWS))))
+
+
+def test_every_column_is_normalised_in_its_own_units(found):
+    """Sums over codes and counts; quadrature over source values of continuous and positive columns."""
+    density = np.exp(found["grid"].astype(np.float64))
+    for d, column in enumerate(COLUMNS):
+        if column.coded:
+            mass = density[: len(column.values), d].sum()
+        elif column.kind == "count":
+            mass = density[:, d].sum()
+        else:
+            mass = np.trapezoid(density[:, d], ROWS[:, d])
+        assert abs(mass - 1) < 5e-3, column.name
+
+
+def test_positive_columns_are_log_normal(found):
+    mean, deviation = (float(np.ravel(v)[0]) for v in found["log_normal"])
+    exact = stats.lognorm(1.5 * deviation, scale=np.exp(0.5 + 1.5 * mean))
+    np.testing.assert_allclose(found["two"][:, 3], exact.logpdf(TWO[:, 3]), rtol=1e-4)
+    np.testing.assert_allclose(found["source_mean"][3], min(exact.mean(), 60.0), rtol=1e-4)
+
+
+def test_samples_have_the_means(found):
+    draws = found["draws"]
+    assert (np.abs(draws.mean(0) - found["mean"]) < 5 * draws.std(0) / np.sqrt(DRAWS) + 1e-5).all()
+    for d in (0, 1, 5):
+        back = COLUMNS[d].back(draws[:, d].astype(np.float64))
+        assert abs(back.mean() - found["source_mean"][d]) < 5 * back.std() / np.sqrt(DRAWS)
+
+
+def test_what_is_missing_counts_nothing(found):
+    """In value and gradient, whatever is missing; and the sum is over the entries."""
+    there = np.where(GAPS, 0, found["two"])
+    np.testing.assert_allclose(found["some"], there, rtol=1e-6)
+    value, slope = found["total"]
+    np.testing.assert_allclose(value, there.sum(), rtol=1e-5)
+    assert np.isfinite(slope).all()
+    assert slope.any()
+    value, slope = found["nothing"]
+    assert value == 0
+    assert (slope == 0).all()
+    complete, none = found["precision"]
+    np.testing.assert_allclose(complete, found["complete"])
+    assert (none == 0).all()
+
+
+def test_a_network_reads_no_missing_value(law, found):
+    seen, blank = found["read"]
+    assert seen.shape == (1, law.inputs(True))
+    wanted = [(2 - 3) / 2, (np.log1p(3) - 1.2) / 0.7, 0, 1, 0, (np.log(0.8) - 0.5) / 1.5, -1, -0.4, 1 / 3, *[1] * D]
+    np.testing.assert_allclose(seen[0], wanted, rtol=1e-5)
+    assert (blank == 0).all()
+    assert law.inputs(False) == law.inputs(True) - D
+
+
+def test_a_model_starts_at_the_columns_means(found):
+    np.testing.assert_allclose(found["first_mean"], MEAN, atol=2e-3)
