@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from sbvi.core import UserError
 from sbvi.data import columns as tables
+from sbvi.data.columns import Column
 from sbvi.evaluation.filling import Filled, drawing, fill
 from sbvi.runs.frames import Fit, Fitted
 
@@ -56,6 +57,8 @@ class _Table(BaseEstimator):
         self.samples = samples
         self.random_state = random_state
 
+    columns_: tuple[Column, ...]
+
     def _seed(self) -> int:
         if isinstance(self.random_state, int):
             return self.random_state
@@ -87,13 +90,16 @@ class _Table(BaseEstimator):
             seed=self.seed_,
         )
         self._settings = settings
+        modelled = {column.name for column in fitted.preprocessing.table or ()}
+        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
+        self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
         if len(frame) < 3:
             raise ValueError(f"Found array with {len(frame)} sample(s); at least 3 are needed.")
         try:
             fitted = how(frame)
         except UserError as error:  # scikit-learn's word for it
             raise ValueError(str(error)) from None
-        self.columns_ = fitted.preprocessing.table
+        self.columns_ = fitted.preprocessing.table or ()
         self.params_ = fitted.params
         self.best_step_ = fitted.best_step
         self.validation_bound_ = fitted.validation
@@ -212,8 +218,8 @@ class Imputer(TransformerMixin, _Table):
         self.guess = guess
 
     def transform(self, X: Any) -> Any:
-        """X with its gaps filled: a frame for a frame, else an array (N, D). Columns that are not modelled stay as they
-        are; a constant one is filled with its value."""
+        """X with its gaps filled: a frame for a frame, else an array (N, D). A column of one value is filled with it;
+        others that are not modelled stay as they are."""
         frame, held = self._held(X)
         values = self._fill(held).guess(self.guess)
         return self._given_back(X, frame, values, np.isnan(held))
@@ -239,6 +245,9 @@ class Imputer(TransformerMixin, _Table):
 
     def _given_back(self, X: Any, frame: Any, values: np.ndarray, gaps: np.ndarray) -> Any:
         made = tables.decoded(self.columns_, values, frame, gaps)
+        for name in made:
+            if str(name) in self.constants_:
+                made[name] = made[name].fillna(self.constants_[str(name)])
         return made if hasattr(X, "columns") else made.to_numpy(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -105,11 +105,11 @@ def fill(
         mean = np.asarray(found.mean[:size], np.float64)
         about = found.effective[:size], found.accepted[:size]
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
-    mean, median, mode, lower, upper, kept, *about = (np.concatenate(p) for p in zip(*parts, strict=True))
+    mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
     gaps = np.isnan(held)
-    whole = (np.where(gaps, values, source) for values in (mean, median, mode, lower, upper))
+    mean, median, mode, lower, upper = (np.where(gaps, values, source) for values in (mean, median, mode, lower, upper))
     completed = np.where(gaps[None], np.swapaxes(kept, 0, 1), source[None])
-    return Filled(*whole, completed, *about, table)
+    return Filled(mean, median, mode, lower, upper, completed, effective, accepted, table)
 
 
 def _mode(column: Column, draws: np.ndarray, median: np.ndarray) -> np.ndarray:

@@ -59,7 +59,8 @@ class Fit:
         facts = data_facts(dataset)
         spec.check(facts)
         chosen = {"name": "gradient_ascent", "objective": self.objective, "optimizer": self.optimizer}
-        algorithm_spec = build(ALGORITHMS, "algorithm", chosen).completed(spec)
+        algorithm_spec: Any = build(ALGORITHMS, "algorithm", chosen)
+        algorithm_spec = algorithm_spec.completed(spec)
         algorithm_spec.check(spec)
         summary = summarise(dataset, spec.summary_rows)
         model = spec.build(facts, None)
@@ -90,5 +91,5 @@ class Fit:
         held = max(1, round(self.validation * len(frame)))
         train, validation = known.numbers[order[held:]], known.numbers[order[:held]]
         made = known.preprocessing(train, "deviation")
-        splits = (Split(made.store(part, "the table")) for part in (train, validation, validation))
-        return Dataset("table", *splits, made)
+        first, second = (Split(made.store(part, "the table")) for part in (train, validation))
+        return Dataset("table", first, second, second, made)
