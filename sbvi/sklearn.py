@@ -90,9 +90,6 @@ class _Table(BaseEstimator):
             seed=self.seed_,
         )
         self._settings = settings
-        modelled = {column.name for column in fitted.preprocessing.table or ()}
-        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
-        self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
         if len(frame) < 3:
             raise ValueError(f"Found array with {len(frame)} sample(s); at least 3 are needed.")
         try:
@@ -100,6 +97,9 @@ class _Table(BaseEstimator):
         except UserError as error:  # scikit-learn's word for it
             raise ValueError(str(error)) from None
         self.columns_ = fitted.preprocessing.table or ()
+        modelled = {column.name for column in self.columns_}
+        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
+        self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
         self.params_ = fitted.params
         self.best_step_ = fitted.best_step
         self.validation_bound_ = fitted.validation

@@ -43,7 +43,7 @@ def cases():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize(("kind", "name"), cases())
+@pytest.mark.parametrize(("kind", "name"), list(cases()))
 def test_scikit_learns_checks(kind, name):
     getattr(checks, name)(kind.__name__, kind(**SMALL, random_state=0))
 

@@ -50,7 +50,7 @@ def resampled(
         weights = found.log_weights()
         new = jnp.maximum(top, jnp.max(weights, 0))
         scaled, before = jnp.exp(weights - new[None]), jnp.exp(top - new)
-        means = model.column_means(params, found.latents)
+        means = model.missing_columns(params, first, found.latents).mean
         sums = sums * before[:, None] + jnp.einsum("sb,sbd->bd", scaled, means)
         return (new, total * before + jnp.sum(scaled, 0), sums), (weights, found.latents)
 
@@ -67,7 +67,7 @@ def resampled(
         node: jnp.take_along_axis(z.reshape(-1, *z.shape[2:]), chosen[..., None], axis=0) for node, z in latents.items()
     }
     effective = 1 / jnp.sum(jnp.square(jax.nn.softmax(weights, 0)), 0)
-    return Resampled(sums / total[:, None], model.observe(params, third, kept).value, effective, accepted)
+    return Resampled(sums / total[:, None], model.missing_columns(params, third, kept).value, effective, accepted)
 
 
 def systematic(key: Array, weights: Array, draws: int) -> Array:

@@ -171,12 +171,17 @@ class LatentVariable(Protocol):
 class Tabular(Protocol):
     """Of a table by column (`facts.table`), a LatentVariable whose x has NaN where an entry is missing."""
 
+    @property
+    def at_random(self) -> bool:
+        """Whether a missing entry says nothing by being missing, so that any may be hidden."""
+
     def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
         """log p(x_d | z) of every entry, (S, B, D) for latents (S, B, K), in nats of the columns' own units; 0 where
         one is missing."""
 
-    def column_means(self, params: Params, latents: Latents) -> Array:
-        """E[x_d | z] in the columns' own units, (..., D)."""
+    def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
+        """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, and a draw as
+        the model sees it."""
 
 
 @runtime_checkable

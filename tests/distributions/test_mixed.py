@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sbvi.core import UserError, make
 from sbvi.data.columns import Column
+from sbvi.distributions.likelihoods.missingness import SelfMasking
 from sbvi.distributions.likelihoods.mixed import Mixed
 
 #: In an order that mixes the groups.
@@ -133,3 +135,51 @@ def test_a_network_reads_no_missing_value(law, found):
 
 def test_a_model_starts_at_the_columns_means(found):
     np.testing.assert_allclose(found["first_mean"], MEAN, atol=2e-3)
+
+
+def test_entries_that_go_missing_by_their_value(x64):
+    """Their masses add to one, and mean and draws given that they are missing are those of quadrature."""
+    m, s, a, b = (np.array(v) for v in ([0.3, -1.0, 0.5], [0.8, 1.5, 0.2], [-0.5, 0.4, 0.0], [1.2, -2.0, 0.0]))
+    law = SelfMasking(*(jnp.asarray(v) for v in (m, s, a, b)))
+    v = np.linspace(-14, 14, 40_001)[:, None]
+    density = stats.norm(m, s).pdf(v)
+    missing = np.trapezoid(density * stats.norm.cdf(a + b * v), v, axis=0)
+    np.testing.assert_allclose(np.exp(law.log_missing()), missing, rtol=1e-8)
+    there = np.trapezoid(density * np.exp(np.asarray(law.log_there(jnp.asarray(v)))), v, axis=0)
+    np.testing.assert_allclose(there + missing, 1, rtol=1e-8)
+    mean = np.trapezoid(v * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
+    square = np.trapezoid(v**2 * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
+    np.testing.assert_allclose(law.missing_mean(), mean, rtol=1e-7)
+    many = SelfMasking(*(jnp.broadcast_to(jnp.asarray(x), (40_000, 3)) for x in (m, s, a, b)))
+    drawn = np.asarray(many.missing_sample(jax.random.key(0)))
+    assert (np.abs(drawn.mean(0) - mean) < 5 * drawn.std(0) / 200).all()
+    np.testing.assert_allclose(drawn.std(0), np.sqrt(square - mean**2), rtol=0.03)
+
+
+def test_a_likelihood_with_masking_counts_what_is_missing(x64):
+    law = Mixed(continuous="gaussian", missingness="self_masking").of(COLUMNS)
+    plain = Mixed(continuous="gaussian").of(COLUMNS)
+    assert list(law.masking) == [0, 3, 5]
+    generator = np.random.default_rng(0)
+    outputs = jnp.asarray(0.5 * generator.normal(size=(1, 1, law.outputs(D))))
+    free = jnp.asarray(0.3 * generator.normal(size=law.free(D)))
+    rows = jnp.asarray(np.where(GAPS, np.nan, held(TWO)))
+    found, other = law.log_probs(outputs, free, rows[None])[0], plain.log_probs(outputs, free[:-6], rows[None])[0]
+    extra = np.asarray(found - other)
+    assert (extra[:, [1, 2, 4, 6]] == 0).all()
+    a, b = np.asarray(free[-6:-3]), np.asarray(free[-3:])
+    masked = law._masked(outputs, free)
+    m, s = np.asarray(masked.mean)[0, 0], np.asarray(masked.scale)[0, 0]
+    for place, d in enumerate(law.masking):
+        for r in range(2):
+            t = a[place] + b[place] * held(TWO)[r, d]
+            gone = (a[place] + b[place] * m[place]) / np.hypot(1, b[place] * s[place])
+            wanted = stats.norm.logcdf(gone) if GAPS[r, d] else stats.norm.logcdf(-t)
+            assert extra[r, d] == pytest.approx(wanted, rel=1e-5)
+    mean = np.asarray(law.missing_mean(outputs, free))[0, 0]
+    moved = np.asarray(masked.missing_mean())[0, 0]
+    np.testing.assert_allclose(mean[[0, 5]], moved[[0, 2]] * [2.0, 0.5] + [3.0, -1.0], rtol=1e-6)
+    np.testing.assert_allclose(mean[3], min(np.exp(0.5 + 1.5 * moved[1]), 60), rtol=1e-6)
+    assert np.isfinite(law.missing_sample(jax.random.key(0), outputs, free)).all()
+    with pytest.raises(UserError, match="needs continuous=gaussian"):
+        make(Mixed, {"missingness": "self_masking"}, "likelihood")

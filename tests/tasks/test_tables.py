@@ -102,7 +102,7 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
 
 
 def test_a_run_scores_what_it_fills(trained):
-    folder, run = trained
+    _, run = trained
     result = ImputationTask(fraction=0.3, draws="chain", samples=300).run(run)
     assert result.scalars["imputation/rmse"] < 0.8 * result.scalars["imputation/rmse_of_means"]
     assert result.scalars["imputation/accuracy"] > result.scalars["imputation/accuracy_of_modes"]

@@ -3,7 +3,7 @@
     log p(x_o | outputs) = sum over observed d of log p_d(x_d | outputs),   in nats of the columns' own units
 
 Columns of one kind make a group, which a likelihood of `sbvi.distributions.likelihoods` is of; what is missing is NaN
-in x and counts nothing.
+in x and counts nothing, unless `missingness` models that too: then it is log p(x_o, missing places | outputs).
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.likelihoods.likelihood import Array, row
+from sbvi.distributions.likelihoods.missingness import SelfMasking
 from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
 from sbvi.distributions.likelihoods.ordinal import Ordinal
 from sbvi.distributions.likelihoods.poisson import Poisson
@@ -45,11 +46,18 @@ class Mixed:
     """Where the scale of continuous and positive columns comes from: one for each column, or from the network."""
     minimum_scale: Positive = 0.01
     """Least such scale, in units of the column's standard deviation."""
+    missingness: Literal["ignored", "self_masking"] = "ignored"
+    """Whether entries of continuous and positive columns go missing by their own value, with a probability that is
+    learned; ignored is right where they go missing at random."""
 
     binary = False
     discrete = False
     dequantize = False
     by_column = True
+
+    def __post_init__(self) -> None:
+        if self.missingness == "self_masking" and self.continuous != "gaussian":
+            raise ValueError("missingness=self_masking needs continuous=gaussian, of which it has closed forms")
 
     def of(self, columns: Sequence[Column]) -> "Columns":
         """The likelihood of a table with these columns."""
@@ -83,7 +91,10 @@ class Columns:
         order = np.concatenate([g.places for g in self.groups])
         self._back = np.argsort(order)
         self._output_ends = np.cumsum([g.likelihood.outputs(len(g.places)) for g in self.groups])[:-1]
-        self._free_ends = np.cumsum([g.likelihood.free(len(g.places)) for g in self.groups])[:-1]
+        self._free_ends = np.cumsum([g.likelihood.free(len(g.places)) for g in self.groups])
+        by_value = [d for d, c in enumerate(columns) if c.standardised and settings.missingness == "self_masking"]
+        #: Columns whose entries go missing by their value, (M,).
+        self.masking = np.array(by_value, int)
         scale, log_location, log_scale = (np.zeros(len(columns)) for _ in range(3))
         for d, column in enumerate(columns):
             if column.standardised:
@@ -100,7 +111,7 @@ class Columns:
         return sum(g.likelihood.outputs(len(g.places)) for g in self.groups)
 
     def free(self, size: int) -> int:
-        return sum(g.likelihood.free(len(g.places)) for g in self.groups)
+        return sum(g.likelihood.free(len(g.places)) for g in self.groups) + 2 * len(self.masking)
 
     def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
         parts = [g.likelihood.initial_outputs(mean[g.places] / g.unit, spread[g.places] / g.unit) for g in self.groups]
@@ -108,12 +119,26 @@ class Columns:
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
         parts = [g.likelihood.initial_free(mean[g.places] / g.unit, spread[g.places] / g.unit) for g in self.groups]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, np.zeros(2 * len(self.masking))])
 
     def _parts(self, outputs: Array, free: Array) -> list[tuple[Group, Array, Array]]:
         pieces = jnp.split(outputs, self._output_ends, axis=-1)
-        frees = jnp.split(free, self._free_ends, axis=-1)
+        frees = jnp.split(free, self._free_ends, axis=-1)[:-1]
         return list(zip(self.groups, pieces, frees, strict=True))
+
+    def _masked(self, outputs: Array, free: Array) -> SelfMasking:
+        """Of the columns in `masking`."""
+        means, scales, places = [], [], []
+        for g, piece, own in self._parts(outputs, free):
+            if self.columns[g.places[0]].standardised:
+                mean, scale = g.likelihood.moments(piece, own)
+                means.append(mean)
+                scales.append(jnp.broadcast_to(scale, mean.shape))
+                places.append(g.places)
+        back = np.argsort(np.concatenate(places))
+        mean, scale = (jnp.take(jnp.concatenate(v, -1), back, axis=-1) for v in (means, scales))
+        offset, slope = (row(v, outputs.ndim) for v in jnp.split(free[-2 * len(self.masking) :], 2))
+        return SelfMasking(mean, scale, offset, slope)
 
     def _joined(self, parts: Sequence[Array]) -> Array:
         """Values of the groups (..., G) in the columns' order, (..., D)."""
@@ -128,7 +153,12 @@ class Columns:
             parts.append(g.likelihood.log_probs(piece, own, jnp.take(seen, g.places, axis=-1) / g.unit))
         offset, slope = (row(jnp.asarray(v, x.dtype), x.ndim) for v in (self._offset, self._slope))
         found = self._joined(parts)
-        return jnp.where(there, found - offset - slope * seen, jnp.zeros_like(found))
+        found = jnp.where(there, found - offset - slope * seen, jnp.zeros_like(found))
+        if not len(self.masking):
+            return found
+        law = self._masked(outputs, free)
+        here, values = (jnp.take(v, self.masking, axis=-1) for v in (there, seen))
+        return found.at[..., self.masking].add(jnp.where(here, law.log_there(values), law.log_missing()))
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         return jnp.sum(self.log_probs(outputs, free, x[None]), -1)
@@ -136,6 +166,33 @@ class Columns:
     def mean(self, outputs: Array, free: Array) -> Array:
         """E of what a model sees: of positive columns of the logarithm, of categories of the code."""
         return self._joined([g.likelihood.mean(piece, own) * g.unit for g, piece, own in self._parts(outputs, free)])
+
+    def missing_mean(self, outputs: Array, free: Array) -> Array:
+        """E of the source's values given that they are missing, (..., D); of positive columns that go missing by their
+        value at the mean logarithm."""
+        found = self.source_mean(outputs, free)
+        if not len(self.masking):
+            return found
+        mean = self._masked(outputs, free).missing_mean()
+        columns = [self.columns[d] for d in self.masking]
+        location, scale = (
+            row(jnp.asarray([getattr(c, name) for c in columns], mean.dtype), mean.ndim)
+            for name in ("location", "scale")
+        )
+        positive = row(jnp.asarray([c.kind == "positive" for c in columns]), mean.ndim)
+        value = location + scale * mean
+        most = row(
+            jnp.asarray([np.log(c.maximum) if c.kind == "positive" else 0 for c in columns], mean.dtype), mean.ndim
+        )
+        return found.at[..., self.masking].set(jnp.where(positive, jnp.exp(jnp.minimum(value, most)), value))
+
+    def missing_sample(self, key: Array, outputs: Array, free: Array) -> Array:
+        """A draw of what a model sees, given that it is missing, (..., D)."""
+        first, second = jax.random.split(key)
+        drawn = self.sample(first, outputs, free)
+        if not len(self.masking):
+            return drawn
+        return drawn.at[..., self.masking].set(self._masked(outputs, free).missing_sample(second))
 
     def source_mean(self, outputs: Array, free: Array) -> Array:
         """E of the source's values, (..., D): positive columns' no greater than the greatest training value, of which

@@ -176,14 +176,18 @@ class BuiltDLGM:
         mean: Array = self.likelihood.mean(*self.outputs(params, latents))
         return mean
 
+    @property
+    def at_random(self) -> bool:
+        return self.facts.table is None or not len(self.likelihood.masking)
+
     def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
         outputs, free = self.outputs(params, latents)
         found: Array = self.likelihood.log_probs(outputs, free, x[None])
         return found
 
-    def column_means(self, params: Params, latents: Latents) -> Array:
-        found: Array = self.likelihood.source_mean(*self.outputs(params, latents))
-        return found
+    def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
+        outputs = self.outputs(params, latents)
+        return Samples(self.likelihood.missing_mean(*outputs), self.likelihood.missing_sample(key, *outputs))
 
     def node_prior(self) -> Prior:
         return self._prior

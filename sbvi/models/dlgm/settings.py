@@ -76,6 +76,11 @@ class DLGM(ModelSpec):
             raise UserError(f"model.bit_flip={self.bit_flip} needs binary data; use model.input_dropout.")
         if self.extra_missing and self.likelihood is not None and not self.by_column:
             raise UserError(f"model.extra_missing={self.extra_missing} needs likelihood=mixed, of a table by column.")
+        if self.extra_missing and getattr(self.likelihood, "missingness", "ignored") != "ignored":
+            raise UserError(
+                f"model.extra_missing={self.extra_missing} hides entries at random, which "
+                f"likelihood.missingness=self_masking would take for a property of their values."
+            )
 
     def maps(self) -> list[tuple[int, ...]]:
         """The deterministic layers of T_0 .. T_{L-1}."""
