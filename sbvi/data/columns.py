@@ -39,7 +39,7 @@ class Column:
     scale: float = 1.0
     minimum: float = 0.0
     maximum: float = 1.0
-    values: tuple[str | float, ...] = ()
+    values: tuple[str | float | bool, ...] = ()
 
     @property
     def coded(self) -> bool:
@@ -60,7 +60,7 @@ class Column:
         missing = column.isna().to_numpy(bool)
         if self.coded:
             known = {value: code for code, value in enumerate(self.values)}
-            found = [np.nan if gap else known.get(_plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
+            found = [np.nan if gap else known.get(plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
             codes = np.array(found, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
@@ -116,7 +116,8 @@ class Column:
         if self.coded:
             codes = np.clip(np.rint(numbers), 0, len(self.values) - 1)
             names = [None if np.isnan(code) else self.values[int(code)] for code in codes]
-            made = pd.Series(names, dtype=None if any(isinstance(v, str) for v in self.values) else np.float64)
+            numeric = all(isinstance(v, float) for v in self.values)
+            made = pd.Series(names, dtype=np.float64 if numeric else None)
         else:
             made = pd.Series(np.rint(numbers) if self.kind == "count" else numbers)
         if like is None:
@@ -129,9 +130,16 @@ class Column:
         return made.astype(like)
 
 
-def _plain(value: Any) -> str | float:
-    """A category as run.json can hold it: texts as they are, numbers and truth values as floats."""
-    return value if isinstance(value, str) else float(value)
+def plain(value: Any) -> str | float | bool:
+    """A category as run.json can hold it: texts and truth values as they are, numbers as floats, others as texts."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.columns import CODED, Column, Kind
+from sbvi.data.columns import CODED, Column, Kind, plain
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """A column's kind, the values that its codes stand for, and why."""
 
     kind: str
-    values: tuple[str | float, ...]
+    values: tuple[str | float | bool, ...]
     why: str
 
 
@@ -41,7 +41,7 @@ def found(column: "pandas.Series", told: str | tuple[str, ...] | None, where: st
         return Found("ignored", (), "as told")
     if not len(known):
         return Found("ignored", (), "empty")
-    values = sorted({_value(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
+    values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
     if isinstance(told, tuple):
         return Found("ordinal", _ranks(told, values, name, where), "as told")
@@ -78,17 +78,7 @@ def _skewness(x: np.ndarray) -> float:
     return float(np.mean(((x - x.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
 
-def _value(value: Any) -> str | float:
-    """A category as run.json can hold it."""
-    if isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return str(value)
-
-
-def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str) -> tuple[str | float, ...]:
+def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str) -> tuple[str | float | bool, ...]:
     if told not in WORDS:
         raise UserError(f"dataset.columns.{name}={told} is not known; allowed: {', '.join(WORDS)}, or a list of ranks.")
     if told in CODED:
@@ -106,7 +96,7 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
     return ()
 
 
-def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float, ...]:
+def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
     unknown = [v for v in values if str(v) not in told and not (isinstance(v, float) and f"{v:g}" in told)]
     if unknown:
         raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(told)}.")
@@ -149,7 +139,7 @@ def table(columns: Mapping[str, Found], missing: Mapping[str, float]) -> str:
     """Kinds, values and shares of missing entries, for the log."""
     lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
     for name, what in columns.items():
-        shown = ", ".join(f"{v:g}" if isinstance(v, float) else v for v in what.values[:6])
+        shown = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in what.values[:6])
         more = ", ..." if len(what.values) > 6 else ""
         why = f"{what.why}: {shown}{more}" if shown else what.why
         lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")

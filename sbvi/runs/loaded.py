@@ -141,7 +141,7 @@ class LoadedRun(Queries):
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; else by
         importance sampling, which is a lower bound in expectation and tight for many samples."""
-        if np.asarray(x).dtype.kind == "f" and np.isnan(x).any() and offers(self.model, Marginals):
+        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))

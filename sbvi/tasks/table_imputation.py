@@ -215,7 +215,7 @@ def _panel(
         counts = np.zeros((size, size))
         np.add.at(counts, (value.astype(int), true.astype(int)), 1)
         axes.imshow(counts, origin="lower", cmap="Blues", aspect="auto")
-        names = [f"{v:g}" if isinstance(v, float) else v[:8] for v in column.values]
+        names = [f"{v:g}" if isinstance(v, float) else str(v)[:8] for v in column.values]
         axes.set_xticks(range(size), names)
         axes.set_yticks(range(size), names)
     else:

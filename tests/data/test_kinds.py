@@ -140,6 +140,19 @@ def test_there_and_back_is_the_users_table(tmp_path):
     assert (made["stage"] == whole["stage"]).all()
 
 
+def test_truth_values_stay_truth_values():
+    column = pd.Series([True, None, False, True], name="smokes", dtype=object)
+    kind = found(column, None, "x")
+    assert kind[:2] == ("binary", (False, True))
+    made = tables.Column("smokes", "binary", values=kind.values)
+    frame = column.to_frame()
+    codes = tables.encoded((made,), frame, "x")
+    np.testing.assert_array_equal(codes[:, 0], [1, np.nan, 0, 1])
+    filled = tables.decoded((made,), np.array([[1.0], [0], [0], [1]]), frame, np.isnan(codes))
+    assert filled["smokes"].tolist() == [True, False, False, True]
+    assert all(isinstance(v, bool) for v in filled["smokes"])
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [

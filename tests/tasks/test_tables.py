@@ -10,6 +10,7 @@ import sbvi
 from sbvi.core import UserError
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.likelihood import LikelihoodTask
+from sbvi.tasks.samples import SamplesTask
 
 N = 400
 
@@ -124,6 +125,16 @@ def test_nats_are_of_the_columns_own_units(trained):
     frame = pd.read_csv(folder / "laboratory.csv").iloc[:60]
     np.testing.assert_allclose(-run.log_likelihood(frame, 50), result.arrays["nll"], rtol=1e-4)
     assert np.isfinite(result.scalars["input/nll"])
+
+
+def test_samples_are_a_table(trained):
+    folder, run = trained
+    SamplesTask(num=60, output=str(folder / "drawn.csv")).run(run)
+    made = pd.read_csv(folder / "drawn.csv")
+    assert list(made.columns) == ["hb", "iron", "crp", "visits", "site"]
+    assert set(made["site"]) <= {"lyon", "oslo", "rome"}
+    assert (made["crp"] > 0).all()
+    assert np.corrcoef(made["hb"], made["iron"])[0, 1] > 0.7
 
 
 @pytest.mark.parametrize(
