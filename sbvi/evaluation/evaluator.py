@@ -14,6 +14,7 @@ from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature
 from sbvi.evaluation.trust import trust
@@ -22,7 +23,7 @@ from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models import require
-from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, offers
+from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, Tabular, offers
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
@@ -207,6 +208,10 @@ class Evaluator:
         if (offset := self._nats_a_level()) is not None:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
+        if self.dataset.preprocessing.table is not None and offers(self.model, Tabular) and self.model.at_random:
+            size = self.settings.batch_size
+            by_column = column_nll(self.model, params, self.dataset, split, self.key, size, self.placement)
+            scalars |= {f"{split}/nll/{name}": value for name, value in by_column.items()}
         if offers(self.model, Encoder):
             for node, active in active_units(self.posterior_means(params, split)).items():
                 scalars[f"{split}/active_units/{node}"] = active

@@ -43,14 +43,18 @@ def data_facts(dataset: Dataset) -> DataFacts:
     """What a model must know of the data."""
     label = dataset.train.label
     classes = 0 if label is None else int(label.max()) + 1
-    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes)
+    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, dataset.preprocessing.table)
 
 
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
     """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
     x = dataset.preprocessing.scaled(dataset.train.x[:rows])
     label = None if dataset.train.label is None else np.asarray(dataset.train.label[:rows])
-    return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
+    if dataset.preprocessing.table is None:
+        return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
+    gone = np.isnan(x).all(0)  # a column without a value in these rows
+    seen = np.where(gone, 0, x)
+    return DataSummary(x, label, np.nanmean(seen, 0), np.nanstd(seen, 0), len(dataset.train))
 
 
 class Shared:

@@ -85,7 +85,11 @@ class LoadedRun(Queries):
             self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
         )
         facts = DataFacts(
-            self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
+            self.event_shape,
+            bool(self.data["binary"]),
+            self.data["levels"],
+            int(self.data.get("classes", 0)),
+            self.preprocessing.table,
         )
         check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
@@ -189,7 +193,7 @@ class LoadedRun(Queries):
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
         of one or two continuous latents; else by importance sampling, which is a lower bound in expectation and tight
         for many samples."""
-        if np.asarray(x).dtype.kind == "f" and np.isnan(x).any() and offers(self.model, Marginals):
+        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
@@ -212,6 +216,8 @@ class LoadedRun(Queries):
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
         if chains < 1:
             raise UserError(f"chains={chains} must be at least 1.")
+        if self.preprocessing.table is not None:
+            raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         values = np.asarray(x)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "x", missing)

@@ -1,13 +1,14 @@
 """Filling in what is missing: on test images with pixels removed, or on the user's own data with NaN."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, Probability, UserError, spec
+from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
 from sbvi.core.watch import counted
 from sbvi.evaluation.trust import chains_met
 from sbvi.inference.convergence import LIMIT, Convergence
@@ -17,6 +18,7 @@ from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.parameters import Parameters, with_parameters
+from sbvi.tasks.table_imputation import TableImputation
 from sbvi.tasks.task import TaskResult
 
 BATCH, SHOWN = 250, 8
@@ -60,11 +62,20 @@ class ImputationTask:
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None
-    """Where to write filled values, their spread and the draws (.npz)."""
+    """Where to write filled values, their spread and the draws (.npz); of a table by column the table itself (.csv,
+    .tsv, .parquet), and beside it its bounds and each imputation."""
     imputations: PositiveInt = 1
     """Completed data sets written to `output`, evenly spaced along the chains."""
     seed: NonNegativeInt = 1
     """Seed of the chain and of the missing places."""
+    draws: Literal["importance", "chain"] = "importance"
+    """Of tables by column: what chooses among importance samples, resampling by weight or an exact chain over them."""
+    samples: PositiveInt = 2000
+    """Of tables by column: importance samples for each row."""
+    interval: Fraction = 0.9
+    """Of tables by column: probability between the written bounds."""
+    guess: Literal["mean", "median", "mode"] = "mean"
+    """Of tables by column: what is filled in; categories get their mode."""
 
     def __post_init__(self) -> None:
         if self.warmup >= self.iterations:
@@ -78,6 +89,9 @@ class ImputationTask:
         return f"imputation-{where}"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        if run.preprocessing.table is not None:
+            names = [field.name for field in fields(TableImputation)]
+            return TableImputation(**{name: getattr(self, name) for name in names}).run(run, self.title)
         if self.output is not None:
             check_output(self.output)
         run = with_parameters(run, self.parameters)

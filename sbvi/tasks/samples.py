@@ -1,5 +1,6 @@
 """Draws from a trained generative model, or the decoding of latents the user gives."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -14,6 +15,7 @@ from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
 from sbvi.tasks.parameters import Parameters, with_parameters
+from sbvi.tasks.tables import check_tables, source_frame, write_frame
 from sbvi.tasks.task import TaskResult
 
 
@@ -24,7 +26,7 @@ class SamplesTask:
     num: PositiveInt = 100
     """Samples."""
     means: bool = True
-    """E[x | xi] in place of draws, as papers show."""
+    """E[x | xi] in place of draws, as papers show; of tables by column always draws."""
     method: Literal["ancestral", "resampling", "gibbs", "gibbs_drop_qx"] = "ancestral"
     """From p; or from p* of a Helmholtz machine: by importance resampling, or by Gibbs chains that start at draws of
     p, the last named of which is cheaper and biased."""
@@ -41,7 +43,8 @@ class SamplesTask:
     """Latents (N, K) of one stochastic node to decode in place of draws from the prior (.npz, .npy, .csv, .tsv,
     .parquet)."""
     output: str | None = None
-    """Where to write the samples (.npz), beside the copy in the run's folder."""
+    """Where to write the samples (.npz; of a table by column .csv, .tsv, .parquet), beside the copy in the run's
+    folder."""
     seed: NonNegativeInt = 0
     """Seed of the draws."""
 
@@ -50,8 +53,9 @@ class SamplesTask:
         return "samples" if self.input is None else "samples-input"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        table = run.preprocessing.table
         if self.output is not None:
-            check_output(self.output)
+            check_output(self.output) if table is None else check_tables(self.output, [])
         if self.frames > self.iterations or (self.frames and "gibbs" not in self.method):
             raise UserError(
                 f"task.frames={self.frames} with task.method={self.method}; allowed: up to "
@@ -68,13 +72,16 @@ class SamplesTask:
             found, frames = self._geometric(run)
             samples = found.reshape(-1, *run.event_shape)
         elif self.input is None:
-            samples = run.sample(self.num, self.seed, means=self.means)
+            samples = run.sample(self.num, self.seed, means=self.means and table is None)
         elif not self.means:
             raise UserError("task.means=false has no meaning with task.input, whose latents are decoded to means.")
         else:
             samples = run.decode(read_array(self.input))
         if self.output is not None:
-            write_arrays(self.output, {"x": samples})
+            if table is not None:
+                write_frame(Path(self.output), source_frame(table, samples))
+            else:
+                write_arrays(self.output, {"x": samples})
         pictures: dict[str, np.ndarray] = {}
         if (picture := self._picture(run, samples)) is not None:
             pictures[self.title] = picture

@@ -51,6 +51,11 @@ class DLGM(ModelSpec):
     """Probability that the recognition model sees a binary input flipped, in training."""
     input_dropout: Probability = 0.0
     """Probability that the recognition model sees an input as zero, in training."""
+    missing_inputs: bool = True
+    """Whether the recognition model of a table with gaps is told which entries are there."""
+    extra_missing: Probability = 0.0
+    """Probability that an entry of a table is taken for a missing one, in training, so that a model of complete rows
+    learns to fill gaps."""
     latent_noise: NonNegative = 0.0
     """Standard deviation of Gaussian noise added to samples, in training."""
     weight_prior_variance: Positive | None = 1e6
@@ -69,6 +74,13 @@ class DLGM(ModelSpec):
             raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
         if self.bit_flip and self.likelihood is not None and not self.likelihood.binary:
             raise UserError(f"model.bit_flip={self.bit_flip} needs binary data; use model.input_dropout.")
+        if self.extra_missing and self.likelihood is not None and not self.by_column:
+            raise UserError(f"model.extra_missing={self.extra_missing} needs likelihood=mixed, of a table by column.")
+        if self.extra_missing and getattr(self.likelihood, "missingness", "ignored") != "ignored":
+            raise UserError(
+                f"model.extra_missing={self.extra_missing} hides entries at random, which "
+                f"likelihood.missingness=self_masking would take for a property of their values."
+            )
 
     def maps(self) -> list[tuple[int, ...]]:
         """The deterministic layers of T_0 .. T_{L-1}."""
@@ -79,6 +91,10 @@ class DLGM(ModelSpec):
     @property
     def binary(self) -> bool:
         return bool(self.likelihood.binary)
+
+    @property
+    def by_column(self) -> bool:
+        return bool(getattr(self.likelihood, "by_column", False))
 
     @property
     def dequantizes(self) -> bool:
@@ -126,6 +142,12 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     Raises:
       UserError: what the data holds, and what is needed.
     """
+    if getattr(likelihood, "by_column", False) != (facts.table is not None):
+        raise UserError(
+            "likelihood=mixed is of the columns of dataset=table, found by kind (dataset.types=found), and no other is."
+        )
+    if facts.table is not None:
+        return
     if likelihood.binary and not facts.binary:
         raise UserError("The likelihood needs binary data, and the data set is not binary.")
     if not likelihood.binary and facts.binary:
