@@ -6,7 +6,7 @@ convolutional maps take any of them. To add one: a class with the interface of `
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +99,7 @@ class ResidualMLP(nnx.Module):
         activate_last: bool = False,
     ):
         hidden = list(sizes) if activate_last else list(sizes[:-1])
-        made: list[Affine | ResidualBlock] = []
+        made: list[Any] = []  # the first is a layer
         for position, (i, o) in enumerate(itertools.pairwise(hidden)):
             made.append(ResidualBlock(o, activation, rngs) if position and i == o else Affine(i, o, rngs))
         self.blocks = nnx.List(made)
@@ -114,7 +114,7 @@ class ResidualMLP(nnx.Module):
     def joins(self, rows: int) -> bool:
         """See `MLP.joins`."""
         first = self.blocks[0] if self.blocks else self.last
-        return not self.activate_first and rows > 2 * first.kernel.shape[-1]
+        return not self.activate_first and rows > 2 * first.bias.shape[-1]
 
     def __call__(self, x: Array, before: Array | None = None) -> Array:
         """(..., sizes[0]) -> (..., sizes[-1])."""
