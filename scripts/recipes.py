@@ -84,6 +84,7 @@ ROWS = {
     "convolutional": Row("DLGM with convolutions, diagonal (not in the paper)", "table1"),
     "best_static": Row("best recipe of ours: convolutional, then five samples", "table1", start="convolutional"),
     "quick_mnist": Row("gated layers, prior a flow; the recipe to begin with", "modern"),
+    "flow_prior": Row("the same, then five samples", "modern", start="quick_mnist"),
     "figure2c_factor_analysis": Row("factor analysis", "figure2c"),
     "figure2c_wake_sleep": Row("wake-sleep", "figure2c"),
     "figure2c_diagonal": Row("diagonal", "figure2c"),
