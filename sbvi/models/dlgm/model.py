@@ -66,6 +66,7 @@ class BuiltDLGM:
             self.spec.activate_inputs,
             self._images,
             nnx.Rngs(key),
+            self.spec.network,
         )
 
     def _recognition(self, heads: Sequence[Array], rngs: nnx.Rngs) -> RecognitionNetwork:
@@ -78,6 +79,7 @@ class BuiltDLGM:
             self.spec.recognition_shared,
             self._images,
             rngs,
+            self.spec.recognition_network,
         )
 
     def init(self, seed: int, summary: DataSummary) -> LatentParams:
