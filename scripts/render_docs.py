@@ -4,19 +4,22 @@
     scripts/render_docs.py            write them
     scripts/render_docs.py --check    fail where a document differs from what the registries say
 
-README.md lists what can be combined; docs/architecture.md where to add what, in the words of the docstring of the room
-that holds the registry ("To add one: ...").
+README.md lists what can be combined; the commands' pages what their --help says; docs/architecture.md where to add
+what, in the words of the docstring of the room that holds the registry ("To add one: ...").
 """
 
 import argparse
 import importlib
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_args
 
+from sbvi.cli import convert, evaluate, train
+from sbvi.cli.help import Command, help_text
 from sbvi.data.binarization import Binarization
 from sbvi.gradients import RULES
 from sbvi.networks.activations import ACTIVATIONS
@@ -136,8 +139,31 @@ def additions() -> str:
     return markdown_table(["to add", "write", "registry (entries)", "config file", "contract test"], rows)
 
 
+def helped(command: Command) -> Callable[[], str]:
+    """What a command's --help says, for its page."""
+
+    def text() -> str:
+        before = os.environ.get("COLUMNS")
+        os.environ["COLUMNS"] = "100"
+        try:
+            return f"```text\n{help_text(command, [])}\n```"
+        finally:
+            if before is None:
+                del os.environ["COLUMNS"]
+            else:
+                os.environ["COLUMNS"] = before
+
+    return text
+
+
 #: Document -> name of a mark in it -> the table that stands there.
-TABLES = {"README.md": {"combined": combined}, "docs/architecture.md": {"additions": additions}}
+TABLES = {
+    "README.md": {"combined": combined},
+    "docs/architecture.md": {"additions": additions},
+    "docs/command_train.md": {"help": helped(train.COMMAND)},
+    "docs/command_evaluate.md": {"help": helped(evaluate.COMMAND)},
+    "docs/command_convert.md": {"help": helped(convert.COMMAND)},
+}
 
 
 def rendered(path: str) -> str:

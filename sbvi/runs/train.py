@@ -203,7 +203,11 @@ def _run(
             outcome = Outcome("completed", "", progress, state)
         else:
             log.info(
-                "Training on %s: %d steps of %d.", assembly.dataset.name, plan.total_steps, plan.trainer.batch_size
+                "Training on %s: %d steps of %d, on %s.",
+                assembly.dataset.name,
+                plan.total_steps,
+                plan.trainer.batch_size,
+                jax.devices()[0].device_kind,
             )
             tell_large_batches(plan)
             with contextlib.ExitStack() as stack:

@@ -66,7 +66,7 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
     np.testing.assert_array_equal(x, run.sample(5, seed=3))
     assert (run.sample(50) != run.sample(50)).any()  # anew, unless a seed is given
     begun = (
-        f"<LoadedRun {tmp_path}/run: dlgm on synthetic (16,), likelihood bernoulli, posterior rank_one, prior standard"
+        f"<LoadedRun {tmp_path}/run: dlgm on synthetic (32,), likelihood bernoulli, posterior rank_one, prior standard"
     )
     assert repr(run).startswith(f"{begun}, 6 steps, test/nll ")
     assert run.log_likelihood(x, 20).shape == (5,)
