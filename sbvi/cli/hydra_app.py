@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi.cli.tilde import expanded
 from sbvi.core import UserError, unknown_key
 from sbvi.core.configs import config_folder, refused
 
@@ -47,6 +48,7 @@ def run(task: Callable[[Any], Any], config_name: str, known_keys: Keys) -> None:
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
+    sys.argv[1:] = expanded(sys.argv[1:])
     before = os.environ.get("HYDRA_FULL_ERROR")
     asked = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
