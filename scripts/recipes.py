@@ -45,7 +45,7 @@ def samples(what: str) -> Work:
 
 
 def imputation(what: str, name: str, *words: str, shown: str) -> Work:
-    words = ("task=imputation", "task.iterations=60", "task.examples=200", *words)
+    words = ("task=imputation", "task.iterations=400", "task.warmup=100", "task.examples=24", *words)
     return Work(name, words, "imputation-test", f"{what}, {shown}: truth, what is left, and the chain")
 
 
@@ -62,7 +62,10 @@ def helmholtz(title: str, paper: float) -> Row:
 
 
 POSTERIOR = Work(
-    "posterior", ("task=posterior",), "posterior-test", "four test digits: image, the plane, and the closer look"
+    "posterior",
+    ("task=posterior", "task.examples=200", "task.drawn=4"),
+    "posterior-test",
+    "four of 200 test digits: image, the plane, and the closer look",
 )
 
 WARM_UP = (
@@ -104,7 +107,7 @@ ROWS = {
     "figure3_mnist": Row(
         "figures 3(a) and 5, MNIST",
         "figures",
-        experiment="table1_diagonal",
+        experiment="quick_mnist",
         works=(samples("MNIST"), *three_imputations("MNIST")),
     ),
     "figure3_embedding": Row(
