@@ -34,7 +34,7 @@ class _Table(BaseEstimator):
         continuous: Literal["gaussian", "student_t"] = "student_t",
         scale: Literal["learned", "predicted"] = "predicted",
         columns: Kinds | None = None,
-        steps: int = 3000,
+        steps: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         bound_samples: int = 20,
@@ -79,11 +79,12 @@ class _Table(BaseEstimator):
             "extra_missing": self.extra_missing,
             "likelihood": {"name": "mixed", "continuous": self.continuous, "scale": self.scale},
         }
+        passes = round(200 * (1 - self.validation) * len(frame) / self.batch_size)
         how = Fit(
             model=settings,
             objective={"name": "importance_weighted", "num_samples": self.bound_samples},
             optimizer={"name": "adam", "learning_rate": self.learning_rate, "schedule": {"kind": "cosine"}},
-            steps=self.steps,
+            steps=min(max(passes, 500), 6000) if self.steps is None else self.steps,
             batch_size=self.batch_size,
             validation=self.validation,
             columns=self.columns,
@@ -170,7 +171,8 @@ class Imputer(TransformerMixin, _Table):
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
         ordinal, ignored, or a tuple of ranks.
-      steps, batch_size, learning_rate: of Adam, whose rate falls as a cosine.
+      steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 6,000 steps.
+      batch_size, learning_rate: of Adam.
       bound_samples: K of the importance-weighted bound.
       extra_missing: probability that an entry is hidden in training: for complete tables.
       validation: share of rows that choose among the steps.
@@ -190,7 +192,7 @@ class Imputer(TransformerMixin, _Table):
         continuous: Literal["gaussian", "student_t"] = "student_t",
         scale: Literal["learned", "predicted"] = "predicted",
         columns: Kinds | None = None,
-        steps: int = 3000,
+        steps: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         bound_samples: int = 20,
