@@ -58,6 +58,7 @@ class _Table(BaseEstimator):
         self.random_state = random_state
 
     columns_: tuple[Column, ...]
+    _draw: dict[int, Any]
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int):
@@ -104,7 +105,7 @@ class _Table(BaseEstimator):
         self.params_ = fitted.params
         self.best_step_ = fitted.best_step
         self.validation_bound_ = fitted.validation
-        self._built = fitted
+        self._built, self._draw = fitted, {}
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class _Table(BaseEstimator):
     def _fitted(self) -> Fitted:
         check_is_fitted(self, "params_")
         if not hasattr(self, "_built"):
-            self._built = rebuilt(self._settings, self.columns_, self.params_)
+            self._built, self._draw = rebuilt(self._settings, self.columns_, self.params_), {}
         return self._built
 
     def _frame(self, X: Any, *, reset: bool) -> Any:
@@ -238,8 +239,6 @@ class Imputer(TransformerMixin, _Table):
         if self.guess not in ("mean", "median", "mode"):
             raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
         fitted = self._fitted()
-        if not hasattr(self, "_draw"):
-            self._draw: dict[int, Any] = {}
         draws = max(imputations, 300)
         if draws not in self._draw:
             self._draw[draws] = drawing(fitted.model, self.samples, draws)
@@ -273,14 +272,14 @@ class DensityEstimator(DensityMixin, _Table):
 
         _, held = self._held(X)
         fitted = self._fitted()
-        if not hasattr(self, "_draw"):
-            self._draw = jax.jit(importance_sampling(fitted.model.rollout, self.samples, 100))
+        if 0 not in self._draw:
+            self._draw[0] = jax.jit(importance_sampling(fitted.model.rollout, self.samples, 100))
         found = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            found.append(np.asarray(self._draw(fitted.params, key, jnp.asarray(padded)).log_likelihood)[: len(rows)])
+            found.append(np.asarray(self._draw[0](fitted.params, key, jnp.asarray(padded)).log_likelihood)[: len(rows)])
         return np.concatenate(found).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:

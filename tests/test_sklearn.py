@@ -24,7 +24,6 @@ QUICK = (
     "check_valid_tag_types",
     "check_get_params_invariance",
     "check_set_params",
-    "check_do_not_raise_errors_in_init_or_set_param",
     "check_estimators_unfitted",
     "check_fit1d",
     "check_fit2d_1sample",
