@@ -124,3 +124,13 @@ ROWS = {
         "figure 5, SVHN", "figures", works=three_imputations("SVHN"), files="train_32x32.mat and test_32x32.mat"
     ),
 }
+
+#: Rows that the README leads with, and what each is to be seen beside: published values, nats.
+HEADLINE = {
+    "quick_mnist": "85.57, VampPrior (Tomczak & Welling 2018)",
+    "flow_prior": "85.10, planar flows (Rezende & Mohamed 2015)",
+    "best_static": "86.60, DLGM (Rezende et al. 2014)",
+    "table1_nade": "88.33, NADE (Larochelle & Murray 2011)",
+    "table1_mixture_500": "137.64, the same model (as quoted by the paper)",
+    "bihm_mushrooms": "9.40, -log p* of the same model (as recalled)",
+}

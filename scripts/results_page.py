@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes import ROWS, TABLES
+from recipes import HEADLINE, ROWS, TABLES
 
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
@@ -147,6 +147,18 @@ def runs(found):
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
+
+
+def headline():
+    """Markdown: the rows that the README leads with, of those that were run; the first seed of each."""
+    found, rows = stored(), []
+    for name, published in HEADLINE.items():
+        record = next((r for r in found if r["row"] == name), None)
+        if record is not None:
+            minutes = f"{record['train_seconds'] / 60:.0f}"
+            here = value(record["metrics"], ROWS[name].metric)
+            rows.append([ROWS[name].title, f"`{record['command']}`", here, published, minutes])
+    return markdown_table(["model", "command", "test NLL here, nats", "published beside it", "minutes"], rows)
 
 
 def trials():
