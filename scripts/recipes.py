@@ -132,5 +132,4 @@ HEADLINE = {
     "best_static": "86.60, DLGM (Rezende et al. 2014)",
     "table1_nade": "88.33, NADE (Larochelle & Murray 2011)",
     "table1_mixture_500": "137.64, the same model (as quoted by the paper)",
-    "bihm_mushrooms": "9.40, -log p* of the same model (as recalled)",
 }

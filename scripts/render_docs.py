@@ -4,8 +4,9 @@
     scripts/render_docs.py            write them
     scripts/render_docs.py --check    fail where a document differs from what the registries say
 
-README.md leads with results that were stored, and lists what can be combined; the commands' pages what their --help says; docs/architecture.md where to add
-what, in the words of the docstring of the room that holds the registry ("To add one: ...").
+README.md leads with results that were stored, and lists what can be combined; the commands' pages what their --help
+says; docs/architecture.md where to add what, in the words of the docstring of the room that holds the registry ("To add
+one: ...").
 """
 
 import argparse
