@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast a sweep of eight points is: a fresh process for each, Hydra's basic launcher, and our own in both modes.
 
-    scripts/benchmark_sweeps.py [--points 8] [--rounds 3] [--only digits|mnist] [--ways basic,workers]
+    scripts/benchmark_sweeps.py [--points 8] [--rounds 3] [--only digits|small|mnist] [--ways basic,workers]
                              [--platform auto]
 
 Beside our workers stand the matrix products of the same points alone, one point a core: what no way of running
@@ -24,6 +24,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "digits": [],  # the defaults as they are
+    # Steps so small that calls outweigh products: where one program for all points should gain.
+    "small": [
+        *("model.latents=[2]", "model.hidden=[16]", "model.recognition_hidden=[16]", "trainer.batch_size=20"),
+        *("trainer.steps=30000", "trainer.examples=null", "trainer.epochs=null", "evaluation.num_samples=20"),
+    ],
     "mnist": ["dataset=mnist", "dataset.binarization=dynamic", "dataset.when_absent=synthetic", "trainer.epochs=5"],
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from sbvi.inference.ml_vamp.evolution import evolve
-from sbvi.inference.ml_vamp.network import Network
+from sbvi.inference.ml_vamp.network import Linear, Network
 from sbvi.inference.ml_vamp.precision import in_float64
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem
 from sbvi.inference.ml_vamp.random_networks import random_network
@@ -27,7 +27,6 @@ REFERENCE = {10: (-1.4, -1.8, 9), 30: (-11.2, -10.9, 3), 50: (-19.3, -18.9, 2), 
     200: (-27.1, -26.9, 0),
     300: (-28.9, -28.5, 0),
 }
-MEASUREMENTS = tuple(REFERENCE)
 
 
 def decibel(ratio: Any) -> np.ndarray:
@@ -45,46 +44,67 @@ def debiased(estimate: np.ndarray, z: np.ndarray) -> np.ndarray:
     return decibel(1 - np.sum(estimate * z, 1) ** 2 / np.maximum(power, 1e-300))
 
 
-def measured(network: Network, ny: int, examples: int, seed: int, snr: float) -> tuple[Problem, np.ndarray]:
-    """y = A x + w at `snr` dB, A_ij ~ N(0, 1 / outputs)."""
+def pooled(estimate: np.ndarray, z: np.ndarray) -> float:
+    """The debiased error of all rows together, dB: the authors' figure is the median of it over networks."""
+    return float(debiased(estimate.reshape(1, -1), z.reshape(1, -1))[0])
+
+
+def measured(
+    network: Network, ny: int, examples: int, seed: int, snr: float, *, bias_counts: bool = False
+) -> tuple[Problem, np.ndarray]:
+    """y = A x + w at `snr` dB, A_ij ~ N(0, 1 / outputs).
+
+    The signal's power is that of A x without the last bias, which is known and carries nothing: with it the noise is
+    3 dB stronger, and the author's notebook (300 measurements, 30 dB: -40.3 dB) is missed by 3.5 dB, not met within 1.
+    """
     generator = np.random.default_rng((seed, ny))
     z = generator.standard_normal((examples, network.inputs))
     operator = generator.standard_normal((ny, network.outputs)) / np.sqrt(network.outputs)
     clean = activations(network, z)[-1] @ operator.T
-    noise = float(np.mean(clean**2) * 10 ** (-snr / 10))
+    last = network.layers[-1]
+    assert isinstance(last, Linear)
+    power = np.mean((clean if bias_counts else clean - operator @ last.bias) ** 2)
+    noise = float(power * 10 ** (-snr / 10))
     y = clean + np.sqrt(noise) * generator.standard_normal(clean.shape)
     return Problem(network, GaussianOutput(noise, operator), y), z
 
 
+def random_row(ny: int, networks: int, examples: int, snr: float, *, bias_counts: bool = False) -> dict[str, Any]:
+    """20-100-500-784 with so many measurements: medians over networks."""
+    start, actual, claimed, ok, clips = time.time(), [], [], [], 0
+    for seed in range(networks):
+        network = random_network(seed, (20, 100, 500, 784))
+        problem, z = measured(network, ny, examples, seed, snr, bias_counts=bias_counts)
+        found = infer(problem, Settings(tolerance=1e-5))
+        actual.append(pooled(found.means[0], z))
+        claimed.append(float(decibel(np.mean(found.variances[0]) / np.mean(z**2))))
+        ok.append(found.converged)
+        clips += int(sum(values.sum() for values in found.clips.values()))
+    return {
+        "actual_db": round(float(np.median(actual)), 2),
+        "predicted_db": round(float(np.median(claimed)), 2),
+        "diverged": int(np.sum(~np.isfinite(actual))),
+        "converged_share": round(float(np.mean(ok)), 3),
+        "guards_acted": clips,
+        "seconds_per_network": round((time.time() - start) / networks, 2),
+    }
+
+
 def random_figure(networks: int, examples: int) -> dict[str, Any]:
-    """20-100-500-784 at 20 dB. Medians over all examples of all networks."""
+    """At 20 dB by number of measurements, and the author's notebook's setting."""
     rows = {}
-    settings = Settings(damping=((0.7, 80),), tolerance=1e-5)
-    for ny in MEASUREMENTS:
-        start, actual, claimed, ok, clips, by_network = time.time(), [], [], [], 0, []
-        for seed in range(networks):
-            problem, z = measured(random_network(seed, (20, 100, 500, 784)), ny, examples, seed, 20.0)
-            found = infer(problem, settings)
-            actual.append(debiased(found.means[0], z))
-            by_network.append(decibel(np.mean(10 ** (actual[-1] / 10))))
-            claimed.append(decibel(found.variances[0][:, 0] / np.mean(z**2)))
-            ok.append(found.converged)
-            clips += int(sum(values.sum() for values in found.clips.values()))
-            assert np.isfinite(found.means[0]).all()
-        rows[ny] = {
-            "actual_db": round(float(np.median(actual)), 2),
-            "predicted_db": round(float(np.median(claimed)), 2),
-            "median_over_networks_of_mean_db": round(float(np.median(by_network)), 2),
-            "reference_db": REFERENCE[ny][0],
-            "reference_predicted_db": REFERENCE[ny][1],
-            "reference_diverged": REFERENCE[ny][2],
-            "diverged": int(sum(np.isnan(a).any() or not np.isfinite(a).all() for a in actual)),
-            "converged_share": round(float(np.mean(ok)), 3),
-            "guards_acted": clips,
-            "seconds_per_network": round((time.time() - start) / networks, 2),
+    for ny, (reference, predicted, diverged) in REFERENCE.items():
+        rows[ny] = random_row(ny, networks, examples, 20.0) | {
+            "actual_db_where_the_bias_counts": random_row(ny, networks, examples, 20.0, bias_counts=True)["actual_db"],
+            "reference_db": reference,
+            "reference_predicted_db": predicted,
+            "reference_diverged": diverged,
         }
         print(ny, rows[ny], flush=True)
-    return {"sizes": [20, 100, 500, 784], "snr_db": 20, "networks": networks, "examples": examples, "rows": rows}
+    notebook = {str(counts): random_row(300, networks, examples, 30.0, bias_counts=counts) for counts in (False, True)}
+    print("notebook", notebook, flush=True)
+    described = {"sizes": [20, 100, 500, 784], "snr_db": 20, "networks": networks, "examples": examples}
+    return described | {"rows": rows, "notebook_300_at_30_db_by_whether_the_bias_counts": notebook}
 
 
 def evolution_figure(sizes: tuple[int, ...], examples: int, iterations: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sbvi.algorithms.expectation_maximisation import ExpectationMaximisationSpec
 from sbvi.algorithms.gradient_ascent import GradientAscentSpec
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
+from sbvi.algorithms.sgmcmc_settings import SGMCMCSpec
 from sbvi.algorithms.wake_sleep import WakeSleepSpec
 from sbvi.core.plugins import extend
 
@@ -18,6 +19,7 @@ ALGORITHMS: dict[str, type] = {
     "expectation_maximisation": ExpectationMaximisationSpec,
     "gradient_ascent": GradientAscentSpec,
     "reweighted_wake_sleep": ReweightedWakeSleepSpec,
+    "sgmcmc": SGMCMCSpec,
     "wake_sleep": WakeSleepSpec,
 }
 extend(ALGORITHMS, "sbvi.algorithms")

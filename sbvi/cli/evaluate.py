@@ -1,4 +1,4 @@
-"""sbvi-evaluate: works on a trained run, `run=DIR task=NAME`."""
+"""sbvi-evaluate: works on a trained run, `run=DIR task=NAME`, or on a decoder of the user's own."""
 
 import json
 import math
@@ -17,12 +17,13 @@ COMMAND = Command(
     sentence="sbvi-evaluate run=DIR task=NAME [task.KEY=VALUE ...]: works on a trained run.",
     groups=("task",),
     own={
-        "run=DIR": "the run's directory; must be given",
+        "run=DIR": "the run's directory; must be given, or",
+        "decoder=FILE": "a network of your own (.npz, .safetensors), for task=recover",
         "dataset.path=FILE": "where the run's data is now, if it has moved; checked to be the same",
         "folder=DIR": "where to write (default: evaluations/ in the run's directory)",
         "-m, --multirun": "several tasks or settings, one after another, as in task=likelihood,samples",
     },
-    keys=("run", "dataset", "folder"),
+    keys=("run", "decoder", "dataset", "folder"),
     examples={
         "sbvi-evaluate run=outputs/mine task=likelihood": "-log p of the test examples, with 5,000 samples each",
         "sbvi-evaluate run=outputs/mine task=imputation task.input=mine.csv task.output=filled.npz": "your own file",
@@ -39,8 +40,13 @@ def main() -> None:
 def _task(config: Any) -> None:
     values = hydra_app.plain(config)
     check(values, COMMAND.groups, COMMAND.keys)
-    if not isinstance(values["run"], str) or not isinstance(values["task"], dict):
-        raise UserError(f"run={values['run']} must be the folder of a run.")
+    decoder = values["decoder"]
+    if decoder is not None and values["run"] is not None:
+        raise UserError("Give run=DIR or decoder=FILE, not both.")
+    if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
+        raise UserError(
+            f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."
+        )
     if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
         raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
 
@@ -48,18 +54,26 @@ def _task(config: Any) -> None:
 
     from sbvi.core import build, plain
     from sbvi.core.atomic import write_atomically
-    from sbvi.reporting.images import save_png
+    from sbvi.reporting.images import save_gif, save_png
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
     from sbvi.runs import load_run
-    from sbvi.tasks import TASKS, Task
+    from sbvi.tasks import TASKS, DecoderTask, Task
     from sbvi.tasks.files import unused_name, writable
 
     task: Task = build(TASKS, "task", values["task"])
-    run = load_run(values["run"], data_path=values["dataset"]["path"])
-    folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
-    with work_bar():
-        result = task.run(run)
+    if decoder is None:
+        run = load_run(values["run"], data_path=values["dataset"]["path"])
+        folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
+        with work_bar():
+            result = task.run(run)
+    elif isinstance(task, DecoderTask):
+        folder = writable(Path(values["folder"] or "evaluations"))
+        with work_bar():
+            result = task.on_decoder(decoder)
+    else:
+        serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
+        raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
     settings = {"name": values["task"]["name"], **plain(task)}
     name = unused_name(folder, task.title, settings)
     tail = name.removeprefix(task.title)
@@ -77,6 +91,8 @@ def _task(config: Any) -> None:
     for title, picture in result.pictures.items():
         save_png(folder / f"{title}{tail}.png", picture)
         board.image(0, title, picture)
+    for title, frames in result.animations.items():
+        save_gif(folder / f"{title}{tail}.gif", frames)
     board.close()
     if (shown := result.projection) is not None:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
@@ -89,6 +105,7 @@ def _task(config: Any) -> None:
     print(
         f"written: {folder / name}.json and .npz",
         *(folder / f"{title}{tail}.png" for title in result.pictures),
+        *(folder / f"{title}{tail}.gif" for title in result.animations),
         sep="\n  ",
     )
 

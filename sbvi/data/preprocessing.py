@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data import columns as tables
 from sbvi.data.binarization import fixed_draw
 from sbvi.data.checks import finite, in_range, shaped, units, whole
 
@@ -39,7 +40,9 @@ class Preprocessing:
     seed: of the draws that are made once.
     dequantize: whether a model sees whole numbers k as (k + u) / (L + 1), with u uniform.
     columns: names of a table's columns.
-    location, scale: of each column of a table, which is held as (x - location) / scale.
+    location, scale: of each column of a table of numbers, which is held as (x - location) / scale.
+    table: the columns of a table of mixed kinds, each with its own way; source values are its numbers and codes, and
+      NaN, which stays NaN in what a model sees, is a missing value.
     """
 
     event_shape: tuple[int, ...]
@@ -53,6 +56,7 @@ class Preprocessing:
     columns: tuple[str, ...] | None = None
     location: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
+    table: tuple[tables.Column, ...] | None = None
 
     @classmethod
     def whole(cls, event_shape: tuple[int, ...], levels: int, minimum: float = 0.0) -> "Preprocessing":
@@ -83,6 +87,8 @@ class Preprocessing:
     @property
     def units(self) -> str:
         """The source's units, in words."""
+        if self.table is not None:
+            return "columns of a table, each in its own units"
         return units(self.minimum, self.maximum, self.levels, self.location is not None)
 
     # Source to held.
@@ -97,6 +103,8 @@ class Preprocessing:
           UserError: another shape, a dtype that is not numeric, or a value that is not finite or not in the range;
             with the value, its place and what is allowed.
         """
+        if self.table is not None:
+            return self._columns(values, where, missing)
         x = shaped(values, self.event_shape, where)
         if missing is not None:
             x = self._without(x, missing)
@@ -114,6 +122,16 @@ class Preprocessing:
         with np.errstate(over="ignore"):
             held = finite(x.astype(np.float32), where, self.columns, source=x)
         return self._unit(held) if self.rescale else held
+
+    def _columns(self, values: Any, where: str, missing: np.ndarray | None) -> np.ndarray:
+        """A frame, or numbers and codes (N, D), as held; NaN stays."""
+        table = self.table or ()
+        x = tables.encoded(table, values, where) if hasattr(values, "columns") else values
+        x = shaped(x, self.event_shape, where).astype(np.float64)
+        gaps = np.isnan(x) if missing is None else np.isnan(x) | missing
+        held = tables.store(table, np.where(gaps, np.nan, x), where)
+        finite(np.where(gaps, 0.0, held).astype(np.float32), where, self.columns, source=x)
+        return held.astype(np.float32)
 
     def _without(self, x: np.ndarray, missing: np.ndarray) -> np.ndarray:
         if not missing.any():
@@ -193,6 +211,8 @@ class Preprocessing:
         """Model values (..., D) in the source's units, of the same shape; those of binarized data as they are, since
         a draw cannot be undone. float32; a table's float64."""
         x = np.asarray(values)
+        if self.table is not None:
+            return tables.back(self.table, x.astype(np.float64))
         if self.location is not None:
             return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
         x = x.astype(np.float32)
@@ -227,6 +247,7 @@ class Preprocessing:
     def to_config(self) -> dict[str, Any]:
         """Plain data for run.json, with the units in words; see `from_config`."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found["table"] = None if self.table is None else tables.to_config(self.table)
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
         return {"units": self.units, **plain}
 
@@ -240,6 +261,8 @@ class Preprocessing:
         known = {field.name for field in fields(cls)}
         try:
             found: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known}
+            if found.get("table") is not None:
+                found["table"] = tables.from_config(found["table"])
             return cls(**found)
         except (TypeError, AttributeError) as error:
             raise UserError(f"run.json holds a preprocessing that cannot be read ({error}).") from None

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
+from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
@@ -62,7 +63,7 @@ def map_batches(
     placement: Placement = SINGLE,
     what: str = "",
 ) -> Callable[[Any, Array, Batches], Any]:
-    """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program.
+    """Map (params, key, batch of B) -> pytree of (B, ...) over all batches in one program, at full precision.
 
     The key of a batch is a function of its position, so numbers compare across time and runs.
     Returns host arrays (N, ...).
@@ -94,7 +95,7 @@ def map_batches(
         each = piece_size(len(batches.x)) if what else len(batches.x)
         starts = range(0, len(batches.x), each)
         parts = []
-        with turn:
+        with turn, full_precision():
             for start in counted(what, starts) if what else starts:
                 parts.append(jax.device_get(scanned(params, key, np.int32(start), batches.x, batches.label, each)))
         found = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)

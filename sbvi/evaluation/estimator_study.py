@@ -1,7 +1,7 @@
 """Bias, variance and cost of the estimators of a bound's gradient for models with discrete latents."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -82,9 +82,16 @@ def _gradient(model: Any, bound: str, estimator: str, samples: int, x: Array, le
 
 
 def study_estimators(
-    model: Any, params: LatentParams, x: Array, samples: int, draws: int, reference_draws: int, seed: int
+    model: Any,
+    params: LatentParams,
+    x: Array,
+    samples: int,
+    draws: int,
+    reference_draws: int,
+    seed: int,
+    estimators: Sequence[str] = DISCRETE,
 ) -> Iterator[EstimatorStudy]:
-    """Every estimator of every bound over `samples` samples, for examples x (B, D).
+    """Estimators of every bound over `samples` samples, for examples x (B, D).
 
     The reference is the mean of other draws of `vimco`. `nvil` is given what its network learns first, a constant, the
     mean bound.
@@ -97,7 +104,7 @@ def study_estimators(
         level = float(jnp.mean(report.get("bound", report["elbo"])))
         reference = _moments(_gradient(model, bound, "vimco", samples, x, level), params, reference_draws, seed + 1)
         scale = np.sqrt(_total(jax.tree.map(np.square, reference.mean)))
-        for estimator in DISCRETE:
+        for estimator in estimators:
             found = _moments(_gradient(model, bound, estimator, samples, x, level), params, draws, seed)
             away = jax.tree.map(lambda a, b: (a - b) ** 2, found.mean, reference.mean)
             error = _total(found.variance) / draws + _total(reference.variance) / reference_draws

@@ -14,17 +14,22 @@ from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
+from sbvi.evaluation.quadrature import Quadrature
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
+from sbvi.inference.quadrature import serves
 from sbvi.models import require
-from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, offers
+from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, Tabular, offers
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
 WITH_ERRORS = ("nll", "elbo", "nll_geometric_bound", "effective_samples_geometric")
+#: What is told by other numbers than its mean.
+UNAVERAGED = ("khat", "quadrature_error")
 Scores = Callable[[Any, Array, Batch], dict[str, Array]]
 
 
@@ -74,11 +79,24 @@ class Evaluator:
         self.key = placement.replicated(jax.random.key(settings.seed))
         self._likelihoods: dict[int, Any] = {}
         self._means: Any = None
+        self._quadrature: Quadrature | None = None
         self._partition: Any = None
 
-    def likelihood(self, params: Any, split: str, num_samples: int | None = None) -> dict[str, np.ndarray]:
+    @property
+    def how(self) -> str:
+        """How log p(x) is found, in words."""
+        if offers(self.model, Density):
+            return "exact"
+        return "quadrature" if serves(self.model) else "importance sampling"
+
+    def likelihood(
+        self, params: Any, split: str, num_samples: int | None = None, *, by_samples: bool = False
+    ) -> dict[str, np.ndarray]:
         """Per example (N,), nats: nll; and of a model with latents elbo, log_likelihood, kl, kl/<node>, the
-        effective sample size, and khat where there are samples enough for it.
+        effective sample size, and khat where there are samples enough for it. Of one or two continuous latents nll is
+        by quadrature, with its quadrature_error, and what the samples say is nll_by_samples.
+
+        by_samples: leave quadrature out.
 
         Raises:
           UserError: the model offers no way to its likelihood.
@@ -89,7 +107,13 @@ class Evaluator:
             self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement, what="likelihood")
         batches = batched(self.dataset, split, self.settings.batch_size, None, self.placement)
         scored: dict[str, np.ndarray] = self._likelihoods[count](self.placement.replicated(params), self.key, batches)
-        return scored
+        if by_samples or self.how != "quadrature":
+            return scored
+        if self._quadrature is None:
+            self._quadrature = Quadrature(self.model, self.dataset, self.placement)
+        exact = self._quadrature(params, self.key, batches)
+        own = {"nll": -exact["log_likelihood"], "quadrature_error": exact["error"], "nll_by_samples": scored["nll"]}
+        return scored | own
 
     def _exact(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
         return {"nll": -self.model.log_prob(params, key, batch.x).value}
@@ -160,15 +184,18 @@ class Evaluator:
     def summary(
         self, params: Any, split: str, num_samples: int | None = None
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        """Means with standard errors and active units, named `<split>/...`; and the per-example arrays.
+        """Means with standard errors and active units, named `<split>/...`; and the per-example arrays. Of quadrature
+        the largest error.
 
         Of a model of two opposite chains of layers also those of p* = sqrt(p q) / Z: `nll_geometric_bound`, which is
         -log p~(x), `log_z2`, and `nll_geometric`, -log p*(x), their sum.
         """
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
-        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name != "khat"}
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
+        if "quadrature_error" in arrays:
+            scalars[f"{split}/quadrature_error"] = float(np.max(arrays["quadrature_error"]))
         for name in [n for n in WITH_ERRORS if n in arrays]:
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
@@ -181,6 +208,10 @@ class Evaluator:
         if (offset := self._nats_a_level()) is not None:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
+        if self.dataset.preprocessing.table is not None and offers(self.model, Tabular) and self.model.at_random:
+            size = self.settings.batch_size
+            by_column = column_nll(self.model, params, self.dataset, split, self.key, size, self.placement)
+            scalars |= {f"{split}/nll/{name}": value for name, value in by_column.items()}
         if offers(self.model, Encoder):
             for node, active in active_units(self.posterior_means(params, split)).items():
                 scalars[f"{split}/active_units/{node}"] = active

@@ -1,10 +1,11 @@
-"""Whether a likelihood by importance sampling can be trusted, from the tails of its weights."""
+"""Whether estimates can be trusted: importance sampling by the tails of its weights, chains by whether they meet."""
 
 import logging
 from collections.abc import Mapping
 
 import numpy as np
 
+from sbvi.inference import convergence
 from sbvi.inference.psis import LIMIT
 
 log = logging.getLogger(__name__)
@@ -14,11 +15,12 @@ SHARE = 0.1
 
 
 def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """`<split>/khat_above_0.7`, the share of examples whose weights' tail is too heavy; nothing without khat (N,)."""
+    """`<split>/khat_above_0.7`, the share of examples whose weights' tail is too heavy; nothing without khat (N,).
+    A warning is due where the reported likelihood rests on these weights, and not on quadrature."""
     if "khat" not in arrays:
         return {}
     share = float(np.mean(~(arrays["khat"] <= LIMIT)))
-    if share > SHARE:
+    if share > SHARE and "quadrature_error" not in arrays:
         log.warning(
             "%s: of %.0f %% of the examples k-hat is above %s, so that the negative log-likelihood may be too high by "
             "more than its standard error; take more importance samples (num_samples), task=annealed, or a richer "
@@ -28,3 +30,17 @@ def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
             LIMIT,
         )
     return {f"{split}/khat_above_{LIMIT}": share}
+
+
+def chains_met(what: str, rhat: np.ndarray) -> float:
+    """The share of examples whose chains have not met, by their R-hat (N,); with a warning where it is large."""
+    share = float(np.mean(~(rhat <= convergence.LIMIT)))
+    if share > SHARE:
+        log.warning(
+            "%s: of %.0f %% of the examples the chains have not met (R-hat above %s), so that what is filled in is not "
+            "yet drawn from the model's conditional law; take more iterations, and more of them as warm-up.",
+            what,
+            100 * share,
+            convergence.LIMIT,
+        )
+    return share

@@ -17,11 +17,14 @@ class Paths(NamedTuple):
       through the sample (sticking the landing).
     gated: give the rollout a `Gate` on the gradient that flows back through each sample; the samples are then
       reparameterised, whatever the rule.
+    temperature: that of a relaxation through which gradients pass values of 0 and 1, which stay what they are; None
+      where none passes.
     """
 
     rule: Rule = Reparameterised()
     detach_posterior: bool = False
     gated: bool = False
+    temperature: float | None = None
 
 
 STANDARD = Paths()

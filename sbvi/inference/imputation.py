@@ -1,12 +1,9 @@
 """Missing values by a Markov chain through the latents (PAPER 4.5 and App. F).
 
-pseudo_gibbs: xi ~ q(xi | v), then v_m ~ p(v_m | xi): the paper's chain, whose stationary law is p(v_m | v_o)
-only where q is the posterior.
-metropolis: the draw of xi is a proposal, accepted with probability
-
-    min(1, p(v | xi') p(xi') q(xi | v) / (p(v | xi) p(xi) q(xi' | v)))
-
-(Mattei and Frellsen 2018), which makes p(v_m | v_o) stationary for any q.
+pseudo_gibbs: xi ~ q(xi | v), then v_m ~ p(v_m | xi), from random fills: the paper's chain, whose stationary law is
+p(v_m | v_o) only where q is the posterior.
+metropolis: global moves by q and local ones along gradients, from an importance-weighted draw, which make p(v_m | v_o)
+stationary for any q (`sbvi.inference.observed_chain`).
 gibbs, gibbs_drop_qx: of models of two opposite chains of layers, Gibbs steps whose stationary law is p*(v_m | v_o), or
 near it at less cost (`sbvi.inference.gibbs`).
 """
@@ -16,12 +13,16 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.inference import gibbs
+from sbvi.inference import gibbs, observed_chain
+from sbvi.inference.convergence import Convergence, convergence
 from sbvi.models import require
 from sbvi.models.api import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
 Array = jax.Array
 Method = Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"]
+
+#: Directions in data space along which chains are compared.
+DIRECTIONS = 5
 
 
 class Imputation(NamedTuple):
@@ -29,12 +30,19 @@ class Imputation(NamedTuple):
 
     last: the state, observed values as given (B, D).  means: E[v | xi] at every iteration, (T, B, D).
     draws: v at every iteration, (T, B, D).  accepted: share of proposals taken at each, (T,).
+    local: mean probability of taking local moves at each, (T,); None where there are none.
     """
 
     last: Array
     means: Array
     draws: Array
     accepted: Array
+    local: Array | None = None
+
+
+def independent(model: Any) -> bool:
+    """Whether the model draws missing values itself, one draw apart from the other, so that one chain is enough."""
+    return offers(model, Marginals) or offers(model, Imputing)
 
 
 def impute(
@@ -46,15 +54,16 @@ def impute(
     iterations: int,
     warmup: int,
     method: Method = "metropolis",
+    leapfrogs: int = 5,
 ) -> Imputation:
-    """Draw missing values: by the model's own conditionals where it has them, else by the chain from random fills.
+    """Draw missing values: by the model's own conditionals where it has them, else by a chain.
 
     Args:
       model: one with Marginals or Imputing, or a LatentVariable with a PosteriorDensity.
       x: (B, D); what stands at missing places is not looked at.
       missing: (B, D) bool.
-      warmup: iterations that take every proposal even under `metropolis`, since from random fills
-        hardly any would be taken; they count among `iterations`.
+      warmup: first iterations, in which `metropolis` finds the size of its local moves; they count among `iterations`.
+      leapfrogs: steps of a local move; 0 for global moves alone.
 
     Raises:
       UserError: the model offers none of these.
@@ -62,39 +71,54 @@ def impute(
     if method in ("gibbs", "gibbs_drop_qx"):
         settings = gibbs.Gibbs(x_step="exact" if method == "gibbs" else "drop_qx")
         return _gibbs(model, params, key, x, missing, iterations, settings)
-    if offers(model, Marginals) or offers(model, Imputing):
+    if independent(model):
         return _direct(model, params, key, x, missing, iterations)
     for capability in (LatentVariable, PosteriorDensity):
         require(model, capability, "Imputation")
+    if method == "pseudo_gibbs":
+        return _pseudo_gibbs(model, params, key, x, missing, iterations)
 
-    def weight(latents: dict[str, Array], v: Array) -> Array:
-        """log p(v, xi) - log q(xi | v), (B,)."""
-        points = {node: values[None] for node, values in latents.items()}
-        posterior = sum(values[0] for values in model.posterior(params, v).log_prob(points).values())
-        result: Array = model.log_joint(params, points, v)[0] - posterior
-        return result
+    def one(state: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
+        key, gain = inputs
+        return observed_chain.step(model, params, key, state, missing, leapfrogs, gain)
 
-    def one(carry: tuple[Array, dict[str, Array]], inputs: tuple[Array, Array]) -> tuple[Any, Any]:
-        v, latents = carry
-        position, key = inputs
-        propose, decide, fill = jax.random.split(key, 3)
-        proposed = {n: points[0] for n, points in model.posterior(params, v).draw(propose, 1).items()}
-        taken = jnp.ones(v.shape[:1], bool)
-        if method == "metropolis":
-            ratio = weight(proposed, v) - weight(latents, v)
-            taken = (jnp.log(jax.random.uniform(decide, ratio.shape, v.dtype)) < ratio) | (position < warmup)
-        latents = {node: jnp.where(taken[:, None], proposed[node], latents[node]) for node in latents}
+    begin, chain = jax.random.split(key)
+    state = observed_chain.start(model, params, begin, x, missing)
+    steps = jnp.arange(iterations, dtype=x.dtype)
+    gains = jnp.where(steps < warmup, (steps + 1) ** -0.5, 0)
+    state, moved = jax.lax.scan(one, state, (jax.random.split(chain, iterations), gains))
+    return Imputation(state.v, moved.means, moved.value, moved.accepted, moved.local)
+
+
+def by_chain(values: Array, chains: int) -> Array:
+    """(T, C B, ...) of tiled rows as (C, T, B, ...)."""
+    split = values.reshape(values.shape[0], chains, -1, *values.shape[2:])
+    return jnp.swapaxes(split, 0, 1)
+
+
+def compared(found: Imputation, missing: Array, chains: int, warmup: int) -> Convergence | None:
+    """How far chains of the same B examples agree, from their means along random directions of the missing values.
+
+    found: of C B rows, all examples of the first chain first.  missing: (B, D).
+    """
+    means = by_chain(found.means, chains)[:, warmup:]
+    ways = jax.random.rademacher(jax.random.key(0), (missing.shape[1], DIRECTIONS), means.dtype)
+    return convergence(jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways)
+
+
+def _pseudo_gibbs(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:
+    def one(v: Array, key: Array) -> tuple[Array, tuple[Array, Array]]:
+        propose, fill = jax.random.split(key)
+        latents = {n: points[0] for n, points in model.posterior(params, v).draw(propose, 1).items()}
         mean, drawn = model.observe(params, fill, latents)
         v = jnp.where(missing, drawn.astype(v.dtype), v)
-        return (v, latents), (mean, v, jnp.mean(taken.astype(v.dtype)))
+        return v, (mean, v)
 
-    start, first, chain = jax.random.split(key, 3)
-    fills = model.sample_joint(params, start, x.shape[0], x.dtype)[1].value
+    begin, chain = jax.random.split(key)
+    fills = model.sample_joint(params, begin, x.shape[0], x.dtype)[1].value
     v = jnp.where(missing, fills.astype(x.dtype), x)
-    latents = {n: points[0] for n, points in model.posterior(params, v).draw(first, 1).items()}
-    steps = jnp.arange(iterations, dtype=jnp.int32), jax.random.split(chain, iterations)
-    (last, _), (means, draws, accepted) = jax.lax.scan(one, (v, latents), steps)
-    return Imputation(last, means, draws, accepted)
+    last, (means, draws) = jax.lax.scan(one, v, jax.random.split(chain, iterations))
+    return Imputation(last, means, draws, jnp.ones(iterations, x.dtype))
 
 
 def _gibbs(

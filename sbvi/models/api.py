@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.data.columns import Column
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
@@ -40,13 +41,15 @@ class DataFacts(NamedTuple):
     """What a model must know of its data before it is built; run.json keeps it.
 
     event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
-    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.
+    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.  table: a table's columns,
+    each of its own kind and with gaps, NaN in what a model sees; None for other data.
     """
 
     event_shape: tuple[int, ...]
     binary: bool
     levels: int | None = None
     classes: int = 0
+    table: tuple[Column, ...] | None = None
 
     @property
     def event_size(self) -> int:
@@ -165,11 +168,37 @@ class LatentVariable(Protocol):
 
 
 @runtime_checkable
+class Tabular(Protocol):
+    """Of a table by column (`facts.table`), a LatentVariable whose x has NaN where an entry is missing."""
+
+    @property
+    def at_random(self) -> bool:
+        """Whether a missing entry says nothing by being missing, so that any may be hidden."""
+
+    def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
+        """log p(x_d | z) of every entry, (S, B, D) for latents (S, B, K), in nats of the columns' own units; 0 where
+        one is missing."""
+
+    def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
+        """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, and a draw as
+        the model sees it."""
+
+
+@runtime_checkable
 class PosteriorDensity(Protocol):
     """q can be drawn from and scored anywhere: what chains and annealing need."""
 
     def posterior(self, params: Params, x: Array) -> Conditional:
         """q(z | x) for x (B, D)."""
+
+
+@runtime_checkable
+class ObservedDensity(Protocol):
+    """Knows how well latents explain a part of the data, with a gradient in them: what local moves of chains need."""
+
+    def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
+        """log p(x_o, z) for latents (S, B, K), x (B, D) and observed (B, D) bool, up to a constant of the row: (S, B).
+        What stands elsewhere in x has no part in its changes with z."""
 
 
 @runtime_checkable
@@ -316,6 +345,11 @@ class ModelSpec(abc.ABC):
     @property
     def dequantizes(self) -> bool:
         """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
+        return False
+
+    @property
+    def by_column(self) -> bool:
+        """Whether it takes a table whose columns are of their own kinds, with gaps."""
         return False
 
     @property

@@ -24,3 +24,11 @@ def corrupt(key: Array, x: Array, noise: Noise) -> Array:
         dropped = chance(jax.random.fold_in(key, 1), noise.dropout, (x.shape[0], x.shape[1]))
         x = jnp.where(dropped, jnp.zeros_like(x), x / (1 - noise.dropout))
     return x
+
+
+def hidden(key: Array, x: Array, noise: Noise) -> Array:
+    """x (B, D) with further entries missing (NaN)."""
+    if noise.missing is None:
+        return x
+    gone = chance(jax.random.fold_in(key, 3), noise.missing, (x.shape[0], x.shape[1]))
+    return jnp.where(gone, jnp.full_like(x, jnp.nan), x)

@@ -42,9 +42,11 @@ class Noise(NamedTuple):
     """Regularising noise of the recognition model in training (PAPER 3.1); None where absent.
 
     bit_flip: probability that a binary input is flipped. dropout: probability that an input is zeroed.
-    latent: standard deviation of Gaussian noise added to the samples.
+    latent: standard deviation of Gaussian noise added to the samples. missing: probability that a table's entry is
+    taken for a missing one, by recognition model and likelihood alike.
     """
 
     bit_flip: Array | None = None
     dropout: Array | None = None
     latent: Array | None = None
+    missing: Array | None = None

@@ -19,20 +19,22 @@ from sbvi.core import UserError
 from sbvi.core.xla.convolution import convolved
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
-from sbvi.networks.layers import MLP
+from sbvi.networks.dense import NETWORKS, NetworkName
 
 Array = jax.Array
 
 
 class Convolutions(NamedTuple):
-    """Where a network meets an image (H, W, C): the channels of every halving, and the side of the kernels."""
+    """Where a network meets an image (H, W, C): the channels of every halving, the side of the kernels, and the
+    residual blocks at every size."""
 
     image: tuple[int, int, int]
     channels: tuple[int, ...]
     kernel: int
+    blocks: int = 0
 
     @classmethod
-    def of(cls, event_shape: Sequence[int], channels: Sequence[int], kernel: int) -> "Convolutions":
+    def of(cls, event_shape: Sequence[int], channels: Sequence[int], kernel: int, blocks: int = 0) -> "Convolutions":
         """For data of this shape, with or without an axis of channels.
 
         Raises:
@@ -45,7 +47,7 @@ class Convolutions(NamedTuple):
                 f"model.convolutions={list(channels)} needs images whose height and width are multiples of {factor}, "
                 f"and the data has shape {tuple(event_shape)}; allowed: fewer layers, or model.convolutions=[]."
             )
-        return cls((image[0], image[1], image[2]), tuple(channels), kernel)
+        return cls((image[0], image[1], image[2]), tuple(channels), kernel, blocks)
 
     @property
     def smallest(self) -> tuple[int, int, int]:
@@ -61,7 +63,8 @@ class Convolutions(NamedTuple):
         """Of reading an image and of writing `outputs` values for each of its own, biases aside."""
         outer = (1 + outputs) * self.image[-1] * self.channels[0]
         inner = sum(a * b for a, b in itertools.pairwise(self.channels))
-        return 4 * self.kernel**2 * (outer + 2 * inner)  # four times as many channels at the larger side
+        deep = 2 * 2 * self.blocks * sum(c * c for c in self.channels)  # two convolutions a block, both ways
+        return self.kernel**2 * (4 * (outer + 2 * inner) + deep)  # four times as many channels at the larger side
 
 
 def halved(x: Array) -> Array:
@@ -92,25 +95,58 @@ class Convolution(nnx.Module):
         return found + down_columns(self.bias[...], found.shape[:-1]) if self.biased else found
 
 
-class ImageReader(nnx.Module):
-    """Images (B, D) -> features (B, hidden[-1]): halved and convolved once for each of `channels`, then an MLP."""
+class ConvolutionalBlock(nnx.Module):
+    """x + C_2 f(C_1 f(x)) with C_2 = 0 at the start, so that the block begins as the identity (He et al. 2016)."""
 
-    def __init__(self, how: Convolutions, hidden: Sequence[int], activation: ActivationName, rngs: nnx.Rngs):
+    def __init__(self, channels: int, kernel: int, activation: ActivationName, rngs: nnx.Rngs):
+        self.first, self.second = (Convolution(channels, channels, kernel, rngs) for _ in range(2))
+        self.second.kernel[...] = jnp.zeros((kernel, kernel, channels, channels))
+        self.activation = activation
+
+    def __call__(self, x: Array) -> Array:
+        function = ACTIVATIONS[self.activation].function
+        return x + self.second(function(self.first(function(x))))
+
+
+def _blocks(how: Convolutions, activation: ActivationName, rngs: nnx.Rngs) -> list[list[ConvolutionalBlock]]:
+    """The residual blocks at every size, from the data up."""
+    return [[ConvolutionalBlock(c, how.kernel, activation, rngs) for _ in range(how.blocks)] for c in how.channels]
+
+
+class ImageReader(nnx.Module):
+    """Images (B, D) -> features (B, hidden[-1]): for each of `channels` halved, convolved, and led through the
+    residual blocks; then a dense network."""
+
+    def __init__(
+        self,
+        how: Convolutions,
+        hidden: Sequence[int],
+        activation: ActivationName,
+        rngs: nnx.Rngs,
+        network: NetworkName = "dense",
+    ):
         self.image, self.activation = how.image, activation
         sizes = [how.image[-1], *how.channels]
         self.convolutions = nnx.List([Convolution(4 * i, o, how.kernel, rngs) for i, o in itertools.pairwise(sizes)])
-        self.dense = MLP([how.features, *hidden], activation, rngs, activate_last=True)
+        self.dense = NETWORKS[network]([how.features, *hidden], activation, rngs, activate_last=True)
+        if how.blocks:
+            self.blocks = nnx.List([nnx.List(level) for level in _blocks(how, activation, rngs)])
 
     def __call__(self, x: Array) -> Array:
         function = ACTIVATIONS[self.activation].function
         x = x.reshape(-1, *self.image)
-        for convolution in self.convolutions:
-            x = function(convolution(halved(x)))
-        return self.dense(x.reshape(x.shape[0], -1))
+        for level, convolution in enumerate(self.convolutions):
+            x = convolution(halved(x))
+            for block in self.blocks[level] if hasattr(self, "blocks") else ():
+                x = block(x)
+            x = function(x)
+        features: Array = self.dense(x.reshape(x.shape[0], -1))
+        return features
 
 
 class ImageWriter(nnx.Module):
-    """Latents (B, K) -> likelihood outputs (B, O): an MLP, then convolved and doubled once for each of `channels`.
+    """Latents (B, K) -> likelihood outputs (B, O): a dense network; then for each of `channels` led through the
+    residual blocks, convolved, and doubled.
 
     O = m D for likelihoods with m outputs a value, which stand one block of D after the other. The outputs' bias
     is one for each of them, as after an MLP.
@@ -126,30 +162,37 @@ class ImageWriter(nnx.Module):
         rngs: nnx.Rngs,
         *,
         activate_first: bool = False,
+        network: NetworkName = "dense",
     ):
         self.activation, self.smallest = activation, how.smallest
         self.each, self.values = outputs // prod(how.image), how.image[-1]
         sizes = [latents, *hidden, how.features]
-        self.dense = MLP(sizes, activation, rngs, activate_first=activate_first, activate_last=True)
+        self.dense = NETWORKS[network](sizes, activation, rngs, activate_first=activate_first, activate_last=True)
         sides = list(itertools.pairwise([*reversed(how.channels), self.each * self.values]))
         biased = [True] * (len(sides) - 1) + [False]
         self.convolutions = nnx.List(
             [Convolution(i, 4 * o, how.kernel, rngs, biased=b) for (i, o), b in zip(sides, biased, strict=True)]
         )
         self.bias = nnx.Param(jnp.zeros(outputs))
+        if how.blocks:
+            self.blocks = nnx.List([nnx.List(level) for level in reversed(_blocks(how, activation, rngs))])
 
     def set_bias(self, values: np.ndarray) -> None:
         self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
 
     def joins(self, rows: int) -> bool:
-        """As of the MLP that it begins with."""
-        return self.dense.joins(rows)
+        """As of the network that it begins with."""
+        joined: bool = self.dense.joins(rows)
+        return joined
 
     def __call__(self, h: Array, before: Array | None = None) -> Array:
         function = ACTIVATIONS[self.activation].function
         x = self.dense(h, before).reshape(-1, *self.smallest)
+        deep = hasattr(self, "blocks")
         for level, convolution in enumerate(self.convolutions):
-            x = doubled(convolution(function(x) if level else x))
+            for block in self.blocks[level] if deep else ():
+                x = block(x)
+            x = doubled(convolution(function(x) if level or deep else x))
         blocks = x.reshape(*x.shape[:-1], self.each, self.values).transpose(0, 3, 1, 2, 4)
         outputs = blocks.reshape(x.shape[0], -1)
         return outputs + down_columns(self.bias[...], outputs.shape[:-1])

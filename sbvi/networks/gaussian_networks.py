@@ -1,7 +1,7 @@
 """The networks of a deep latent Gaussian model, built with Flax NNX."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,8 @@ from flax import nnx
 
 from sbvi.networks.activations import ActivationName
 from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
-from sbvi.networks.layers import MLP, Affine
+from sbvi.networks.dense import NETWORKS, NetworkName
+from sbvi.networks.layers import Affine
 
 Array = jax.Array
 NoiseMatrix = Literal["full", "diagonal", "identity"]
@@ -49,14 +50,15 @@ class GenerativeNetwork(nnx.Module):
         activate_inputs: bool,
         writes: Convolutions | None,
         rngs: nnx.Rngs,
+        network: NetworkName = "dense",
     ):
         below = [outputs, *latents[:-1]]
         self.noise_maps = nnx.List([NoiseMap(size, noise_matrix) for size in latents])
 
-        def made(k: int, h: Sequence[int], out: int, level: int) -> MLP | ImageWriter:
+        def made(k: int, h: Sequence[int], out: int, level: int) -> Any:
             if writes is not None and level == 0:
-                return ImageWriter(k, h, writes, out, activation, rngs, activate_first=activate_inputs)
-            return MLP([k, *h, out], activation, rngs, activate_first=activate_inputs)
+                return ImageWriter(k, h, writes, out, activation, rngs, activate_first=activate_inputs, network=network)
+            return NETWORKS[network]([k, *h, out], activation, rngs, activate_first=activate_inputs)
 
         levels = range(len(latents))
         self.maps = nnx.List([made(*sizes) for sizes in zip(latents, hidden, below, levels, strict=True)])
@@ -101,14 +103,15 @@ class RecognitionNetwork(nnx.Module):
         shared: bool,
         reads: Convolutions | None,
         rngs: nnx.Rngs,
+        network: NetworkName = "dense",
     ):
         self.sizes = tuple(len(bias) for bias in head_biases)
         groups = [jnp.concatenate(list(head_biases))] if shared else list(head_biases)
 
-        def made() -> MLP | ImageReader:
+        def made() -> Any:
             if reads is not None:
-                return ImageReader(reads, hidden, activation, rngs)
-            return MLP([inputs, *hidden], activation, rngs, activate_last=True)
+                return ImageReader(reads, hidden, activation, rngs, network)
+            return NETWORKS[network]([inputs, *hidden], activation, rngs, activate_last=True)
 
         self.trunks = nnx.List([made() for _ in groups])
         last = hidden[-1] if hidden else inputs if reads is None else reads.features

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegative, PositiveInt, UserError, fields, spec
+from sbvi.core import NonNegative, Positive, PositiveInt, UserError, fields, spec
 from sbvi.gradients import RULES, SECOND_ORDER, Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.objectives.compatibility import check_latent_noise
@@ -32,10 +32,13 @@ class FreeEnergy:
     """Gradient rule of the expected log-likelihood."""
     probes: PositiveInt = 1
     """Random directions of price_hutchinson and price_gauss_newton."""
-    estimator: Literal["standard", "sticking_the_landing", "score_function", "nvil", "vimco"] = "standard"
+    estimator: Literal["standard", "sticking_the_landing", "score_function", "nvil", "vimco", "relaxed"] = "standard"
     """How the gradient is estimated. sticking_the_landing drops the score of q, whose mean is zero, and needs the
     sampled KL; with free_bits the floor picks batches by their samples, and what is dropped has a mean where the KL is
-    near the floor. The last three are for latents through whose samples no gradient passes."""
+    near the floor. score_function, nvil and vimco are for latents through whose samples no gradient passes; relaxed,
+    which is biased, lets it pass through a relaxation of them."""
+    temperature: Positive = 0.5
+    """Of the relaxation of estimator=relaxed: lower is less biased, and noisier."""
     free_bits: NonNegative = 0.0
     """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
     kl_weight: KLWeight = KLWeight()
@@ -68,7 +71,7 @@ class FreeEnergy:
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
         check_estimator(self.estimator, self.num_samples, model)
-        if self.rule != "reparameterised" and self.estimator in DISCRETE:
+        if self.rule != "reparameterised" and self.estimator in (*DISCRETE, "relaxed"):
             raise UserError(f"objective.rule={self.rule} is of Gaussian latents; leave it at reparameterised here.")
 
     def companion(self, key: Array, size: int) -> Any:
@@ -81,7 +84,11 @@ class FreeEnergy:
         """The loss to differentiate (a scalar, mean over the batch), and the bound's parts (B,)."""
         rule = RULES[self.rule]
         options = {"probes": self.probes} if "probes" in fields(rule) else {}
-        paths = Paths(rule=rule(**options), detach_posterior=self.estimator == "sticking_the_landing")
+        paths = Paths(
+            rule=rule(**options),
+            detach_posterior=self.estimator == "sticking_the_landing",
+            temperature=self.temperature if self.estimator == "relaxed" else None,
+        )
         rollout = view.rollout(self.num_samples, paths)
         kl = node_kl(rollout, self.kl)
         means = [jnp.mean(value) for value in kl.values()]

@@ -12,4 +12,4 @@ class ImportanceWeighted(MultiSample):
     """Tighter with every sample; equal to the sampled free energy with one."""
 
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
-        return multi_sample(view, self.num_samples, 0.0, self.estimator, numbers["kl_weight"])
+        return multi_sample(view, self.num_samples, 0.0, self.estimator, numbers["kl_weight"], self.temperature)

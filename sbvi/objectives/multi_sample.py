@@ -15,7 +15,9 @@ sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (
   v_s (1 - c (1 - alpha) (1 - v_s)) in place of v_s, which is unbiased again. Since E_q[g grad log q] = E[dg/dxi
   dxi/dphi] and dv_s/dxi_s = (1 - alpha) v_s (1 - v_s) dlog w_s/dxi_s, the second term is the score that was
   dropped (Tucker et al. 2019 for alpha = 0 and c = 1, where the weight is v^2);
-- score_function, nvil, vimco: for latents without such a path (`sbvi.objectives.discrete`).
+- score_function, nvil, vimco: for latents without such a path (`sbvi.objectives.discrete`);
+- relaxed: standard with the path of a relaxation of values of 0 and 1. The bound's value is that of the values; the
+  gradient of the recognition model is biased, that of the generative model is not.
 """
 
 from typing import Any, ClassVar, Literal
@@ -24,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegative, PositiveInt, spec
+from sbvi.core import NonNegative, Positive, PositiveInt, spec
 from sbvi.gradients import Paths
 from sbvi.models.api import LatentVariable, ModelSpec
 from sbvi.models.rollout import Rollout
@@ -33,7 +35,10 @@ from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, 
 from sbvi.objectives.pieces import KLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
-Estimator = Literal["standard", "sticking_the_landing", "doubly_reparameterised", "score_function", "nvil", "vimco"]
+Estimator = Literal[
+    "standard", "sticking_the_landing", "doubly_reparameterised", "score_function", "nvil", "vimco", "relaxed"
+]
+DROPPED = ("sticking_the_landing", "doubly_reparameterised")  # those without the score of q
 
 
 def weighted_log_weights(rollout: Rollout, kl_weight: Array) -> Array:
@@ -48,17 +53,20 @@ def path_factor(normalised: Array, alpha: float, kl_weight: Array) -> Array:
 
 
 def multi_sample(
-    view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array
+    view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array, temperature: float = 0.5
 ) -> tuple[Array, Report]:
-    """The loss whose gradient is the estimator, and the bound with its parts, (B,) each."""
-    scored = estimator in DISCRETE
-    paths = Paths(detach_posterior=estimator != "standard" and not scored, gated=estimator == "doubly_reparameterised")
+    """The loss whose gradient is the estimator, and the bound with its parts, (B,) each. temperature: of relaxed."""
+    paths = Paths(
+        detach_posterior=estimator in DROPPED,
+        gated=estimator == "doubly_reparameterised",
+        temperature=temperature if estimator == "relaxed" else None,
+    )
     rollout = view.rollout(num_samples, paths)
     log_weights = weighted_log_weights(rollout, kl_weight)
     value = renyi_value(log_weights, alpha)
-    if estimator == "standard" or scored:
+    if estimator not in DROPPED:
         loss = -jnp.mean(value)
-        if scored:
+        if estimator in DISCRETE:
             loss = loss + score_loss(view, log_weights, rollout.score, alpha, estimator)
     else:
         normalised = jax.lax.stop_gradient(jax.nn.softmax((1 - alpha) * log_weights, axis=0))
@@ -78,6 +86,8 @@ class MultiSample:
     """Samples S for each example."""
     estimator: Estimator = "standard"
     """How the gradient is estimated."""
+    temperature: Positive = 0.5
+    """Of the relaxation of estimator=relaxed: lower is less biased, and noisier."""
     free_bits: NonNegative = 0.0
     """Must be 0: a bound over several samples has no KL term of its own for each layer."""
     kl_weight: KLWeight = KLWeight()

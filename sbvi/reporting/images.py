@@ -41,6 +41,16 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(picture).save(path)
 
 
+def save_gif(path: Path, frames: np.ndarray, seconds: float = 5.0) -> None:
+    """frames (T, H, W) or (T, H, W, 3) uint8, shown over so many seconds again and again."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    each = max(20, round(1000 * seconds / len(frames)))  # milliseconds; viewers ignore less than two hundredths
+    first.save(path, save_all=True, append_images=rest, duration=each, loop=0)
+
+
 def save_panel(path: Path, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
     """A grid of images as a page of its own, such as .pdf, with a title.
 

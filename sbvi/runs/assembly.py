@@ -43,14 +43,18 @@ def data_facts(dataset: Dataset) -> DataFacts:
     """What a model must know of the data."""
     label = dataset.train.label
     classes = 0 if label is None else int(label.max()) + 1
-    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes)
+    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, dataset.preprocessing.table)
 
 
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
     """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
     x = dataset.preprocessing.scaled(dataset.train.x[:rows])
     label = None if dataset.train.label is None else np.asarray(dataset.train.label[:rows])
-    return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
+    if dataset.preprocessing.table is None:
+        return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
+    gone = np.isnan(x).all(0)  # a column without a value in these rows
+    seen = np.where(gone, 0, x)
+    return DataSummary(x, label, np.nanmean(seen, 0), np.nanstd(seen, 0), len(dataset.train))
 
 
 class Shared:
@@ -96,7 +100,8 @@ class Assembly:
     placement: Placement
 
     @classmethod
-    def build(cls, experiment: Experiment, shared: Shared | None = None) -> "Assembly":
+    def build(cls, experiment: Experiment, shared: Shared | None = None, structure: Any = None) -> "Assembly":
+        """structure: what a run that goes on has learned; a new one learns it."""
         shared = shared or Shared()
         spec = experiment.model
 
@@ -112,11 +117,11 @@ class Assembly:
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
         def built() -> tuple[Any, Any]:
-            structure = spec.learn_structure(summary)
-            return structure, spec.build(data_facts(dataset), structure)
+            learned = spec.learn_structure(summary) if structure is None else structure
+            return learned, spec.build(data_facts(dataset), learned)
 
         key = _data_key(experiment)
-        structure, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
+        learned, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
         algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))
         check_fits(experiment, model, algorithm)
 
@@ -129,7 +134,7 @@ class Assembly:
             )
 
         evaluator, validator, pictures = shared.get(_evaluation_key(experiment), evaluated)
-        return cls(experiment, dataset, summary, structure, model, algorithm, evaluator, validator, pictures, placement)
+        return cls(experiment, dataset, summary, learned, model, algorithm, evaluator, validator, pictures, placement)
 
     @property
     def plan(self) -> Plan:

@@ -54,6 +54,8 @@ class Experiment:
         algorithm = self.algorithm.completed(model)
         for field, value in (("model", model), ("algorithm", algorithm), ("dataset", self._dataset(model.binary))):
             object.__setattr__(self, field, value)
+        if getattr(self.dataset, "types", None) == "auto":
+            object.__setattr__(self, "dataset", replace(self.dataset, types="found" if model.by_column else "numbers"))
         algorithm.check(model)
 
     def _dataset(self, binary: bool) -> Any:

@@ -1,6 +1,8 @@
 """A trained model as an object, on NumPy arrays."""
 
+import copy
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +18,16 @@ from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
-from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
+from sbvi.evaluation.quadrature import Quadrature
+from sbvi.evaluation.trust import chains_met
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
-from sbvi.inference.imputation import impute
+from sbvi.inference.imputation import by_chain, compared, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
+from sbvi.inference.quadrature import serves
 from sbvi.models import require
 from sbvi.models.api import (
     DataFacts,
@@ -37,11 +42,13 @@ from sbvi.models.api import (
 )
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
+from sbvi.runs.averaged import Averaged
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import check_event, check_fits
+from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
 from sbvi.runs.words import words
+from sbvi.training.draws import DrawStack
 
 BATCH = 500
 
@@ -78,7 +85,11 @@ class LoadedRun(Queries):
             self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
         )
         facts = DataFacts(
-            self.event_shape, bool(self.data["binary"]), self.data["levels"], int(self.data.get("classes", 0))
+            self.event_shape,
+            bool(self.data["binary"]),
+            self.data["levels"],
+            int(self.data.get("classes", 0)),
+            self.preprocessing.table,
         )
         check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
@@ -100,6 +111,33 @@ class LoadedRun(Queries):
     def offers(self, capability: type) -> bool:
         """Whether the model has a capability of `sbvi.models.api`."""
         return offers(self.model, capability)
+
+    @property
+    def draws(self) -> DrawStack:
+        """The draws of the parameters that the run keeps.
+
+        Raises:
+          UserError: it keeps none.
+        """
+        stack = DrawStack(self.directory.checkpoints, writes=False)
+        if not stack.entries():
+            raise UserError(f"{self.directory.path} keeps no draws of its parameters; runs of algorithm=sgmcmc do.")
+        return stack
+
+    def each_draw(self, count: int | None = None) -> "Iterator[LoadedRun]":
+        """The run with the parameters of each of its first draws, or of all, one at a time in memory."""
+        for params in self.draws.params(abstract_params(self.model), count):
+            yield self.with_params(jax.device_put(params))
+
+    def with_params(self, params: Any) -> "LoadedRun":
+        """The run with other parameters of its model."""
+        other = copy.copy(self)  # programs that one has compiled serve the other
+        other.params = params
+        return other
+
+    def averaged(self, draws: int | None = None) -> Averaged:
+        """Averages over the first draws of the parameters, or over all; for runs of `algorithm=sgmcmc`."""
+        return Averaged(self, draws)
 
     @property
     def nodes(self) -> dict[str, int]:
@@ -152,33 +190,55 @@ class LoadedRun(Queries):
         return np.asarray(self._estimate(x, num_samples, seed).elbo)
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
-        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; else by
-        importance sampling, which is a lower bound in expectation and tight for many samples."""
-        if np.asarray(x).dtype.kind == "f" and np.isnan(x).any() and offers(self.model, Marginals):
+        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
+        of one or two continuous latents; else by importance sampling, which is a lower bound in expectation and tight
+        for many samples."""
+        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
+        if serves(self.model):
+            own, batches = self._own(x)
+            if "quadrature" not in self._compiled:
+                self._compiled["quadrature"] = Quadrature(self.model, own)
+            found: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches)[
+                "log_likelihood"
+            ]
+            return found
         return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
 
-    def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
+    def impute(
+        self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
+    ) -> np.ndarray:
         """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
-        else by the exact chain; same shape."""
+        else by exact chains, of which it is said when they have not met; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
+        if chains < 1:
+            raise UserError(f"chains={chains} must be at least 1.")
+        if self.preprocessing.table is not None:
+            raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         values = np.asarray(x)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "x", missing)
-        chain = self._jitted(
-            ("impute", iterations, warmup),
-            lambda params, key, part, m: impute(self.model, params, key, part, m, iterations, warmup),
-        )
+        count = 1 if independent(self.model) else chains
+
+        def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+            found = impute(
+                self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
+            )
+            mean = jnp.mean(by_chain(found.means, count)[:, warmup:], (0, 1))
+            met = None if independent(self.model) else compared(found, m, count, warmup)
+            return jnp.where(m, mean, part), jnp.ones(len(part)) if met is None else met.rhat
+
+        chain = self._jitted(("impute", iterations, warmup, count), chained)
         key = jax.random.key(seed)
 
-        def filled(part: tuple[jax.Array, jax.Array], position: int) -> jax.Array:
-            means = chain(self.params, jax.random.fold_in(key, position), *part).means
-            return jnp.where(part[1], jnp.mean(means[warmup:], 0), part[0])
+        def filled(part: tuple[jax.Array, jax.Array], position: int) -> Any:
+            return chain(self.params, jax.random.fold_in(key, position), *part)
 
-        completed = np.asarray(self._batches(filled, (known, missing)))
+        completed, rhat = self._batches(filled, (known, missing), max(1, BATCH // count))
+        chains_met("impute()", rhat)
         return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
 
     def recover(
@@ -197,15 +257,15 @@ class LoadedRun(Queries):
           noise: standard deviation, on values that are not bits.
           method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
         """
-        layers = self._able(Layered, "recover").layers(self.params)
+        network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
-        fits(network_of(layers), int(np.prod(self.event_shape)))
+        fits(network, int(np.prod(self.event_shape)))
         values = np.asarray(y)
         if operator is not None:
-            return recover(projections(layers, values, np.asarray(operator), binary, noise), method, seed)
+            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "y", missing)
-        return recover(entries(layers, known, missing.reshape(known.shape), binary, noise), method, seed)
+        return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")
@@ -227,20 +287,24 @@ class LoadedRun(Queries):
 
     def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
         """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
-        split = Split(self.preprocessing.own(x))
-        own = Dataset("x", split, split, split, self.preprocessing)
+        own, batches = self._own(x)
         if name not in self._compiled:
             self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
-        batches = batched(own, "test", self.experiment.evaluation.batch_size)
         return self._compiled[name](self.params, jax.random.key(seed), batches)
 
-    def _batches(self, function: Any, values: Any) -> Any:
-        """Apply a compiled function to at most BATCH rows at a time."""
+    def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
+        """The user's values as a data set, and in batches as evaluation makes them."""
+        split = Split(self.preprocessing.own(x))
+        own = Dataset("x", split, split, split, self.preprocessing)
+        return own, batched(own, "test", self.experiment.evaluation.batch_size)
+
+    def _batches(self, function: Any, values: Any, size: int = BATCH) -> Any:
+        """Apply a compiled function to at most `size` rows at a time."""
         count = len(jax.tree.leaves(values)[0])
         results = []
-        for start in range(0, count, BATCH):
-            part = jax.tree.map(lambda v, s=start: jnp.asarray(v[s : s + BATCH]), values)
-            results.append(jax.device_get(function(part, start // BATCH)))
+        for start in range(0, count, size):
+            part = jax.tree.map(lambda v, s=start: jnp.asarray(v[s : s + size]), values)
+            results.append(jax.device_get(function(part, start // size)))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
 
     def checked(self, x: np.ndarray) -> np.ndarray:

@@ -2,15 +2,20 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
+from sbvi.data import columns as tables
 from sbvi.data.checks import not_there
-from sbvi.models.api import Classifier, Marginals, MostProbable, PartialClassifier
+from sbvi.evaluation.filling import Guess, drawing, fill
+from sbvi.models.api import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Queries:
@@ -27,6 +32,17 @@ class Queries:
 
     @abstractmethod
     def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
+
+    def fill_table(
+        self, frame: "pandas.DataFrame", samples: int = 2000, seed: int = 1, guess: Guess = "mean"
+    ) -> "pandas.DataFrame":
+        """A frame with its gaps filled, of a run on a table by column: the same columns, order, index and dtypes."""
+        known, model = self.preprocessing, self._able(Tabular, "fill_table")
+        if known.table is None:
+            raise UserError("fill_table() is for runs on a table by column (likelihood=mixed).")
+        held = known.store(tables.encoded(known.table, frame, "frame"), "frame")
+        found = fill(drawing(model, samples, 500), self.params, known, held, seed)
+        return tables.decoded(known.table, found.guess(guess), frame, np.isnan(held))
 
     def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray:
         """log p of what is not NaN, the rest summed out, (N,), nats."""

@@ -14,7 +14,6 @@ import jax
 
 from sbvi.core import UserError, processes
 from sbvi.data.recorded import same_data
-from sbvi.models.api import Density, offers
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs import runtime
 from sbvi.runs.advice import tell_baseline, tell_large_batches
@@ -22,6 +21,7 @@ from sbvi.runs.assembly import Assembly, Shared, load_best_params
 from sbvi.runs.changes import MAY_CHANGE, difference, noted, tell_schedules
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.kept import keep_mean, sampling
 from sbvi.runs.pictures import TITLES
 from sbvi.runs.provenance import provenance
 from sbvi.runs.signals import StopSignals
@@ -93,7 +93,8 @@ def train(
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()
-        assembly = Assembly.build(experiment, session.shared)
+        known = directory.read_run().get("structure") if begun else None
+        assembly = Assembly.build(experiment, session.shared, known)
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
         if not begun:  # of several processes all have read what stands there
@@ -214,6 +215,7 @@ def _run(
                 batches = assembly.batches()
                 stack.callback(batches.close)
                 stop = session.stop or stack.enter_context(StopSignals()).reason
+                drawn = sampling(assembly, store, progress.step)
                 outcome = Training(
                     assembly.algorithm,
                     batches,
@@ -225,11 +227,15 @@ def _run(
                     stop,
                     lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
                     session.compile,
+                    drawn,
                 ).run(state, progress)
         processes.wait("trained")  # the first has written the best parameters
         if outcome.status == "completed":
+            _keep(assembly, store, recorder, outcome)
             _finish(assembly, directory, recorder, outcome)
         result = _result(outcome, plan, recorder.last, time.monotonic() - began)
+        if "test/nll" in recorder.last:
+            result["likelihood"] = assembly.evaluator.how
         directory.write_result(result)
         success = True
         if outcome.status == "stopped":
@@ -243,14 +249,25 @@ def _run(
                 raise  # otherwise what ended the run is the thing to tell
 
 
+def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
+    """What the run leaves where its algorithm draws parameters."""
+    with contextlib.closing(assembly.batches()) as batches:
+        found = keep_mean(assembly, store, batches, outcome.progress)
+    if found:
+        step = outcome.progress.step
+        recorder.scalars(step, step / assembly.plan.steps_per_epoch, found)
+        processes.wait("kept")
+
+
 def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
     """The final test of the best parameters, and the pictures."""
     params = load_best_params(assembly.model, directory.checkpoints)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
-        exact = offers(assembly.model, Density)
-        how = "exactly" if exact else f"with {assembly.experiment.evaluation.num_samples} samples"
-        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, how)
+        how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
+        means = {"exact": "exactly", "quadrature": f"by quadrature, and with {samples} samples"}
+        said = means.get(how, f"with {samples} samples")
+        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, said)
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))

@@ -6,6 +6,7 @@ To add one: a module with a `spec` that has `title` and `run(LoadedRun) -> TaskR
 
 from sbvi.core.plugins import extend
 from sbvi.tasks.annealed import AnnealedTask
+from sbvi.tasks.chain import ChainTask
 from sbvi.tasks.classification import ClassificationTask
 from sbvi.tasks.embedding import EmbeddingTask
 from sbvi.tasks.gradients import GradientsTask
@@ -15,7 +16,7 @@ from sbvi.tasks.posterior import PosteriorTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.recover import RecoverTask
 from sbvi.tasks.samples import SamplesTask
-from sbvi.tasks.task import Task, TaskResult
+from sbvi.tasks.task import DecoderTask, Task, TaskResult
 
 TASKS: dict[str, type] = {
     "likelihood": LikelihoodTask,
@@ -27,8 +28,9 @@ TASKS: dict[str, type] = {
     "posterior": PosteriorTask,
     "query": QueryTask,
     "gradients": GradientsTask,
+    "chain": ChainTask,
     "recover": RecoverTask,
 }
 extend(TASKS, "sbvi.tasks")
 
-__all__ = ["TASKS", "Task", "TaskResult"]
+__all__ = ["TASKS", "DecoderTask", "Task", "TaskResult"]

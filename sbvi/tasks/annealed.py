@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
@@ -105,9 +106,9 @@ class AnnealedTask:
         for start in counted("annealed", range(0, len(x), BATCH)):
             rows = slice(start, start + BATCH)
             own = None if exact is None else {n: v[rows] for n, v in exact.items()}
-            parts.append(
-                jax.device_get(one(run.params, jax.random.fold_in(key, start), jnp.asarray(x[rows]), own)),
-            )
+            with full_precision():
+                found = one(run.params, jax.random.fold_in(key, start), jnp.asarray(x[rows]), own)
+            parts.append(jax.device_get(found))
         return Annealed(*(np.concatenate(values) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 

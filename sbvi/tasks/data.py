@@ -7,10 +7,12 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
+from sbvi.data.columns import encoded
 from sbvi.data.recorded import same_data
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import read_values
+from sbvi.tasks.tables import read_frame
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,12 @@ def own_values(
     Raises:
       UserError: see `read_values`; or columns that the run knows are not there.
     """
-    x, columns = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
+    columns: tuple[str, ...] | None
+    if (table := run.preprocessing.table) is not None:  # gaps are what it is for
+        x = encoded(table, read_frame(input_path)[0], f"input={input_path}")
+        columns = tuple(column.name for column in table)
+    else:
+        x, columns = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
     if columns is not None:
         log.info("Columns of %s by name: %s.", input_path, ", ".join(columns[:20]))
     if examples is not None and examples < len(x):

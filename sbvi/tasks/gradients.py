@@ -71,9 +71,8 @@ class GradientsTask:
         return TaskResult(scalars, arrays, {"gradients": _draw(found)}, _table(found))
 
     def _estimators(self, run: LoadedRun, x: jax.Array) -> TaskResult:
-        found = list(
-            study_estimators(run.model, run.params, x, self.num_samples, self.draws, self.reference_draws, self.seed)
-        )
+        sizes = (self.num_samples, self.draws, self.reference_draws, self.seed)
+        found = list(study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators))
         scalars = {
             f"gradients/{row.bound}/{row.estimator}/{name}": value
             for row in found

@@ -1,36 +1,58 @@
 """Filling in what is missing: on test images with pixels removed, or on the user's own data with NaN."""
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, Probability, UserError, spec
+from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
 from sbvi.core.watch import counted
-from sbvi.inference.imputation import Imputation, impute
+from sbvi.evaluation.trust import chains_met
+from sbvi.inference.convergence import LIMIT, Convergence
+from sbvi.inference.imputation import Imputation, compared, impute, independent
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
+from sbvi.tasks.table_imputation import TableImputation
 from sbvi.tasks.task import TaskResult
 
 BATCH, SHOWN = 250, 8
+HELD = 50_000_000  # values of all iterations of a batch's chains that are held at once
+
+
+class _Found(NamedTuple):
+    """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
+
+    chain: Imputation
+    convergence: Convergence | None
 
 
 @spec
 class ImputationTask:
-    """The paper's chain, or the exact one with a Metropolis step."""
+    """The paper's chain, or the exact one with Metropolis steps."""
 
     method: Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"] = "metropolis"
     """The paper's chain takes every proposal; the exact one accepts or refuses. Of a Helmholtz machine, whose p* is
     another law, gibbs is exact and gibbs_drop_qx cheaper and biased."""
     iterations: PositiveInt = 100
-    """Steps of the chain."""
+    """Steps of each chain."""
     warmup: NonNegativeInt = 20
-    """First steps, which take every proposal and are left out of averages."""
-    missing: Literal["random", "square"] = "random"
-    """Values removed from the run's own data: at random, or a square in the middle."""
+    """First steps, which find the size of local moves and are left out of averages."""
+    chains: PositiveInt = 4
+    """Chains for each example, whose disagreement is told as R-hat; models that draw missing values themselves need
+    and take one."""
+    leapfrog_steps: NonNegativeInt = 5
+    """Steps of the local moves of metropolis, of models with continuous latents; 0 for global moves by q alone."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them for a part of the chain, or the newest;
+    null for the run's best, which is the mean."""
+    missing: Literal["random", "square", "lower_half"] = "random"
+    """Values removed from the run's own data: at random, a square in the middle, or the lower half of an image."""
     fraction: Probability = 0.6
     """Share of values removed at random, or of the area of the square."""
     split: Literal["train", "validation", "test"] = "test"
@@ -40,11 +62,20 @@ class ImputationTask:
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None
-    """Where to write filled values, their spread and the draws (.npz)."""
+    """Where to write filled values, their spread and the draws (.npz); of a table by column the table itself (.csv,
+    .tsv, .parquet), and beside it its bounds and each imputation."""
     imputations: PositiveInt = 1
-    """Completed data sets written to `output`, evenly spaced along the chain."""
+    """Completed data sets written to `output`, evenly spaced along the chains."""
     seed: NonNegativeInt = 1
     """Seed of the chain and of the missing places."""
+    draws: Literal["importance", "chain"] = "importance"
+    """Of tables by column: what chooses among importance samples, resampling by weight or an exact chain over them."""
+    samples: PositiveInt = 2000
+    """Of tables by column: importance samples for each row."""
+    interval: Fraction = 0.9
+    """Of tables by column: probability between the written bounds."""
+    guess: Literal["mean", "median", "mode"] = "mean"
+    """Of tables by column: what is filled in; categories get their mode."""
 
     def __post_init__(self) -> None:
         if self.warmup >= self.iterations:
@@ -58,31 +89,47 @@ class ImputationTask:
         return f"imputation-{where}"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        if run.preprocessing.table is not None:
+            names = [field.name for field in fields(TableImputation)]
+            return TableImputation(**{name: getattr(self, name) for name in names}).run(run, self.title)
         if self.output is not None:
             check_output(self.output)
+        run = with_parameters(run, self.parameters)
         truth: np.ndarray | None = None
         source: np.ndarray | None = None
         if self.input is not None:
             x, missing, source = own_with_gaps(run, self.input)
         else:
             truth, x, missing = self._removed(run)
-        chain = jax.jit(lambda params, key, x, m: self._chain(run, params, key, x, m))
+        chains = 1 if independent(run.model) else self.chains
+        chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         pictures: dict[str, np.ndarray] = {}
-        for start in counted(
-            "imputation", range(0, len(x), BATCH)
-        ):  # a chain's whole course is held for one batch at a time
-            rows = slice(start, start + BATCH)
+        size = max(1, min(BATCH, HELD // (self.iterations * x.shape[1])) // chains)
+        size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
+        # A chain's whole course is held for one batch at a time.
+        for start in counted("imputation", range(0, len(x), size)):
+            index = np.arange(start, start + size) % len(x)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            found: Imputation = jax.device_get(chain(run.params, key, jnp.asarray(x[rows]), jnp.asarray(missing[rows])))
-            parts.append(self._reduced(found, x[rows], missing[rows], None if truth is None else truth[rows]))
+            found = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
+            rows = slice(start, start + size)
+            parts.append(self._reduced(found, chains, x[rows], missing[rows], None if truth is None else truth[rows]))
             if not start:
-                pictures = self._pictures(run, truth, x, missing, found)
+                pictures = self._pictures(run, truth, x, missing, found.chain)
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
         scalars = {
             "imputation/missing": float(missing.mean()),
-            "imputation/accepted": float(np.mean([part["accepted"] for part in parts])),
         }
+        weights = [len(part["filled"]) for part in parts]
+        for name in [n for n in ("accepted", "accepted_local") if n in parts[0]]:
+            scalars[f"imputation/{name}"] = float(np.average([part[name] for part in parts], weights=weights))
+        if "rhat" in parts[0] and not independent(run.model):
+            arrays |= {n: np.concatenate([part[n] for part in parts]) for n in ("rhat", "effective_samples")}
+            scalars |= {
+                "imputation/effective_samples": float(np.median(arrays["effective_samples"])),
+                "imputation/rhat": float(np.median(arrays["rhat"])),
+                f"imputation/rhat_above_{LIMIT}": chains_met("imputation", arrays["rhat"]),
+            }
         if truth is not None:
             scores = self._scores(run, truth, missing, parts)
             scalars |= {f"imputation/{name}": float(values[-1]) for name, values in scores.items()}
@@ -99,27 +146,73 @@ class ImputationTask:
         return TaskResult(scalars, arrays, pictures)
 
     def _reduced(
-        self, found: Imputation, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None
+        self, found: _Found, chains: int, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """What is kept of a batch's chain; errors as sums over missing entries, (T + 1,), the average last."""
+        """What is kept of a batch's chains; errors as sums over missing entries, (T + 1,): at each iteration of one
+        state, a mean over chains, and last that of the average over iterations and chains."""
+        means, draws = (
+            v.reshape(self.iterations, chains, -1, x.shape[1])[:, :, : len(x)]
+            for v in (found.chain.means, found.chain.draws)
+        )
         kept = slice(self.warmup, None)
-        places = np.linspace(self.warmup, self.iterations - 1, self.imputations).round().astype(int)
-        filled = np.where(missing, found.means[kept].mean(0), x)
+        places = np.linspace(0, chains * (self.iterations - self.warmup) - 1, self.imputations).round().astype(int)
+        filled = np.where(missing, means[kept].mean((0, 1)), x)
         part: dict[str, np.ndarray] = {
             "filled": filled,
-            "spread": np.where(missing, found.draws[kept].std(0), 0),
+            "spread": np.where(missing, draws[kept].std((0, 1)), 0),
             "missing": missing,
-            "imputations": np.asarray(found.draws)[places],
-            "accepted": np.asarray(found.accepted[kept].mean()),
+            # Of the first chain first, evenly spaced over all that are kept.
+            "imputations": np.swapaxes(draws[kept], 0, 1).reshape(-1, *x.shape)[places],
+            "accepted": np.asarray(found.chain.accepted[kept].mean()),
         }
+        if found.chain.local is not None:
+            part["accepted_local"] = np.asarray(found.chain.local[kept].mean())
+        if found.convergence is not None:
+            rhat, effective = found.convergence
+            part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
         if truth is not None:
-            guesses = [*found.means, filled]
-            part["squares"] = np.array([_squares(g, truth, missing) for g in guesses])
-            part["log_losses"] = np.array([_log_losses(g, truth, missing) for g in guesses])
+            for name, error in (("squares", _squares), ("log_losses", _log_losses)):
+                each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
+                part[name] = np.array([*each, error(filled, truth, missing)])
         return part
 
-    def _chain(self, run: LoadedRun, params: object, key: jax.Array, x: jax.Array, missing: jax.Array) -> Imputation:
-        return impute(run.model, params, key, x, missing, self.iterations, self.warmup, self.method)
+    def _chain(
+        self, run: LoadedRun, chains: int, params: Any, key: jax.Array, x: jax.Array, missing: jax.Array
+    ) -> _Found:
+        tiled = jnp.tile(x, (chains, 1)), jnp.tile(missing, (chains, 1))
+        found = impute(run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps)
+        return _Found(found, compared(found, missing, chains, self.warmup))
+
+    def _followed(
+        self,
+        run: LoadedRun,
+        count: int,
+        chain: Callable[..., _Found],
+        key: jax.Array,
+        x: jax.Array,
+        missing: jax.Array,
+    ) -> _Found:
+        """The chains; with task.parameters=average their kept steps are those of chains of every draw of the parameters
+        in turn (of the first ones, where there are more draws than steps), so that means and spread are over these
+        too."""
+        if self.parameters != "average":
+            found: _Found = jax.device_get(chain(run.params, key, x, missing))
+            return found
+        used = min(len(run.draws.entries()), self.iterations - self.warmup)
+        each = [
+            jax.device_get(chain(one.params, jax.random.fold_in(key, place), x, missing)).chain
+            for place, one in enumerate(run.each_draw(used))
+        ]
+        turns = (np.arange(self.iterations) - self.warmup) % used  # whose step stands at each place
+
+        def merged(name: str) -> Any:
+            if getattr(each[0], name) is None:
+                return None
+            return np.stack([getattr(each[turn], name)[step] for step, turn in enumerate(turns)])
+
+        fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
+        joined = each[turns[-1]]._replace(**fields)
+        return _Found(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         dataset = run_dataset(run)
@@ -129,12 +222,15 @@ class ImputationTask:
             missing = generator.random(truth.shape) < self.fraction
         else:
             if len(run.event_shape) < 2:
-                raise UserError(f"task.missing=square needs images, and the data has shape {run.event_shape}.")
+                raise UserError(f"task.missing={self.missing} needs images, and the data has shape {run.event_shape}.")
             height, width = run.event_shape[:2]
             hole = np.zeros(run.event_shape, bool)
-            sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
-            top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
-            hole[top : top + sides[0], left : left + sides[1]] = True
+            if self.missing == "lower_half":
+                hole[height // 2 :] = True
+            else:
+                sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
+                top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
+                hole[top : top + sides[0], left : left + sides[1]] = True
             missing = np.broadcast_to(hole.reshape(1, -1), truth.shape).copy()
         return truth, np.where(missing, 0, truth), missing
 

@@ -1,22 +1,28 @@
 """Likelihood of a trained run, with per-example values."""
 
+import logging
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from sbvi.core import PositiveInt, spec
+from sbvi.core import PositiveInt, UserError, spec
 from sbvi.evaluation import Evaluator
 from sbvi.models.api import Density, offers
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import OWN, chosen
+from sbvi.tasks import draws_curve
+from sbvi.tasks.data import OWN, chosen, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
+
+log = logging.getLogger(__name__)
 
 
 @spec
 class LikelihoodTask:
-    """-log p(x) by importance sampling from the recognition model, and of a Helmholtz machine -log p*(x)."""
+    """-log p(x): exact where the model knows it, by quadrature of one or two continuous latents, else by importance
+    sampling from the recognition model; and of a Helmholtz machine -log p*(x)."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
@@ -26,6 +32,11 @@ class LikelihoodTask:
     """Further numbers of samples, to see how estimates rise with them; each adds `<split>/samples_<S>/...`."""
     partition_samples: PositiveInt | None = None
     """Draws behind the constant of p*, for models that have one; null for what the run's evaluation says."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, the average of p(x | draw), or the newest draw; null for
+    the run's best, which is the mean."""
+    draws: tuple[PositiveInt, ...] = ()
+    """Numbers of draws, the first ones each, to see what more of them do; each adds `<split>/draws_<M>/...`."""
     examples: PositiveInt | None = None
     """Examples, evenly spaced over the split; null for all."""
     input: str | None = None
@@ -41,14 +52,36 @@ class LikelihoodTask:
         """Scalars named `<split>/...` or `input/...`, and per-example arrays (N,)."""
         if self.output is not None:
             check_output(self.output)
+        if self.draws and self.parameters not in ("mean", "average"):
+            raise UserError(
+                f"task.draws={list(self.draws)} needs task.parameters named; allowed: mean, average, which are over "
+                f"several draws."
+            )
+        if self.counts and self.parameters == "average":
+            raise UserError("task.counts has no use with task.parameters=average; task.num_samples is one number.")
+        run = with_parameters(run, self.parameters)
         dataset, split = chosen(run, self.split, self.examples, self.input)
         settings = run.experiment.evaluation
         if self.partition_samples is not None:
             settings = replace(settings, partition_samples=self.partition_samples)
         evaluator = Evaluator(run.model, dataset, settings)
-        scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
+        curve: draws_curve.Curve = {}
+        if self.parameters == "average":
+            curve = draws_curve.averaged(run, evaluator, split, self.num_samples, self.draws)
+            most = max(curve)
+            arrays = {"nll": curve[most]}
+            last = draws_curve.scalars({most: curve[most]}, split)
+            scalars = {name.replace(f"draws_{most}/", ""): value for name, value in last.items()}
+            scalars[f"{split}/draws"] = float(most)
+        else:
+            log.info("-log p(x): %s.", evaluator.how)
+            scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
+            if self.draws:
+                curve = draws_curve.of_means(run, run_dataset(run), evaluator, split, self.num_samples, self.draws)
+        scalars |= draws_curve.scalars(curve, split) if self.draws else {}
+        pictures = {f"{self.title}-draws": draws_curve.picture(curve, str(self.parameters))} if len(curve) > 1 else {}
         for count in () if offers(run.model, Density) else self.counts:
-            for name, values in evaluator.likelihood(run.params, split, count).items():
+            for name, values in evaluator.likelihood(run.params, split, count, by_samples=True).items():
                 scalars[f"{split}/samples_{count}/{name}"] = float(np.mean(values, dtype=np.float64))
                 error = float(np.std(values, dtype=np.float64)) / np.sqrt(max(1, len(values) - 1))
                 scalars[f"{split}/samples_{count}/{name}_stderr"] = float(error)
@@ -56,4 +89,4 @@ class LikelihoodTask:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}
         if self.output is not None:
             write_arrays(self.output, arrays)
-        return TaskResult(scalars, arrays)
+        return TaskResult(scalars, arrays, pictures, about={"likelihood": evaluator.how})

@@ -1,30 +1,39 @@
-"""Recovering latents and data from a part of the data, or from projections of it, by what the trained model knows."""
+"""Recovering latents and data from a part of the data, or from projections of it, by what a trained network knows."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
-from sbvi.inference.ml_vamp.problem import Problem
+from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, spec
+from sbvi.inference.ml_vamp.decoder import load_decoder
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
-from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
-from sbvi.models import require
-from sbvi.models.api import Layered
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import own_with_gaps, run_dataset
-from sbvi.tasks.files import check_output, read_array, write_arrays
+from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.observed import Measurement, Observed, of_decoder, of_run
 from sbvi.tasks.task import TaskResult
 
 SHOWN = 8
+Method = Literal["ml_vamp", "ml_vamp_map", "gradient", "langevin", "hamiltonian"]
+#: Columns of the table over the methods: what is after "recover/", and what heads it.
+COLUMNS = {
+    "rmse": "rmse",
+    "log_loss": "log-loss",
+    "coverage": "coverage",
+    "calibration_error": "calibration error",
+    "seconds": "seconds",
+}
 
 
 @spec
 class RecoverTask:
     """Message passing through the generative network, or the methods that it is compared with."""
 
-    method: Literal["ml_vamp", "ml_vamp_map", "gradient", "langevin", "hamiltonian"] = "ml_vamp"
+    method: Method = "ml_vamp"
     """Message passing for means and variances or for the mode; descent with restarts; chains."""
+    compare: tuple[Method, ...] = ()
+    """Further methods on the same problem, for one table over all of them."""
     measure: Literal["mask", "rows", "gaussian", "sign"] = "mask"
     """Values erased at random, rows of an image erased, random projections, or the signs of these."""
     fraction: Probability = 0.5
@@ -56,13 +65,28 @@ class RecoverTask:
         return f"recover-{where}-{self.method}"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        return self._result(lambda: of_run(self._measurement, run))
+
+    def on_decoder(self, path: str) -> TaskResult:
+        """The same with the user's own network, from `task.input`."""
+        return self._result(lambda: of_decoder(self._measurement, load_decoder(path)))
+
+    @property
+    def _measurement(self) -> Measurement:
+        return Measurement(**{name: getattr(self, name) for name in Measurement._fields})
+
+    def _result(self, observe: Callable[[], Observed]) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
-        problem, truth, missing = self._problem(run)
-        found = recover(problem, self.method, self.seed)
-        about = {name: np.asarray(values) for name, values in found.diagnostics.items()}
-        scalars = {"recover/seconds": found.seconds} | self._scores(found, truth, missing, bool(run.data["binary"]))
-        scalars |= {f"recover/{name}": float(v.mean()) for name, v in about.items() if v.ndim == 1}
+        observed = observe()
+        scalars: dict[str, float] = {}
+        for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
+            found = recover(observed.problem, method, self.seed)
+            about = {name: np.asarray(values) for name, values in found.diagnostics.items()}
+            numbers = {"seconds": found.seconds} | self._scores(found, observed)
+            numbers |= {name: float(v.mean()) for name, v in about.items() if v.ndim == 1}
+            place = "recover" if method == self.method else f"recover/{method}"
+            scalars |= {f"{place}/{name}": number for name, number in numbers.items()}
         arrays = {
             "latents": found.latents,
             "latent_variances": found.variances,
@@ -71,79 +95,52 @@ class RecoverTask:
         }
         if self.output is not None:
             write_arrays(self.output, arrays)
-        table = "\n".join(f"{name.removeprefix('recover/'):28}{value:12.5g}" for name, value in scalars.items())
-        return TaskResult(scalars, arrays | about, self._pictures(run, found, truth, missing), table)
+        return TaskResult(scalars, arrays | about, self._pictures(found, observed), self._table(scalars))
 
-    def _problem(self, run: LoadedRun) -> tuple[Problem, np.ndarray | None, np.ndarray | None]:
-        """What is to be solved, the truth where it is known, and what is erased where something is."""
-        layers = require(run.model, Layered, "task=recover").layers(run.params)
-        size, binary = int(np.prod(run.event_shape)), bool(run.data["binary"])
-        fits(network_of(layers), size)
-        signs = self.measure == "sign"
-        generator = np.random.default_rng(self.seed)
-        operator = None if self.operator is None else read_array(self.operator)
-        if self.input is not None:
-            if operator is not None:
-                y = read_array(self.input, allow_nan=True)
-                return projections(layers, y, operator, binary, self.noise, signs), None, None
-            x, missing, _ = own_with_gaps(run, self.input)
-            return entries(layers, x, missing, binary, self.noise), None, missing
-        truth = run_dataset(run).seen(self.split, self.examples)
-        if self.measure in ("mask", "rows"):
-            if operator is not None:
-                raise UserError(f"task.operator serves task.measure=gaussian and sign, not {self.measure}.")
-            missing = np.broadcast_to(self._erased(run, generator, size), truth.shape)
-            return entries(layers, truth, missing, binary, self.noise), truth, missing
-        if operator is None:
-            operator = generator.standard_normal((self.measurements, size)) / np.sqrt(size)
-        if operator.shape[1:] != (size,):
-            raise UserError(f"task.operator has shape {operator.shape}; allowed: (m, {size}).")
-        y = truth @ operator.T + self.noise * generator.standard_normal((len(truth), len(operator)))
-        y = (y > 0).astype(np.float64) if signs else y
-        return projections(layers, y, operator, binary, self.noise, signs), truth, None
+    def _table(self, scalars: dict[str, float]) -> str:
+        """The numbers of the chosen method, and where others stand beside it, a line for each method."""
+        own = {k.removeprefix("recover/"): v for k, v in scalars.items() if k.count("/") == 1}
+        if not self.compare:
+            return "\n".join(f"{name:28}{value:12.5g}" for name, value in own.items())
+        heads = {name: head for name, head in COLUMNS.items() if name in own}
+        lines = [f"{'method':14}" + "".join(f"{head:>19}" for head in heads.values())]
+        for method in dict.fromkeys((self.method, *self.compare)):
+            place = "recover" if method == self.method else f"recover/{method}"
+            values = [scalars.get(f"{place}/{name}") for name in heads]
+            lines.append(f"{method:14}" + "".join(f"{'-' if v is None else f'{v:.5g}':>19}" for v in values))
+        return "\n".join(lines)
 
-    def _erased(self, run: LoadedRun, generator: np.random.Generator, size: int) -> np.ndarray:
-        if self.measure == "mask":
-            return generator.permutation(size) < round(self.fraction * size)
-        if len(run.event_shape) < 2:
-            raise UserError(f"task.measure=rows needs images, and the data has shape {run.event_shape}.")
-        height, last = run.event_shape[0], self.first_row + self.rows
-        if last > height or self.rows == height:
-            raise UserError(f"task.rows={self.rows} from task.first_row={self.first_row}; the images have {height}.")
-        hole = np.zeros(run.event_shape, bool)
-        hole[self.first_row : last] = True
-        return hole.ravel()
-
-    def _scores(
-        self, found: Recovery, truth: np.ndarray | None, missing: np.ndarray | None, binary: bool
-    ) -> dict[str, float]:
-        """Root mean squared error over what was erased, or over all; for bits the log-loss (nats an entry), for values
-        the share within 1.96 standard deviations, 0.95 where variances are right."""
+    def _scores(self, found: Recovery, observed: Observed) -> dict[str, float]:
+        """Root mean squared error over what was erased, or over all. For bits the log-loss (nats an entry) and the
+        calibration error: |mean probability - share of ones| averaged over ten bins of probability. For values the
+        share within 1.96 standard deviations, 0.95 where variances are right."""
+        truth, missing = observed.truth, observed.missing
         if truth is None:
             return {}
         places = np.ones(truth.shape, bool) if missing is None else missing
         apart = (found.signal - truth)[places]
-        scores = {"recover/rmse": float(np.sqrt(np.mean(apart**2)))}
-        if binary:
+        scores = {"rmse": float(np.sqrt(np.mean(apart**2)))}
+        if observed.binary:
             p, x = np.clip(found.signal[places], 1e-6, 1 - 1e-6), truth[places]
-            scores["recover/log_loss"] = float(-np.mean(x * np.log(p) + (1 - x) * np.log1p(-p)))
+            scores["log_loss"] = float(-np.mean(x * np.log(p) + (1 - x) * np.log1p(-p)))
+            sums = np.bincount(np.minimum((10 * p).astype(int), 9), p - x, minlength=10)
+            scores["calibration_error"] = float(np.abs(sums).sum() / len(p))
         elif np.isfinite(found.signal_variances).all():
             spread = np.sqrt(found.signal_variances[places] + self.noise**2)
-            scores["recover/coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
+            scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
         return scores
 
-    def _pictures(
-        self, run: LoadedRun, found: Recovery, truth: np.ndarray | None, missing: np.ndarray | None
-    ) -> dict[str, np.ndarray]:
+    def _pictures(self, found: Recovery, observed: Observed) -> dict[str, np.ndarray]:
         """Row by row: the truth, what is left of it, and what was recovered."""
-        if shown(found.signal[:1], run.event_shape) is None:
+        if shown(found.signal[:1], observed.event_shape) is None:
             return {}
+        truth, missing = observed.truth, observed.missing
         rows: list[np.ndarray] = []
         for row in range(min(SHOWN, len(found.signal))):
             if truth is not None:
                 rows.append(truth[row])
                 rows += [] if missing is None else [np.where(missing[row], 0.5, truth[row])]
             rows.append(found.signal[row])
-        images = shown(np.stack(rows), run.event_shape)
+        images = shown(np.stack(rows), observed.event_shape)
         assert images is not None
         return {self.title: grid(images, len(rows) // min(SHOWN, len(found.signal)))}

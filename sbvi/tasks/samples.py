@@ -1,5 +1,6 @@
 """Draws from a trained generative model, or the decoding of latents the user gives."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -13,6 +14,8 @@ from sbvi.models.api import Bidirectional, Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
+from sbvi.tasks.parameters import Parameters, with_parameters
+from sbvi.tasks.tables import check_tables, source_frame, write_frame
 from sbvi.tasks.task import TaskResult
 
 
@@ -23,19 +26,25 @@ class SamplesTask:
     num: PositiveInt = 100
     """Samples."""
     means: bool = True
-    """E[x | xi] in place of draws, as papers show."""
+    """E[x | xi] in place of draws, as papers show; of tables by column always draws."""
     method: Literal["ancestral", "resampling", "gibbs", "gibbs_drop_qx"] = "ancestral"
     """From p; or from p* of a Helmholtz machine: by importance resampling, or by Gibbs chains that start at draws of
     p, the last named of which is cheaper and biased."""
     iterations: PositiveInt = 250
     """Sweeps of a Gibbs chain."""
+    frames: NonNegativeInt = 0
+    """Pictures of the chains on their way, evenly spaced, as an animation (GIF)."""
+    parameters: Parameters | None = None
+    """Of a run that keeps draws of its parameters: their mean, each of them in turn, or the newest; null for the run's
+    best, which is the mean."""
     columns: PositiveInt = 10
     """Pictures in a row."""
     input: str | None = None
     """Latents (N, K) of one stochastic node to decode in place of draws from the prior (.npz, .npy, .csv, .tsv,
     .parquet)."""
     output: str | None = None
-    """Where to write the samples (.npz), beside the copy in the run's folder."""
+    """Where to write the samples (.npz; of a table by column .csv, .tsv, .parquet), beside the copy in the run's
+    folder."""
     seed: NonNegativeInt = 0
     """Seed of the draws."""
 
@@ -44,38 +53,74 @@ class SamplesTask:
         return "samples" if self.input is None else "samples-input"
 
     def run(self, run: LoadedRun) -> TaskResult:
+        table = run.preprocessing.table
         if self.output is not None:
-            check_output(self.output)
-        if self.input is None and self.method != "ancestral":
-            samples = self._geometric(run).reshape(-1, *run.event_shape)
+            check_output(self.output) if table is None else check_tables(self.output, [])
+        if self.frames > self.iterations or (self.frames and "gibbs" not in self.method):
+            raise UserError(
+                f"task.frames={self.frames} with task.method={self.method}; allowed: up to "
+                f"task.iterations={self.iterations}, with gibbs or gibbs_drop_qx."
+            )
+        average = self.parameters == "average"
+        if average and (self.input is not None or self.method != "ancestral"):
+            raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
+        run = with_parameters(run, self.parameters)
+        frames = np.zeros((0, self.num, 1), np.float32)
+        if average:
+            samples = run.averaged().sample(self.num, self.seed, means=self.means)
+        elif self.input is None and self.method != "ancestral":
+            found, frames = self._geometric(run)
+            samples = found.reshape(-1, *run.event_shape)
         elif self.input is None:
-            samples = run.sample(self.num, self.seed, means=self.means)
+            samples = run.sample(self.num, self.seed, means=self.means and table is None)
         elif not self.means:
             raise UserError("task.means=false has no meaning with task.input, whose latents are decoded to means.")
         else:
             samples = run.decode(read_array(self.input))
         if self.output is not None:
-            write_arrays(self.output, {"x": samples})
+            if table is not None:
+                write_frame(Path(self.output), source_frame(table, samples))
+            else:
+                write_arrays(self.output, {"x": samples})
         pictures: dict[str, np.ndarray] = {}
-        images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
-        if images is not None:
-            pictures[self.title] = grid(images, self.columns)
-        return TaskResult({"samples/mean": float(samples.mean(dtype=np.float64))}, {"x": samples}, pictures)
+        if (picture := self._picture(run, samples)) is not None:
+            pictures[self.title] = picture
+        moving = [self._picture(run, frame.reshape(samples.shape)) for frame in frames]
+        animations = {self.title: np.stack([f for f in moving if f is not None])} if pictures and moving else {}
+        scalars = {"samples/mean": float(samples.mean(dtype=np.float64))}
+        return TaskResult(scalars, {"x": samples}, pictures, animations=animations)
 
-    def _geometric(self, run: LoadedRun) -> np.ndarray:
-        """Draws of p*, (num, D)."""
+    def _picture(self, run: LoadedRun, samples: np.ndarray) -> np.ndarray | None:
+        images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
+        return None if images is None else grid(images, self.columns)
+
+    def _geometric(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray]:
+        """Draws of p*, (num, D), and the chains on their way, (frames, num, D)."""
         model = require(run.model, Bidirectional, f"task.method={self.method}")
         settings = gibbs.Gibbs(x_step="drop_qx" if self.method == "gibbs_drop_qx" else "exact")
 
-        def drawn(params: Any, key: jax.Array) -> Samples:
+        def drawn(params: Any, key: jax.Array) -> tuple[Samples, Samples]:
             if self.method == "resampling":
-                return resampled(model, params, key, self.num).x
+                found: Samples = resampled(model, params, key, self.num).x
+                return found, Samples(found.mean[None][:0], found.value[None][:0])
             first, second, third = jax.random.split(key, 3)
             begun = ancestral(model, params, first, self.num)
             state = gibbs.start(model, params, second, begun.x.value, begun.latents, settings)
             keys = jax.random.split(third, self.iterations)
-            last, _ = jax.lax.scan(lambda s, k: (gibbs.sweep(model, params, k, s, settings), None), state, keys)
-            return Samples(last.mean, last.x)
+            shown = max(self.frames, 1)
+            every, extra = divmod(self.iterations, shown)
+
+            def sweeps(state: gibbs.State, keys: jax.Array) -> gibbs.State:
+                return jax.lax.scan(lambda s, k: (gibbs.sweep(model, params, k, s, settings), None), state, keys)[0]
+
+            def frame(state: gibbs.State, keys: jax.Array) -> tuple[gibbs.State, Samples]:
+                state = sweeps(state, keys)
+                return state, Samples(state.mean, state.x)
+
+            state = sweeps(state, keys[:extra])
+            last, way = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
+            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way)
 
         found = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
-        return np.asarray(found.mean if self.means else found.value)
+        last, way = (np.asarray(part.mean if self.means else part.value) for part in found)
+        return last, way

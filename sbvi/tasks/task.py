@@ -1,7 +1,7 @@
 """What a task gives back, for the command to print, draw and keep."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Projection:
 class TaskResult:
     """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
     pictures: name -> (H, W) or (H, W, 3) uint8, for figures/ and TensorBoard. table: to be printed.
+    animations: name -> frames (T, H, W) or (T, H, W, 3) uint8.
     about: further facts for the .json. projection: points for TensorBoard's projector."""
 
     scalars: dict[str, float]
@@ -30,6 +31,7 @@ class TaskResult:
     table: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     projection: Projection | None = None
+    animations: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -39,3 +41,10 @@ class Task(Protocol):
     def title(self) -> str: ...
 
     def run(self, run: LoadedRun) -> TaskResult: ...
+
+
+@runtime_checkable
+class DecoderTask(Protocol):
+    """A task that serves a network of the user's own as well, without a run."""
+
+    def on_decoder(self, path: str) -> TaskResult: ...

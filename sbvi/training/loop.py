@@ -17,6 +17,7 @@ from sbvi.algorithms import Algorithm
 from sbvi.core import UserError, processes
 from sbvi.training.batches import Batches
 from sbvi.training.chunk import ChunkResult, compile_chunk, joined
+from sbvi.training.draws import Sampling
 from sbvi.training.plan import Plan
 from sbvi.training.store import Store
 
@@ -45,6 +46,7 @@ class Progress:
     steady_seconds: float = 0.0
     steady_steps: int = 0
     skipped: int = 0
+    burned_in: int = -1
 
     @property
     def steps_per_second(self) -> float:
@@ -69,6 +71,7 @@ class Training:
     validate: eval_params parameters -> validation scalars, among them the algorithm's monitor.
     should_stop: asked after every chunk; a reason to stop, or None.
     compile: makes the function that runs a chunk of steps.
+    sampling: keeps draws of the parameters, of an algorithm whose result they are.
     """
 
     algorithm: Algorithm
@@ -81,6 +84,7 @@ class Training:
     should_stop: Callable[[], str | None] = lambda: None
     show: Callable[[Progress, Scalars], None] = lambda *_: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
         self._compiled, self._compile_seconds = False, 0.0
@@ -95,7 +99,7 @@ class Training:
         reason = ""
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
-            start, end = progress.step, plan.stop_after(progress.step)
+            start, end = progress.step, self._stop_after(progress)
             state, result, rate = self._dispatch(chunk, state, key, start, end)
             values = self._train_scalars(result, start, end)
             if trainer.on_nan == "skip":
@@ -129,6 +133,12 @@ class Training:
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
                 self.show(progress, values | validation)
+                if self.sampling is not None:
+                    progress.burned_in = self.sampling.validated(
+                        end, progress.burned_in, progress.validations_since_best
+                    )
+            if self.sampling is not None:  # before the state is saved, so that no draw is lost
+                self.sampling.visit(end, progress.burned_in, state)
             reason, due = self._asked(saved_at)
             ended = stopping or progress.step >= plan.total_steps
             if reason or ended or due:
@@ -137,6 +147,11 @@ class Training:
             if stopping:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)
+
+    def _stop_after(self, progress: Progress) -> int:
+        """The next step at which the host has something to do."""
+        end = self.plan.stop_after(progress.step)
+        return end if self.sampling is None else min(end, self.sampling.stop_after(progress.step, progress.burned_in))
 
     def _dispatch(
         self, chunk: Callable[..., Any], state: Any, key: Any, start: int, end: int

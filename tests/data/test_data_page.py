@@ -9,7 +9,13 @@ import pytest
 from support.paths import ROOT
 
 from sbvi.data import Preprocessing
+from sbvi.data.columns import Column
 from sbvi.data.traced import Traced
+
+
+def by_kind(column):
+    return Preprocessing((1,), columns=("a",), table=(column,))
+
 
 DIGITS, REALS = Preprocessing.whole((1,), 16), Preprocessing.real((1,), -1.0, 1.0)
 KINDS = {
@@ -25,6 +31,10 @@ KINDS = {
     "reals, rescaled": dataclasses.replace(Preprocessing.real((1,), -20.0, 20.0), rescale=True),
     "reals": Preprocessing.real((1,)),
     "column of a table (mean 3, deviation 2)": Preprocessing((1,), location=(3.0,), scale=(2.0,)),
+    "continuous column, by kind (mean 3, deviation 2)": by_kind(Column("a", "continuous", 3.0, 2.0)),
+    "positive column, by kind (logarithms: mean 0, deviation 2)": by_kind(Column("a", "positive", 0.0, 2.0)),
+    "count, by kind": by_kind(Column("a", "count", 1.0, 0.5)),
+    "third of three categories, by kind": by_kind(Column("a", "categorical", values=("x", "y", "z"))),
 }
 
 

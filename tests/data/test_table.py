@@ -50,7 +50,10 @@ def test_labels_and_bits(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"b": np.nan}, "column b lacks 1 of 100 values, the first in row 3; every row must be complete"),
+        (
+            {"b": np.nan},
+            "column b lacks 1 of 100 values, the first in row 3; every row must be complete",
+        ),
         ({"b": np.inf}, "holds inf at row 3, column b"),
     ],
 )

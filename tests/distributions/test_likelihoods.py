@@ -8,8 +8,14 @@ from scipy import stats
 
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.distributions.likelihoods.bernoulli import log_bernoulli
+from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
+from sbvi.distributions.likelihoods.likelihood import Entrywise
+from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
+from sbvi.distributions.likelihoods.ordinal import Ordinal
+from sbvi.distributions.likelihoods.poisson import Poisson
+from sbvi.distributions.likelihoods.student_t import StudentT
 
 D = 4
 CASES = {
@@ -19,7 +25,16 @@ CASES = {
     "gaussian predicted": GaussianLikelihood(scale="predicted"),
     "discretized logistic learned": DiscretizedLogistic(levels=16),
     "discretized logistic predicted": DiscretizedLogistic(levels=255, scale="predicted"),
+    "student t learned": StudentT(scale="learned"),
+    "student t predicted": StudentT(scale="predicted", minimum_degrees=2.5),
+    "poisson": Poisson(levels=5),
+    "negative binomial": NegativeBinomial(levels=5),
+    "categorical": Categorical(levels=3),
+    "ordinal": Ordinal(levels=3),
+    "ordinal of two": Ordinal(levels=1),
 }
+#: Those that tables are put together of.
+ENTRYWISE = [case for case in CASES if isinstance(CASES[case], Entrywise)]
 
 
 def parts(case, seed=0, rows=3, dtype=jnp.float32):
@@ -38,6 +53,47 @@ def parts(case, seed=0, rows=3, dtype=jnp.float32):
     return likelihood, outputs, free, jnp.asarray(x, dtype)
 
 
+def wide(raw):
+    """What keeps a log-scale within 15."""
+    return np.exp(15 * np.tanh(raw / 15))
+
+
+def student_t(case, likelihood, outputs, free):
+    degrees = likelihood.minimum_degrees + np.logaddexp(0, free[:D])
+    mean, raw = np.split(outputs, 2, -1) if case.endswith("predicted") else (outputs, free[D:])
+    return stats.t(degrees, mean, wide(raw) + likelihood.minimum_scale)
+
+
+def categorical_mass(outputs, free, k, levels):
+    logits = outputs.reshape(*outputs.shape[:-1], levels + 1, D)
+    p = np.exp(logits) / np.exp(logits).sum(-2, keepdims=True)
+    p = np.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], k.shape[:-1]), levels + 1, D))
+    k = np.broadcast_to(k, (*p.shape[:-2], D))
+    return np.log(np.take_along_axis(p, k[..., None, :].astype(int), -2)[..., 0, :])
+
+
+def ordinal_mass(outputs, free, k, levels):
+    raw = free.reshape(levels, D)
+    cuts = raw[0] + np.concatenate([np.zeros((1, D)), np.cumsum(wide(raw[1:]), 0)])
+    edges = np.concatenate([np.full((1, D), -np.inf), cuts, np.full((1, D), np.inf)])
+    upper, lower = (np.take_along_axis(edges, i.reshape(-1, D).astype(int), 0).reshape(i.shape) for i in (k + 1, k))
+    return np.log(stats.logistic.cdf(upper - outputs) - stats.logistic.cdf(lower - outputs))
+
+
+#: log p of whole numbers, by SciPy.
+MASSES = {
+    "poisson": lambda o, f, k, n: stats.poisson(wide(o)).logpmf(k),
+    "negative binomial": lambda o, f, k, n: stats.nbinom(wide(f), wide(f) / (wide(f) + wide(o))).logpmf(k),
+    "categorical": categorical_mass,
+    "ordinal": ordinal_mass,
+    "ordinal of two": ordinal_mass,
+}
+
+
+def has_scale(case):
+    return case.startswith(("gaussian", "discretized"))
+
+
 def location_and_scale(case, likelihood, outputs, free):
     mean, raw = np.split(outputs, 2, -1) if case.endswith("predicted") else (outputs, free)
     if case == "gaussian fixed":
@@ -50,9 +106,13 @@ def reference(case, likelihood, outputs, free, x):
     outputs, free, x = (np.asarray(v, np.float64) for v in (outputs, free, x))
     if case == "bernoulli":
         return stats.bernoulli(1 / (1 + np.exp(-outputs))).logpmf(x)
-    mean, scale = location_and_scale(case, likelihood, outputs, free)
+    mean, scale = location_and_scale(case, likelihood, outputs, free) if has_scale(case) else (None, None)
     if case.startswith("gaussian"):
         return stats.norm(mean, scale).logpdf(x)
+    if case.startswith("student"):
+        return student_t(case, likelihood, outputs, free).logpdf(x)
+    if case in MASSES:
+        return MASSES[case](outputs, free, np.rint(x * likelihood.levels), likelihood.levels)
     law = stats.logistic(mean, scale)
     half, level = 0.5 / likelihood.levels, np.rint(x * likelihood.levels) / likelihood.levels
     upper, lower = np.where(level == 1, 1, law.cdf(level + half)), np.where(level == 0, 0, law.cdf(level - half))
@@ -65,8 +125,16 @@ def every_value(case, likelihood, outputs, free):
         nodes, weights = np.polynomial.hermite_e.hermegauss(8)
         mean, scale = location_and_scale(case, likelihood, np.asarray(outputs), np.asarray(free))
         return mean + scale * nodes[:, None], np.repeat(weights[:, None], D, 1) / weights.sum()
+    if case.startswith("student"):  # by the midpoints of equal masses of its tail-friendly quantiles
+        law = student_t(case, likelihood, np.asarray(outputs), np.asarray(free))
+        nodes, weights = np.polynomial.legendre.leggauss(400)
+        angle = np.pi / 2 * nodes[:, None]  # x = tan(angle): the tails of a t law fit an interval
+        values = law.mean() + np.tan(angle)
+        return values, weights[:, None] * np.pi / 2 / np.cos(angle) ** 2 * law.pdf(values)
     levels = 1 if likelihood.binary else likelihood.levels
-    values = np.repeat(np.arange(levels + 1.0)[:, None] / levels, D, 1)
+    if case in ("poisson", "negative binomial"):
+        levels = 60 * likelihood.levels  # far into the tail
+    values = np.repeat(np.arange(levels + 1.0)[:, None] / getattr(likelihood, "levels", 1), D, 1)
     return values, np.exp(reference(case, likelihood, outputs, free, values))
 
 
@@ -81,8 +149,8 @@ def test_log_prob_against_scipy(case):
 def test_samples_have_the_mean(case):
     likelihood, outputs, free, _ = parts(case)
     many = jnp.broadcast_to(outputs[:1, :1], (40_000, 1, outputs.shape[-1]))
-    draws = likelihood.sample(jax.random.key(0), many, free)
-    mean = likelihood.mean(outputs, free)[0, 0]
+    draws = jax.jit(likelihood.sample)(jax.random.key(0), many, free)
+    mean = jax.jit(likelihood.mean)(outputs, free)[0, 0]
     stderr = np.asarray(draws.std(0)[0]) / 200
     assert (np.abs(draws.mean(0)[0] - mean) < 5 * stderr + 1e-6).all()
 
@@ -101,7 +169,36 @@ def test_output_precision_is_the_expected_curvature(case, x64):
 
     found = np.asarray(jax.lax.map(curvature, jnp.asarray(values)))
     expected = np.sum(np.tile(weights, found.shape[1] // D) * found, 0)
-    np.testing.assert_allclose(likelihood.output_precision(outputs[:1, :1], free)[0, 0], expected, rtol=1e-8)
+    precise = 1e-6 if case.startswith("student") else 1e-8
+    np.testing.assert_allclose(likelihood.output_precision(outputs[:1, :1], free)[0, 0], expected, rtol=precise)
+
+
+@pytest.mark.parametrize("case", ENTRYWISE)
+def test_entries_sum_to_the_whole(case):
+    likelihood, outputs, free, x = parts(case)
+    found = likelihood.log_probs(outputs, free, x[None])
+    assert found.shape == (2, 3, D)
+    np.testing.assert_allclose(found, reference(case, likelihood, outputs, free, x[None]), rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ENTRYWISE)
+def test_samples_have_the_law(case):
+    """Frequencies of levels, or of sixths of a density's mass, within five standard errors."""
+    likelihood, outputs, free, _ = parts(case)
+    many = jnp.broadcast_to(outputs[:1, :1], (20_000, 1, outputs.shape[-1]))
+    draws = np.asarray(jax.jit(likelihood.sample)(jax.random.key(3), many, free))[:, 0]
+    one, own = np.asarray(outputs[0, 0], np.float64), np.asarray(free, np.float64)
+    if likelihood.discrete:
+        values = np.arange(4.0)[:, None] / getattr(likelihood, "levels", 1) * np.ones(D)
+        values = values[: 2 if likelihood.binary else likelihood.levels + 1]
+        wanted = np.exp(reference(case, likelihood, one, own, values))
+        found = (np.abs(draws[None] - values[:, None]) < 1e-3).mean(1)
+    else:
+        law = student_t(case, likelihood, one, own) if case.startswith("student") else None
+        law = law or stats.norm(*location_and_scale(case, likelihood, one, own))
+        wanted = np.arange(1, 6)[:, None] / 6 * np.ones(D)
+        found = (draws[None] < law.ppf(wanted)[:, None]).mean(1)
+    assert (np.abs(found - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / 20_000) + 1e-4).all()
 
 
 def test_gradient_at_logit_zero():

@@ -33,13 +33,19 @@ def test_the_density_integrates_to_one_and_is_that_of_the_samples(name, x64):
     """In one and in two dimensions, on a grid; samples by their histogram's mass."""
     prior, params = built(name, {"one": 1, "two": 2})
     axis = np.linspace(-16, 16, 1601)
-    density = np.exp(prior.log_prob(params, {"one": jnp.asarray(axis[:, None])})["one"])
-    assert np.trapezoid(density, axis) == pytest.approx(1, abs=1e-6)
     plane = np.stack(np.meshgrid(axis[::4], axis[::4]), -1)
-    both = np.exp(prior.log_prob(params, {"two": jnp.asarray(plane)})["two"])
+
+    @jax.jit
+    def program(params, key):
+        points = {"one": jnp.asarray(axis[:, None]), "two": jnp.asarray(plane)}
+        return prior.log_prob(params, points), prior.sample(params, key, 20_000, jnp.float64)
+
+    log_prob, drawn = program(params, jax.random.key(1))
+    density = np.exp(log_prob["one"])
+    assert np.trapezoid(density, axis) == pytest.approx(1, abs=1e-6)
+    both = np.exp(log_prob["two"])
     assert both.shape == plane.shape[:2]
     assert both.sum() * (axis[4] - axis[0]) ** 2 == pytest.approx(1, abs=1e-4)
-    drawn = prior.sample(params, jax.random.key(1), 20_000, jnp.float64)
     assert {node: z.shape for node, z in drawn.items()} == {"one": (20_000, 1), "two": (20_000, 2)}
     cumulative = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(axis))])
     below = np.interp(np.asarray(drawn["one"])[:, 0], axis, cumulative)
@@ -54,7 +60,7 @@ def test_the_density_integrates_to_one_and_is_that_of_the_samples(name, x64):
 def test_the_kl_is_that_of_samples(name, x64):
     prior, params = built(name)
     q = {n: DiagonalGaussian(jnp.full((4, k), 0.3), jnp.full((4, k), -0.7)) for n, k in SIZES.items()}
-    closed = prior.kl(params, q)
+    closed = jax.jit(prior.kl)(params, q)
     assert (closed is not None) == PRIORS[name].analytic_kl
     if closed is None:
         return
@@ -69,12 +75,20 @@ def test_a_flow_s_log_determinant_is_jacfwd_s_both_ways(size, couplings, x64):
     prior = Flow(couplings=couplings, hidden=4).build({"z": size})
     weights = moved(prior.init(jax.random.key(0)))["z"]
     points = jnp.asarray(np.random.default_rng(1).normal(size=(6, size)))
-    for there, back in ((prior.transform, prior.inverse), (prior.inverse, prior.transform)):
-        value, log_det = there(weights, points)
-        jacobians = jax.vmap(jax.jacfwd(lambda e, f=there: f(weights, e)[0]))(points)
+
+    @jax.jit
+    def program(weights, points):
+        found = []
+        for there, back in ((prior.transform, prior.inverse), (prior.inverse, prior.transform)):
+            value, log_det = there(weights, points)
+            jacobians = jax.vmap(jax.jacfwd(lambda e, f=there: f(weights, e)[0]))(points)
+            found.append((log_det, jacobians, *back(weights, value)))
+        return found
+
+    for log_det, jacobians, restored, back_log_det in program(weights, points):
         np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobians)[1], atol=1e-10)
-        np.testing.assert_allclose(back(weights, value)[0], points, atol=1e-10)
-        np.testing.assert_allclose(back(weights, value)[1], -np.asarray(log_det), atol=1e-10)
+        np.testing.assert_allclose(restored, points, atol=1e-10)
+        np.testing.assert_allclose(back_log_det, -np.asarray(log_det), atol=1e-10)
 
 
 @pytest.mark.parametrize("couplings", [1, 4])
@@ -96,7 +110,8 @@ def test_mixtures_are_scipy_s(x64):
     each = scipy.stats.norm.logpdf(z[..., None, :], own["mean"], scale).sum(-1)
     weights = np.exp(own["weights"]) / np.exp(own["weights"]).sum()
     exact = np.log(np.exp(each) @ weights)
-    np.testing.assert_allclose(prior.log_prob(params, {"layer_1": jnp.asarray(z)})["layer_1"], exact, rtol=1e-10)
+    found = jax.jit(prior.log_prob)(params, {"layer_1": jnp.asarray(z)})
+    np.testing.assert_allclose(found["layer_1"], exact, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in PRIORS.items() if not entry.analytic_kl])
@@ -105,20 +120,27 @@ def test_a_model_learns_its_prior(name):
     model = dlgm((5,), latents=(2,), hidden=(3,), recognition_hidden=(3,), prior=PRIORS[name]())
     params = model.init(0, summary(np.full(5, 0.4), np.ones(5)))
     x = jnp.ones((6, 5))
-    for objective in (FreeEnergy(), FreeEnergy(kl="sampled"), ImportanceWeighted()):
-        grads = jax.grad(lambda p, o=objective: o(view(model, p, jax.random.key(0), x), {"kl_weight": 0.7})[0])(params)
-        sizes = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(grads.prior)]
+
+    @jax.jit
+    def program(params):
+        def loss(p, objective):
+            return objective(view(model, p, jax.random.key(0), x), {"kl_weight": 0.7})[0]
+
+        objectives = (FreeEnergy(), FreeEnergy(kl="sampled"), ImportanceWeighted())
+        rollout = model.rollout(params, jax.random.key(0), x, 2)
+        joint = model.log_joint(params, rollout.latents, x)
+        both = model.sample_joint(params, jax.random.key(1), 7)
+        alone = model.node_prior().sample(params.prior, jax.random.split(jax.random.key(1))[0], 7)
+        return [jax.grad(loss)(params, each).prior for each in objectives], rollout, joint, both, alone
+
+    grads, rollout, joint, (latents, drawn), alone = program(params)
+    for grad in grads:
+        sizes = [float(np.abs(leaf).max()) for leaf in jax.tree.leaves(grad)]
         assert max(sizes) > 1e-3
         assert np.isfinite(sizes).all()
-    rollout = model.rollout(params, jax.random.key(0), x, 2)
     assert rollout.kl is None
-    joint = model.log_joint(params, rollout.latents, x)
     np.testing.assert_allclose(joint, rollout.log_likelihood + sum(rollout.log_prior.values()), rtol=1e-5)
-    latents, drawn = model.sample_joint(params, jax.random.key(1), 7)
     assert drawn.value.shape == (7, 5)
-    np.testing.assert_array_equal(
-        latents["layer_1"],
-        model.node_prior().sample(params.prior, jax.random.split(jax.random.key(1))[0], 7)["layer_1"],
-    )
+    np.testing.assert_array_equal(latents["layer_1"], alone["layer_1"])
     with pytest.raises(UserError, match=r"objective\.rule=score_function needs a KL in closed form"):
         FreeEnergy(rule="score_function").check(model.spec)

@@ -1,14 +1,20 @@
-"""The chain against the exact conditional of a linear-Gaussian model."""
+"""Chains against exact conditionals: of a linear-Gaussian model, of a curved one by a grid, and of a machine small
+enough to enumerate; and what tells whether chains have met."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.enumerable import Enumerated, machine
 from support.linear_gaussian import LinearGaussian
+from support.models import dlgm, summary
 
-from sbvi.inference.imputation import impute
+from sbvi.distributions.priors import PRIORS
+from sbvi.inference.convergence import convergence
+from sbvi.inference.imputation import Imputation, compared, impute
 
-CHAINS, ITERATIONS, WARMUP = 400, 600, 100
+CHAINS, ITERATIONS, WARMUP = 300, 260, 60
+PRIOR_MEAN = np.array([0.8, -0.5])
 
 
 def conditional(oracle, x, missing):
@@ -19,21 +25,29 @@ def conditional(oracle, x, missing):
     return oracle.b[m] + gain @ (x[o] - oracle.b[o]), np.diag(C[np.ix_(m, m)] - gain @ C[np.ix_(o, m)])
 
 
-def chain(oracle, x, missing, method):
+def chain(model, params, x, missing, method="metropolis", **options):
+    """Draws of the missing values after the warm-up, (T, CHAINS, M), and the chain."""
+    x = np.asarray(x)
     rows = jnp.tile(jnp.asarray(np.where(missing, 0, x))[None], (CHAINS, 1))
     mask = jnp.tile(jnp.asarray(missing)[None], (CHAINS, 1))
 
     @jax.jit
     def run(params, key):
-        return impute(oracle.model, params, key, rows, mask, ITERATIONS, WARMUP, method)
+        return impute(model, params, key, rows, mask, ITERATIONS, WARMUP, method, **options)
 
-    found = run(oracle.params, jax.random.key(0))
-    draws = np.asarray(found.draws)[WARMUP:, :, missing]
+    found = run(params, jax.random.key(0))
+    draws = np.asarray(found.draws)
     np.testing.assert_array_equal(
-        np.asarray(found.draws)[..., ~missing],
-        np.broadcast_to(x[~missing], (ITERATIONS, CHAINS, int((~missing).sum()))),
+        draws[..., ~missing], np.broadcast_to(x[~missing], (ITERATIONS, CHAINS, int((~missing).sum())))
     )
-    return draws, np.asarray(found.accepted)
+    return draws[WARMUP:, :, missing], found
+
+
+def agree(values, exact, spread=4.5):
+    """Means over chains (CHAINS, ...) with what is exact, within their standard error."""
+    stderr = values.std(0) / np.sqrt(CHAINS)
+    assert (np.abs(values.mean(0) - exact) < spread * stderr + 1e-9).all(), (values.mean(0), exact, stderr)
+    return stderr
 
 
 @pytest.fixture
@@ -45,25 +59,109 @@ def case(x64):
     return oracle, x, np.array([True, False, True, False, False])
 
 
-def test_metropolis_draws_from_the_exact_conditional(case):
+@pytest.mark.parametrize("leapfrogs", [0, 3])
+def test_metropolis_draws_from_the_exact_conditional(case, leapfrogs):
+    """By global moves alone, and with local ones."""
     oracle, x, missing = case
-    draws, accepted = chain(oracle, x, missing, "metropolis")
+    draws, found = chain(oracle.model, oracle.params, x, missing, leapfrogs=leapfrogs)
     mean, variance = conditional(oracle, x, missing)
-    by_chain = draws.mean(0)
-    stderr = by_chain.std(0) / np.sqrt(CHAINS)
-    assert (np.abs(by_chain.mean(0) - mean) < 4.5 * stderr).all()
-    assert stderr.max() < 0.03
+    assert agree(draws.mean(0), mean).max() < 0.03
     np.testing.assert_allclose(draws.var((0, 1)), variance, rtol=0.06)
-    assert 0.1 < accepted[WARMUP:].mean() < 0.95
-    assert (accepted[:WARMUP] == 1).all()
+    assert 0.1 < np.asarray(found.accepted)[WARMUP:].mean() < 0.95
+    assert (found.local is None) == (leapfrogs == 0)
+    if leapfrogs:
+        assert 0.7 < np.asarray(found.local)[WARMUP:].mean() < 0.92
 
 
 def test_the_papers_chain_has_another_law_unless_q_is_exact(case):
     oracle, x, missing = case
     _, variance = conditional(oracle, x, missing)
-    draws, _ = chain(oracle, x, missing, "pseudo_gibbs")
+    draws, _ = chain(oracle.model, oracle.params, x, missing, "pseudo_gibbs")
     assert np.abs(draws.var((0, 1)) / variance - 1).max() > 0.1
     exact = LinearGaussian(oracle.W, posterior="full")
     exact.set_recognition(exact.exact_constants())
-    draws, _ = chain(exact, x, missing, "pseudo_gibbs")
+    draws, _ = chain(exact.model, exact.params, x, missing, "pseudo_gibbs")
     np.testing.assert_allclose(draws.var((0, 1)), variance, rtol=0.06)
+
+
+def on_a_grid(model, params, x, missing):
+    """E[v_m | v_o] and E[v_m v_m' | v_o] of two latents, by sums over a grid."""
+    axis = np.linspace(-6, 6, 241)
+    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 1, 2)
+    p = np.asarray(jax.jit(model.decode)(params, {"layer_1": jnp.asarray(points)}))[:, 0]
+    log_w = -0.5 * ((points[:, 0] - PRIOR_MEAN) ** 2).sum(-1)
+    log_w += np.log(np.where(x == 1, p, 1 - p))[:, ~missing].sum(-1)
+    w = np.exp(log_w - log_w.max())
+    w /= w.sum()
+    means = p[:, missing]
+    return w @ means, np.einsum("g,gi,gj->ij", w, means, means)
+
+
+def test_a_curved_model_of_binary_data(x64):
+    """A recognition model that was never trained, and a prior that is not N(0, I)."""
+    choices = {"latents": (2,), "hidden": (4,), "activation": "tanh", "recognition_hidden": ()}
+    model = dlgm((8,), **choices, prior=PRIORS["mixture"](components=1))
+    shapes = jax.eval_shape(lambda: model.init(0, summary(np.full(8, 0.5), np.ones(8))))
+    generator = np.random.default_rng(5)
+    params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
+    own = {"weights": jnp.zeros(1), "mean": jnp.asarray(PRIOR_MEAN)[None], "log_scale": jnp.zeros((1, 2))}
+    recognition = jax.tree.map(lambda a: 0.2 * a, params.recognition)
+    params = params._replace(recognition=recognition, prior={"layer_1": own})
+    x = np.array([1.0, 0, 1, 1, 0, 1, 0, 0])
+    missing = np.array([True, True, False, False, False, True, False, False])
+    draws, found = chain(model, params, x, missing)
+    first, second = on_a_grid(model, params, x, missing)
+    agree(draws.mean(0), first)
+    pairs = np.einsum("tci,tcj->cij", draws, draws) / len(draws)
+    off = ~np.eye(3, dtype=bool)
+    agree(pairs[:, off], second[off])
+    means = np.asarray(found.means)[WARMUP:, :, missing]
+    agree(means.mean(0), first)
+    assert np.asarray(found.local)[WARMUP:].mean() > 0.6
+
+
+def test_discrete_latents_by_enumeration(x64):
+    """Global moves alone, since there is no gradient."""
+    model, params = machine(2)
+    tables = Enumerated(params)
+    x, missing = np.array([1.0, 0, 1, 0]), np.array([False, True, False, True])
+    draws, found = chain(model, params, x, missing)
+    assert found.local is None
+    alike = (tables.x[:, ~missing] == x[~missing]).all(1)
+    weights = np.exp(tables.log_px[alike])
+    agree(draws.mean(0), weights @ tables.x[alike][:, missing] / weights.sum())
+
+
+def test_what_tells_whether_chains_have_met():
+    """Independent draws, a drift, chains apart, and a chain that never moves."""
+    generator = np.random.default_rng(0)
+    chains, draws = 4, 100
+    values = np.zeros((chains, draws, 5, 2), np.float32)
+    values[:, :, 0] = generator.normal(size=(chains, draws, 2))
+    values[:, :, 1] = generator.normal(size=(chains, draws, 2)) + np.linspace(0, 5, draws)[:, None]
+    values[:, :, 2] = values[:, :, 0]
+    values[:, :, 2, 1] += np.arange(chains)[:, None]
+    for t in range(1, draws):
+        values[:, t, 3] = 0.9 * values[:, t - 1, 3] + generator.normal(size=(chains, 2))
+    found = convergence(jnp.asarray(values))
+    rhat, effective = np.asarray(found.rhat), np.asarray(found.effective)
+    assert rhat[0] < 1.03
+    assert 250 < effective[0] < 600
+    assert rhat[1] > 1.3
+    assert rhat[2] > 1.3
+    assert effective[3] < 60  # (1 - 0.9) / (1 + 0.9) of 400
+    assert (rhat[4], effective[4]) == (1, 400)  # the same everywhere
+    assert np.isinf(np.asarray(convergence(jnp.asarray(values[:1])).rhat)[4])
+    assert convergence(jnp.asarray(values[:, :3])) is None
+
+
+def test_chains_are_compared_by_example():
+    """Of two examples, one whose chains agree and one whose do not; values that are there have no part."""
+    generator = np.random.default_rng(1)
+    means = generator.normal(size=(50, 3, 2, 6))
+    means[:, :, 1, :3] += 2 * np.arange(3)[:, None]
+    means[:, :, 0, 3:] += 2 * np.arange(3)[:, None]
+    missing = np.array([[True] * 3 + [False] * 3] * 2)
+    flat = jnp.asarray(means.reshape(50, 6, 6), jnp.float32)
+    found = compared(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10)
+    assert found.rhat[0] < 1.1 < 1.3 < found.rhat[1]

@@ -3,6 +3,7 @@
 The exact gradient of a bound over S samples is that of its enumeration over all S-tuples of latents.
 """
 
+import functools
 import itertools
 
 import jax
@@ -16,6 +17,7 @@ from sbvi.algorithms.gradient_ascent import Paired
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import MODELS
+from sbvi.models.helmholtz.units import Bernoulli
 from sbvi.models.rollout import Noise
 from sbvi.objectives import OBJECTIVES, View
 from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
@@ -39,42 +41,50 @@ def tables(model, params, weight=1.0):
     return found
 
 
-def exact_gradient(model, params, alpha, samples, weight=1.0):
-    """Of minus E[L_alpha] over all tuples of `samples` draws of 32 latents."""
-    tuples = jnp.asarray(list(itertools.product(range(32), repeat=samples)))
-    found = tables(model, params, weight)
+@functools.cache
+def exact_gradients(alpha, samples):
+    """Of minus E[L_alpha] over all tuples of `samples` draws of 32 latents, for each of WEIGHTS."""
+    model, params = machine(seed=1)
+    tuples = np.array(list(itertools.product(range(32), repeat=samples)))
 
-    def loss(p):
-        _, log_q, terms = found(p)
+    def loss(p, weight):
+        _, log_q, terms = tables(model, params, weight)(p)
         chance = jnp.exp(sum(log_q[tuples[:, s]] for s in range(samples)))
         return -jnp.mean(jnp.sum(chance * renyi_value(jnp.moveaxis(terms[tuples], 1, 0), alpha), 0))
 
-    return jax.jit(jax.grad(loss))(params)
+    gradient = jax.jit(jax.grad(loss))
+    return [gradient(params, weight) for weight in WEIGHTS]
 
 
-def within_errors(gradient, params, exact, draws=DRAWS):
-    """The mean of `gradient(params, key)` over many keys lies within 4 standard errors of `exact`, value by value."""
-
-    def one(carry, key):
-        first, second = carry
-        g = jax.tree.map(lambda a, b: a - b, gradient(params, key), exact)
-        return (jax.tree.map(jnp.add, first, g), jax.tree.map(lambda a, b: a + b**2, second, g)), None
-
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    sums = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0])(jax.random.split(jax.random.key(9), draws))
-    for first, second in zip(*map(jax.tree.leaves, sums), strict=True):
-        mean = np.asarray(first) / draws
-        error = np.sqrt(np.maximum(np.asarray(second) / draws - mean**2, 0) / draws)
-        assert (np.abs(mean) <= 4 * error + 1e-9).all(), (mean, error)
+def flat(tree):
+    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
 
 
+def estimated(gradient, params):
+    """`gradient(params, key, ...)` for many keys, (DRAWS, number of parameters), as one program."""
+
+    @jax.jit
+    def found(*words):
+        keys = jax.random.split(jax.random.key(9), DRAWS)
+        return jax.lax.map(lambda key: flat(gradient(params, key, *words)), keys, batch_size=500)
+
+    return found
+
+
+def within_errors(found, exact):
+    """The mean lies within 4 standard errors of `exact`, value by value."""
+    away = np.asarray(found) - np.asarray(flat(exact))
+    mean, error = away.mean(0), away.std(0) / np.sqrt(DRAWS)
+    assert (np.abs(mean) <= 4 * error + 1e-9).all(), (mean, error)
+
+
+WEIGHTS = (1.0, 0.6)
 BOUNDS = [("free_energy", 1.0, {}), ("importance_weighted", 0.0, {}), ("renyi", 0.5, {"alpha": 0.5})]
 
 
-@pytest.mark.parametrize("weight", [1.0, 0.6])
 @pytest.mark.parametrize("estimator", ["score_function", "nvil", "vimco"])
 @pytest.mark.parametrize(("name", "alpha", "choices"), BOUNDS, ids=lambda v: v if isinstance(v, str) else "")
-def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, estimator, weight, x64):
+def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, estimator, x64):
     model, params = machine(seed=1)
     samples = 2
     objective = OBJECTIVES[name](num_samples=samples, estimator=estimator, **choices)
@@ -82,11 +92,13 @@ def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, est
     companion = init_companion(estimator, jax.random.key(5), 4)
     companion = jax.tree.map(lambda a: a.astype(jnp.float64) - 0.7, companion)
 
-    def gradient(p, key):
-        numbers = {"kl_weight": jnp.asarray(weight)}
+    def gradient(p, key, weight):
+        numbers = {"kl_weight": weight}
         return jax.grad(lambda p: objective(View(model, p, key, batch, companion=companion), numbers)[0])(p)
 
-    within_errors(gradient, params, exact_gradient(model, params, alpha, samples, weight))
+    found = estimated(gradient, params)
+    for weight, exact in zip(WEIGHTS, exact_gradients(alpha, samples), strict=True):
+        within_errors(found(jnp.asarray(weight)), exact)
 
 
 def weighted(log_p, log_q, tuples, alpha):
@@ -100,9 +112,9 @@ def test_the_mean_step_of_every_algorithm_is_its_definition(name, x64):
     """Descent with rate 1, so that a step is minus the gradient; self-normalised weights are enumerated over tuples."""
     model, params = machine(seed=2)
     samples = 2
-    tuples = jnp.asarray(list(itertools.product(range(32), repeat=samples)))
-    log_p, log_q, _ = tables(model, params)(params)
+    tuples = np.array(list(itertools.product(range(32), repeat=samples)))
     found = tables(model, params)
+    log_p, log_q, _ = jax.jit(found)(params)
     everything = Enumerated(params)
     dreams = {"bihm": 0.0, "reweighted_wake_sleep": 0.3, "wake_sleep": 1.0}[name]
 
@@ -129,7 +141,7 @@ def test_the_mean_step_of_every_algorithm_is_its_definition(name, x64):
         after = algorithm.step(state._replace(params=p), batch, key, hyper)[0].params
         return jax.tree.map(lambda a, b: a - b, p, after)
 
-    within_errors(gradient, params, jax.jit(jax.grad(loss))(params))
+    within_errors(estimated(gradient, params)(), jax.jit(jax.grad(loss))(params))
 
 
 def test_the_exact_bounds_gradient_is_the_weighted_sum_and_many_samples_reach_it(x64):
@@ -141,10 +153,10 @@ def test_the_exact_bounds_gradient_is_the_weighted_sum_and_many_samples_reach_it
         log_p, log_q, _ = found(p)
         return jnp.mean(2 * jax.nn.logsumexp(0.5 * (log_p + log_q), 0))
 
-    log_p, log_q, _ = found(params)
+    log_p, log_q, _ = jax.jit(found)(params)
     w = jax.nn.softmax(0.5 * (log_p + log_q), 0)
-    exact = jax.grad(bound)(params)
-    summed = jax.grad(lambda p: jnp.mean(jnp.sum(w * (found(p)[0] + found(p)[1]), 0)))(params)
+    exact = jax.jit(jax.grad(bound))(params)
+    summed = jax.jit(jax.grad(lambda p: jnp.mean(jnp.sum(w * (found(p)[0] + found(p)[1]), 0))))(params)
     for a, b in zip(jax.tree.leaves(exact), jax.tree.leaves(summed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
     algorithm = ALGORITHMS["bihm"](num_samples=40_000).build(model, 100)
@@ -165,7 +177,7 @@ def test_the_exact_bounds_gradient_is_the_weighted_sum_and_many_samples_reach_it
 def test_leave_one_out_replaces_a_weight_by_the_mean_of_the_others(x64):
     values = np.random.default_rng(0).normal(size=(4, 3))
     for alpha in (0.0, 0.5, 1.0):
-        found = leave_one_out(jnp.asarray(values), alpha)
+        found = jax.jit(leave_one_out, static_argnums=1)(jnp.asarray(values), alpha)
         for s in range(4):
             changed = values.copy()
             changed[s] = np.delete(values, s, 0).mean(0)
@@ -188,7 +200,7 @@ def test_free_bits_are_free(x64):
         _, log_q, terms = found(p)
         return -jnp.mean(jnp.sum(jnp.exp(log_q) * terms, 0))
 
-    within_errors(gradient, params, jax.grad(fit)(params))
+    within_errors(estimated(gradient, params)(), jax.jit(jax.grad(fit))(params))
 
 
 def test_penalties_are_of_the_sum_over_the_batch(x64):
@@ -199,7 +211,7 @@ def test_penalties_are_of_the_sum_over_the_batch(x64):
     def after(**penalties):
         algorithm = ALGORITHMS["bihm"](num_samples=2, optimizer=optimizer, **penalties).build(model, 100)
         hyper = {n: jnp.asarray(v[0]) for n, v in algorithm.hypers(np.zeros(1), 10, 10).items()}
-        return algorithm.step(algorithm.fresh(params), batch, jax.random.key(0), hyper)[0].params
+        return jax.jit(algorithm.step)(algorithm.fresh(params), batch, jax.random.key(0), hyper)[0].params
 
     plain, pulled = after(), after(l1=0.3, l2=0.5)
     for a, b, p in zip(*map(jax.tree.leaves, (plain, pulled, params)), strict=True):
@@ -235,3 +247,56 @@ def test_estimators_that_do_not_serve_are_refused(name):
         objective(estimator="vimco", num_samples=1).check(discrete)
     objective(estimator="vimco", num_samples=2).check(discrete)
     objective().check(smooth)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.7])
+def test_a_relaxed_draw_is_the_draw_with_the_derivative_of_its_relaxation(temperature, x64):
+    """E[d value / d logit] = E_u[sigma'((logit - logit(u)) / T) / T], by quadrature, for each unit's own logit."""
+    logits = np.array([-1.3, 0.2, 2.0])
+    unit, draws = Bernoulli(), 40_000
+
+    def found(bias):
+        return unit.relaxed([{"bias": bias}], jax.random.key(0), None, (draws,), temperature).value
+
+    values, slope = jax.jit(lambda b: jax.jvp(found, (b,), (jnp.ones(3),)))(jnp.asarray(logits))
+    plain = unit.draw([{"bias": jnp.asarray(logits)}], jax.random.key(0), None, (draws,)).value
+    np.testing.assert_array_equal(np.asarray(values), np.asarray(plain))
+    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    noise = 40 * nodes  # logistic, whose density is that of logit(u)
+    s = 1 / (1 + np.exp(-(logits[:, None] - noise) / temperature))
+    density = np.exp(-np.abs(noise)) / (1 + np.exp(-np.abs(noise))) ** 2
+    exact = (40 * weights * density * s * (1 - s) / temperature).sum(1)
+    error = np.asarray(slope).std(0) / np.sqrt(draws)
+    assert (np.abs(np.asarray(slope).mean(0) - exact) < 4 * error).all()
+    if temperature == 0.1:
+        chance = 1 / (1 + np.exp(-logits))
+        np.testing.assert_allclose(exact, chance * (1 - chance), rtol=0.02)
+
+
+@pytest.mark.parametrize(("name", "alpha", "choices"), BOUNDS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_relaxed_bound_is_the_discrete_one_and_its_generative_gradient_is_exact(name, alpha, choices, x64):
+    model, params = machine(seed=1)
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    relaxed, standard = (OBJECTIVES[name](num_samples=2, estimator=e, **choices) for e in ("relaxed", "standard"))
+
+    def loss(objective, p, key):
+        return objective(View(model, p, key, batch), {"kl_weight": jnp.asarray(WEIGHTS[1])})[0]
+
+    values = jax.jit(lambda p, key: [loss(o, p, key) for o in (relaxed, standard)])(params, jax.random.key(3))
+    assert float(values[0]) == pytest.approx(float(values[1]), rel=1e-12)
+    exact = exact_gradients(alpha, 2)[1]
+    found = estimated(lambda p, key: jax.grad(lambda p: loss(relaxed, p, key))(p), params)()
+    recognition = (
+        np.asarray(
+            flat(
+                jax.tree.map(jnp.zeros_like, params)._replace(
+                    recognition=jax.tree.map(jnp.ones_like, params.recognition)
+                )
+            )
+        )
+        > 0
+    )
+    away = (np.asarray(found) - np.asarray(flat(exact)))[:, ~recognition]
+    assert (np.abs(away.mean(0)) <= 4 * away.std(0) / np.sqrt(DRAWS) + 1e-9).all()
+    one, other = np.asarray(found).mean(0)[recognition], np.asarray(flat(exact))[recognition]
+    assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.7

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import sbvi
 from sbvi.cli import train
 from sbvi.core import UserError, build
+from sbvi.reporting.images import save_gif
 from sbvi.tasks import TASKS
 
 
@@ -49,6 +51,23 @@ def test_samples_of_p_star(machine, method):
     assert set(np.unique(values)) <= {0, 1}
 
 
+def test_chains_are_shown_on_their_way(machine, tmp_path):
+    found = work(machine, "samples", num=5, columns=5, method="gibbs", iterations=7, frames=3)
+    frames = found.animations["samples"]
+    assert len(frames) == 3
+    np.testing.assert_array_equal(frames[-1], found.pictures["samples"])
+    assert (frames[0] != frames[1]).any()
+    save_gif(tmp_path / "chain.gif", frames)
+    with Image.open(tmp_path / "chain.gif") as image:
+        assert (image.n_frames, image.size) == (3, frames.shape[2:0:-1])
+    whole = work(machine, "samples", num=5, columns=5, method="gibbs", iterations=7)
+    np.testing.assert_array_equal(whole.arrays["x"], found.arrays["x"])
+    assert not whole.animations
+    for refused in ({"method": "ancestral", "frames": 3}, {"method": "gibbs", "frames": 8, "iterations": 7}):
+        with pytest.raises(UserError, match=r"task\.frames=. with task\.method="):
+            work(machine, "samples", **refused)
+
+
 @pytest.mark.parametrize("method", ["gibbs", "gibbs_drop_qx", "metropolis"])
 def test_imputation(machine, method):
     found = work(machine, "imputation", method=method, iterations=4, warmup=1, examples=6)
@@ -58,8 +77,9 @@ def test_imputation(machine, method):
 
 def test_estimators(machine):
     found = work(machine, "gradients", examples=3, draws=50, reference_draws=100, num_samples=2)
-    assert len([name for name in found.scalars if name.endswith("/variance_recognition")]) == 9
+    assert len([name for name in found.scalars if name.endswith("/variance_recognition")]) == 12
     assert "vimco" in found.table
+    assert "relaxed" in found.table
 
 
 def test_what_does_not_serve_says_so(machine):

@@ -92,3 +92,54 @@ def test_projections_and_refusals(run, tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 64)))
     with pytest.raises(UserError, match=r"task\.operator serves"):
         work(operator=str(tmp_path / "a.npy"))
+
+
+def test_one_table_over_the_methods(run):
+    task = build(TASKS, "task", {"name": "recover", "examples": 4, "compare": ["ml_vamp_map"]})
+    result = task.run(run)
+    head, first, second = result.table.splitlines()
+    assert head.split() == ["method", "rmse", "log-loss", "calibration", "error", "seconds"]
+    assert (first.split()[0], second.split()[0]) == ("ml_vamp", "ml_vamp_map")
+    assert float(second.split()[2]) == pytest.approx(result.scalars["recover/ml_vamp_map/log_loss"], rel=1e-4)
+    p, truth = result.arrays["data"], run_dataset(run).seen("test", 4)
+    erased = np.random.default_rng(1).permutation(64) < 32
+    p, truth = p[:, erased].ravel(), truth[:, erased].ravel()
+    bins = [np.abs((p - truth)[(p >= low) & (p < low + 0.1)].sum()) for low in np.arange(10) / 10]
+    assert result.scalars["recover/calibration_error"] == pytest.approx(sum(bins) / len(p), rel=1e-5)
+
+
+def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
+    """A linear decoder with Gaussian outputs and an operator: the exact posterior mean; and bits where it ends in a
+    sigmoid."""
+    generator = np.random.default_rng(0)
+    weight, bias, operator = generator.normal(size=(6, 2)), generator.normal(size=6), generator.normal(size=(4, 6))
+    y = generator.normal(size=(3, 4))
+    np.savez(tmp_path / "net.npz", W0=weight, b0=bias, activations="identity")
+    np.savez(tmp_path / "bits.npz", W0=weight, b0=bias, activations="sigmoid")
+    np.save(tmp_path / "a.npy", operator)
+    np.save(tmp_path / "y.npy", y)
+    holes = np.where(generator.random((3, 6)) < 0.3, np.nan, generator.integers(0, 2, (3, 6)).astype(float))
+    np.save(tmp_path / "bits.npy", holes)
+    words = ["evaluate", "decoder=net.npz", "task=recover", "task.input=y.npy", "task.operator=a.npy", "task.noise=0.3"]
+    done = command(*words, "task.output=found.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    design = operator @ weight
+    exact = np.linalg.solve(np.eye(2) + design.T @ design / 0.09, design.T @ (y - operator @ bias).T / 0.09).T
+    np.testing.assert_allclose(np.load(tmp_path / "found.npz")["latents"], exact, atol=1e-4)
+    assert len(list((tmp_path / "evaluations").glob("recover-input-ml_vamp-*.json"))) == 1
+    done = command(
+        *("evaluate", "decoder=bits.npz", "task=recover", "task.input=bits.npy", "task.output=bits_found.npz"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    data = np.load(tmp_path / "bits_found.npz")["data"]
+    assert ((data > 0) & (data < 1)).all()
+    for refused, said in (
+        (["decoder=net.npz", "task=samples"], "task=samples needs run=DIR; with decoder=FILE: task=recover."),
+        (["decoder=net.npz", "task=recover"], "needs what was observed, as task.input=FILE"),
+        (["decoder=net.npz", "run=here", "task=recover"], "Give run=DIR or decoder=FILE, not both."),
+        (["decoder=net.npz", "task=recover", "task.input=y.npy"], r"task.input has shape (3, 4); allowed: (N, 6)"),
+    ):
+        done = command("evaluate", *refused, cwd=tmp_path)
+        assert done.returncode == 1
+        assert said in done.stderr

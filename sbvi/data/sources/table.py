@@ -1,27 +1,46 @@
-"""The user's own table of numbers, each column with its own scale."""
+"""The user's own table: columns of numbers on their own scales, or columns of every kind, with gaps."""
 
-from typing import Literal
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sbvi.core import UserError, spec
+from sbvi.data import kinds
 from sbvi.data.binarization import Binarization
 from sbvi.data.checks import finite
+from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
+from sbvi.data.removal import Removal
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger(__name__)
 
 
 @spec
 class Table(OwnData):
-    """Complete columns of numbers (.csv, .tsv, .parquet, .npy), (N, D).
+    """Columns of a table (.csv, .tsv, .parquet, .npy), (N, D).
 
-    Every column is held as (x - location) / scale, by the training rows alone; densities are of these values. A table
-    of 0 and 1 alone is binary.
+    Of a likelihood by column (`likelihood=mixed`): columns of every kind, found by looking and told in the log, with
+    gaps. Of any other: complete columns of numbers, each held as (x - location) / scale; a table of 0 and 1 alone is
+    binary. Location and scale are of the training rows alone.
     """
 
+    types: Literal["auto", "found", "numbers"] = "auto"
+    """What columns are taken for: kinds that are found, or numbers all of them; auto: as the likelihood needs."""
+    columns: dict[str, str | tuple[str, ...]] | None = None
+    """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical,
+    ordinal, ignored; or a list of an ordinal column's ranks, the lowest first."""
+    missing: Removal = Removal()
+    """Entries to remove on purpose, for experiments."""
     labels: str | None = None
     """Name of a column of labels, whole numbers or words, which a model does not see."""
     scale: Literal["deviation", "range", "none"] = "deviation"
@@ -31,48 +50,133 @@ class Table(OwnData):
 
     @property
     def likelihood(self) -> str:
-        return "gaussian"
+        return "mixed"
 
     def load(self) -> Dataset:
         where = f"dataset.path={self.path}"
         found = read_own(self.path, where)
-        label: np.ndarray | None = None
-        classes = names = None
-        if isinstance(found, File):
-            columns = list(found.frame.columns)
-            if self.labels is not None:
-                if self.labels not in columns:
-                    raise UserError(f"{where} has no column {self.labels}; it has: {few(columns)}.")
-                columns.remove(self.labels)
-                label = checked_labels(found.frame[self.labels].to_numpy(), len(found.frame), f"{where}: {self.labels}")
-                (label,), classes = coded([label], where)
-            x, names = found.values(columns), found.names(columns)
-        else:
-            if isinstance(found, Archive) or self.labels is not None:
-                raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
-            x = found
-        if x.ndim != 2 or x.dtype.kind not in "buif":
-            raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
-        if x.dtype.kind == "f":
-            _complete(x, where, names)
-        train, validation, test = split(self, x, label, {})
-        known = self._preprocessing(train.x, x, names)
-        train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
-        return Dataset("table", train, validation, test, known, classes=classes)
+        if self.types == "found":
+            return mixed(self, as_frame(found, where), where)
+        if self.columns or self.missing.fraction:
+            raise UserError("dataset.columns and dataset.missing are for tables by column; use likelihood=mixed.")
+        return _numbers(self, found, where)
 
-    def _preprocessing(self, train: np.ndarray, x: np.ndarray, names: tuple[str, ...] | None) -> Preprocessing:
-        shape = (x.shape[1],)
-        if ((x == 0) | (x == 1)).all():
-            return Preprocessing.whole(shape, 1).but(columns=names)
-        values = train.astype(np.float64)
-        if self.scale == "none":
-            location, scale = np.zeros(shape), np.ones(shape)
-        elif self.scale == "deviation":
-            location, scale = values.mean(0), values.std(0)
-        else:
-            location, scale = values.min(0), np.ptp(values, 0)
-        scale = np.where(scale > 1e-12 * np.maximum(np.abs(location), 1e-300), scale, 1.0)  # of a constant column
-        return Preprocessing(shape, columns=names, location=tuple(map(float, location)), scale=tuple(map(float, scale)))
+
+def as_frame(found: "Archive | np.ndarray | File", where: str) -> "pandas.DataFrame":
+    """What a file holds as a frame.
+
+    Raises:
+      UserError: it is no table.
+    """
+    import pandas as pd
+
+    if isinstance(found, Archive):
+        raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
+    if isinstance(found, File):
+        return found.frame
+    if found.ndim != 2 or found.dtype.kind not in "buif":
+        raise UserError(f"{where} has shape {found.shape} and dtype {found.dtype}; it must be numbers (N, D).")
+    return pd.DataFrame(found)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A frame's columns by kind, and its numbers: those of the columns that a model sees, (N, D), NaN where missing."""
+
+    found: dict[str, kinds.Found]
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str) -> "Known":
+        """See `kinds.described`.
+
+        Raises:
+          UserError: nothing is left to model, or a column does not hold what it is said to.
+        """
+        found = kinds.described(frame, told, where)
+        gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
+        log.info("Columns of %s:\n%s", where, kinds.table(found, gaps))
+        seen = {name: what for name, what in found.items() if what.kind != "ignored"}
+        if not seen:
+            raise UserError(f"{where} has no column that could be modelled.")
+        if dropped := [f"{name} ({what.why})" for name, what in found.items() if what.kind == "ignored"]:
+            log.info("Left out: %s.", ", ".join(dropped))
+        named = {str(name): name for name in frame.columns}
+        blank = [Column(name, what.kind, values=what.values) for name, what in seen.items()]  # type: ignore[arg-type]
+        numbers = np.stack([column.codes(frame[named[column.name]], where) for column in blank], 1)
+        for d, column in enumerate(blank):
+            column.check(numbers[:, d], where)
+        return cls(seen, numbers)
+
+    def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
+        """From the training rows (N, D) of the numbers."""
+        columns = tuple(kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.found.items()))
+        return Preprocessing((len(columns),), columns=tuple(self.found), table=columns)
+
+
+def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
+    """The data set of a frame with columns of every kind.
+
+    Raises:
+      UserError: see `Known.of`; or labels that are not there.
+    """
+    label: np.ndarray | None = None
+    classes = None
+    if settings.labels is not None:
+        if settings.labels not in frame.columns:
+            raise UserError(f"{where} has no column {settings.labels}; it has: {few(list(frame.columns))}.")
+        label = checked_labels(frame[settings.labels].to_numpy(), len(frame), f"{where}: {settings.labels}")
+        (label,), classes = coded([label], where)
+        frame = frame.drop(columns=settings.labels)
+    known = Known.of(frame, settings.columns or {}, where)
+    x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
+    train, validation, test = split(settings, x, label, {})
+    made = known.preprocessing(train.x, settings.scale)
+    train, validation, test = (Split(made.store(s.x, where), s.label) for s in (train, validation, test))
+    return Dataset("table", train, validation, test, made, classes=classes)
+
+
+def _numbers(settings: Table, found: "Archive | np.ndarray | File", where: str) -> Dataset:
+    """The data set of complete columns of numbers."""
+    label: np.ndarray | None = None
+    classes = names = None
+    if isinstance(found, File):
+        columns = list(found.frame.columns)
+        if settings.labels is not None:
+            if settings.labels not in columns:
+                raise UserError(f"{where} has no column {settings.labels}; it has: {few(columns)}.")
+            columns.remove(settings.labels)
+            words = found.frame[settings.labels].to_numpy()
+            label = checked_labels(words, len(words), f"{where}: {settings.labels}")
+            (label,), classes = coded([label], where)
+        x, names = found.values(columns), found.names(columns)
+    else:
+        if isinstance(found, Archive) or settings.labels is not None:
+            raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
+        x = found
+    if x.ndim != 2 or x.dtype.kind not in "buif":
+        raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
+    if x.dtype.kind == "f":
+        _complete(x, where, names)
+    train, validation, test = split(settings, x, label, {})
+    known = _scaled(settings.scale, train.x, x, names)
+    train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
+    return Dataset("table", train, validation, test, known, classes=classes)
+
+
+def _scaled(scale: str, train: np.ndarray, x: np.ndarray, names: tuple[str, ...] | None) -> Preprocessing:
+    shape = (x.shape[1],)
+    if ((x == 0) | (x == 1)).all():
+        return Preprocessing.whole(shape, 1).but(columns=names)
+    values = train.astype(np.float64)
+    if scale == "none":
+        location, width = np.zeros(shape), np.ones(shape)
+    elif scale == "deviation":
+        location, width = values.mean(0), values.std(0)
+    else:
+        location, width = values.min(0), np.ptp(values, 0)
+    width = np.where(width > 1e-12 * np.maximum(np.abs(location), 1e-300), width, 1.0)  # of a constant column
+    return Preprocessing(shape, columns=names, location=tuple(map(float, location)), scale=tuple(map(float, width)))
 
 
 def _complete(x: np.ndarray, where: str, names: tuple[str, ...] | None) -> None:
@@ -87,6 +191,6 @@ def _complete(x: np.ndarray, where: str, names: tuple[str, ...] | None) -> None:
         name = names[column] if names else column
         raise UserError(
             f"{where}: column {name} lacks {int(gaps[:, column].sum())} of {len(x)} values, the first in row "
-            f"{int(np.flatnonzero(gaps[:, column])[0])}; every row must be complete."
+            f"{int(np.flatnonzero(gaps[:, column])[0])}; every row must be complete, or use likelihood=mixed."
         )
     finite(x, where, names)

@@ -6,14 +6,26 @@ in the contract test.
 
 from sbvi.core.plugins import extend
 from sbvi.distributions.likelihoods.bernoulli import Bernoulli
+from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.likelihoods.likelihood import Likelihood
+from sbvi.distributions.likelihoods.mixed import Mixed
+from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
+from sbvi.distributions.likelihoods.ordinal import Ordinal
+from sbvi.distributions.likelihoods.poisson import Poisson
+from sbvi.distributions.likelihoods.student_t import StudentT
 
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": Bernoulli,
     "gaussian": GaussianLikelihood,
     "discretized_logistic": DiscretizedLogistic,
+    "student_t": StudentT,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "categorical": Categorical,
+    "ordinal": Ordinal,
+    "mixed": Mixed,
 }
 extend(LIKELIHOODS, "sbvi.likelihoods")
 

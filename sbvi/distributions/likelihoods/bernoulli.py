@@ -78,6 +78,9 @@ class Bernoulli:
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         return log_bernoulli(outputs, jnp.broadcast_to(x[None], outputs.shape))
 
+    def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
+        return x * outputs - jax.nn.softplus(outputs)
+
     def mean(self, outputs: Array, free: Array) -> Array:
         return jax.nn.sigmoid(outputs)
 

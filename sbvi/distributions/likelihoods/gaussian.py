@@ -53,7 +53,7 @@ class GaussianLikelihood:
     def _initial_log_scale(self, spread: np.ndarray) -> np.ndarray:
         return np.log(np.maximum(spread, 2 * self.minimum_scale) - self.minimum_scale)
 
-    def _split(self, outputs: Array, free: Array) -> tuple[Array, Array]:
+    def moments(self, outputs: Array, free: Array) -> tuple[Array, Array]:
         """Means (..., D) and standard deviations of the same rank."""
         if self.scale == "predicted":
             mean, raw = jnp.split(outputs, 2, axis=-1)
@@ -64,19 +64,21 @@ class GaussianLikelihood:
         return outputs, jnp.full((1,) * outputs.ndim, self.fixed_scale, outputs.dtype)
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
-        mean, scale = self._split(outputs, free)
-        density = -0.5 * jnp.square((x[None] - mean) / scale) - jnp.log(scale) - 0.5 * LOG_2PI
-        return jnp.sum(density, -1)
+        return jnp.sum(self.log_probs(outputs, free, x[None]), -1)
+
+    def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
+        mean, scale = self.moments(outputs, free)
+        return -0.5 * jnp.square((x - mean) / scale) - jnp.log(scale) - 0.5 * LOG_2PI
 
     def mean(self, outputs: Array, free: Array) -> Array:
-        return self._split(outputs, free)[0]
+        return self.moments(outputs, free)[0]
 
     def sample(self, key: Array, outputs: Array, free: Array) -> Array:
-        mean, scale = self._split(outputs, free)
+        mean, scale = self.moments(outputs, free)
         return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
 
     def output_precision(self, outputs: Array, free: Array) -> Array:
-        mean, scale = self._split(outputs, free)
+        mean, scale = self.moments(outputs, free)
         precision = jnp.broadcast_to(1 / jnp.square(scale), mean.shape)
         if self.scale == "predicted":
             raw = jnp.split(outputs, 2, axis=-1)[1]

@@ -1,6 +1,6 @@
 """What every likelihood p(x | outputs) offers: the network's outputs are its natural parameters."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ class Likelihood(Protocol):
         """
 
     def outputs(self, size: int) -> int:
-        """Number of network outputs for D = size values."""
+        """Number of network outputs for D = size values: whole blocks of them, each value's own at its place."""
 
     def free(self, size: int) -> int:
         """Number of parameters that do not depend on the latents."""
@@ -54,3 +54,16 @@ class Likelihood(Protocol):
 
     def output_precision(self, outputs: Array, free: Array) -> Array:
         """-d^2 log p / d outputs^2, expected, elementwise (..., outputs): for Gauss-Newton curvature."""
+
+
+@runtime_checkable
+class Entrywise(Protocol):
+    """Its entries are independent given the outputs: what a table's columns are put together of."""
+
+    def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
+        """log p(x_d | outputs) of each entry, (..., D), nats; x broadcasts against the entries' shape."""
+
+
+def row(values: Array, ndim: int) -> Array:
+    """Free parameters (D,) with the rank of what they meet."""
+    return values.reshape((1,) * (ndim - 1) + (-1,))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from sbvi.core import NonNegative, Positive, spec
 from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
 
-GUARDS = ("alpha_min", "negative_precision", "variance_min", "variance_max", "not_finite")
+GUARDS = ("alpha_min", "negative_precision", "variance_min", "variance_max", "not_finite", "alpha_max")
 
 
 @spec
@@ -26,6 +26,9 @@ class Limits:
 
     alpha_min: NonNegative = 1e-12
     """Least share of a message's variance that may be left."""
+    alpha_max: Positive = 1e12
+    """Greatest share: below 1, every estimate adds some certainty, which steadies the messages of trained networks and
+    makes variances too small."""
     variance_min: Positive = 1e-12
     """Least variance of a message."""
     variance_max: Positive = 1e8
@@ -33,7 +36,7 @@ class Limits:
 
 
 class State(NamedTuple):
-    """Messages by variable; clips (B, 5): how often each of GUARDS acted; gap (B,): see `step`; iteration ()."""
+    """Messages by variable; clips (B, 6): how often each of GUARDS acted; gap (B,): see `step`; iteration ()."""
 
     forward: tuple[Message, ...]
     backward: tuple[Message, ...]
@@ -91,9 +94,9 @@ def step(
 def _extrinsic(
     estimate: Message, message: Message, old: Message, share: Array, limits: Limits
 ) -> tuple[Message, Array]:
-    """The new message in the other direction, mixed with the old one, and (B, 5) which guards acted."""
+    """The new message in the other direction, mixed with the old one, and (B, 6) which guards acted."""
     ratio = estimate.variance / message.variance
-    alpha = jnp.maximum(ratio, limits.alpha_min)
+    alpha = jnp.clip(ratio, limits.alpha_min, limits.alpha_max)
     precision = (1 - alpha) / (alpha * message.variance)
     pull = estimate.mean / (alpha * message.variance) - message.mean / message.variance
     precision = share * precision + (1 - share) / old.variance
@@ -105,6 +108,7 @@ def _extrinsic(
     variance = jnp.maximum(variance, limits.variance_min)
     proper = jnp.isfinite(jnp.sum(mean, axis=1, keepdims=True)) & jnp.isfinite(variance)
     acted = [ratio < limits.alpha_min, vague & (ratio >= 1), sharp, vague & (ratio < 1), ~proper]
+    acted.append(ratio > limits.alpha_max)
     kept = Message(jnp.where(proper, mean, old.mean), jnp.where(proper, variance, old.variance))
     return kept, jnp.concatenate(acted, axis=1).astype(jnp.int64)
 

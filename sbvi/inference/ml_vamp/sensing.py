@@ -8,31 +8,29 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.inference.ml_vamp.network import Network, from_layers
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem
+from sbvi.inference.ml_vamp.units import UNITS
 
 
-def network_of(layers: Sequence[Any], *, probabilities: bool = False) -> Network:
-    """From a model's layers: affine maps (weights (inputs, outputs), bias, noise: a standard deviation) and names.
-
-    probabilities: the outputs are logits, and the network is to end in probabilities.
-    """
-    plain: list[tuple[Any, ...]] = [
+def network_of(layers: Sequence[Any]) -> Network:
+    """From a model's layers: affine maps (weights (inputs, outputs), bias, noise: a standard deviation) and names."""
+    return from_layers(
         (layer,) if isinstance(layer, str) else ("linear", np.transpose(layer[0]), layer[1], float(layer[2]) ** 2)
         for layer in layers
-    ]
-    return from_layers([*plain, ("sigmoid",)] if probabilities else plain)
+    )
 
 
-def entries(layers: Sequence[Any], x: np.ndarray, missing: np.ndarray, binary: bool, noise: float) -> Problem:
-    """x (B, D) where it is not missing (B, D): bits, or values with noise of a standard deviation."""
+def entries(network: Network, x: np.ndarray, missing: np.ndarray, binary: bool, noise: float) -> Problem:
+    """x (B, D) where it is not missing (B, D): bits, whose logits the network makes, or values with noise of a standard
+    deviation."""
     y = np.where(missing, np.nan, x.astype(np.float64))
-    return Problem(network_of(layers), BinaryOutput("logistic") if binary else GaussianOutput(noise**2), y)
+    return Problem(network, BinaryOutput("logistic") if binary else GaussianOutput(noise**2), y)
 
 
 def projections(
-    layers: Sequence[Any], y: np.ndarray, operator: np.ndarray, binary: bool, noise: float, signs: bool = False
+    network: Network, y: np.ndarray, operator: np.ndarray, binary: bool, noise: float, signs: bool = False
 ) -> Problem:
     """y (B, m) = A x + noise of a standard deviation, or 1 where that is positive; of bits, x are the probabilities."""
-    network = network_of(layers, probabilities=binary)
+    network = Network((*network.layers, UNITS["sigmoid"])) if binary else network
     operator = operator.astype(np.float64)
     if signs:
         return Problem(network, BinaryOutput("probit", noise**2, operator), y.astype(np.float64))

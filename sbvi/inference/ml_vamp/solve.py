@@ -28,7 +28,7 @@ class Settings:
 
     mode: Mode = "mmse"
     """Posterior means and variances, or the posterior's mode."""
-    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.7, 100), (0.4, 200), (0.15, 300))
+    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.7, 100), (0.5, 600), (0.3, 1000))
     """Attempts: the share of the new message (1: no damping), and the most iterations."""
     tolerance: Positive = 1e-6
     """The gap, a squared relative difference of the two estimates, below which an example has converged."""

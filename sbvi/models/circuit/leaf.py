@@ -74,4 +74,4 @@ def rows(free: Free, index: Array) -> Free:
 def region_order(leaves: np.ndarray, variables: int) -> tuple[np.ndarray, np.ndarray]:
     """(n, s) variables with padding pointed at an extra variable, and one where there is a variable."""
     real = leaves >= 0
-    return np.where(real, leaves, variables), real
+    return np.where(real, leaves, variables).astype(np.int32), real

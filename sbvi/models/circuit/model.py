@@ -32,7 +32,7 @@ class BuiltCircuit:
     """params: `sums`, free log-weights of each layer (nodes, inputs, units), normalised over inputs; `classes` (C,);
     `leaves`, the family's free parameters.
 
-    parent: of a plain Chow-Liu tree, whose parameters start from its tables.
+    parent: of a plain Chow-Liu tree, whose parameters start from its tables. start: first parameters that are given.
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class BuiltCircuit:
         parent: np.ndarray | None = None,
         leaf_dropout: float = 0.0,
         sum_dropout: float = 0.0,
+        start: Params | None = None,
     ):
-        self.facts, self.plan, self.family, self.parent = facts, plan, family, parent
+        self.facts, self.plan, self.family, self.parent, self.start = facts, plan, family, parent, start
         self.leaf_dropout, self.sum_dropout = leaf_dropout, sum_dropout
         self.discrete = family.discrete
         self.order, self.real = region_order(plan.leaves, facts.event_size)
@@ -54,7 +55,10 @@ class BuiltCircuit:
         return {}
 
     def init(self, seed: int, summary: DataSummary) -> Params:
-        """Leaves near the data's means and weights near uniform, both apart by noise; a plain tree at its optimum."""
+        """Leaves near the data's means and weights near uniform, both apart by noise; a plain tree at its
+        optimum; what is given."""
+        if self.start is not None:
+            return jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), self.start)
         mean, spread = (np.append(v, 0.5).astype(np.float32)[self.order] for v in (summary.mean, summary.spread))
         shape = (*self.plan.leaves.shape, self.plan.leaf_units)
         classes = np.zeros(self.classes, np.float32)

@@ -7,7 +7,8 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.models.api import DataFacts, DataSummary, ModelSpec
-from sbvi.models.circuit import chow_liu, structures
+from sbvi.models.circuit import algebra, chow_liu, structures
+from sbvi.models.circuit.compiled import Compiled, compiled, first_parameters
 from sbvi.models.circuit.leaf import Leaf
 from sbvi.models.circuit.leaves import leaf_of
 from sbvi.models.circuit.model import BuiltCircuit
@@ -28,9 +29,12 @@ class Circuit(ModelSpec):
     default_objective: ClassVar[str] = "log_likelihood"
     summary_rows: ClassVar[int] = 300_000  # trees are learned from them
 
-    structure: Literal["hidden_chow_liu", "chow_liu", "random", "quad_tree", "mixture"] = "hidden_chow_liu"
+    structure: Literal["hidden_chow_liu", "chow_liu", "random", "quad_tree", "mixture", "file"] = "hidden_chow_liu"
     """hidden_chow_liu: a latent for every variable, joined by the data's Chow-Liu tree. chow_liu: that tree alone.
-    random: halves of random orders of the variables. quad_tree: quarters of an image. mixture: products of leaves."""
+    random: halves of random orders of the variables. quad_tree: quarters of an image. mixture: products of leaves.
+    file: a circuit built by hand, with its own first parameters."""
+    file: str | None = None
+    """The file of structure=file, as `sbvi.models.circuit.algebra.save` writes it."""
     units: PositiveInt = 16
     """Sums of every region: states of a latent, components of a mixture."""
     leaf_units: PositiveInt | None = None
@@ -63,6 +67,10 @@ class Circuit(ModelSpec):
             )
         if self.layer == "tucker" and self.structure != "random":
             raise ValueError(f"layer=tucker needs structure=random; structure={self.structure} has layer=cp")
+        if (self.structure == "file") != (self.file is not None):
+            raise ValueError(f"structure={self.structure} and file={self.file} must be given together")
+        if self.structure == "file" and self.labels:
+            raise ValueError("labels=true needs a structure that is made with a class for every label, not file")
         if self.structure == "chow_liu" and self.leaf == "gaussian":
             raise ValueError("structure=chow_liu is of discrete values; use structure=hidden_chow_liu")
 
@@ -75,7 +83,11 @@ class Circuit(ModelSpec):
         return self.labels
 
     def completed(self, likelihood: str) -> "Circuit":
-        return self if self.leaf is not None else replace(self, leaf=LEAVES.get(likelihood, "gaussian"))
+        if self.leaf is not None:
+            return self
+        if self.file is not None:
+            return replace(self, leaf=compiled(algebra.load(self.file)).leaf)  # type: ignore[arg-type]
+        return replace(self, leaf=LEAVES.get(likelihood, "gaussian"))
 
     def check(self, facts: DataFacts) -> None:
         if self.leaf in ("categorical", "binomial") and facts.levels is None:
@@ -92,7 +104,9 @@ class Circuit(ModelSpec):
             )
 
     def learn_structure(self, summary: DataSummary) -> Any:
-        """The parents of the Chow-Liu tree of the rows, where the structure is one."""
+        """The parents of the Chow-Liu tree of the rows, where the structure is one; the nodes of a file."""
+        if self.file is not None:
+            return {"nodes": algebra.to_data(algebra.load(self.file))}
         if self.structure not in ("hidden_chow_liu", "chow_liu"):
             return None
         counts = chow_liu.pair_counts(*chow_liu.states(summary.x, BINS))
@@ -105,7 +119,9 @@ class Circuit(ModelSpec):
           UserError: the data does not fit the structure.
         """
         size, classes = facts.event_size, facts.classes if self.labels else 1
-        if self.structure == "mixture":
+        if self.structure == "file":
+            found = self._by_hand(structure, facts).plan
+        elif self.structure == "mixture":
             found = structures.mixture(size, self.units, classes)
         elif self.structure == "quad_tree":
             found = structures.quad_tree(facts.event_shape, self.units, classes)
@@ -120,6 +136,18 @@ class Circuit(ModelSpec):
         check(found, size)
         return found
 
+    def _by_hand(self, structure: Any, facts: DataFacts) -> Compiled:
+        found = compiled(algebra.from_data(structure["nodes"], f"model.file={self.file}"))
+        for what, own, there in (
+            ("leaf", found.leaf, self.leaf),
+            ("variables", found.variables, facts.event_size),
+        ):
+            if own != there:
+                raise UserError(f"model.file={self.file} has {what} {own}, and the data set calls for {there}.")
+        if found.levels > (facts.levels or 1):
+            raise UserError(f"model.file={self.file} has levels up to {found.levels}, the data up to {facts.levels}.")
+        return found
+
     def family(self, facts: DataFacts) -> Leaf:
         """The leaves' family."""
         name = "indicator" if self.structure == "chow_liu" else str(self.leaf)
@@ -128,4 +156,7 @@ class Circuit(ModelSpec):
     def build(self, facts: DataFacts, structure: Any = None) -> BuiltCircuit:
         plan = self.plan(facts, structure)
         tables = np.asarray(structure["parent"]) if self.structure == "chow_liu" else None
-        return BuiltCircuit(facts, plan, self.family(facts), tables, self.leaf_dropout, self.sum_dropout)
+        start = None
+        if self.structure == "file":
+            start = first_parameters(self._by_hand(structure, facts), self.family(facts), facts.levels or 1)
+        return BuiltCircuit(facts, plan, self.family(facts), tables, self.leaf_dropout, self.sum_dropout, start)

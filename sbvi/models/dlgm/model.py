@@ -28,7 +28,7 @@ from sbvi.models.api import (
     Samples,
 )
 from sbvi.models.dlgm.stack import stack
-from sbvi.models.noise import corrupt
+from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
 from sbvi.posteriors import Conditional
@@ -45,7 +45,8 @@ class BuiltDLGM:
 
     def __init__(self, spec: "DLGM", facts: DataFacts):
         self.spec, self.facts = spec, facts
-        self.likelihood, self.discrete = spec.likelihood, spec.likelihood.discrete
+        self.likelihood = spec.likelihood if facts.table is None else spec.likelihood.of(facts.table)
+        self.discrete = self.likelihood.discrete
         self._images = spec.images(facts.event_shape)
         self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, self._recognition)
         self._prior: Prior = spec.prior.build(self._posterior.nodes)
@@ -65,17 +66,20 @@ class BuiltDLGM:
             self.spec.activate_inputs,
             self._images,
             nnx.Rngs(key),
+            self.spec.network,
         )
 
     def _recognition(self, heads: Sequence[Array], rngs: nnx.Rngs) -> RecognitionNetwork:
+        table = self.facts.table is not None
         return RecognitionNetwork(
-            self.facts.event_size,
+            self.likelihood.inputs(self.spec.missing_inputs) if table else self.facts.event_size,
             self.spec.recognition_hidden,
             heads,
             self.spec.recognition_activation,
             self.spec.recognition_shared,
             self._images,
             rngs,
+            self.spec.recognition_network,
         )
 
     def init(self, seed: int, summary: DataSummary) -> LatentParams:
@@ -96,6 +100,7 @@ class BuiltDLGM:
             "bit_flip": self.spec.bit_flip,
             "dropout": self.spec.input_dropout,
             "latent": self.spec.latent_noise,
+            "missing": self.spec.extra_missing,
             "prior_precision": 1 / (kappa * examples) if kappa else 0.0,
         }
 
@@ -104,14 +109,18 @@ class BuiltDLGM:
 
     # The recognition model.
 
+    def _seen(self, x: Array) -> Array:
+        """What the recognition network reads of x (B, D)."""
+        return x if self.facts.table is None else self.likelihood.read(x, self.spec.missing_inputs)
+
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
         return {node: Moments(q.mean, q.variance()) for node, q in self.gaussians(params, x).items()}
 
     def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
-        return dict(self._posterior.given(params.recognition, x).gaussians())
+        return dict(self._posterior.given(params.recognition, self._seen(x)).gaussians())
 
     def recognise(self, params: Params, x: Array) -> dict[str, Array]:
-        found: dict[str, Array] = self._posterior.recognise(params.recognition, x)
+        found: dict[str, Array] = self._posterior.recognise(params.recognition, self._seen(x))
         return found
 
     def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
@@ -119,7 +128,7 @@ class BuiltDLGM:
         return found
 
     def posterior(self, params: Params, x: Array) -> Conditional:
-        q: Conditional = self._posterior.given(params.recognition, x)
+        q: Conditional = self._posterior.given(params.recognition, self._seen(x))
         return q
 
     # The generative model.
@@ -142,10 +151,16 @@ class BuiltDLGM:
         """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve."""
         network = nnx.merge(self._graph, params.generative)
         free = network.free_parameters()
+
+        def precision(outputs: Array) -> Array:
+            if self.facts.table is None:
+                return self.likelihood.output_precision(outputs, free)
+            return self.likelihood.precision_given(outputs, free, x)
+
         return Composite(
             inner=lambda points: network(self.noises(moved(points))),
             outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
-            precision=lambda outputs: self.likelihood.output_precision(outputs, free),
+            precision=precision,
             smooth=not self.spec.kinks,
         )
 
@@ -155,6 +170,16 @@ class BuiltDLGM:
         result: Array = self.likelihood.log_prob(outputs, free, x) + prior
         return result
 
+    def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
+        """Outputs of values that are not observed are held at zero, so that these values add a constant."""
+        outputs, free = self.outputs(params, latents)
+        blocks = outputs.shape[-1] // x.shape[-1]
+        seen = jnp.tile(observed, (1, blocks))[None]
+        prior = sum(self._prior.log_prob(params.prior, latents).values())
+        held = jnp.where(seen, outputs, jnp.zeros_like(outputs))
+        result: Array = self.likelihood.log_prob(held, free, x) + prior
+        return result
+
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)
         return Samples(self.likelihood.mean(*outputs), self.likelihood.sample(key, *outputs))
@@ -162,6 +187,19 @@ class BuiltDLGM:
     def decode(self, params: Params, latents: Latents) -> Array:
         mean: Array = self.likelihood.mean(*self.outputs(params, latents))
         return mean
+
+    @property
+    def at_random(self) -> bool:
+        return self.facts.table is None or not len(self.likelihood.masking)
+
+    def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
+        outputs, free = self.outputs(params, latents)
+        found: Array = self.likelihood.log_probs(outputs, free, x[None])
+        return found
+
+    def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
+        outputs = self.outputs(params, latents)
+        return Samples(self.likelihood.missing_mean(*outputs), self.likelihood.missing_sample(key, *outputs))
 
     def node_prior(self) -> Prior:
         return self._prior
@@ -194,7 +232,8 @@ class BuiltDLGM:
         With noise, the samples are scored where the noise put them, while the KL stays q's own.
         """
         noise = noise or Noise()
-        q = self._posterior.given(params.recognition, corrupt(jax.random.fold_in(key, 1), x, noise))
+        x = hidden(key, x, noise)
+        q = self._posterior.given(params.recognition, corrupt(jax.random.fold_in(key, 1), self._seen(x), noise))
 
         def moved(points: Latents) -> Latents:
             if noise.latent is not None:

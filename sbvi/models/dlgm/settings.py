@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
-from sbvi.core import Choice, NonNegative, Positive, PositiveInt, Probability, UserError, spec
+from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
 from sbvi.distributions.priors import PRIORS, Standard
 from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.dlgm.model import BuiltDLGM
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.convolutions import Convolutions
+from sbvi.networks.dense import NetworkName
 from sbvi.networks.gaussian_networks import NoiseMatrix
 from sbvi.posteriors import POSTERIORS
 from sbvi.posteriors.families import Diagonal
@@ -28,6 +29,9 @@ class DLGM(ModelSpec):
     """Deterministic layers of every map T_l, from the layer above down; or one list for each map."""
     activation: ActivationName = "relu"
     """Activation of the generative model's deterministic layers."""
+    network: NetworkName = "dense"
+    """What the generative model's deterministic layers are: dense; gated, f(x W + b) * sigmoid(x V + c); or residual,
+    where a layer as wide as the one before it is a block x + A f(B f(x))."""
     activate_inputs: bool = False
     """Whether every map T_l begins with its activation; without deterministic layers this makes the
     non-linear Gaussian belief network, T_l(h) = A_l f(h) + b_l."""
@@ -37,6 +41,8 @@ class DLGM(ModelSpec):
     """Deterministic layers of the recognition model, from the data up."""
     recognition_activation: ActivationName = "relu"
     """Activation of the recognition model's deterministic layers."""
+    recognition_network: NetworkName = "dense"
+    """What the recognition model's deterministic layers are, likewise."""
     recognition_shared: bool = True
     """One recognition trunk for all stochastic layers, or one network for each."""
     convolutions: tuple[PositiveInt, ...] = ()
@@ -44,6 +50,8 @@ class DLGM(ModelSpec):
     the data up; each halves the image's sides. None: deterministic layers alone."""
     kernel: PositiveInt = 3
     """Side of the convolutions' kernels, at the halved sizes."""
+    residual_blocks: NonNegativeInt = 0
+    """Residual blocks of two convolutions at each halved size, x + C f(C' f(x)), in both networks."""
     initial_posterior_scale: Positive = 0.14
     """Standard deviation of the posterior at the start. From a wide start, ReLU networks learn to
     ignore the latents before these carry anything, and stay there."""
@@ -51,6 +59,11 @@ class DLGM(ModelSpec):
     """Probability that the recognition model sees a binary input flipped, in training."""
     input_dropout: Probability = 0.0
     """Probability that the recognition model sees an input as zero, in training."""
+    missing_inputs: bool = True
+    """Whether the recognition model of a table with gaps is told which entries are there."""
+    extra_missing: Probability = 0.0
+    """Probability that an entry of a table is taken for a missing one, in training, so that a model of complete rows
+    learns to fill gaps."""
     latent_noise: NonNegative = 0.0
     """Standard deviation of Gaussian noise added to samples, in training."""
     weight_prior_variance: Positive | None = 1e6
@@ -67,8 +80,17 @@ class DLGM(ModelSpec):
             raise ValueError("latents=[] must name at least one stochastic layer")
         if self.hidden and isinstance(self.hidden[0], tuple) and len(self.hidden) != len(self.latents):
             raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
+        if self.residual_blocks and not self.convolutions:
+            raise ValueError(f"residual_blocks={self.residual_blocks} needs convolutions, at whose sizes they stand")
         if self.bit_flip and self.likelihood is not None and not self.likelihood.binary:
             raise UserError(f"model.bit_flip={self.bit_flip} needs binary data; use model.input_dropout.")
+        if self.extra_missing and self.likelihood is not None and not self.by_column:
+            raise UserError(f"model.extra_missing={self.extra_missing} needs likelihood=mixed, of a table by column.")
+        if self.extra_missing and getattr(self.likelihood, "missingness", "ignored") != "ignored":
+            raise UserError(
+                f"model.extra_missing={self.extra_missing} hides entries at random, which "
+                f"likelihood.missingness=self_masking would take for a property of their values."
+            )
 
     def maps(self) -> list[tuple[int, ...]]:
         """The deterministic layers of T_0 .. T_{L-1}."""
@@ -79,6 +101,10 @@ class DLGM(ModelSpec):
     @property
     def binary(self) -> bool:
         return bool(self.likelihood.binary)
+
+    @property
+    def by_column(self) -> bool:
+        return bool(getattr(self.likelihood, "by_column", False))
 
     @property
     def dequantizes(self) -> bool:
@@ -114,7 +140,7 @@ class DLGM(ModelSpec):
         """
         if not self.convolutions:
             return None
-        return Convolutions.of(event_shape, self.convolutions, self.kernel)
+        return Convolutions.of(event_shape, self.convolutions, self.kernel, self.residual_blocks)
 
     def build(self, facts: DataFacts, structure: Any = None) -> BuiltDLGM:
         return BuiltDLGM(self, facts)
@@ -126,6 +152,12 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     Raises:
       UserError: what the data holds, and what is needed.
     """
+    if getattr(likelihood, "by_column", False) != (facts.table is not None):
+        raise UserError(
+            "likelihood=mixed is of the columns of dataset=table, found by kind (dataset.types=found), and no other is."
+        )
+    if facts.table is not None:
+        return
     if likelihood.binary and not facts.binary:
         raise UserError("The likelihood needs binary data, and the data set is not binary.")
     if not likelihood.binary and facts.binary:

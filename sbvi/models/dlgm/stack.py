@@ -35,6 +35,8 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     """
     if spec.convolutions:
         raise UserError(f"model.convolutions={list(spec.convolutions)} is no stack of affine layers; use model.hidden.")
+    if spec.network != "dense" and any(spec.maps()):
+        raise UserError(f"model.network={spec.network} is no stack of affine layers; allowed: model.network=dense.")
     top = len(spec.latents) - 1
     found: list[Affine | str] = [Affine(_noise_matrix(spec, params, top), np.zeros(spec.latents[top]))]
     for level in range(top, -1, -1):

@@ -62,17 +62,18 @@ class BottomUp(NamedTuple):
     layers: dict[str, Layer]
     x: Array
 
-    def walk(self, key: Array, num_samples: int) -> dict[str, Drawn]:
-        """Draws of every node, (S, B, K)."""
+    def walk(self, key: Array, num_samples: int, temperature: float | None = None) -> dict[str, Drawn]:
+        """Draws of every node, (S, B, K); temperature: see `Paths`."""
         found: dict[str, Drawn] = {}
         below = self.x
         for position, (node, layer) in enumerate(self.layers.items()):
-            found[node] = layer.draw(jax.random.fold_in(key, position), below, (num_samples, self.x.shape[0]))
+            shape = num_samples, self.x.shape[0]
+            found[node] = layer.draw(jax.random.fold_in(key, position), below, shape, temperature)
             below = found[node].value
         return found
 
-    def draw(self, key: Array, num_samples: int) -> Latents:
-        return {node: drawn.value for node, drawn in self.walk(key, num_samples).items()}
+    def draw(self, key: Array, num_samples: int, temperature: float | None = None) -> Latents:
+        return {node: drawn.value for node, drawn in self.walk(key, num_samples, temperature).items()}
 
     def sample(self, key: Array, num_samples: int, integrand: Integrand, paths: Paths) -> Draws:
         points = self.draw(key, num_samples)

@@ -130,11 +130,13 @@ class BuiltHelmholtz:
         noise: Noise | None = None,
         paths: Paths = STANDARD,
     ) -> Rollout:
-        """S samples of q for x (B, D), scored; gradients pass through Gaussian layers' samples alone."""
+        """S samples of q for x (B, D), scored; gradients pass through Gaussian layers' samples, and with a temperature
+        through those of Bernoulli ones."""
         q = self.posterior(params, corrupt(jax.random.fold_in(key, 1), x, noise or Noise()))
-        latents = q.draw(jax.random.fold_in(key, 0), num_samples)
+        latents = q.draw(jax.random.fold_in(key, 0), num_samples, paths.temperature)
         log_posterior = q.log_prob(latents, detached=paths.detach_posterior)
-        scores = [log_posterior[node] for node, unit in self.units.items() if unit.discrete]
+        scored = [node for node, unit in self.units.items() if unit.discrete and paths.temperature is None]
+        scores = [log_posterior[node] for node in scored]
         return Rollout(
             latents=latents,
             log_likelihood=self.down(params, 0).log_prob(latents["layer_1"], x),

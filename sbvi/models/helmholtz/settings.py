@@ -8,7 +8,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.helmholtz.kinds import UNITS, UnitName
 from sbvi.models.helmholtz.model import BuiltHelmholtz
-from sbvi.models.helmholtz.units import Unit
+from sbvi.models.helmholtz.units import Relaxing, Unit
 
 
 @spec
@@ -79,8 +79,10 @@ class Helmholtz(ModelSpec):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Where every latent is a smooth function of noise, that path serves; else q's score must."""
-        if any(unit.discrete for unit in self.kinds()):
-            return ("score_function", "nvil", "vimco")
+        discrete = [unit for unit in self.kinds() if unit.discrete]
+        if discrete:
+            relaxed = ("relaxed",) if all(isinstance(unit, Relaxing) for unit in discrete) else ()
+            return ("score_function", "nvil", "vimco", *relaxed)
         return ("standard", "sticking_the_landing")
 
     def check(self, facts: DataFacts) -> None:

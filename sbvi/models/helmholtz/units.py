@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -56,13 +56,26 @@ class Unit(Protocol):
         """log p(value | given), (...), nats."""
 
 
+@runtime_checkable
+class Relaxing(Protocol):
+    """A unit of 0 and 1 that lets gradients pass its draws."""
+
+    def relaxed(
+        self, params: Params, key: Array, given: Array | None, shape: tuple[int, ...], temperature: float
+    ) -> Drawn:
+        """The draw, with a derivative by the parameters and by what is given."""
+
+
 class Layer(NamedTuple):
     """A unit with its parameters: one conditional of a chain of layers."""
 
     unit: Unit
     params: Params
 
-    def draw(self, key: Array, given: Array | None, shape: tuple[int, ...]) -> Drawn:
+    def draw(self, key: Array, given: Array | None, shape: tuple[int, ...], temperature: float | None = None) -> Drawn:
+        """temperature: of a relaxation for gradients, of units that have one (`Bernoulli.relaxed`)."""
+        if temperature is not None and isinstance(self.unit, Relaxing):
+            return self.unit.relaxed(self.params, key, given, shape, temperature)
         return self.unit.draw(self.params, key, given, shape)
 
     def log_prob(self, given: Array | None, value: Array) -> Array:
@@ -129,9 +142,29 @@ class Bernoulli:
         return network(key, sizes, first_bias(sizes[-1], bias))
 
     def draw(self, params: Params, key: Array, given: Array | None, shape: tuple[int, ...]) -> Drawn:
-        mean = jax.nn.sigmoid(outputs(params, given, shape))
-        value = (uniform(key, mean.shape, mean.dtype) < mean).astype(mean.dtype)
-        return Drawn(value, mean, mean * (1 - mean))
+        return self._drawn(outputs(params, given, shape), key)[0]
+
+    def relaxed(
+        self, params: Params, key: Array, given: Array | None, shape: tuple[int, ...], temperature: float
+    ) -> Drawn:
+        """Values of `draw` with the derivatives of the binary Concrete variable of the same noise,
+
+            sigmoid((logit - logit(u)) / temperature)   (Maddison et al. 2017, eq. 9)
+
+        straight through (Jang et al. 2017). Their mean tends to the gradient of E[h] as the temperature falls, and
+        their variance grows.
+        """
+        logits = outputs(params, given, shape)
+        drawn, u = self._drawn(logits, key)
+        least = jnp.asarray(2.0**-25, u.dtype)
+        u = jnp.maximum(u, least)
+        soft = jax.nn.sigmoid((logits - jnp.log(u) + jnp.log1p(-u)) / temperature)
+        return drawn._replace(value=jax.lax.stop_gradient(drawn.value - soft) + soft)
+
+    def _drawn(self, logits: Array, key: Array) -> tuple[Drawn, Array]:
+        """A draw, and the uniform numbers behind it."""
+        mean, u = jax.nn.sigmoid(logits), uniform(key, logits.shape, logits.dtype)
+        return Drawn((u < mean).astype(mean.dtype), mean, mean * (1 - mean)), u
 
     def log_prob(self, params: Params, given: Array | None, value: Array) -> Array:
         shape = value.shape[:-1] if given is None else np.broadcast_shapes(value.shape[:-1], given.shape[:-1])

@@ -179,7 +179,18 @@ def test_truncated_normal(row):
     np.testing.assert_allclose([float(f) for f in found], row[1:], rtol=1e-10, atol=1e-300)
 
 
-@pytest.mark.parametrize("case", [(0.4, 1.3), (-33.0, 1.0), (35.0, 1.0), (-2.0, 1e4), (500.0, 1e8), (1.0, 1e-4)])
+BITS = [(0.4, 1.3), (-33.0, 1.0), (35.0, 1.0), (-2.0, 1e4), (500.0, 1e8), (1.0, 1e-4)]
+BITS += [
+    (6.0, 9.9),
+    (-5.0, 10.0),
+    (-60.0, 9.9),
+    (2.0, 60.0),
+    (-12.0, 63.9),
+    (-300.0, 63.9),
+]  # ends of each rule's range
+
+
+@pytest.mark.parametrize("case", BITS)
 @pytest.mark.parametrize("y", [0.0, 1.0])
 @pytest.mark.parametrize("link", ["logistic", "probit", "sign"])
 def test_binary_outputs(link, y, case):

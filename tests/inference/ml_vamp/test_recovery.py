@@ -6,9 +6,11 @@ import pytest
 from sbvi.core import UserError
 from sbvi.inference.ml_vamp.chains import Chain, hamiltonian, langevin
 from sbvi.inference.ml_vamp.descent import Descent
+from sbvi.inference.ml_vamp.network import Network
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem
 from sbvi.inference.ml_vamp.recovery import recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
+from sbvi.inference.ml_vamp.units import UNITS
 
 CHAIN = Chain(samples=4000, warmup=600, leaps=8)
 METHODS = {
@@ -28,7 +30,7 @@ def test_every_method_finds_the_posterior_of_a_linear_layer(name):
     x = generator.normal(size=(2, 6))
     missing = np.zeros((2, 6), bool)
     missing[:, 4] = True
-    found = recover(entries(layers, x, missing, False, 0.6), METHODS[name])
+    found = recover(entries(network_of(layers), x, missing, False, 0.6), METHODS[name])
     seen = ~missing[0]
     covariance = np.linalg.inv(np.eye(3) + weight[seen].T @ weight[seen] / 0.36)
     mean = (x[:, seen] - bias[seen]) @ weight[seen] @ covariance / 0.36
@@ -50,7 +52,9 @@ def test_signs_of_projections_say_the_direction():
     z = np.array([[1.2, -0.8]])
     x = z @ layers[0][0]
     operator = generator.normal(size=(150, 20))
-    found = recover(projections(layers, (x @ operator.T > 0).astype(float), operator, False, 0.1, signs=True))
+    found = recover(
+        projections(network_of(layers), (x @ operator.T > 0).astype(float), operator, False, 0.1, signs=True)
+    )
     cosine = np.sum(found.signal * x) / np.linalg.norm(found.signal) / np.linalg.norm(x)
     assert cosine > 0.99
     assert found.signal.shape == (1, 20)
@@ -58,7 +62,7 @@ def test_signs_of_projections_say_the_direction():
 
 def test_probabilities_of_a_binary_model():
     layers = [(np.array([[2.0, -1.0, 0.5]]), np.array([0.1, 0.0, -0.3]), 0.0)]
-    network = network_of(layers, probabilities=True)
+    network = Network((*network_of(layers).layers, UNITS["sigmoid"]))
     z = np.array([[0.7]])
     np.testing.assert_allclose(
         network.activations(z)[-1], 1 / (1 + np.exp(-(z @ layers[0][0] + layers[0][1]))), rtol=1e-5

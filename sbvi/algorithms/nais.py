@@ -1,0 +1,86 @@
+"""Neural adaptive importance sampling (Du, Zhu & Zhang 2016): gradients of log p(v), the latents integrated out.
+
+By Fisher's identity the gradient of log p(v) is the posterior mean of grad log p(v, xi). With K samples of the
+recognition model q and their normalised weights w_k it is estimated, with a bias of order 1 / K, by
+
+    sum_k w_k grad_theta log p(v, xi_k).
+
+The recognition model learns from the same samples: `inclusive` climbs sum_k w_k log q(xi_k | v), towards the posterior
+in the sense of KL(p || q), for any latents; `pathwise` climbs sum_k w_k (log p(v, xi_k) - log q(xi_k | v)) through the
+samples, for latents that are smooth functions of noise. The weights are constants in all of them.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.models.api import LatentParams, ModelSpec
+from sbvi.models.noise import corrupt
+from sbvi.models.rollout import Noise
+from sbvi.objectives.discrete import renyi_value
+from sbvi.objectives.pieces import node_kl, parts
+
+Array = jax.Array
+Proposal = Literal["inclusive", "pathwise"]
+
+
+class Found(NamedTuple):
+    """Of one mini-batch: gradients of the mean over it, to climb, in the structures of the generative parameters with
+    the prior's, and of the recognition parameters; and the parts of the bound, means over the batch, nats."""
+
+    generative: LatentParams
+    recognition: Any
+    report: dict[str, Array]
+
+
+def proposals(model: ModelSpec) -> tuple[Proposal, ...]:
+    """The ways in which a model's recognition model can learn here, the better one first."""
+    return ("pathwise", "inclusive") if "standard" in model.estimators else ("inclusive",)
+
+
+def generative_part(params: LatentParams) -> LatentParams:
+    """What is sampled: all parameters but the recognition model's."""
+    return params._replace(recognition=())
+
+
+def gradients(
+    model: Any, params: LatentParams, key: Array, x: Array, num_samples: int, proposal: Proposal, noise: Noise
+) -> Found:
+    """Both gradients from the same K samples; x (B, D)."""
+
+    def surrogate(params: LatentParams) -> tuple[Array, dict[str, Array]]:
+        through = proposal == "pathwise"
+        seen = params if through else params._replace(recognition=jax.lax.stop_gradient(params.recognition))
+        rollout = model.rollout(seen, key, x, num_samples, noise=noise)
+        log_weights = rollout.log_weights()
+        weights = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
+        bound = renyi_value(jax.lax.stop_gradient(log_weights), 0.0)
+        if through:
+            climbed = log_weights
+        else:
+            # The rollout's own posterior again, from the same corrupted input, with its parameters free.
+            again = corrupt(jax.random.fold_in(key, 1), x, noise)
+            log_q = model.posterior(params, again).log_prob(jax.lax.stop_gradient(rollout.latents))
+            climbed = rollout.log_likelihood + sum(rollout.log_prior.values()) + sum(log_q.values())
+        report = parts(rollout, node_kl(rollout, "sampled")) | {"bound": bound}
+        return jnp.mean(jnp.sum(weights * climbed, 0)), {name: jnp.mean(value) for name, value in report.items()}
+
+    (_, report), grads = jax.value_and_grad(surrogate, has_aux=True)(params)
+    return Found(generative_part(grads), grads.recognition, report)
+
+
+def generative_gradient(
+    model: Any, params: LatentParams, key: Array, x: Array, num_samples: int, noise: Noise
+) -> LatentParams:
+    """The first of `gradients` alone."""
+    sampled, fixed = generative_part(params), jax.lax.stop_gradient(params.recognition)
+
+    def surrogate(part: LatentParams) -> Array:
+        rollout = model.rollout(part._replace(recognition=fixed), key, x, num_samples, noise=noise)
+        weights = jax.nn.softmax(jax.lax.stop_gradient(rollout.log_weights()), axis=0)
+        joint = rollout.log_likelihood + sum(rollout.log_prior.values())
+        return jnp.mean(jnp.sum(weights * joint, 0))
+
+    found: LatentParams = jax.grad(surrogate)(sampled)
+    return found

@@ -1,0 +1,97 @@
+"""What a config chooses of stochastic gradient MCMC."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from sbvi.algorithms.algorithm import AlgorithmSpec, needs
+from sbvi.algorithms.nais import proposals
+from sbvi.algorithms.optimizer import Optimizer
+from sbvi.algorithms.schedules import Schedule
+from sbvi.algorithms.sgmcmc import SGMCMC
+from sbvi.core import NonNegative, NonNegativeInt, Part, Positive, PositiveInt, Probability, UserError, fields, spec
+from sbvi.inference.sgmcmc import KERNELS, Kernel
+from sbvi.inference.sgmcmc.priors import GaussianPrior, ParameterPrior, StudentPrior
+from sbvi.models.api import LatentVariable, ModelSpec, PosteriorDensity
+
+PRIORS: dict[str, type] = {"student_t": StudentPrior, "gaussian": GaussianPrior}
+OF_KERNELS = ("friction", "integration_steps", "smoothing", "floor")
+OF_PRIORS = {"prior_scale": "scale", "prior_degrees": "degrees"}
+
+
+@spec
+class SGMCMCSpec(AlgorithmSpec):
+    """Draws of the generative parameters from their posterior, with a recognition model that follows them."""
+
+    kernel: Literal["thermostat", "sgnht", "sghmc", "sgld", "psgld"] = "thermostat"
+    """What moves the parameters: a thermostat for each of them, one for all, friction alone, Langevin dynamics, or
+    that with a preconditioner."""
+    learning_rate: Positive = 0.005
+    """Step size for each example: the gradient of the log posterior is multiplied by learning_rate / N."""
+    schedule: Schedule = Schedule()
+    """Factor on it over training."""
+    friction: Positive | None = None
+    """Share of momentum lost in a step, of thermostat, sgnht and sghmc; null for the kernel's own."""
+    integration_steps: PositiveInt | None = None
+    """Moves between two draws of the momenta, of sghmc; null for the kernel's own."""
+    smoothing: Probability | None = None
+    """Decay of the mean square gradient, of psgld; null for the kernel's own."""
+    floor: Positive | None = None
+    """What is added to the root of it, of psgld; null for the kernel's own."""
+    num_samples: PositiveInt = 5
+    """Samples K of the recognition model for each example."""
+    proposal: Literal["inclusive", "pathwise"] | None = None
+    """How the recognition model learns from them; null for pathwise where samples are smooth in noise, else
+    inclusive."""
+    repetitions: PositiveInt = 1
+    """Moves on each mini-batch."""
+    parameter_prior: Literal["student_t", "gaussian"] = "student_t"
+    """The prior on every generative parameter, in place of the model's weight prior."""
+    prior_scale: Positive | None = None
+    """Its scale; null for 0.0953471 of student_t, 1 of gaussian."""
+    prior_degrees: Positive | None = None
+    """Degrees of freedom of student_t; null for 2.2."""
+    chains: PositiveInt = 1
+    """Chains, side by side in one program."""
+    burn_in: NonNegativeInt | None = None
+    """Steps before draws are kept; null for until validation has stopped to rise, or half the run."""
+    burn_in_validations: PositiveInt = 10
+    """Validations without a better value after which the burn-in is over, where validation tells."""
+    thinning: PositiveInt | None = None
+    """Steps from draw to draw; null for an epoch's."""
+    tuning_epochs: NonNegative = 10.0
+    """Epochs in which the recognition model is fitted to the mean of the draws."""
+    optimizer: Annotated[Optimizer, Part("optimizer", Optimizer)] = Optimizer()
+    """The recognition model's optimiser."""
+
+    def __post_init__(self) -> None:
+        for key in OF_KERNELS:
+            if getattr(self, key) is not None and key not in fields(KERNELS[self.kernel]):
+                having = ", ".join(name for name, kind in KERNELS.items() if key in fields(kind))
+                raise ValueError(f"{key} has no use with kernel={self.kernel}; it is of kernel={having}")
+        if self.prior_degrees is not None and self.parameter_prior != "student_t":
+            raise ValueError(f"prior_degrees has no use with parameter_prior={self.parameter_prior}")
+
+    def completed(self, model: ModelSpec) -> "SGMCMCSpec":
+        kernel, prior = KERNELS[self.kernel](), PRIORS[self.parameter_prior]()
+        open_ = {key: getattr(kernel, key) for key in OF_KERNELS if key in fields(type(kernel))}
+        open_ |= {key: getattr(prior, own) for key, own in OF_PRIORS.items() if own in fields(type(prior))}
+        open_["proposal"] = proposals(model)[0]
+        return replace(self, **{key: value for key, value in open_.items() if getattr(self, key) is None})
+
+    def check(self, model: ModelSpec) -> None:
+        for capability in (LatentVariable, PosteriorDensity):
+            needs(model, capability, "algorithm=sgmcmc")
+        if self.proposal not in proposals(model):
+            raise UserError(
+                f"algorithm.proposal={self.proposal} needs samples that are smooth functions of noise, which this "
+                f"model's latents are not; allowed: {', '.join(proposals(model))}."
+            )
+
+    def build(self, model: Any, examples: int) -> SGMCMC:
+        own = {key: getattr(self, key) for key in OF_KERNELS if getattr(self, key) is not None}
+        if self.kernel == "psgld":
+            own["terms"] = float(examples)
+        kernel: Kernel = KERNELS[self.kernel](**own)
+        said = {own: getattr(self, key) for key, own in OF_PRIORS.items() if getattr(self, key) is not None}
+        prior: ParameterPrior = PRIORS[self.parameter_prior](**said)
+        return SGMCMC(model, self, kernel, prior, examples)

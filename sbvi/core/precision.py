@@ -1,0 +1,13 @@
+"""How exactly numbers that are reported are computed."""
+
+import contextlib
+
+import jax
+
+
+def full_precision() -> contextlib.AbstractContextManager[None]:
+    """Within it, what is traced multiplies matrices in all digits of its dtype: accelerators take fewer by default
+    (TF32 or bfloat16), which can move a log-likelihood by tenths of a nat. A CPU takes all of them anyway."""
+    if jax.default_backend() == "cpu":
+        return contextlib.nullcontext()
+    return jax.default_matmul_precision("highest")

@@ -1,0 +1,209 @@
+"""What a table's columns are, recorded: how each is turned into the number that a model sees, and back.
+
+frame --encoded--> source numbers (N, D): values, and codes 0, 1, .. of categories; NaN where one is missing
+source numbers --store--> held: standardised (logarithms of positive columns), counts and codes as they are
+held --back--> source numbers --decoded--> a frame with the column's own names and dtypes
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sbvi.core import UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+Kind = Literal["continuous", "positive", "count", "binary", "categorical", "ordinal"]
+#: Kinds whose values are codes of names.
+CODED = ("binary", "categorical", "ordinal")
+#: Kinds whose values are numbers.
+NUMERIC = ("continuous", "positive", "count")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that a model sees.
+
+    location, scale: continuous columns are held as (x - location) / scale and positive ones as (log x - location) /
+      scale; of counts they are those of log(1 + x), for a network that reads them.
+    minimum, maximum: of the training rows, in the source's units.
+    values: what the codes 0, 1, .. stand for, texts or numbers.
+    """
+
+    name: str
+    kind: Kind
+    location: float = 0.0
+    scale: float = 1.0
+    minimum: float = 0.0
+    maximum: float = 1.0
+    values: tuple[str | float | bool, ...] = ()
+
+    @property
+    def coded(self) -> bool:
+        return self.kind in CODED
+
+    @property
+    def standardised(self) -> bool:
+        return self.kind in ("continuous", "positive")
+
+    def codes(self, column: "pandas.Series", where: str) -> np.ndarray:
+        """The column of a frame as numbers (N,) float64, NaN where a value is missing.
+
+        Raises:
+          UserError: text where numbers are, or a category that the training rows do not have.
+        """
+        import pandas as pd
+
+        missing = column.isna().to_numpy(bool)
+        if self.coded:
+            known = {value: code for code, value in enumerate(self.values)}
+            found = [np.nan if gap else known.get(plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
+            codes = np.array(found, np.float64)
+            if (codes < 0).any():
+                row = int(np.flatnonzero(codes < 0)[0])
+                allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
+                place = f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}"
+                raise UserError(f"{place}; known: {allowed}.")
+            return codes
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        if (wrong := ~missing & np.isnan(numbers)).any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise UserError(f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}, which is no number.")
+        return numbers
+
+    def check(self, x: np.ndarray, where: str) -> None:
+        """Refuse source numbers (N,) that the column cannot hold; NaN is a missing value.
+
+        Raises:
+          UserError: the value, its row and what is allowed.
+        """
+        whole = np.rint(x) == x
+        wrong, allowed = np.isinf(x), "finite numbers"
+        if self.kind == "positive":
+            wrong, allowed = wrong | (x <= 0), "numbers above 0"
+        elif self.kind == "count":
+            wrong, allowed = wrong | (x < 0) | ~whole & ~np.isnan(x), "whole numbers from 0"
+        elif self.coded:
+            last = len(self.values) - 1
+            wrong, allowed = wrong | (x < 0) | (x > last) | ~whole & ~np.isnan(x), f"codes 0..{last}"
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise UserError(
+                f"{where}: column {self.name} holds {x[row]:g} in row {row}; as {self.kind} it must hold {allowed}."
+            )
+
+    def store(self, x: np.ndarray) -> np.ndarray:
+        """Source numbers as held."""
+        if self.kind == "positive":
+            x = np.log(x)
+        return (x - self.location) / self.scale if self.standardised else x
+
+    def back(self, held: np.ndarray) -> np.ndarray:
+        """Held values in the source's units."""
+        x = held * self.scale + self.location if self.standardised else held
+        return np.exp(x) if self.kind == "positive" else x
+
+    def decoded(self, numbers: np.ndarray, like: Any = None) -> "pandas.Series":
+        """Source numbers (N,) as a column of a frame, NaN as missing.
+
+        like: the dtype to have where the values fit: whole numbers are rounded, since their column holds no others.
+        """
+        import pandas as pd
+
+        if self.coded:
+            codes = np.clip(np.rint(numbers), 0, len(self.values) - 1)
+            names = [None if np.isnan(code) else self.values[int(code)] for code in codes]
+            numeric = all(isinstance(v, float) for v in self.values)
+            made = pd.Series(names, dtype=np.float64 if numeric else None)
+        else:
+            made = pd.Series(np.rint(numbers) if self.kind == "count" else numbers)
+        if like is None:
+            return made
+        if pd.api.types.is_integer_dtype(like):
+            made = made.round() if made.dtype.kind == "f" else made
+            return made.astype(like) if not made.isna().any() else made.astype("Int64")
+        if isinstance(like, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(like):
+            return made.astype(like) if not made.isna().any() else made.astype(object)
+        return made.astype(like)
+
+
+def plain(value: Any) -> str | float | bool:
+    """A category as run.json can hold it: texts and truth values as they are, numbers as floats, others as texts."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:
+    """Source numbers (N, D) as held; NaN stays.
+
+    Raises:
+      UserError: a value that its column cannot hold.
+    """
+    for d, column in enumerate(columns):
+        column.check(x[:, d], where)
+    return np.stack([column.store(x[:, d]) for d, column in enumerate(columns)], 1)
+
+
+def back(columns: Sequence[Column], held: np.ndarray) -> np.ndarray:
+    """Held values (..., D) in the source's units."""
+    return np.stack([column.back(held[..., d]) for d, column in enumerate(columns)], -1)
+
+
+def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) -> np.ndarray:
+    """A frame's columns, by name, as source numbers (N, D).
+
+    Raises:
+      UserError: a column is not there, or see `Column.codes`.
+    """
+    named = {str(name): name for name in frame.columns}
+    absent = [c.name for c in columns if c.name not in named]
+    if absent:
+        raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
+    return np.stack([c.codes(frame[named[c.name]], where) for c in columns], 1)
+
+
+def decoded(
+    columns: Sequence[Column], numbers: np.ndarray, frame: "pandas.DataFrame", missing: np.ndarray | None = None
+) -> "pandas.DataFrame":
+    """A copy of a frame with source numbers (N, D) in these columns; with `missing` (N, D) there alone.
+
+    Columns, their order, the index and dtypes stay; a column of whole numbers gets whole numbers.
+    """
+    import pandas as pd
+
+    made = frame.copy()
+    named = {str(name): name for name in frame.columns}
+    for d, column in enumerate(columns):
+        name = named[column.name]
+        old = made[name]
+        if missing is not None and not missing[:, d].any():
+            continue
+        new = column.decoded(numbers[:, d], old.dtype)
+        new.index = old.index
+        if missing is not None:
+            gaps = pd.Series(missing[:, d], index=old.index)
+            if new.dtype != old.dtype:
+                old = old.astype(new.dtype)
+            new = old.where(~gaps, new)
+        made[name] = new
+    return made
+
+
+def to_config(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Plain data for run.json; see `from_config`."""
+    found = [{f.name: getattr(c, f.name) for f in fields(Column)} for c in columns]
+    return [one | {"values": list(one["values"])} for one in found]
+
+
+def from_config(config: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """What `to_config` wrote."""
+    return tuple(Column(**{**one, "values": tuple(one["values"])}) for one in config)

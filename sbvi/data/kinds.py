@@ -1,0 +1,146 @@
+"""What kind of values each column of a table holds: found by looking, told in one table, or as the user says."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data.columns import CODED, Column, Kind, plain
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Words for a column in a config, beside a list of its ranks.
+WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
+#: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
+RANKS, CATEGORIES = 10, 100
+#: A column is skewed where the standardised third moment passes this and the logarithm's is less than half of it.
+SKEWED = 2.0
+
+
+class Found(NamedTuple):
+    """A column's kind, the values that its codes stand for, and why."""
+
+    kind: str
+    values: tuple[str | float | bool, ...]
+    why: str
+
+
+def found(column: "pandas.Series", told: str | tuple[str, ...] | None, where: str) -> Found:
+    """What a column of a frame holds; `told` is the user's word for it.
+
+    Raises:
+      UserError: it does not hold what the user says.
+    """
+    import pandas as pd
+
+    known = column.dropna()
+    name = str(column.name)
+    if told == "ignored":
+        return Found("ignored", (), "as told")
+    if not len(known):
+        return Found("ignored", (), "empty")
+    values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
+    numeric = not any(isinstance(v, str) for v in values)
+    if isinstance(told, tuple):
+        return Found("ordinal", _ranks(told, values, name, where), "as told")
+    if told is not None:
+        return Found(told, _checked(told, values, numeric, name, where), "as told")
+    if len(values) == 1:
+        return Found("ignored", (), "constant")
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
+        return Found("ignored", (), "times")
+    if len(values) == 2:
+        return Found("binary", tuple(values), "two values")
+    if not numeric:
+        if len(values) > max(CATEGORIES, 0) or len(values) > 0.5 * len(known):
+            return Found("ignored", (), f"text with {len(values)} different values")
+        return Found("categorical", tuple(values), "text")
+    return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+
+
+def _number(x: np.ndarray, values: np.ndarray) -> Found:
+    whole = bool((np.rint(values) == values).all())
+    if whole and len(values) == len(x) and len(x) > 2 * RANKS and np.ptp(values) == len(x) - 1:
+        return Found("ignored", (), "row numbers")
+    if whole and len(values) <= RANKS:
+        return Found("ordinal", tuple(map(float, values)), f"{len(values)} whole numbers")
+    if whole and values[0] >= 0 and x.var() >= 0.5 * x.mean():
+        return Found("count", (), "whole numbers from 0")
+    if values[0] > 0 and (skew := _skewness(x)) > SKEWED and abs(_skewness(np.log(x))) < skew / 2:
+        return Found("positive", (), f"positive with skewness {skew:.1f}, seen as logarithms")
+    return Found("continuous", (), "numbers")
+
+
+def _skewness(x: np.ndarray) -> float:
+    spread = x.std()
+    return float(np.mean(((x - x.mean()) / spread) ** 3)) if spread > 0 else 0.0
+
+
+def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str) -> tuple[str | float | bool, ...]:
+    if told not in WORDS:
+        raise UserError(f"dataset.columns.{name}={told} is not known; allowed: {', '.join(WORDS)}, or a list of ranks.")
+    if told in CODED:
+        if told == "binary" and len(values) != 2:
+            raise UserError(f"{where}: column {name} has {len(values)} values; a binary one has two.")
+        if len(values) < 2:
+            raise UserError(f"{where}: column {name} has one value alone; leave it out.")
+        if told == "ordinal" and not numeric:
+            raise UserError(f"{where}: column {name} holds text; list its ranks: dataset.columns={{{name}: [..]}}.")
+        if len(values) > 1000:
+            raise UserError(f"{where}: column {name} has {len(values)} values; a {told} one has at most 1000.")
+        return tuple(values)
+    if not numeric:
+        raise UserError(f"{where}: column {name} holds text, and dataset.columns.{name}={told} is of numbers.")
+    return ()
+
+
+def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
+    unknown = [v for v in values if str(v) not in told and not (isinstance(v, float) and f"{v:g}" in told)]
+    if unknown:
+        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(told)}.")
+    if all(isinstance(v, float) for v in values):
+        return tuple(float(rank) for rank in told)
+    return tuple(told)
+
+
+def described(frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str) -> dict[str, Found]:
+    """Column name -> what it holds, for all columns of a frame.
+
+    Raises:
+      UserError: the user names a column that is not there, or see `found`.
+    """
+    names = [str(name) for name in frame.columns]
+    if unknown := [name for name in told if name not in names]:
+        raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
+    return {str(name): found(frame[name], told.get(str(name)), where) for name in frame.columns}
+
+
+def fitted(name: str, what: Found, train: np.ndarray, scale: str) -> Column:
+    """The column with location, scale and range of its observed training rows (source numbers; NaN is missing)."""
+    kind: Kind = what.kind  # type: ignore[assignment]
+    seen = train[~np.isnan(train)]
+    if what.values or not len(seen):
+        return Column(name, kind, maximum=float(max(len(what.values) - 1, 1)), values=what.values)
+    x = {"positive": np.log, "count": np.log1p}.get(kind, np.asarray)(seen)
+    if scale == "none" and kind != "count":
+        location, width = 0.0, 1.0
+    elif scale == "range" and kind != "count":
+        location, width = float(x.min()), float(np.ptp(x))
+    else:
+        location, width = float(x.mean()), float(x.std())
+    if width <= 1e-12 * max(abs(location), 1e-300):  # of a constant column
+        width = 1.0
+    return Column(name, kind, location, width, float(seen.min()), float(seen.max()))
+
+
+def table(columns: Mapping[str, Found], missing: Mapping[str, float]) -> str:
+    """Kinds, values and shares of missing entries, for the log."""
+    lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
+    for name, what in columns.items():
+        shown = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in what.values[:6])
+        more = ", ..." if len(what.values) > 6 else ""
+        why = f"{what.why}: {shown}{more}" if shown else what.why
+        lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")
+    return "\n".join(lines)

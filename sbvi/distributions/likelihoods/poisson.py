@@ -1,0 +1,79 @@
+"""Poisson likelihood of counts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln
+
+from sbvi.core import PositiveInt, UserError, spec
+from sbvi.distributions.gaussian import bounded
+from sbvi.distributions.likelihoods.likelihood import Array
+
+#: Least mean that a count starts from.
+LEAST = 1e-3
+
+
+def check_levels(levels: int | None, given: int, what: str) -> None:
+    """Refuse data of other levels than a likelihood was told.
+
+    Raises:
+      UserError: the data's levels are not these.
+    """
+    if levels != given:
+        held = f"whole numbers 0..{levels}" if levels is not None else "real numbers"
+        raise UserError(f"likelihood.levels={given} must be the greatest of {what}: the data holds {held}.")
+
+
+@spec
+class Poisson:
+    """p(k_d) = exp(-rate_d) rate_d^k_d / k_d!, with x_d = k_d / levels and the rate's logarithm from the network."""
+
+    levels: PositiveInt = 255
+    """The greatest whole number in the data, by which the values that a model sees are divided."""
+
+    binary = False
+    discrete = True
+    dequantize = False
+
+    def check(self, levels: int | None) -> None:
+        """Refuse data of other levels.
+
+        Raises:
+          UserError: the data's levels are not these.
+        """
+        check_levels(levels, self.levels, "the counts")
+
+    def outputs(self, size: int) -> int:
+        return size
+
+    def free(self, size: int) -> int:
+        return 0
+
+    def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        return initial_log_rate(mean * self.levels)
+
+    def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        return np.zeros(0)
+
+    def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
+        return jnp.sum(self.log_probs(outputs, free, x[None]), -1)
+
+    def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
+        count, log_rate = jnp.round(x * self.levels), bounded(outputs)
+        return count * log_rate - jnp.exp(log_rate) - gammaln(count + 1)
+
+    def mean(self, outputs: Array, free: Array) -> Array:
+        return jnp.exp(bounded(outputs)) / self.levels
+
+    def sample(self, key: Array, outputs: Array, free: Array) -> Array:
+        drawn = jax.random.poisson(key, jnp.exp(bounded(outputs)), dtype=jnp.int32)
+        return drawn.astype(outputs.dtype) / self.levels
+
+    def output_precision(self, outputs: Array, free: Array) -> Array:
+        slope = jax.jvp(bounded, (outputs,), (jnp.ones_like(outputs),))[1]
+        return jnp.exp(bounded(outputs)) * jnp.square(slope)
+
+
+def initial_log_rate(mean: np.ndarray) -> np.ndarray:
+    """The output whose rate is the mean, as far as `bounded` reaches."""
+    return 15 * np.arctanh(np.clip(np.log(np.maximum(mean, LEAST)), -14.9, 14.9) / 15)

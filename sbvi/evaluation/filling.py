@@ -1,0 +1,127 @@
+"""A table's gaps, filled: means, medians, modes, intervals and draws, in the source's numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data import Preprocessing
+from sbvi.data import columns as tables
+from sbvi.data.columns import Column
+from sbvi.inference.resampling import How, resampled
+
+BATCH = 200
+#: Kinds whose codes have no order.
+NAMED = ("categorical", "binary")
+Guess = Literal["mean", "median", "mode"]
+#: (params, key, x with NaN (B, D)) -> means in source units (B, D), draws (R, B, D) and more; `Resampled`
+Draw = Callable[[Any, jax.Array, jax.Array], Any]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Of N rows, (N, D) each, observed entries as they are; source numbers, codes of categories.
+
+    mean: of a coded column the mean code.  median, mode, lower, upper: of the draws; bounds of categories are their
+      mode.  draws: (M, N, D) completed tables.
+    effective: effective sample sizes, (N,).  accepted: of the chain, (N,); 1 without one.
+    """
+
+    mean: np.ndarray
+    median: np.ndarray
+    mode: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    draws: np.ndarray
+    effective: np.ndarray
+    accepted: np.ndarray
+    columns: tuple[Column, ...]
+
+    def guess(self, which: Guess) -> np.ndarray:
+        """One value for each gap. Of means: categories by their mode, ranks by their median."""
+        if which != "mean":
+            return self.named_median() if which == "median" else self.mode
+        found = self.mean.copy()
+        for d, column in enumerate(self.columns):
+            if column.coded:
+                found[:, d] = self.median[:, d] if column.kind == "ordinal" else self.mode[:, d]
+        return found
+
+    def named_median(self) -> np.ndarray:
+        """Medians; of categories, which have no order, modes."""
+        named = [c.kind in NAMED for c in self.columns]
+        return np.where(named, self.mode, self.median)
+
+
+def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", chunk: int = 100) -> Draw:
+    """Draws by sampling-importance-resampling, or by a chain over the same samples."""
+
+    @jax.jit
+    def drawn(params: Any, key: jax.Array, x: jax.Array) -> Any:
+        return resampled(model, params, key, x, num_samples, draws, chunk, how)
+
+    return drawn
+
+
+def fill(
+    draw: Draw,
+    params: Any,
+    preprocessing: Preprocessing,
+    held: np.ndarray,
+    seed: int,
+    interval: float = 0.9,
+    imputations: int = 0,
+) -> Filled:
+    """Fill the gaps of held values (N, D), NaN where one is missing; `interval`: of the probability between lower and
+    upper.
+
+    Raises:
+      UserError: the run is not of a table by column.
+    """
+    table = preprocessing.table
+    if table is None:
+        raise UserError("Only a table by column (likelihood=mixed) is filled this way.")
+    source = preprocessing.to_source(held)
+    parts: list[list[np.ndarray]] = []
+    for start in range(0, len(held), BATCH):
+        rows = held[start : start + BATCH]
+        size = len(rows)
+        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)]) if len(held) > BATCH else rows
+        key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
+        found = jax.device_get(draw(params, key, jnp.asarray(padded)))
+        draws = tables.back(table, np.asarray(found.draws[:, :size], np.float64))
+        modes = np.empty((size, len(table)))
+        low, middle, high = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
+        for d, column in enumerate(table):
+            if column.coded or column.kind == "count":  # values that there are
+                low[:, d], middle[:, d], high[:, d] = np.floor(low[:, d]), np.rint(middle[:, d]), np.ceil(high[:, d])
+            modes[:, d] = _mode(column, draws[:, :, d], middle[:, d])
+            if column.kind in NAMED:
+                low[:, d] = high[:, d] = modes[:, d]
+        mean = np.asarray(found.mean[:size], np.float64)
+        about = found.effective[:size], found.accepted[:size]
+        parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
+    mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
+    gaps = np.isnan(held)
+    mean, median, mode, lower, upper = (np.where(gaps, values, source) for values in (mean, median, mode, lower, upper))
+    completed = np.where(gaps[None], np.swapaxes(kept, 0, 1), source[None])
+    return Filled(mean, median, mode, lower, upper, completed, effective, accepted, table)
+
+
+def _mode(column: Column, draws: np.ndarray, median: np.ndarray) -> np.ndarray:
+    """The most frequent code of draws (R, B); of numbers the middle of the half that is densest."""
+    if column.coded:
+        counts = np.stack([(draws == code).sum(0) for code in range(len(column.values))])
+        return counts.argmax(0).astype(np.float64)
+    ordered = np.sort(draws, 0)
+    half = max(len(draws) // 2, 1)
+    if half == len(draws):
+        return median
+    widths = ordered[half:] - ordered[:-half]
+    place = widths.argmin(0)
+    found = (np.take_along_axis(ordered, place[None], 0)[0] + np.take_along_axis(ordered, place[None] + half, 0)[0]) / 2
+    return np.rint(found) if column.kind == "count" else found

@@ -1,0 +1,76 @@
+"""log p(x) of whole splits by quadrature: every example with little effort, and more for those that need it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core.placement import SINGLE, Placement
+from sbvi.core.precision import full_precision
+from sbvi.data import Batch, Dataset
+from sbvi.evaluation.batched import Batches, map_batches
+from sbvi.inference.quadrature import EFFORTS, TOLERANCE, Effort, Found, quadrature
+
+Array = jax.Array
+log = logging.getLogger(__name__)
+
+BATCH = 20  # examples that are tried again at once
+#: (params, x, found) -> what else is kept of each example, (B,) each.
+Further = Callable[[Any, Array, Found], dict[str, Array]]
+
+
+class Quadrature:
+    """Compiled once for a model and a kind of data. Gives log_likelihood and its error, and what `further` does."""
+
+    def __init__(self, model: Any, dataset: Dataset, placement: Placement = SINGLE, further: Further = lambda *_: {}):
+        self.model, self.further, self.placement = model, further, placement
+        self.efforts = EFFORTS[sum(model.latent_sizes().values())]
+        self._first = map_batches(self._batch, dataset, placement=placement)
+        self._inputs = map_batches(lambda _, __, batch: batch.x, dataset, placement=placement)
+        self._again: dict[Effort, Any] = {}
+
+    def _batch(self, params: Any, _: Array, batch: Batch) -> dict[str, Array]:
+        return self._found(params, batch.x, self.efforts[0])
+
+    def _found(self, params: Any, x: Array, effort: Effort) -> dict[str, Array]:
+        found = quadrature(self.model, params, x, effort)
+        return {"log_likelihood": found.log_likelihood, "error": found.error} | self.further(params, x, found)
+
+    def __call__(self, params: Any, key: Array, batches: Batches) -> dict[str, np.ndarray]:
+        """Per example, (N,)."""
+        where = self.placement.replicated(params)
+        found = {name: np.array(values) for name, values in self._first(where, key, batches).items()}
+        left = np.flatnonzero(~(found["error"] <= TOLERANCE))
+        if len(left):
+            x = np.asarray(self._inputs(where, key, batches))[left]
+            host = jax.device_get(params)
+            for effort in self.efforts[1:]:
+                for name, values in self._rows(host, x, effort).items():
+                    found[name][left] = values
+                again = ~(found["error"][left] <= TOLERANCE)
+                left, x = left[again], x[again]
+                if not len(left):
+                    break
+        if len(left):
+            log.warning(
+                "The quadrature of %d of %d examples has not converged: their log-likelihood changes by more than %s "
+                "nats from grid to grid (%.3g at most).",
+                len(left),
+                len(found["error"]),
+                TOLERANCE,
+                float(np.max(found["error"][left])),
+            )
+        return found
+
+    def _rows(self, params: Any, x: np.ndarray, effort: Effort) -> dict[str, np.ndarray]:
+        if effort not in self._again:
+            self._again[effort] = jax.jit(lambda params, x: self._found(params, x, effort))
+        parts = []
+        for start in range(0, len(x), BATCH):
+            index = np.arange(start, start + BATCH) % len(x)
+            with full_precision():
+                parts.append(jax.device_get(self._again[effort](params, jnp.asarray(x[index]))))
+        return {name: np.concatenate([part[name] for part in parts])[: len(x)] for name in parts[0]}

@@ -1,0 +1,192 @@
+"""log p(x) of models with one or two continuous latents in all, by a grid that finds the posterior's place and scale.
+
+    p(x) = integral of p(x, z) dz ~ h^K |L| sum_u p(x, m + L u),   u on a lattice of spacing h
+
+The trapezoidal rule converges faster than any power of h on such integrands, once h is a standard deviation or less.
+m and L L^T are mean and covariance of p(z | x), found by cutting the cells that hold the most mass into smaller ones,
+from a coarse grid where the prior's own draws lie. Nothing is asked of the prior but draws and its density.
+
+The lattice's error is the largest of three, which see what it can miss: the change of log p(x) when every other point
+is left out, the share of the mass on its edge, and the share that cells outside it hold. Where it is too large, or the
+lattice is far from the sum over cells, as for a posterior in several places, that sum is the result; its error is what
+cutting cells changed at each size, by the share of the mass that was left in cells of that size, or the share at the
+first grid's rim.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+
+from sbvi.models.api import LatentVariable, ObservedDensity, offers
+
+Array = jax.Array
+
+#: Errors above this, in nats, are not converged.
+TOLERANCE = 0.01
+#: How far, in nats, the lattice may be from the sum over cells, which is the rougher of the two for a single peak.
+FAR = 0.1
+ROWS = 2_000  # rows of outputs that are scored at once
+
+
+class Effort(NamedTuple):
+    """coarse: cells of the first grid on an axis.  kept: cells that each of the `levels` cuts.  points: of the lattice
+    on an axis, an even number.  extent: standard deviations that it spans on each side.  wide: how far the first grid
+    spans, in ranges of the prior's draws."""
+
+    coarse: int
+    kept: int
+    levels: int
+    points: int
+    extent: float
+    wide: float
+
+
+#: What is tried, by the number of latents: the next where an example's error is above the tolerance.
+EFFORTS = {
+    1: (Effort(128, 8, 6, 40, 6, 1.5), Effort(512, 32, 10, 400, 8, 2), Effort(2048, 64, 14, 4000, 10, 8)),
+    2: (Effort(24, 32, 5, 20, 6, 1.5), Effort(64, 128, 8, 80, 8, 2), Effort(128, 256, 10, 240, 10, 8)),
+}
+
+
+class Found(NamedTuple):
+    """log_likelihood, error: by example, (B,), nats.  points: (M, B, K).
+    log_mass: log p(z | x) of each and what it stands for, so that exp(log_mass) sums to one, (M, B)."""
+
+    log_likelihood: Array
+    error: Array
+    points: Array
+    log_mass: Array
+
+
+class _Cells(NamedTuple):
+    """centre: (N, B, K).  size: of a side, relative to the first grid's, (N, B).  log_mass: (N, B), -inf of those that
+    were cut."""
+
+    centre: Array
+    size: Array
+    log_mass: Array
+
+
+def serves(model: Any) -> bool:
+    """Whether the model has one or two continuous latents in all."""
+    known = offers(model, LatentVariable) and offers(model, ObservedDensity)
+    return known and sum(model.latent_sizes().values()) in EFFORTS
+
+
+def split(model: Any, points: Array) -> dict[str, Array]:
+    """(..., K) of all nodes as node -> (..., its own)."""
+    parts, first = {}, 0
+    for node, size in model.latent_sizes().items():
+        parts[node] = points[..., first : first + size]
+        first += size
+    return parts
+
+
+def lattice(count: int, latents: int, dtype: Any) -> Array:
+    """Middles of count^K cells of the cube [-1, 1]^K, (count^K, K)."""
+    axis = (2 * jnp.arange(count, dtype=dtype) + 1) / count - 1
+    return jnp.stack(jnp.meshgrid(*(axis,) * latents, indexing="ij"), -1).reshape(-1, latents)
+
+
+def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
+    """For x (B, D); see the module."""
+    latents = sum(model.latent_sizes().values())
+    piece = max(1, ROWS // x.shape[0])
+
+    def scored(points: Array) -> Array:
+        """log p(x, z) at (M, B, K), (M, B)."""
+        count = points.shape[0]
+        padded = jnp.concatenate([points, jnp.broadcast_to(points[:1], (-count % piece, *points.shape[1:]))])
+        parts = padded.reshape(-1, piece, *points.shape[1:])
+        found = jax.lax.map(lambda part: model.log_joint(params, split(model, part), x), parts)
+        return found.reshape(-1, x.shape[0])[:count]
+
+    cells, unit, rough_error = _cut(model, params, x, scored, effort, latents)
+    rough = logsumexp(cells.log_mass, 0)
+    mean, factor = _moments(cells, unit)
+    unit_points = effort.extent * lattice(effort.points, latents, x.dtype)
+    points = mean[None] + jnp.einsum("bkl,ml->mbk", factor, unit_points)
+    step = jnp.log(jnp.asarray(2 * effort.extent / effort.points, x.dtype))
+    volume = latents * step + jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), 1)
+    log_mass = scored(points) + volume[None]
+    fine = logsumexp(log_mass, 0)
+    error = _error(log_mass - fine[None], cells, mean, factor, effort)
+    good = (error <= TOLERANCE) & (jnp.abs(fine - rough) <= FAR)
+    log_likelihood = jnp.where(good, fine, rough)
+    none = jnp.asarray(-jnp.inf, x.dtype)
+    masses = jnp.where(good[None], log_mass, none), jnp.where(good[None], none, cells.log_mass)
+    return Found(
+        log_likelihood,
+        jnp.where(good, error, jnp.where(jnp.isnan(rough_error), jnp.inf, rough_error)),
+        jnp.concatenate([points, cells.centre]),
+        jnp.concatenate(masses) - log_likelihood[None],
+    )
+
+
+def _cut(model: Any, params: Any, x: Array, scored: Any, effort: Effort, latents: int) -> tuple[_Cells, Array, Array]:
+    """The cells after all levels, the sides of the first grid's, (K,), and the error of their sum, (B,), nats."""
+    drawn = model.node_prior().sample(params.prior, jax.random.key(0), 2000, x.dtype)
+    joined = jnp.concatenate([drawn[node] for node in model.latent_sizes()], 1)
+    middle, half = (joined.max(0) + joined.min(0)) / 2, effort.wide * (joined.max(0) - joined.min(0)) / 2
+    first = middle[None] + half[None] * lattice(effort.coarse, latents, x.dtype)
+    unit = 2 * half / effort.coarse
+    batch = x.shape[0]
+    centre = jnp.broadcast_to(first[:, None], (len(first), batch, latents))
+    whole = _Cells(centre, jnp.ones(centre.shape[:2], x.dtype), scored(centre) + jnp.sum(jnp.log(unit)))
+    corners = lattice(2, latents, x.dtype)  # from a cell's middle to its parts', in sides of a part
+    rows = jnp.arange(batch, dtype=jnp.int32)[None]
+
+    def parted(cells: _Cells) -> tuple[_Cells, _Cells]:
+        """Those that hold the most mass, which are cut next, and the rest. Only cells of one size are compared: smaller
+        ones would crowd out a place whose peak the larger still miss."""
+        chosen = jax.lax.top_k(cells.log_mass.T, effort.kept)[1].T  # (kept, B)
+        most = jax.tree.map(lambda values: values[chosen, rows], cells)
+        return most, cells._replace(log_mass=cells.log_mass.at[chosen, rows].set(-jnp.inf))
+
+    def cut(cells: _Cells, _: None) -> tuple[_Cells, tuple[_Cells, Array]]:
+        size = cells.size / 2
+        parts = cells.centre[None] + corners[:, None, None] * (size[..., None] * unit[None, None])[None]
+        parts, sizes = parts.reshape(-1, batch, latents), jnp.tile(size, (2**latents, 1))
+        found = _Cells(parts, sizes, scored(parts) + jnp.sum(jnp.log(unit)) + latents * jnp.log(sizes))
+        change = jnp.abs(logsumexp(found.log_mass, 0) - logsumexp(cells.log_mass, 0))
+        most, rest = parted(found)
+        return most, (rest, change)
+
+    most, rest = parted(whole)
+    last, (levels, changes) = jax.lax.scan(cut, most, None, effort.levels)
+    left = jnp.concatenate([logsumexp(rest.log_mass, 0)[None], logsumexp(levels.log_mass, 1)])
+    flat = jax.tree.map(lambda values: values.reshape(-1, *values.shape[2:]), levels)
+    cells = jax.tree.map(lambda *parts: jnp.concatenate(parts), rest, flat, last)
+    shares = jnp.exp(left - logsumexp(cells.log_mass, 0)[None])
+    smallest = jnp.exp(logsumexp(last.log_mass, 0) - logsumexp(cells.log_mass, 0))
+    each = jnp.concatenate([changes, changes[-1:]])
+    rim = jnp.any(jnp.abs(cells.centre - middle[None, None]) > (half - unit)[None, None], -1)
+    outer = jnp.sum(jnp.where(rim, jax.nn.softmax(cells.log_mass, 0), 0), 0)
+    return cells, unit, jnp.maximum(outer, jnp.sum(shares * each, 0) + smallest * changes[-1])
+
+
+def _moments(cells: _Cells, unit: Array) -> tuple[Array, Array]:
+    """Mean (B, K) and the Cholesky factor (B, K, K) of the covariance, that within cells included."""
+    weight = jax.nn.softmax(cells.log_mass, 0)
+    mean = jnp.sum(weight[..., None] * cells.centre, 0)
+    offset = jnp.where(weight[..., None] > 0, cells.centre - mean[None], 0)
+    within = jnp.sum(weight * cells.size**2, 0)[:, None] * unit[None] ** 2 / 12
+    covariance = jnp.einsum("nb,nbk,nbl->bkl", weight, offset, offset) + jax.vmap(jnp.diag)(within)
+    return mean, jnp.linalg.cholesky(covariance)
+
+
+def _error(log_mass: Array, cells: _Cells, mean: Array, factor: Array, effort: Effort) -> Array:
+    """Of the lattice, (B,), nats."""
+    latents = mean.shape[1]
+    grid = log_mass.reshape(*(effort.points,) * latents, -1)
+    thin = grid[(slice(None, None, 2),) * latents].reshape(-1, grid.shape[-1])
+    change = jnp.abs(logsumexp(thin, 0) + latents * jnp.log(jnp.asarray(2, grid.dtype)))
+    inside = grid[(slice(1, -1),) * latents].reshape(-1, grid.shape[-1])
+    edge = 1 - jnp.sum(jnp.exp(inside), 0)
+    offset = jnp.transpose(cells.centre - mean[None], (1, 2, 0))  # (B, K, N)
+    place = jnp.max(jnp.abs(jax.scipy.linalg.solve_triangular(factor, offset, lower=True)), 1).T
+    outside = jnp.sum(jnp.where(place > effort.extent, jax.nn.softmax(cells.log_mass, 0), 0), 0)
+    worst = jnp.maximum(change, jnp.maximum(edge, outside))
+    return jnp.where(jnp.isnan(worst), jnp.inf, worst)

@@ -1,0 +1,50 @@
+"""Chains as pictures and as an ArviZ dataset."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.reporting.figures import new_figure, pixels
+
+
+def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], columns: int = 2) -> np.ndarray:
+    """Every quantity (chains, draws) against the draw's number, with its target as a line; (H, W, 3) uint8."""
+    rows = -(-len(traces) // columns)
+    figure = new_figure(4.6 * columns, 2.1 * rows)
+    for place, (name, trace) in enumerate(traces.items(), 1):
+        axes = figure.add_subplot(rows, columns, place)
+        for chain, values in enumerate(trace):
+            axes.plot(np.arange(1, len(values) + 1), values, linewidth=1, label=f"chain {chain}")
+        if name in targets:
+            axes.axhline(targets[name], color="0.4", linestyle="--", linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        if place == 1 and len(trace) > 1:
+            axes.legend(frameon=False, fontsize=8)
+    return pixels(figure)
+
+
+def check_arviz(path: str) -> None:
+    """Refuse a NetCDF file that could not be written, before any work is done.
+
+    Raises:
+      UserError: ArviZ is not installed, or the name is not that of a new .nc file in a folder that is there.
+    """
+    place = Path(path)
+    if place.suffix != ".nc" or place.exists() or not place.parent.is_dir():
+        raise UserError(f"task.arviz={path} must be a new file that ends in .nc, in a folder that is there.")
+    try:
+        import arviz  # noqa: F401
+        import h5netcdf  # noqa: F401
+    except ImportError:
+        raise UserError(f"task.arviz={path} needs ArviZ with h5netcdf: pip install 'sbvi[arviz]'.") from None
+
+
+def write_arviz(path: str, posterior: Mapping[str, np.ndarray], statistics: Mapping[str, np.ndarray]) -> None:
+    """Write quantities (chains, draws, ...) of the parameters and of the sampler as an ArviZ InferenceData."""
+    import arviz
+
+    arviz.from_dict(posterior=dict(posterior), sample_stats=dict(statistics)).to_netcdf(path, engine="h5netcdf")

@@ -1,0 +1,44 @@
+"""A trained run averaged over the draws of its parameters."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbvi.core import UserError
+
+if TYPE_CHECKING:
+    from sbvi.runs.loaded import LoadedRun
+
+
+class Averaged:
+    """The posterior mean of what a run says, over its first draws or all; `run.averaged()` makes it."""
+
+    def __init__(self, run: "LoadedRun", count: int | None = None):
+        held = len(run.draws.entries())
+        if count is not None and not 1 <= count <= held:
+            raise UserError(f"draws={count} must be of 1..{held}, the draws that {run.directory.path} keeps.")
+        self.run, self.count = run, count or held
+
+    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
+        """log (1/M) sum_m p(x | theta_m), (N,), nats; each p as `LoadedRun.log_likelihood` has it."""
+        total: np.ndarray | None = None
+        for one in self.run.each_draw(self.count):
+            found = one.log_likelihood(x, num_samples, seed).astype(np.float64)
+            total = found if total is None else np.logaddexp(total, found)
+        assert total is not None
+        return total - np.log(self.count)
+
+    def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
+        """Draws of x, each from the model of one of the draws, in turn; (num, *event_shape)."""
+        each = -(-num // self.count)
+        found = [one.sample(each, seed + 7919 * m, means=means) for m, one in enumerate(self.run.each_draw(self.count))]
+        return np.stack(found, 1).reshape(-1, *self.run.event_shape)[:num]
+
+    def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
+        """x with every NaN replaced by the mean of the conditional means."""
+        total: np.ndarray | None = None
+        for one in self.run.each_draw(self.count):
+            found = one.impute(x, iterations, warmup, seed).astype(np.float64)
+            total = found if total is None else total + found
+        assert total is not None
+        return np.where(np.isnan(x), total / self.count, x).astype(np.asarray(x).dtype)

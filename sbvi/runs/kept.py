@@ -1,0 +1,83 @@
+"""What a run keeps whose algorithm draws parameters: beside the stack, the draws' mean with a proposal fitted to it."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbvi.algorithms.posterior_samples import SamplesPosterior
+from sbvi.core import UserError
+from sbvi.data import Dataset
+from sbvi.runs.assembly import Assembly
+from sbvi.runs.loaded import LoadedRun
+from sbvi.runs.memory import abstract_params
+from sbvi.training import Plan, Progress, ResidentBatches, Store, StreamedBatches
+from sbvi.training.draws import DrawStack, Sampling
+from sbvi.training.tuning import Tuner
+
+log = logging.getLogger(__name__)
+
+
+def sampling(assembly: Assembly, store: Store, step: int) -> Sampling | None:
+    """For the loop: what keeps draws, from a step on; None where the algorithm has none.
+
+    Raises:
+      UserError: the run is too short for a draw.
+    """
+    if not isinstance(assembly.algorithm, SamplesPosterior):
+        return None
+    stack = DrawStack(store.folder, writes=store.writes)
+    stack.drop_after(step)
+    return Sampling(assembly.algorithm, assembly.plan, stack)
+
+
+def tuner(algorithm: SamplesPosterior, batches: ResidentBatches | StreamedBatches, plan: Plan, seed: int) -> Tuner:
+    """Fits the recognition model to a mean of draws, as the run's settings say."""
+    tuning, epochs = algorithm.tuning()
+    return Tuner(tuning, batches, plan, epochs, seed)
+
+
+def keep_mean(
+    assembly: Assembly, store: Store, batches: ResidentBatches | StreamedBatches, progress: Progress
+) -> dict[str, float]:
+    """Write the mean of the draws as the run's best parameters; what validation says of it.
+
+    A function of the stack and the seed: where it is interrupted it is done again.
+    """
+    algorithm = assembly.algorithm
+    if not isinstance(algorithm, SamplesPosterior):
+        return {}
+    stack = DrawStack(store.folder, writes=False)
+    if not (count := len(stack.entries())):
+        log.warning("No draw was kept: the run ended within its burn-in. Its best state stands for the posterior.")
+        return {}
+    log.info("Fitting the recognition model to the mean of %d draws.", count)
+    mean = assembly.placement.replicated(stack.mean(abstract_params(assembly.model)))
+    params = tuner(algorithm, batches, assembly.plan, assembly.experiment.seed)(mean)
+    found = assembly.validator(params)
+    score = found[f"validation/{assembly.algorithm.monitor}"]
+    notes: dict[str, Any] = {"step": progress.step, "score": score, "draws": count}
+    store.save_best(jax.tree.map(np.asarray, jax.device_get(params)), notes)
+    return {f"mean_of_draws/{name.partition('/')[2]}": value for name, value in found.items()}
+
+
+def tuned_means(run: LoadedRun, dataset: Dataset, counts: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Numbers of draws with the mean of as many, the first ones, each with a recognition model fitted to it.
+
+    Raises:
+      UserError: there are fewer draws.
+    """
+    held = len(run.draws.entries())
+    for count in counts:
+        if count > held:
+            raise UserError(f"task.draws={count} is more than the {held} draws that {run.directory.path} keeps.")
+    experiment = run.experiment
+    algorithm = experiment.algorithm.build(run.model, len(dataset.train))
+    plan = Plan(experiment.trainer, len(dataset.train))
+    with contextlib.closing(ResidentBatches(dataset, experiment.trainer.batch_size, experiment.seed)) as batches:
+        fitted = tuner(algorithm, batches, plan, experiment.seed)
+        for count in counts:
+            yield count, fitted(run.draws.mean(abstract_params(run.model), count))

@@ -1,0 +1,98 @@
+"""The chains of a run that draws parameters: traces, effective sample sizes, R-hat, temperature."""
+
+import logging
+from typing import Literal
+
+import jax
+import numpy as np
+
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.evaluation import Evaluator
+from sbvi.evaluation.chains import Summary, summarise
+from sbvi.models.api import weighed
+from sbvi.reporting.tables import text_table
+from sbvi.reporting.traces import check_arviz, draw_traces, write_arviz
+from sbvi.runs.loaded import LoadedRun
+from sbvi.runs.memory import abstract_params
+from sbvi.tasks.data import run_dataset
+from sbvi.tasks.task import TaskResult
+
+log = logging.getLogger(__name__)
+
+TARGETS = {"temperature": 1.0}
+
+
+@spec
+class ChainTask:
+    """Diagnostics of the draws of parameters."""
+
+    split: Literal["train", "validation", "test"] = "train"
+    """Examples whose mean log-likelihood is traced."""
+    examples: PositiveInt = 100
+    """How many of them, evenly spaced over the split."""
+    num_samples: PositiveInt = 50
+    """Importance samples S for each of them."""
+    elements: NonNegativeInt = 4
+    """Elements of the generative parameters to trace, evenly spaced over all."""
+    arviz: str | None = None
+    """Where to write the chains as an ArviZ dataset (.nc); needs the extra `arviz`."""
+
+    @property
+    def title(self) -> str:
+        return "chain"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        """Scalars named `chain/<quantity>/...`; arrays (chains, draws), and the draws' steps."""
+        if self.arviz is not None:
+            check_arviz(self.arviz)
+        stack = run.draws
+        by_chain: dict[int, list[int]] = {}
+        for place, entry in enumerate(stack.entries()):
+            by_chain.setdefault(entry.chain, []).append(place)
+        longest = max(map(len, by_chain.values()))
+        whole = {chain: places for chain, places in by_chain.items() if len(places) == longest}
+        if len(whole) < len(by_chain):
+            log.warning("Chains that stopped early are left out: %s.", ", ".join(map(str, by_chain.keys() - whole)))
+        found = self._traced(run)
+        traces = {n: np.array([[v[p] for p in places] for places in whole.values()]) for n, v in found.items()}
+        summary = summarise(traces)
+        scalars = {f"chain/{name}/{part}": value for name, s in summary.items() for part, value in s._asdict().items()}
+        entries = stack.entries()
+        steps = np.array([entries[place].step for place in next(iter(whole.values()))])
+        about = {"chains": sorted(whole), "stopped": [chain._asdict() for chain in stack.stopped()]}
+        if self.arviz is not None:
+            own = {n: v for n, v in traces.items() if n.startswith("element")}
+            write_arviz(self.arviz, own or traces, {n: v for n, v in traces.items() if n not in own})
+        pictures = {"chain": draw_traces(traces, TARGETS)}
+        return TaskResult(scalars, {**traces, "step": steps}, pictures, _table(summary), about)
+
+    def _traced(self, run: LoadedRun) -> dict[str, list[float]]:
+        """Quantity -> its value at every draw of the stack."""
+        stack, like = run.draws, abstract_params(run.model)
+        dataset = run_dataset(run)
+        dataset = dataset.with_split(self.split, dataset.evaluated(self.split, self.examples))
+        evaluator = Evaluator(run.model, dataset, run.experiment.evaluation)
+        found: dict[str, list[float]] = {}
+        for entry in stack.entries():
+            params, monitors = stack.load(entry, like)
+            nll = evaluator.likelihood(jax.device_put(params), self.split, self.num_samples)["nll"]
+            values = {"log_likelihood": -float(np.mean(nll, dtype=np.float64)), **monitors} | self._elements(params)
+            for name, value in values.items():
+                found.setdefault(name, []).append(value)
+        return found
+
+    def _elements(self, params: object) -> dict[str, float]:
+        """`element_<place>` among all generative parameters, flattened -> its value."""
+        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weighed(params))])
+        if self.elements > len(flat):
+            raise UserError(f"task.elements={self.elements} must be at most {len(flat)}, the parameters there are.")
+        places = np.linspace(0, len(flat) - 1, self.elements).round().astype(int)
+        return {f"element_{place}": float(flat[place]) for place in places}
+
+
+def _table(summary: dict[str, Summary]) -> str:
+    rows = [
+        [name, f"{s.mean:.4g}", f"{s.deviation:.3g}", f"{s.effective:.1f}", f"{s.rhat:.3f}"]
+        for name, s in summary.items()
+    ]
+    return text_table(["quantity", "mean", "deviation", "effective draws", "R-hat"], rows)

@@ -1,0 +1,232 @@
+"""Filling the gaps of a table by column: of the user's own file, or of the run's data with entries removed."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data import Preprocessing
+from sbvi.data.columns import Column, encoded
+from sbvi.data.removal import Removal
+from sbvi.evaluation.filling import Filled, Guess, drawing, fill
+from sbvi.inference.resampling import How
+from sbvi.models import require
+from sbvi.models.api import Tabular
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.tables import text_table
+from sbvi.runs.assembly import load_dataset
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import run_dataset
+from sbvi.tasks.tables import beside, check_tables, filled_frame, read_frame, source_frame, whole_again, write_frame
+from sbvi.tasks.task import TaskResult
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class TableImputation:
+    """What is asked for; see `ImputationTask`."""
+
+    draws: How
+    samples: int
+    interval: float
+    guess: Guess
+    fraction: float
+    split: Literal["train", "validation", "test"]
+    examples: int
+    input: str | None
+    output: str | None
+    imputations: int
+    seed: int
+
+    def run(self, run: LoadedRun, title: str) -> TaskResult:
+        """Fill, score where the truth is known, and write.
+
+        Raises:
+          UserError: the files are wrong.
+        """
+        require(run.model, Tabular, "Filling a table")
+        known = run.preprocessing
+        assert known.table is not None
+        parts = ["lower", "upper", *(str(i + 1) for i in range(self.imputations if self.imputations > 1 else 0))]
+        if self.output is not None:
+            check_tables(self.output, parts)
+        truth: np.ndarray | None = None
+        frame: pandas.DataFrame | None = None
+        named = True
+        if self.input is not None:
+            frame, named = read_frame(self.input)
+            held = known.store(encoded(known.table, frame, f"input={self.input}"), f"input={self.input}")
+        else:
+            truth, held = self._removed(run)
+        draw = drawing(run.model, self.samples, max(self.imputations, 500), self.draws)
+        found = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations)
+        gaps = np.isnan(held)
+        values = found.guess(self.guess)
+        scalars = {
+            "imputation/missing": float(gaps.mean()),
+            "imputation/effective_samples": float(np.median(found.effective)),
+        }
+        if self.draws == "chain":
+            scalars["imputation/accepted"] = float(found.accepted.mean())
+        about: dict[str, Any] = {}
+        pictures: dict[str, np.ndarray] = {}
+        table = ""
+        if truth is not None:
+            scored = scores(found, self.guess, truth, gaps, run_dataset(run).seen("train"), known)
+            scalars |= {f"imputation/{name}": value for name, value in scored["all"].items()}
+            about["columns"] = scored["columns"]
+            table = _shown(scored, scalars)
+            pictures[title] = picture(found, values, truth, gaps)
+        if self.output is not None:
+            if frame is None:
+                frame = source_frame(known.table, known.to_source(held))
+            self._write(found, values, frame, gaps, named)
+        arrays = {
+            "filled": values,
+            "lower": found.lower,
+            "upper": found.upper,
+            "missing": gaps,
+            "imputations": found.draws,
+            "effective_samples": found.effective,
+        }
+        return TaskResult(scalars, arrays, pictures, table=table, about=about)
+
+    def _write(
+        self, found: Filled, values: np.ndarray, frame: "pandas.DataFrame", gaps: np.ndarray, named: bool
+    ) -> None:
+        assert self.output is not None
+        files = {self.output: values, "lower": found.lower, "upper": found.upper}
+        files |= {str(i + 1): draw for i, draw in enumerate(found.draws)} if self.imputations > 1 else {}
+        for part, numbers in files.items():
+            made = filled_frame(found.columns, frame, numbers, gaps)
+            place = Path(self.output) if part == self.output else beside(self.output, part)
+            write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
+
+    def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray]:
+        """The truth in source numbers, NaN where nobody knows it, and held values with gaps: those that the run's data
+        set removed, else a share of what there is."""
+        dataset = run_dataset(run)
+        part = dataset.evaluated(self.split, self.examples)
+        held = part.x[:].astype(np.float32)
+        removal = getattr(run.experiment.dataset, "missing", None)
+        if isinstance(removal, Removal) and removal.fraction:
+            whole = replace(run.experiment, dataset=replace(run.experiment.dataset, missing=Removal()))
+            other = load_dataset(whole)
+            return other.preprocessing.to_source(other.evaluated(self.split, self.examples).x[:]), held
+        truth = run.preprocessing.to_source(held)
+        gone = np.random.default_rng(self.seed).random(held.shape) < self.fraction
+        return truth, np.where(gone, np.float32(np.nan), held)
+
+
+def scores(
+    found: Filled,
+    guess: Guess,
+    truth: np.ndarray,
+    gaps: np.ndarray,
+    train: np.ndarray,
+    known: Preprocessing,
+) -> dict[str, Any]:
+    """Of gaps whose truth is known: over all columns, and by column.
+
+    rmse: of numbers in standard deviations of the training rows.  accuracy: of categories and ranks.  coverage, width:
+    of the intervals of numbers; widths in standard deviations.  ..._of_means: what the training rows' means and most
+    frequent categories score.
+    """
+    train = known.to_source(train)
+    values = found.guess(guess)
+    scored = gaps & ~np.isnan(truth)
+    squares: list[np.ndarray] = []
+    base: list[np.ndarray] = []
+    covered: list[np.ndarray] = []
+    widths: list[np.ndarray] = []
+    right: list[np.ndarray] = []
+    usual: list[np.ndarray] = []
+    columns: dict[str, dict[str, float]] = {}
+    for d, column in enumerate(found.columns):
+        rows = scored[:, d]
+        if not rows.any():
+            continue
+        true, own = truth[rows, d], train[:, d][~np.isnan(train[:, d])]
+        if column.coded:
+            codes, counts = np.unique(own, return_counts=True)
+            right.append(values[rows, d] == true)
+            usual.append(codes[counts.argmax()] == true)
+            columns[column.name] = {"accuracy": float(right[-1].mean()), "accuracy_of_modes": float(usual[-1].mean())}
+            continue
+        spread = own.std() or 1.0
+        squares.append(((values[rows, d] - true) / spread) ** 2)
+        base.append(((own.mean() - true) / spread) ** 2)
+        covered.append((found.lower[rows, d] <= true) & (true <= found.upper[rows, d]))
+        widths.append((found.upper[rows, d] - found.lower[rows, d]) / spread)
+        columns[column.name] = {
+            "rmse": float(np.sqrt(squares[-1].mean())),
+            "rmse_of_means": float(np.sqrt(base[-1].mean())),
+            "coverage": float(covered[-1].mean()),
+            "width": float(widths[-1].mean()),
+        }
+    total: dict[str, float] = {}
+    if squares:
+        total["rmse"] = float(np.sqrt(np.concatenate(squares).mean()))
+        total["rmse_of_means"] = float(np.sqrt(np.concatenate(base).mean()))
+        total["coverage"] = float(np.concatenate(covered).mean())
+        total["width"] = float(np.concatenate(widths).mean())
+    if right:
+        total["accuracy"] = float(np.concatenate(right).mean())
+        total["accuracy_of_modes"] = float(np.concatenate(usual).mean())
+    return {"all": total, "columns": columns}
+
+
+def _shown(scored: dict[str, Any], scalars: dict[str, float]) -> str:
+    names = ("rmse", "rmse_of_means", "coverage", "width", "accuracy", "accuracy_of_modes")
+    rows = [
+        [name, *(f"{values[n]:.3f}" if n in values else "" for n in names)]
+        for name, values in {**scored["columns"], "all": scored["all"]}.items()
+    ]
+    head = [f"{name}: {scalars[f'imputation/{name}']:.3f}" for name in ("missing", "effective_samples")]
+    return text_table(["column", *names], rows) + "\n" + "\n".join(head)
+
+
+def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """What was filled in, with its interval, against the truth; a panel for each column."""
+    columns = [(d, c) for d, c in enumerate(found.columns) if (gaps[:, d] & ~np.isnan(truth[:, d])).any()][:12]
+    if not columns:
+        raise UserError("No gap has a truth that is known.")
+    across = min(4, len(columns))
+    down = -(-len(columns) // across)
+    figure = new_figure(3 * across, 2.8 * down)
+    for place, (d, column) in enumerate(columns):
+        axes = figure.add_subplot(down, across, place + 1)
+        rows = np.flatnonzero(gaps[:, d] & ~np.isnan(truth[:, d]))[:150]
+        _panel(axes, column, truth[rows, d], values[rows, d], found.lower[rows, d], found.upper[rows, d])
+    return pixels(figure)
+
+
+def _panel(
+    axes: Any, column: Column, true: np.ndarray, value: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> None:
+    axes.set_title(column.name[:28], fontsize=9)
+    axes.tick_params(labelsize=7)
+    if column.coded:
+        size = len(column.values)
+        counts = np.zeros((size, size))
+        np.add.at(counts, (value.astype(int), true.astype(int)), 1)
+        axes.imshow(counts, origin="lower", cmap="Blues", aspect="auto")
+        names = [f"{v:g}" if isinstance(v, float) else str(v)[:8] for v in column.values]
+        axes.set_xticks(range(size), names)
+        axes.set_yticks(range(size), names)
+    else:
+        inside = (lower <= true) & (true <= upper)
+        for rows, colour in ((inside, "#1f77b4"), (~inside, "#d62728")):
+            axes.vlines(true[rows], lower[rows], upper[rows], color=colour, alpha=0.25, linewidth=1)
+            axes.plot(true[rows], value[rows], ".", color=colour, markersize=3)
+        ends = [min(true.min(), lower.min()), max(true.max(), upper.max())]
+        axes.plot(ends, ends, color="black", linewidth=0.6)
+        if column.kind == "positive":
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+    axes.set_xlabel("truth", fontsize=7)
+    axes.set_ylabel("filled in", fontsize=7)

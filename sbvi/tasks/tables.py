@@ -1,0 +1,102 @@
+"""The user's own table: read by the names of its columns, and written back with the same ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data import columns as tables
+from sbvi.data.columns import Column
+from sbvi.data.formats.own_files import Table, read_own, suffix
+from sbvi.data.sources.table import as_frame
+
+if TYPE_CHECKING:
+    import pandas
+
+WRITTEN = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+
+
+def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
+    """A file as a frame, and whether it names its columns.
+
+    Raises:
+      UserError: it is not there, or no table.
+    """
+    where = f"input={path}"
+    found = read_own(path, where)
+    return as_frame(found, where), isinstance(found, Table) and found.named
+
+
+def beside(path: str, part: str) -> Path:
+    """The name of a further file: filled.csv and `lower` make filled.lower.csv."""
+    place = Path(path)
+    ending = suffix(place)
+    return place.with_name(f"{place.name[: -len(ending)]}.{part}{place.name[-len(ending) :]}")
+
+
+def check_tables(path: str, parts: list[str]) -> None:
+    """Refuse a bad output before any work is done.
+
+    Raises:
+      UserError: it is no table's name, one of the files is there, or their folder is not.
+    """
+    if suffix(Path(path)) not in WRITTEN:
+        raise UserError(f"output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}, as tables do.")
+    for place in [Path(path), *(beside(path, part) for part in parts)]:
+        if place.exists():
+            raise UserError(f"output={place} is there already; name another file.")
+    if not Path(path).parent.is_dir():
+        raise UserError(f"output={path} is in a folder that is not there.")
+    if suffix(Path(path)) == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise UserError(
+                f"output={path} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'."
+            ) from None
+
+
+def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> None:
+    """A frame as a file, its index where it has one of its own (Parquet alone keeps it).
+
+    Raises:
+      UserError: the file exists, or cannot be written.
+    """
+    ending = suffix(path)
+    try:
+        with path.open("xb") as file:
+            if ending == ".parquet":
+                frame.to_parquet(file)
+            else:
+                separator = "\t" if ending.startswith(".tsv") else ","
+                packed = "gzip" if ending.endswith(".gz") else None
+                frame.to_csv(file, sep=separator, index=False, header=named, compression=packed)
+    except FileExistsError:
+        raise UserError(f"output={path} is there already; name another file.") from None
+    except OSError as error:
+        raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+
+
+def whole_again(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Columns that pandas holds as floats for their gaps' sake alone, and that have none now, as whole numbers."""
+    made = frame.copy()
+    for name in made.columns:
+        column = made[name]
+        if column.dtype.kind == "f" and column.notna().all() and (np.rint(column) == column).all():
+            made[name] = column.astype(np.int64) if (column.abs() < 2**53).all() else column
+    return made
+
+
+def source_frame(columns: tuple[Column, ...], numbers: np.ndarray) -> "pandas.DataFrame":
+    """Source numbers (N, D) as a frame of the columns that a model sees."""
+    import pandas as pd
+
+    return pd.DataFrame({c.name: c.decoded(numbers[:, d]) for d, c in enumerate(columns)})
+
+
+def filled_frame(
+    columns: tuple[Column, ...], frame: "pandas.DataFrame", numbers: np.ndarray, missing: np.ndarray
+) -> "pandas.DataFrame":
+    """The user's frame with its gaps (N, D) filled; other columns, their order, index and dtypes as they were."""
+    return tables.decoded(columns, numbers, frame, missing)

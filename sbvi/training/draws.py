@@ -1,0 +1,167 @@
+"""The stack of draws that a run keeps: one file for each chain and step, written as they come.
+
+A draw is a function of seed and step, and a file is whole or not there. Where a run goes on from a checkpoint, what
+was drawn after that is taken away and comes again; what was drawn before is on the disk, since it is written first. So
+no draw is lost and none is there twice. One draw at a time is in memory.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.algorithms.posterior_samples import Draw, SamplesPosterior, Stopped
+from sbvi.core import UserError
+from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.training import checkpoint
+from sbvi.training.plan import Plan
+
+log = logging.getLogger(__name__)
+
+FOLDER = "draws"
+_NAME = re.compile(r"step_(\d{10})-chain_(\d+)" + re.escape(checkpoint.SUFFIX))
+
+
+class Entry(NamedTuple):
+    """Where a draw stands: the step it was taken at, its chain, its file."""
+
+    step: int
+    chain: int
+    path: Path
+
+
+class DrawStack:
+    """folder: of the run's checkpoints. writes: whether this process is the one that does."""
+
+    def __init__(self, folder: Path, *, writes: bool = True):
+        self.folder, self.writes = folder / FOLDER, writes
+
+    def entries(self) -> list[Entry]:
+        """Every draw, the oldest first, chains in order."""
+        found = [(match, path) for path in self.folder.glob("step_*") if (match := _NAME.fullmatch(path.name))]
+        return sorted(Entry(int(match[1]), int(match[2]), path) for match, path in found)
+
+    def write(self, step: int, draw: Draw) -> None:
+        """Add a draw.
+
+        Raises:
+          UserError: it cannot be written.
+        """
+        if self.writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"step_{step:010d}-chain_{draw.chain}{checkpoint.SUFFIX}"
+            checkpoint.save(path, draw.params, {"step": step, "chain": draw.chain, "monitors": draw.monitors})
+
+    def note(self, stopped: list[Stopped]) -> None:
+        """Say which chains have stopped, in `stopped.json`."""
+        if self.writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            content = json.dumps([chain._asdict() for chain in stopped], indent=1) + "\n"
+            write_atomically(self.folder / "stopped.json", content.encode())
+
+    def stopped(self) -> list[Stopped]:
+        """The chains that have stopped."""
+        path = self.folder / "stopped.json"
+        return [Stopped(**chain) for chain in json.loads(path.read_text())] if path.exists() else []
+
+    def drop_after(self, step: int) -> None:
+        """Take away what was drawn after a step."""
+        if self.writes and self.folder.exists():
+            clear_leftovers(self.folder)
+            for entry in self.entries():
+                if entry.step > step:
+                    entry.path.unlink()
+            if earlier := [chain for chain in self.stopped() if chain.step <= step]:
+                self.note(earlier)
+            else:
+                (self.folder / "stopped.json").unlink(missing_ok=True)
+
+    def load(self, entry: Entry, like: Any) -> tuple[Any, dict[str, float]]:
+        """A draw's parameters, and its chain's scalars at that moment."""
+        params, notes = checkpoint.load(entry.path, like)
+        return params, notes["monitors"]
+
+    def params(self, like: Any, count: int | None = None) -> Iterator[Any]:
+        """The parameters of the first draws, or of all, one after the other."""
+        for entry in self.entries()[:count]:
+            yield self.load(entry, like)[0]
+
+    def mean(self, like: Any, count: int | None = None) -> Any:
+        """The mean of the first draws, or of all.
+
+        Raises:
+          UserError: there are none.
+        """
+        total, taken = None, 0
+        for params in self.params(like, count):
+            wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+            total = wide if total is None else jax.tree.map(np.add, total, wide)
+            taken += 1
+        if total is None:
+            raise UserError(f"{self.folder} holds no draws.")
+        return jax.tree.map(lambda leaf, shape: jnp.asarray(leaf / taken, shape.dtype), total, like)
+
+
+class Sampling:
+    """When an algorithm's draws are taken, for the loop."""
+
+    def __init__(self, algorithm: SamplesPosterior, plan: Plan, stack: DrawStack):
+        self.algorithm, self.plan, self.stack = algorithm, plan, stack
+        self.every = algorithm.thinning(plan.steps_per_epoch)
+        self._told: set[int] = set()
+        last = self._latest()
+        if plan.total_steps - last < self.every:
+            raise UserError(
+                f"A run of {plan.total_steps} steps keeps no draw where its burn-in ends as late as step {last} and a "
+                f"draw is kept every {self.every} steps; set trainer.steps, trainer.validate_every, algorithm.burn_in "
+                f"or algorithm.thinning."
+            )
+
+    def _latest(self) -> int:
+        """The step at which the burn-in ends at the latest."""
+        total, rhythm = self.plan.total_steps, self.plan.trainer.validate_every
+        known = self.algorithm.burn_in(total)
+        if known is not None:
+            return known
+        return next((s for s in range(rhythm, total, rhythm) if self.algorithm.burned_in(s, total, 0)), total)
+
+    def begins(self, burned_in: int) -> int | None:
+        """The step at which the burn-in ended or will; None where validation has yet to tell."""
+        known = self.algorithm.burn_in(self.plan.total_steps)
+        return known if known is not None else burned_in if burned_in >= 0 else None
+
+    def stop_after(self, step: int, burned_in: int) -> int:
+        """The next step at which a draw is due, or the run's last."""
+        begins = self.begins(burned_in)
+        if begins is None:
+            return self.plan.total_steps
+        due = begins + (max(step - begins, 0) // self.every + 1) * self.every
+        return min(due, self.plan.total_steps)
+
+    def validated(self, step: int, burned_in: int, validations_since_best: int) -> int:
+        """The step at which the burn-in ended, -1 while it lasts; asked after every validation."""
+        over = self.algorithm.burned_in(step, self.plan.total_steps, validations_since_best)
+        if burned_in >= 0 or self.algorithm.burn_in(self.plan.total_steps) is not None or not over:
+            return burned_in
+        log.info("The burn-in is over at step %d; a draw is kept every %d steps.", step, self.every)
+        return step
+
+    def visit(self, step: int, burned_in: int, state: Any) -> None:
+        """Keep draws where they are due; say which chains have stopped."""
+        stopped = self.algorithm.stopped(state)
+        for chain in stopped:
+            if chain.chain not in self._told:
+                log.warning("Chain %d stopped at step %d: %s; the others go on.", *chain)
+        if {chain.chain for chain in stopped} - self._told:
+            self.stack.note(stopped)
+            self._told |= {chain.chain for chain in stopped}
+        begins = self.begins(burned_in)
+        if begins is not None and step > begins and (step - begins) % self.every == 0:
+            for draw in self.algorithm.draws(state):
+                self.stack.write(step, draw)

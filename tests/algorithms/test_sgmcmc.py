@@ -1,0 +1,218 @@
+"""Doubly stochastic gradients against enumeration, and what a step does with them."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import enumerable
+from support.linear_gaussian import LinearGaussian
+from support.models import batch
+
+from sbvi.algorithms import ALGORITHMS, Optimizer
+from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
+from sbvi.algorithms.posterior_samples import SamplesPosterior
+from sbvi.core import UserError
+from sbvi.models import MODELS
+from sbvi.models.rollout import Noise
+
+SETTINGS = ALGORITHMS["sgmcmc"]
+X = 6  # the row of all 16 that is looked at
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """The enumerable machine in float64, its tables, log p(x) as a function of the parameters, and its gradient."""
+    jax.config.update("jax_enable_x64", True)
+    model, params = enumerable.machine(3, 0.5)
+    tables = enumerable.Enumerated(params)
+    latents = {node: jnp.asarray(values)[:, None] for node, values in tables.latents.items()}
+    x = jnp.asarray(tables.x[X])[None]
+
+    def log_marginal(part):
+        whole = part._replace(recognition=params.recognition)
+        return jax.nn.logsumexp(model.log_joint(whole, latents, x)[:, 0])
+
+    value, grads = jax.jit(jax.value_and_grad(log_marginal))(generative_part(params))
+    np.testing.assert_allclose(value, tables.log_px[X], rtol=1e-12)
+    yield model, params, tables, x, grads
+    jax.config.update("jax_enable_x64", False)
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def test_fishers_identity(machine, x64):
+    """The posterior mean of grad log p(x, h), over every h, is the gradient of the enumerated log p(x)."""
+    model, params, tables, x, expected = machine
+    weights = jnp.asarray(np.exp(tables.log_p[X].ravel() - tables.log_px[X]))
+    latents = {node: jnp.asarray(values)[:, None] for node, values in tables.latents.items()}
+
+    def mean_joint(part):
+        whole = part._replace(recognition=params.recognition)
+        return jnp.sum(weights * model.log_joint(whole, latents, x)[:, 0])
+
+    np.testing.assert_allclose(
+        flat(jax.jit(jax.grad(mean_joint))(generative_part(params))), flat(expected), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_the_bias_of_importance_sampling_falls_as_one_over_k(machine, x64):
+    model, params, _, x, expected = machine
+    copies = jnp.broadcast_to(x, (2000, 4))
+
+    def biases(samples, rounds):
+        one = jax.jit(
+            lambda key: gradients(model, params, key, copies, samples, "inclusive", Noise()).generative, inline=True
+        )
+
+        @jax.jit
+        def mean(key):
+            found = jax.lax.map(one, jax.random.split(key, rounds))
+            return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), found)
+
+        return np.linalg.norm(flat(mean(jax.random.key(0))) - flat(expected)) / np.linalg.norm(flat(expected))
+
+    few, many = biases(4, 20), biases(20, 20)
+    assert few > 0.01
+    assert few / many == pytest.approx(5, rel=0.3)
+
+
+def test_both_gradients_are_of_the_same_samples(machine, x64):
+    """The generative gradient alone, and the recognition model's by the definition of the inclusive KL's."""
+    model, params, tables, _, _ = machine
+    x, key, count = jnp.asarray(tables.x[3:8]), jax.random.key(2), 4
+
+    @jax.jit
+    def ours(params, key):
+        both = gradients(model, params, key, x, count, "inclusive", Noise())
+        return both, generative_gradient(model, params, key, x, count, Noise())
+
+    both, alone = ours(params, key)
+    np.testing.assert_allclose(flat(both.generative), flat(alone), rtol=1e-10)
+
+    @jax.jit
+    def climbed(recognition):
+        rollout = model.rollout(params, key, x, count)
+        weights = jax.nn.softmax(rollout.log_weights(), axis=0)
+        log_q = model.posterior(params._replace(recognition=recognition), x).log_prob(rollout.latents)
+        return jnp.mean(jnp.sum(weights * sum(log_q.values()), 0)), rollout.log_weights()
+
+    (_, log_weights), expected = jax.value_and_grad(climbed, has_aux=True)(params.recognition)
+    np.testing.assert_allclose(flat(both.recognition), flat(expected), rtol=1e-10)
+    np.testing.assert_allclose(both.report["bound"], jnp.mean(jax.nn.logsumexp(log_weights, axis=0)) - np.log(count))
+
+
+def test_the_pathwise_proposal_climbs_through_the_samples(x64):
+    oracle = LinearGaussian(np.random.default_rng(1).normal(size=(6, 3)))
+    oracle.set_recognition(np.full(3, -0.4))
+    x, key = oracle.data(8), jax.random.key(3)
+
+    @jax.jit
+    def climbed(params, fixed):
+        rollout = oracle.model.rollout(params, key, x, 4)
+        weights = jax.nn.softmax(oracle.model.rollout(fixed, key, x, 4).log_weights(), axis=0)
+        return jnp.mean(jnp.sum(weights * rollout.log_weights(), 0))
+
+    found = jax.jit(lambda p: gradients(oracle.model, p, key, x, 4, "pathwise", Noise()))(oracle.params)
+    expected = jax.grad(climbed)(oracle.params, oracle.params)
+    np.testing.assert_allclose(flat(found.recognition), flat(expected.recognition), rtol=1e-9)
+    np.testing.assert_allclose(flat(found.generative), flat(generative_part(expected)), rtol=1e-9)
+    # Of samples through which nothing passes another: the score's alone.
+    other = jax.jit(lambda p: gradients(oracle.model, p, key, x, 4, "inclusive", Noise()))(oracle.params)
+    assert np.abs(flat(found.recognition) - flat(other.recognition)).max() > 1e-3
+    np.testing.assert_allclose(flat(found.generative), flat(other.generative), rtol=1e-9)
+
+
+class Still:
+    """A kernel that hands on the gradient it was given, to be looked at."""
+
+    inertia, looks_ahead = False, False
+
+    def init(self, key, position, step_size):
+        from sbvi.inference.sgmcmc.kernel import Position
+
+        return Position(position)
+
+    def step(self, key, state, gradient, minibatch, step_size):
+        return state._replace(position=gradient(state.position, minibatch))
+
+    def monitors(self, state, step_size):
+        return {}
+
+
+def built(model_spec, model, examples, **choices):
+    spec = SETTINGS(optimizer=Optimizer(name="sgd", learning_rate=0.1), **choices).completed(model_spec)
+    return spec.build(model, examples)
+
+
+def hyper(algorithm, step=0):
+    values = algorithm.hypers(np.array([step]), 10.0, 100)
+    return {name: jnp.asarray(value[0], jnp.float64) for name, value in values.items()}
+
+
+def test_the_likelihood_counts_n_over_b_and_the_prior_once(machine, x64):
+    model, params, tables, _, _ = machine
+    x, examples = jnp.asarray(tables.x[:5]), 70
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, examples, prior_scale=0.5)
+    algorithm.kernel = Still()
+    state = algorithm.with_params(None, params)
+    after, info = jax.jit(algorithm.step)(state, batch(x), jax.random.key(1), hyper(algorithm))
+    sample_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))[0]
+    mean = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()).generative)(params)
+    prior = jax.jit(jax.grad(algorithm.prior.log_prob))(generative_part(params))
+    expected = flat(mean) * 5 * (examples / 5) + flat(prior)
+    np.testing.assert_allclose(flat(after.kernel.position), expected, rtol=1e-6)  # the prior's scale is a float32
+    assert set(info.scalars) >= {"loss", "bound"}
+    assert "prior_precision" not in hyper(algorithm)
+
+
+def test_moves_on_one_batch_and_a_chain_of_several(machine, x64):
+    """Repetitions move on; a chain that is not finite stops alone, at its state, and says when."""
+    model, params, tables, _, _ = machine
+    x = jnp.asarray(tables.x[:6])
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, 60, chains=3, repetitions=2, learning_rate=0.1)
+    state = algorithm.with_params(None, params)
+    assert isinstance(algorithm, SamplesPosterior)
+    spoilt = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), state.kernel.momentum)
+    state = state._replace(kernel=state.kernel._replace(momentum=spoilt))
+    step = jax.jit(algorithm.step)
+    for number in range(3):
+        before = state
+        state, info = step(state, batch(x), jax.random.key(number), hyper(algorithm, number))
+    assert list(np.asarray(state.stopped)) == [-1, 1, -1]
+    assert [(chain.chain, chain.step) for chain in algorithm.stopped(state)] == [(1, 1)]
+    assert float(info.scalars["chains"]) == 2
+    assert np.isfinite(float(info.scalars["loss"]))
+    positions = np.stack([flat(jax.tree.map(lambda leaf, c=c: leaf[c], state.kernel.position)) for c in range(3)])
+    np.testing.assert_array_equal(positions[1], flat(generative_part(params)))
+    assert np.isfinite(positions).all()
+    assert np.abs(positions[0] - positions[2]).max() > 1e-4
+    assert list(np.asarray(state.steps)) == [3, 0, 3]
+    draws = algorithm.draws(state)
+    assert [draw.chain for draw in draws] == [0, 2]
+    np.testing.assert_array_equal(flat(generative_part(draws[1].params)), positions[2])
+    assert set(draws[0].monitors) == {"bound", "log_prior", "temperature", "thermostat"}
+    expected = float(algorithm.prior.log_prob(generative_part(draws[0].params)))
+    assert draws[0].monitors["log_prior"] == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_array_equal(flat(algorithm.eval_params(state)), flat(draws[0].params))
+    assert np.abs(flat(before.kernel.position) - flat(state.kernel.position)).max() > 0
+
+
+def test_settings_that_have_no_use_are_refused():
+    helmholtz, dlgm = MODELS["helmholtz"](), MODELS["dlgm"]().completed("bernoulli")
+    assert SETTINGS().completed(helmholtz).proposal == "inclusive"
+    assert SETTINGS().completed(dlgm).proposal == "pathwise"
+    assert SETTINGS(kernel="psgld").completed(helmholtz).friction is None
+    with pytest.raises(UserError, match="allowed: inclusive"):
+        SETTINGS(proposal="pathwise").check(helmholtz)
+    with pytest.raises(ValueError, match="friction has no use with kernel=sgld; it is of kernel=thermostat, sgnht"):
+        SETTINGS(kernel="sgld", friction=0.1)
+    with pytest.raises(ValueError, match="prior_degrees has no use"):
+        SETTINGS(parameter_prior="gaussian", prior_degrees=3.0)
+    with pytest.raises(UserError, match="algorithm=sgmcmc needs what model=nade has not"):
+        SETTINGS().check(MODELS["nade"]())
+    spec = replace(SETTINGS(burn_in=30).completed(helmholtz), chains=2)
+    assert spec.build(helmholtz.build(enumerable.FACTS), 100).burn_in(50) == 30

@@ -1,0 +1,198 @@
+"""Kinds of columns found by looking, their numbers and codes, and the way back to the user's own table."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbvi.core import UserError
+from sbvi.data import Preprocessing
+from sbvi.data import columns as tables
+from sbvi.data.kinds import found
+from sbvi.data.removal import Removal
+from sbvi.data.sources.table import Table
+
+pytestmark = pytest.mark.quick
+
+GENERATOR = np.random.default_rng(0)
+N = 200
+LABORATORY = pd.DataFrame(
+    {
+        "id": np.arange(1, N + 1),
+        "age": GENERATOR.integers(20, 90, N),
+        "crp": np.exp(1.5 * GENERATOR.normal(size=N)),
+        "visits": GENERATOR.poisson(6, N) + 30 * (GENERATOR.random(N) < 0.2),
+        "year": GENERATOR.integers(1990, 2021, N),
+        "sex": np.where(GENERATOR.random(N) < 0.5, "f", "m"),
+        "site": np.array(["lyon", "oslo", "rome"])[GENERATOR.integers(0, 3, N)],
+        "stage": GENERATOR.integers(0, 4, N),
+        "hb": 13 + GENERATOR.normal(size=N),
+        "name": [f"patient {i}" for i in range(N)],
+        "seen": pd.date_range("2020-01-01", periods=N),
+        "empty": np.nan,
+        "ward": 7,
+    }
+)
+KINDS = {
+    "id": "ignored",
+    "age": "count",
+    "crp": "positive",
+    "visits": "count",
+    "year": "continuous",
+    "sex": "binary",
+    "site": "categorical",
+    "stage": "ordinal",
+    "hb": "continuous",
+    "name": "ignored",
+    "seen": "ignored",
+    "empty": "ignored",
+    "ward": "ignored",
+}
+
+
+def with_gaps(seed=1):
+    frame = LABORATORY.copy()
+    places = np.random.default_rng(seed).random(frame.shape) < 0.2
+    places[:, [0, 9, 10, 11, 12]] = False
+    return frame.mask(places), places
+
+
+def written(folder):
+    frame, _ = with_gaps()
+    frame.to_csv(folder / "laboratory.csv", index=False)
+    return str(folder / "laboratory.csv")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds_are_found(name):
+    assert found(LABORATORY[name], None, "x").kind == KINDS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "kind", "values"),
+    [
+        ("age", "continuous", "continuous", ()),
+        ("hb", "ignored", "ignored", ()),
+        ("stage", "categorical", "categorical", (0.0, 1.0, 2.0, 3.0)),
+        ("stage", ("3", "1", "0", "2"), "ordinal", (3.0, 1.0, 0.0, 2.0)),
+        ("site", ("rome", "lyon", "oslo"), "ordinal", ("rome", "lyon", "oslo")),
+    ],
+)
+def test_the_users_word_stands(name, told, kind, values):
+    assert found(LABORATORY[name], told, "x")[:2] == (kind, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "sentence"),
+    [
+        ("site", "count", "holds text"),
+        ("site", "ordinal", "list its ranks"),
+        ("site", ("rome", "lyon"), "holds 'oslo', which is not among its ranks"),
+        ("age", "binary", "a binary one has two"),
+        ("age", "kind", "allowed: continuous, positive"),
+    ],
+)
+def test_a_wrong_word_is_refused(name, told, sentence):
+    with pytest.raises(UserError) as caught:
+        found(LABORATORY[name], told, "x")
+    assert sentence in str(caught.value)
+
+
+def test_a_table_is_read_split_and_recorded(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "sbvi"):
+        dataset = Table(path=written(tmp_path), types="found", labels="ward").load()
+    assert "site" in caplog.text
+    assert "Left out: id (row numbers)" in caplog.text
+    known = dataset.preprocessing
+    assert [c.name for c in known.table] == [n for n, kind in KINDS.items() if kind != "ignored"]
+    assert Preprocessing.from_config(known.to_config()) == known
+    assert 0.1 < np.isnan(dataset.train.x).mean() < 0.3
+    train = dataset.train.x[:, [1, 6 + 1]].astype(np.float64)  # crp as logarithms, hb
+    np.testing.assert_allclose(np.nanmean(train, 0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.nanstd(train, 0), 1, atol=1e-5)
+    assert dataset.train.label is not None
+    again = Table(path=written(tmp_path), types="found", labels="ward").load()
+    assert again.digest() == dataset.digest()
+
+
+def test_there_and_back_is_the_users_table(tmp_path):
+    """Held values with nothing lost; a filled table has the same columns, order, index and dtypes."""
+    _, places = with_gaps()
+    known = Table(path=written(tmp_path), types="found").load().preprocessing
+    columns = known.table
+    whole = LABORATORY.set_index(pd.Index([f"row {i}" for i in range(N)]))
+    numbers = tables.encoded(columns, whole, "x")
+    back = known.to_source(known.store(numbers))
+    np.testing.assert_allclose(back, numbers, rtol=1e-5)
+    holes = whole.mask(places)
+    gaps = np.isnan(tables.encoded(columns, holes, "x"))
+    made = tables.decoded(columns, numbers, holes, gaps)
+    assert list(made.columns) == list(whole.columns)
+    assert (made.index == whole.index).all()
+    for name in whole.columns:
+        assert made[name].dtype == holes[name].dtype, name
+        pd.testing.assert_series_equal(made[name], whole[name].astype(holes[name].dtype), check_dtype=False)
+    typed = holes.assign(site=holes["site"].astype("category"), stage=holes["stage"].astype("Int64"))
+    made = tables.decoded(columns, numbers, typed, gaps)
+    assert made["site"].dtype == typed["site"].dtype
+    assert made["stage"].dtype == "Int64"
+    assert (made["stage"] == whole["stage"]).all()
+
+
+def test_truth_values_stay_truth_values():
+    column = pd.Series([True, None, False, True], name="smokes", dtype=object)
+    kind = found(column, None, "x")
+    assert kind[:2] == ("binary", (False, True))
+    made = tables.Column("smokes", "binary", values=kind.values)
+    frame = column.to_frame()
+    codes = tables.encoded((made,), frame, "x")
+    np.testing.assert_array_equal(codes[:, 0], [1, np.nan, 0, 1])
+    filled = tables.decoded((made,), np.array([[1.0], [0], [0], [1]]), frame, np.isnan(codes))
+    assert filled["smokes"].tolist() == [True, False, False, True]
+    assert all(isinstance(v, bool) for v in filled["smokes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("site", "bern", "column site holds 'bern' in row 3; known: lyon, oslo, rome"),
+        ("crp", -1.0, "column crp holds -1 in row 3; as positive it must hold numbers above 0"),
+        ("visits", 2.5, "column visits holds 2.5 in row 3; as count it must hold whole numbers from 0"),
+        ("hb", "low", "column hb holds 'low' in row 3, which is no number"),
+        ("hb", np.inf, "column hb holds inf in row 3"),
+    ],
+)
+def test_a_value_that_a_column_cannot_hold_is_refused(name, value, sentence, tmp_path):
+    known = Table(path=written(tmp_path), types="found").load().preprocessing
+    wrong = LABORATORY.copy()
+    wrong[name] = wrong[name].astype(object)
+    wrong.loc[3, name] = value
+    with pytest.raises(UserError) as caught:
+        known.store(wrong, "x")
+    assert sentence in str(caught.value)
+    with pytest.raises(UserError, match="x has no column hb"):
+        known.store(LABORATORY.drop(columns="hb"), "x")
+
+
+def test_a_table_by_column_needs_a_likelihood_by_column(tmp_path):
+    with pytest.raises(UserError, match="use likelihood=mixed"):
+        Table(path=written(tmp_path), types="numbers", columns={"age": "count"}).load()
+    with pytest.raises(UserError, match="has no column weight"):
+        Table(path=written(tmp_path), types="found", columns={"weight": "count"}).load()
+
+
+@pytest.mark.parametrize("mechanism", ["random", "block", "values"])
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_entries_are_removed_on_purpose(mechanism, fraction):
+    x = GENERATOR.normal(size=(3000, 6))
+    gone = Removal(mechanism=mechanism, fraction=fraction).places(x)
+    assert abs(gone.mean() - fraction) < 0.01
+    if mechanism == "values":
+        assert all(x[gone[:, d], d].mean() > x[~gone[:, d], d].mean() + 0.4 for d in range(6))
+    else:
+        assert abs(x[gone].mean() - x[~gone].mean()) < 0.05
+    if mechanism == "block":  # neighbours, around the end too
+        starts = (gone & ~np.roll(gone, 1, 1)).sum(1)
+        assert (starts <= 1).all()
+    assert not Removal().places(x).any()

@@ -1,0 +1,142 @@
+"""Kernels of stochastic gradient MCMC: stationary laws, what becomes of gradient noise, and BlackJAX's own steps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from blackjax.sgmcmc import sgnht
+from blackjax.util import generate_gaussian_noise
+
+from sbvi.inference.sgmcmc import KERNELS
+from sbvi.inference.sgmcmc.priors import GaussianPrior, StudentPrior
+from sbvi.inference.sgmcmc.thermostat import ThermostatState, thermostat_step
+
+# A product of Gaussians: columns of a kind, many rows of each, so that one chain is many.
+ROWS, BURN, STEPS = 300, 800, 1500
+MEAN = np.array([0.5, 0.5, -1.0, -1.0])
+DEVIATION = np.array([1.0, 1.0, 0.5, 0.5])
+#: Standard deviation of what is added to the gradient, per column.
+NOISE = np.array([0.0, 6.0, 0.0, 12.0])
+
+
+def moments(kernel, step_size, noise=NOISE, seed=0):
+    """Mean and variance of each column's draws, and the last state."""
+    mean, deviation, noise = (jnp.asarray(np.broadcast_to(v, (ROWS, 4))) for v in (MEAN, DEVIATION, noise))
+
+    def gradient(position, key):
+        x = position["x"]
+        return {"x": (mean - x) / deviation**2 + noise * jax.random.normal(key, x.shape)}
+
+    def step(carry, position):
+        state, total, square = carry
+        first, second = jax.random.split(jax.random.fold_in(jax.random.key(seed), position))
+        state = kernel.step(first, state, gradient, second, jnp.asarray(step_size))
+        x = state.position["x"]
+        kept = (position >= BURN).astype(x.dtype)
+        return (state, total + kept * x, square + kept * x**2), None
+
+    @jax.jit
+    def run():
+        start = {"x": mean}
+        state = kernel.init(jax.random.key(seed + 1), start, jnp.asarray(step_size))
+        zeros = jnp.zeros((ROWS, 4))
+        (state, total, square), _ = jax.lax.scan(step, (state, zeros, zeros), jnp.arange(BURN + STEPS, dtype=jnp.int32))
+        return state, total / STEPS, square / STEPS
+
+    state, first, second = run()
+    first, second = np.asarray(first).mean(0), np.asarray(second).mean(0)
+    return first, second - first**2, state
+
+
+def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
+    """The friction rises by half the noise's share, h^2 v / 2, and by h^2 w for the curvature w, which makes up for the
+    energy that explicit Euler steps add; the variances stay, where Langevin's grow."""
+    h, friction = 0.04, 0.03
+    mean, variance, state = moments(KERNELS["thermostat"](friction=friction), h)
+    np.testing.assert_allclose(mean, MEAN, atol=0.04)
+    np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
+    found = np.asarray(state.xi["x"]).mean(0) * h
+    np.testing.assert_allclose(found, friction + h**2 * (0.5 * NOISE**2 + DEVIATION**-2), rtol=0.15)
+    assert found[1] > 1.6 * found[0]
+    assert found[3] > 3 * found[2]
+
+
+def test_langevin_dynamics_have_the_variance_of_their_recursion(x64):
+    """theta is a first-order autoregression, whose variance with noise v in the gradient is known."""
+    h = 0.02
+    mean, variance, _ = moments(KERNELS["sgld"](), h)
+    shrink = 1 - h / DEVIATION**2
+    expected = (2 * h + h**2 * NOISE**2) / (1 - shrink**2)
+    np.testing.assert_allclose(mean, MEAN, atol=0.05)
+    np.testing.assert_allclose(variance, expected, rtol=0.06)
+    assert expected[1] > 1.3 * DEVIATION[1] ** 2  # the known bias
+
+
+def test_the_scalar_thermostat_reaches_the_law(x64):
+    mean, variance, _ = moments(KERNELS["sgnht"](friction=0.05), 0.02, np.zeros(4))
+    np.testing.assert_allclose(mean, MEAN, atol=0.04)
+    np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.1)
+
+
+def test_hamiltonian_steps_have_the_variance_of_their_recursion(x64):
+    """Moves are linear in (theta, p), so that the variance is exact; few moves after each draw of p make it large."""
+    h, friction, moves = 0.05, 0.1, 5
+    mean, variance, _ = moments(KERNELS["sghmc"](friction=friction, integration_steps=moves), h, np.zeros(4))
+    np.testing.assert_allclose(mean, MEAN, atol=0.05)
+    for column in (0, 2):
+        A = np.array([[1, h], [-h / DEVIATION[column] ** 2, 1 - friction]])
+        noise = np.diag([0.0, 1.0])  # of the drawn momentum, then of the moves
+        for _ in range(moves):
+            noise = A @ noise @ A.T + np.diag([0.0, 2 * friction])
+        shrink = np.linalg.matrix_power(A, moves)[0, 0]
+        np.testing.assert_allclose(variance[column], noise[0, 0] / (1 - shrink**2), rtol=0.06)
+
+
+def test_the_preconditioner_keeps_the_law_where_it_changes_slowly(x64):
+    kernel = KERNELS["psgld"](smoothing=0.999, floor=0.1, terms=3.0)
+    mean, variance, state = moments(kernel, 0.02, np.zeros(4))
+    np.testing.assert_allclose(mean, MEAN, atol=0.05)
+    np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
+    # The mean square of a Gaussian's gradient is its precision; it is counted in terms.
+    np.testing.assert_allclose(np.asarray(state.square["x"]).mean(0), DEVIATION**-2 / 9, rtol=0.15)
+
+
+def test_one_element_has_blackjax_scalar_thermostat_step_for_step(x64):
+    h, friction = 0.07, 0.2
+    position = {"w": jnp.asarray([[0.4]])}
+    kernel = sgnht.build_kernel(alpha=friction / h)
+
+    def gradient(position, target):
+        return jax.tree.map(lambda x: 3 * (target - x), position)
+
+    theirs = sgnht.init(position, jax.random.key(1), jnp.asarray(friction / h))
+    ours = ThermostatState(position, theirs.momentum, {"w": jnp.full((1, 1), friction / h)})
+
+    @jax.jit
+    def both(key, theirs, ours, target):
+        with jax.numpy_dtype_promotion("standard"):
+            theirs = kernel(key, theirs, gradient, target, jnp.asarray(h))
+        grads = gradient(ours.position, target)
+        return theirs, thermostat_step(key, ours, grads, jnp.asarray(h), friction, generate_gaussian_noise)
+
+    for step in range(30):
+        theirs, ours = both(jax.random.key(step), theirs, ours, jnp.asarray(0.1 * step))
+        for one, other in ((theirs.position, ours.position), (theirs.momentum, ours.momentum)):
+            np.testing.assert_allclose(one["w"], other["w"], rtol=1e-12)
+        np.testing.assert_allclose(theirs.xi, ours.xi["w"][0, 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("prior", [GaussianPrior(scale=0.7), StudentPrior(scale=0.3, degrees=3.5), StudentPrior()])
+def test_priors_are_scipys(x64, prior):
+    generator = np.random.default_rng(0)
+    tree = {"a": jnp.asarray(generator.normal(size=(3, 2))), "b": jnp.asarray(generator.normal(size=4))}
+    values = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+    if isinstance(prior, GaussianPrior):
+        expected = scipy.stats.norm.logpdf(values, scale=prior.scale).sum()
+    else:
+        expected = scipy.stats.t.logpdf(values, prior.degrees, scale=prior.scale).sum()
+    found, grads = jax.jit(jax.value_and_grad(prior.log_prob))(tree)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    for one, other in zip(jax.tree.leaves(grads), jax.tree.leaves(prior.gradient(tree)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10)

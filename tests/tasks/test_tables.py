@@ -1,0 +1,155 @@
+"""From a CSV with a header, empty cells, a text column and an id column to the same table, filled."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sbvi
+from sbvi.core import UserError
+from sbvi.tasks.imputation import ImputationTask
+from sbvi.tasks.likelihood import LikelihoodTask
+from sbvi.tasks.samples import SamplesTask
+
+N = 400
+
+
+def laboratory():
+    """Columns that tell of one another, and the places of their gaps."""
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(N, 2))
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(100, 100 + N),
+            "hb": 13 + z[:, 0] + 0.05 * generator.normal(size=N),
+            "iron": 60 + 25 * z[:, 0] + generator.normal(size=N),
+            "crp": np.exp(1.5 * z[:, 1]),
+            "visits": generator.poisson(np.exp(1.5 + z[:, 1])),
+            "site": np.where(z[:, 0] > 0.5, "lyon", np.where(z[:, 0] > -0.5, "oslo", "rome")),
+            "ward": 7,
+        }
+    )
+    gaps = generator.random(frame.shape) < 0.15
+    gaps[:, [0, 6]] = False
+    return frame, gaps
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("laboratory")
+    frame, gaps = laboratory()
+    frame.mask(gaps).to_csv(folder / "laboratory.csv", index=False)
+    words = [
+        "dataset=table",
+        f"dataset.path={folder / 'laboratory.csv'}",
+        "dataset.columns={visits: count}",
+        "model.latents=[3]",
+        "model.hidden=[16]",
+        "model.recognition_hidden=[16]",
+        "objective=importance_weighted",
+        "optimizer.learning_rate=0.01",
+        "trainer.epochs=null",
+        "trainer.steps=500",
+        "trainer.batch_size=40",
+        "trainer.validate_every=250",
+        "evaluation.num_samples=20",
+        "runtime.compilation_cache=false",
+    ]
+    return folder, sbvi.train(words, folder / "run")
+
+
+def test_the_users_table_comes_back_filled(trained):
+    folder, run = trained
+    frame, gaps = laboratory()
+    holes = pd.read_csv(folder / "laboratory.csv")
+    task = ImputationTask(input=str(folder / "laboratory.csv"), output=str(folder / "filled.csv"), imputations=2)
+    result = task.run(run)
+    made = pd.read_csv(folder / "filled.csv")
+    assert list(made.columns) == list(frame.columns)
+    assert not made.isna().any().any()
+    for name in frame:
+        there = holes[name].notna()
+        assert (made[name][there] == holes[name][there]).all(), name
+    assert made["visits"].dtype.kind == "i"
+    spread = frame["iron"].std()
+    error = (made["iron"] - frame["iron"])[gaps[:, 2] & ~gaps[:, 1]]
+    assert np.sqrt((error**2).mean()) < 0.5 * spread
+    lower, upper = (pd.read_csv(folder / f"filled.{part}.csv") for part in ("lower", "upper"))
+    names = ["hb", "iron", "crp", "visits"]
+    assert (lower[names] <= upper[names]).all().all()
+    inside = (lower["iron"] <= frame["iron"]) & (frame["iron"] <= upper["iron"])
+    assert inside[gaps[:, 2]].mean() > 0.7
+    first, second = (pd.read_csv(folder / f"filled.{part}.csv") for part in (1, 2))
+    assert (first["iron"] != second["iron"])[gaps[:, 2]].all()
+    assert result.scalars["imputation/missing"] == pytest.approx(gaps[:, 1:6].mean(), abs=1e-6)
+    with pytest.raises(UserError, match=r"filled\.csv is there already"):
+        task.run(run)
+
+
+def test_dtypes_and_index_are_kept_by_parquet(trained):
+    folder, run = trained
+    frame, gaps = laboratory()
+    holes = frame.mask(gaps).set_index("id").iloc[:50]
+    holes["visits"] = holes["visits"].astype("Int64")
+    holes["site"] = holes["site"].astype("category")
+    holes.to_parquet(folder / "part.parquet")
+    ImputationTask(input=str(folder / "part.parquet"), output=str(folder / "made.parquet"), samples=50).run(run)
+    made = pd.read_parquet(folder / "made.parquet")
+    assert (made.dtypes == pd.read_parquet(folder / "part.parquet").dtypes).all()
+    assert made.index.equals(holes.index)
+    again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=50)
+    pd.testing.assert_frame_equal(again, made)
+
+
+def test_a_run_scores_what_it_fills(trained):
+    _, run = trained
+    result = ImputationTask(fraction=0.3, draws="chain", samples=300).run(run)
+    assert result.scalars["imputation/rmse"] < 0.8 * result.scalars["imputation/rmse_of_means"]
+    assert result.scalars["imputation/accuracy"] > result.scalars["imputation/accuracy_of_modes"]
+    assert 0.7 < result.scalars["imputation/coverage"] <= 1
+    assert 0 < result.scalars["imputation/accepted"] < 1
+    assert set(result.about["columns"]) == {"hb", "iron", "crp", "visits", "site"}
+    assert "iron" in result.table
+    assert result.pictures["imputation-test"].shape[2] == 3
+
+
+def test_nats_are_of_the_columns_own_units(trained):
+    """Of a table in other units the density differs by the units' logarithm; every column has its own number."""
+    folder, run = trained
+    metrics = json.loads((folder / "run" / "result.json").read_text())["metrics"]
+    assert {f"test/nll/{name}" for name in ("hb", "iron", "crp", "visits", "site")} <= set(metrics)
+    assert metrics["test/nll/hb"] < metrics["test/nll/iron"] < 5
+    assert metrics["test/nll/iron"] - metrics["test/nll/hb"] == pytest.approx(np.log(25), abs=1.0)
+    result = LikelihoodTask(input=str(folder / "laboratory.csv"), num_samples=50, examples=60).run(run)
+    frame = pd.read_csv(folder / "laboratory.csv").iloc[:60]
+    np.testing.assert_allclose(-run.log_likelihood(frame, 50), result.arrays["nll"], rtol=1e-4)
+    assert np.isfinite(result.scalars["input/nll"])
+
+
+def test_samples_are_a_table(trained):
+    folder, run = trained
+    SamplesTask(num=60, output=str(folder / "drawn.csv")).run(run)
+    made = pd.read_csv(folder / "drawn.csv")
+    assert list(made.columns) == ["hb", "iron", "crp", "visits", "site"]
+    assert set(made["site"]) <= {"lyon", "oslo", "rome"}
+    assert (made["crp"] > 0).all()
+    assert np.corrcoef(made["hb"], made["iron"])[0, 1] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ({"output": "filled.npz"}, "must end in .csv"),
+        ({"input": "absent.csv"}, "is not a file"),
+        ({"output": "nowhere/filled.csv"}, "in a folder that is not there"),
+    ],
+)
+def test_wrong_files_are_refused(task, sentence, trained, monkeypatch):
+    folder, run = trained
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError) as caught:
+        ImputationTask(**task).run(run)
+    assert sentence in str(caught.value)
+    with pytest.raises(UserError, match="fill_table"):
+        run.impute(np.zeros((1, 5)))

@@ -1,0 +1,118 @@
+"""The estimators for scikit-learn: its own checks that apply, and a pipeline."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks as checks
+
+from sbvi.sklearn import DensityEstimator, Imputer
+
+SMALL = {"steps": 3, "hidden": (4,), "latents": 2, "bound_samples": 2, "samples": 20, "batch_size": 8}
+
+#: Of scikit-learn's checks those that fit nothing, and a few that fit once.
+QUICK = (
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_do_not_raise_errors_in_init_or_set_param",
+    "check_estimators_unfitted",
+    "check_fit1d",
+    "check_fit2d_1sample",
+    "check_estimator_sparse_tag",
+    "check_estimator_sparse_array",
+    "check_complex_data",
+    "check_estimators_empty_data_messages",
+)
+ONE_FIT = ("check_n_features_in", "check_dict_unchanged", "check_estimators_pickle", "check_readonly_memmap_input")
+
+
+def cases():
+    for kind in (Imputer, DensityEstimator):
+        for name in QUICK if kind is DensityEstimator else (*QUICK, *ONE_FIT):
+            yield pytest.param(kind, name, id=f"{kind.__name__}-{name}")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.parametrize(("kind", "name"), list(cases()))
+def test_scikit_learns_checks(kind, name):
+    getattr(checks, name)(kind.__name__, kind(**SMALL, random_state=0))
+
+
+@pytest.fixture(scope="module")
+def table():
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=300)
+    x = np.stack([z + 0.1 * generator.normal(size=300), 100 - 30 * z + generator.normal(size=300), -z], 1)
+    gaps = generator.random(x.shape) < 0.2
+    return x, np.where(gaps, np.nan, x), gaps
+
+
+@pytest.fixture(scope="module")
+def imputer(table):
+    settings = SMALL | {"steps": 300, "hidden": (16,), "batch_size": 32, "learning_rate": 0.01, "samples": 200}
+    return Imputer(**settings, random_state=0).fit(table[1])
+
+
+def test_gaps_are_filled_and_the_rest_is_left(table, imputer):
+    x, holes, gaps = table
+    filled = imputer.transform(holes)
+    assert filled.shape == x.shape
+    np.testing.assert_array_equal(filled[~gaps], holes[~gaps])
+    alone = gaps & (gaps.sum(1) < 3)[:, None]
+    error = ((filled - x) / x.std(0))[alone]
+    assert np.sqrt(np.mean(error**2)) < 0.5
+    again = pickle.loads(pickle.dumps(imputer)).transform(holes)
+    np.testing.assert_array_equal(again, filled)
+    draws, lower, upper = imputer.multiple(holes, 2)
+    assert (draws[0] != draws[1])[gaps].all()
+    assert ((lower <= x) & (x <= upper))[alone].mean() > 0.7
+    assert list(imputer.get_feature_names_out()) == ["x0", "x1", "x2"]
+
+
+def test_the_density_is_of_the_tables_own_units(table, imputer):
+    density = DensityEstimator(**SMALL, random_state=0)
+    for name in ("columns_", "params_", "seed_", "_settings", "n_features_in_", "constants_"):
+        setattr(density, name, getattr(imputer, name))
+    one = density.score_samples(table[1][:20])
+    assert one.shape == (20,)
+    assert density.score(table[1][:20]) == pytest.approx(one.mean())
+    other = clone(density)
+    for name in ("params_", "seed_", "_settings", "n_features_in_", "constants_"):
+        setattr(other, name, getattr(imputer, name))
+    scaled = [
+        c.__class__(**{**c.__dict__, "location": 10 * c.location, "scale": 10 * c.scale}) for c in imputer.columns_
+    ]
+    other.columns_ = tuple(scaled)
+    there = (~np.isnan(table[1][:20])).sum(1)
+    np.testing.assert_allclose(other.score_samples(10 * table[1][:20]), one - there * np.log(10), rtol=1e-3)
+    drawn = density.sample(50)
+    assert list(drawn.columns) == ["0", "1", "2"]
+    assert len(drawn) == 50
+
+
+def test_frames_and_pipelines(table):
+    x, holes, _ = table
+    frame = pd.DataFrame(holes, columns=["a", "b", "c"], index=[f"row {i}" for i in range(300)])
+    frame["town"] = np.where(x[:, 0] > 0, "lyon", "oslo")
+    frame["ward"] = 7.0
+    frame.loc["row 3", ["town", "ward"]] = None
+    filled = Imputer(**SMALL, random_state=1).fit_transform(frame)
+    assert not filled.isna().any().any()
+    assert list(filled.columns) == list(frame.columns)
+    assert filled.index.equals(frame.index)
+    assert filled.loc["row 3", "town"] in ("lyon", "oslo")
+    assert filled.loc["row 3", "ward"] == 7
+    scored = (
+        make_pipeline(Imputer(**SMALL, random_state=1), Ridge()).fit(holes[:, :2], x[:, 2]).score(holes[:, :2], x[:, 2])
+    )
+    assert np.isfinite(scored)
