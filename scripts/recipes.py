@@ -8,6 +8,7 @@ TABLES = {
     "figure2c": "Figure 2(c): 100 latents, one deterministic layer of 300, by posterior family (nats)",
     "iwae": "Importance-weighted autoencoders, one layer, dynamically binarised MNIST (nats)",
     "bihm": "Bidirectional Helmholtz machines: -log p* of the test set (nats); published values partly as recalled",
+    "sgmcmc": "Caltech silhouettes, one layer of 200 Bernoulli units, 6,000 steps each (nats)",
     "figures": "Figures",
 }
 
@@ -74,6 +75,14 @@ WARM_UP = (
     "not touched by this"
 )
 
+DRAWS = ("task=likelihood", "task.num_samples=200", "task.examples=300", "task.draws=[1,5,10,20,50]")
+
+
+def draws(parameters: str, said: str) -> Work:
+    words = (*DRAWS, f"task.parameters={parameters}")
+    return Work(parameters, words, "likelihood-test-draws", f"{said}, by the number of draws; 300 test images")
+
+
 ROWS = {
     "table1_mixture_10": Row("mixture of Bernoullis, 10 components; exact", "table1", 168.95),
     "table1_mixture_500": Row("mixture of Bernoullis, 500 components; exact", "table1", 137.64),
@@ -102,6 +111,16 @@ ROWS = {
     "bihm_mushrooms": helmholtz("mushrooms", 9.4),
     "bihm_nips": helmholtz("nips", 272.66),
     "bihm_ocr_letters": helmholtz("ocr_letters", 27.1),
+    "caltech_reweighted_wake_sleep": Row("reweighted wake-sleep; published of deeper models", "sgmcmc", 113.3),
+    "caltech_sgmcmc": Row(
+        "posterior draws: their mean (not in the paper)",
+        "sgmcmc",
+        works=(
+            draws("average", "average of p(x | draw)"),
+            draws("mean", "p(x | mean of draws)"),
+            Work("chain", ("task=chain",), "chain", "the chain's traces"),
+        ),
+    ),
     "figure2_diagonal": Row("figure 2(a), diagonal", "figures", works=(POSTERIOR,)),
     "figure2_rank_one": Row("figure 2(b), rank-one", "figures", works=(POSTERIOR,)),
     "figure3_mnist": Row(
