@@ -34,7 +34,7 @@ class _Table(BaseEstimator):
         continuous: Literal["gaussian", "student_t"] = "student_t",
         scale: Literal["learned", "predicted"] = "predicted",
         columns: Kinds | None = None,
-        steps: int = 3000,
+        steps: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         bound_samples: int = 20,
@@ -58,6 +58,7 @@ class _Table(BaseEstimator):
         self.random_state = random_state
 
     columns_: tuple[Column, ...]
+    _draw: dict[int, Any]
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int):
@@ -79,11 +80,12 @@ class _Table(BaseEstimator):
             "extra_missing": self.extra_missing,
             "likelihood": {"name": "mixed", "continuous": self.continuous, "scale": self.scale},
         }
+        passes = round(200 * (1 - self.validation) * len(frame) / self.batch_size)
         how = Fit(
             model=settings,
             objective={"name": "importance_weighted", "num_samples": self.bound_samples},
             optimizer={"name": "adam", "learning_rate": self.learning_rate, "schedule": {"kind": "cosine"}},
-            steps=self.steps,
+            steps=min(max(passes, 500), 6000) if self.steps is None else self.steps,
             batch_size=self.batch_size,
             validation=self.validation,
             columns=self.columns,
@@ -103,7 +105,7 @@ class _Table(BaseEstimator):
         self.params_ = fitted.params
         self.best_step_ = fitted.best_step
         self.validation_bound_ = fitted.validation
-        self._built = fitted
+        self._built, self._draw = fitted, {}
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class _Table(BaseEstimator):
     def _fitted(self) -> Fitted:
         check_is_fitted(self, "params_")
         if not hasattr(self, "_built"):
-            self._built = rebuilt(self._settings, self.columns_, self.params_)
+            self._built, self._draw = rebuilt(self._settings, self.columns_, self.params_), {}
         return self._built
 
     def _frame(self, X: Any, *, reset: bool) -> Any:
@@ -170,7 +172,8 @@ class Imputer(TransformerMixin, _Table):
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
         ordinal, ignored, or a tuple of ranks.
-      steps, batch_size, learning_rate: of Adam, whose rate falls as a cosine.
+      steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 6,000 steps.
+      batch_size, learning_rate: of Adam.
       bound_samples: K of the importance-weighted bound.
       extra_missing: probability that an entry is hidden in training: for complete tables.
       validation: share of rows that choose among the steps.
@@ -190,7 +193,7 @@ class Imputer(TransformerMixin, _Table):
         continuous: Literal["gaussian", "student_t"] = "student_t",
         scale: Literal["learned", "predicted"] = "predicted",
         columns: Kinds | None = None,
-        steps: int = 3000,
+        steps: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         bound_samples: int = 20,
@@ -236,8 +239,6 @@ class Imputer(TransformerMixin, _Table):
         if self.guess not in ("mean", "median", "mode"):
             raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
         fitted = self._fitted()
-        if not hasattr(self, "_draw"):
-            self._draw: dict[int, Any] = {}
         draws = max(imputations, 300)
         if draws not in self._draw:
             self._draw[draws] = drawing(fitted.model, self.samples, draws)
@@ -271,14 +272,14 @@ class DensityEstimator(DensityMixin, _Table):
 
         _, held = self._held(X)
         fitted = self._fitted()
-        if not hasattr(self, "_draw"):
-            self._draw = jax.jit(importance_sampling(fitted.model.rollout, self.samples, 100))
+        if 0 not in self._draw:
+            self._draw[0] = jax.jit(importance_sampling(fitted.model.rollout, self.samples, 100))
         found = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            found.append(np.asarray(self._draw(fitted.params, key, jnp.asarray(padded)).log_likelihood)[: len(rows)])
+            found.append(np.asarray(self._draw[0](fitted.params, key, jnp.asarray(padded)).log_likelihood)[: len(rows)])
         return np.concatenate(found).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:

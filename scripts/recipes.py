@@ -8,6 +8,7 @@ TABLES = {
     "figure2c": "Figure 2(c): 100 latents, one deterministic layer of 300, by posterior family (nats)",
     "iwae": "Importance-weighted autoencoders, one layer, dynamically binarised MNIST (nats)",
     "bihm": "Bidirectional Helmholtz machines: -log p* of the test set (nats); published values partly as recalled",
+    "sgmcmc": "Caltech silhouettes, one layer of 200 Bernoulli units, 6,000 steps each (nats)",
     "figures": "Figures",
 }
 
@@ -45,7 +46,7 @@ def samples(what: str) -> Work:
 
 
 def imputation(what: str, name: str, *words: str, shown: str) -> Work:
-    words = ("task=imputation", "task.iterations=60", "task.examples=200", *words)
+    words = ("task=imputation", "task.iterations=400", "task.warmup=100", "task.examples=24", *words)
     return Work(name, words, "imputation-test", f"{what}, {shown}: truth, what is left, and the chain")
 
 
@@ -62,7 +63,10 @@ def helmholtz(title: str, paper: float) -> Row:
 
 
 POSTERIOR = Work(
-    "posterior", ("task=posterior",), "posterior-test", "four test digits: image, the plane, and the closer look"
+    "posterior",
+    ("task=posterior", "task.examples=200", "task.drawn=4"),
+    "posterior-test",
+    "four of 200 test digits: image, the plane, and the closer look",
 )
 
 WARM_UP = (
@@ -70,6 +74,14 @@ WARM_UP = (
     "was v in place of v + (1 - c) (1 - v)), so the ten warm-up epochs followed a biased gradient; the other 390 are "
     "not touched by this"
 )
+
+DRAWS = ("task=likelihood", "task.num_samples=200", "task.examples=300", "task.draws=[1,5,10,20,50]")
+
+
+def draws(parameters: str, said: str) -> Work:
+    words = (*DRAWS, f"task.parameters={parameters}")
+    return Work(parameters, words, "likelihood-test-draws", f"{said}, by the number of draws; 300 test images")
+
 
 ROWS = {
     "table1_mixture_10": Row("mixture of Bernoullis, 10 components; exact", "table1", 168.95),
@@ -99,12 +111,22 @@ ROWS = {
     "bihm_mushrooms": helmholtz("mushrooms", 9.4),
     "bihm_nips": helmholtz("nips", 272.66),
     "bihm_ocr_letters": helmholtz("ocr_letters", 27.1),
+    "caltech_reweighted_wake_sleep": Row("reweighted wake-sleep; published of deeper models", "sgmcmc", 113.3),
+    "caltech_sgmcmc": Row(
+        "posterior draws: their mean (not in the paper)",
+        "sgmcmc",
+        works=(
+            draws("average", "average of p(x | draw)"),
+            draws("mean", "p(x | mean of draws)"),
+            Work("chain", ("task=chain",), "chain", "the chain's traces"),
+        ),
+    ),
     "figure2_diagonal": Row("figure 2(a), diagonal", "figures", works=(POSTERIOR,)),
     "figure2_rank_one": Row("figure 2(b), rank-one", "figures", works=(POSTERIOR,)),
     "figure3_mnist": Row(
         "figures 3(a) and 5, MNIST",
         "figures",
-        experiment="table1_diagonal",
+        experiment="quick_mnist",
         works=(samples("MNIST"), *three_imputations("MNIST")),
     ),
     "figure3_embedding": Row(
@@ -120,4 +142,13 @@ ROWS = {
     "figure5_svhn": Row(
         "figure 5, SVHN", "figures", works=three_imputations("SVHN"), files="train_32x32.mat and test_32x32.mat"
     ),
+}
+
+#: Rows that the README leads with, and what each is to be seen beside: published values, nats.
+HEADLINE = {
+    "quick_mnist": "85.57, VampPrior (Tomczak & Welling 2018)",
+    "flow_prior": "85.10, planar flows (Rezende & Mohamed 2015)",
+    "best_static": "86.60, DLGM (Rezende et al. 2014)",
+    "table1_nade": "88.33, NADE (Larochelle & Murray 2011)",
+    "table1_mixture_500": "137.64, the same model (as quoted by the paper)",
 }

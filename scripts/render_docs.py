@@ -4,8 +4,9 @@
     scripts/render_docs.py            write them
     scripts/render_docs.py --check    fail where a document differs from what the registries say
 
-README.md lists what can be combined; the commands' pages what their --help says; docs/architecture.md where to add
-what, in the words of the docstring of the room that holds the registry ("To add one: ...").
+README.md leads with results that were stored, and lists what can be combined; the commands' pages what their --help
+says; docs/architecture.md where to add what, in the words of the docstring of the room that holds the registry ("To add
+one: ...").
 """
 
 import argparse
@@ -30,6 +31,9 @@ from sbvi.runs.words import CHOICES
 from sbvi.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))  # where a test runs this file by its path
+
+from results_page import headline  # noqa: E402  (from that folder)
 
 
 class Addition(NamedTuple):
@@ -158,7 +162,7 @@ def helped(command: Command) -> Callable[[], str]:
 
 #: Document -> name of a mark in it -> the table that stands there.
 TABLES = {
-    "README.md": {"combined": combined},
+    "README.md": {"results": headline, "combined": combined},
     "docs/architecture.md": {"additions": additions},
     "docs/command_train.md": {"help": helped(train.COMMAND)},
     "docs/command_evaluate.md": {"help": helped(evaluate.COMMAND)},

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes import ROWS, TABLES
+from recipes import HEADLINE, ROWS, TABLES
 
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
@@ -27,8 +27,18 @@ def value(metrics, name):
 
 
 def samples(metrics, split, record):
-    """How many samples estimated the likelihood; a model without a bound knows it exactly."""
+    """How many samples estimated the likelihood, or quadrature did; a model without a bound knows it exactly."""
+    if f"{split}/quadrature_error" in metrics:
+        return "quadrature"
     return str(record["samples"]) if f"{split}/elbo" in metrics else "exact"
+
+
+def tails(metrics, split):
+    """The share of examples whose weights' tail is too heavy, in percent; a dash where a run did not tell it yet."""
+    share = metrics.get(f"{split}/khat_above_0.7")
+    if share is not None:
+        return f"{100 * share:.0f} %"
+    return "-" if f"{split}/elbo" in metrics else ""
 
 
 def over_seeds(found, name):
@@ -131,11 +141,24 @@ def runs(found):
         shown.add(r["command"])
         bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
         active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
-        numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r)]
+        numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
         minutes = f"{r['train_seconds'] / 60:.0f}"
         rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
-    header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "minutes", "hardware"]
+    header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
+    header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
+
+
+def headline():
+    """Markdown: the rows that the README leads with, of those that were run; the first seed of each."""
+    found, rows = stored(), []
+    for name, published in HEADLINE.items():
+        record = next((r for r in found if r["row"] == name), None)
+        if record is not None:
+            minutes = f"{record['train_seconds'] / 60:.0f}"
+            here = value(record["metrics"], ROWS[name].metric)
+            rows.append([ROWS[name].title, f"`{record['command']}`", here, published, minutes])
+    return markdown_table(["model", "command", "test NLL here, nats", "published beside it", "minutes"], rows)
 
 
 def trials():
@@ -177,7 +200,9 @@ def render():
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
         runs(found),
-        "The standard error beside a number is that over test examples. Minutes are of training, with those of "
+        "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
+        "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
+        "where a run was made before this was told. Minutes are of training, with those of "
         "the run that it starts from, on one core that was shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "

@@ -13,6 +13,7 @@ from typing import Any
 from sbvi.cli import mistakes
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
+from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
@@ -37,6 +38,7 @@ def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     """Compose the config from the command line and call the task with it, or help; exits on failure."""
     before = os.environ.get("HYDRA_FULL_ERROR")
     asked = before == "1"
+    sys.argv[1:] = expanded(sys.argv[1:])
     try:
         if show_help(command, sys.argv[1:]):
             return

@@ -14,6 +14,9 @@ class Quantity(NamedTuple):
     better: Literal["lower", "higher"] | None
 
 
+#: How quantities without a bound are told over examples.
+QUARTILES = ("lower_quartile", "median", "upper_quartile")
+
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),
@@ -28,6 +31,7 @@ QUANTITIES: dict[str, Quantity] = {
     "log_likelihood": Quantity("nats", "higher"),
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
+    **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
     "gap": Quantity("nats", "lower"),
     "gap_stderr": Quantity("nats", "lower"),
     "loss": Quantity("nats", "lower"),

@@ -119,7 +119,9 @@ class Column:
             numeric = all(isinstance(v, float) for v in self.values)
             made = pd.Series(names, dtype=np.float64 if numeric else None)
         else:
-            made = pd.Series(np.rint(numbers) if self.kind == "count" else numbers)
+            # What a model says has the digits of float32, and a table for people no more of them than are true.
+            shown = np.rint(numbers) if self.kind == "count" else [float(f"{value:.6g}") for value in numbers]
+            made = pd.Series(shown, dtype=np.float64)
         if like is None:
             return made
         if pd.api.types.is_integer_dtype(like):

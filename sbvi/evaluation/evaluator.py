@@ -208,7 +208,7 @@ class Evaluator:
         if (offset := self._nats_a_level()) is not None:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
-        if self.dataset.preprocessing.table is not None and offers(self.model, Tabular) and self.model.at_random:
+        if self.dataset.preprocessing.table is not None and offers(self.model, Tabular) and self.model.at_random():
             size = self.settings.batch_size
             by_column = column_nll(self.model, params, self.dataset, split, self.key, size, self.placement)
             scalars |= {f"{split}/nll/{name}": value for name, value in by_column.items()}

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.distributions.gaussian import covariance, log_prob
+from sbvi.distributions.gaussian import covariance, log_prob, sample, standard_log_prob
+from sbvi.evaluation.quadrature import Further
+from sbvi.inference.quadrature import Found, lattice, log_joint
 from sbvi.models import require
 from sbvi.models.api import GaussianRecognition, LatentVariable
 
@@ -78,6 +80,27 @@ def posterior_on_grid(
         axes = [np.linspace(a, b, points) for a, b in zip(low, high, strict=True)]
         found.append((whole, _grid(scored, params, q, row, axes[0], axes[1], mean, matrix)))
     return found
+
+
+def divergences(model: Any) -> Further:
+    """KL(q || p(.|x)) by a lattice of q's own place and scale, and KL(p(.|x) || q) by the points of p(x)'s quadrature;
+    nats."""
+    node = two_latents(model)
+
+    def further(params: Any, x: Array, found: Found) -> dict[str, Array]:
+        q = model.gaussians(params, x)[node]
+        noise = jnp.broadcast_to(6 * lattice(24, 2, x.dtype)[:, None], (24**2, x.shape[0], 2))
+        points = sample(q, noise)
+        weight = jax.nn.softmax(standard_log_prob(noise), 0)
+        gap = log_prob(q, points) - log_joint(model, params, x, points) + found.log_likelihood[None]
+        there = jnp.exp(found.log_mass)
+        reverse = found.log_mass - found.log_volume - log_prob(q, found.points)
+        return {
+            "kl": jnp.sum(weight * gap, 0),
+            "reverse_kl": jnp.sum(jnp.where(there > 0, there * jnp.where(there > 0, reverse, 0), 0), 0),
+        }
+
+    return further
 
 
 def _score(model: Any, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array]:

@@ -23,13 +23,14 @@ Further = Callable[[Any, Array, Found], dict[str, Array]]
 
 
 class Quadrature:
-    """Compiled once for a model and a kind of data. Gives log_likelihood and its error, and what `further` does."""
+    """Compiled once for a model and a kind of data. Gives log_likelihood and its error, and what `further` does;
+    `inputs` gives the model's input as it is scored."""
 
     def __init__(self, model: Any, dataset: Dataset, placement: Placement = SINGLE, further: Further = lambda *_: {}):
         self.model, self.further, self.placement = model, further, placement
         self.efforts = EFFORTS[sum(model.latent_sizes().values())]
         self._first = map_batches(self._batch, dataset, placement=placement)
-        self._inputs = map_batches(lambda _, __, batch: batch.x, dataset, placement=placement)
+        self.inputs = map_batches(lambda _, __, batch: batch.x, dataset, placement=placement)
         self._again: dict[Effort, Any] = {}
 
     def _batch(self, params: Any, _: Array, batch: Batch) -> dict[str, Array]:
@@ -45,7 +46,7 @@ class Quadrature:
         found = {name: np.array(values) for name, values in self._first(where, key, batches).items()}
         left = np.flatnonzero(~(found["error"] <= TOLERANCE))
         if len(left):
-            x = np.asarray(self._inputs(where, key, batches))[left]
+            x = np.asarray(self.inputs(where, key, batches))[left]
             host = jax.device_get(params)
             for effort in self.efforts[1:]:
                 for name, values in self._rows(host, x, effort).items():

@@ -52,12 +52,14 @@ EFFORTS = {
 
 class Found(NamedTuple):
     """log_likelihood, error: by example, (B,), nats.  points: (M, B, K).
-    log_mass: log p(z | x) of each and what it stands for, so that exp(log_mass) sums to one, (M, B)."""
+    log_mass: log p(z | x) of each and what it stands for, so that exp(log_mass) sums to one, (M, B).
+    log_volume: of what it stands for, so that log_mass - log_volume is log p(z | x) there, (M, B)."""
 
     log_likelihood: Array
     error: Array
     points: Array
     log_mass: Array
+    log_volume: Array
 
 
 class _Cells(NamedTuple):
@@ -90,18 +92,21 @@ def lattice(count: int, latents: int, dtype: Any) -> Array:
     return jnp.stack(jnp.meshgrid(*(axis,) * latents, indexing="ij"), -1).reshape(-1, latents)
 
 
+def log_joint(model: Any, params: Any, x: Array, points: Array) -> Array:
+    """log p(x, z) at many points (M, B, K), (M, B), some of them at once."""
+    count, piece = points.shape[0], max(1, ROWS // x.shape[0])
+    padded = jnp.concatenate([points, jnp.broadcast_to(points[:1], (-count % piece, *points.shape[1:]))])
+    parts = padded.reshape(-1, piece, *points.shape[1:])
+    found = jax.lax.map(lambda part: model.log_joint(params, split(model, part), x), parts)
+    return found.reshape(-1, x.shape[0])[:count]
+
+
 def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
     """For x (B, D); see the module."""
     latents = sum(model.latent_sizes().values())
-    piece = max(1, ROWS // x.shape[0])
 
     def scored(points: Array) -> Array:
-        """log p(x, z) at (M, B, K), (M, B)."""
-        count = points.shape[0]
-        padded = jnp.concatenate([points, jnp.broadcast_to(points[:1], (-count % piece, *points.shape[1:]))])
-        parts = padded.reshape(-1, piece, *points.shape[1:])
-        found = jax.lax.map(lambda part: model.log_joint(params, split(model, part), x), parts)
-        return found.reshape(-1, x.shape[0])[:count]
+        return log_joint(model, params, x, points)
 
     cells, unit, rough_error = _cut(model, params, x, scored, effort, latents)
     rough = logsumexp(cells.log_mass, 0)
@@ -115,13 +120,14 @@ def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
     error = _error(log_mass - fine[None], cells, mean, factor, effort)
     good = (error <= TOLERANCE) & (jnp.abs(fine - rough) <= FAR)
     log_likelihood = jnp.where(good, fine, rough)
-    none = jnp.asarray(-jnp.inf, x.dtype)
+    none, unit_volume = jnp.asarray(-jnp.inf, x.dtype), jnp.sum(jnp.log(unit))
     masses = jnp.where(good[None], log_mass, none), jnp.where(good[None], none, cells.log_mass)
     return Found(
         log_likelihood,
         jnp.where(good, error, jnp.where(jnp.isnan(rough_error), jnp.inf, rough_error)),
         jnp.concatenate([points, cells.centre]),
         jnp.concatenate(masses) - log_likelihood[None],
+        jnp.concatenate([jnp.broadcast_to(volume[None], log_mass.shape), jnp.log(cells.size) * latents + unit_volume]),
     )
 
 

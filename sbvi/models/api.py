@@ -171,7 +171,6 @@ class LatentVariable(Protocol):
 class Tabular(Protocol):
     """Of a table by column (`facts.table`), a LatentVariable whose x has NaN where an entry is missing."""
 
-    @property
     def at_random(self) -> bool:
         """Whether a missing entry says nothing by being missing, so that any may be hidden."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
 #: Steps of one dispatch, after which the held-out rows are scored.
-CHUNK = 250
+CHUNK = 100
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
-from sbvi.data.traced import Traced
-from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
+from sbvi.evaluation.batched import batched
+from sbvi.evaluation.posterior_grid import GridPosterior, divergences, posterior_on_grid
+from sbvi.evaluation.quadrature import Quadrature
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
@@ -16,7 +16,8 @@ from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
-DEFAULT = 4  # examples of a split
+DEFAULT = 200  # examples of a split
+QUARTILES = {"lower_quartile": 25, "median": 50, "upper_quartile": 75}
 
 
 @spec
@@ -26,13 +27,13 @@ class PosteriorTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for four, and for the whole of the user's own data."""
+    """Examples, evenly spaced over the split; null for 200, and for the whole of the user's own data."""
     points: PositiveInt = 200
-    """Points of the grid on each axis."""
+    """Points of the drawn grids on each axis."""
     extent: Positive = 5.0
-    """The grid spans [-extent, extent] in both latents."""
+    """The first drawn grid spans [-extent, extent] in both latents."""
     drawn: PositiveInt = 8
-    """Greatest number of examples in the picture."""
+    """Greatest number of examples in the picture, whose grids are kept."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
@@ -46,21 +47,28 @@ class PosteriorTask:
         if self.output is not None:
             check_output(self.output)
         dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
-        held = dataset.split(split).x
-        # With the noise of the likelihood's first batch, where there is any.
-        key = jax.random.fold_in(jax.random.key(run.experiment.evaluation.seed), 0)
-        x = np.asarray(Traced(dataset.preprocessing, False)(key, jnp.asarray(held.reshape(len(held), -1))))
-        pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
-        close = [c for _, c in pairs]
+        settings = run.experiment.evaluation
+        work = Quadrature(run.model, dataset, further=divergences(run.model))
+        batches, key = batched(dataset, split, settings.batch_size), jax.random.key(settings.seed)
+        found = work(run.params, key, batches)
         names = ("kl", "reverse_kl", "log_likelihood")
-        arrays = {name: np.array([getattr(c, name) for c in close]) for name in names}
+        arrays = {name: found[name] for name in (*names, "error")}
+        x = np.asarray(work.inputs(run.params, key, batches))[: self.drawn]
+        pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         for name in ("horizontal", "vertical", "true", "approximate", "mean", "covariance"):
-            arrays[name] = np.stack([getattr(c, name) for c in close])
+            arrays[name] = np.stack([getattr(close, name) for _, close in pairs])
         if self.output is not None:
             write_arrays(self.output, arrays)
-        scalars = {f"posterior/{name}": float(arrays[name].mean()) for name in names}
+        # KLs of examples that q misses are large without bound, and would be all that a mean tells.
+        scalars = {
+            f"posterior/{name}_{part}": float(np.percentile(arrays[name], share))
+            for name in names[:2]
+            for part, share in QUARTILES.items()
+        }
+        scalars["posterior/log_likelihood"] = float(arrays["log_likelihood"].mean(dtype=np.float64))
+        scalars["posterior/quadrature_error"] = float(arrays["error"].max())
         images = shown(x, run.event_shape)
-        return TaskResult(scalars, arrays, {self.title: _draw(pairs[: self.drawn], images)})
+        return TaskResult(scalars, arrays, {self.title: _draw(pairs, images)}, about={"examples": len(found["kl"])})
 
 
 def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing
+from sbvi.data import Dataset, Preprocessing
 from sbvi.data.columns import Column, encoded
 from sbvi.data.removal import Removal
 from sbvi.evaluation.filling import Filled, Guess, drawing, fill
@@ -55,13 +55,16 @@ class TableImputation:
         if self.output is not None:
             check_tables(self.output, parts)
         truth: np.ndarray | None = None
+        train = np.zeros((0, 0))
         frame: pandas.DataFrame | None = None
         named = True
         if self.input is not None:
             frame, named = read_frame(self.input)
             held = known.store(encoded(known.table, frame, f"input={self.input}"), f"input={self.input}")
         else:
-            truth, held = self._removed(run)
+            dataset = run_dataset(run)
+            truth, held = self._removed(run, dataset)
+            train = dataset.seen("train")
         draw = drawing(run.model, self.samples, max(self.imputations, 500), self.draws)
         found = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations)
         gaps = np.isnan(held)
@@ -76,7 +79,7 @@ class TableImputation:
         pictures: dict[str, np.ndarray] = {}
         table = ""
         if truth is not None:
-            scored = scores(found, self.guess, truth, gaps, run_dataset(run).seen("train"), known)
+            scored = scores(found, self.guess, truth, gaps, train, known)
             scalars |= {f"imputation/{name}": value for name, value in scored["all"].items()}
             about["columns"] = scored["columns"]
             table = _shown(scored, scalars)
@@ -106,10 +109,9 @@ class TableImputation:
             place = Path(self.output) if part == self.output else beside(self.output, part)
             write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
 
-    def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray]:
+    def _removed(self, run: LoadedRun, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """The truth in source numbers, NaN where nobody knows it, and held values with gaps: those that the run's data
         set removed, else a share of what there is."""
-        dataset = run_dataset(run)
         part = dataset.evaluated(self.split, self.examples)
         held = part.x[:].astype(np.float32)
         removal = getattr(run.experiment.dataset, "missing", None)

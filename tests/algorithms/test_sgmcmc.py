@@ -14,18 +14,20 @@ from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
 from sbvi.algorithms.posterior_samples import SamplesPosterior
 from sbvi.core import UserError
+from sbvi.inference.sgmcmc import KERNELS
+from sbvi.inference.sgmcmc.kernel import Position
 from sbvi.models import MODELS
 from sbvi.models.rollout import Noise
 
 SETTINGS = ALGORITHMS["sgmcmc"]
-X = 6  # the row of all 16 that is looked at
+X = 5  # the row of all 16 that is looked at: q is not far from its posterior
 
 
 @pytest.fixture(scope="module")
 def machine():
     """The enumerable machine in float64, its tables, log p(x) as a function of the parameters, and its gradient."""
     jax.config.update("jax_enable_x64", True)
-    model, params = enumerable.machine(3, 0.5)
+    model, params = enumerable.machine(4, 0.5)
     tables = enumerable.Enumerated(params)
     latents = {node: jnp.asarray(values)[:, None] for node, values in tables.latents.items()}
     x = jnp.asarray(tables.x[X])[None]
@@ -75,9 +77,9 @@ def test_the_bias_of_importance_sampling_falls_as_one_over_k(machine, x64):
 
         return np.linalg.norm(flat(mean(jax.random.key(0))) - flat(expected)) / np.linalg.norm(flat(expected))
 
-    few, many = biases(4, 20), biases(20, 20)
-    assert few > 0.01
-    assert few / many == pytest.approx(5, rel=0.3)
+    few, many = biases(8, 10), biases(32, 10)
+    assert few > 0.03
+    assert few / many == pytest.approx(4, rel=0.3)
 
 
 def test_both_gradients_are_of_the_same_samples(machine, x64):
@@ -132,8 +134,6 @@ class Still:
     inertia, looks_ahead = False, False
 
     def init(self, key, position, step_size):
-        from sbvi.inference.sgmcmc.kernel import Position
-
         return Position(position)
 
     def step(self, key, state, gradient, minibatch, step_size):
@@ -199,6 +199,28 @@ def test_moves_on_one_batch_and_a_chain_of_several(machine, x64):
     assert draws[0].monitors["log_prior"] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_array_equal(flat(algorithm.eval_params(state)), flat(draws[0].params))
     assert np.abs(flat(before.kernel.position) - flat(state.kernel.position)).max() > 0
+
+
+def test_every_kernel_moves_a_dlgm():
+    model_spec = MODELS["dlgm"](latents=(2,), hidden=(3,), recognition_hidden=(3,)).completed("bernoulli")
+    model = model_spec.build(enumerable.FACTS)
+    x = batch(jnp.asarray(enumerable.states(4)[:6], jnp.float32))
+    made = {name: SETTINGS(kernel=name, num_samples=2).completed(model_spec).build(model, 60) for name in KERNELS}
+    states = {name: algorithm.init(1, enumerable.SUMMARY) for name, algorithm in made.items()}
+
+    @jax.jit  # one program for all
+    def steps(states, numbers):
+        return {name: made[name].step(state, x, jax.random.key(1), numbers[name]) for name, state in states.items()}
+
+    numbers = {n: {k: v[0] for k, v in a.hypers(np.array([3]), 10.0, 100).items()} for n, a in made.items()}
+    for name, (state, info) in steps(states, numbers).items():
+        before, after = (flat(s.kernel.position) for s in (states[name], state))
+        assert np.isfinite(after).all(), name
+        assert (before != after).mean() > 0.9, name
+        assert info.scalars["loss"] == -info.scalars["bound"]
+        assert ("temperature" in info.scalars) == (name in ("thermostat", "sgnht"))
+        size = 0.005 / 60
+        assert numbers[name]["step_size"] == pytest.approx(size if name in ("sgld", "psgld") else size**0.5)
 
 
 def test_settings_that_have_no_use_are_refused():

@@ -52,7 +52,10 @@ def test_arguments_that_are_right_pass():
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"learning_rate": 1}, "learning_rate=1 is not a key by itself; give optimizer.learning_rate=1."),
+        (
+            {"learning_rate": 1},
+            "learning_rate=1 is not a key by itself; give algorithm.learning_rate=1 or optimizer.learning_rate=1.",
+        ),
         ({"lr": 1}, "lr=1 is not a key by itself; give optimizer.learning_rate=1."),
         ({"epochs": 3}, "give trainer.epochs=3."),
         ({"model": {"name": "dlgm", "activation": "rleu"}}, "model.activation=rleu is not known (did you mean relu?)"),

@@ -1,5 +1,7 @@
 """Quadrature against the exact posterior of a linear-Gaussian model."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from support.linear_gaussian import LinearGaussian
 
 from sbvi.core import UserError
-from sbvi.evaluation.posterior_grid import posterior_on_grid
+from sbvi.evaluation.posterior_grid import divergences, posterior_on_grid
+from sbvi.inference.quadrature import EFFORTS, quadrature
 
 
 def gaussian_kl(m0, C0, m1, C1):
@@ -15,6 +18,11 @@ def gaussian_kl(m0, C0, m1, C1):
     offset = m1 - m0
     trace = np.trace(inverse @ C0)
     return 0.5 * (trace + offset @ inverse @ offset - 2 + np.linalg.slogdet(C1)[1] - np.linalg.slogdet(C0)[1])
+
+
+@partial(jax.jit, static_argnums=0)
+def _divergences(model, params, x):
+    return divergences(model)(params, x, quadrature(model, params, x, EFFORTS[2][0]))
 
 
 @pytest.mark.parametrize("family", ["diagonal", "full"])
@@ -27,7 +35,9 @@ def test_densities_and_kls(family):
         x = np.asarray(oracle.data(3))
     oracle.params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), oracle.params)
     C = np.linalg.inv(oracle.precision)
-    for row, (whole, close) in zip(x, posterior_on_grid(oracle.model, oracle.params, x, 161), strict=True):
+    many = _divergences(oracle.model, oracle.params, jnp.asarray(x, jnp.float32))
+    grids = posterior_on_grid(oracle.model, oracle.params, x, 161)
+    for row, (whole, close), *both in zip(x, grids, many["kl"], many["reverse_kl"], strict=True):
         mean = C @ oracle.W.T @ (row - oracle.b) / oracle.sigma**2
         for grid in (whole, close):
             assert grid.log_likelihood == pytest.approx(oracle.log_likelihood(row[None])[0], abs=2e-3)
@@ -41,6 +51,7 @@ def test_densities_and_kls(family):
             gaussian_kl(mean, C, close.mean, close.covariance),
         )
         np.testing.assert_allclose((close.kl, close.reverse_kl), expected, atol=4e-3)
+        np.testing.assert_allclose(both, expected, atol=1e-3)
         if family == "full":
             assert abs(close.kl) < 4e-3
         else:

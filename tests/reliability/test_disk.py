@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from support.processes import finish, run, start, wait_until
+from support.processes import command, finish, run, start, wait_until
 from support.tiny_run import TINY, WORDS, assert_same, tree
 
 from sbvi.training import checkpoint
@@ -23,8 +23,8 @@ def small_disk(tmp_path):
     folder.mkdir()
 
     def mounted(size):
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.geteuid() or subprocess.run(words, capture_output=True).returncode:
             pytest.skip("mounting a small file system needs root")
         return folder
 
@@ -72,6 +72,24 @@ def test_a_read_only_directory(small_disk, tmp_path, tally):
     assert code == 1
     assert "Read-only file system" in one_sentence(output), output
     assert not list(disk.iterdir())
+    tally(1)
+
+
+@pytest.mark.promise("A run that cannot be written to is evaluated, into a folder that is named", "runs")
+def test_a_read_only_run_is_evaluated(small_disk, tiny_run, tmp_path, tally):
+    """Before any work is done the command says that it needs a folder."""
+    disk = small_disk("10m")
+    shutil.copytree(tiny_run, disk / "run")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    words = (f"run={disk / 'run'}", "task=samples", "task.num=3")
+    done = command("evaluate", *words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "evaluations cannot be written (Read-only file system); name another folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"disk"}
+    done = command("evaluate", *words, "folder=found", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "found").glob("samples-*.json"))) == 1
     tally(1)
 
 

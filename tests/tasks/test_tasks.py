@@ -105,6 +105,11 @@ def test_posterior(digits, grey):
     truth = work(digits, "likelihood", num_samples=5000, examples=2).arrays["nll"]
     np.testing.assert_allclose(-found.arrays["log_likelihood"], truth, atol=0.1)
     assert (found.arrays["kl"] > 0).all()
+    assert found.scalars["posterior/kl_median"] == pytest.approx(np.median(found.arrays["kl"]))
+    assert found.scalars["posterior/reverse_kl_upper_quartile"] >= found.scalars["posterior/reverse_kl_median"]
+    many = work(digits, "posterior", drawn=1, points=40)
+    assert many.arrays["kl"].shape == (200,)
+    assert many.arrays["true"].shape == (1, 40, 40)
     assert found.pictures["posterior-test"].shape[2] == 3
     with pytest.raises(UserError, match="two latents at one node"):
         work(grey, "posterior")

@@ -188,7 +188,6 @@ class BuiltDLGM:
         mean: Array = self.likelihood.mean(*self.outputs(params, latents))
         return mean
 
-    @property
     def at_random(self) -> bool:
         return self.facts.table is None or not len(self.likelihood.masking)
 

@@ -1,0 +1,30 @@
+"""`~` in words such as `dataset.path=~/x.csv`: no shell expands it there, and Hydra's grammar has no such character."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+PLAIN = re.compile(r"[A-Za-z0-9_./+\-]*")
+
+
+def expanded(arguments: Sequence[str]) -> list[str]:
+    """Words of the form KEY=~ or KEY=~/PATH, quoted or not, with the home folder in its place; others as they are.
+
+    Where there is no home, as of a user id without an entry, nothing is changed.
+    """
+    return [_expanded(word) for word in arguments]
+
+
+def _expanded(word: str) -> str:
+    found = re.fullmatch(r"""([^=\s'"]+)=(['"]?)(~(?:/.*)?)\2""", word)
+    if found is None:
+        return word
+    key, quote, path = found.groups()
+    try:
+        whole = str(Path(path.replace("\\" + quote, quote) if quote else path).expanduser())
+    except RuntimeError:
+        return word
+    if PLAIN.fullmatch(whole):
+        return f"{key}={whole}"
+    escaped = whole.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key}="{escaped}"'

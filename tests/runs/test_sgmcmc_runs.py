@@ -1,0 +1,194 @@
+"""Runs that draw parameters: what they keep, whatever the interruptions, and the averages over it."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from support.small_run import SMALL, interrupted, leaves, same
+
+from sbvi.algorithms.posterior_samples import Draw, Stopped
+from sbvi.core import UserError
+from sbvi.runs import Experiment, load_run
+from sbvi.runs.train import train
+from sbvi.tasks import TASKS
+from sbvi.training import Plan, Trainer, checkpoint
+from sbvi.training.draws import DrawStack, Sampling
+
+SETTINGS = {"chains": 2, "repetitions": 2, "num_samples": 3, "burn_in": 24, "thinning": 12, "tuning_epochs": 1.0}
+STEPS = [36, 48, 60]
+
+
+def experiment(**algorithm):
+    parts = {name: SMALL[name] for name in ("dataset", "trainer", "evaluation", "runtime")}
+    parts["evaluation"] = parts["evaluation"] | {"partition_samples": 50}
+    model = {"name": "helmholtz", "layers": [4]}
+    config = parts | {"model": model, "algorithm": {"name": "sgmcmc"} | SETTINGS | algorithm}
+    return Experiment.from_config(config | {"optimizer": {"name": "adam", "learning_rate": 3e-3}})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sgmcmc") / "whole"
+    assert train(experiment(), folder)["status"] == "completed"
+    return folder
+
+
+def files(folder):
+    """Every draw's arrays and notes by the name of its file."""
+    return {path.name: checkpoint.read(path) for path in (folder / "checkpoints" / "draws").iterdir()}
+
+
+@pytest.mark.promise(
+    "A run that draws parameters, cut in burn-in and in sampling: the same draws, none lost, none twice", "cuts"
+)
+def test_cut_in_burn_in_and_in_sampling(whole, tmp_path, tally):
+    names = [f"step_{step:010d}-chain_{chain}.safetensors" for step in STEPS for chain in (0, 1)]
+    assert sorted(files(whole)) == names
+    for step in (20, 48):
+        interrupted(experiment(), tmp_path / "cut", step)
+    stack = tmp_path / "cut" / "checkpoints" / "draws"
+    assert sorted(files(tmp_path / "cut")) == names[:2]
+    # Written before its step was saved: taken away, and drawn again.
+    (stack / names[-1]).write_bytes((stack / names[0]).read_bytes())
+    train(experiment(), tmp_path / "cut")
+    found, expected = files(tmp_path / "cut"), files(whole)
+    assert found.keys() == expected.keys()
+    for name, (arrays, notes) in expected.items():
+        same(arrays, found[name][0])
+        assert notes == found[name][1]
+    for name in ("last", "best"):
+        same(leaves(whole, name), leaves(tmp_path / "cut", name))
+    tally(2)
+
+
+def test_the_best_parameters_are_the_mean_with_a_proposal_fitted_to_it(whole):
+    run = load_run(whole)
+    draws = [leaves(whole, f"draws/step_{step:010d}-chain_{chain}") for step in STEPS for chain in (0, 1)]
+    best = leaves(whole, "best")
+    for name, value in best.items():
+        mean = np.mean([draw[name] for draw in draws], 0, dtype=np.float64)
+        if name.startswith("recognition"):
+            assert np.abs(mean - value).max() > 1e-4
+        else:
+            np.testing.assert_allclose(value, mean, rtol=1e-6, atol=1e-7)
+    assert any(np.abs(draws[0][name] - draws[1][name]).max() > 1e-4 for name in best)
+    metrics = json.loads((whole / "result.json").read_text())["metrics"]
+    assert metrics["train/chains"] == 2
+    assert np.isfinite(metrics["mean_of_draws/bound"])
+    assert len(run.draws.entries()) == 6
+
+
+def test_averages_over_draws(whole):
+    run = load_run(whole)
+    x = run.experiment.dataset.load().test.x[:20]
+    each = np.array([one.log_likelihood(x, 10) for one in run.each_draw()], np.float64)
+    expected = jax.nn.logsumexp(each, axis=0) - np.log(6)
+    np.testing.assert_allclose(run.averaged().log_likelihood(x, 10), expected, rtol=1e-6)
+    assert np.ptp(each, 0).max() > 1e-3
+    assert run.averaged(2).sample(5).shape == (5, *run.event_shape)
+    with pytest.raises(UserError, match=r"draws=7 must be of 1\.\.6"):
+        run.averaged(7)
+    # The task says the same, of all test examples, and draws the curve.
+    task = TASKS["likelihood"](parameters="average", draws=(1, 6), num_samples=10)
+    found = task.run(run)
+    assert found.scalars["test/draws"] == 6
+    np.testing.assert_allclose(-found.arrays["nll"][:20], expected, rtol=1e-5)
+    assert found.scalars["test/draws_6/nll"] == found.scalars["test/nll"]
+    np.testing.assert_allclose(-found.scalars["test/draws_1/nll"], each[0].mean(), atol=1.0)
+    assert set(found.pictures) == {"likelihood-test-draws"}
+    means = TASKS["likelihood"](parameters="mean", draws=(1, 6), num_samples=10).run(run).scalars
+    assert means["test/draws_6/nll"] == means["test/nll"]  # the run's own best, fitted alike
+    assert means["test/draws_1/nll"] != means["test/nll"]
+    newest = list(run.each_draw())[-1]
+    last = TASKS["likelihood"](parameters="last", num_samples=10).run(run)
+    np.testing.assert_allclose(-last.arrays["nll"][:20], newest.log_likelihood(x, 10), rtol=1e-5)
+    for wrong, said in (
+        ({"draws": (1,)}, "parameters named"),
+        ({"parameters": "average", "draws": (7,)}, "more than the 6 draws"),
+        ({"parameters": "average", "counts": (2,)}, "task.counts has no use"),
+    ):
+        with pytest.raises(UserError, match=said):
+            TASKS["likelihood"](**wrong).run(run)
+
+
+def test_samples_and_imputations_are_averaged(whole):
+    run = load_run(whole)
+    drawn = TASKS["samples"](parameters="average", num=7).run(run)
+    assert drawn.arrays["x"].shape == (7, *run.event_shape)
+    with pytest.raises(UserError, match=r"needs task\.method=ancestral"):
+        TASKS["samples"](parameters="average", method="gibbs").run(run)
+    task = TASKS["imputation"](parameters="average", iterations=12, warmup=2, examples=10)
+    found = task.run(run)
+    assert np.isfinite(found.scalars["imputation/rmse"])
+    assert found.arrays["filled"].shape == (10, run.data["event_shape"][0])
+
+
+def test_chains_tell_of_themselves(whole, tmp_path):
+    arviz = pytest.importorskip("arviz")
+    run = load_run(whole)
+    path = tmp_path / "chains.nc"
+    found = TASKS["chain"](examples=10, num_samples=5, elements=3, arviz=str(path)).run(run)
+    assert found.arrays["temperature"].shape == (2, 3)
+    np.testing.assert_array_equal(found.arrays["step"], STEPS)
+    elements = [name for name in found.arrays if name.startswith("element_")]
+    assert len(elements) == 3
+    names = {name.split("/")[1] for name in found.scalars}
+    assert names == {"log_likelihood", "bound", "log_prior", "temperature", "thermostat", *elements}
+    data = arviz.from_netcdf(path)
+    np.testing.assert_allclose(data.posterior[elements[0]], found.arrays[elements[0]])
+    np.testing.assert_allclose(data.sample_stats["temperature"], found.arrays["temperature"])
+    with pytest.raises(UserError, match="must be a new file"):
+        TASKS["chain"](arviz=str(path)).run(run)
+
+
+class Fake:
+    """What a loop asks of an algorithm that draws, without one."""
+
+    def burn_in(self, total_steps):
+        return None
+
+    def burned_in(self, step, total_steps, validations_since_best):
+        return validations_since_best >= 2 or 2 * step >= total_steps
+
+    def thinning(self, steps_per_epoch):
+        return 5
+
+    def draws(self, state):
+        return [Draw(0, {"w": np.full(2, state, np.float32)}, {"bound": float(state)})]
+
+    def stopped(self, state):
+        return [Stopped(1, 30, "its bound was not finite")] if state >= 30 else []
+
+
+def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, caplog):
+    plan = Plan(Trainer(steps=100, validate_every=10, batch_size=10), 100)
+    stack = DrawStack(tmp_path)
+    sampling = Sampling(Fake(), plan, stack)
+    assert sampling.stop_after(10, -1) == 100
+    assert sampling.validated(10, -1, 1) == -1
+    assert sampling.validated(20, -1, 2) == 20
+    assert sampling.validated(30, 20, 5) == 20
+    assert sampling.stop_after(20, 20) == 25
+    assert sampling.stop_after(25, 20) == 30
+    assert sampling.stop_after(98, 20) == 100
+    for step in (10, 25, 28, 30, 35):
+        sampling.visit(step, -1 if step < 20 else 20, step)
+    assert [entry.step for entry in stack.entries()] == [25, 30, 35]
+    assert sum("Chain 1 stopped at step 30" in record.message for record in caplog.records) == 1
+    assert stack.stopped() == [Stopped(1, 30, "its bound was not finite")]
+    np.testing.assert_array_equal(stack.mean({"w": np.zeros(2, np.float32)})["w"], 30)
+    assert stack.load(stack.entries()[0], {"w": np.zeros(2, np.float32)})[1] == {"bound": 25.0}
+    stack.drop_after(28)
+    assert [entry.step for entry in stack.entries()] == [25]
+    assert stack.stopped() == []
+    with pytest.raises(UserError, match="keeps no draw"):
+        Sampling(Fake(), Plan(Trainer(steps=100, validate_every=100, batch_size=10), 100), stack)
+
+
+def test_a_run_without_draws_says_so(tiny_run):
+    run = load_run(tiny_run)
+    with pytest.raises(UserError, match="keeps no draws"):
+        run.averaged()
+    with pytest.raises(UserError, match="keeps no draws"):
+        TASKS["likelihood"](parameters="mean").run(run)
