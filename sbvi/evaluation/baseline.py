@@ -10,19 +10,23 @@ ROWS = 10_000
 LEAST = 0.01
 
 
-def independent_nll(dataset: Dataset, discrete: bool) -> float:
+def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     """Mean -log p of the test split, nats, where every dimension has a distribution of its own and no other part in it.
 
     Bernoullis for binary data, histograms for whole levels, else Gaussians; fitted to at most ROWS training examples.
+    None for counts without bound and for tables by column, whose columns have likelihoods of several kinds, and gaps.
 
     Args:
       discrete: whether the model gives probabilities of whole levels, not a density.
     """
+    if dataset.preprocessing.table is not None or (discrete and dataset.levels is None):
+        return None
     train, test = (dataset.seen(name, count) for name, count in (("train", ROWS), ("test", None)))
     if dataset.binary:
         p = (train.sum(0, dtype=np.float64) + 1) / (len(train) + 2)
         return float(-np.mean(test @ np.log(p) + (1 - test) @ np.log(1 - p)))
-    if discrete and dataset.levels is not None:
+    if discrete:
+        assert dataset.levels is not None
         return _histograms(_levels(train, dataset.levels), _levels(test, dataset.levels), dataset.levels)
     mean: np.ndarray = train.mean(0, dtype=np.float64)
     variance: np.ndarray = train.var(0, dtype=np.float64)

@@ -164,7 +164,7 @@ class Evaluator:
         return found
 
     @functools.cached_property
-    def independent_nll(self) -> float:
+    def independent_nll(self) -> float | None:
         """-log p of the test split under independent dimensions, nats; see `sbvi.evaluation.baseline`."""
         return independent_nll(self.dataset, self.model.discrete)
 

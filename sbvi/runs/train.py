@@ -271,8 +271,9 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
-        scalars |= {"test/nll_independent": assembly.evaluator.independent_nll}
-        tell_baseline(scalars, assembly.dataset)
+        if (baseline := assembly.evaluator.independent_nll) is not None:
+            scalars |= {"test/nll_independent": baseline}
+            tell_baseline(scalars, assembly.dataset)
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return

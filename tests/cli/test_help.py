@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from support.processes import environment
+from support.processes import command, environment
 
 from sbvi.cli import catalogue, convert, evaluate, train
 from sbvi.cli.help import help_text
@@ -34,7 +34,7 @@ def test_every_entry_of_every_group_has_a_line():
 
 
 @pytest.mark.parametrize(
-    ("command", "group", "name", "kind"),
+    ("which", "group", "name", "kind"),
     [
         ("train", "model", "dlgm", GROUPS["model"]["dlgm"]),
         ("train", "optimizer", "rmsprop", CHOICES["optimizer"]["optimizer"]),
@@ -43,8 +43,8 @@ def test_every_entry_of_every_group_has_a_line():
         ("convert", "dataset", "npz", GROUPS["dataset"]["npz"]),
     ],
 )
-def test_a_groups_help_has_every_key_with_its_default_and_sentence(command, group, name, kind):
-    text = help_text(COMMANDS[command], [f"{group}={name}".rstrip("=")])
+def test_a_groups_help_has_every_key_with_its_default_and_sentence(which, group, name, kind):
+    text = help_text(COMMANDS[which], [f"{group}={name}".rstrip("=")])
     for key, about in describe(kind)["keys"].items():
         assert f"{group}.{key}=" in text
         assert " ".join(about["sentence"].split()[:5]) in " ".join(text.split())
@@ -69,11 +69,11 @@ def test_what_help_says_of_a_key():
 
 
 def test_commands_name_themselves_and_their_groups_alone():
-    for name, command in COMMANDS.items():
-        text = help_text(command, [])
+    for name, one in COMMANDS.items():
+        text = help_text(one, [])
         assert text.startswith(f"sbvi-{name} ")
         for group in ("dataset", "model", "task", "optimizer"):
-            assert (f"{group}=NAME" in text.splitlines()) == (group in command.groups)
+            assert (f"{group}=NAME" in text.splitlines()) == (group in one.groups)
 
 
 def test_a_spec_in_words():
@@ -125,3 +125,9 @@ def test_the_catalogue_is_read_from_the_registries_where_a_package_adds_to_them(
     monkeypatch.setattr(catalogue, "build", lambda: {"model": {}})
     assert catalogue.catalogue() == {"model": {}}
     catalogue.catalogue.cache_clear()
+
+
+def test_the_shell_completes_words(tmp_path):
+    env = environment(COMP_LINE="sbvi-train posterior=ra", COMP_POINT="23")
+    done = command("train", "-sc", "query=bash", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout.split()) == (0, ["posterior=rank_one"])

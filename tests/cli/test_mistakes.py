@@ -152,6 +152,7 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     mean, deviation = reals[:200].mean(0), reals[:200].std(0)
     logs = -0.5 * ((reals[200:] - mean) / deviation) ** 2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
     assert independent_nll(found, False) == pytest.approx(-logs.sum(1).mean(), rel=1e-5)
+    assert independent_nll(found, True) is None  # counts without bound
     tell_baseline({"test/nll": 9.0, "test/nll_independent": 10.0}, found)
     assert not caplog.records
     tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
