@@ -144,7 +144,8 @@ def runs(found):
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
         minutes = f"{r['train_seconds'] / 60:.0f}"
         rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
-    header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7", "minutes", "hardware"]
+    header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
+    header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
 
 
