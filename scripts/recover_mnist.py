@@ -33,7 +33,7 @@ from sbvi.tasks.data import run_dataset
 
 METHODS = ("ml_vamp", "ml_vamp_map", "gradient", "langevin", "hamiltonian")
 #: A chain is as long as this multiple of its first length, until it is the longest.
-LENGTHS = (25, 50, 100, 200, 400, 800)
+LENGTHS = (25, 50, 100, 200)
 NOISE = 0.1
 
 
