@@ -47,8 +47,9 @@ def test_samples_of_p_star(machine, method):
     found = work(machine, "samples", num=5, method=method, iterations=3)
     assert found.arrays["x"].shape == (5, 8, 8)
     assert ((found.arrays["x"] > 0) & (found.arrays["x"] < 1)).all()  # means
-    values = work(machine, "samples", num=5, method=method, iterations=3, means=False).arrays["x"]
-    assert set(np.unique(values)) <= {0, 1}
+    if method != "gibbs_drop_qx":  # whose chain is that of gibbs
+        values = work(machine, "samples", num=5, method=method, iterations=3, means=False).arrays["x"]
+        assert set(np.unique(values)) <= {0, 1}
 
 
 def test_chains_are_shown_on_their_way(machine, tmp_path):
