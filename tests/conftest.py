@@ -5,6 +5,8 @@ from pathlib import Path
 
 from support import compiled
 
+# Before NumPy starts: tests run side by side, where more threads of its BLAS wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before JAX starts: two host devices, and programs that earlier test runs compiled.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

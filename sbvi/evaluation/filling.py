@@ -1,5 +1,6 @@
 """A table's gaps, filled: means, medians, modes, intervals and draws, in the source's numbers."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,6 +58,7 @@ class Filled:
         return np.where(named, self.mode, self.median)
 
 
+@functools.lru_cache(maxsize=8)
 def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", chunk: int = 100) -> Draw:
     """Draws by sampling-importance-resampling, or by a chain over the same samples."""
 
@@ -90,7 +92,7 @@ def fill(
     for start in range(0, len(held), BATCH):
         rows = held[start : start + BATCH]
         size = len(rows)
-        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)]) if len(held) > BATCH else rows
+        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)])  # one program for any number of rows
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
         found = jax.device_get(draw(params, key, jnp.asarray(padded)))
         draws = tables.back(table, np.asarray(found.draws[:, :size], np.float64))

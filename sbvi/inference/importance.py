@@ -2,8 +2,8 @@
 
     log p(x) ~ log (1/S) sum_s p(x, xi_s) / q(xi_s | x),   xi_s ~ q(xi | x)
 
-a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk, beside the
-3 sqrt(S) largest weights, whose tail says how far the estimate can be trusted.
+a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk, beside the log
+weights, or for very many the 3 sqrt(S) largest: their tail says how far the estimate can be trusted.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,10 @@ from sbvi.models.rollout import Rollout
 
 Array = jax.Array
 ScoredRollout = Callable[[Any, Array, Array, int], Rollout]
+
+
+#: Up to so many samples all log weights are held, and the largest are found once in place of at every chunk.
+HELD = 10_000
 
 
 class Likelihood(NamedTuple):
@@ -65,9 +69,10 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
     chunk = even(num_samples, chunk)
     rounds = -(-num_samples // chunk)
     tail = psis.tail_length(num_samples)
+    merges = tail is not None and num_samples > HELD
 
     def estimate(params: Any, key: Array, x: Array) -> Likelihood:
-        def one(sums: _Sums, position: Array) -> tuple[_Sums, None]:
+        def one(sums: _Sums, position: Array) -> tuple[_Sums, Array | None]:
             found = rollout(params, jax.random.fold_in(key, position), x, chunk)
             real = (position * chunk + jnp.arange(chunk, dtype=jnp.int32) < num_samples)[:, None]
 
@@ -88,14 +93,17 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
                 sums.fit + total(found.log_likelihood),
                 {n: sums.kl[n] + value for n, value in node_kl.items()},
                 None if sums.largest is None else psis.merged(sums.largest, log_weights),
-            ), None
+            ), None if merges or tail is None else log_weights
 
         nodes = jax.eval_shape(lambda: rollout(params, key, x, 1)).log_prior
         zeros = jnp.zeros(x.shape[:1], x.dtype)
         none = jnp.full_like(zeros, -jnp.inf)
-        largest = None if tail is None else jnp.tile(none[:, None], (1, tail + 1))
+        largest = jnp.tile(none[:, None], (1, tail + 1)) if merges and tail is not None else None
         start = _Sums(none, *(zeros,) * 5, dict.fromkeys(nodes, zeros), largest)
-        sums, _ = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
+        sums, held = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
+        largest = sums.largest
+        if held is not None and tail is not None:
+            largest = jax.lax.top_k(held.reshape(-1, x.shape[0]).T, tail + 1)[0]
         count = jnp.log(jnp.asarray(num_samples, x.dtype))
         return Likelihood(
             log_likelihood=sums.top + jnp.log(sums.first) - count,
@@ -105,7 +113,7 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             effective=sums.first**2 / sums.second,
             geometric=sums.top + 2 * (jnp.log(sums.half) - count),
             geometric_effective=sums.half**2 / sums.first,
-            khat=None if sums.largest is None else psis.khat(sums.largest),
+            khat=None if largest is None else psis.khat(largest),
         )
 
     return estimate

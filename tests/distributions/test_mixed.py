@@ -140,16 +140,16 @@ def test_a_model_starts_at_the_columns_means(found):
 def test_entries_that_go_missing_by_their_value(x64):
     """Their masses add to one, and mean and draws given that they are missing are those of quadrature."""
     m, s, a, b = (np.array(v) for v in ([0.3, -1.0, 0.5], [0.8, 1.5, 0.2], [-0.5, 0.4, 0.0], [1.2, -2.0, 0.0]))
-    law = SelfMasking(*(jnp.asarray(v) for v in (m, s, a, b)))
+    law = SelfMasking(*(jnp.asarray(v)[None] for v in (m, s, a, b)))
     v = np.linspace(-14, 14, 40_001)[:, None]
     density = stats.norm(m, s).pdf(v)
     missing = np.trapezoid(density * stats.norm.cdf(a + b * v), v, axis=0)
-    np.testing.assert_allclose(np.exp(law.log_missing()), missing, rtol=1e-8)
+    np.testing.assert_allclose(np.exp(law.log_missing())[0], missing, rtol=1e-8)
     there = np.trapezoid(density * np.exp(np.asarray(law.log_there(jnp.asarray(v)))), v, axis=0)
     np.testing.assert_allclose(there + missing, 1, rtol=1e-8)
     mean = np.trapezoid(v * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
     square = np.trapezoid(v**2 * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
-    np.testing.assert_allclose(law.missing_mean(), mean, rtol=1e-7)
+    np.testing.assert_allclose(law.missing_mean()[0], mean, rtol=1e-7)
     many = SelfMasking(*(jnp.broadcast_to(jnp.asarray(x), (40_000, 3)) for x in (m, s, a, b)))
     drawn = np.asarray(many.missing_sample(jax.random.key(0)))
     assert (np.abs(drawn.mean(0) - mean) < 5 * drawn.std(0) / 200).all()
@@ -163,7 +163,7 @@ def test_a_likelihood_with_masking_counts_what_is_missing(x64):
     generator = np.random.default_rng(0)
     outputs = jnp.asarray(0.5 * generator.normal(size=(1, 1, law.outputs(D))))
     free = jnp.asarray(0.3 * generator.normal(size=law.free(D)))
-    rows = jnp.asarray(np.where(GAPS, np.nan, held(TWO)))
+    rows = jnp.asarray(np.where(GAPS, np.nan, held(TWO)).astype(np.float64))
     found, other = law.log_probs(outputs, free, rows[None])[0], plain.log_probs(outputs, free[:-6], rows[None])[0]
     extra = np.asarray(found - other)
     assert (extra[:, [1, 2, 4, 6]] == 0).all()

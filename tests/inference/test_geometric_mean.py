@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.enumerable import Enumerated, logsumexp, machine
+from support.nightly import NIGHTLY
 
 from sbvi.core import UserError
 from sbvi.inference import gibbs
@@ -29,25 +30,32 @@ def total_variation(found, wanted):
 def test_the_bound_in_chunks_is_its_definition(chunk, x64):
     model, params = machine()
     x = jnp.asarray(Enumerated(params).x)
-    found = importance_sampling(model.rollout, 10, chunk)(params, jax.random.key(0), x)
+    found = jax.jit(importance_sampling(model.rollout, 10, chunk))(params, jax.random.key(0), x)
     sizes, left = [], 10
     size = -(-10 // -(-10 // chunk))
     while left > 0:
         sizes.append(min(size, left))
         left -= size
-    rolled = [model.rollout(params, jax.random.fold_in(jax.random.key(0), i), x, size) for i in range(len(sizes))]
-    half = 0.5 * np.concatenate([r.log_weights()[:n] for r, n in zip(rolled, sizes, strict=True)])
+
+    @jax.jit
+    def log_weights(number):
+        return model.rollout(params, jax.random.fold_in(jax.random.key(0), number), x, size).log_weights()
+
+    half = 0.5 * np.concatenate([log_weights(number)[:n] for number, n in enumerate(sizes)])
     np.testing.assert_allclose(found.geometric, 2 * (logsumexp(half, 0) - np.log(10)), rtol=1e-10)
     effective = np.exp(2 * logsumexp(half, 0) - logsumexp(2 * half, 0))
     np.testing.assert_allclose(found.geometric_effective, effective, rtol=1e-10)
 
 
+DRAWS = 20_000 if NIGHTLY else 10_000
+
+
 def test_many_samples_reach_the_enumerated_bound(x64):
     model, params = machine()
     exact = Enumerated(params)
-    found = jax.jit(importance_sampling(model.rollout, 20_000, 5000))(params, jax.random.key(0), jnp.asarray(exact.x))
+    found = jax.jit(importance_sampling(model.rollout, DRAWS, 5000))(params, jax.random.key(0), jnp.asarray(exact.x))
     variance = np.exp(exact.log_px - exact.log_tilde) - 1  # of sqrt(p / q), over its mean squared
-    assert (np.abs(found.geometric - exact.log_tilde) < 4 * 2 * np.sqrt(variance / 20_000)).all()
+    assert (np.abs(found.geometric - exact.log_tilde) < 4 * 2 * np.sqrt(variance / DRAWS)).all()
     np.testing.assert_allclose(found.log_likelihood, exact.log_px, atol=0.2)
 
 
@@ -79,12 +87,14 @@ def test_layers_conditionals_are_the_enumerated_ones(x64):
     exact = Enumerated(params)
     joint = exact.log_star
     one, two, x = (jnp.asarray(v) for v in (exact.one, exact.two, exact.x))
+    first = jax.jit(lambda below, above: gibbs.target(model, params, 1, one[:, None], below, above)[:, 0])
+    second = jax.jit(lambda below: gibbs.target(model, params, 2, two[:, None], below, None)[:, 0])
     for place, (b, t) in enumerate([(3, 1), (12, 2)]):
         below, above = x[b][None], two[t][None]
-        found = gibbs.target(model, params, 1, one[:, None], below, above)[:, 0]
+        found = np.asarray(first(below, above))
         wanted = joint[b, :, t]
         np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9, err_msg=str(place))
-        found = gibbs.target(model, params, 2, two[:, None], one[t][None], None)[:, 0]
+        found = np.asarray(second(one[t][None]))
         wanted = joint[b, t, :]
         np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9)
 
@@ -94,18 +104,23 @@ CHAINS, SWEEPS, BURN = 1000, 220, 20
 
 def run(model, params, settings, x=None, observed=None):
     """x and all latents over the chains, as numbers of states."""
-    first, second, third, last = jax.random.split(jax.random.key(3), 4)
-    latents, drawn = model.sample_joint(params, first, CHAINS, jnp.float64)
-    if x is not None:
-        latents = {n: v[0] for n, v in model.posterior(params, x).draw(second, 1).items()}
-    state = gibbs.start(model, params, third, drawn.value if x is None else x, latents, settings)
 
-    def one(state, key):
-        state = gibbs.sweep(model, params, key, state, settings, observed)
-        return state, (state.x @ PLACES[4], state.latents["layer_1"] @ PLACES[3], state.latents["layer_2"] @ PLACES[2])
+    @jax.jit
+    def program(params, x, observed):
+        first, second, third, last = jax.random.split(jax.random.key(3), 4)
+        latents, drawn = model.sample_joint(params, first, CHAINS, jnp.float64)
+        if x is not None:
+            latents = {n: v[0] for n, v in model.posterior(params, x).draw(second, 1).items()}
+        state = gibbs.start(model, params, third, drawn.value if x is None else x, latents, settings)
 
-    kept = jax.jit(lambda keys: jax.lax.scan(one, state, keys)[1])(jax.random.split(last, SWEEPS))
-    return [np.asarray(k[BURN:], int) for k in kept]
+        def one(state, key):
+            state = gibbs.sweep(model, params, key, state, settings, observed)
+            one, two = state.latents["layer_1"] @ PLACES[3], state.latents["layer_2"] @ PLACES[2]
+            return state, (state.x @ PLACES[4], one, two)
+
+        return jax.lax.scan(one, state, jax.random.split(last, SWEEPS))[1]
+
+    return [np.asarray(kept, int)[BURN:] for kept in program(params, x, observed)]
 
 
 def test_a_long_chain_has_the_enumerated_law(x64):
@@ -142,7 +157,7 @@ def test_imputation_by_gibbs_keeps_what_is_observed(x64):
     model, params = machine(seed=3)
     x = jnp.asarray(Enumerated(params).x)
     missing = jnp.broadcast_to(jnp.asarray([False, True, True, False]), x.shape)
-    found = impute(model, params, jax.random.key(0), x, missing, 3, 0, "gibbs")
+    found = jax.jit(lambda x: impute(model, params, jax.random.key(0), x, missing, 3, 0, "gibbs"))(x)
     kept = np.broadcast_to(~missing, found.draws.shape)
     np.testing.assert_array_equal(np.asarray(found.draws)[kept], np.broadcast_to(x, found.draws.shape)[kept])
     assert found.means.shape == (3, 16, 4)
@@ -151,8 +166,13 @@ def test_imputation_by_gibbs_keeps_what_is_observed(x64):
 def test_resampling_reaches_p_star(x64):
     model, params = machine(seed=3)
     star = np.exp(Enumerated(params).log_star).sum((1, 2))
-    drawn = jax.jit(lambda p, k: resampled(model, p, k, 10_000, 100, 20, jnp.float64))(params, jax.random.key(0))
-    assert total_variation(number(drawn.x.value), star) < 0.03
+    draws, pool, inner = (10_000, 100, 20) if NIGHTLY else (8_000, 50, 6)
+    # A hundred at a time, of each the same number.
+    program = jax.jit(jax.vmap(lambda k: resampled(model, params, k, draws // 100, pool, inner, jnp.float64).x.value))
+    drawn = np.asarray(program(jax.random.split(jax.random.key(0), 100)))
+    assert total_variation(number(drawn.reshape(draws, 4)), star) < (0.03 if NIGHTLY else 0.04)
+    plain = model.sample_joint(params, jax.random.key(1), draws, jnp.float64)[1].value
+    assert total_variation(number(np.asarray(plain)), star) > 0.1
 
 
 def test_what_cannot_be_clamped_is_refused(x64):

@@ -56,7 +56,7 @@ def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
     mean, variance, state = moments(KERNELS["thermostat"](friction=friction), h)
     np.testing.assert_allclose(mean, MEAN, atol=0.04)
     np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
-    found = np.asarray(state.xi["x"]).mean(0) * h
+    found = np.asarray(state.friction["x"]).mean(0)
     np.testing.assert_allclose(found, friction + h**2 * (0.5 * NOISE**2 + DEVIATION**-2), rtol=0.15)
     assert found[1] > 1.6 * found[0]
     assert found[3] > 3 * found[2]
@@ -111,7 +111,7 @@ def test_one_element_has_blackjax_scalar_thermostat_step_for_step(x64):
         return jax.tree.map(lambda x: 3 * (target - x), position)
 
     theirs = sgnht.init(position, jax.random.key(1), jnp.asarray(friction / h))
-    ours = ThermostatState(position, theirs.momentum, {"w": jnp.full((1, 1), friction / h)})
+    ours = ThermostatState(position, theirs.momentum, {"w": jnp.full((1, 1), friction)})
 
     @jax.jit
     def both(key, theirs, ours, target):
@@ -124,7 +124,7 @@ def test_one_element_has_blackjax_scalar_thermostat_step_for_step(x64):
         theirs, ours = both(jax.random.key(step), theirs, ours, jnp.asarray(0.1 * step))
         for one, other in ((theirs.position, ours.position), (theirs.momentum, ours.momentum)):
             np.testing.assert_allclose(one["w"], other["w"], rtol=1e-12)
-        np.testing.assert_allclose(theirs.xi, ours.xi["w"][0, 0], rtol=1e-12)
+        np.testing.assert_allclose(theirs.xi * h, ours.friction["w"][0, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("prior", [GaussianPrior(scale=0.7), StudentPrior(scale=0.3, degrees=3.5), StudentPrior()])
@@ -140,3 +140,19 @@ def test_priors_are_scipys(x64, prior):
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     for one, other in zip(jax.tree.leaves(grads), jax.tree.leaves(prior.gradient(tree)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10)
+
+
+def test_a_smaller_step_loses_as_much_momentum():
+    """Friction and its noise are of one step whatever its size: a schedule leaves the temperature where it is."""
+    position = {"w": jnp.full((2, 3), 0.1)}
+    for name in ("thermostat", "sgnht"):
+        kernel = KERNELS[name](friction=0.2)
+
+        @jax.jit
+        def begun_large_moved_small(kernel=kernel):
+            state = kernel.init(jax.random.key(0), position, jnp.float32(1e-2))
+            small = jnp.float32(1e-3)
+            still = jax.tree.map(jnp.zeros_like, position)
+            return kernel.monitors(kernel.step(jax.random.key(1), state, lambda _, g: g, still, small), small)
+
+        assert float(begun_large_moved_small()["thermostat"]) == pytest.approx(0.2, abs=1e-4)

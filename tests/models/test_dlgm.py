@@ -83,9 +83,10 @@ def test_many_samples_join_two_matrices_and_change_nothing_else(latents):
         def total(generative, latents):
             return jnp.sum(jnp.sin(model.outputs(params._replace(generative=generative), latents)[0]))
 
-        many = jax.value_and_grad(total)(params.generative, xi)
+        both = jax.jit(jax.value_and_grad(total))
+        many = both(params.generative, xi)
         singles = [{n: v[i : i + 1] for n, v in xi.items()} for i in range(20)]
-        few = [jax.value_and_grad(total)(params.generative, one) for one in singles]
+        few = jax.device_get([both(params.generative, one) for one in singles])
         for a, *parts in zip(jax.tree.leaves(many), *map(jax.tree.leaves, few), strict=True):
             np.testing.assert_allclose(a, sum(parts), rtol=1e-10, atol=1e-10)
         # For many rows h_L itself is not made, which saves the product with G for each: 2 K^2 for one of five rows.
@@ -103,8 +104,13 @@ def test_joint_family_spans_all_layers():
 def test_rollout_weights_are_the_joint_over_the_posterior():
     model, params = built(latents=(3, 2), hidden=(4,))
     x = jnp.zeros((4, D))
-    found = model.rollout(params, jax.random.key(0), x, 3)
-    joint = model.log_joint(params, found.latents, x)
+
+    @jax.jit
+    def both(params):
+        found = model.rollout(params, jax.random.key(0), x, 3)
+        return found, model.log_joint(params, found.latents, x)
+
+    found, joint = both(params)
     np.testing.assert_allclose(found.log_weights(), joint - sum(found.log_posterior.values()), rtol=1e-5)
 
 
@@ -125,8 +131,13 @@ def test_noise_frequencies():
 def test_latent_noise_moves_samples_only():
     model, params = built(latents=(3,), hidden=(4,))
     x = jnp.zeros((2, D))
-    plain = model.rollout(params, jax.random.key(0), x, 20_000)
-    noisy = model.rollout(params, jax.random.key(0), x, 20_000, noise=Noise(latent=jnp.float32(0.5)))
+
+    @jax.jit
+    def both(params):
+        noise = Noise(latent=jnp.float32(0.5))
+        return [model.rollout(params, jax.random.key(0), x, 20_000, **choices) for choices in ({}, {"noise": noise})]
+
+    plain, noisy = both(params)
     np.testing.assert_array_equal(plain.kl["layer_1"], noisy.kl["layer_1"])
     shift = np.asarray(noisy.latents["layer_1"] - plain.latents["layer_1"])
     assert abs(shift.std() - 0.5) < 0.01

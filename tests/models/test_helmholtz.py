@@ -51,9 +51,10 @@ def test_densities_are_the_enumerated_ones(x64):
     model, params = machine()
     exact = Enumerated(params)
     at, x = points(exact), jnp.asarray(exact.x)
-    joint = model.log_joint(params, at, x)
+    joint, log_q = jax.jit(lambda p: (model.log_joint(p, at, x), sum(model.posterior(p, x).log_prob(at).values())))(
+        params
+    )
     np.testing.assert_allclose(joint, exact.log_p.reshape(16, 32).T, rtol=1e-12)
-    log_q = sum(model.posterior(params, x).log_prob(at).values())
     np.testing.assert_allclose(log_q, exact.log_q.reshape(16, 32).T, rtol=1e-12)
     assert np.exp(exact.log_px).sum() == pytest.approx(1)
 
@@ -74,13 +75,11 @@ def test_the_geometric_mean_is_a_lower_bound_that_sums_to_its_constant(x64):
 def test_rollout_scores_its_own_samples(x64):
     model, params = machine()
     exact = Enumerated(params)
-    found = model.rollout(params, jax.random.key(0), jnp.asarray(exact.x), 6)
-    for s in range(6):
-        for b in range(16):
-            one = int(found.latents["layer_1"][s, b] @ jnp.asarray([4.0, 2.0, 1.0]))
-            two = int(found.latents["layer_2"][s, b] @ jnp.asarray([2.0, 1.0]))
-            wanted = exact.log_p[b, one, two] - exact.log_q[b, one, two]
-            assert float(found.log_weights()[s, b]) == pytest.approx(wanted, rel=1e-10)
+    found = jax.jit(model.rollout, static_argnums=3)(params, jax.random.key(0), jnp.asarray(exact.x), 6)
+    one = np.asarray(found.latents["layer_1"] @ np.array([4.0, 2.0, 1.0]), int)
+    two = np.asarray(found.latents["layer_2"] @ np.array([2.0, 1.0]), int)
+    wanted = (exact.log_p - exact.log_q)[np.arange(16), one, two]
+    np.testing.assert_allclose(found.log_weights(), wanted, rtol=1e-10)
     assert found.kl is None
     np.testing.assert_array_equal(found.score, sum(found.log_posterior.values()))
 
@@ -107,7 +106,7 @@ def test_samples_of_both_chains_have_the_enumerated_frequencies(x64):
 def test_encoding_is_the_mean_over_the_layers_below(x64):
     model, params = machine(scale=0.7)
     exact = Enumerated(params)
-    moments = model.encode(params, jnp.asarray(exact.x))
+    moments = jax.jit(model.encode)(params, jnp.asarray(exact.x))
     q = np.exp(exact.log_q)
     np.testing.assert_allclose(moments["layer_1"].mean, np.einsum("xab,ak->xk", q, exact.one), rtol=1e-10)
     upper = np.einsum("xab,bk->xk", q, exact.two)
@@ -129,21 +128,22 @@ def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
     given = None if top else jnp.asarray(generator.normal(size=5))
     count = 40_000
     drawn = jax.jit(lambda p, k: unit.draw(p, k, given, (count,)))(params, jax.random.key(4))
+    log_prob = jax.jit(unit.log_prob)
     assert drawn.value.shape == drawn.mean.shape == (count, 3)
     if unit.discrete:
         table = jnp.asarray(states(3))
-        wanted = np.exp(unit.log_prob(params, given, table))
+        wanted = np.exp(log_prob(params, given, table))
         assert wanted.sum() == pytest.approx(1)
         found = np.bincount(np.asarray(drawn.value @ jnp.asarray([4.0, 2.0, 1.0]), int), minlength=8) / count
         assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
         own = np.sum(np.where(drawn.value == 1, np.log(drawn.mean), np.log1p(-drawn.mean)), -1)
-        np.testing.assert_allclose(unit.log_prob(params, given, drawn.value), own, rtol=1e-8)
+        np.testing.assert_allclose(log_prob(params, given, drawn.value), own, rtol=1e-8)
     else:
         noise = np.asarray((drawn.value - drawn.mean) / np.sqrt(drawn.variance))
         assert np.abs(noise.mean(0)).max() < 5 / np.sqrt(count)
         assert np.abs((noise**2).mean(0) - 1).max() < 5 * np.sqrt(2 / count)
         wanted = -0.5 * np.sum(noise**2 + np.log(2 * np.pi * np.asarray(drawn.variance)), -1)
-        np.testing.assert_allclose(unit.log_prob(params, given, drawn.value), wanted, rtol=1e-8)
+        np.testing.assert_allclose(log_prob(params, given, drawn.value), wanted, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["darn", "nade"])
@@ -152,32 +152,36 @@ def test_a_value_depends_on_those_before_it(kind, x64):
     generator = np.random.default_rng(5)
     shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), [2, 4], None))
     params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
-    table = np.exp(unit.log_prob(params, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
+    log_prob = jax.jit(unit.log_prob)
+    table = np.exp(log_prob(params, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
     last = table[..., 1] / table.sum(-1)
     assert np.ptp(last) > 0.05
     first = table.sum((1, 2, 3))
     moved = dict(params, before=params["before"].at[-1].set(0.0) if kind == "nade" else params["before"].at[0].set(9.0))
-    again = np.exp(unit.log_prob(moved, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
+    again = np.exp(log_prob(moved, jnp.asarray([0.3, -1.0]), jnp.asarray(states(4)))).reshape(2, 2, 2, 2)
     np.testing.assert_allclose(again.sum((1, 2, 3)), first, rtol=1e-10)  # nothing is before the first, after the last
 
 
 def test_gaussian_layers_let_gradients_through(x64):
     model, params = machine(units="gaussian", scale=0.3)
-    found = model.rollout(params, jax.random.key(0), jnp.asarray(states(4)), 3)
-    assert found.score is None
+    assert (
+        jax.eval_shape(lambda p: model.rollout(p, jax.random.key(0), jnp.asarray(states(4)), 3), params).score is None
+    )
 
     def total(recognition):
         rolled = model.rollout(params._replace(recognition=recognition), jax.random.key(0), jnp.asarray(states(4)), 3)
         return jnp.sum(rolled.log_likelihood)
 
-    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(jax.grad(total)(params.recognition)["layer_1"]))
+    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(jax.jit(jax.grad(total))(params.recognition)["layer_1"]))
 
     def detached(recognition):
         q = params._replace(recognition=recognition)
         rolled = model.rollout(q, jax.random.key(0), jnp.asarray(states(4)), 3, paths=Paths(detach_posterior=True))
         return jnp.sum(rolled.log_posterior["layer_2"])
 
-    top = jax.grad(detached)(params.recognition)["layer_2"]  # reached by its own sample's path alone: -z^2 / 2 is fixed
+    top = jax.jit(jax.grad(detached))(params.recognition)[
+        "layer_2"
+    ]  # reached by its own sample's path alone: -z^2 / 2 is fixed
     np.testing.assert_allclose(top[0]["kernel"][:, :2], -_slope(model, params), atol=1e-9)
 
 

@@ -66,13 +66,18 @@ def test_importance_sampling_in_chunks_is_exact_for_any_chunk(x64):
     oracle = LinearGaussian(GENERATOR.normal(size=(6, 3)))
     oracle.set_recognition(np.full(3, -0.4))
     x = oracle.data(4)
-    whole = importance_sampling(oracle.model.rollout, 7, 7)(oracle.params, jax.random.key(3), x)
-    rollouts = [
-        oracle.model.rollout(oracle.params, jax.random.fold_in(jax.random.key(3), i), x, 3).log_weights()
-        for i in range(3)
-    ]
-    weights = np.concatenate(rollouts)[:7]
-    parts = importance_sampling(oracle.model.rollout, 7, 3)(oracle.params, jax.random.key(3), x)
+
+    @jax.jit
+    def both(params, key):
+        return [importance_sampling(oracle.model.rollout, 7, chunk)(params, key, x) for chunk in (7, 3)]
+
+    @jax.jit
+    def log_weights(number):
+        key = jax.random.fold_in(jax.random.key(3), number)
+        return oracle.model.rollout(oracle.params, key, x, 3).log_weights()
+
+    whole, parts = both(oracle.params, jax.random.key(3))
+    weights = np.concatenate([log_weights(number) for number in range(3)])[:7]
     top = weights.max(0)
     expected = top + np.log(np.exp(weights - top).mean(0))
     np.testing.assert_allclose(parts.log_likelihood, expected, rtol=1e-10)
@@ -93,7 +98,8 @@ def test_free_energy_gradient_is_the_exact_one_at_the_optimum(x64):
         return FreeEnergy(num_samples=100)(view(oracle.model, params, key, x), {"kl_weight": 1.0})[0]
 
     keys = jax.random.split(jax.random.key(0), 200)
-    grads = jax.lax.map(lambda k: jax.grad(loss)(oracle.params.recognition, k), keys)
-    for leaf in jax.tree.leaves(grads):
-        stderr = np.asarray(leaf.std(0)) / np.sqrt(len(keys))
+    gradient = jax.grad(loss)
+    found = jax.jit(lambda keys: jax.lax.map(lambda k: gradient(oracle.params.recognition, k), keys, batch_size=50))
+    for leaf in map(np.asarray, jax.tree.leaves(found(keys))):
+        stderr = leaf.std(0) / np.sqrt(len(keys))
         assert (np.abs(leaf.mean(0)) <= 5 * stderr + 1e-12).all()

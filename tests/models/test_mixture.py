@@ -56,9 +56,14 @@ def test_marginals_and_conditionals_by_brute_force(binary, seen):
     x = BITS[::37]
     rows = jnp.asarray(np.where(observed, x, 7.0))  # what is missing is not looked at
     mask = jnp.asarray(np.broadcast_to(observed, x.shape))
-    found = np.exp(model.marginal_log_prob(params, rows, mask).value)
-    draws = jax.vmap(lambda key: model.conditional(params, key, rows, mask).value)(jax.random.split(KEY, 4000))
-    means = model.conditional(params, KEY, rows, mask).mean
+
+    @jax.jit
+    def program(params):
+        drawn = jax.vmap(lambda key: model.conditional(params, key, rows, mask).value)(jax.random.split(KEY, 4000))
+        return model.marginal_log_prob(params, rows, mask).value, drawn, model.conditional(params, KEY, rows, mask).mean
+
+    log_prob, draws, means = jax.device_get(program(params))
+    found = np.exp(log_prob)
     for row in range(len(x)):
         fits = (BITS[:, observed] == x[row, observed]).all(1)
         assert found[row] == pytest.approx(probability[fits].sum(), rel=1e-10)
@@ -71,7 +76,7 @@ def test_marginals_and_conditionals_by_brute_force(binary, seen):
 
 def test_samples_have_the_model_s_frequencies(binary):
     model, params = binary
-    drawn = model.sample(params, KEY, 20_000)
+    drawn = jax.jit(model.sample, static_argnums=2)(params, KEY, 20_000)
     index = np.asarray(drawn.value) @ 2 ** np.arange(D)[::-1]
     counts, probability = np.bincount(index.astype(int), minlength=2**D), by_hand(params, BITS)
     assert scipy.stats.chisquare(counts, 20_000 * probability).pvalue > 1e-4

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import pytest
 from support.processes import command
@@ -33,16 +34,16 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
 
 
-def test_a_schedule_of_the_whole_run_is_spoken_of(tmp_path, caplog):
-    train(experiment(), tmp_path)
+def test_a_schedule_of_the_whole_run_is_spoken_of(small_run, tmp_path, caplog):
+    folder = shutil.copytree(small_run, tmp_path / "run")
     with caplog.at_level(logging.WARNING):
-        train(experiment(trainer={"steps": 80, "validate_every": 40}), tmp_path, session=LONGER)
+        train(experiment(trainer={"steps": 80, "validate_every": 40}), folder, session=LONGER)
     assert "optimizer.schedule.kind=cosine spans the whole run" in caplog.text
 
 
-def test_what_may_not_change_is_refused_and_nothing_is_touched(tmp_path):
-    train(experiment(), tmp_path)
-    before = (tmp_path / "run.json").read_bytes()
+def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_path):
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    before = (folder / "run.json").read_bytes()
     config = json.loads(before)["config"]
     with pytest.raises(UserError, match=r"trainer\.batch_size=7 was given; what may change is runtime"):
         changed(config, {"trainer.batch_size": 7})
@@ -51,10 +52,10 @@ def test_what_may_not_change_is_refused_and_nothing_is_touched(tmp_path):
         (experiment(trainer={"steps": 30}), "has taken 60 steps already"),
     ):
         with pytest.raises(UserError, match=sentence):
-            train(made, tmp_path, session=LONGER)
+            train(made, folder, session=LONGER)
     with pytest.raises(UserError, match=r"holds another run: trainer\.steps is 60 there and 80 here"):
-        train(experiment(trainer={"steps": 80}), tmp_path)
-    assert (tmp_path / "run.json").read_bytes() == before
+        train(experiment(trainer={"steps": 80}), folder)
+    assert (folder / "run.json").read_bytes() == before
 
 
 def test_a_length_clears_the_others():
@@ -67,8 +68,6 @@ def test_a_length_clears_the_others():
 
 def test_the_command_goes_on(tmp_path, tiny_run):
     """From the command line, on a copy of a finished run."""
-    import shutil
-
     shutil.copytree(tiny_run, tmp_path / "run")
     steps = json.loads((tmp_path / "run" / "result.json").read_text())["steps"]
     done = command("train", "resume=run", f"trainer.steps={steps + 20}", cwd=tmp_path)

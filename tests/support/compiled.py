@@ -27,8 +27,8 @@ def opened():
     that they must not write into the lasting folder: a torn entry would stay."""
     made = tempfile.TemporaryDirectory(prefix="sbvi-test-cache-", ignore_cleanup_errors=True)
     try:
-        for entry in lasting().glob("*-cache"):
-            os.link(entry, Path(made.name) / entry.name)
+        for entry in _entries(lasting()):
+            os.link(entry.path, os.path.join(made.name, entry.name))
     except OSError:
         pass  # another file system, or no folder: programs are compiled anew
     return made
@@ -39,14 +39,21 @@ def keep(folder):
     try:
         there = lasting()
         there.mkdir(parents=True, exist_ok=True)
-        for entry in Path(folder).glob("*-cache"):
-            if not (there / entry.name).exists() and _whole(entry):
-                os.link(entry, there / entry.name)
-        for entry in there.glob("*-cache"):
+        known = {entry.name for entry in _entries(there)}
+        for entry in _entries(folder):
+            if entry.name not in known and _whole(Path(entry.path)):
+                os.link(entry.path, there / entry.name)
+        for entry in _entries(there):
             if time.time() - entry.stat().st_mtime > KEPT_SECONDS:
-                entry.unlink()
+                os.unlink(entry.path)
     except OSError:
         pass  # a cache is a convenience
+
+
+def _entries(folder):
+    """Of tens of thousands: what the folder's list says, without a Path for each."""
+    with os.scandir(folder) as listed:
+        return [entry for entry in listed if entry.name.endswith("-cache")]
 
 
 def _whole(entry):

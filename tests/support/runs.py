@@ -4,7 +4,9 @@ import fcntl
 
 import pytest
 
+from sbvi.runs.train import train
 from support.processes import command
+from support.small_run import experiment
 from support.tiny_run import WORDS
 
 DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")
@@ -32,6 +34,14 @@ def trained_once(factory, name, *words):
 def digits_run(tmp_path_factory):
     """The digits: 8 x 8 binary images, 2 latents, rectifiers, a rank-one posterior."""
     return trained_once(tmp_path_factory, "digits", *DIGITS, "evaluation.num_samples=20")
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """The run of `small_run.experiment()`, trained in this process."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    train(experiment(), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

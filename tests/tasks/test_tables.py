@@ -63,7 +63,9 @@ def test_the_users_table_comes_back_filled(trained):
     folder, run = trained
     frame, gaps = laboratory()
     holes = pd.read_csv(folder / "laboratory.csv")
-    task = ImputationTask(input=str(folder / "laboratory.csv"), output=str(folder / "filled.csv"), imputations=2)
+    task = ImputationTask(
+        input=str(folder / "laboratory.csv"), output=str(folder / "filled.csv"), imputations=2, samples=300
+    )
     result = task.run(run)
     made = pd.read_csv(folder / "filled.csv")
     assert list(made.columns) == list(frame.columns)
@@ -94,11 +96,11 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
     holes["visits"] = holes["visits"].astype("Int64")
     holes["site"] = holes["site"].astype("category")
     holes.to_parquet(folder / "part.parquet")
-    ImputationTask(input=str(folder / "part.parquet"), output=str(folder / "made.parquet"), samples=50).run(run)
+    ImputationTask(input=str(folder / "part.parquet"), output=str(folder / "made.parquet"), samples=300).run(run)
     made = pd.read_parquet(folder / "made.parquet")
     assert (made.dtypes == pd.read_parquet(folder / "part.parquet").dtypes).all()
     assert made.index.equals(holes.index)
-    again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=50)
+    again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=300)
     pd.testing.assert_frame_equal(again, made)
 
 

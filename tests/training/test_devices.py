@@ -15,17 +15,22 @@ from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data.sources.digits import Digits
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.train import train
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 
 
-def parameters(devices, algorithm="gradient_ascent", posterior="rank_one", dataset=None, **groups):
-    """After 100 steps in float64."""
+def start(algorithm="gradient_ascent", posterior="rank_one", dataset=None, **groups):
+    """An assembly and its first state."""
     made = experiment(posterior={"name": posterior}, algorithm={"name": algorithm}, **groups)
     assembly = Assembly.build(replace(made, dataset=dataset or made.dataset))
+    return assembly, jax.device_get(assembly.initial_state())
+
+
+def parameters(devices, assembly, state):
+    """After 100 steps in float64."""
     placement = Placement.over(devices)
-    state = jax.device_get(assembly.initial_state())
     state = jax.tree.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, state)
     hypers = assembly.algorithm.hypers(np.arange(100), 11.5, 100)
     with jax.enable_x64(True):
@@ -51,7 +56,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_devices_give_the_numbers_of_one(case):
-    (one, _), (two, state) = parameters(1, **CASES[case]), parameters(2, **CASES[case])
+    begun = start(**CASES[case])
+    (one, _), (two, state) = parameters(1, *begun), parameters(2, *begun)
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
     assert all(len(leaf.sharding.device_set) == 2 for leaf in jax.tree.leaves(state.params))
@@ -85,9 +91,9 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         train(experiment(runtime={"devices": 3}), tmp_path)
 
 
-def test_a_run_moves_between_one_device_and_two(tmp_path):
+def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
     """Evaluation included: 50 test images in batches of 100 over two devices."""
-    one = train(experiment(), tmp_path / "one")
+    one = RunDirectory(small_run).read_result()
     two = train(experiment(runtime={"devices": "all"}), tmp_path / "two")
     for name in ("test/nll", "test/elbo", "validation/elbo"):
         assert two["metrics"][name] == pytest.approx(one["metrics"][name], rel=1e-6)
@@ -103,7 +109,7 @@ def test_a_run_moves_between_one_device_and_two(tmp_path):
         train(experiment(runtime={"devices": 2}), tmp_path / "moved", show)
     moved = train(experiment(runtime={"devices": 1}), tmp_path / "moved")
     assert moved["status"] == "completed"
-    a, b = leaves(tmp_path / "one"), leaves(tmp_path / "moved")
+    a, b = leaves(small_run), leaves(tmp_path / "moved")
     for key in a:
         np.testing.assert_allclose(a[key], b[key], rtol=2e-3, atol=2e-5)
 

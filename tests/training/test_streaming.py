@@ -11,6 +11,7 @@ from sbvi.core.placement import Placement
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
 from sbvi.runs import Experiment
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.train import train
 from sbvi.training import StreamedBatches, streamed
 
@@ -48,22 +49,28 @@ def test_pieces_hold_what_their_indices_say(devices, monkeypatch):
     batches.close()
 
 
-def test_a_streamed_run_ends_bit_for_bit_after_interruptions(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    train(experiment(**STREAM), folder)
+    return folder
+
+
+def test_a_streamed_run_ends_bit_for_bit_after_interruptions(whole, tmp_path):
     made = experiment(**STREAM)
-    train(made, tmp_path / "whole")
     for step in (30, 50):
         interrupted(made, tmp_path / "cut", step)
     train(made, tmp_path / "cut")
     for name in ("last", "best"):
-        same(leaves(tmp_path / "whole", name), leaves(tmp_path / "cut", name))
+        same(leaves(whole, name), leaves(tmp_path / "cut", name))
 
 
-def test_short_pieces_change_nothing(tmp_path, monkeypatch):
-    whole = train(experiment(**STREAM), tmp_path / "whole")
+def test_short_pieces_change_nothing(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(streamed, "PIECE_BYTES", 3 * 20 * 12)
     pieces = train(experiment(**STREAM), tmp_path / "pieces")
-    same(leaves(tmp_path / "whole"), leaves(tmp_path / "pieces"))
-    assert pieces["metrics"]["train/elbo"] == pytest.approx(whole["metrics"]["train/elbo"], rel=1e-6)
+    same(leaves(whole), leaves(tmp_path / "pieces"))
+    metrics = RunDirectory(whole).read_result()["metrics"]
+    assert pieces["metrics"]["train/elbo"] == pytest.approx(metrics["train/elbo"], rel=1e-6)
 
 
 def test_converted_shards_train_and_a_changed_set_is_noticed(tmp_path):

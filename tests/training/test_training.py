@@ -1,6 +1,7 @@
 """The loop: the same numbers whatever the interruptions, and every stop says why."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import jax
@@ -19,23 +20,22 @@ from sbvi.training.chunk import compile_chunk
 
 
 @pytest.mark.promise("An exception in mid-run costs no more than one interval", "interruptions")
-def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path, tally):
+def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(small_run, tmp_path, tally):
     made = experiment()
-    whole = train(made, tmp_path / "whole")
     for step in (30, 50):
         interrupted(made, tmp_path / "cut", step)
         assert RunDirectory(tmp_path / "cut").read_result()["status"] == "failed"
     cut = train(made, tmp_path / "cut")
-    assert whole["status"] == cut["status"] == "completed"
+    assert RunDirectory(small_run).read_result()["status"] == cut["status"] == "completed"
     for name in ("last", "best"):
-        same(leaves(tmp_path / "whole", name), leaves(tmp_path / "cut", name))
+        same(leaves(small_run, name), leaves(tmp_path / "cut", name))
     timing = {"train/examples_per_second"}
 
     def lines(folder):
-        text = (tmp_path / folder / "metrics.jsonl").read_text()
+        text = (folder / "metrics.jsonl").read_text()
         return [{k: v for k, v in json.loads(line).items() if k not in timing} for line in text.splitlines()]
 
-    assert lines("whole") == lines("cut")
+    assert lines(small_run) == lines(tmp_path / "cut")
     # A completed run is left alone.
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").rglob("*") if p.is_file() and p.name != ".lock"}
     assert train(made, tmp_path / "cut") == cut
@@ -44,10 +44,10 @@ def test_interrupted_runs_end_bit_for_bit_like_undisturbed_ones(tmp_path, tally)
 
 
 @pytest.mark.quick
-def test_one_metric_everywhere(tmp_path):
-    result = train(experiment(), tmp_path)
+def test_one_metric_everywhere(small_run):
+    result = RunDirectory(small_run).read_result()
     last = {}
-    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+    for line in (small_run / "metrics.jsonl").read_text().splitlines():
         last |= json.loads(line)
     for name, value in result["metrics"].items():
         assert last[name] == value
@@ -166,32 +166,31 @@ def test_skipping_ends_where_no_update_is_good(tmp_path):
         train(made, tmp_path)
 
 
-def test_skipping_changes_nothing_for_a_run_without_nans(tmp_path):
-    train(experiment(), tmp_path / "stop")
+def test_skipping_changes_nothing_for_a_run_without_nans(small_run, tmp_path):
     train(experiment(trainer={"on_nan": "skip"}), tmp_path / "skip")
-    same(leaves(tmp_path / "stop"), leaves(tmp_path / "skip"))
+    same(leaves(small_run), leaves(tmp_path / "skip"))
     lines = [json.loads(line) for line in (tmp_path / "skip" / "metrics.jsonl").read_text().splitlines()]
     assert {line["train/skipped_updates"] for line in lines if "train/loss" in line} == {0.0}
 
 
-def test_a_config_from_before_a_key_existed_goes_on(tmp_path):
+def test_a_config_from_before_a_key_existed_goes_on(small_run, tmp_path):
     """A run.json of an earlier version lacks later keys; their defaults are what it meant."""
-    train(experiment(trainer={"steps": 60}), tmp_path)
-    record = json.loads((tmp_path / "run.json").read_text())
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    record = json.loads((folder / "run.json").read_text())
     config = {key: value for key, value in SMALL.items() if key != "algorithm"}
     record = {"config": config | {"seed": 0, "init_from": None}, "data": record["data"]}
     assert "on_nan" not in config["trainer"]
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    assert train(experiment(trainer={"steps": 60}), tmp_path)["status"] == "completed"
+    (folder / "run.json").write_text(json.dumps(record))
+    assert train(experiment(trainer={"steps": 60}), folder)["status"] == "completed"
 
 
 @pytest.mark.promise("A directory that holds another run is refused and left as it was", "runs")
-def test_another_run_in_the_directory_is_refused(tmp_path, tally):
-    train(experiment(), tmp_path)
-    before = (tmp_path / "run.json").read_bytes()
+def test_another_run_in_the_directory_is_refused(small_run, tmp_path, tally):
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    before = (folder / "run.json").read_bytes()
     with pytest.raises(UserError, match=r"holds another run: seed is 0 there and 1 here"):
-        train(experiment(seed=1), tmp_path)
-    assert (tmp_path / "run.json").read_bytes() == before
+        train(experiment(seed=1), folder)
+    assert (folder / "run.json").read_bytes() == before
     tally(1)
 
 
@@ -200,12 +199,11 @@ def test_a_directory_in_use_is_refused(tmp_path):
         train(experiment(), tmp_path)
 
 
-def test_init_from_starts_with_another_runs_parameters(tmp_path):
-    train(experiment(), tmp_path / "first")
-    made = experiment(init_from=str(tmp_path / "first"), trainer={"steps": 1, "validate_every": 1})
+def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
+    made = experiment(init_from=str(small_run), trainer={"steps": 1, "validate_every": 1})
     made = replace(made, algorithm=replace(made.algorithm, optimizer=Optimizer(learning_rate=1e-12)))
     train(made, tmp_path / "second")
-    first, second = leaves(tmp_path / "first", "best"), leaves(tmp_path / "second", "best")
+    first, second = leaves(small_run, "best"), leaves(tmp_path / "second", "best")
     for key in first:
         np.testing.assert_allclose(first[key], second[key], rtol=1e-5, atol=1e-9)
     with pytest.raises(UserError, match="is not a run"):
@@ -213,14 +211,13 @@ def test_init_from_starts_with_another_runs_parameters(tmp_path):
 
 
 @pytest.mark.promise("A damaged newest checkpoint costs one interval: the one before it is used", "files altered")
-def test_a_damaged_last_checkpoint_costs_one_interval(tmp_path, tally):
+def test_a_damaged_last_checkpoint_costs_one_interval(small_run, tmp_path, tally):
     made = experiment()
-    train(made, tmp_path / "whole")
     interrupted(made, tmp_path / "cut", 50)
     last = tmp_path / "cut" / "checkpoints" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:-30])
     train(made, tmp_path / "cut")
-    same(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    same(leaves(small_run), leaves(tmp_path / "cut"))
     tally(1)
 
 

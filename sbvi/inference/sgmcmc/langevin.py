@@ -89,7 +89,8 @@ class NoseHoover:
         p     <- (1 - h xi) p + h g + sqrt(2 D) n
         xi    <- xi + h (mean(p^2) - 1)
 
-    xi rises until the momenta have the temperature 1, whatever noise g has.
+    xi rises until the momenta have the temperature 1, whatever noise g has. The state holds h xi, the friction of one
+    step, so that a schedule of step sizes leaves the temperature where it is.
     """
 
     friction: Positive = 0.1
@@ -107,13 +108,15 @@ class NoseHoover:
         from blackjax.sgmcmc import sgnht  # see `Langevin`
 
         with _mixed():
-            return sgnht.init(position, key, jnp.asarray(self.friction, step_size.dtype) / step_size)
+            return sgnht.init(position, key, jnp.asarray(self.friction, step_size.dtype))
 
     def step(self, key: Array, state: Any, gradient: Gradient, minibatch: Any, step_size: Array) -> Any:
         from blackjax.sgmcmc import sgnht  # see `Langevin`
 
         with _mixed():
-            return sgnht.build_kernel(alpha=self.friction / step_size)(key, state, gradient, minibatch, step_size)
+            kernel = sgnht.build_kernel(alpha=self.friction / step_size)
+            found = kernel(key, state._replace(xi=state.xi / step_size), gradient, minibatch, step_size)
+            return found._replace(xi=found.xi * step_size)
 
     def monitors(self, state: Any, step_size: Array) -> dict[str, Array]:
-        return {"temperature": mean_square(state.momentum), "thermostat": state.xi * step_size}
+        return {"temperature": mean_square(state.momentum), "thermostat": state.xi}

@@ -1,13 +1,14 @@
 """The thermostat with an element for each parameter (Du et al. 2016, after Ding et al. 2014):
 
     theta <- theta + h p
-    p     <- (1 - h xi) p + h g + sqrt(2 D) n
-    xi    <- xi + h (p^2 - 1)
+    p     <- (1 - a) p + h g + sqrt(2 D) n
+    a     <- a + h^2 (p^2 - 1)
 
-element by element, D the friction of one step. Parameters whose gradients are noisier than others get more friction
-than others, where a scalar thermostat has one value for all. With u = h p and eta = h^2 these are the authors' steps
-u <- (1 - a) u + eta g + sqrt(2 eta D) n, a <- a + u^2 - eta, for a = h xi; xi is moved by the new momentum, in
-BlackJAX's order of operations.
+element by element, D the friction of one step, from which a starts. Parameters whose gradients are noisier than others
+get more friction than others, where a scalar thermostat has one value for all. With u = h p and eta = h^2 these are the
+authors' steps u <- (1 - a) u + eta g + sqrt(2 eta D) n, a <- a + u^2 - eta; a is moved by the new momentum, in
+BlackJAX's order of operations, whose rate xi is a / h. D and a are of one step whatever its size, so that a schedule of step
+sizes leaves the temperature where it is.
 """
 
 from typing import Any, NamedTuple
@@ -20,11 +21,11 @@ from sbvi.inference.sgmcmc.kernel import Array, Gradient, Noise, Tree, mean_squa
 
 
 class ThermostatState(NamedTuple):
-    """position, momentum and friction rate xi, of one structure."""
+    """position, momentum and friction a, of one structure."""
 
     position: Tree
     momentum: Tree
-    xi: Tree
+    friction: Tree
 
 
 def thermostat_step(
@@ -33,13 +34,13 @@ def thermostat_step(
     """One step along given gradients; noise: draws N(0, 1) for a tree."""
     scale = jnp.asarray((2 * friction) ** 0.5, step_size.dtype)
 
-    def pushed(p: Array, xi: Array, g: Array, n: Array) -> Array:
-        return (1 - step_size * xi) * p + step_size * g + scale * n
+    def pushed(p: Array, a: Array, g: Array, n: Array) -> Array:
+        return (1 - a) * p + step_size * g + scale * n
 
     position = jax.tree.map(lambda x, p: x + step_size * p, state.position, state.momentum)
-    momentum = jax.tree.map(pushed, state.momentum, state.xi, grads, noise(key, state.position))
-    xi = jax.tree.map(lambda a, p: a + step_size * (p**2 - 1), state.xi, momentum)
-    return ThermostatState(position, momentum, xi)
+    momentum = jax.tree.map(pushed, state.momentum, state.friction, grads, noise(key, state.position))
+    risen = jax.tree.map(lambda a, p: a + step_size**2 * (p**2 - 1), state.friction, momentum)
+    return ThermostatState(position, momentum, risen)
 
 
 @spec
@@ -58,9 +59,8 @@ class Thermostat:
         return False
 
     def init(self, key: Array, position: Tree, step_size: Array) -> ThermostatState:
-        rate = self.friction / step_size
-        xi = jax.tree.map(lambda leaf: jnp.full_like(leaf, rate.astype(leaf.dtype)), position)
-        return ThermostatState(position, standard_normal(key, position), xi)
+        friction = jax.tree.map(lambda leaf: jnp.full_like(leaf, self.friction), position)
+        return ThermostatState(position, standard_normal(key, position), friction)
 
     def step(
         self, key: Array, state: ThermostatState, gradient: Gradient, minibatch: Any, step_size: Array
@@ -68,6 +68,6 @@ class Thermostat:
         return thermostat_step(key, state, gradient(state.position, minibatch), step_size, self.friction)
 
     def monitors(self, state: ThermostatState, step_size: Array) -> dict[str, Array]:
-        leaves = jax.tree.leaves(state.xi)
+        leaves = jax.tree.leaves(state.friction)
         mean = sum(jnp.sum(leaf) for leaf in leaves) / sum(leaf.size for leaf in leaves)
-        return {"temperature": mean_square(state.momentum), "thermostat": mean * step_size}
+        return {"temperature": mean_square(state.momentum), "thermostat": mean}

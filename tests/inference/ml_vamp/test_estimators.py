@@ -35,8 +35,16 @@ FUNCTIONS = {
     "sigmoid": special.expit,
     "softplus": lambda z: np.logaddexp(0, z),
     "silu": lambda z: z * special.expit(z),
-    "gelu": lambda z: np.asarray(jax.nn.gelu(jnp.asarray(z))),
+    "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
 }
+
+
+#: One program for each kind of factor and mode: what a factor holds is an argument.
+LINEAR = jax.jit(LinearFactor.estimate, static_argnums=3)
+MEASURED = jax.jit(MeasuredFactor.estimate, static_argnums=3)
+VARIANCES = jax.jit(LinearFactor.variances)
+OUTPUTS = {kind: jax.jit(kind.estimate, static_argnums=3) for kind in (LogisticOutput, ProbitOutput)}
+UNIT_ESTIMATES = {name: jax.jit(unit.estimate, static_argnums=2) for name, unit in UNITS.items()}
 
 
 def message(mean, variance):
@@ -84,17 +92,18 @@ def entries(belief):
     return [float(np.ravel(part)[0]) for part in (belief.evidence, *belief[:4])]
 
 
-def together(unit, mode, shift=0.0, cases=CASES):
+def together(name, mode, shift=0.0, cases=CASES):
     """Every case as an entry of one row: (evidence of the row, four arrays over cases)."""
     r_in, v_in, r_out, v_out = (jnp.asarray(column)[None] for column in np.array(cases).T)
-    estimate = jax.jit(unit.estimate, static_argnums=2)
-    belief = estimate(Message(r_in + shift * jnp.sqrt(jnp.minimum(v_in, 1.0)), v_in), Message(r_out, v_out), mode)
+    belief = UNIT_ESTIMATES[name](
+        Message(r_in + shift * jnp.sqrt(jnp.minimum(v_in, 1.0)), v_in), Message(r_out, v_out), mode
+    )
     return float(belief.evidence[0]), [np.asarray(part)[0] for part in belief[:4]]
 
 
-def compare(unit, expected):
+def compare(name, expected):
     """expected: one (log mass, mean and variance in, mean and variance out) a case."""
-    evidence, found = together(unit, "mmse")
+    evidence, found = together(name, "mmse")
     expected = np.array(expected).T
     np.testing.assert_allclose(np.array(found), expected[1:], rtol=1e-8, atol=1e-8)
     assert evidence == pytest.approx(expected[0].sum(), rel=1e-9)
@@ -111,7 +120,7 @@ def test_moments_of_a_unit(name):
             return stats.norm.logpdf(z, case[0], np.sqrt(case[1])) + fit
 
         expected.append(by_quadrature(log_density, function, peaks(log_density, r_in, v_in)))
-    compare(UNITS[name], expected)
+    compare(name, expected)
 
 
 @pytest.mark.parametrize("name", sorted(DISCRETE))
@@ -135,16 +144,16 @@ def test_moments_of_a_threshold(name):
         mean, mean_out = weights @ means, weights @ values
         variance = weights @ np.array([p[2] for p in parts]) + weights @ (means - mean) ** 2
         expected.append([log_mass, mean, variance, mean_out, weights @ (values - mean_out) ** 2])
-    compare(UNITS[name], expected)
+    compare(name, expected)
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh", "softplus", "sigmoid"])
 def test_modes_of_a_unit_and_their_derivatives(name):
-    function, unit, cases = FUNCTIONS[name], UNITS[name], CASES[:-1]
-    _, (found, variance, out, _) = together(unit, "map", cases=cases)
+    function, cases = FUNCTIONS[name], CASES[:-1]
+    _, (found, variance, out, _) = together(name, "map", cases=cases)
     np.testing.assert_allclose(out, function(found), rtol=1e-12, atol=1e-15)
     step = 1e-4
-    ends = [together(unit, "map", s * step, cases)[1][0] for s in (-1, 1)]
+    ends = [together(name, "map", s * step, cases)[1][0] for s in (-1, 1)]
     for at, (r_in, v_in, r_out, v_out) in enumerate(cases):
 
         def log_density(z, case=(r_in, v_in, r_out, v_out)):
@@ -156,6 +165,7 @@ def test_modes_of_a_unit_and_their_derivatives(name):
         np.testing.assert_allclose(variance[at], v_in * slope, rtol=2e-4, atol=1e-6 * v_in)
 
 
+TRUNCATED_NORMAL = jax.jit(truncated)
 # a, log Phi(a), a + h, 1 - h (h + a) and h, to 300 digits by mpmath and then rounded.
 TRUNCATED = [
     (-1000000.0, -500000000014.73444, 9.99999999998e-07, 9.99999999994e-13, 1000000.000001),
@@ -175,7 +185,7 @@ TRUNCATED = [
 
 @pytest.mark.parametrize("row", TRUNCATED, ids=lambda row: str(row[0]))
 def test_truncated_normal(row):
-    found = truncated(jnp.asarray(row[0], jnp.float64))
+    found = TRUNCATED_NORMAL(jnp.asarray(row[0], jnp.float64))
     np.testing.assert_allclose([float(f) for f in found], row[1:], rtol=1e-10, atol=1e-300)
 
 
@@ -208,9 +218,10 @@ def test_binary_outputs(link, y, case):
         return stats.norm.logpdf(z, r, np.sqrt(v)) + log_chance(z)
 
     expected = by_quadrature(log_density, lambda z: z, peaks(log_density, r, v))[:3]
-    found = entries(jax.jit(output.estimate, static_argnums=2)(message(r, v), message(y, 1.0), "mmse"))[:3]
+    estimate = OUTPUTS[type(output)]
+    found = entries(estimate(output, message(r, v), message(y, 1.0), "mmse"))[:3]
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
-    at = jax.jit(output.estimate, static_argnums=2)(message(r, v), message(y, 1.0), "map")
+    at = estimate(output, message(r, v), message(y, 1.0), "map")
     best = mode_of(log_density, [(r, np.sqrt(v)), (0.0, 1.0)])
     assert log_density(float(at.mean_in[0, 0])) >= log_density(best) - 1e-7 * max(1, abs(log_density(best)))
 
@@ -221,7 +232,7 @@ def test_bits_that_are_missing_say_nothing():
     y = Message(jnp.array([[1.0, 0.0, 0.0]]), jnp.ones((1, 1)))
     seen = jnp.array([[0, 2]])
     for output in (ProbitOutput(rows, 0.3), LogisticOutput(rows)):
-        estimate = jax.jit(type(output).estimate, static_argnums=3)
+        estimate = OUTPUTS[type(output)]
         whole = estimate(output, into, y, "mmse")
         part = type(output)(rows[:, seen[0]], *([0.3] if isinstance(output, ProbitOutput) else []))
         less_into, less_y = (Message(m.mean[:, seen[0]], m.variance) for m in (into, y))
@@ -245,10 +256,6 @@ def dense(weight, bias, noise, r_in, v_in, r_out, v_out):
     return posterior, covariance, stats.multivariate_normal(mean, seen).logpdf(r_out)
 
 
-LINEAR = jax.jit(LinearFactor.estimate, static_argnums=3)
-MEASURED = jax.jit(MeasuredFactor.estimate, static_argnums=3)
-
-
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 3), (6, 1)])
 @pytest.mark.parametrize("noise", [0.0, 0.4])
 @pytest.mark.parametrize("variances", [(0.7, 1.3), (1e3, 0.01), (0.02, 1e3)])
@@ -270,7 +277,7 @@ def test_linear_layer(shape, noise, variances):
     np.testing.assert_allclose(belief.evidence[0], evidence, rtol=1e-8)
     turn = generator.normal(size=(4, n))
     expected = np.diag(turn @ covariance[:n, :n] @ turn.T)
-    found = jax.jit(LinearFactor.variances)(factor, into, back, jnp.asarray(turn))
+    found = VARIANCES(factor, into, back, jnp.asarray(turn))
     np.testing.assert_allclose(found[0], expected, rtol=1e-7)
 
 
