@@ -126,8 +126,9 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
     """The help of `GROUP`, `GROUP=NAME`, `GROUP.KEY` or a word of the command's own."""
     path, _, name = word.partition("=")
     group, _, key = path.partition(".")
-    if path in command.keys:
-        return _line(f"{path}=", next(text for own, text in command.own.items() if own.startswith(f"{path}=")))
+    if group in command.keys:
+        told = {own: text for own, text in command.own.items() if own.startswith((f"{group}=", f"{group}."))}
+        return "\n".join(_line(own, text) for own, text in told.items())
     if group not in command.groups:
         if found := meant(path, command.groups):
             return "\n\n".join(_of(command, each, folders) for each in found)

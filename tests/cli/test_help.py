@@ -59,6 +59,7 @@ def test_what_help_says_of_a_key():
     assert "optimizer.learning_rate=" in help_text(train.COMMAND, ["lr"])
     assert "dataset.path=VALUE\n      text; must be given" in help_text(train.COMMAND, ["dataset=npz"])
     assert "seed of parameters" in help_text(train.COMMAND, ["seed"])
+    assert "where the run's data is now" in help_text(evaluate.COMMAND, ["dataset.path"])
     assert "n_trials: 20" in help_text(train.COMMAND, ["search=optuna"])
     for words, sentence in (
         (["modle"], r"modle= is not a key \(did you mean model\?\)"),

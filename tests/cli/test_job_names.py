@@ -3,9 +3,6 @@
 import sys
 
 import pytest
-from support.processes import command
-from support.tiny_run import TINY
-
 from sbvi.cli.job_names import differing, digest, job_name, told
 
 pytestmark = pytest.mark.quick
@@ -33,12 +30,3 @@ def test_a_job_keeps_the_name_of_its_digest(tmp_path, monkeypatch):
     assert job_name(str(tmp_path), ["seed=4"]) == digest(["seed=4"])  # as earlier versions named it
     monkeypatch.setattr(sys, "argv", ["sbvi-train"])
     assert len(job_name(str(tmp_path), [f"model.key_{n}={n}" for n in range(50)])) == 80 + 9
-
-
-def test_a_sweeps_folders(tmp_path):
-    words = [*TINY, "trainer.steps=1", "evaluation.test=false", "hydra.sweep.dir=sweep"]
-    done = command("train", "--multirun", *words, "seed=0,1", "model.bit_flip=0.1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    names = sorted(path.name[:-8] for path in (tmp_path / "sweep").iterdir() if path.is_dir())
-    assert names == ["seed_0-", "seed_1-"]
-    assert (tmp_path / "sweep" / "multirun.yaml").exists()

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 from support.processes import command
-from support.tiny_run import TINY
 
 from sbvi.cli.catalogue import check
 from sbvi.cli.mistakes import check_arguments, sentence
@@ -157,10 +156,3 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     assert not caplog.records
     tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
     assert "test/nll is 11.00, worse than the 10.00 of independent columns" in caplog.text
-
-
-def test_a_run_that_learned_nothing_says_so(tmp_path):
-    words = [*TINY, "trainer.steps=2", "optimizer.learning_rate=1e-6", "hydra.run.dir=run"]
-    done = command("train", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "of independent columns, each with a distribution of its own" in done.stdout + done.stderr

@@ -118,11 +118,13 @@ def test_the_end_of_a_run():
 
 def test_a_run_tells_how_far_it_is_and_records_what_was_typed(tmp_path):
     words = [*TINY, "trainer.steps=40", "trainer.log_every=10", "trainer.validate_every=20", "hydra.run.dir=run"]
+    words.append("optimizer.learning_rate=1e-6")
     done = command("train", *words, cwd=tmp_path, env=environment(SBVI_COMMAND="scripts/train"))
     assert done.returncode == 0, done.stderr
     said = done.stdout + done.stderr
     assert "step 20 of 40: elbo" in said
     assert ", validation -" in said
+    assert "of independent columns, each with a distribution of its own" in said  # it has learned nothing
     assert "directory: run\nnext:\n  sbvi-evaluate run=run task=samples" in done.stdout
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["command"] == ["scripts/train", *words]

@@ -74,6 +74,8 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     assert summary in done.stderr + done.stdout
     found = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
+        assert path.parent.name.startswith("learning_rate_")  # what differs, and nothing else
+        assert path.parent.name.count("_") == 2
         rate = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["optimizer"]["learning_rate"]
         found[rate] = json.loads(path.read_text())
     assert {rate: result["status"] for rate, result in found.items()} == {
