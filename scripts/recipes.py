@@ -83,6 +83,11 @@ def draws(parameters: str, said: str) -> Work:
     return Work(parameters, words, "likelihood-test-draws", f"{said}, by the number of draws; 300 test images")
 
 
+SHORT_CHAINS = (
+    "its imputations are of single chains of 60 iterations from random fills, which have not converged; they are drawn "
+    "again when the row is made again"
+)
+
 ROWS = {
     "table1_mixture_10": Row("mixture of Bernoullis, 10 components; exact", "table1", 168.95),
     "table1_mixture_500": Row("mixture of Bernoullis, 500 components; exact", "table1", 137.64),
@@ -135,7 +140,10 @@ ROWS = {
         works=(Work("embedding", ("task=embedding",), "embedding-test", "test digits in two latents, by class"),),
     ),
     "figure3_frey": Row(
-        "figures 3 and 5, Frey faces", "figures", works=(samples("Frey faces"), *three_imputations("Frey faces"))
+        "figures 3 and 5, Frey faces",
+        "figures",
+        works=(samples("Frey faces"), *three_imputations("Frey faces")),
+        note=SHORT_CHAINS,
     ),
     "figure3_cifar_patches": Row("figure 3, CIFAR-10 patches", "figures", works=(samples("CIFAR-10 patches"),)),
     "figure3_norb": Row("figure 3, NORB", "figures", works=(samples("NORB"),), files="the official small NORB files"),

@@ -118,6 +118,8 @@ def figures(found):
         if row.table != "figures":
             continue
         parts.append(f"### {row.title}")
+        if row.note:
+            parts.append(f"`{name}`: {row.note}.")
         runs = [r for r in found if r["row"] == name]
         if not runs:
             parts.append(f"Not run here: it needs {row.files}." if row.files else "Not run yet.")

@@ -46,6 +46,8 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     assert own.scalars["input/nll"] == pytest.approx(split.scalars["test/nll"], rel=1e-6)
     with np.load(tmp_path / "out.npz") as found:
         np.testing.assert_array_equal(found["nll"], own.arrays["nll"])
+    assert own.about == {"likelihood": "quadrature"}
+    np.testing.assert_allclose(-digits.log_likelihood(x), own.arrays["nll"], rtol=1e-6)
     np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
     with pytest.raises(UserError, match=r"holds 0\.5 at row 0, place \(0, 2\); allowed: whole numbers 0\.\.16"):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
