@@ -6,9 +6,9 @@
 
 element by element, D the friction of one step, from which a starts. Parameters whose gradients are noisier than others
 get more friction than others, where a scalar thermostat has one value for all. With u = h p and eta = h^2 these are the
-authors' steps u <- (1 - a) u + eta g + sqrt(2 eta D) n, a <- a + u^2 - eta; a is moved by the new momentum, in BlackJAX's
-order of operations, whose rate xi is a / h. D and a are of one step whatever its size, so that a schedule of step
-sizes leaves the temperature where it is.
+authors' steps u <- (1 - a) u + eta g + sqrt(2 eta D) n, a <- a + u^2 - eta; a is moved by the new momentum, in
+BlackJAX's order of operations, whose rate xi is a / h. D and a are of one step whatever its size, so that a schedule of
+step sizes leaves the temperature where it is.
 """
 
 from typing import Any, NamedTuple
