@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.core import UserError
 from sbvi.inference import gibbs
 from sbvi.models import require
 from sbvi.models.api import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
@@ -66,6 +67,11 @@ def impute(
         return _direct(model, params, key, x, missing, iterations)
     for capability in (LatentVariable, PosteriorDensity):
         require(model, capability, "Imputation")
+    if not getattr(model, "factorised", True):
+        raise UserError(
+            "Imputation draws missing values given the latents alone, and this likelihood's values depend on one "
+            "another; allowed: a likelihood that factorises, such as likelihood=bernoulli."
+        )
 
     def weight(latents: dict[str, Array], v: Array) -> Array:
         """log p(v, xi) - log q(xi | v), (B,)."""

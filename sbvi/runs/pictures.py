@@ -31,7 +31,7 @@ class Pictures:
                 means = {node: moments.mean for node, moments in model.encode(params, real).items()}
                 pictures["reconstructions"] = model.decode(params, means)
             for node in planes:
-                points = jnp.asarray(model.node_prior().plane(params.prior, node, STEPS), real.dtype)
+                points = jnp.asarray(model.node_prior().plane(model.prior_params(params), node, STEPS), real.dtype)
                 origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
                 pictures[self.names[node]] = model.decode(params, origin | {node: points})
             return pictures

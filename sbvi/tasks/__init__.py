@@ -8,6 +8,7 @@ from sbvi.core.plugins import extend
 from sbvi.tasks.annealed import AnnealedTask
 from sbvi.tasks.classification import ClassificationTask
 from sbvi.tasks.embedding import EmbeddingTask
+from sbvi.tasks.gap import GapTask
 from sbvi.tasks.gradients import GradientsTask
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.likelihood import LikelihoodTask
@@ -27,6 +28,7 @@ TASKS: dict[str, type] = {
     "posterior": PosteriorTask,
     "query": QueryTask,
     "gradients": GradientsTask,
+    "gap": GapTask,
     "recover": RecoverTask,
 }
 extend(TASKS, "sbvi.tasks")

@@ -9,11 +9,15 @@ from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.likelihoods.likelihood import Likelihood
+from sbvi.distributions.likelihoods.logistic_mixture import LogisticMixture
+from sbvi.distributions.likelihoods.pixel_cnn import PixelCNN
 
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": Bernoulli,
+    "pixel_cnn": PixelCNN,
     "gaussian": GaussianLikelihood,
     "discretized_logistic": DiscretizedLogistic,
+    "logistic_mixture": LogisticMixture,
 }
 extend(LIKELIHOODS, "sbvi.likelihoods")
 
