@@ -74,9 +74,10 @@ def code(names: Iterable[str]) -> str:
 #: What stands beside a group's names.
 NOTES = {
     "dataset": f"`dataset.binarization=` {code(get_args(Binarization))} ([docs/data.md](docs/data.md))",
-    "model": f"of a `dlgm` any stochastic and deterministic layers, convolutions for images, activations "
-    f"{code(sorted(ACTIVATIONS))}, input and sample noise, weight prior",
-    "likelihood": "of binary data, of real data, of 8-bit images and other levels; bits per dimension for the last two",
+    "model": f"of a `dlgm` any stochastic and deterministic layers, gated and residual networks, convolutions for "
+    f"images, activations {code(sorted(ACTIVATIONS))}, input and sample noise, weight prior",
+    "likelihood": "the first two of binary data, the third of real data, the others of 8-bit images and other levels; "
+    "bits per dimension for the last three",
     "objective": f"estimators {code(get_args(Estimator))}; gradient rules {code(RULES)} "
     "([docs/rules.md](docs/rules.md))",
     "optimizer": "or `optimizer.name=` any Optax factory; schedules, clipping, averaged weights",

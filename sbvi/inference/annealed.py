@@ -65,26 +65,29 @@ def annealed(
     from blackjax.mcmc import hmc  # takes a second, which a run that needs none should not wait
 
     kernel = hmc.build_kernel()
-    prior = model.node_prior()
-    q: Any = model.posterior(params, x) if base == "posterior" else ()
+    prior, prepared = model.node_prior(), model.prior_params(params)
+    q: Any = model.posterior(params, x) if base == "posterior" else None
+    rows = () if q is None else q.rows()
 
-    def terms(point: Latents, x: Array, q: Any) -> tuple[Array, Array]:
-        """log r and log p(x, .) at one point (K,) of one example x (D,) with its posterior."""
+    def terms(point: Latents, x: Array, row: Any) -> tuple[Array, Array]:
+        """log r and log p(x, .) at one point (K,) of one example x (D,) with its posterior's row."""
         alone = {n: p[None, None] for n, p in point.items()}
-        own = jax.tree.map(lambda v: v[None], q)
-        each = prior.log_prob(params.prior, alone) if base == "prior" else own.log_prob(alone)
+        if q is None:
+            each = prior.log_prob(prepared, alone)
+        else:
+            each = q.with_rows(jax.tree.map(lambda v: v[None], row)).log_prob(alone)
         start: Array = sum(each.values(), start=jnp.zeros((1, 1), x.dtype))
         return start[0, 0], model.log_joint(params, alone, x[None])[0, 0]
 
-    def difference(point: Latents, x: Array, q: Any) -> Array:
-        start, end = terms(point, x, q)
+    def difference(point: Latents, x: Array, row: Any) -> Array:
+        start, end = terms(point, x, row)
         return end - start
 
-    def transition(key: Array, point: Latents, x: Array, q: Any, step_size: Array, b: Array) -> tuple[Latents, Array]:
+    def transition(key: Array, point: Latents, x: Array, row: Any, step_size: Array, b: Array) -> tuple[Latents, Array]:
         """One Hamiltonian move that leaves f_t unchanged; and whether the chain moved."""
 
         def density(point: Latents) -> Array:
-            start, end = terms(point, x, q)
+            start, end = terms(point, x, row)
             return (1 - b) * start + b * end
 
         masses = jnp.ones(sum(p.size for p in point.values()), x.dtype)
@@ -103,7 +106,7 @@ def annealed(
             return {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
         if base == "posterior":
             return q.draw(key, chains)
-        flat = prior.sample(params.prior, key, chains * x.shape[0], x.dtype)
+        flat = prior.sample(prepared, key, chains * x.shape[0], x.dtype)
         return {n: v.reshape(chains, x.shape[0], -1) for n, v in flat.items()}
 
     def run(key: Array, sizes: Array | None) -> tuple[_Chain, tuple[Array, Array]]:
@@ -112,10 +115,10 @@ def annealed(
 
         def one(chain: _Chain, inputs: tuple[Any, ...]) -> tuple[_Chain, tuple[Array, Array]]:
             key, before, after, given = inputs
-            log_weight = chain.log_weight + (after - before) * differences(chain.points, x, q)
+            log_weight = chain.log_weight + (after - before) * differences(chain.points, x, rows)
             size = chain.step_size if sizes is None else given
             keys = jax.random.split(key, (chains, x.shape[0]))
-            points, taken = transitions(keys, chain.points, x, q, size, after)
+            points, taken = transitions(keys, chain.points, x, rows, size, after)
             share = jnp.mean(taken.astype(x.dtype), 0)
             grown = jnp.clip(size * jnp.exp(0.1 * (share - TARGET)), 1e-4, 2.0)
             return _Chain(points, log_weight, grown), (size, share)

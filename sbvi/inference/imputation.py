@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.core import UserError
 from sbvi.inference import gibbs, observed_chain
 from sbvi.inference.convergence import Convergence, convergence
 from sbvi.models import require
@@ -75,6 +76,11 @@ def impute(
         return _direct(model, params, key, x, missing, iterations)
     for capability in (LatentVariable, PosteriorDensity):
         require(model, capability, "Imputation")
+    if not getattr(model, "factorised", True):
+        raise UserError(
+            "Imputation draws missing values given the latents alone, and this likelihood's values depend on one "
+            "another; allowed: a likelihood that factorises, such as likelihood=bernoulli."
+        )
     if method == "pseudo_gibbs":
         return _pseudo_gibbs(model, params, key, x, missing, iterations)
 

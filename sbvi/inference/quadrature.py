@@ -133,7 +133,7 @@ def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
 
 def _cut(model: Any, params: Any, x: Array, scored: Any, effort: Effort, latents: int) -> tuple[_Cells, Array, Array]:
     """The cells after all levels, the sides of the first grid's, (K,), and the error of their sum, (B,), nats."""
-    drawn = model.node_prior().sample(params.prior, jax.random.key(0), 2000, x.dtype)
+    drawn = model.node_prior().sample(model.prior_params(params), jax.random.key(0), 2000, x.dtype)
     joined = jnp.concatenate([drawn[node] for node in model.latent_sizes()], 1)
     middle, half = (joined.max(0) + joined.min(0)) / 2, effort.wide * (joined.max(0) - joined.min(0)) / 2
     first = middle[None] + half[None] * lattice(effort.coarse, latents, x.dtype)

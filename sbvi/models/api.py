@@ -20,7 +20,7 @@ from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
 from sbvi.models.rollout import Noise, Rollout
-from sbvi.posteriors import Conditional
+from sbvi.posteriors import Conditional, Moments
 
 Array = jax.Array
 Params = Any
@@ -76,13 +76,6 @@ class Samples(NamedTuple):
 
     mean: Array
     value: Array
-
-
-class Moments(NamedTuple):
-    """Of q at one stochastic node, (B, K): of discrete latents the mean is the probability of 1."""
-
-    mean: Array
-    variance: Array
 
 
 @jax.tree_util.register_dataclass
@@ -164,7 +157,10 @@ class LatentVariable(Protocol):
         """log p(x, z) for latents (S, B, K) and x (B, D): (S, B)."""
 
     def node_prior(self) -> Prior:
-        """The prior over the nodes; its parameters are `params.prior`."""
+        """The prior over the nodes."""
+
+    def prior_params(self, params: Params) -> Any:
+        """What the prior's functions take: its parameters, prepared."""
 
 
 @runtime_checkable

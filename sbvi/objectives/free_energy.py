@@ -66,7 +66,8 @@ class FreeEnergy:
         if self.rule != "reparameterised" and not model.analytic_kl:
             raise UserError(
                 f"objective.rule={self.rule} needs a KL in closed form, since its samples carry no gradient to a "
-                f"sampled one, and this prior has none; allowed: objective.rule=reparameterised, or prior=standard."
+                f"sampled one, and this prior and posterior have none; allowed: objective.rule=reparameterised, or "
+                f"prior=standard and a Gaussian posterior."
             )
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")

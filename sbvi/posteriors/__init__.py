@@ -5,16 +5,29 @@ row in the contract test.
 """
 
 from sbvi.core.plugins import extend
+from sbvi.posteriors.chain import Hierarchical, TopDown
+from sbvi.posteriors.coupling import Coupling
 from sbvi.posteriors.families import Diagonal, Full, JointRankOne, LowRank, RankOne
-from sbvi.posteriors.posterior import Conditional, Draws, Posterior, PosteriorSpec
+from sbvi.posteriors.inverse_autoregressive import InverseAutoregressive
+from sbvi.posteriors.planar import Planar
+from sbvi.posteriors.posterior import Conditional, Draws, Moments, Posterior, PosteriorSpec
 
-POSTERIORS: dict[str, type] = {
+#: Independent Gaussians by the structure of their covariance.
+GAUSSIAN: dict[str, type] = {
     "diagonal": Diagonal,
     "rank_one": RankOne,
     "low_rank": LowRank,
     "full": Full,
     "joint_rank_one": JointRankOne,
 }
+
+POSTERIORS: dict[str, type] = GAUSSIAN | {
+    "planar": Planar,
+    "inverse_autoregressive": InverseAutoregressive,
+    "coupling": Coupling,
+    "hierarchical": Hierarchical,
+    "top_down": TopDown,
+}
 extend(POSTERIORS, "sbvi.posteriors")
 
-__all__ = ["POSTERIORS", "Conditional", "Draws", "Posterior", "PosteriorSpec"]
+__all__ = ["GAUSSIAN", "POSTERIORS", "Conditional", "Draws", "Moments", "Posterior", "PosteriorSpec"]

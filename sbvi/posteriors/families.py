@@ -1,6 +1,7 @@
 """Gaussian posteriors by the structure of their covariance: what a network gives for each, and how it starts."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,7 @@ class GaussianFamily:
     """What the families share: one Gaussian for each layer, built the same way."""
 
     joint = False
+    gaussian: ClassVar[bool] = True
 
     def build(
         self: Family, latents: Sequence[int], initial_scale: float, recognition: Recognition

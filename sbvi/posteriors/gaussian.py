@@ -3,7 +3,7 @@
 The gradient rules of `sbvi.gradients` are an option of theirs: other posteriors have the reparameterised path alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -13,7 +13,7 @@ from sbvi.distributions.gaussian import Array, Gaussian, log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
 from sbvi.gradients.rule import draw
-from sbvi.posteriors.posterior import Draws, Nodes, Recognition
+from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition
 
 
 class Family(Protocol):
@@ -52,8 +52,14 @@ class FactorisedGaussian(NamedTuple):
     def kl(self, prior: Prior, params: Any) -> Nodes | None:
         return prior.kl(params, self.nodes)
 
-    def gaussians(self) -> Mapping[str, Gaussian]:
+    def moments(self) -> dict[str, Moments]:
+        return {node: Moments(q.mean, q.variance()) for node, q in self.nodes.items()}
+
+    def rows(self) -> dict[str, Any]:
         return self.nodes
+
+    def with_rows(self, rows: dict[str, Any]) -> "FactorisedGaussian":
+        return FactorisedGaussian(rows)
 
 
 class GaussianPosterior:

@@ -1,11 +1,13 @@
 """What every posterior offers: built over the nodes of a model, then given x, then drawn from."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 
-from sbvi.distributions.gaussian import Array, Gaussian
+from sbvi.distributions.gaussian import Array
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Gate, Integrand, Paths
 
@@ -20,11 +22,31 @@ class Draws(NamedTuple):
 
     latents: node -> (S, B, K).  values: the integrand there, (S, B), with the gradient rule's derivative.
     gate: see `Gate`; None unless the paths ask for one.
+    log_posterior: node -> log q there, (S, B), where the way of drawing knows it with its derivatives; None where
+      `Conditional.log_prob` is to be asked.
     """
 
     latents: Nodes
     values: Array
     gate: Gate | None
+    log_posterior: Nodes | None = None
+
+
+class Moments(NamedTuple):
+    """Of q at one stochastic node, (B, K): of discrete latents the mean is the probability of 1."""
+
+    mean: Array
+    variance: Array
+
+
+#: Samples behind the moments of posteriors that have them in no closed form.
+MOMENT_SAMPLES = 64
+
+
+def sampled_moments(q: "Conditional") -> dict[str, Moments]:
+    """Moments of MOMENT_SAMPLES samples, the same ones at every call."""
+    drawn = q.draw(jax.random.key(0), MOMENT_SAMPLES)
+    return {node: Moments(jnp.mean(z, 0), jnp.var(z, 0)) for node, z in drawn.items()}
 
 
 class Conditional(Protocol):
@@ -42,8 +64,14 @@ class Conditional(Protocol):
     def kl(self, prior: Prior, params: Any) -> Nodes | None:
         """KL(q || p), node -> (B,), where it has a closed form."""
 
-    def gaussians(self) -> Mapping[str, Gaussian]:
-        """The nodes' Gaussians."""
+    def moments(self) -> dict[str, Moments]:
+        """Moments of every node given x alone: exact, or of MOMENT_SAMPLES samples."""
+
+    def rows(self) -> Any:
+        """What there is a row of for each example: a pytree of arrays (B, ...)."""
+
+    def with_rows(self, rows: Any) -> "Conditional":
+        """The same for other examples."""
 
 
 class Posterior(Protocol):
@@ -59,7 +87,10 @@ class Posterior(Protocol):
 
 
 class PosteriorSpec(Protocol):
-    """What a config chooses."""
+    """What a config chooses. gaussian: its nodes are independent Gaussians given x, so that a KL to N(0, I) has a
+    closed form and gradient rules serve."""
+
+    gaussian: ClassVar[bool]
 
     def build(self, latents: Sequence[int], initial_scale: float, recognition: Recognition) -> Posterior:
         """The posterior over stochastic layers of these sizes; initial_scale: its first standard deviation."""

@@ -47,7 +47,7 @@ class Pictures:
                 ends = np.cumsum([len(next(iter(part.values()))) for part in parts.values()])
                 pictures |= dict(zip(parts, jnp.split(model.decode(params, joined), ends[:-1]), strict=True))
             for node in planes:
-                points = jnp.asarray(model.node_prior().plane(params.prior, node, STEPS), real.dtype)
+                points = jnp.asarray(model.node_prior().plane(model.prior_params(params), node, STEPS), real.dtype)
                 origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
                 pictures[self.names[node]] = model.decode(params, origin | {node: points})
             return pictures

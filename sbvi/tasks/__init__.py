@@ -9,6 +9,7 @@ from sbvi.tasks.annealed import AnnealedTask
 from sbvi.tasks.chain import ChainTask
 from sbvi.tasks.classification import ClassificationTask
 from sbvi.tasks.embedding import EmbeddingTask
+from sbvi.tasks.gap import GapTask
 from sbvi.tasks.gradients import GradientsTask
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.likelihood import LikelihoodTask
@@ -29,6 +30,7 @@ TASKS: dict[str, type] = {
     "query": QueryTask,
     "gradients": GradientsTask,
     "chain": ChainTask,
+    "gap": GapTask,
     "recover": RecoverTask,
 }
 extend(TASKS, "sbvi.tasks")

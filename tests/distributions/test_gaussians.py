@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sbvi.distributions.gaussian import covariance, entropy, log_prob, sample
-from sbvi.posteriors import POSTERIORS
+from sbvi.posteriors import GAUSSIAN as POSTERIORS
 
 ROWS, SIZE = 3, 64
 FAMILIES = sorted(POSTERIORS)

@@ -18,7 +18,7 @@ from sbvi.core import UserError
 from sbvi.distributions.gaussian import covariance
 from sbvi.gradients import RULES, Composite
 from sbvi.gradients import rule as drawing
-from sbvi.posteriors import POSTERIORS
+from sbvi.posteriors import GAUSSIAN as POSTERIORS
 
 SIZES = {"layer_1": 2, "layer_2": 2}
 BATCH = 2

@@ -10,14 +10,17 @@ from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.likelihoods.likelihood import Likelihood
+from sbvi.distributions.likelihoods.logistic_mixture import LogisticMixture
 from sbvi.distributions.likelihoods.mixed import Mixed
 from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
 from sbvi.distributions.likelihoods.ordinal import Ordinal
+from sbvi.distributions.likelihoods.pixel_cnn import PixelCNN
 from sbvi.distributions.likelihoods.poisson import Poisson
 from sbvi.distributions.likelihoods.student_t import StudentT
 
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": Bernoulli,
+    "pixel_cnn": PixelCNN,
     "gaussian": GaussianLikelihood,
     "discretized_logistic": DiscretizedLogistic,
     "student_t": StudentT,
@@ -26,6 +29,7 @@ LIKELIHOODS: dict[str, type] = {
     "categorical": Categorical,
     "ordinal": Ordinal,
     "mixed": Mixed,
+    "logistic_mixture": LogisticMixture,
 }
 extend(LIKELIHOODS, "sbvi.likelihoods")
 

@@ -58,6 +58,7 @@ class Bernoulli:
     binary = True
     discrete = True
     dequantize = False
+    factorised = True
 
     def check(self, levels: int | None) -> None:
         """Binary data is told by its own flag."""

@@ -20,6 +20,34 @@ from sbvi.distributions.likelihoods.likelihood import Array
 FEW = 256
 
 
+def log_level(levels: int, mean: Array, scale: Array, x: Array) -> Array:
+    """log p(x) elementwise. With a = (x + h - m)/s and b = (x - h - m)/s,
+    sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), of which no factor cancels."""
+    half = 0.5 / levels
+    below = jax.nn.log_sigmoid((x + half - mean) / scale)
+    above = jax.nn.log_sigmoid((mean - x + half) / scale)
+    inside = below + above + jnp.log(-jnp.expm1(-2 * half / scale))
+    result: Array = jnp.where(x < half, below, jnp.where(x > 1 - half, above, inside))
+    return result
+
+
+def mean_level(levels: int, mean: Array, scale: Array) -> Array:
+    """E[x] = (1/L) sum_k P(x >= k/L), term by term up to FEW levels.
+
+    Beyond them, the integral of which that sum is the midpoint rule, in closed form. The terms fall in k, so the
+    rule is off by at most half a level; and by at most 1 / (48 s L) levels, from the variation of their slope.
+    """
+    if levels > FEW:
+        return scale * (jax.nn.softplus(mean / scale) - jax.nn.softplus((mean - 1) / scale))
+
+    def one(total: Array, edge: Array) -> tuple[Array, None]:
+        return total + jax.nn.sigmoid((mean - edge) / scale), None
+
+    edges = jnp.asarray((np.arange(levels) + 0.5) / levels, mean.dtype)
+    total, _ = jax.lax.scan(one, jnp.zeros_like(mean), edges)
+    return total / levels
+
+
 @spec
 class DiscretizedLogistic:
     """Probabilities of levels, the mean from the network."""
@@ -34,6 +62,7 @@ class DiscretizedLogistic:
     binary = False
     discrete = True
     dequantize = False
+    factorised = True
 
     def outputs(self, size: int) -> int:
         return 2 * size if self.scale == "predicted" else size
@@ -69,36 +98,13 @@ class DiscretizedLogistic:
             mean, raw = outputs, jnp.broadcast_to(free.reshape((1,) * (outputs.ndim - 1) + (-1,)), outputs.shape)
         return mean, jnp.exp(bounded(raw)) + self.minimum_scale
 
-    def _log_level(self, mean: Array, scale: Array, x: Array) -> Array:
-        """log p(x) elementwise. With a = (x + h - m)/s and b = (x - h - m)/s,
-        sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), of which no factor cancels."""
-        half = 0.5 / self.levels
-        below = jax.nn.log_sigmoid((x + half - mean) / scale)
-        above = jax.nn.log_sigmoid((mean - x + half) / scale)
-        inside = below + above + jnp.log(-jnp.expm1(-2 * half / scale))
-        result: Array = jnp.where(x < half, below, jnp.where(x > 1 - half, above, inside))
-        return result
-
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         mean, scale = self._split(outputs, free)
-        return jnp.sum(self._log_level(mean, scale, jnp.broadcast_to(x[None], mean.shape)), -1)
+        return jnp.sum(log_level(self.levels, mean, scale, jnp.broadcast_to(x[None], mean.shape)), -1)
 
     def mean(self, outputs: Array, free: Array) -> Array:
-        """E[x] = (1/L) sum_k P(x >= k/L), term by term up to FEW levels.
-
-        Beyond them, the integral of which that sum is the midpoint rule, in closed form. The terms fall in k, so the
-        rule is off by at most half a level; and by at most 1 / (48 s L) levels, from the variation of their slope.
-        """
-        mean, scale = self._split(outputs, free)
-        if self.levels > FEW:
-            return scale * (jax.nn.softplus(mean / scale) - jax.nn.softplus((mean - 1) / scale))
-
-        def one(total: Array, edge: Array) -> tuple[Array, None]:
-            return total + jax.nn.sigmoid((mean - edge) / scale), None
-
-        edges = jnp.asarray((np.arange(self.levels) + 0.5) / self.levels, mean.dtype)
-        total, _ = jax.lax.scan(one, jnp.zeros_like(mean), edges)
-        return total / self.levels
+        """See `mean_level`."""
+        return mean_level(self.levels, *self._split(outputs, free))
 
     def sample(self, key: Array, outputs: Array, free: Array) -> Array:
         mean, scale = self._split(outputs, free)
@@ -109,12 +115,12 @@ class DiscretizedLogistic:
         """The Fisher information, a sum over levels of p (d log p / d output)^2."""
         size = outputs.shape[-1] // 2 if self.scale == "predicted" else outputs.shape[-1]
 
-        def log_level(values: Array, x: Array) -> Array:
+        def scored(values: Array, x: Array) -> Array:
             mean, scale = self._split(values, free)
-            return self._log_level(mean, scale, jnp.broadcast_to(x, mean.shape))
+            return log_level(self.levels, mean, scale, jnp.broadcast_to(x, mean.shape))
 
         def score(x: Array, chosen: Array) -> tuple[Array, Array]:
-            return jax.jvp(lambda values: log_level(values, x), (outputs,), (jnp.broadcast_to(chosen, outputs.shape),))
+            return jax.jvp(lambda values: scored(values, x), (outputs,), (jnp.broadcast_to(chosen, outputs.shape),))
 
         first = (jnp.arange(outputs.shape[-1]) < size).astype(outputs.dtype)
 

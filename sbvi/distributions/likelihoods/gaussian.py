@@ -32,6 +32,7 @@ class GaussianLikelihood:
 
     binary = False
     discrete = False
+    factorised = True
 
     def check(self, levels: int | None) -> None:
         """A density is of any values."""

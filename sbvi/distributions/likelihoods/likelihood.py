@@ -12,7 +12,8 @@ class Likelihood(Protocol):
     """A distribution of x (B, D) given network outputs (S, B, outputs(D)) and free parameters.
 
     binary: whether x must be 0 or 1. discrete: whether p is of whole levels of x, not a density.
-    dequantize: whether whole numbers of the data get uniform noise.
+    dequantize: whether whole numbers of the data get uniform noise. factorised: whether the values of x are
+    independent given the outputs.
     """
 
     @property
@@ -23,6 +24,9 @@ class Likelihood(Protocol):
 
     @property
     def dequantize(self) -> bool: ...
+
+    @property
+    def factorised(self) -> bool: ...
 
     def check(self, levels: int | None) -> None:
         """Refuse data stored as whole numbers 0..levels, or as floats (None), that it cannot be of.

@@ -9,17 +9,19 @@ import jax.numpy as jnp
 from sbvi.core import Positive, PositiveInt, spec
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import LOG_2PI, Array, Gaussian, bounded
+from sbvi.distributions.priors.prior import Encode
 
 
 class MixturePrior:
     """Parameters: node -> {"weights": (M,), "mean": (M, K), "log_scale": (M, K)}."""
 
     grids = False
+    inputs = 0
 
     def __init__(self, sizes: Mapping[str, int], components: int, spread: float):
         self.sizes, self.components, self.spread = dict(sizes), components, spread
 
-    def init(self, key: Array) -> dict[str, dict[str, Array]]:
+    def init(self, key: Array, inputs: Array) -> dict[str, dict[str, Array]]:
         """Equal weights, unit scales, and means drawn with the spread."""
         keys = jax.random.split(key, len(self.sizes))
         return {
@@ -30,6 +32,9 @@ class MixturePrior:
             }
             for k, (node, size) in zip(keys, self.sizes.items(), strict=True)
         }
+
+    def prepare(self, params: Any, encode: Encode) -> Any:
+        return params
 
     def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
         drawn = {}
@@ -69,6 +74,7 @@ class Mixture:
     """Gaussian components, learned with the model."""
 
     analytic_kl: ClassVar[bool] = False
+    gaussian_posterior: ClassVar[bool] = False
 
     components: PositiveInt = 50
     """Number of components M."""

@@ -1,6 +1,6 @@
 """What every prior over stochastic nodes offers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -11,15 +11,24 @@ from sbvi.distributions.gaussian import Gaussian
 
 Array = jax.Array
 
+#: What the recognition model says of inputs (M, D): node -> M Gaussians.
+Encode = Callable[[Array], Mapping[str, Gaussian]]
+
 
 class Prior(Protocol):
-    """p(z) over the nodes of a model; sizes: node -> K. Its own parameters, if any, are the first argument."""
+    """p(z) over the nodes of a model; sizes: node -> K. What `prepare` made of its own parameters is the first
+    argument of the rest."""
 
     sizes: Mapping[str, int]
     grids: bool  # whether `plane` has a grid
+    inputs: int  # examples that its parameters start from
 
-    def init(self, key: Array) -> Any:
-        """Parameters; an empty tuple where there are none."""
+    def init(self, key: Array, inputs: Array) -> Any:
+        """Parameters, from examples (inputs, D) of the recognition model's input; an empty tuple where there are
+        none."""
+
+    def prepare(self, params: Any, encode: Encode) -> Any:
+        """What stands for the parameters from here on: themselves, but in priors that ask the recognition model."""
 
     def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
         """Draws of every node, (num, K)."""
@@ -40,6 +49,10 @@ class PriorSpec(Protocol):
     @property
     def analytic_kl(self) -> bool:
         """Whether KL(q || p) has a closed form for Gaussians q."""
+
+    @property
+    def gaussian_posterior(self) -> bool:
+        """Whether it needs a posterior of independent Gaussians."""
 
     def build(self, sizes: Mapping[str, int]) -> Prior:
         """The prior over nodes of these sizes."""

@@ -11,18 +11,23 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Array, Gaussian, standard_log_prob
+from sbvi.distributions.priors.prior import Encode
 
 
 class StandardPrior:
     """N(0, I), without parameters."""
 
     grids = True
+    inputs = 0
 
     def __init__(self, sizes: Mapping[str, int]):
         self.sizes = dict(sizes)
 
-    def init(self, key: Array) -> tuple[()]:
+    def init(self, key: Array, inputs: Array) -> tuple[()]:
         return ()
+
+    def prepare(self, params: Any, encode: Encode) -> Any:
+        return params
 
     def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> dict[str, Array]:
         keys = jax.random.split(key, len(self.sizes))
@@ -44,6 +49,7 @@ class Standard:
     """Independent standard normal latents."""
 
     analytic_kl: ClassVar[bool] = True
+    gaussian_posterior: ClassVar[bool] = False
 
     def build(self, sizes: Mapping[str, int]) -> StandardPrior:
         return StandardPrior(sizes)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from sbvi.core import UserError
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
@@ -23,7 +24,6 @@ from sbvi.models.api import (
     DataSummary,
     LatentParams,
     Latents,
-    Moments,
     Params,
     Samples,
 )
@@ -31,7 +31,7 @@ from sbvi.models.dlgm.stack import stack
 from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
-from sbvi.posteriors import Conditional
+from sbvi.posteriors import Conditional, Moments
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
@@ -47,9 +47,15 @@ class BuiltDLGM:
         self.spec, self.facts = spec, facts
         self.likelihood = spec.likelihood if facts.table is None else spec.likelihood.of(facts.table)
         self.discrete = self.likelihood.discrete
+        self.factorised = bool(getattr(self.likelihood, "factorised", True))
         self._images = spec.images(facts.event_shape)
         self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, self._recognition)
         self._prior: Prior = spec.prior.build(self._posterior.nodes)
+        if facts.table is not None and self._prior.inputs:
+            raise UserError(
+                "prior=vamp learns inputs of its own, and a table by column has none to learn; use prior=flow."
+            )
+        self._inside = self.likelihood.binary or facts.levels is not None  # inputs are within [0, 1]
         self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0))))
 
     def _generative(self, key: Array, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
@@ -84,14 +90,19 @@ class BuiltDLGM:
 
     def init(self, seed: int, summary: DataSummary) -> LatentParams:
         """Glorot-uniform weights, output biases at the data's means."""
+        rows = np.linspace(0, len(summary.x) - 1, self._prior.inputs).round().astype(int)
+        inputs = summary.x[rows].astype(np.float32)
+        if self._inside:
+            inner = 0.05 + 0.9 * inputs  # where a sigmoid has a slope
+            inputs = np.log(inner) - np.log1p(-inner)
 
         @jax.jit  # one program in place of one for each weight
-        def made(first: Array, second: Array) -> LatentParams:
+        def made(first: Array, second: Array, inputs: Array) -> LatentParams:
             generative = nnx.split(self._generative(first, summary.mean, summary.spread))[1]
             third = jax.random.fold_in(first, 1)
-            return LatentParams(generative, self._posterior.init(second), self._prior.init(third))
+            return LatentParams(generative, self._posterior.init(second), self._prior.init(third, inputs))
 
-        params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1))
+        params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1), inputs)
         return params
 
     def numbers(self, examples: int) -> dict[str, float]:
@@ -114,17 +125,7 @@ class BuiltDLGM:
         return x if self.facts.table is None else self.likelihood.read(x, self.spec.missing_inputs)
 
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
-        return {node: Moments(q.mean, q.variance()) for node, q in self.gaussians(params, x).items()}
-
-    def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
-        return dict(self._posterior.given(params.recognition, self._seen(x)).gaussians())
-
-    def recognise(self, params: Params, x: Array) -> dict[str, Array]:
-        found: dict[str, Array] = self._posterior.recognise(params.recognition, self._seen(x))
-        return found
-
-    def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
-        found: dict[str, Gaussian] = self._posterior.posteriors(raw)
+        found: dict[str, Moments] = self._posterior.given(params.recognition, self._seen(x)).moments()
         return found
 
     def posterior(self, params: Params, x: Array) -> Conditional:
@@ -138,7 +139,7 @@ class BuiltDLGM:
         if list(latents) == ["joint"]:
             ends = [sum(self.spec.latents[: i + 1]) for i in range(len(self.spec.latents) - 1)]
             return jnp.split(latents["joint"], ends, axis=-1)
-        return list(latents.values())
+        return [latents[node] for node in self._posterior.nodes]
 
     def outputs(self, params: Params, latents: Latents) -> tuple[Array, Array]:
         """Likelihood outputs (..., O) for latents (..., K), and its free parameters."""
@@ -166,7 +167,7 @@ class BuiltDLGM:
 
     def log_joint(self, params: Params, latents: Latents, x: Array) -> Array:
         outputs, free = self.outputs(params, latents)
-        prior = sum(self._prior.log_prob(params.prior, latents).values())
+        prior = sum(self._prior.log_prob(self.prior_params(params), latents).values())
         result: Array = self.likelihood.log_prob(outputs, free, x) + prior
         return result
 
@@ -175,7 +176,7 @@ class BuiltDLGM:
         outputs, free = self.outputs(params, latents)
         blocks = outputs.shape[-1] // x.shape[-1]
         seen = jnp.tile(observed, (1, blocks))[None]
-        prior = sum(self._prior.log_prob(params.prior, latents).values())
+        prior = sum(self._prior.log_prob(self.prior_params(params), latents).values())
         held = jnp.where(seen, outputs, jnp.zeros_like(outputs))
         result: Array = self.likelihood.log_prob(held, free, x) + prior
         return result
@@ -203,12 +204,22 @@ class BuiltDLGM:
     def node_prior(self) -> Prior:
         return self._prior
 
+    def prior_params(self, params: Params) -> Any:
+        """Pseudo-inputs, of priors that have them, stand as logits where the data is within [0, 1]."""
+
+        def encode(inputs: Array) -> dict[str, Gaussian]:
+            seen = jax.nn.sigmoid(inputs) if self._inside else inputs
+            found: dict[str, Gaussian] = self._posterior.given(params.recognition, seen).rows()
+            return found
+
+        return self._prior.prepare(params.prior, encode)
+
     def sample(self, params: Params, key: Array, num: int) -> Samples:
         return self.sample_joint(params, key, num)[1]
 
     def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
         first, second = jax.random.split(key)
-        latents = self._prior.sample(params.prior, first, num, dtype)
+        latents = self._prior.sample(self.prior_params(params), first, num, dtype)
         return latents, self.observe(params, second, latents)
 
     def layers(self, params: Params) -> Sequence[Affine | str]:
@@ -245,11 +256,31 @@ class BuiltDLGM:
 
         draws = q.sample(jax.random.fold_in(key, 0), num_samples, self.expected(params, x, moved), paths)
         points = moved(draws.latents)
+        scored = draws.log_posterior
+        if scored is None or noise.latent is not None:
+            scored = q.log_prob(points, detached=paths.detach_posterior)
+        prepared = self.prior_params(params)
         return Rollout(
             latents=points,
             log_likelihood=draws.values,
-            log_prior=self._prior.log_prob(params.prior, points),
-            log_posterior=q.log_prob(points, detached=paths.detach_posterior),
-            kl=q.kl(self._prior, params.prior),
+            log_prior=self._prior.log_prob(prepared, points),
+            log_posterior=scored,
+            kl=q.kl(self._prior, prepared),
             gate=draws.gate,
         )
+
+
+class GaussianDLGM(BuiltDLGM):
+    """One whose posterior is a product of Gaussians."""
+
+    def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
+        found: dict[str, Gaussian] = self._posterior.given(params.recognition, self._seen(x)).rows()
+        return found
+
+    def recognise(self, params: Params, x: Array) -> dict[str, Array]:
+        found: dict[str, Array] = self._posterior.recognise(params.recognition, self._seen(x))
+        return found
+
+    def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
+        found: dict[str, Gaussian] = self._posterior.posteriors(raw)
+        return found

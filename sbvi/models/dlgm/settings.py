@@ -8,12 +8,12 @@ from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
 from sbvi.distributions.priors import PRIORS, Standard
 from sbvi.models.api import DataFacts, ModelSpec
-from sbvi.models.dlgm.model import BuiltDLGM
+from sbvi.models.dlgm.model import BuiltDLGM, GaussianDLGM
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.convolutions import Convolutions
 from sbvi.networks.dense import NetworkName
 from sbvi.networks.gaussian_networks import NoiseMatrix
-from sbvi.posteriors import POSTERIORS
+from sbvi.posteriors import GAUSSIAN, POSTERIORS
 from sbvi.posteriors.families import Diagonal
 
 
@@ -21,7 +21,7 @@ from sbvi.posteriors.families import Diagonal
 class DLGM(ModelSpec):
     """Sizes and choices of a deep latent Gaussian model."""
 
-    builds: ClassVar[type] = BuiltDLGM
+    builds: ClassVar[type] = GaussianDLGM
 
     latents: tuple[PositiveInt, ...] = (200,)
     """Latents of each stochastic layer, the one nearest the data first."""
@@ -80,6 +80,8 @@ class DLGM(ModelSpec):
             raise ValueError("latents=[] must name at least one stochastic layer")
         if self.hidden and isinstance(self.hidden[0], tuple) and len(self.hidden) != len(self.latents):
             raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
+        if self.prior.gaussian_posterior and not self.posterior.gaussian:
+            raise UserError(f"This prior mixes Gaussian posteriors; allowed: posterior={', '.join(GAUSSIAN)}.")
         if self.residual_blocks and not self.convolutions:
             raise ValueError(f"residual_blocks={self.residual_blocks} needs convolutions, at whose sizes they stand")
         if self.bit_flip and self.likelihood is not None and not self.likelihood.binary:
@@ -112,7 +114,7 @@ class DLGM(ModelSpec):
 
     @property
     def analytic_kl(self) -> bool:
-        return bool(self.prior.analytic_kl)
+        return bool(self.prior.analytic_kl and self.posterior.gaussian)
 
     @property
     def sample_noise(self) -> float:
@@ -143,7 +145,7 @@ class DLGM(ModelSpec):
         return Convolutions.of(event_shape, self.convolutions, self.kernel, self.residual_blocks)
 
     def build(self, facts: DataFacts, structure: Any = None) -> BuiltDLGM:
-        return BuiltDLGM(self, facts)
+        return GaussianDLGM(self, facts) if self.posterior.gaussian else BuiltDLGM(self, facts)
 
 
 def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.distributions.gaussian import Gaussian
-from sbvi.distributions.priors import Prior
+from sbvi.distributions.priors import Encode, Prior
 from sbvi.gradients import Integrand, Paths
-from sbvi.models.helmholtz.units import Array, Drawn, Layer, Unit
-from sbvi.posteriors.posterior import Draws
+from sbvi.models.helmholtz.units import DRAWS, Array, Drawn, Layer, Unit
+from sbvi.posteriors.posterior import Draws, Moments
 
 Latents = dict[str, Array]
 
@@ -19,6 +19,7 @@ class TopDown:
     """p(h_1, .., h_L) = p(h_L) prod_l p(h_l | h_{l+1}), node by node; its parameters: node -> those of its unit."""
 
     grids = False
+    inputs = 0
 
     def __init__(self, units: Mapping[str, Unit], sizes: Mapping[str, int], between: Any):
         """between: (neighbour's size, own size) -> the sizes that a unit's `init` takes."""
@@ -30,13 +31,16 @@ class TopDown:
         position = self.nodes.index(node)
         return latents[self.nodes[position + 1]] if position + 1 < len(self.nodes) else None
 
-    def init(self, key: Array) -> dict[str, Any]:
+    def init(self, key: Array, inputs: Array) -> dict[str, Any]:
         found = {}
         for position, node in enumerate(self.nodes):
             above = self.sizes[self.nodes[position + 1]] if position + 1 < len(self.nodes) else 0
             sizes = self._between(above, self.sizes[node])
             found[node] = self.units[node].init(jax.random.fold_in(key, position), sizes, None)
         return found
+
+    def prepare(self, params: Any, encode: Encode) -> Any:
+        return params
 
     def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> Latents:
         found: Latents = {}
@@ -91,6 +95,16 @@ class BottomUp(NamedTuple):
     def kl(self, prior: Prior, params: Any) -> None:
         """There is no closed form."""
 
-    def gaussians(self) -> Mapping[str, Gaussian]:
-        """None: a node's law given x alone is a mixture."""
-        return {}
+    def moments(self) -> dict[str, Moments]:
+        """Over draws of the layers below from one fixed key; exact at the lowest layer where its unit factorises."""
+        drawn = self.walk(jax.random.key(0), DRAWS)
+        return {
+            node: Moments(jnp.mean(d.mean, 0), jnp.mean(d.variance, 0) + jnp.var(d.mean, axis=0))
+            for node, d in drawn.items()
+        }
+
+    def rows(self) -> Array:
+        return self.x
+
+    def with_rows(self, rows: Array) -> "BottomUp":
+        return self._replace(x=rows)

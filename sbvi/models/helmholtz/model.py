@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.gradients import STANDARD, Paths
-from sbvi.models.api import DataFacts, DataSummary, LatentParams, Latents, Moments, Params, Samples
+from sbvi.models.api import DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.models.helmholtz.chain import BottomUp, TopDown
 from sbvi.models.helmholtz.kinds import UNITS
-from sbvi.models.helmholtz.units import DRAWS, Array, Layer
+from sbvi.models.helmholtz.units import Array, Layer
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise, Rollout
+from sbvi.posteriors import Moments
 
 if TYPE_CHECKING:
     from sbvi.models.helmholtz.settings import Helmholtz
@@ -46,7 +47,7 @@ class BuiltHelmholtz:
                 recognition[node] = unit.init(jax.random.fold_in(second, level), between, None)
             data, prior = jax.random.split(first)
             generative = self.data_unit.init(data, self.spec.between(sizes[1], sizes[0]), self._output_bias(summary))
-            return LatentParams(generative, recognition, self._prior.init(prior))
+            return LatentParams(generative, recognition, self._prior.init(prior, jnp.zeros((0, self.facts.event_size))))
 
         params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1))
         return params
@@ -85,17 +86,15 @@ class BuiltHelmholtz:
         return BottomUp({node: self.up(params, level) for level, node in enumerate(self.sizes, 1)}, x)
 
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
-        """Over draws of the layers below from one fixed key; exact at the lowest layer where its unit factorises."""
-        drawn = self.posterior(params, x).walk(jax.random.key(0), DRAWS)
-        return {
-            node: Moments(jnp.mean(d.mean, 0), jnp.mean(d.variance, 0) + jnp.var(d.mean, axis=0))
-            for node, d in drawn.items()
-        }
+        return self.posterior(params, x).moments()
 
     # The generative model.
 
     def node_prior(self) -> TopDown:
         return self._prior
+
+    def prior_params(self, params: Params) -> Any:
+        return params.prior
 
     def sample(self, params: Params, key: Array, num: int) -> Samples:
         return self.sample_joint(params, key, num)[1]

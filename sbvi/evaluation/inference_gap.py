@@ -1,0 +1,89 @@
+"""How far the bound is from log p(x), and why (Cremer et al. 2018):
+
+    log p(x) - L(q) = [log p(x) - L(q*)] + [L(q*) - L(q)]
+
+the approximation gap, of the best member q* of the posterior's family for this x, and the amortisation gap, of a
+network that gives every x its q at once. q* is found by Adam on what there is a row of for each example.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+DECAYS = 0.9, 0.999  # of Adam's moments
+
+
+class Gaps(NamedTuple):
+    """Per example, (B,), nats: log p(x) by importance sampling from q*, and the bounds of q and of q*."""
+
+    log_likelihood: Array
+    amortised: Array
+    optimal: Array
+
+    @property
+    def amortisation(self) -> Array:
+        return self.optimal - self.amortised
+
+    @property
+    def approximation(self) -> Array:
+        return self.log_likelihood - self.optimal
+
+
+def inference_gaps(
+    model: Any,
+    params: Any,
+    key: Array,
+    x: Array,
+    steps: int,
+    samples: int,
+    learning_rate: float,
+    num_samples: int,
+    chunk: int = 50,
+) -> Gaps:
+    """For x (B, D): T = steps of Adam, with a cosine to zero, on the bound over `samples` draws, from the network's q.
+
+    model: LatentVariable with a PosteriorDensity whose draws carry gradients. num_samples: behind the bounds and
+    log p(x), `chunk` at a time.
+    """
+    q = model.posterior(params, x)
+
+    def log_weights(rows: Any, key: Array, count: int) -> Array:
+        own = q.with_rows(rows)
+        latents = own.draw(key, count)
+        posterior = sum(own.log_prob(latents).values())
+        result: Array = model.log_joint(params, latents, x) - posterior
+        return result
+
+    def one(carry: tuple[Any, Any, Any], position: Array) -> tuple[tuple[Any, Any, Any], None]:
+        rows, first, second = carry
+        own = jax.random.fold_in(key, position)
+        # Examples are independent: a sum keeps each one's gradient its own.
+        grads = jax.grad(lambda r: -jnp.sum(jnp.mean(log_weights(r, own, samples), 0)))(rows)
+        step = position.astype(x.dtype)
+        rate = 0.5 * learning_rate * (1 + jnp.cos(jnp.pi * step / steps))
+        first = jax.tree.map(lambda m, g: DECAYS[0] * m + (1 - DECAYS[0]) * g, first, grads)
+        second = jax.tree.map(lambda v, g: DECAYS[1] * v + (1 - DECAYS[1]) * g**2, second, grads)
+        one, other = (1 - decay ** (step + 1) for decay in DECAYS)
+        moved = jax.tree.map(lambda r, m, v: r - rate * (m / one) / (jnp.sqrt(v / other) + 1e-8), rows, first, second)
+        return (moved, first, second), None
+
+    start = q.rows()
+    still = jax.tree.map(jnp.zeros_like, start)
+    (best, _, _), _ = jax.lax.scan(one, (start, still, still), jnp.arange(steps, dtype=jnp.int32))
+    rounds = -(-num_samples // chunk)
+
+    def measured(rows: Any) -> tuple[Array, Array]:
+        """The bound, and log p(x)."""
+
+        def some(position: Array) -> tuple[Array, Array]:
+            found = log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
+            return jnp.mean(found, 0), jax.nn.logsumexp(found, 0)
+
+        bounds, totals = jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32))
+        count = jnp.log(jnp.asarray(rounds * chunk, x.dtype))
+        return jnp.mean(bounds, 0), jax.nn.logsumexp(totals, 0) - count
+
+    optimal, log_likelihood = measured(best)
+    return Gaps(log_likelihood, measured(start)[0], optimal)

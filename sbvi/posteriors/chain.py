@@ -1,0 +1,196 @@
+"""Posteriors that are chains of Gaussians over stochastic layers: each layer's depends on layers drawn before it.
+
+    q(z | x) = prod_i N(z_(i) | mu_i, diag(sigma_i)^2),   (mu_i, sigma_i) from d_i(x) and what was drawn before
+
+The recognition network gives the deterministic messages d_i; the first layer's is read as it stands, and the others
+through a small network, out = A_2 silu(d_i + A_1 z_before + a) + b.
+
+hierarchical: from the layer nearest the data up, each seeing the one below (Burda et al. 2016).
+top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets the
+layer's prior N(0, I): `precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of
+mean and log-scale (Kingma et al. 2016). An empty message, tau_d = 0 or no change, leaves the prior.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from sbvi.core import PositiveInt, spec
+from sbvi.core.xla.random_bits import normal
+from sbvi.distributions.diagonal import DiagonalGaussian
+from sbvi.distributions.gaussian import Array, bounded
+from sbvi.distributions.gaussian import log_prob as gaussian_log_prob
+from sbvi.distributions.priors import Prior
+from sbvi.gradients import Integrand, Paths, gated
+from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition, sampled_moments
+
+Combine = Literal["precision", "residual"]
+
+
+class _Gaussian(NamedTuple):
+    """Mean and log-scale (S, B, K) of a layer whose parameters differ between samples."""
+
+    mean: Array
+    log_scale: Array
+
+    def log_prob(self, z: Array) -> Array:
+        """log N(z), (S, B)."""
+        s, b, k = z.shape
+        flat = DiagonalGaussian(*(jnp.broadcast_to(v, z.shape).reshape(s * b, k) for v in self))
+        return gaussian_log_prob(flat, z.reshape(1, s * b, k)).reshape(s, b)
+
+
+def combined(raw: Array, how: Combine) -> _Gaussian:
+    """The Gaussian of (mean, r) in raw (S, B, 2 K); r: the message's log-precision, or the change of log-scale."""
+    mean, r = jnp.split(raw, 2, axis=-1)
+    r = bounded(r)
+    if how == "residual":
+        return _Gaussian(mean, r)
+    return _Gaussian(mean * jax.nn.sigmoid(r), -0.5 * jax.nn.softplus(r))  # tau_d / tau, and tau^(-1/2)
+
+
+class Chained(NamedTuple):
+    """q for a batch of x. messages: node -> (B, n). weights: node -> those of its network. nodes: as the model has
+    them. order: as they are drawn."""
+
+    messages: dict[str, Array]
+    weights: dict[str, Any]
+    nodes: tuple[str, ...]
+    order: tuple[str, ...]
+    all_before: bool
+    combine: Combine
+
+    def _gaussian(self, node: str, before: Sequence[Array]) -> _Gaussian:
+        message = self.messages[node][None]
+        if not before:
+            return combined(message, self.combine)
+        own = self.weights[node]
+        seen = jnp.concatenate(before, -1) if self.all_before else before[-1]
+        h = jax.nn.silu(message + seen @ own["first"] + own["first_bias"][None, None])
+        return combined(h @ own["last"] + own["last_bias"][None, None], self.combine)
+
+    def _drawn(self, key: Array, num_samples: int) -> Nodes:
+        found: Nodes = {}
+        for position, node in enumerate(self.order):
+            mean, log_scale = self._gaussian(node, list(found.values()))
+            shape = (num_samples, *mean.shape[1:])
+            found[node] = mean + jnp.exp(log_scale) * normal(jax.random.fold_in(key, position), shape, mean.dtype)
+        return {node: found[node] for node in self.nodes}
+
+    def sample(self, key: Array, num_samples: int, integrand: Integrand, paths: Paths) -> Draws:
+        points, gate = self._drawn(key, num_samples), None
+        if paths.gated:
+            points, gate = gated(points)
+        return Draws(points, integrand(points), gate)
+
+    def draw(self, key: Array, num_samples: int) -> Nodes:
+        return self._drawn(key, num_samples)
+
+    def log_prob(self, latents: Nodes, *, detached: bool = False) -> Nodes:
+        q = self
+        if detached:
+            messages, weights = jax.lax.stop_gradient((self.messages, self.weights))
+            q = self._replace(messages=messages, weights=weights)
+        scored: Nodes = {}
+        before: list[Array] = []
+        for node in self.order:
+            scored[node] = q._gaussian(node, before).log_prob(latents[node])
+            before.append(latents[node])
+        return {node: scored[node] for node in self.nodes}
+
+    def kl(self, prior: Prior, params: Any) -> None:
+        """There is no closed form."""
+
+    def moments(self) -> dict[str, Moments]:
+        return sampled_moments(self)
+
+    def rows(self) -> dict[str, Array]:
+        return self.messages
+
+    def with_rows(self, rows: dict[str, Array]) -> "Chained":
+        return self._replace(messages=rows)
+
+
+class ChainPosterior:
+    """Nodes are `layer_1` (nearest the data) .. `layer_L`. Parameters: the recognition network's, and each node's."""
+
+    def __init__(self, kind: "ChainKind", latents: Sequence[int], initial_scale: float, recognition: Recognition):
+        self.nodes = {f"layer_{level + 1}": size for level, size in enumerate(latents)}
+        self.kind, self._recognition = kind, recognition
+        self.order = list(self.nodes) if kind.upward else list(reversed(self.nodes))
+        # sigma = scale: of a residual the log-scale, of a message the log-precision tau_d = 1 / scale^2 - 1.
+        message = jnp.log(jnp.maximum(initial_scale**-2 - 1, 1e-3))
+        self._start = jnp.log(initial_scale) if kind.combine == "residual" else message
+        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._network(jax.random.key(0))))
+
+    def _bias(self, size: int) -> Array:
+        return jnp.concatenate([jnp.zeros(size), jnp.full(size, self._start)])
+
+    def _network(self, key: Array) -> Any:
+        heads = [self._bias(self.nodes[self.order[0]])] + [jnp.zeros(self.kind.hidden) for _ in self.order[1:]]
+        return self._recognition(heads, nnx.Rngs(key))
+
+    def init(self, key: Array) -> dict[str, Any]:
+        glorot = jax.nn.initializers.glorot_uniform()
+        own: dict[str, Any] = {}
+        for position, node in enumerate(self.order[1:], 1):
+            first, last = jax.random.split(jax.random.fold_in(key, position))
+            before = [self.nodes[n] for n in self.order[:position]]
+            seen, size = sum(before) if self.kind.all_before else before[-1], self.nodes[node]
+            own[node] = {
+                "first": glorot(first, (seen, self.kind.hidden)),
+                "first_bias": jnp.zeros(self.kind.hidden),
+                "last": glorot(last, (self.kind.hidden, 2 * size)),
+                "last_bias": self._bias(size),
+            }
+        return {"network": nnx.split(self._network(key))[1], "chain": own}
+
+    def given(self, params: Mapping[str, Any], x: Array) -> Chained:
+        messages = dict(zip(self.order, nnx.merge(self._graph, params["network"])(x), strict=True))
+        kind = self.kind
+        weights = dict(params["chain"])
+        return Chained(messages, weights, tuple(self.nodes), tuple(self.order), kind.all_before, kind.combine)
+
+
+class ChainKind:
+    """What the specs of chains share. upward: from the layer nearest the data. all_before: a layer sees all that were
+    drawn before it, not the last alone."""
+
+    gaussian: ClassVar[bool] = False
+    upward: ClassVar[bool]
+    all_before: ClassVar[bool]
+
+    combine: Combine
+    hidden: int
+
+    def build(self, latents: Sequence[int], initial_scale: float, recognition: Recognition) -> ChainPosterior:
+        """The posterior over stochastic layers of these sizes."""
+        return ChainPosterior(self, latents, initial_scale, recognition)
+
+
+@spec
+class Hierarchical(ChainKind):
+    """From the layer nearest the data up, each given the one below and the data."""
+
+    upward: ClassVar[bool] = True
+    all_before: ClassVar[bool] = False
+    combine: ClassVar[Combine] = "residual"  # type: ignore[misc]
+
+    hidden: PositiveInt = 100
+    """Units of each layer's network."""
+
+
+@spec
+class TopDown(ChainKind):
+    """From the top layer down, each given all above and the data."""
+
+    upward: ClassVar[bool] = False
+    all_before: ClassVar[bool] = True
+
+    hidden: PositiveInt = 100
+    """Units of each layer's network."""
+    combine: Combine = "precision"
+    """How a layer's message meets its prior N(0, I)."""

@@ -1,0 +1,73 @@
+"""Where a run's bound loses: to its posterior's family, or to the network that reads it off x."""
+
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
+from sbvi.evaluation.inference_gap import Gaps, inference_gaps
+from sbvi.models import require
+from sbvi.models.api import LatentVariable, PosteriorDensity
+from sbvi.reporting.tables import text_table
+from sbvi.runs.loaded import LoadedRun
+from sbvi.tasks.data import run_dataset
+from sbvi.tasks.task import TaskResult
+
+BATCH = 50
+
+
+@spec
+class GapTask:
+    """The gap between the bound and log p(x), split into approximation and amortisation, in nats."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+    examples: PositiveInt = 100
+    """Examples, evenly spaced over the split."""
+    steps: PositiveInt = 500
+    """Steps of Adam on each example's own posterior."""
+    samples: PositiveInt = 10
+    """Draws of each step."""
+    learning_rate: Positive = 0.01
+    """Learning rate at the start; a cosine takes it to zero."""
+    num_samples: PositiveInt = 2000
+    """Draws behind bounds and log p(x)."""
+    seed: NonNegativeInt = 1
+    """Seed of the draws."""
+
+    @property
+    def title(self) -> str:
+        return f"gap-{self.split}"
+
+    def run(self, run: LoadedRun) -> TaskResult:
+        for capability in (LatentVariable, PosteriorDensity):
+            require(run.model, capability, "task=gap")
+        if "standard" not in run.experiment.model.estimators:
+            raise UserError("task=gap moves posteriors along gradients, and this model's latents are discrete.")
+        x = np.asarray(run_dataset(run).seen(self.split, self.examples), np.float32)
+        settings = (self.steps, self.samples, self.learning_rate, self.num_samples)
+        found = jax.jit(partial(_gaps, run, settings))
+        key = jax.random.key(self.seed)
+        parts = []
+        for start in range(0, len(x), BATCH):
+            part = x[start : start + BATCH]
+            padded = np.concatenate([part, np.repeat(part[:1], BATCH - len(part), 0)])
+            gaps = jax.device_get(found(run.params, jax.random.fold_in(key, start), jnp.asarray(padded)))
+            parts.append([np.asarray(values)[: len(part)] for values in gaps])
+        whole: list[Any] = [np.concatenate(values) for values in zip(*parts, strict=True)]
+        gaps = Gaps(*whole)
+        arrays = {**gaps._asdict(), "amortisation": gaps.amortisation, "approximation": gaps.approximation}
+        scalars = {f"gap/{name}": float(np.mean(values, dtype=np.float64)) for name, values in arrays.items()}
+        rows = [(name, f"{np.mean(values):.3f}", f"{_stderr(values):.3f}") for name, values in arrays.items()]
+        return TaskResult(scalars, arrays, {}, text_table(("nats", "mean", "standard error"), rows))
+
+
+def _gaps(run: LoadedRun, settings: tuple[int, int, float, int], params: object, key: jax.Array, x: jax.Array) -> Gaps:
+    return inference_gaps(run.model, params, key, x, *settings)
+
+
+def _stderr(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

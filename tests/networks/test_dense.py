@@ -1,0 +1,124 @@
+"""Networks of every name against NumPy, and as encoder and decoder of a model."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from support.models import dlgm, summary
+
+from sbvi.core import UserError
+from sbvi.models import DLGM
+from sbvi.networks.dense import NETWORKS
+
+SIZES = [4, 3, 3, 2, 5]
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def values(state):
+    """A network's parameters as NumPy arrays, moved from where they start."""
+    rng = np.random.default_rng(0)
+    moved = jax.tree.map(lambda a: a + jnp.asarray(0.3 * rng.normal(size=a.shape), a.dtype), state)
+    return moved, jax.tree.map(np.asarray, nnx.to_pure_dict(moved))
+
+
+def affine(own, x):
+    return x @ own["kernel"] + own["bias"]
+
+
+def by_hand(name, p, x, first, last):
+    """The network's value by its definition."""
+    x = silu(x) if first else x
+    if name == "residual":
+        for position, own in sorted(p["blocks"].items()):
+            if "first" in own:
+                x = x + affine(own["second"], silu(affine(own["first"], silu(x))))
+            else:
+                x = affine(own, silu(x) if position else x)
+        x = silu(x)
+        return x if last else affine(p["last"], x)
+    layers = [own for _, own in sorted(p["layers"].items())]
+    if name == "gated":
+        for own in layers:
+            value, gate = np.split(affine(own["both"], x), 2, -1)
+            x = silu(value) / (1 + np.exp(-gate))
+        return x if last else affine(p["last"], x)
+    for position, own in enumerate(layers):
+        x = affine(own, x)
+        x = silu(x) if last or position + 1 < len(layers) else x
+    return x
+
+
+@pytest.mark.parametrize(("first", "last"), list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_value_is_the_definition_s(name, first, last):
+    network = NETWORKS[name](SIZES, "silu", nnx.Rngs(0), activate_first=first, activate_last=last)
+    graph, state = nnx.split(network)
+    state, p = values(state)
+    x = np.random.default_rng(1).normal(size=(7, 4)).astype(np.float32)
+    found = nnx.merge(graph, state)(jnp.asarray(x))
+    np.testing.assert_allclose(found, by_hand(name, p, x, first, last), rtol=2e-5, atol=1e-5)
+    if not last:
+        before = np.random.default_rng(2).normal(size=(6, 4)).astype(np.float32)
+        wide = np.random.default_rng(3).normal(size=(50, 6)).astype(np.float32)
+        merged = nnx.merge(graph, state)
+        assert merged.joins(50) == (not first)
+        if not first:
+            joined = merged(jnp.asarray(wide), jnp.asarray(before))
+            np.testing.assert_allclose(joined, merged(jnp.asarray(wide @ before)), rtol=1e-4, atol=1e-4)
+
+
+def test_residual_blocks_start_as_the_identity():
+    """A deeper network is at first the same function; blocks stand where the width stays."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
+    shallow, deep = (NETWORKS["residual"]([4, *[3] * n], "silu", nnx.Rngs(0), activate_last=True) for n in (1, 4))
+    np.testing.assert_allclose(deep(x), shallow(x), rtol=1e-6)
+    assert len(deep.blocks) == 4
+
+
+MODELS = [{"network": a, "recognition_network": b} for a, b in (("gated", "residual"), ("residual", "gated"))]
+MODELS += [{**MODELS[0], "convolutions": (3, 2), "residual_blocks": 1, "kernel": 3}]
+
+
+@pytest.mark.parametrize("choices", MODELS)
+def test_models_of_every_network_keep_the_contract(choices):
+    """Gradients reach every weight, but those behind the zeros that blocks start from; outputs start at the means."""
+    mean = np.linspace(0.2, 0.8, 64)
+    sizes = {"latents": (3, 2), "hidden": (5, 5), "recognition_hidden": (6, 6)}
+    model = dlgm((8, 8), **sizes, activation="silu", recognition_activation="silu", **choices)
+    params = model.init(0, summary(mean, np.full(64, 0.3)))
+    rng = np.random.default_rng(0)
+    away = jax.tree.map(lambda a: a + jnp.asarray(0.1 * rng.normal(size=a.shape), a.dtype), params)
+    x = jnp.asarray(rng.integers(0, 2, (6, 64)), jnp.float32)
+
+    @jax.jit
+    def gradients(p):
+        def total(p):
+            found = model.rollout(p, jax.random.key(0), x, 2)
+            return jnp.sum(found.log_weights())
+
+        return jax.grad(total)(p), model.decode(p, {"layer_1": jnp.zeros((1, 3)), "layer_2": jnp.zeros((1, 2))})
+
+    grads, _ = gradients(away)
+    assert all(np.isfinite(leaf).all() and np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(grads))
+    still = jax.tree.map(jnp.zeros_like, params.generative)
+    bias = params.generative["maps"][0]
+    target = still["maps"][0]
+    path = ("bias",) if "convolutions" in choices else ("last", "bias")
+    for name in path:
+        bias, target = bias[name], target[name]
+    target.set_value(bias.get_value())
+    np.testing.assert_allclose(gradients(params._replace(generative=still))[1][0], mean, atol=1e-5)
+
+
+def test_settings_that_fit_no_network_are_refused():
+    with pytest.raises(ValueError, match="residual_blocks=2 needs convolutions"):
+        DLGM(residual_blocks=2)
+    model = dlgm((4,), latents=(2,), hidden=(3,), recognition_hidden=(), network="gated")
+    with pytest.raises(UserError, match=r"model\.network=gated is no stack of affine layers"):
+        model.layers(model.init(0, summary(np.full(4, 0.5), np.ones(4))))

@@ -1,0 +1,225 @@
+"""The contract of posteriors and priors in a model: densities are those of the samples, and weights give log p(x).
+
+The oracle is quadrature on the grid of a model with two latents, at one node or at two, in float64.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.models import chosen, dlgm, summary, view
+
+from sbvi.core import UserError
+from sbvi.distributions.priors import PRIORS
+from sbvi.models import DLGM, require
+from sbvi.models.api import GaussianRecognition, Latents
+from sbvi.objectives import FreeEnergy, ImportanceWeighted
+from sbvi.posteriors import GAUSSIAN, POSTERIORS
+
+D, SAMPLES = 5, 5_000
+SMALL = {
+    "planar": {"flows": 3},
+    "inverse_autoregressive": {"steps": 2, "hidden": 5, "context": 3},
+    "coupling": {"couplings": 3, "hidden": 4, "context": 3},
+    "hierarchical": {"hidden": 4},
+    "top_down": {"hidden": 4},
+    "vamp": {"components": 4},
+    "flow": {"couplings": 2, "hidden": 3},
+    "mixture": {"components": 3},
+}
+AXIS = np.linspace(-8, 8, 81)
+X = np.array([[1.0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
+
+ROWS = [(posterior, "standard") for posterior in POSTERIORS if posterior not in (*GAUSSIAN, "coupling")]
+ROWS += [("coupling", "flow"), ("diagonal", "mixture"), ("diagonal", "vamp"), ("rank_one", "vamp")]
+
+
+def sized(registry, name, **options):
+    return registry[name](**SMALL.get(name, {}) | options)
+
+
+def moved(tree, scale=0.2):
+    """Parameters away from where they start, in float64."""
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64) + scale * rng.normal(size=a.shape)), tree)
+
+
+def built(posterior, prior="standard", latents=(2,), **options):
+    """With two nodes a chain's order shows."""
+    model = dlgm(
+        (D,),
+        posterior=sized(POSTERIORS, posterior, **options),
+        prior=sized(PRIORS, prior),
+        latents=latents,
+        hidden=(3,),
+        recognition_hidden=(4,),
+        activation="tanh",
+        initial_posterior_scale=0.9,
+    )
+    first = model.init(0, summary(np.linspace(0.2, 0.8, D), np.ones(D)))
+    # The posterior stays near the prior, so that weights are even enough for a comparison.
+    return model, first._replace(
+        generative=jax.tree.map(lambda a: 0.5 * a, moved(first.generative, 0.05)),
+        recognition=jax.tree.map(lambda a: 0.5 * a, moved(first.recognition)),
+        prior=moved(first.prior),
+    )
+
+
+def grid(model) -> Latents:
+    """Every point of a plane as latents (G, B, K), for B = len(X)."""
+    plane = np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 1, 2)
+    plane = jnp.asarray(np.repeat(plane, len(X), 1))
+    sizes = model.latent_sizes()
+    return {"layer_1": plane} if len(sizes) == 1 else dict(zip(sizes, jnp.split(plane, 2, -1), strict=True))
+
+
+@pytest.mark.parametrize(("posterior", "prior"), ROWS)
+def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(posterior, prior, x64):
+    model, params = built(posterior, prior, (1, 1) if posterior in ("hierarchical", "top_down") else (2,))
+
+    @jax.jit
+    def everything(params):
+        plane, q = grid(model), model.posterior(params, jnp.asarray(X))
+        found = model.rollout(params, jax.random.key(1), jnp.asarray(X), SAMPLES)
+        again = sum(q.log_prob(found.latents).values())
+        whole = sum(q.log_prob(plane).values())
+        row = q.with_rows(jax.tree.map(lambda v: v[1:], q.rows()))
+        alone = sum(row.log_prob({n: z[:5, 1:] for n, z in found.latents.items()}).values())
+        prior = sum(model.node_prior().log_prob(model.prior_params(params), plane).values())
+        drawn = model.sample_joint(params, jax.random.key(2), SAMPLES, jnp.float64)[0]
+        moments = model.encode(params, jnp.asarray(X))
+        return found, again, whole, alone, prior, model.log_joint(params, plane, jnp.asarray(X)), drawn, moments
+
+    found, again, whole, alone, prior_density, joint, drawn, moments = everything(params)
+    own = sum(found.log_posterior.values())
+    np.testing.assert_allclose(again, own, atol=1e-8)
+    np.testing.assert_allclose(alone, own[:5, 1:], atol=1e-8)
+    area = (AXIS[1] - AXIS[0]) ** 2
+    np.testing.assert_allclose(np.exp(whole).sum(0) * area, 1, atol=2e-4)
+    np.testing.assert_allclose(np.exp(prior_density).sum(0) * area, 1, atol=2e-4)
+    plane = np.concatenate([np.asarray(z) for z in grid(model).values()], -1)
+    for density, samples in ((whole, found.latents), (prior_density, {n: z[:, None] for n, z in drawn.items()})):
+        values = np.concatenate([np.asarray(z) for z in samples.values()], -1)
+        exact = (np.exp(density)[..., None] * plane).sum(0) * area
+        assert (np.abs(values.mean(0) - exact) < 5 * values.std(0) / np.sqrt(SAMPLES)).all()
+    mean = np.concatenate([np.asarray(m.mean) for m in moments.values()], -1)
+    exact = (np.exp(whole)[..., None] * plane).sum(0) * area
+    spread = np.sqrt((np.exp(whole)[..., None] * plane**2).sum(0) * area - exact**2)
+    assert (np.abs(mean - exact) < 5 * spread / 8).all()  # of 64 samples, where there is no closed form
+
+    log_weights = np.asarray(found.log_weights())
+    weights = np.exp(log_weights)
+    assert (weights.sum(0) ** 2 / (weights**2).sum(0)).min() > 200  # effective samples: else nothing is compared
+    evidence = np.exp(joint).sum(0) * area
+    assert (np.abs(weights.mean(0) - evidence) < 5 * weights.std(0) / np.sqrt(SAMPLES)).all()
+
+
+FLOWS = ["planar", "inverse_autoregressive", "coupling"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_flow_s_log_determinant_is_jacfwd_s_both_ways(name, size, x64):
+    """Each way by itself: the inverse's is found at points that no forward pass has made."""
+    kind = sized(POSTERIORS, name)
+    rng = np.random.default_rng(1)
+    weights = moved(kind.init(jax.random.key(0), size))
+    given = jnp.asarray(rng.normal(size=(1, kind.outputs(size))))
+    points = jnp.asarray(rng.normal(size=(6, 1, size)))
+
+    @jax.jit
+    def both(points):
+        found = []
+        for way, other in ((kind.forward, kind.backward), (kind.backward, kind.forward)):
+            value, log_det = way(weights, given, points)
+            matrices = jax.vmap(jax.jacfwd(lambda p, f=way: f(weights, given, p[None, None])[0][0, 0]))(points[:, 0])
+            found.append((log_det[:, 0], jnp.linalg.slogdet(matrices)[1], *other(weights, given, value)))
+        return found
+
+    for log_det, exact, back, opposite in both(points):
+        np.testing.assert_allclose(log_det, exact, atol=1e-9)
+        np.testing.assert_allclose(back, points, atol=1e-9)
+        np.testing.assert_allclose(opposite[:, 0], -log_det, atol=1e-9)
+
+
+@pytest.mark.parametrize("combine", ["precision", "residual"])
+def test_a_ladder_whose_message_is_empty_is_the_prior(combine, x64):
+    model, params = built("top_down", latents=(2, 1), combine=combine)
+    nothing = -1e6 if combine == "precision" else 0.0
+    heads = params.recognition["network"]["heads"][0]
+    heads["kernel"].set_value(jnp.zeros_like(heads["kernel"].get_value()))
+    # The top layer's head: its mean and its strength; and below, the last layer of its network.
+    heads["bias"].set_value(heads["bias"].get_value().at[:2].set(jnp.asarray([0.0 if nothing == 0 else 7.0, nothing])))
+    own = params.recognition["chain"]["layer_1"]
+    own["last"] = jnp.zeros_like(own["last"])
+    own["last_bias"] = jnp.asarray([0.0 if nothing == 0 else 7.0] * 2 + [nothing] * 2)
+    found = model.rollout(params, jax.random.key(0), jnp.asarray(X), 50)
+    for node in ("layer_1", "layer_2"):
+        np.testing.assert_allclose(found.log_posterior[node], found.log_prior[node], atol=1e-4)
+
+
+def test_a_ladder_s_layer_depends_on_all_above_and_a_chain_s_on_the_one_below(x64):
+    expected = {
+        "top_down": {"layer_1": {"layer_2", "layer_3"}, "layer_2": {"layer_3"}, "layer_3": set()},
+        "hierarchical": {"layer_1": set(), "layer_2": {"layer_1"}, "layer_3": {"layer_2"}},
+    }
+    for name, wanted in expected.items():
+        model, params = built(name, latents=(2, 1, 2))
+        z = {node: jnp.full((1, 2, size), 0.3) for node, size in model.latent_sizes().items()}
+        base = model.posterior(params, jnp.asarray(X)).log_prob(z)
+        for moved_node in z:
+            changed = model.posterior(params, jnp.asarray(X)).log_prob(z | {moved_node: z[moved_node] + 0.5})
+            for node, others in wanted.items():
+                moves = bool(np.abs(np.asarray(changed[node] - base[node])).max() > 1e-9)
+                assert moves == (moved_node in others or moved_node == node), (name, node, moved_node)
+
+
+@pytest.mark.parametrize("posterior", ["planar", "top_down"])
+def test_the_doubly_reparameterised_gradient_is_the_bound_s(posterior, x64):
+    """In the mean over many examples that are alike: through a flow's inverse, and through layers drawn in a row."""
+    model, params = built(posterior, latents=(1, 1) if posterior == "top_down" else (2,))
+    x = jnp.asarray(np.repeat(X[:1], 4_000, 0))
+
+    @jax.jit
+    def gradients(recognition):
+        def loss(recognition, estimator):
+            seen = view(model, params._replace(recognition=recognition), jax.random.key(0), x)
+            return ImportanceWeighted(num_samples=2, estimator=estimator)(seen, {"kl_weight": 1.0})[0]
+
+        return [jax.grad(loss)(recognition, estimator) for estimator in ("standard", "doubly_reparameterised")]
+
+    plain, other = (
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(found)]) for found in gradients(params.recognition)
+    )
+    assert np.abs(plain).max() > 0.01
+    assert np.linalg.norm(plain - other) < 0.15 * np.linalg.norm(plain)
+
+
+def test_free_bits_are_a_layer_s_own():
+    model, params = built("top_down", latents=(2, 1))
+    params = jax.tree.map(lambda a: a.astype(jnp.float32), params)
+
+    def layer_gradients(free):
+        def loss(recognition):
+            seen = view(model, params._replace(recognition=recognition), jax.random.key(0), jnp.asarray(X, jnp.float32))
+            loss, report = FreeEnergy(free_bits=free, num_samples=50)(seen, {"kl_weight": 1.0})
+            return loss, report
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params.recognition)
+
+    (loss, report), _ = layer_gradients(0.0)
+    kls = {n: float(jnp.mean(report[f"kl/{n}"])) for n in ("layer_1", "layer_2")}
+    least = min(kls.values())
+    (freed, _), _ = layer_gradients(least + 0.05)
+    more = sum(max(least + 0.05 - kl, 0.0) for kl in kls.values())
+    assert float(freed - loss) == pytest.approx(more, abs=1e-4)
+
+
+def test_what_a_posterior_is_not_is_refused():
+    model, _ = built("planar")
+    with pytest.raises(UserError, match="GaussianRecognition"):
+        require(model, GaussianRecognition, "task=gradients")
+    with pytest.raises(UserError, match=r"allowed: posterior=diagonal, rank_one"):
+        DLGM(posterior=chosen(POSTERIORS, "coupling"), prior=chosen(PRIORS, "vamp"))
+    with pytest.raises(UserError, match=r"objective\.rule=score_function needs a KL in closed form"):
+        FreeEnergy(rule="score_function").check(model.spec)
