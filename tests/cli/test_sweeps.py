@@ -47,7 +47,7 @@ def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
         moments = moments[1:]
     for moment in moments:
         process = start(*words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        assert kill_when(process, moment), "the sweep ended before it could be killed"
+        assert kill_when(process, moment, pause=0.02), "the sweep ended before it could be killed"
         before = {name: found for name, found in results(folder).items() if found[0] == "completed"}
     done = command("train", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

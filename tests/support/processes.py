@@ -129,14 +129,14 @@ def wait_until(seen, process=None, timeout=300, pause=0.01):
         time.sleep(pause)
 
 
-def kill_when(process, seen, timeout=300):
+def kill_when(process, seen, timeout=300, pause=0.0005):
     """SIGKILL at the first moment that `seen()` is true; False when the process ended before."""
     deadline = time.monotonic() + timeout
     while not seen():
         if process.poll() is not None:
             return False
         assert time.monotonic() < deadline
-        time.sleep(0.0005)
+        time.sleep(pause)
     process.send_signal(signal.SIGKILL)
     process.wait()
     return True
