@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from sbvi.cli.job_names import differing, digest, job_name, told
 
 pytestmark = pytest.mark.quick
