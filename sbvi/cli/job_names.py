@@ -53,5 +53,5 @@ def told(overrides: Sequence[str]) -> str:
     short = [key.rpartition(".")[2] for key, _, _ in pairs]
     names = [last if short.count(last) == 1 else key for last, (key, _, _) in zip(short, pairs, strict=True)]
     parts = [f"{name}_{value}" for name, (_, _, value) in zip(names, pairs, strict=True)]
-    plain = [re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_.-]+", "_", part)).strip("_.") for part in parts]
+    plain = [re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_.+-]+", "_", part)).strip("_.") for part in parts]
     return "-".join(part for part in plain if part) or "job"
