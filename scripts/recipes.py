@@ -122,7 +122,6 @@ ROWS = {
         "sgmcmc",
         works=(
             draws("average", "average of p(x | draw)"),
-            draws("mean", "p(x | mean of draws)"),
             Work("chain", ("task=chain",), "chain", "the chain's traces"),
         ),
     ),

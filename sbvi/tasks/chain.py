@@ -62,7 +62,9 @@ class ChainTask:
         about = {"chains": sorted(whole), "stopped": [chain._asdict() for chain in stack.stopped()]}
         if self.arviz is not None:
             own = {n: v for n, v in traces.items() if n.startswith("element")}
-            write_arviz(self.arviz, own or traces, {n: v for n, v in traces.items() if n not in own})
+            # Of examples' means: what ArviZ calls log_likelihood has an axis of them.
+            rest = {n.replace("log_likelihood", "mean_log_likelihood"): v for n, v in traces.items() if n not in own}
+            write_arviz(self.arviz, own, rest)
         pictures = {"chain": draw_traces(traces, TARGETS)}
         return TaskResult(scalars, {**traces, "step": steps}, pictures, _table(summary), about)
 
