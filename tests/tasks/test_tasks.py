@@ -66,6 +66,17 @@ def test_annealed_and_importance_sampling_agree(digits):
     assert dreams.scalars["dreams/nll"] - dreams.scalars["dreams/nll_lower"] == pytest.approx(gap, abs=1e-4)
 
 
+def test_the_gap_is_what_an_example_s_own_posterior_gains(digits):
+    found = work(digits, "gap", examples=7, steps=60, samples=4, num_samples=500)
+    assert {len(values) for values in found.arrays.values()} == {7}
+    assert found.scalars["gap/amortisation"] > 0.05
+    assert found.scalars["gap/approximation"] > 0
+    whole = found.scalars["gap/log_likelihood"] - found.scalars["gap/amortised"]
+    parts = found.scalars["gap/amortisation"] + found.scalars["gap/approximation"]
+    assert whole == pytest.approx(parts, abs=1e-4)
+    assert "approximation" in found.table
+
+
 def test_samples_and_decoding(digits, tmp_path):
     found = work(digits, "samples", num=20, means=False)
     assert found.arrays["x"].shape == (20, 8, 8)
