@@ -30,11 +30,9 @@ def results(folder):
     return found
 
 
-@pytest.mark.promise(
-    "A sweep killed twice ends complete by the same command; no completed job is started again", "kills"
-)
+@pytest.mark.promise("A killed sweep ends complete by the same command; no completed job is started again", "kills")
 @pytest.mark.parametrize("launcher", ["basic", "sbvi", "joblib"])
-def test_a_sweep_killed_twice_ends_complete(tmp_path, launcher, tally):
+def test_a_killed_sweep_ends_complete(tmp_path, launcher, tally):
     words = [*TINY, "trainer.steps=3000", "trainer.log_every=50", "evaluation.test=false", f"seed=range({SEEDS})"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
     folder = tmp_path / "sweep"
