@@ -155,7 +155,7 @@ def rebuilt(settings: dict[str, Any], columns: Any, params: Any) -> Fitted:
     from sbvi.core import build
     from sbvi.data import Preprocessing
     from sbvi.models import MODELS
-    from sbvi.models.api import DataFacts
+    from sbvi.models.values import DataFacts
 
     known = Preprocessing((len(columns),), columns=tuple(c.name for c in columns), table=columns)
     model = build(MODELS, "model", settings).build(DataFacts((len(columns),), False, None, 0, columns), None)

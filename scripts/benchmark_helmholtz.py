@@ -24,7 +24,7 @@ import numpy as np
 from sbvi.algorithms import ALGORITHMS
 from sbvi.data import Batch
 from sbvi.models import MODELS
-from sbvi.models.api import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary
 
 LAYERS = (300, 200, 100, 75, 50, 35, 30, 25, 20, 15, 10, 10)
 SIZE = 784

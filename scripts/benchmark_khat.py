@@ -18,7 +18,7 @@ from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.inference import psis
 from sbvi.inference.importance import importance_sampling
 from sbvi.models import DLGM
-from sbvi.models.api import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary
 
 EXAMPLES, SAMPLES, CHUNK = 100, 500, 20
 

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.xla.sums import row_sums
-from sbvi.models.api import DataFacts
 from sbvi.models.nade import NADE
+from sbvi.models.values import DataFacts
 
 Array = jax.Array
 Params = dict[str, Array]

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from sbvi.models.api import DataFacts
+from sbvi.models.values import DataFacts
 from sbvi.reporting.tables import markdown_table
 from sbvi.runs import Experiment
 from sbvi.runs.memory import abstract_params

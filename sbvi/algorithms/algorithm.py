@@ -8,7 +8,8 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import require
-from sbvi.models.api import DataSummary, ModelSpec
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataSummary
 
 Array = jax.Array
 Hyper = dict[str, Array]

@@ -10,8 +10,8 @@ import optax
 from sbvi.algorithms import averaging
 from sbvi.algorithms.algorithm import Array, Hyper
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
-from sbvi.models.api import DataSummary, weighed, with_weighed
 from sbvi.models.rollout import Noise
+from sbvi.models.values import DataSummary, weighed, with_weighed
 
 
 class State(NamedTuple):

@@ -24,9 +24,11 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.core import NonNegative, Part, PositiveInt, spec
 from sbvi.data import Batch
-from sbvi.models.api import LatentParams, LatentVariable, ModelSpec, PosteriorDensity
+from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import LatentParams
 from sbvi.objectives import Renyi
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import node_kl, parts

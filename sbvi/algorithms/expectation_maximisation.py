@@ -22,7 +22,9 @@ from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
 from sbvi.algorithms.schedules import Schedule
 from sbvi.core import NonNegative, Share, UserError, spec
 from sbvi.data import Batch
-from sbvi.models.api import DataSummary, Density, HardMixing, Mixing, ModelSpec
+from sbvi.models.capabilities import Density, HardMixing, Mixing
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataSummary
 
 
 class EMState(NamedTuple):

@@ -18,7 +18,7 @@ from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.core import Choice, Part, name_of, spec
 from sbvi.data import Batch
-from sbvi.models.api import ModelSpec
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives import OBJECTIVES, Objective, View
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,10 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.models.api import LatentParams, ModelSpec
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import LatentParams
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import node_kl, parts
 

@@ -11,7 +11,7 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.nais import Proposal, generative_part, gradients
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.data import Batch
-from sbvi.models.api import DataSummary, LatentParams
+from sbvi.models.values import DataSummary, LatentParams
 from sbvi.objectives import ImportanceWeighted
 
 

@@ -20,9 +20,11 @@ from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleep
 from sbvi.core import Part, PositiveInt, Share, spec
 from sbvi.data import Batch
-from sbvi.models.api import LatentParams, LatentVariable, ModelSpec, PosteriorDensity
+from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import LatentParams
 from sbvi.objectives import ImportanceWeighted
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import node_kl, parts

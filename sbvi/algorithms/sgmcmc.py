@@ -25,8 +25,8 @@ from sbvi.algorithms.proposal_tuning import ProposalTuning, negative
 from sbvi.data import Batch
 from sbvi.inference.sgmcmc import Kernel
 from sbvi.inference.sgmcmc.priors import ParameterPrior
-from sbvi.models.api import DataSummary, LatentParams
 from sbvi.models.rollout import Noise
+from sbvi.models.values import DataSummary, LatentParams
 from sbvi.objectives import ImportanceWeighted
 
 REASON = "its bound or its parameters were not finite"

@@ -11,7 +11,8 @@ from sbvi.algorithms.sgmcmc import SGMCMC
 from sbvi.core import NonNegative, NonNegativeInt, Part, Positive, PositiveInt, Probability, UserError, fields, spec
 from sbvi.inference.sgmcmc import KERNELS, Kernel
 from sbvi.inference.sgmcmc.priors import GaussianPrior, ParameterPrior, StudentPrior
-from sbvi.models.api import LatentVariable, ModelSpec, PosteriorDensity
+from sbvi.models.capabilities import LatentVariable, PosteriorDensity
+from sbvi.models.spec import ModelSpec
 
 PRIORS: dict[str, type] = {"student_t": StudentPrior, "gaussian": GaussianPrior}
 OF_KERNELS = ("friction", "integration_steps", "smoothing", "floor")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Batch
-from sbvi.models.api import LatentParams
+from sbvi.models.values import LatentParams
 from sbvi.objectives import OBJECTIVES, View
 from sbvi.objectives.discrete import DISCRETE, init_companion
 

@@ -23,7 +23,7 @@ from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models import require
-from sbvi.models.api import Bidirectional, Density, Encoder, LatentVariable, Tabular, offers
+from sbvi.models.capabilities import Bidirectional, Density, Encoder, LatentVariable, Tabular, offers
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.

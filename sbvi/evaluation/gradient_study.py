@@ -14,7 +14,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.gradients import RULES, Rule
-from sbvi.models.api import GaussianRecognition
+from sbvi.models.capabilities import GaussianRecognition
 
 Array = jax.Array
 REFERENCE = "reparameterised"

@@ -14,7 +14,7 @@ from sbvi.distributions.gaussian import covariance, log_prob, sample, standard_l
 from sbvi.evaluation.quadrature import Further
 from sbvi.inference.quadrature import Found, lattice, log_joint
 from sbvi.models import require
-from sbvi.models.api import GaussianRecognition, LatentVariable
+from sbvi.models.capabilities import GaussianRecognition, LatentVariable
 
 Array = jax.Array
 ROWS = 2_000  # points of the grid scored at once

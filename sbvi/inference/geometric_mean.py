@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
 from sbvi.inference.importance import even
-from sbvi.models.api import Samples
+from sbvi.models.values import Samples
 
 Array = jax.Array
 Latents = dict[str, Array]

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from sbvi.core import UserError
 from sbvi.inference.geometric_mean import log_half
 from sbvi.models import require
-from sbvi.models.api import Bidirectional
+from sbvi.models.capabilities import Bidirectional
 
 Array = jax.Array
 Latents = dict[str, Array]

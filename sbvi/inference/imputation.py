@@ -17,7 +17,7 @@ from sbvi.core import UserError
 from sbvi.inference import gibbs, observed_chain
 from sbvi.inference.convergence import Convergence, convergence
 from sbvi.models import require
-from sbvi.models.api import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
+from sbvi.models.capabilities import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
 Array = jax.Array
 Method = Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"]

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.models.api import Latents, ObservedDensity, offers
+from sbvi.models.capabilities import ObservedDensity, offers
+from sbvi.models.values import Latents
 
 Array = jax.Array
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from sbvi.models.api import LatentVariable, ObservedDensity, offers
+from sbvi.models.capabilities import LatentVariable, ObservedDensity, offers
 
 Array = jax.Array
 

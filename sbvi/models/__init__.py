@@ -1,6 +1,6 @@
-"""Models: what they offer is in `api`; one model a module or package.
+"""Models: what they offer is in `capabilities`; one model a module or package.
 
-To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with the capabilities of `api` that it can
+To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with the capabilities of `capabilities` that it can
 have; a line in MODELS; a file in `configs/model/`; a row in the contract test.
 """
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.plugins import extend
-from sbvi.models.api import ModelSpec, offers
+from sbvi.models.capabilities import offers
 from sbvi.models.circuit import Circuit
 from sbvi.models.dlgm import DLGM
 from sbvi.models.helmholtz import Helmholtz
 from sbvi.models.mixture import Mixture
 from sbvi.models.nade import NADE
+from sbvi.models.spec import ModelSpec
 
 MODELS: dict[str, type[ModelSpec]] = {
     "dlgm": DLGM,

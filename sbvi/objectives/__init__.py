@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sbvi.core.plugins import extend
-from sbvi.models.api import ModelSpec
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.conditional_likelihood import ConditionalLikelihood, Hybrid
 from sbvi.objectives.free_energy import FreeEnergy
 from sbvi.objectives.importance_weighted import ImportanceWeighted

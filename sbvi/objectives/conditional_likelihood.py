@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Share, UserError, spec
-from sbvi.models.api import LabelledDensity, ModelSpec
+from sbvi.models.capabilities import LabelledDensity
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.view import Array, Report, View
 
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.core import UserError
-from sbvi.models.api import ModelSpec
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.view import View
 
 Array = jax.Array

@@ -11,7 +11,8 @@ import numpy as np
 
 from sbvi.core import NonNegative, Positive, PositiveInt, UserError, fields, spec
 from sbvi.gradients import RULES, SECOND_ORDER, Paths
-from sbvi.models.api import LatentVariable, ModelSpec
+from sbvi.models.capabilities import LatentVariable
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, score_loss
 from sbvi.objectives.pieces import KLWeight, node_kl, parts

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.models.api import Density, ModelSpec
+from sbvi.models.capabilities import Density
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.view import Array, Report, View
 
 

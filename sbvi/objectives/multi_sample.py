@@ -28,8 +28,9 @@ import numpy as np
 
 from sbvi.core import NonNegative, Positive, PositiveInt, spec
 from sbvi.gradients import Paths
-from sbvi.models.api import LatentVariable, ModelSpec
+from sbvi.models.capabilities import LatentVariable
 from sbvi.models.rollout import Rollout
+from sbvi.models.spec import ModelSpec
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, renyi_value, score_loss
 from sbvi.objectives.pieces import KLWeight, node_kl, parts

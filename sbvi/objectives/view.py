@@ -7,8 +7,8 @@ import jax
 
 from sbvi.data import Batch
 from sbvi.gradients import STANDARD, Paths
-from sbvi.models.api import LogProb
 from sbvi.models.rollout import Noise, Rollout
+from sbvi.models.values import LogProb
 
 Array = jax.Array
 Report = dict[str, Array]

@@ -16,7 +16,7 @@ from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
-from sbvi.models.api import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_fits

@@ -29,8 +29,7 @@ from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.inference.quadrature import serves
 from sbvi.models import require
-from sbvi.models.api import (
-    DataFacts,
+from sbvi.models.capabilities import (
     Density,
     Encoder,
     GaussianRecognition,
@@ -40,6 +39,7 @@ from sbvi.models.api import (
     Marginals,
     offers,
 )
+from sbvi.models.values import DataFacts
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
@@ -109,7 +109,7 @@ class LoadedRun(Queries):
         return f"<LoadedRun {self.directory.path}: {', '.join(parts)}>"
 
     def offers(self, capability: type) -> bool:
-        """Whether the model has a capability of `sbvi.models.api`."""
+        """Whether the model has a capability of `sbvi.models.capabilities`."""
         return offers(self.model, capability)
 
     @property

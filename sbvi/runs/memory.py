@@ -11,7 +11,8 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.memory import available, gib
-from sbvi.models.api import DataFacts, DataSummary, LatentVariable, offers
+from sbvi.models.capabilities import LatentVariable, offers
+from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.experiment import Experiment
 
 FLOAT = 4

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Dataset
-from sbvi.models.api import Encoder, GaussianRecognition, Generative, LatentVariable, offers
+from sbvi.models.capabilities import Encoder, GaussianRecognition, Generative, LatentVariable, offers
 from sbvi.reporting.images import grid, shown
 
 COLUMNS = 10

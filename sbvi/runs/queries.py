@@ -12,7 +12,7 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.checks import not_there
 from sbvi.evaluation.filling import Guess, drawing, fill
-from sbvi.models.api import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
+from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
 
 if TYPE_CHECKING:
     import pandas

@@ -12,7 +12,7 @@ from sbvi.core.watch import counted
 from sbvi.data.traced import Traced
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
-from sbvi.models.api import LatentVariable, PosteriorDensity
+from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays

@@ -9,7 +9,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.evaluation import Evaluator
 from sbvi.evaluation.chains import Summary, summarise
-from sbvi.models.api import weighed
+from sbvi.models.values import weighed
 from sbvi.reporting.tables import text_table
 from sbvi.reporting.traces import check_arviz, draw_traces, write_arviz
 from sbvi.runs.loaded import LoadedRun

@@ -6,7 +6,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
 from sbvi.evaluation.classification import confusion, scores
-from sbvi.models.api import PartialClassifier
+from sbvi.models.capabilities import PartialClassifier
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_values, run_dataset

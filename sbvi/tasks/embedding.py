@@ -6,7 +6,7 @@ import numpy as np
 
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.models import require
-from sbvi.models.api import Encoder, LatentVariable
+from sbvi.models.capabilities import Encoder, LatentVariable
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun

@@ -10,7 +10,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
 from sbvi.evaluation.inference_gap import Gaps, inference_gaps
 from sbvi.models import require
-from sbvi.models.api import LatentVariable, PosteriorDensity
+from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset

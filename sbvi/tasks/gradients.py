@@ -11,7 +11,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.evaluation.estimator_study import EstimatorStudy, study_estimators
 from sbvi.evaluation.gradient_study import RuleStudy, study
 from sbvi.models import require
-from sbvi.models.api import GaussianRecognition, offers
+from sbvi.models.capabilities import GaussianRecognition, offers
 from sbvi.objectives.discrete import DISCRETE
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.tables import text_table

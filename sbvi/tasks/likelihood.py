@@ -8,7 +8,7 @@ import numpy as np
 
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.evaluation import Evaluator
-from sbvi.models.api import Density, offers
+from sbvi.models.capabilities import Density, offers
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks import draws_curve
 from sbvi.tasks.data import OWN, chosen, run_dataset

@@ -11,7 +11,7 @@ from sbvi.inference.ml_vamp.problem import Problem
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.inference.ml_vamp.units import UNITS
 from sbvi.models import require
-from sbvi.models.api import Layered
+from sbvi.models.capabilities import Layered
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import read_array

@@ -10,7 +10,8 @@ from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.inference import gibbs
 from sbvi.inference.geometric_mean import ancestral, resampled
 from sbvi.models import require
-from sbvi.models.api import Bidirectional, Samples
+from sbvi.models.capabilities import Bidirectional
+from sbvi.models.values import Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays

@@ -13,7 +13,7 @@ from sbvi.data.removal import Removal
 from sbvi.evaluation.filling import Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
 from sbvi.models import require
-from sbvi.models.api import Tabular
+from sbvi.models.capabilities import Tabular
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.tables import text_table
 from sbvi.runs.assembly import load_dataset

@@ -9,7 +9,7 @@ from sbvi.algorithms import ALGORITHMS
 from sbvi.algorithms.schedules import Schedule
 from sbvi.core import UserError
 from sbvi.data import Batch
-from sbvi.models.api import DataFacts, LogProb
+from sbvi.models.values import DataFacts, LogProb
 
 
 class TwoCoins:

@@ -10,9 +10,9 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.models import Circuit
-from sbvi.models.api import DataFacts, DataSummary
 from sbvi.models.circuit.plan import Edges, Plan, Product, Sum, check
 from sbvi.models.circuit.sums import soft
+from sbvi.models.values import DataFacts, DataSummary
 
 D = 6
 STATES = np.array(list(itertools.product([0.0, 1.0], repeat=D)))

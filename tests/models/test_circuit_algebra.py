@@ -15,9 +15,9 @@ import sbvi
 from sbvi.core import UserError
 from sbvi.inference.importance import importance_sampling
 from sbvi.models import Circuit
-from sbvi.models.api import DataFacts
 from sbvi.models.circuit import algebra
 from sbvi.models.circuit.algebra import Bernoulli, Categorical, Gaussian, Product, Sum, graph
+from sbvi.models.values import DataFacts
 
 
 def circuit(leaf):

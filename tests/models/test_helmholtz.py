@@ -10,9 +10,8 @@ from sbvi.core import UserError
 from sbvi.core.spec import build
 from sbvi.gradients import Paths
 from sbvi.models import MODELS
-from sbvi.models.api import (
+from sbvi.models.capabilities import (
     Bidirectional,
-    DataFacts,
     Encoder,
     GaussianRecognition,
     Generative,
@@ -22,6 +21,7 @@ from sbvi.models.api import (
 )
 from sbvi.models.helmholtz.kinds import UNITS
 from sbvi.models.helmholtz.settings import Between
+from sbvi.models.values import DataFacts
 
 KINDS = list(UNITS)
 

@@ -10,8 +10,9 @@ import scipy.stats
 from support.models import summary
 
 from sbvi.core import UserError
-from sbvi.models.api import Classifier, DataFacts, Density, Marginals, Mixing, offers
+from sbvi.models.capabilities import Classifier, Density, Marginals, Mixing, offers
 from sbvi.models.mixture import Mixture
+from sbvi.models.values import DataFacts
 
 D = 8
 BITS = np.array(list(itertools.product((0, 1), repeat=D)), np.float64)

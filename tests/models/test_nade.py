@@ -10,9 +10,10 @@ import scipy.stats
 from support.models import summary
 
 from sbvi.core import UserError
-from sbvi.models.api import Classifier, DataFacts, Density, Generative, Imputing, Marginals, offers
+from sbvi.models.capabilities import Classifier, Density, Generative, Imputing, Marginals, offers
 from sbvi.models.nade import NADE
 from sbvi.models.nade.particles import systematic
+from sbvi.models.values import DataFacts
 
 KEY = jax.random.key(0)
 

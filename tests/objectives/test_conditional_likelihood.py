@@ -8,9 +8,9 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import Circuit
-from sbvi.models.api import DataFacts, DataSummary
 from sbvi.models.circuit.sums import hard
 from sbvi.models.rollout import Noise
+from sbvi.models.values import DataFacts, DataSummary
 from sbvi.objectives import OBJECTIVES, View
 
 D, B = 5, 7

@@ -13,7 +13,7 @@ from support.quadrature import estimated_gradients, expected_gradient
 
 from sbvi.core import UserError
 from sbvi.gradients import Paths
-from sbvi.models.api import LatentVariable
+from sbvi.models.capabilities import LatentVariable
 from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.runs import Experiment

@@ -12,7 +12,8 @@ from support.models import chosen, dlgm, summary, view
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.models import DLGM, require
-from sbvi.models.api import GaussianRecognition, Latents
+from sbvi.models.capabilities import GaussianRecognition
+from sbvi.models.values import Latents
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 from sbvi.posteriors import GAUSSIAN, POSTERIORS
 

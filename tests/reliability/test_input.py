@@ -13,7 +13,7 @@ from support.official_files import norb_matrix
 from sbvi.core import UserError, fields
 from sbvi.data.formats import decoders
 from sbvi.data.sources.npz import Npz
-from sbvi.models.api import DataFacts
+from sbvi.models.values import DataFacts
 from sbvi.runs import Experiment
 from sbvi.runs.experiment import GROUPS, SETTINGS
 from sbvi.runs.memory import blank, check_fits

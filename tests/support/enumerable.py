@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.models import MODELS
-from sbvi.models.api import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary
 
 SIZES = (3, 2)
 FACTS = DataFacts((4,), True, 1)

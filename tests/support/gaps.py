@@ -11,7 +11,7 @@ import numpy as np
 from sbvi.data.columns import Column
 from sbvi.distributions.likelihoods.mixed import Mixed
 from sbvi.models import DLGM
-from sbvi.models.api import DataFacts
+from sbvi.models.values import DataFacts
 from support.models import summary
 
 

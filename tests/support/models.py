@@ -6,7 +6,7 @@ import numpy as np
 from sbvi.data import Batch
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.models import DLGM
-from sbvi.models.api import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary
 from sbvi.objectives import View
 from sbvi.posteriors import POSTERIORS
 

@@ -5,7 +5,7 @@ import pytest
 from support.small_run import experiment
 
 from sbvi.core import UserError
-from sbvi.models.api import DataFacts
+from sbvi.models.values import DataFacts
 from sbvi.runs import memory
 from sbvi.runs.assembly import Assembly
 

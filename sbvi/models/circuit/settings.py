@@ -6,13 +6,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
-from sbvi.models.api import DataFacts, DataSummary, ModelSpec
 from sbvi.models.circuit import algebra, chow_liu, structures
 from sbvi.models.circuit.compiled import Compiled, compiled, first_parameters
 from sbvi.models.circuit.leaf import Leaf
 from sbvi.models.circuit.leaves import leaf_of
 from sbvi.models.circuit.model import BuiltCircuit
 from sbvi.models.circuit.plan import Plan, check
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataFacts, DataSummary
 
 LeafName = Literal["bernoulli", "categorical", "binomial", "gaussian"]
 BINS = 8  # of each column, where a tree is learned from values that are not binary

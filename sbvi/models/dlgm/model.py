@@ -17,19 +17,10 @@ from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
-from sbvi.models.api import (
-    Affine,
-    Array,
-    DataFacts,
-    DataSummary,
-    LatentParams,
-    Latents,
-    Params,
-    Samples,
-)
 from sbvi.models.dlgm.stack import stack
 from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
+from sbvi.models.values import Affine, Array, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
 from sbvi.posteriors import Conditional, Moments
 
@@ -172,7 +163,10 @@ class BuiltDLGM:
         return result
 
     def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
-        """Outputs of values that are not observed are held at zero, so that these values add a constant."""
+        """Outputs of values that are not observed are held at zero, so that these values add a constant; a table's
+        are left out by its likelihood."""
+        if self.facts.table is not None:
+            return self.log_joint(params, latents, jnp.where(observed, x, jnp.full_like(x, jnp.nan)))
         outputs, free = self.outputs(params, latents)
         blocks = outputs.shape[-1] // x.shape[-1]
         seen = jnp.tile(observed, (1, blocks))[None]

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar
 from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
 from sbvi.distributions.priors import PRIORS, Standard
-from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.dlgm.model import BuiltDLGM, GaussianDLGM
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataFacts
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.convolutions import Convolutions
 from sbvi.networks.dense import NetworkName

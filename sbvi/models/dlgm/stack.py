@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.models.api import Affine, Params
+from sbvi.models.values import Affine, Params
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.gradients import STANDARD, Paths
-from sbvi.models.api import DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.models.helmholtz.chain import BottomUp, TopDown
 from sbvi.models.helmholtz.kinds import UNITS
 from sbvi.models.helmholtz.units import Array, Layer
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise, Rollout
+from sbvi.models.values import DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.posteriors import Moments
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
-from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.helmholtz.kinds import UNITS, UnitName
 from sbvi.models.helmholtz.model import BuiltHelmholtz
 from sbvi.models.helmholtz.units import Relaxing, Unit
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataFacts
 
 
 @spec

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.models.api import Array, DataFacts, DataSummary, LogProb, Params, Samples
 from sbvi.models.mixture.components import Components, Statistics
+from sbvi.models.values import Array, DataFacts, DataSummary, LogProb, Params, Samples
 
 
 class BuiltMixture:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from sbvi.core import Positive, PositiveInt, UserError, spec
-from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.mixture.components import BernoulliComponents, GaussianComponents
 from sbvi.models.mixture.model import BuiltMixture
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataFacts
 
 
 @spec

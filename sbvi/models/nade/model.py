@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.models.api import Array, DataFacts, DataSummary, LogProb, Params, Samples
 from sbvi.models.nade.conditionals import logits
 from sbvi.models.nade.particles import filtered, systematic
+from sbvi.models.values import Array, DataFacts, DataSummary, LogProb, Params, Samples
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 
 #: Fewest particles with which missing values are drawn.

@@ -3,8 +3,9 @@
 from typing import Any, ClassVar, Literal
 
 from sbvi.core import PositiveInt, UserError, spec
-from sbvi.models.api import DataFacts, ModelSpec
 from sbvi.models.nade.model import BuiltNADE
+from sbvi.models.spec import ModelSpec
+from sbvi.models.values import DataFacts
 
 
 @spec

@@ -5,86 +5,17 @@ no others; whoever needs one calls `require`, which says in one sentence what is
 Everything is in nats.
 """
 
-import abc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import prod
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from sbvi.data.columns import Column
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
 from sbvi.models.rollout import Noise, Rollout
+from sbvi.models.values import Affine, Array, DataFacts, DataSummary, Latents, LogProb, Params, Samples
 from sbvi.posteriors import Conditional, Moments
-
-Array = jax.Array
-Params = Any
-Latents = dict[str, Array]
-Kind = Literal["exact", "lower_bound", "unnormalised"]
-
-
-class LatentParams(NamedTuple):
-    """Parameters of a model with latents: theta^g of the generative model, theta^r of the recognition model, and the
-    prior's own, empty where it has none."""
-
-    generative: Any
-    recognition: Any
-    prior: Any = ()
-
-
-class DataFacts(NamedTuple):
-    """What a model must know of its data before it is built; run.json keeps it.
-
-    event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
-    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.  table: a table's columns,
-    each of its own kind and with gaps, NaN in what a model sees; None for other data.
-    """
-
-    event_shape: tuple[int, ...]
-    binary: bool
-    levels: int | None = None
-    classes: int = 0
-    table: tuple[Column, ...] | None = None
-
-    @property
-    def event_size(self) -> int:
-        """D, the number of values in one example."""
-        return prod(self.event_shape)
-
-
-class DataSummary(NamedTuple):
-    """What of the training data parameters and structures start from.
-
-    x: (n, D) rows as the model sees them, an even sample of the training split.  label: (n,) or None.
-    mean, spread: (D,) over these rows.  examples: N, the size of the training split.
-    """
-
-    x: np.ndarray
-    label: np.ndarray | None
-    mean: np.ndarray
-    spread: np.ndarray
-    examples: int
-
-
-class Samples(NamedTuple):
-    """Draws of x and their means given what was drawn before them, both (num, D)."""
-
-    mean: Array
-    value: Array
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class LogProb:
-    """log p(x), (B,), nats; kind says whether it is exact, a lower bound (in expectation), or lacks its constant."""
-
-    value: Array
-    kind: Kind = field(metadata={"static": True})
 
 
 class Model(Protocol):
@@ -281,14 +212,6 @@ class Imputing(Protocol):
         """num draws of completed data and their means, both (num, B, D)."""
 
 
-class Affine(NamedTuple):
-    """z W + b + N(0, noise^2): weights (inputs, outputs), bias (outputs,); noise: a standard deviation, 0 for none."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-    noise: float = 0.0
-
-
 @runtime_checkable
 class Layered(Protocol):
     """Its deterministic network is a stack of layers, for message passing."""
@@ -320,89 +243,6 @@ class HardMixing(Protocol):
         """Sufficient statistics of the latents' most probable state, summed over examples weighed by mask (B,)."""
 
 
-class ModelSpec(abc.ABC):
-    """What a config chooses: the frozen settings of a model, before data is seen.
-
-    builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
-    what trains it where nothing is chosen.  summary_rows: the most rows of the training split in its `DataSummary`.
-    """
-
-    builds: ClassVar[type]
-    default_algorithm: ClassVar[str] = "gradient_ascent"
-    default_objective: ClassVar[str] = "free_energy"
-    summary_rows: ClassVar[int] = 10_000
-
-    @property
-    @abc.abstractmethod
-    def binary(self) -> bool:
-        """Whether it models binary data."""
-
-    @property
-    def dequantizes(self) -> bool:
-        """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
-        return False
-
-    @property
-    def by_column(self) -> bool:
-        """Whether it takes a table whose columns are of their own kinds, with gaps."""
-        return False
-
-    @property
-    def analytic_kl(self) -> bool:
-        """Whether the KL of its posterior to its prior has a closed form."""
-        return False
-
-    @property
-    def sample_noise(self) -> float:
-        """Standard deviation of noise that moves samples off q in training."""
-        return 0.0
-
-    @property
-    def kinks(self) -> str:
-        """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
-        where it is smooth."""
-        return ""
-
-    @property
-    def estimators(self) -> tuple[str, ...]:
-        """The estimators of the bounds' gradients that serve its latents."""
-        return ("standard", "sticking_the_landing", "doubly_reparameterised")
-
-    @property
-    def labelled(self) -> bool:
-        """Whether it is built with a class for every label, so that it can be trained by them."""
-        return False
-
-    def completed(self, likelihood: str) -> Any:
-        """The settings with every open choice made; likelihood: the one that the data set calls for."""
-        return self
-
-    def check(self, facts: DataFacts) -> None:  # noqa: B027  (most models take any data of their kind)
-        """Refuse data that the model cannot be of.
-
-        Raises:
-          UserError: what the data holds, and what is needed.
-        """
-
-    def learn_structure(self, summary: DataSummary) -> Any:
-        """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
-        return None
-
-    @abc.abstractmethod
-    def build(self, facts: DataFacts, structure: Any = None) -> Any:
-        """The model over data of these facts."""
-
-
 def offers(model: Any, capability: type) -> bool:
     """Whether a built model, or the class of one, has a capability."""
     return issubclass(model if isinstance(model, type) else type(model), capability)
-
-
-def weighed(params: Params) -> Params:
-    """The parameters that a weight prior is on: the generative model's, or all of a model without latents."""
-    return params.generative if isinstance(params, LatentParams) else params
-
-
-def with_weighed(params: Params, part: Params) -> Params:
-    """The parameters with another such part."""
-    return params._replace(generative=part) if isinstance(params, LatentParams) else part

@@ -1,0 +1,79 @@
+"""What a config chooses of a model, before data is seen."""
+
+import abc
+from typing import Any, ClassVar
+
+from sbvi.models.values import DataFacts, DataSummary
+
+
+class ModelSpec(abc.ABC):
+    """What a config chooses: the frozen settings of a model, before data is seen.
+
+    builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
+    what trains it where nothing is chosen.  summary_rows: the most rows of the training split in its `DataSummary`.
+    """
+
+    builds: ClassVar[type]
+    default_algorithm: ClassVar[str] = "gradient_ascent"
+    default_objective: ClassVar[str] = "free_energy"
+    summary_rows: ClassVar[int] = 10_000
+
+    @property
+    @abc.abstractmethod
+    def binary(self) -> bool:
+        """Whether it models binary data."""
+
+    @property
+    def dequantizes(self) -> bool:
+        """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
+        return False
+
+    @property
+    def by_column(self) -> bool:
+        """Whether it takes a table whose columns are of their own kinds, with gaps."""
+        return False
+
+    @property
+    def analytic_kl(self) -> bool:
+        """Whether the KL of its posterior to its prior has a closed form."""
+        return False
+
+    @property
+    def sample_noise(self) -> float:
+        """Standard deviation of noise that moves samples off q in training."""
+        return 0.0
+
+    @property
+    def kinks(self) -> str:
+        """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
+        where it is smooth."""
+        return ""
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """The estimators of the bounds' gradients that serve its latents."""
+        return ("standard", "sticking_the_landing", "doubly_reparameterised")
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is built with a class for every label, so that it can be trained by them."""
+        return False
+
+    def completed(self, likelihood: str) -> Any:
+        """The settings with every open choice made; likelihood: the one that the data set calls for."""
+        return self
+
+    def check(self, facts: DataFacts) -> None:  # noqa: B027  (most models take any data of their kind)
+        """Refuse data that the model cannot be of.
+
+        Raises:
+          UserError: what the data holds, and what is needed.
+        """
+
+    def learn_structure(self, summary: DataSummary) -> Any:
+        """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
+        return None
+
+    @abc.abstractmethod
+    def build(self, facts: DataFacts, structure: Any = None) -> Any:
+        """The model over data of these facts."""

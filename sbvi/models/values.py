@@ -1,0 +1,92 @@
+"""Values that models take and give: parameters, what is known of the data, samples, moments, densities."""
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from sbvi.data.columns import Column
+
+Array = jax.Array
+Params = Any
+Latents = dict[str, Array]
+Kind = Literal["exact", "lower_bound", "unnormalised"]
+
+
+class LatentParams(NamedTuple):
+    """Parameters of a model with latents: theta^g of the generative model, theta^r of the recognition model, and the
+    prior's own, empty where it has none."""
+
+    generative: Any
+    recognition: Any
+    prior: Any = ()
+
+
+class DataFacts(NamedTuple):
+    """What a model must know of its data before it is built; run.json keeps it.
+
+    event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
+    scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.  table: a table's columns,
+    each of its own kind and with gaps, NaN in what a model sees; None for other data.
+    """
+
+    event_shape: tuple[int, ...]
+    binary: bool
+    levels: int | None = None
+    classes: int = 0
+    table: tuple[Column, ...] | None = None
+
+    @property
+    def event_size(self) -> int:
+        """D, the number of values in one example."""
+        return prod(self.event_shape)
+
+
+class DataSummary(NamedTuple):
+    """What of the training data parameters and structures start from.
+
+    x: (n, D) rows as the model sees them, an even sample of the training split.  label: (n,) or None.
+    mean, spread: (D,) over these rows.  examples: N, the size of the training split.
+    """
+
+    x: np.ndarray
+    label: np.ndarray | None
+    mean: np.ndarray
+    spread: np.ndarray
+    examples: int
+
+
+class Samples(NamedTuple):
+    """Draws of x and their means given what was drawn before them, both (num, D)."""
+
+    mean: Array
+    value: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LogProb:
+    """log p(x), (B,), nats; kind says whether it is exact, a lower bound (in expectation), or lacks its constant."""
+
+    value: Array
+    kind: Kind = field(metadata={"static": True})
+
+
+class Affine(NamedTuple):
+    """z W + b + N(0, noise^2): weights (inputs, outputs), bias (outputs,); noise: a standard deviation, 0 for none."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    noise: float = 0.0
+
+
+def weighed(params: Params) -> Params:
+    """The parameters that a weight prior is on: the generative model's, or all of a model without latents."""
+    return params.generative if isinstance(params, LatentParams) else params
+
+
+def with_weighed(params: Params, part: Params) -> Params:
+    """The parameters with another such part."""
+    return params._replace(generative=part) if isinstance(params, LatentParams) else part
