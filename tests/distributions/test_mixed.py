@@ -144,14 +144,19 @@ def test_entries_that_go_missing_by_their_value(x64):
     v = np.linspace(-14, 14, 40_001)[:, None]
     density = stats.norm(m, s).pdf(v)
     missing = np.trapezoid(density * stats.norm.cdf(a + b * v), v, axis=0)
-    np.testing.assert_allclose(np.exp(law.log_missing())[0], missing, rtol=1e-8)
-    there = np.trapezoid(density * np.exp(np.asarray(law.log_there(jnp.asarray(v)))), v, axis=0)
+    many = SelfMasking(*(jnp.broadcast_to(jnp.asarray(x), (40_000, 3)) for x in (m, s, a, b)))
+
+    @jax.jit
+    def made(law, many, v):
+        return law.log_missing()[0], law.log_there(v), law.missing_mean()[0], many.missing_sample(jax.random.key(0))
+
+    gone, here, expected, drawn = jax.device_get(made(law, many, jnp.asarray(v)))
+    np.testing.assert_allclose(np.exp(gone), missing, rtol=1e-8)
+    there = np.trapezoid(density * np.exp(here), v, axis=0)
     np.testing.assert_allclose(there + missing, 1, rtol=1e-8)
     mean = np.trapezoid(v * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
     square = np.trapezoid(v**2 * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
-    np.testing.assert_allclose(law.missing_mean()[0], mean, rtol=1e-7)
-    many = SelfMasking(*(jnp.broadcast_to(jnp.asarray(x), (40_000, 3)) for x in (m, s, a, b)))
-    drawn = np.asarray(many.missing_sample(jax.random.key(0)))
+    np.testing.assert_allclose(expected, mean, rtol=1e-7)
     assert (np.abs(drawn.mean(0) - mean) < 5 * drawn.std(0) / 200).all()
     np.testing.assert_allclose(drawn.std(0), np.sqrt(square - mean**2), rtol=0.03)
 
@@ -164,22 +169,26 @@ def test_a_likelihood_with_masking_counts_what_is_missing(x64):
     outputs = jnp.asarray(0.5 * generator.normal(size=(1, 1, law.outputs(D))))
     free = jnp.asarray(0.3 * generator.normal(size=law.free(D)))
     rows = jnp.asarray(np.where(GAPS, np.nan, held(TWO)).astype(np.float64))
-    found, other = law.log_probs(outputs, free, rows[None])[0], plain.log_probs(outputs, free[:-6], rows[None])[0]
-    extra = np.asarray(found - other)
-    assert (extra[:, [1, 2, 4, 6]] == 0).all()
+
+    @jax.jit
+    def made(outputs, free):
+        masked = law._masked(outputs, free)
+        extra = law.log_probs(outputs, free, rows[None])[0] - plain.log_probs(outputs, free[:-6], rows[None])[0]
+        moments = masked.mean[0, 0], masked.scale[0, 0], masked.missing_mean()[0, 0]
+        drawn = law.missing_sample(jax.random.key(0), outputs, free)
+        return extra, moments, law.missing_mean(outputs, free)[0, 0], drawn
+
+    extra, (m, s, moved), mean, drawn = jax.device_get(made(outputs, free))
+    assert (np.abs(extra[:, [1, 2, 4, 6]]) < 1e-12).all()
     a, b = np.asarray(free[-6:-3]), np.asarray(free[-3:])
-    masked = law._masked(outputs, free)
-    m, s = np.asarray(masked.mean)[0, 0], np.asarray(masked.scale)[0, 0]
     for place, d in enumerate(law.masking):
         for r in range(2):
             t = a[place] + b[place] * held(TWO)[r, d]
             gone = (a[place] + b[place] * m[place]) / np.hypot(1, b[place] * s[place])
             wanted = stats.norm.logcdf(gone) if GAPS[r, d] else stats.norm.logcdf(-t)
             assert extra[r, d] == pytest.approx(wanted, rel=1e-5)
-    mean = np.asarray(law.missing_mean(outputs, free))[0, 0]
-    moved = np.asarray(masked.missing_mean())[0, 0]
     np.testing.assert_allclose(mean[[0, 5]], moved[[0, 2]] * [2.0, 0.5] + [3.0, -1.0], rtol=1e-6)
     np.testing.assert_allclose(mean[3], min(np.exp(0.5 + 1.5 * moved[1]), 60), rtol=1e-6)
-    assert np.isfinite(law.missing_sample(jax.random.key(0), outputs, free)).all()
+    assert np.isfinite(drawn).all()
     with pytest.raises(UserError, match="needs continuous=gaussian"):
         make(Mixed, {"missingness": "self_masking"}, "likelihood")
