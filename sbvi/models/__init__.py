@@ -1,6 +1,6 @@
 """Models: what they offer is in `capabilities`; one model a module or package.
 
-To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with the capabilities of `capabilities` that it can
+To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with the `capabilities` that it can
 have; a line in MODELS; a file in `configs/model/`; a row in the contract test.
 """
 

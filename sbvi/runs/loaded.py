@@ -4,7 +4,6 @@ import copy
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.placement import SINGLE
-from sbvi.data import Dataset, Split
-from sbvi.data.checks import not_there
 from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
-from sbvi.evaluation.batched import Batches, batched, map_batches
-from sbvi.evaluation.pieces import fitting
-from sbvi.evaluation.quadrature import Quadrature
-from sbvi.evaluation.trust import chains_met
-from sbvi.gradients import Paths
-from sbvi.inference.importance import Likelihood, even, importance_sampling
-from sbvi.inference.imputation import by_chain, compared, impute, independent
-from sbvi.inference.ml_vamp.recovery import Recovery, recover
-from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
-from sbvi.inference.quadrature import serves
 from sbvi.models import require
 from sbvi.models.capabilities import (
-    Density,
     Encoder,
     GaussianRecognition,
     Generative,
     LatentVariable,
-    Layered,
-    Marginals,
     offers,
 )
 from sbvi.models.values import DataFacts
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
+from sbvi.runs.completion import Completion
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
+from sbvi.runs.scores import Scores
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack
 
@@ -61,7 +46,7 @@ class Encoding:
     variance: np.ndarray
 
 
-class LoadedRun(Queries):
+class LoadedRun(Queries, Scores, Completion):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
@@ -184,89 +169,6 @@ class LoadedRun(Queries):
         values = np.asarray(drawn.mean if means else drawn.value)
         return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
 
-    def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
-        """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
-        self._able(LatentVariable, "elbo")
-        return np.asarray(self._estimate(x, num_samples, seed).elbo)
-
-    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
-        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
-        of one or two continuous latents; else by importance sampling, which is a lower bound in expectation and tight
-        for many samples."""
-        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
-            return self.marginal_log_likelihood(x)
-        if offers(self.model, Density):
-            return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
-        if serves(self.model):
-            own, batches = self._own(x)
-            if "quadrature" not in self._compiled:
-                self._compiled["quadrature"] = Quadrature(self.model, own)
-            found: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches)[
-                "log_likelihood"
-            ]
-            return found
-        return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
-
-    def impute(
-        self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
-    ) -> np.ndarray:
-        """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
-        else by exact chains, of which it is said when they have not met; same shape."""
-        if not 0 <= warmup < iterations:
-            raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        if chains < 1:
-            raise UserError(f"chains={chains} must be at least 1.")
-        if self.preprocessing.table is not None:
-            raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
-        values = np.asarray(x)
-        missing = not_there(values)
-        known = self.preprocessing.to_model(values, "x", missing)
-        count = 1 if independent(self.model) else chains
-
-        def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
-            found = impute(
-                self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
-            )
-            mean = jnp.mean(by_chain(found.means, count)[:, warmup:], (0, 1))
-            met = None if independent(self.model) else compared(found, m, count, warmup)
-            return jnp.where(m, mean, part), jnp.ones(len(part)) if met is None else met.rhat
-
-        chain = self._jitted(("impute", iterations, warmup, count), chained)
-        key = jax.random.key(seed)
-
-        def filled(part: tuple[jax.Array, jax.Array], position: int) -> Any:
-            return chain(self.params, jax.random.fold_in(key, position), *part)
-
-        completed, rhat = self._batches(filled, (known, missing), max(1, BATCH // count))
-        chains_met("impute()", rhat)
-        return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
-
-    def recover(
-        self,
-        y: np.ndarray,
-        operator: np.ndarray | None = None,
-        noise: float = 0.1,
-        method: str = "ml_vamp",
-        seed: int = 1,
-    ) -> Recovery:
-        """Latents and data, with variances, from a part of the data or from projections of it, as the model sees data.
-
-        Args:
-          y: data with NaN where a value is missing; with an operator, (N, m): y = A x + N(0, noise^2 I).
-          operator: A, (m, D), of x as the model sees it.
-          noise: standard deviation, on values that are not bits.
-          method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
-        """
-        network = network_of(self._able(Layered, "recover").layers(self.params))
-        binary = bool(self.data["binary"])
-        fits(network, int(np.prod(self.event_shape)))
-        values = np.asarray(y)
-        if operator is not None:
-            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
-        missing = not_there(values)
-        known = self.preprocessing.to_model(values, "y", missing)
-        return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)
-
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")
 
@@ -274,29 +176,6 @@ class LoadedRun(Queries):
         if name not in self._compiled:
             self._compiled[name] = jax.jit(function)
         return self._compiled[name]
-
-    def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
-        if num_samples < 1:
-            raise UserError(f"num_samples={num_samples} must be at least 1.")
-        model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
-        chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
-        paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
-        estimate = importance_sampling(partial(model.rollout, paths=paths), num_samples, chunk)
-        estimated: Likelihood = self._scored(("likelihood", num_samples), estimate, x, seed)
-        return estimated
-
-    def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
-        """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
-        own, batches = self._own(x)
-        if name not in self._compiled:
-            self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
-        return self._compiled[name](self.params, jax.random.key(seed), batches)
-
-    def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
-        """The user's values as a data set, and in batches as evaluation makes them."""
-        split = Split(self.preprocessing.own(x))
-        own = Dataset("x", split, split, split, self.preprocessing)
-        return own, batched(own, "test", self.experiment.evaluation.batch_size)
 
     def _batches(self, function: Any, values: Any, size: int = BATCH) -> Any:
         """Apply a compiled function to at most `size` rows at a time."""

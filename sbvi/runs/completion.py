@@ -1,0 +1,99 @@
+"""What is missing, from what is there: imputation by a loaded run, and recovery through its generative network."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data import Preprocessing
+from sbvi.data.checks import not_there
+from sbvi.evaluation.trust import chains_met
+from sbvi.inference.imputation import by_chain, compared, impute, independent
+from sbvi.inference.ml_vamp.recovery import Recovery, recover
+from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
+from sbvi.models.capabilities import Layered
+
+BATCH = 500  # rows, of all chains
+
+
+class Completion:
+    """What `LoadedRun` offers of it. Data is (N, *event_shape) or (N, D), in the units of the run's data set."""
+
+    model: Any
+    params: Any
+    data: dict[str, Any]
+    event_shape: tuple[int, ...]
+    preprocessing: Preprocessing
+
+    @abstractmethod
+    def _able(self, capability: type, what: str) -> Any: ...
+
+    @abstractmethod
+    def _jitted(self, name: Any, function: Any) -> Any: ...
+
+    @abstractmethod
+    def _batches(self, function: Callable[..., Any], values: Any, size: int = BATCH) -> Any: ...
+
+    def impute(
+        self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
+    ) -> np.ndarray:
+        """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
+        else by exact chains, of which it is said when they have not met; same shape."""
+        if not 0 <= warmup < iterations:
+            raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
+        if chains < 1:
+            raise UserError(f"chains={chains} must be at least 1.")
+        if self.preprocessing.table is not None:
+            raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
+        values = np.asarray(x)
+        missing = not_there(values)
+        known = self.preprocessing.to_model(values, "x", missing)
+        count = 1 if independent(self.model) else chains
+
+        def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+            found = impute(
+                self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
+            )
+            mean = jnp.mean(by_chain(found.means, count)[:, warmup:], (0, 1))
+            met = None if independent(self.model) else compared(found, m, count, warmup)
+            return jnp.where(m, mean, part), jnp.ones(len(part)) if met is None else met.rhat
+
+        chain = self._jitted(("impute", iterations, warmup, count), chained)
+        key = jax.random.key(seed)
+
+        def filled(part: tuple[jax.Array, jax.Array], position: int) -> Any:
+            return chain(self.params, jax.random.fold_in(key, position), *part)
+
+        completed, rhat = self._batches(filled, (known, missing), max(1, BATCH // count))
+        chains_met("impute()", rhat)
+        return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
+
+    def recover(
+        self,
+        y: np.ndarray,
+        operator: np.ndarray | None = None,
+        noise: float = 0.1,
+        method: str = "ml_vamp",
+        seed: int = 1,
+    ) -> Recovery:
+        """Latents and data, with variances, from a part of the data or from projections of it, as the model sees data.
+
+        Args:
+          y: data with NaN where a value is missing; with an operator, (N, m): y = A x + N(0, noise^2 I).
+          operator: A, (m, D), of x as the model sees it.
+          noise: standard deviation, on values that are not bits.
+          method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
+        """
+        network = network_of(self._able(Layered, "recover").layers(self.params))
+        binary = bool(self.data["binary"])
+        fits(network, int(np.prod(self.event_shape)))
+        values = np.asarray(y)
+        if operator is not None:
+            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
+        missing = not_there(values)
+        known = self.preprocessing.to_model(values, "y", missing)
+        return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)

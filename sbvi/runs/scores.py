@@ -1,0 +1,82 @@
+"""Likelihoods and bounds of a loaded run, on NumPy arrays: the numbers that evaluation tells."""
+
+from abc import abstractmethod
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.core.placement import SINGLE
+from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.evaluation.batched import Batches, batched, map_batches
+from sbvi.evaluation.pieces import fitting
+from sbvi.evaluation.quadrature import Quadrature
+from sbvi.gradients import Paths
+from sbvi.inference.importance import Likelihood, even, importance_sampling
+from sbvi.inference.quadrature import serves
+from sbvi.models.capabilities import Density, LatentVariable, Marginals, offers
+from sbvi.runs.experiment import Experiment
+
+
+class Scores:
+    """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
+
+    model: Any
+    params: Any
+    experiment: Experiment
+    preprocessing: Preprocessing
+    _compiled: dict[Any, Any]
+
+    @abstractmethod
+    def _able(self, capability: type, what: str) -> Any: ...
+
+    @abstractmethod
+    def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray: ...
+
+    def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
+        """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
+        self._able(LatentVariable, "elbo")
+        return np.asarray(self._estimate(x, num_samples, seed).elbo)
+
+    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
+        """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
+        of one or two continuous latents; else by importance sampling, which is a lower bound in expectation and tight
+        for many samples."""
+        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
+            return self.marginal_log_likelihood(x)
+        if offers(self.model, Density):
+            return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
+        if serves(self.model):
+            own, batches = self._own(x)
+            if "quadrature" not in self._compiled:
+                self._compiled["quadrature"] = Quadrature(self.model, own)
+            found: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches)[
+                "log_likelihood"
+            ]
+            return found
+        return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
+
+    def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
+        if num_samples < 1:
+            raise UserError(f"num_samples={num_samples} must be at least 1.")
+        model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
+        chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
+        paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
+        estimate = importance_sampling(partial(model.rollout, paths=paths), num_samples, chunk)
+        estimated: Likelihood = self._scored(("likelihood", num_samples), estimate, x, seed)
+        return estimated
+
+    def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
+        """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
+        own, batches = self._own(x)
+        if name not in self._compiled:
+            self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
+        return self._compiled[name](self.params, jax.random.key(seed), batches)
+
+    def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
+        """The user's values as a data set, and in batches as evaluation makes them."""
+        split = Split(self.preprocessing.own(x))
+        own = Dataset("x", split, split, split, self.preprocessing)
+        return own, batched(own, "test", self.experiment.evaluation.batch_size)
