@@ -22,6 +22,7 @@ from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem
 from sbvi.inference.ml_vamp.random_networks import random_network
 from sbvi.inference.ml_vamp.solve import Settings, infer
 from sbvi.inference.ml_vamp.trace import trace
+from sbvi.reporting.tables import markdown_table
 
 REFERENCE = {10: (-1.4, -1.8, 9), 30: (-11.2, -10.9, 3), 50: (-19.3, -18.9, 2), 100: (-23.6, -24.3, 0)} | {
     200: (-27.1, -26.9, 0),
@@ -187,10 +188,45 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     picture.savefig(path, dpi=90)
 
 
+def table(figures: dict[str, Any]) -> str:
+    """Markdown: what stands in docs/recover.md."""
+    lines = []
+    if "random" in figures:
+        heads = ["measurements", "actual dB", "predicted dB", "reference dB (of 20 networks diverged)", "converged"]
+        rows = [
+            [
+                ny,
+                f"{row['actual_db']}",
+                f"{row['predicted_db']}",
+                f"{row['reference_db']} ({row['reference_diverged']})",
+                f"{row['converged_share']:.0%}",
+            ]
+            for ny, row in figures["random"]["rows"].items()
+        ]
+        diverged = sum(row["diverged"] for row in figures["random"]["rows"].values())
+        lines += [markdown_table(heads, rows), "", f"Networks that diverged: {diverged}."]
+    if "evolution" in figures:
+        found = figures["evolution"]
+        sizes = "-".join(map(str, found["sizes"]))
+        apart = f"{found['greatest_difference_db']:.2f}"
+        lines += ["", f"State evolution of {sizes} at {found['snr_db']} dB: at most {apart} dB from the algorithm."]
+    if "posterior" in figures:
+        ratio = figures["posterior"]["ratio_of_means"]
+        lines += ["", f"Posterior variance of four latents over that by importance sampling: {ratio:.3f}."]
+    return "\n".join(lines)
+
+
+def render(figures: dict[str, Any], page: Path) -> None:
+    """Put the table between its marks in a page."""
+    begin, end = "<!-- measured: rendered by scripts/ml_vamp_figures.py -->\n", "<!-- end of measured -->"
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(f"{before}{begin}\n{table(figures)}\n\n{end}{rest.partition(end)[2]}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/recover"))
-    parser.add_argument("--only", nargs="+", choices=("random", "evolution", "posterior"))
+    parser.add_argument("--only", nargs="*", choices=("random", "evolution", "posterior"), help="none: render alone")
     parser.add_argument("--networks", type=int, default=20)
     parser.add_argument("--examples", type=int, default=10)
     parser.add_argument("--sizes", type=int, nargs="+", default=(1200, 3600, 2100))
@@ -208,6 +244,8 @@ def main() -> None:
             figures[name] = make()
             path.write_text(json.dumps(figures, indent=1) + "\n")
     draw(figures, arguments.output / "ml_vamp.png")
+    if (page := arguments.output.parent / "recover.md").exists():
+        render(figures, page)
 
 
 if __name__ == "__main__":
