@@ -177,3 +177,31 @@ def test_the_importance_sampling_estimator_agrees_with_an_exact_circuit(x64):
     error = 1 / np.sqrt(np.asarray(found.effective)) + 1 / samples
     assert (np.abs(np.asarray(found.log_likelihood) - exact) < 4 * error).all()
     assert error.max() < 0.1
+
+
+def test_impossible_values_stay_impossible(x64):
+    """A component that excludes x_0 = 0 counts for nothing there, however well it fits the rest."""
+    many = range(1, 60)
+    sure = Product(Bernoulli(0, 1.0), *(Bernoulli(v, 0.9) for v in many))
+    other = Product(Bernoulli(0, 0.0), *(Bernoulli(v, 0.01) for v in many))
+    spec = Circuit(structure="file", file="by hand", leaf="bernoulli")
+    model = spec.build(DataFacts((60,), True, 1), {"nodes": algebra.to_data(Sum([0.5, 0.5], sure, other))})
+    params = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), model.start)
+    x = jnp.asarray(np.r_[0, np.ones(59)][None], jnp.float32)
+    found = float(jax.jit(lambda x: model.log_prob(params, None, x).value)(x)[0])
+    assert found == pytest.approx(np.log(0.5) + 59 * np.log(0.01), rel=1e-5)
+
+
+def test_a_pseudocount_goes_to_the_children_that_are_there(x64):
+    """A sum of two beside one of four in the same layer, whose weights without any data become uniform."""
+    two = Sum([0.2, 0.8], Bernoulli(0, 0.3), Bernoulli(0, 0.6))
+    four = Sum([0.1, 0.2, 0.3, 0.4], *(Bernoulli(1, p) for p in (0.2, 0.4, 0.6, 0.8)))
+    spec = Circuit(structure="file", file="by hand", leaf="bernoulli")
+    model = spec.build(DataFacts((2,), True, 1), {"nodes": algebra.to_data(Product(two, four))})
+    params = jax.tree.map(jnp.asarray, model.start)
+    nothing = jax.tree.map(jnp.zeros_like, model.statistics(params, jnp.ones((1, 2)), jnp.ones(1)))
+    counted = jax.tree.map(lambda v: v + 0.0, nothing)
+    counted["sums"][0] = counted["sums"][0].at[0, :2, 0].set(jnp.asarray([3.0, 1.0]))
+    weights = np.exp(np.asarray(model.maximise(params, counted, 1.0)["sums"][0]))[..., 0]
+    np.testing.assert_allclose(weights[0], [3.5 / 5, 1.5 / 5, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(weights[1], 0.25, atol=1e-9)

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from sbvi.core import PositiveInt, spec
 from sbvi.distributions.gaussian import bounded
+from sbvi.distributions.likelihoods.counts import log_negative_binomial
 from sbvi.distributions.likelihoods.likelihood import Array, row
 from sbvi.distributions.likelihoods.poisson import LEAST, check_levels, initial_log_rate
 
@@ -54,10 +54,7 @@ class NegativeBinomial:
 
     def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
         count, log_mean, log_shape = jnp.round(x * self.levels), bounded(outputs), row(bounded(free), outputs.ndim)
-        shape = jnp.exp(log_shape)
-        odds = log_mean - log_shape  # of k against r
-        constant = gammaln(count + shape) - gammaln(shape) - gammaln(count + 1)
-        return constant - shape * jax.nn.softplus(odds) - count * jax.nn.softplus(-odds)
+        return log_negative_binomial(count, log_mean, log_shape)
 
     def mean(self, outputs: Array, free: Array) -> Array:
         return jnp.exp(bounded(outputs)) / self.levels

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.distributions.gaussian import bounded
+from sbvi.distributions.likelihoods.counts import log_poisson
 from sbvi.distributions.likelihoods.likelihood import Array
 
 #: Least mean that a count starts from.
@@ -60,7 +60,7 @@ class Poisson:
 
     def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
         count, log_rate = jnp.round(x * self.levels), bounded(outputs)
-        return count * log_rate - jnp.exp(log_rate) - gammaln(count + 1)
+        return log_poisson(count, log_rate)
 
     def mean(self, outputs: Array, free: Array) -> Array:
         return jnp.exp(bounded(outputs)) / self.levels

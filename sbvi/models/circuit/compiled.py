@@ -122,7 +122,6 @@ def first_parameters(made: Compiled, family: Leaf, levels: int) -> dict[str, Any
 
 def _leaves(made: Compiled, family: Leaf, levels: int) -> dict[str, np.ndarray]:
     """Free parameters of each leaf, (leaves, ...)."""
-    tiny = 1e-30
     if isinstance(family, Gaussian):
         gaussians = [leaf for leaf in made.leaves if isinstance(leaf, algebra.Gaussian)]
         variance = np.array([leaf.variance for leaf in gaussians])
@@ -136,9 +135,14 @@ def _leaves(made: Compiled, family: Leaf, levels: int) -> dict[str, np.ndarray]:
         return {"mean": np.array([leaf.mean for leaf in gaussians]), "width": np.log(share) - np.log1p(-share)}
     if made.leaf == "bernoulli":
         p = np.array([leaf.p for leaf in made.leaves if isinstance(leaf, algebra.Bernoulli)])
-        return {"logit": np.log(np.maximum(p, tiny)) - np.log(np.maximum(1 - p, tiny))}
+        return {"logit": _log(p) - _log(1 - p)}
     table = np.zeros((len(made.leaves), levels + 1))
     for row, leaf in zip(table, made.leaves, strict=True):
         assert isinstance(leaf, algebra.Categorical)
         row[: len(leaf.probabilities)] = leaf.probabilities
-    return {"weights": np.log(np.maximum(table, tiny))}
+    return {"weights": _log(table)}
+
+
+def _log(p: np.ndarray) -> np.ndarray:
+    """log p, with that of 0 a number that can be added."""
+    return np.where(p > 0, np.log(np.maximum(p, np.finfo(p.dtype).tiny)), IMPOSSIBLE)

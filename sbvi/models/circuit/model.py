@@ -224,13 +224,15 @@ class BuiltCircuit:
         return {"sums": counts.weights, "classes": counts.classes[0, :, 0], "leaves": leaves}
 
     def maximise(self, params: Params, statistics: Any, pseudocount: float) -> Params:
-        """The pseudocount is spread over the inputs of every sum, and over the values of every leaf."""
+        """The pseudocount is spread over the inputs of every sum, and over the values of every leaf; inputs of weight
+        zero, which only fill a layer up, have no part in it."""
 
         def weights(old: Array, counts: Array, axis: int) -> Array:
-            counts = counts + pseudocount / counts.shape[axis]
+            real = (old > IMPOSSIBLE / 2).astype(counts.dtype)
+            counts = counts + pseudocount * real / jnp.maximum(jnp.sum(real, axis, keepdims=True), 1)
             never = jnp.sum(counts, axis, keepdims=True) <= 0
             found = jax.nn.log_softmax(jnp.log(jnp.maximum(counts, jnp.asarray(1e-30, counts.dtype))), axis)
-            return jnp.where(never, old, found)
+            return jnp.where(never | (real == 0), old, found)
 
         return {
             "sums": [weights(w, c, 1) for w, c in zip(params["sums"], statistics["sums"], strict=True)],
