@@ -40,10 +40,19 @@ class Quadrature:
         found = quadrature(self.model, params, x, effort)
         return {"log_likelihood": found.log_likelihood, "error": found.error} | self.further(params, x, found)
 
-    def __call__(self, params: Any, key: Array, batches: Batches) -> dict[str, np.ndarray]:
-        """Per example, (N,)."""
+    def __call__(
+        self, params: Any, key: Array, batches: Batches, floor: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Per example, (N,).
+
+        floor: what is known to lie below log p(x), such as an importance-sampling estimate less some standard errors,
+        which sees a peak that lies between the points of a grid. Where the result is below it, more effort is made, and
+        the error is what is missing at least.
+        """
         where = self.placement.replicated(params)
         found = {name: np.array(values) for name, values in self._first(where, key, batches).items()}
+        least = np.full(len(found["error"]), -np.inf) if floor is None else floor
+        found["error"] = np.maximum(found["error"], least - found["log_likelihood"])
         left = np.flatnonzero(~(found["error"] <= TOLERANCE))
         if len(left):
             x = np.asarray(self.inputs(where, key, batches))[left]
@@ -51,6 +60,7 @@ class Quadrature:
             for effort in self.efforts[1:]:
                 for name, values in self._rows(host, x, effort).items():
                     found[name][left] = values
+                found["error"][left] = np.maximum(found["error"][left], least[left] - found["log_likelihood"][left])
                 again = ~(found["error"][left] <= TOLERANCE)
                 left, x = left[again], x[again]
                 if not len(left):
@@ -58,7 +68,7 @@ class Quadrature:
         if len(left):
             log.warning(
                 "The quadrature of %d of %d examples has not converged: their log-likelihood changes by more than %s "
-                "nats from grid to grid (%.3g at most).",
+                "nats from grid to grid, or lies below what samples show (%.3g at most).",
                 len(left),
                 len(found["error"]),
                 TOLERANCE,

@@ -116,6 +116,14 @@ def test_examples_that_need_more_effort_get_it(monkeypatch, caplog):
     monkeypatch.setitem(whole.EFFORTS, 2, (useless,))
     whole.Quadrature(oracle.model, own)(oracle.params, jax.random.key(0), batched(own, "test", 10))
     assert "The quadrature of 25 of 25 examples has not converged" in caplog.text
+    # What samples show to be too low is told, however sure the grid is.
+    monkeypatch.setitem(whole.EFFORTS, 2, EFFORTS[2][:1])
+    floor = result["log_likelihood"] - 0.5
+    floor[3] += 0.8
+    below = whole.Quadrature(oracle.model, own)(oracle.params, jax.random.key(0), batched(own, "test", 10), floor)
+    assert below["error"][3] == pytest.approx(0.3, abs=0.01)
+    assert (np.delete(below["error"], 3) <= TOLERANCE).all()
+    assert "The quadrature of 1 of 25 examples has not converged" in caplog.text
 
 
 def test_the_evaluator_reports_it(caplog):
