@@ -106,8 +106,8 @@ def test_examples_that_need_more_effort_get_it(monkeypatch, caplog):
     split = Split(x)
     data = Synthetic(dimensions=3, observation="gaussian", train_size=10, validation_size=10, test_size=10).load()
     own = Dataset("x", split, split, split, data.preprocessing)
-    useless = Effort(6, 2, 1, 4, 2, 1.5)
-    monkeypatch.setitem(whole.EFFORTS, 2, (useless, *EFFORTS[2]))
+    useless, usual = Effort(6, 2, 1, 4, 2, 1.5), EFFORTS[2]
+    monkeypatch.setitem(whole.EFFORTS, 2, (useless, *usual))
     work = whole.Quadrature(oracle.model, own)
     result = work(oracle.params, jax.random.key(0), batched(own, "test", 10))
     np.testing.assert_allclose(result["log_likelihood"], oracle.log_likelihood(x), atol=2e-3)
@@ -117,7 +117,7 @@ def test_examples_that_need_more_effort_get_it(monkeypatch, caplog):
     whole.Quadrature(oracle.model, own)(oracle.params, jax.random.key(0), batched(own, "test", 10))
     assert "The quadrature of 25 of 25 examples has not converged" in caplog.text
     # What samples show to be too low is told, however sure the grid is.
-    monkeypatch.setitem(whole.EFFORTS, 2, EFFORTS[2][:1])
+    monkeypatch.setitem(whole.EFFORTS, 2, usual[:1])
     floor = result["log_likelihood"] - 0.5
     floor[3] += 0.8
     below = whole.Quadrature(oracle.model, own)(oracle.params, jax.random.key(0), batched(own, "test", 10), floor)
