@@ -14,7 +14,8 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     """Mean -log p of the test split, nats, where every dimension has a distribution of its own and no other part in it.
 
     Bernoullis for binary data, histograms for whole levels, else Gaussians; fitted to at most ROWS training examples.
-    None for counts without bound and for tables by column, whose columns have likelihoods of several kinds, and gaps.
+    None for counts without bound, for values with gaps (NaN), and for tables by column, which are held in other units
+    than those of their nats.
 
     Args:
       discrete: whether the model gives probabilities of whole levels, not a density.
@@ -22,6 +23,8 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     if dataset.preprocessing.table is not None or (discrete and dataset.levels is None):
         return None
     train, test = (dataset.seen(name, count) for name, count in (("train", ROWS), ("test", None)))
+    if np.isnan(train).any() or np.isnan(test).any():
+        return None
     if dataset.binary:
         p = (train.sum(0, dtype=np.float64) + 1) / (len(train) + 2)
         return float(-np.mean(test @ np.log(p) + (1 - test) @ np.log(1 - p)))

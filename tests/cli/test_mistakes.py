@@ -11,6 +11,7 @@ from sbvi.cli.mistakes import check_arguments, sentence
 from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.data.columns import Column
 from sbvi.evaluation.baseline import independent_nll
 from sbvi.runs import Experiment
 from sbvi.runs.advice import tell_baseline, tell_large_batches
@@ -152,6 +153,14 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     logs = -0.5 * ((reals[200:] - mean) / deviation) ** 2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
     assert independent_nll(found, False) == pytest.approx(-logs.sum(1).mean(), rel=1e-5)
     assert independent_nll(found, True) is None  # counts without bound
+    for gap in ((0, 0), (250, 1)):  # of the training rows, and of the test rows
+        holes = reals.copy()
+        holes[gap] = np.nan
+        assert independent_nll(_dataset(holes[:200], holes[200:], Preprocessing.real((2,))), False) is None
+    columns = tuple(Column(name, "continuous", 3.0, 2.0) for name in "ab")  # held in deviations, scored in own units
+    by_column = Preprocessing((2,), table=columns)
+    assert independent_nll(_dataset(reals[:200], reals[200:], by_column), False) is None
+    assert independent_nll(_dataset(reals[:200], reals[200:], by_column), True) is None
     tell_baseline({"test/nll": 9.0, "test/nll_independent": 10.0}, found)
     assert not caplog.records
     tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
