@@ -90,9 +90,25 @@ def test_what_was_understood_is_logged_in_one_line(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "x.csv").write_text("a;b\n1,5;NA\n2;3\n")
     read_own(str(tmp_path / "x.csv"), "input")
-    (record,) = caplog.records
+    words, record = caplog.records
+    assert words.getMessage() == "Taken as missing in input: NA in b."
     expected = "x.csv: 2 rows, 2 columns, 1 missing, float64 (semicolon-separated, decimal comma, a header)."
     assert record.getMessage().endswith(expected)
+
+
+def test_categories_that_read_like_gaps_stay(tmp_path, caplog):
+    """In columns of text what pandas takes as missing by default is missing, and no more."""
+    caplog.set_level("INFO")
+    path = tmp_path / "x.csv"
+    path.write_text("pain,dose,sign,only\nnone,1,?,none\nmild,-,NA,\nmissing,none,-,missing\n,2.5,.,none\nNONE,.,+,\n")
+    frame = read_own(str(path), "input").frame
+    expected = pd.read_csv(path)
+    for name in ("pain", "sign", "only"):
+        assert frame[name].fillna("<gap>").tolist() == expected[name].fillna("<gap>").tolist(), name
+    assert frame["pain"].dropna().tolist() == ["none", "mild", "missing", "NONE"]
+    np.testing.assert_array_equal(frame["dose"], [1, NAN, NAN, 2.5, NAN])
+    said = "Taken as missing in input: - in dose; none in dose; . in dose; NA in sign."
+    assert caplog.records[0].getMessage() == said
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])

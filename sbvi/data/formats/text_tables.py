@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
+from sbvi.data.formats.missing_words import MISSING, USUAL, is_missing, is_number, numbers_beside_words, tell
 
 if TYPE_CHECKING:
     import pandas
 
-_WORDS = "? - -- . NA na N/A n/a NaN nan NAN -nan -NaN <NA> null NULL Null none None NONE missing #N/A #NA"
-#: Spellings of a missing value.
-MISSING = frozenset(_WORDS.split()) | {"", "#N/A N/A", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"}
 #: Rows that are looked at to find the dialect.
 SAMPLE = 1000
+#: Rows whose texts are held at once where the spellings of missing values are looked at.
+PART = 50_000
 #: A header that only counts is told from data by its length: the numbers 0, 1, .. in order.
 COUNTED = 8
-_NUMBER = re.compile(r"\s*([+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?|[+-]?inf(inity)?|true|false)\s*", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _BLOCK = 1 << 24
 
@@ -66,29 +65,49 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect]:
     if dialect.header and count == 1:
         raise UserError(f"{where} holds a header and no rows.")
     rows = lines[int(dialect.header) : count]
+    names = _names(first[0], where) if dialect.header else list(range(len(first[0])))
+    content = "\n".join(rows) + "\n"
+    frame = _parsed(content, dialect, names, where, na_values=list(USUAL))
+    if beside := numbers_beside_words(frame):
+        again = _parsed(content, dialect, names, where, na_values=list(MISSING), usecols=beside)
+        for name in again.columns:
+            if pd.api.types.infer_dtype(again[name], skipna=True) in ("floating", "integer", "boolean", "empty"):
+                frame[name] = again[name]
+    parts = {"dtype": str, "na_filter": False, "chunksize": PART}
+    tell(frame, lambda places: _parsed(content, dialect, names, where, usecols=places, **parts), where)
+    if len(frame) != len(rows):
+        raise UserError(f"{where} has {len(rows)} rows, and {len(frame)} could be read: check its quotes.")
+    return frame, dialect
+
+
+def _parsed(content: str, dialect: Dialect, names: list[Any], where: str, **options: Any) -> Any:
+    """What pandas reads, of rows alone.
+
+    Raises:
+      UserError: it cannot, or would lose something.
+    """
+    import pandas as pd
+
     exact: Any = {} if _release(pd.__version__) >= (3, 1) else {"float_precision": "round_trip"}  # later the default
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pandas warns where it would lose something
-            frame = pd.read_csv(
-                io.StringIO("\n".join(rows) + "\n"),
-                sep=separator,
-                decimal=decimal,
+            return pd.read_csv(
+                io.StringIO(content),
+                sep=dialect.separator,
+                decimal=dialect.decimal,
                 header=None,
-                names=_names(first[0], where) if dialect.header else range(len(first[0])),
+                names=names,
                 index_col=False,
                 keep_default_na=False,
-                na_values=list(MISSING),
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 low_memory=False,
                 **exact,
+                **options,
             )
     except (ValueError, OverflowError, Warning) as error:
         raise UserError(f"{where} cannot be read as a table ({str(error).splitlines()[0][:160]}).") from None
-    if len(frame) != len(rows):
-        raise UserError(f"{where} has {len(rows)} rows, and {len(frame)} could be read: check its quotes.")
-    return frame, dialect
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -166,14 +185,6 @@ def _rows(lines: list[str], separator: str, where: str) -> tuple[int, list[list[
     return count, first
 
 
-def _is_number(field: str) -> bool:
-    return _NUMBER.fullmatch(field) is not None
-
-
-def _is_missing(field: str) -> bool:
-    return field.strip() in MISSING
-
-
 def _is_header(rows: list[list[str]], where: str) -> bool:
     """Whether the first row names columns: with words alone, with words and numbers that count from 0 or 1, or, where
     it is as long as COUNTED or stands over row numbers, with such numbers alone.
@@ -182,16 +193,16 @@ def _is_header(rows: list[list[str]], where: str) -> bool:
       UserError: it has words where numbers follow, and numbers that are no names.
     """
     first = rows[0]
-    numbers = [f for f in first if _is_number(f)]
+    numbers = [f for f in first if is_number(f)]
     counts = numbers in [[str(i) for i in range(start, start + len(numbers))] for start in (0, 1)]
-    words = [c for c, f in enumerate(first) if not _is_number(f) and not _is_missing(f)]
+    words = [c for c, f in enumerate(first) if not is_number(f) and not is_missing(f)]
     if not words:
         over_index = not first[0] and all(row[0] == str(i) for i, row in enumerate(rows[1:]))
         return counts and len(rows) > 1 and (len(numbers) >= COUNTED or (over_index and len(numbers) == len(first) - 1))
     if all(_is_text_column(rows, column) for column in words):
         return False
     commented = first[0].lstrip().startswith("#")
-    if commented and len(numbers) == len(first) - 1 and _is_number(first[0].lstrip()[1:]):
+    if commented and len(numbers) == len(first) - 1 and is_number(first[0].lstrip()[1:]):
         raise UserError(f"{where}: line 1 begins with #, which says neither that it is a row nor that it is none.")
     if numbers and not (counts and len(numbers) > 1):
         raise UserError(f"{where}: line 1 holds {first[words[0]]!r} among numbers: it names no columns and is no row.")
@@ -200,7 +211,7 @@ def _is_header(rows: list[list[str]], where: str) -> bool:
 
 def _is_text_column(rows: list[list[str]], column: int) -> bool:
     """Whether a word stands below the first row."""
-    return any(not _is_number(row[column]) and not _is_missing(row[column]) for row in rows[1:])
+    return any(not is_number(row[column]) and not is_missing(row[column]) for row in rows[1:])
 
 
 def _names(first: list[str], where: str) -> list[str]:
