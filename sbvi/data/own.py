@@ -85,8 +85,15 @@ def checked_labels(label: np.ndarray, count: int, where: str) -> np.ndarray:
     """Labels (count,) of whole numbers or words.
 
     Raises:
-      UserError: they are something else.
+      UserError: they are something else, or some are missing.
     """
+    import pandas as pd
+
+    if label.shape == (count,) and (gaps := np.asarray(pd.isna(label), bool)).any():
+        raise UserError(
+            f"{where} has {int(gaps.sum())} empty labels of {count}, the first in row {int(np.flatnonzero(gaps)[0])}; "
+            "leave these rows out, or write a word of their own there."
+        )
     kind = "words" if label.dtype.kind in "OUST" else label.dtype
     if label.shape != (count,) or not (label.dtype.kind in "OUST" or _is_whole(label)):
         raise UserError(

@@ -25,6 +25,11 @@ BATCH, SHOWN = 250, 8
 HELD = 50_000_000  # values of all iterations of a batch's chains that are held at once
 
 
+#: What has no use for a table by column, and what has none for any other run.
+OF_CHAINS = ("method", "iterations", "warmup", "chains", "leapfrog_steps", "parameters", "missing")
+OF_TABLES = ("draws", "samples", "interval", "guess")
+
+
 class _Found(NamedTuple):
     """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
 
@@ -80,8 +85,6 @@ class ImputationTask:
     def __post_init__(self) -> None:
         if self.warmup >= self.iterations:
             raise ValueError(f"warmup={self.warmup} must be less than iterations={self.iterations}")
-        if self.imputations > self.iterations - self.warmup:
-            raise ValueError(f"imputations={self.imputations} must be at most iterations - warmup")
 
     @property
     def title(self) -> str:
@@ -89,9 +92,13 @@ class ImputationTask:
         return f"imputation-{where}"
 
     def run(self, run: LoadedRun) -> TaskResult:
-        if run.preprocessing.table is not None:
+        by_column = run.preprocessing.table is not None
+        self._without_use(OF_CHAINS if by_column else OF_TABLES, "tables by column" if by_column else "this run's data")
+        if by_column:
             names = [field.name for field in fields(TableImputation)]
             return TableImputation(**{name: getattr(self, name) for name in names}).run(run, self.title)
+        if self.imputations > self.iterations - self.warmup:
+            raise UserError(f"task.imputations={self.imputations} must be at most task.iterations - task.warmup.")
         if self.output is not None:
             check_output(self.output)
         run = with_parameters(run, self.parameters)
@@ -144,6 +151,16 @@ class ImputationTask:
             }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
         return TaskResult(scalars, arrays, pictures)
+
+    def _without_use(self, names: tuple[str, ...], data: str) -> None:
+        """Refuse a setting that would change nothing.
+
+        Raises:
+          UserError: one of these is not its default.
+        """
+        for field in fields(self):
+            if field.name in names and (value := getattr(self, field.name)) != field.default:
+                raise UserError(f"task.{field.name}={value} has no use for {data}; leave it out.")
 
     def _reduced(
         self, found: _Found, chains: int, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None

@@ -66,7 +66,7 @@ REFUSED = {
     "text.csv": ("a,b\n1,2\n3,x\n", "column b holds 'x' in line 3, which is no number"),
     "typing.csv": ("1x,2\n3,4\n", "line 1 holds '1x' among numbers"),
     "twice.csv": ("a,a\n1,2\n", "more than one column named a"),
-    "lines.csv": ('"1\n2",3\n4,5\n', "a field that begins in line 1 goes on over several lines"),
+    "lines.csv": ('a,b\n"1\n2",3\n4,5\n', "column a holds '1\\n2' in row 0, which is no number"),
     "quote.csv": ('1,2\n"3,4\n', "line 2"),
     "nothing.csv": ("", "is empty"),
     "blanks.csv": ("\n\n", "is empty"),
@@ -90,9 +90,34 @@ def test_what_was_understood_is_logged_in_one_line(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "x.csv").write_text("a;b\n1,5;NA\n2;3\n")
     read_own(str(tmp_path / "x.csv"), "input")
-    (record,) = caplog.records
+    words, record = caplog.records
+    assert words.getMessage() == "Taken as missing in input: NA in b."
     expected = "x.csv: 2 rows, 2 columns, 1 missing, float64 (semicolon-separated, decimal comma, a header)."
     assert record.getMessage().endswith(expected)
+
+
+def test_a_field_in_quotes_may_have_several_lines(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('"dose, in\nmg",note\n1,"one, or\ntwo"\n2,plain\n,"a ""word""\n\nbelow"\n\n')
+    table = read_own(str(path), "input")
+    assert table.names() == ("dose, in\nmg", "note")
+    assert table.frame["note"].tolist() == ["one, or\ntwo", "plain", 'a "word"\n\nbelow']
+    np.testing.assert_array_equal(table.frame.iloc[:, 0], [1, 2, NAN])
+
+
+def test_categories_that_read_like_gaps_stay(tmp_path, caplog):
+    """In columns of text what pandas takes as missing by default is missing, and no more."""
+    caplog.set_level("INFO")
+    path = tmp_path / "x.csv"
+    path.write_text("pain,dose,sign,only\nnone,1,?,none\nmild,-,NA,\nmissing,none,-,missing\n,2.5,.,none\nNONE,.,+,\n")
+    frame = read_own(str(path), "input").frame
+    expected = pd.read_csv(path)
+    for name in ("pain", "sign", "only"):
+        assert frame[name].fillna("<gap>").tolist() == expected[name].fillna("<gap>").tolist(), name
+    assert frame["pain"].dropna().tolist() == ["none", "mild", "missing", "NONE"]
+    np.testing.assert_array_equal(frame["dose"], [1, NAN, NAN, 2.5, NAN])
+    said = "Taken as missing in input: - in dose; none in dose; . in dose; NA in sign."
+    assert caplog.records[0].getMessage() == said
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])

@@ -47,6 +47,16 @@ def test_labels_and_bits(tmp_path):
     assert set(np.unique(found.train.label)) == {0, 1}
 
 
+@pytest.mark.parametrize("words", [("red", "", "blue"), ("0", "", "1"), ("red", "NA", "blue")])
+@pytest.mark.parametrize("types", ["found", "numbers"])
+def test_empty_labels_are_refused_by_number(words, types, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b,label\n" + "".join(f"{i}.5,{i % 7}.25,{words[i % 3]}\n" for i in range(30)))
+    with pytest.raises(UserError) as caught:
+        Table(path=str(path), labels="label", types=types).load()
+    assert "label has 10 empty labels of 30, the first in row 1; leave these rows out" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

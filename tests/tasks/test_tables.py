@@ -1,6 +1,7 @@
 """From a CSV with a header, empty cells, a text column and an id column to the same table, filled."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -156,3 +157,22 @@ def test_wrong_files_are_refused(task, sentence, trained, monkeypatch):
     assert sentence in str(caught.value)
     with pytest.raises(UserError, match="fill_table"):
         run.impute(np.zeros((1, 5)))
+
+
+@pytest.mark.parametrize(
+    ("by_column", "setting"),
+    [
+        *(
+            (True, one)
+            for one in ({"parameters": "mean"}, {"method": "pseudo_gibbs"}, {"iterations": 200}, {"warmup": 0})
+        ),
+        *((True, one) for one in ({"chains": 1}, {"leapfrog_steps": 0}, {"missing": "square"})),
+        *((False, one) for one in ({"draws": "chain"}, {"samples": 10}, {"interval": 0.5}, {"guess": "mode"})),
+        (False, {"imputations": 81}),
+    ],
+)
+def test_settings_without_use_are_refused(by_column, setting):
+    run = SimpleNamespace(preprocessing=SimpleNamespace(table=() if by_column else None))
+    ((name, value),) = setting.items()
+    with pytest.raises(UserError, match=rf"^task\.{name}={value} (has no use for|must be at most)"):
+        ImputationTask(**setting).run(run)

@@ -153,9 +153,9 @@ def _table(place: Path, kind: str, where: str) -> Table:
     else:
         from sbvi.data.formats.text_tables import read_text
 
-        frame, dialect = read_text(place, where)
+        frame, dialect, line = read_text(place, where)
         frame, index = _without_index(frame)
-        table = Table(frame, dialect.header, where, 1 + dialect.header)
+        table = Table(frame, dialect.header, where, line)
         said = f"{dialect}, {'a header' if dialect.header else 'no header'}{index}"
     frame = table.frame
     if not len(frame):

@@ -1,13 +1,14 @@
 """Delimited text as a pandas frame: its dialect found by looking, and no row lost.
 
-Every line is a row, the header aside; what is not so is refused with the number of the line. A file may start with a
-byte order mark, have its fields in quotes, separate them by commas, semicolons or tabs, and write decimals with a comma
-where semicolons or tabs separate.
+Every line is a row, the header aside, and a field in quotes may have several lines; what is not so is refused with the
+number of the line. A file may start with a byte order mark, have its fields in quotes, separate them by commas,
+semicolons or tabs, and write decimals with a comma where semicolons or tabs separate.
 """
 
 import csv
 import gzip
 import io
+import itertools
 import re
 import warnings
 import zlib
@@ -17,19 +18,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
+from sbvi.data.formats.headers import is_header, names_of
+from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
 
 if TYPE_CHECKING:
     import pandas
 
-_WORDS = "? - -- . NA na N/A n/a NaN nan NAN -nan -NaN <NA> null NULL Null none None NONE missing #N/A #NA"
-#: Spellings of a missing value.
-MISSING = frozenset(_WORDS.split()) | {"", "#N/A N/A", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"}
 #: Rows that are looked at to find the dialect.
 SAMPLE = 1000
-#: A header that only counts is told from data by its length: the numbers 0, 1, .. in order.
-COUNTED = 8
-_NUMBER = re.compile(r"\s*([+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?|[+-]?inf(inity)?|true|false)\s*", re.IGNORECASE)
+#: Rows whose texts are held at once where the spellings of missing values are looked at.
+PART = 50_000
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+#: The first row, whose fields in quotes may have several lines.
+_FIRST = re.compile(r'(?:"[^"]*"|[^"\n])*')
 _BLOCK = 1 << 24
 
 
@@ -47,48 +48,110 @@ class Dialect(NamedTuple):
         return f"{named}-separated{', decimal comma' if self.decimal == ',' else ''}{encoding}"
 
 
-def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect]:
-    """The frame, its columns named by the header or 0, 1, ..; and how the file is written.
+def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]:
+    """The frame, its columns named by the header or 0, 1, ..; how the file is written; and the number of the first
+    row's line, 0 where rows have several lines.
 
     Raises:
       UserError: the file is empty, damaged, or has lines that are no rows; the sentence names the first.
     """
     import pandas as pd
 
+    lines, found, dialect = _looked(path, where)
+    rows = lines[found.begin if dialect.header else 0 : found.end]
+    names = _labels(found, dialect, where)
+    content = "\n".join(rows) + "\n"
+    frame = _parsed(content, dialect, names, where, na_values=list(USUAL))
+    if beside := numbers_beside_words(frame):
+        again = _parsed(content, dialect, names, where, na_values=list(MISSING), usecols=beside)
+        for name in again.columns:
+            if pd.api.types.infer_dtype(again[name], skipna=True) in ("floating", "integer", "boolean", "empty"):
+                frame[name] = again[name]
+    parts = {"dtype": str, "na_filter": False, "chunksize": PART}
+    tell(frame, lambda places: _parsed(content, dialect, names, where, usecols=places, **parts), where)
+    if len(frame) != found.count - dialect.header:
+        raise UserError(
+            f"{where} has {found.count - dialect.header} rows, and {len(frame)} could be read: check its quotes."
+        )
+    return frame, dialect, 0 if found.several else 1 + dialect.header
+
+
+class Texts(NamedTuple):
+    """The fields of a file as they are written: the header's, those of each row, and what a frame calls columns."""
+
+    header: list[str] | None
+    rows: list[list[str]]
+    names: list[Any]
+    dialect: Dialect
+
+
+def read_fields(path: Path, where: str) -> Texts:
+    """Every field's own text; see `read_text`."""
+    lines, found, dialect = _looked(path, where)
+    records = (fields for _, _, fields in _fields(lines, dialect.separator, where))
+    rows = list(itertools.islice(records, found.count))
+    header = rows.pop(0) if dialect.header else None
+    return Texts(header, rows, _labels(found, dialect, where), dialect)
+
+
+class _Rows(NamedTuple):
+    """How many rows there are, the header among them; the fields of the first ones; the lines at which the first and
+    the last row end; and whether one has several lines."""
+
+    count: int
+    first: list[list[str]]
+    begin: int
+    end: int
+    several: bool
+
+
+def _looked(path: Path, where: str) -> tuple[list[str], _Rows, Dialect]:
     text, encoding = _text(path, where)
     lines = text.removesuffix("\n").split("\n")
     if not any(line.strip() for line in lines):
         raise UserError(f"{where} is empty.")
-    separator = _separator(lines, path)
-    count, first = _rows(lines, separator, where)
-    decimal = "," if separator != "," and any(_COMMA.fullmatch(f.strip()) for row in first for f in row) else "."
-    dialect = Dialect(encoding, separator, decimal, _is_header(first, where))
-    if dialect.header and count == 1:
+    separator = _separator(text, path)
+    found = _rows(lines, separator, where)
+    fields = (field.strip() for row in found.first for field in row)
+    decimal = "," if separator != "," and any(map(_COMMA.fullmatch, fields)) else "."
+    dialect = Dialect(encoding, separator, decimal, is_header(found.first, where))
+    if dialect.header and found.count == 1:
         raise UserError(f"{where} holds a header and no rows.")
-    rows = lines[int(dialect.header) : count]
+    return lines, found, dialect
+
+
+def _labels(found: _Rows, dialect: Dialect, where: str) -> list[Any]:
+    return names_of(found.first[0], where) if dialect.header else list(range(len(found.first[0])))
+
+
+def _parsed(content: str, dialect: Dialect, names: list[Any], where: str, **options: Any) -> Any:
+    """What pandas reads, of rows alone.
+
+    Raises:
+      UserError: it cannot, or would lose something.
+    """
+    import pandas as pd
+
     exact: Any = {} if _release(pd.__version__) >= (3, 1) else {"float_precision": "round_trip"}  # later the default
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pandas warns where it would lose something
-            frame = pd.read_csv(
-                io.StringIO("\n".join(rows) + "\n"),
-                sep=separator,
-                decimal=decimal,
+            return pd.read_csv(
+                io.StringIO(content),
+                sep=dialect.separator,
+                decimal=dialect.decimal,
                 header=None,
-                names=_names(first[0], where) if dialect.header else range(len(first[0])),
+                names=names,
                 index_col=False,
                 keep_default_na=False,
-                na_values=list(MISSING),
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 low_memory=False,
                 **exact,
+                **options,
             )
     except (ValueError, OverflowError, Warning) as error:
         raise UserError(f"{where} cannot be read as a table ({str(error).splitlines()[0][:160]}).") from None
-    if len(frame) != len(rows):
-        raise UserError(f"{where} has {len(rows)} rows, and {len(frame)} could be read: check its quotes.")
-    return frame, dialect
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -118,96 +181,51 @@ def _text(path: Path, where: str) -> tuple[str, str]:
     raise UserError(f"{where} is not a text file.")
 
 
-def _separator(lines: list[str], path: Path) -> str:
-    """What separates fields: the candidate that stands outside of quotes in the first line, semicolons before tabs
+def _separator(text: str, path: Path) -> str:
+    """What separates fields: the candidate that stands outside of quotes in the first row, semicolons before tabs
     before commas, since the others may stand within numbers."""
     if ".tsv" in (s.lower() for s in path.suffixes):
         return "\t"
-    first = re.sub(r'"[^"]*"', "", next(line for line in lines if line.strip()))
+    row = _FIRST.match(text.lstrip(" \n"))
+    first = re.sub(r'"[^"]*"', "", row.group()) if row else ""
     return next((s for s in ";\t," if s in first), ",")
 
 
-def _fields(lines: list[str], separator: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """(number of the line, fields) of every line."""
+def _fields(lines: list[str], separator: str, where: str) -> Iterator[tuple[int, int, list[str]]]:
+    """(numbers of the first and the last line, fields) of every row."""
     if not any('"' in line for line in lines):
         for number, line in enumerate(lines, 1):
-            yield number, line.split(separator)
+            yield number, number, line.split(separator)
         return
-    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
+    ended = (f"{line}\n" for line in lines)
+    reader = csv.reader(ended, delimiter=separator, strict=True, skipinitialspace=True)
     last = 0
     try:
         for fields in reader:
-            if reader.line_num != last + 1:
-                raise UserError(f"{where}: a field that begins in line {last + 1} goes on over several lines.")
+            yield last + 1, reader.line_num, fields or [""]
             last = reader.line_num
-            yield last, fields or [""]
     except csv.Error as error:
         raise UserError(f"{where}: line {last + 1} cannot be read ({error}).") from None
 
 
-def _rows(lines: list[str], separator: str, where: str) -> tuple[int, list[list[str]]]:
-    """How many rows there are, and the fields of the first of them.
+def _rows(lines: list[str], separator: str, where: str) -> _Rows:
+    """What rows there are.
 
     Raises:
       UserError: a line is empty where rows have several fields, or rows differ in length.
     """
     first: list[list[str]] = []
-    count = 0
-    for number, fields in _fields(lines, separator, where):
+    count = begin = end = 0
+    several = False
+    for number, last, fields in _fields(lines, separator, where):
         if first and len(fields) != len(first[0]):
             if fields == [""] or not lines[number - 1].strip():
                 if all(not line.strip() for line in lines[number - 1 :]):  # how files end
-                    return count, first
+                    break
                 raise UserError(f"{where}: line {number} is empty.")
             raise UserError(f"{where}: line {number} has {len(fields)} fields, and the first line has {len(first[0])}.")
         count += 1
+        begin, end, several = begin or last, last, several or last > number
         if count <= SAMPLE:
             first.append(fields)
-    return count, first
-
-
-def _is_number(field: str) -> bool:
-    return _NUMBER.fullmatch(field) is not None
-
-
-def _is_missing(field: str) -> bool:
-    return field.strip() in MISSING
-
-
-def _is_header(rows: list[list[str]], where: str) -> bool:
-    """Whether the first row names columns: with words alone, with words and numbers that count from 0 or 1, or, where
-    it is as long as COUNTED or stands over row numbers, with such numbers alone.
-
-    Raises:
-      UserError: it has words where numbers follow, and numbers that are no names.
-    """
-    first = rows[0]
-    numbers = [f for f in first if _is_number(f)]
-    counts = numbers in [[str(i) for i in range(start, start + len(numbers))] for start in (0, 1)]
-    words = [c for c, f in enumerate(first) if not _is_number(f) and not _is_missing(f)]
-    if not words:
-        over_index = not first[0] and all(row[0] == str(i) for i, row in enumerate(rows[1:]))
-        return counts and len(rows) > 1 and (len(numbers) >= COUNTED or (over_index and len(numbers) == len(first) - 1))
-    if all(_is_text_column(rows, column) for column in words):
-        return False
-    commented = first[0].lstrip().startswith("#")
-    if commented and len(numbers) == len(first) - 1 and _is_number(first[0].lstrip()[1:]):
-        raise UserError(f"{where}: line 1 begins with #, which says neither that it is a row nor that it is none.")
-    if numbers and not (counts and len(numbers) > 1):
-        raise UserError(f"{where}: line 1 holds {first[words[0]]!r} among numbers: it names no columns and is no row.")
-    return True
-
-
-def _is_text_column(rows: list[list[str]], column: int) -> bool:
-    """Whether a word stands below the first row."""
-    return any(not _is_number(row[column]) and not _is_missing(row[column]) for row in rows[1:])
-
-
-def _names(first: list[str], where: str) -> list[str]:
-    """Column names; a mark of a comment before the first, which NumPy writes, is no part of it."""
-    names = [name.strip() for name in first]
-    names[0] = names[0].removeprefix("#").strip()
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{where} has more than one column named {twice[0] or 'nothing'}.")
-    return names
+    return _Rows(count, first, begin, end, several)

@@ -1,0 +1,46 @@
+"""Whether a text table begins with the names of its columns, and what they are."""
+
+from sbvi.core import UserError
+from sbvi.data.formats.missing_words import is_missing, is_number
+
+#: A header that only counts is told from data by its length: the numbers 0, 1, .. in order.
+COUNTED = 8
+
+
+def is_header(rows: list[list[str]], where: str) -> bool:
+    """Whether the first row names columns: with words alone, with words and numbers that count from 0 or 1, or, where
+    it is as long as COUNTED or stands over row numbers, with such numbers alone.
+
+    Raises:
+      UserError: it has words where numbers follow, and numbers that are no names.
+    """
+    first = rows[0]
+    numbers = [f for f in first if is_number(f)]
+    counts = numbers in [[str(i) for i in range(start, start + len(numbers))] for start in (0, 1)]
+    words = [c for c, f in enumerate(first) if not is_number(f) and not is_missing(f)]
+    if not words:
+        over_index = not first[0] and all(row[0] == str(i) for i, row in enumerate(rows[1:]))
+        return counts and len(rows) > 1 and (len(numbers) >= COUNTED or (over_index and len(numbers) == len(first) - 1))
+    if all(_is_text_column(rows, column) for column in words):
+        return False
+    commented = first[0].lstrip().startswith("#")
+    if commented and len(numbers) == len(first) - 1 and is_number(first[0].lstrip()[1:]):
+        raise UserError(f"{where}: line 1 begins with #, which says neither that it is a row nor that it is none.")
+    if numbers and not (counts and len(numbers) > 1):
+        raise UserError(f"{where}: line 1 holds {first[words[0]]!r} among numbers: it names no columns and is no row.")
+    return True
+
+
+def _is_text_column(rows: list[list[str]], column: int) -> bool:
+    """Whether a word stands below the first row."""
+    return any(not is_number(row[column]) and not is_missing(row[column]) for row in rows[1:])
+
+
+def names_of(first: list[str], where: str) -> list[str]:
+    """Column names; a mark of a comment before the first, which NumPy writes, is no part of it."""
+    names = [name.strip() for name in first]
+    names[0] = names[0].removeprefix("#").strip()
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{where} has more than one column named {twice[0] or 'nothing'}.")
+    return names
