@@ -137,7 +137,12 @@ def _leaves(values: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "
 
 
 def unknown_word(key: str, value: object, groups: Sequence[str], top: Sequence[str]) -> UserError:
-    """The error for a first word that is no group and no key, which points to the key that may be meant."""
+    """The error for a first word that is no group and no key, which points to the key that may be meant, or to the
+    command that has it."""
+    group = key.partition(".")[0]
+    if group in catalogue() and group not in (*groups, *top):
+        command = "sbvi-evaluate" if group == "task" else "sbvi-train"
+        return UserError(f"{group}= is a word of {command}: {command} --help {group}")
     if found := meant(key.rpartition(".")[2], groups):
         return UserError(
             f"{key}={value} is not a key by itself; give {' or '.join(f'{k}={value}' for k in found[:4])}."

@@ -130,7 +130,7 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
         told = {own: text for own, text in command.own.items() if own.startswith((f"{group}=", f"{group}."))}
         return "\n".join(_line(own, text) for own, text in told.items())
     if group not in command.groups:
-        if found := meant(path, command.groups):
+        if group not in catalogue() and (found := meant(path, command.groups)):
             return "\n\n".join(_of(command, each, folders) for each in found)
         raise unknown_word(path, name, command.groups, command.keys)
     entries = dict(_entries(group, folders)) if group not in SETTINGS else {}

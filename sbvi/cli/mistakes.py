@@ -63,6 +63,11 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     from hydra.errors import HydraException
 
     key, equals, value = word.partition("=")
+    if equals and not re.fullmatch(r"[+~]*[\w$./@:-]+", key):
+        raise UserError(
+            f"{word} has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1, or "
+            f"GROUP=NAME; {command.name} --help lists them."
+        )
     if _open_brackets(value):
         taken = next((i for i in range(len(following)) if not _open_brackets(_joined(value, following[: i + 1]))), None)
         if taken is not None:  # the shell has cut a list at its spaces

@@ -9,6 +9,8 @@ from typing import Any
 from sbvi.cli.progress import clock
 from sbvi.core.quantities import quantity
 
+#: The share of examples that importance sampling does badly by.
+WEIGHTS = "test/khat_above_0.7"
 #: Scalars of the final test with what they are called here.
 NAMES = {
     "test/nll": "test/nll",
@@ -17,7 +19,7 @@ NAMES = {
     "test/exact_nll": "test/exact_nll",
     "test/nll_independent": "test/nll of independent dimensions",
     "test/bits_per_dimension": "bits per dimension",
-    "test/khat_above_0.7": "share of examples with k-hat above 0.7",
+    WEIGHTS: "share of examples with k-hat above 0.7",
 }
 
 
@@ -25,13 +27,13 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     """Lines `name: value`.
 
     Args:
-      result: result.json, and the run's `directory`.
+      result: result.json, and the run's `directory` and `twice`, the word for a run of twice its length.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     lines = [f"status: {result['status']}", *_numbers(result["metrics"], result.get("not_finite", ()))]
     took = f"time: {clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
     if (speed := result.get("examples_per_second")) is not None:
-        took += f" at {speed:,.0f} examples/s"
+        took += f" ({speed:,.0f} examples/s once compiled)"
     folder = _shown(result["directory"])
     lines += [took, f"directory: {folder}"]
     if result["status"] == "completed" and not several:
@@ -39,8 +41,24 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     return "\n".join(lines)
 
 
+def twice(trainer: Any, result: Mapping[str, Any]) -> str:
+    """The word for twice a run's length, in what the length was given in."""
+    if trainer.steps is not None:
+        return f"trainer.steps={max(1, 2 * result['steps'])}"
+    if trainer.examples is not None:
+        return f"trainer.examples={max(1, 2 * result['steps']) * trainer.batch_size}"
+    return f"trainer.epochs={max(1, round(2 * result['epochs']))}"
+
+
+def _exact(metrics: Mapping[str, Any]) -> bool:
+    """Whether test/nll is by quadrature, which the importance weights say nothing of."""
+    return "test/quadrature_error" in metrics
+
+
 def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[str]:
     for name, called in NAMES.items():
+        if name == WEIGHTS and _exact(metrics):
+            continue
         value, error = metrics.get(name), metrics.get(f"{name}_stderr")
         if name in odd or (name in metrics and value is None):
             yield f"{called}: not finite"
@@ -63,9 +81,9 @@ def _error(error: Any) -> str:
 def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     run = shlex.quote(f"run={folder}")
     yield f"sbvi-evaluate {run} task=samples"
-    heavy = (result["metrics"].get("test/khat_above_0.7") or 0.0) > 0.1
+    heavy = (result["metrics"].get(WEIGHTS) or 0.0) > 0.1 and not _exact(result["metrics"])
     yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
-    yield f"sbvi-train {shlex.quote(f'resume={folder}')} trainer.epochs={max(1, round(2 * result['epochs']))}"
+    yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
     above = shlex.quote(str(Path(folder).parent))
     yield f"sbvi-compare {above}"
     yield f"tensorboard --logdir {above}"

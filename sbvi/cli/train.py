@@ -194,13 +194,14 @@ def _literal(value: str) -> Any:
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
+    from sbvi.cli.summary import twice
     from sbvi.runs.assembly import Shared
     from sbvi.runs.train import RunContext, train
 
     context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
-    return result | {"directory": str(job.folder)}
+    return result | {"directory": str(job.folder), "twice": twice(job.experiment.trainer, result)}
 
 
 def _report(result: Mapping[str, Any], several: bool) -> None:

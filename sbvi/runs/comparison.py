@@ -1,5 +1,6 @@
 """Reading many run directories: what differs between them, and which settings did best over seeds."""
 
+import difflib
 import json
 import math
 import os
@@ -218,14 +219,16 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
     """Completed runs grouped over seeds, best mean first.
 
     Raises:
-      UserError: no completed run has the metric; names those that exist.
+      UserError: no completed run has the metric; names the nearest, or else all that exist.
     """
     keys = differing(runs)
     done = [run for run in runs if run.status == "completed"]
     having = [run for run in done if metric in run.metrics]
     if done and not having:
         names = sorted({name for run in done for name in run.metrics})
-        raise UserError(f"--metric {metric} is in none of the completed runs; there is: {', '.join(names)}.")
+        near = difflib.get_close_matches(metric, names, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(names)}."
+        raise UserError(f"--metric {metric} is in none of the completed runs; {hint}")
     groups: dict[str, list[RunSummary]] = {}
     for run in having:
         same_as = json.dumps([*(run.config.get(key) for key in keys), run.data], sort_keys=True)

@@ -61,7 +61,10 @@ def test_what_help_says_of_a_key():
     assert "seed of parameters" in help_text(train.COMMAND, ["seed"])
     assert "where the run's data is now" in help_text(evaluate.COMMAND, ["dataset.path"])
     assert "n_trials: 20" in help_text(train.COMMAND, ["search=optuna"])
+    with pytest.raises(UserError, match="model= is a word of sbvi-train: sbvi-train --help model"):
+        help_text(evaluate.COMMAND, ["model.latents"])
     for words, sentence in (
+        (["task"], "task= is a word of sbvi-evaluate: sbvi-evaluate --help task"),
         (["modle"], r"modle= is not a key \(did you mean model\?\)"),
         (["model=dlmg"], r"model=dlmg is not known \(did you mean dlgm\?\)"),
     ):

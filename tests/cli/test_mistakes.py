@@ -27,6 +27,7 @@ ARGUMENTS = {
     ("~dataset",): "nothing can be left out with ~",
     ("mnist",): "mnist is not KEY=VALUE; give dataset=mnist.",
     ("hello",): "hello is not KEY=VALUE",
+    ("=3",): "=3 has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1",
     ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
     ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
 }

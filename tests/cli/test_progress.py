@@ -12,7 +12,7 @@ from support.processes import command, environment
 from support.tiny_run import TINY
 
 from sbvi.cli.progress import TrainingBar, WorkBar, clock
-from sbvi.cli.summary import summary
+from sbvi.cli.summary import summary, twice
 from sbvi.core.watch import counted, watching
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.batched import batched, map_batches, piece_size
@@ -93,7 +93,7 @@ def test_the_end_of_a_run():
     metrics = {"test/nll": 20.5, "test/nll_stderr": 0.25, "test/elbo": -21.0, "test/elbo_stderr": 0.2}
     metrics |= {"test/active_units/layer_1": 7.0, "test/khat_above_0.7": 0.5, "test/bits_per_dimension": 1.5}
     result = {"status": "completed", "metrics": metrics, "examples_per_second": 1e4, "train_seconds": 61.0}
-    result |= {"wall_seconds": 75.0, "epochs": 30.0, "directory": "/somewhere/my runs/a"}
+    result |= {"wall_seconds": 75.0, "directory": "/somewhere/my runs/a", "twice": "trainer.epochs=60"}
     assert summary(result).splitlines() == [
         "status: completed",
         "test/nll: 20.50 +- 0.25 nats",
@@ -101,7 +101,7 @@ def test_the_end_of_a_run():
         "bits per dimension: 1.50",
         "share of examples with k-hat above 0.7: 0.50",
         "active units: 7 in layer_1",
-        "time: 1:15, of which training 1:01 at 10,000 examples/s",
+        "time: 1:15, of which training 1:01 (10,000 examples/s once compiled)",
         "directory: /somewhere/my runs/a",
         "next:",
         "  sbvi-evaluate 'run=/somewhere/my runs/a' task=samples",
@@ -114,6 +114,16 @@ def test_the_end_of_a_run():
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}
     assert "test/nll: not finite" in summary(untested)
     assert "validation/elbo: -3.00 nats" in summary(result | {"metrics": {"validation/elbo": -3.0}})
+    exact = summary(result | {"metrics": metrics | {"test/quadrature_error": 1e-6}})
+    assert "k-hat" not in exact
+    assert "task=annealed" not in exact
+    ended = {"steps": 40, "epochs": 2.6}
+    for length, word in (
+        ({"steps": 40}, "trainer.steps=80"),
+        ({"epochs": 2.5}, "trainer.epochs=5"),
+        ({"examples": 4000}, "trainer.examples=8000"),
+    ):
+        assert twice(Trainer(**length, batch_size=100), ended) == word
 
 
 def test_a_run_tells_how_far_it_is_and_records_what_was_typed(tmp_path):
