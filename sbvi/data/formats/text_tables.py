@@ -69,9 +69,9 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
                 frame[name] = again[name]
     parts = {"dtype": str, "na_filter": False, "chunksize": PART}
     tell(frame, lambda places: _parsed(content, dialect, names, where, usecols=places, **parts), where)
-    if len(frame) != found.count - dialect.header:
+    if len(frame) != found.number - dialect.header:
         raise UserError(
-            f"{where} has {found.count - dialect.header} rows, and {len(frame)} could be read: check its quotes."
+            f"{where} has {found.number - dialect.header} rows, and {len(frame)} could be read: check its quotes."
         )
     return frame, dialect, 0 if found.several else 1 + dialect.header
 
@@ -89,7 +89,7 @@ def read_fields(path: Path, where: str) -> Texts:
     """Every field's own text; see `read_text`."""
     lines, found, dialect = _looked(path, where)
     records = (fields for _, _, fields in _fields(lines, dialect.separator, where))
-    rows = list(itertools.islice(records, found.count))
+    rows = list(itertools.islice(records, found.number))
     header = rows.pop(0) if dialect.header else None
     return Texts(header, rows, _labels(found, dialect, where), dialect)
 
@@ -98,7 +98,7 @@ class _Rows(NamedTuple):
     """How many rows there are, the header among them; the fields of the first ones; the lines at which the first and
     the last row end; and whether one has several lines."""
 
-    count: int
+    number: int
     first: list[list[str]]
     begin: int
     end: int
@@ -115,7 +115,7 @@ def _looked(path: Path, where: str) -> tuple[list[str], _Rows, Dialect]:
     fields = (field.strip() for row in found.first for field in row)
     decimal = "," if separator != "," and any(map(_COMMA.fullmatch, fields)) else "."
     dialect = Dialect(encoding, separator, decimal, is_header(found.first, where))
-    if dialect.header and found.count == 1:
+    if dialect.header and found.number == 1:
         raise UserError(f"{where} holds a header and no rows.")
     return lines, found, dialect
 
