@@ -9,6 +9,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing
 from sbvi.data.columns import Column, encoded
+from sbvi.data.formats.text_tables import Texts
 from sbvi.data.removal import Removal
 from sbvi.evaluation.filling import Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
@@ -19,6 +20,7 @@ from sbvi.reporting.tables import text_table
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
+from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.tables import beside, check_tables, filled_frame, read_frame, source_frame, whole_again, write_frame
 from sbvi.tasks.task import TaskResult
 
@@ -57,9 +59,11 @@ class TableImputation:
         truth: np.ndarray | None = None
         train = np.zeros((0, 0))
         frame: pandas.DataFrame | None = None
+        texts: Texts | None = None
         named = True
         if self.input is not None:
             frame, named = read_frame(self.input)
+            texts = own_texts(self.input, self.output)
             held = known.store(encoded(known.table, frame, f"input={self.input}"), f"input={self.input}")
         else:
             dataset = run_dataset(run)
@@ -87,7 +91,7 @@ class TableImputation:
         if self.output is not None:
             if frame is None:
                 frame = source_frame(known.table, known.to_source(held))
-            self._write(found, values, frame, gaps, named)
+            self._write(found, values, frame, gaps, named, texts)
         arrays = {
             "filled": values,
             "lower": found.lower,
@@ -99,14 +103,23 @@ class TableImputation:
         return TaskResult(scalars, arrays, pictures, table=table, about=about)
 
     def _write(
-        self, found: Filled, values: np.ndarray, frame: "pandas.DataFrame", gaps: np.ndarray, named: bool
+        self,
+        found: Filled,
+        values: np.ndarray,
+        frame: "pandas.DataFrame",
+        gaps: np.ndarray,
+        named: bool,
+        texts: Texts | None,
     ) -> None:
         assert self.output is not None
         files = {self.output: values, "lower": found.lower, "upper": found.upper}
         files |= {str(i + 1): draw for i, draw in enumerate(found.draws)} if self.imputations > 1 else {}
         for part, numbers in files.items():
-            made = filled_frame(found.columns, frame, numbers, gaps)
             place = Path(self.output) if part == self.output else beside(self.output, part)
+            if texts is not None:
+                write_rows(place, texts, filled_rows(texts, found.columns, frame, numbers, gaps))
+                continue
+            made = filled_frame(found.columns, frame, numbers, gaps)
             write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
 
     def _removed(self, run: LoadedRun, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """From a CSV with a header, empty cells, a text column and an id column to the same table, filled."""
 
+import gzip
 import json
 from types import SimpleNamespace
 
@@ -9,9 +10,12 @@ import pytest
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.data.columns import Column
 from sbvi.tasks.data import own_values
+from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.samples import SamplesTask
+from sbvi.tasks.tables import read_frame
 
 N = 400
 
@@ -74,7 +78,10 @@ def test_the_users_table_comes_back_filled(trained):
     for name in frame:
         there = holes[name].notna()
         assert (made[name][there] == holes[name][there]).all(), name
-    assert made["visits"].dtype.kind == "i"
+    assert (made["visits"].round() == made["visits"]).all()
+    before, after = ((folder / name).read_text().splitlines() for name in ("laboratory.csv", "filled.csv"))
+    for old, new in zip(before, after, strict=True):  # what was there, letter by letter
+        assert all(a in ("", b) for a, b in zip(old.split(","), new.split(","), strict=True)), (old, new)
     spread = frame["iron"].std()
     error = (made["iron"] - frame["iron"])[gaps[:, 2] & ~gaps[:, 1]]
     assert np.sqrt((error**2).mean()) < 0.5 * spread
@@ -157,6 +164,40 @@ def test_wrong_files_are_refused(task, sentence, trained, monkeypatch):
     assert sentence in str(caught.value)
     with pytest.raises(UserError, match="fill_table"):
         run.impute(np.zeros((1, 5)))
+
+
+COLUMNS = (
+    Column("code", "count"),
+    Column("dose", "continuous"),
+    Column("grade", "ordinal", values=(1.0, 2.0)),
+    Column("site", "categorical", values=("oslo", "rome; west")),
+)
+
+
+@pytest.mark.parametrize("output", ["filled.csv", "filled.tsv.gz"])
+def test_what_was_there_keeps_its_text(output, tmp_path):
+    """Ids, long whole numbers, decimals, quotes and the column that pandas numbers rows in, decimal commas and all."""
+    path = tmp_path / "in.csv"
+    lines = [
+        ';id;code;dose;grade;site;"free\ntext"',
+        '0;00003;123456789012345678;0,0;1,0;"rome; west";"a\nb"',
+        "1;00010;;10,0;;oslo;none",
+        "2;00011;7;;2,0;NA;",
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    frame, _ = read_frame(str(path))
+    texts = own_texts(str(path), str(tmp_path / output))
+    numbers = np.array([[0, 0, 0, 0], [12, 0, 1, 0], [0, 2.5, 0, 1]], np.float64)
+    gaps = frame[["code", "dose", "grade", "site"]].isna().to_numpy()
+    assert gaps.tolist() == [[False] * 4, [True, False, True, False], [False, True, False, True]]
+    write_rows(tmp_path / output, texts, filled_rows(texts, COLUMNS, frame, numbers, gaps))
+    expected = "\n".join(lines) + "\n"
+    expected = expected.replace("00010;;10,0;;", "00010;12;10,0;2,0;").replace("7;;2,0;NA;", '7;2,5;2,0;"rome; west";')
+    if output.endswith(".gz"):
+        expected = expected.replace('"rome; west"', "rome| west").replace(";", "\t").replace("|", ";")
+        assert gzip.decompress((tmp_path / output).read_bytes()).decode() == expected
+    else:
+        assert (tmp_path / output).read_text() == expected
 
 
 @pytest.mark.parametrize(
