@@ -57,8 +57,9 @@ def train(
             raise UserError("x= goes with a list of overrides; an Experiment has data of its own.")
         if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
-        kind, path = _kept(x, labels, folder)
+        kind, path, content = _kept(x, labels, folder)
         chosen = Experiment.from_overrides([f"dataset={kind}", f'dataset.path="{path}"', *experiment])
+        _write(path, content)  # after the words are checked: a mistake leaves nothing behind
     result = train_run(chosen, folder)
     if result["status"] != "completed":
         raise UserError(f"{folder} is {result['status']} ({result.get('reason', '')}); the same call goes on.")
@@ -70,23 +71,23 @@ def _new() -> Path:
     return Path("outputs") / datetime.datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
 
 
-def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path]:
-    """The name of the data set and the file that data in memory is kept in.
+def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
+    """The name of the data set, the file that data in memory is kept in, and its content.
 
     Raises:
-      UserError: the data has no such form, or the directory holds other data.
+      UserError: the data has no such form.
     """
     if hasattr(x, "to_csv"):
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
-        return "table", _written(folder / "data.csv", x.to_csv(index=False).encode())
+        return "table", (folder / "data.csv").absolute(), x.to_csv(index=False).encode()
     arrays = {f"x_{name}": np.asarray(value) for name, value in _by_split(x, "x").items()}
     arrays |= {f"y_{name}": np.asarray(value) for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
         raise UserError(f"x has the keys {', '.join(x)}; train must be one of them.")
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    return "npz", _written(folder / "data.npz", buffer.getvalue())
+    return "npz", (folder / "data.npz").absolute(), buffer.getvalue()
 
 
 def _by_split(values: Any, what: str) -> Mapping[str, Any]:
@@ -98,11 +99,14 @@ def _by_split(values: Any, what: str) -> Mapping[str, Any]:
     return named
 
 
-def _written(path: Path, content: bytes) -> Path:
-    """The file of a run's data, which stays as it is."""
+def _write(path: Path, content: bytes) -> None:
+    """Write the file of a run's data, which stays as it is.
+
+    Raises:
+      UserError: the directory holds other data.
+    """
     if path.exists() and path.read_bytes() != content:
         raise UserError(f"{path} holds other data than x; use another directory.")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
-    return path.absolute()

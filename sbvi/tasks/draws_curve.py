@@ -16,7 +16,8 @@ Curve = dict[int, np.ndarray]
 
 
 def averaged(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
-    """Number of draws M -> -log (1/M) sum_m p(x | theta_m) of the first M, (N,), nats; M = all among them.
+    """Number of draws M -> -log (1/M) sum_m p(x | theta_m) of the first M, (N,), nats; all draws are always among
+    them.
 
     Raises:
       UserError: there are fewer draws than a count.
@@ -24,9 +25,9 @@ def averaged(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int,
     held = len(run.draws.entries())
     if odd := [count for count in counts if count > held]:
         raise UserError(f"task.draws={odd[0]} is more than the {held} draws that {run.directory.path} keeps.")
-    wanted, found = {*counts, held} if not counts else set(counts), {}
+    wanted, found = {*counts, held}, {}
     total: np.ndarray | None = None
-    for taken, one in enumerate(run.each_draw(max(wanted)), 1):
+    for taken, one in enumerate(run.each_draw(held), 1):
         log_p = -evaluator.likelihood(one.params, split, num_samples)["nll"].astype(np.float64)
         total = log_p if total is None else np.logaddexp(total, log_p)
         if taken in wanted:

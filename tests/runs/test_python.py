@@ -105,6 +105,7 @@ def test_training_on_data_in_memory(tmp_path):
         ([], {"x": {"tset": x["test"]}}, "x has the key tset; allowed: train, validation, test"),
         ([], {"x": {"test": x["test"]}}, "train must be one of them"),
         ([], {"labels": labels}, "labels are of x="),
+        (["model.latent=[2]"], {"x": x}, "latent"),
         (sbvi.Experiment.from_overrides(WORDS), {"x": x}, "x= goes with a list of overrides"),
     ):
         with pytest.raises(UserError, match=sentence):
@@ -114,8 +115,9 @@ def test_training_on_data_in_memory(tmp_path):
 
 def test_a_frame_in_memory_is_a_table(tmp_path):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
-    kind, path = api._kept(frame, None, tmp_path)
+    kind, path, content = api._kept(frame, None, tmp_path)
     assert kind == "table"
+    api._write(path, content)
     np.testing.assert_array_equal(pd.read_csv(path).to_numpy(), frame.to_numpy())  # to the last bit
     with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
         api._kept(frame, np.zeros(60), tmp_path)

@@ -90,11 +90,12 @@ def test_averages_over_draws(whole):
     with pytest.raises(UserError, match=r"draws=7 must be of 1\.\.6"):
         run.averaged(7)
     # The task says the same, of all test examples, and draws the curve.
-    task = TASKS["likelihood"](parameters="average", draws=(1, 6), num_samples=10)
+    task = TASKS["likelihood"](parameters="average", draws=(1, 2), num_samples=10)
     found = task.run(run)
     assert found.scalars["test/draws"] == 6
     np.testing.assert_allclose(-found.arrays["nll"][:20], expected, rtol=1e-5)
     assert found.scalars["test/draws_6/nll"] == found.scalars["test/nll"]
+    assert found.scalars["test/draws_2/nll"] != found.scalars["test/nll"]  # which is of all, whichever are asked for
     np.testing.assert_allclose(-found.scalars["test/draws_1/nll"], each[0].mean(), atol=1.0)
     assert set(found.pictures) == {"likelihood-test-draws"}
     means = TASKS["likelihood"](parameters="mean", draws=(1, 6), num_samples=10).run(run).scalars
