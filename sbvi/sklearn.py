@@ -141,7 +141,10 @@ class _Table(BaseEstimator):
         """X as a frame and as the model sees it."""
         frame = self._frame(X, reset=False)
         known = self._fitted().preprocessing
-        return frame, known.store(tables.encoded(self.columns_, frame, "X"), "X")
+        try:
+            return frame, known.store(tables.encoded(self.columns_, frame, "X"), "X")
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
