@@ -99,7 +99,7 @@ def test_mistakes_are_one_sentence(grid):
     (grid / "empty").mkdir()
     for words, sentence in (
         (["empty"], "empty holds no run"),
-        (["sweep", "--metric", "test/nl"], "--metric test/nl is in none of the completed runs; did you mean test/nll?"),
+        (["sweep", "--metric", "test/nl"], "is in none of the completed runs; did you mean test/nll or test/elbo?"),
         (["sweep", "--metric", "speed"], "--metric speed is in none of the completed runs; there is: test/elbo, "),
         (["sweep", "--plot", "x.svg"], "--plot x.svg must end in .png or .pdf."),
     ):

@@ -37,7 +37,7 @@ def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
     assert sbvi.Experiment.from_config(json.loads(json.dumps(config))) == made
     for words, sentence in (
         (["posterior=ranc_one"], r"posterior=ranc_one is not known \(did you mean rank_one\?\); allowed: auto, "),
-        (["posterior="], "posterior= is not known; allowed: auto, diagonal"),
+        (["posterior="], "posterior= is not known; allowed: auto, coupling, diagonal"),
         (["prior=flow", "posterior=null"], "^posterior=null: a group of settings is chosen by a name"),
         (
             ["algorithm.dreams=0.3"],
