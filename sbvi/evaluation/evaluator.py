@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, spec
+from sbvi.core import NonNegativeInt, PositiveInt, processes, spec
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
@@ -87,7 +87,8 @@ class Evaluator:
         """How log p(x) is found, in words."""
         if offers(self.model, Density):
             return "exact"
-        return "quadrature" if serves(self.model) else "importance sampling"
+        # Of several processes each would try other rows again, and wait for the others.
+        return "quadrature" if serves(self.model) and not processes.several() else "importance sampling"
 
     def likelihood(
         self, params: Any, split: str, num_samples: int | None = None, *, by_samples: bool = False

@@ -80,7 +80,7 @@ def train(
     directory = RunDirectory(folder, writes=processes.first())
     if not directory.writes:  # one process speaks
         show = None
-        logging.getLogger("sbvi").setLevel(logging.WARNING)
+        logging.getLogger("sbvi").setLevel(logging.ERROR)
     processes.check_same(str(Path(folder).absolute()), "directory; set hydra.run.dir")
     with directory.locked(session.patience):
         processes.wait("locked")
