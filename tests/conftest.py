@@ -1,5 +1,6 @@
 """Strict numerics for every test, and what the tests share."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def x64():
 
 @pytest.fixture(autouse=True)
 def _settings_restored():
-    """Runs set JAX's options; the next test starts from the same ones."""
+    """Runs set JAX's options, and commands the level of logging; the next test starts from the same ones."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("sbvi").setLevel(logging.NOTSET)
     names = ("jax_platforms", "jax_debug_nans", "jax_compilation_cache_dir")
     before = {name: getattr(jax.config, name) for name in names}
     yield

@@ -76,10 +76,11 @@ def impute(
         return _direct(model, params, key, x, missing, iterations)
     for capability in (LatentVariable, PosteriorDensity):
         require(model, capability, "Imputation")
-    if not getattr(model, "factorised", True):
+    if not model.factorises():
         raise UserError(
-            "Imputation draws missing values given the latents alone, and this likelihood's values depend on one "
-            "another; allowed: a likelihood that factorises, such as likelihood=bernoulli."
+            "Imputation draws missing values given the latents alone, and this model's values depend on one another; "
+            "allowed: values that are independent given the latents, such as likelihood=bernoulli and "
+            "model.data_units=bernoulli."
         )
     if method == "pseudo_gibbs":
         return _pseudo_gibbs(model, params, key, x, missing, iterations)

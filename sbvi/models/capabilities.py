@@ -78,6 +78,9 @@ class LatentVariable(Protocol):
     def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
         """(z, x) ~ p: node -> (num, K), and x with its means."""
 
+    def factorises(self) -> bool:
+        """Whether the values of x are independent given z."""
+
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         """E[x | z] and a draw of x, both (..., D), for latents (..., K)."""
 

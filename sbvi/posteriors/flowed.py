@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from sbvi.core import PositiveInt, spec
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.gaussian import Array, bounded, log_prob
 from sbvi.distributions.priors import Prior
@@ -131,3 +132,17 @@ class FlowKind:
     def build(self: Kind, latents: Sequence[int], initial_scale: float, recognition: Recognition) -> FlowPosterior:
         """The posterior over stochastic layers of these sizes."""
         return FlowPosterior(self, latents, initial_scale, recognition)
+
+
+@spec
+class ContextFlow(FlowKind):
+    """A flow whose networks see a context c(x) of the recognition network, which starts at zero."""
+
+    context: PositiveInt = 64
+    """Values that the recognition network gives the flow."""
+
+    def outputs(self, size: int) -> int:
+        return self.context
+
+    def initial_outputs(self, size: int) -> Array:
+        return jnp.zeros(self.context)

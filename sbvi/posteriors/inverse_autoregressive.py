@@ -15,7 +15,7 @@ import numpy as np
 
 from sbvi.core import PositiveInt, spec
 from sbvi.distributions.gaussian import Array
-from sbvi.posteriors.flowed import FlowKind
+from sbvi.posteriors.flowed import ContextFlow
 
 
 def masks(size: int, hidden: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,21 +27,13 @@ def masks(size: int, hidden: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @spec
-class InverseAutoregressive(FlowKind):
+class InverseAutoregressive(ContextFlow):
     """A chain of autoregressive steps: the most flexible at one pass a step."""
 
     steps: PositiveInt = 4
     """Number of steps T."""
     hidden: PositiveInt = 256
     """Units of each step's masked network."""
-    context: PositiveInt = 64
-    """Values that the recognition network gives the steps."""
-
-    def outputs(self, size: int) -> int:
-        return self.context
-
-    def initial_outputs(self, size: int) -> Array:
-        return jnp.zeros(self.context)
 
     def init(self, key: Array, size: int) -> dict[str, Array]:
         glorot = jax.nn.initializers.glorot_uniform()

@@ -82,7 +82,7 @@ def test_what_it_cannot_serve_is_refused():
     model = dlgm((3, 3), CNN, **sizes)
     params = model.init(0, summary(np.full(D, 0.5), np.ones(D)))
     x = jnp.zeros((2, D))
-    with pytest.raises(UserError, match=r"allowed: a likelihood that factorises"):
+    with pytest.raises(UserError, match=r"allowed: values that are independent given the latents"):
         impute(model, params, jax.random.key(0), x, x > 0, 2, 1)
     with pytest.raises(UserError, match="independent given the network's outputs"):
         model.layers(params)

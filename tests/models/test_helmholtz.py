@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.enumerable import SUMMARY, Enumerated, logsumexp, machine, states
+from support.enumerable import FACTS, SUMMARY, Enumerated, logsumexp, machine, states
 
 from sbvi.core import UserError
 from sbvi.core.spec import build
 from sbvi.gradients import Paths
+from sbvi.inference.imputation import impute
 from sbvi.models import MODELS
 from sbvi.models.capabilities import (
     Bidirectional,
@@ -236,3 +237,13 @@ def test_bound_is_the_enumerated_one_at_the_posterior(x64):
     tilde = 2 * logsumexp(0.5 * (exact.log_p + posterior).reshape(16, -1), 1)
     np.testing.assert_allclose(tilde, exact.log_px, rtol=1e-12)
     assert logsumexp(tilde, 0) == pytest.approx(0, abs=1e-12)
+
+
+def test_values_that_depend_on_one_another_are_not_imputed_given_the_latents_alone():
+    """A draw of the missing values from p(x | h) does not look at the observed ones that they depend on."""
+    model = MODELS["helmholtz"](layers=(2,), data_units="darn").build(FACTS)
+    params = model.init(0, SUMMARY)
+    x, missing = jnp.zeros((2, 4)), jnp.zeros((2, 4), bool).at[:, 1].set(True)
+    for method in ("metropolis", "pseudo_gibbs"):
+        with pytest.raises(UserError, match=r"values depend on one another; allowed: .*model\.data_units=bernoulli"):
+            impute(model, params, jax.random.key(0), x, missing, 2, 1, method)

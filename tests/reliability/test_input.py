@@ -73,6 +73,7 @@ def configs(draw):
 def sized(model):
     """A model of 8 x 8 images, its structure learned from images of nothing."""
     facts = DataFacts((8, 8), model.binary, 1)
+    model.check(facts)  # as a run does before it builds
     return model.build(facts, model.learn_structure(blank(facts)))
 
 

@@ -45,7 +45,7 @@ def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
         ),
         (
             ["prior.components=5"],
-            "prior.components is a key of prior=mixture, and prior is standard where none is named",
+            "prior.components is a key of prior=mixture, vamp, and prior is standard where none is named",
         ),
         (["model=nade", "objective.kl_weight.beta=2"], "and objective is log_likelihood where none is named"),
         (["dataset=npz"], "dataset.path must be given"),

@@ -9,7 +9,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from sbvi.core import spec
 from sbvi.core.xla.sums import row_sums
-from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 #: Most factors 1 + exp(-|l|), each at most 2, under one logarithm.
 FACTORS = 16
@@ -52,13 +52,11 @@ log_bernoulli.defjvp(_log_bernoulli_jvp, symbolic_zeros=True)
 
 
 @spec
-class Bernoulli:
+class Bernoulli(LikelihoodSpec):
     """p(x_d = 1) = sigmoid(logit_d)."""
 
     binary = True
     discrete = True
-    dequantize = False
-    factorised = True
 
     def check(self, levels: int | None) -> None:
         """Binary data is told by its own flag."""

@@ -1,12 +1,14 @@
 """Categorical likelihood: every level of an entry has a logit of its own."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import PositiveInt, spec
+from sbvi.core import spec
+from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
-from sbvi.distributions.likelihoods.poisson import check_levels
 
 
 def tilted(mean: np.ndarray, levels: int) -> np.ndarray:
@@ -23,23 +25,10 @@ def tilted(mean: np.ndarray, levels: int) -> np.ndarray:
 
 
 @spec
-class Categorical:
+class Categorical(Levels):
     """p(x_d = k / levels) = softmax(logits_d)_k for k of 0..levels."""
 
-    levels: PositiveInt = 255
-    """The greatest whole number in the data: there are levels + 1 categories."""
-
-    binary = False
-    discrete = True
-    dequantize = False
-
-    def check(self, levels: int | None) -> None:
-        """Refuse data of other levels.
-
-        Raises:
-          UserError: the data's levels are not these.
-        """
-        check_levels(levels, self.levels, "the categories")
+    kind: ClassVar[str] = "the categories"
 
     def outputs(self, size: int) -> int:
         return (self.levels + 1) * size

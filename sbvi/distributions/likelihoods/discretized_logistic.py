@@ -14,7 +14,7 @@ import numpy as np
 
 from sbvi.core import Positive, PositiveInt, UserError, spec
 from sbvi.distributions.gaussian import bounded
-from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 #: Up to so many levels the mean is summed over them.
 FEW = 256
@@ -49,7 +49,7 @@ def mean_level(levels: int, mean: Array, scale: Array) -> Array:
 
 
 @spec
-class DiscretizedLogistic:
+class DiscretizedLogistic(LikelihoodSpec):
     """Probabilities of levels, the mean from the network."""
 
     levels: PositiveInt = 255
@@ -59,10 +59,7 @@ class DiscretizedLogistic:
     minimum_scale: Positive = 0.002
     """Least s, on the scale where the levels span [0, 1]."""
 
-    binary = False
     discrete = True
-    dequantize = False
-    factorised = True
 
     def outputs(self, size: int) -> int:
         return 2 * size if self.scale == "predicted" else size

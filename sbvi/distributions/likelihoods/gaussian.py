@@ -8,11 +8,11 @@ import numpy as np
 
 from sbvi.core import Positive, spec
 from sbvi.distributions.gaussian import LOG_2PI, bounded
-from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 
 @spec
-class GaussianLikelihood:
+class GaussianLikelihood(LikelihoodSpec):
     """p(x_d) = N(mean_d, scale_d^2), the mean from the network.
 
     scale: `fixed` at `fixed_scale`; `learned`, one for each dimension; `predicted`, one for each
@@ -29,10 +29,6 @@ class GaussianLikelihood:
     dequantize: bool = True
     """Whether whole numbers 0..L of the data get uniform noise, (k + u) / (L + 1): without it a density has no
     meaning in bits for them. Floats stay as they are."""
-
-    binary = False
-    discrete = False
-    factorised = True
 
     def check(self, levels: int | None) -> None:
         """A density is of any values."""

@@ -13,7 +13,7 @@ class Likelihood(Protocol):
 
     binary: whether x must be 0 or 1. discrete: whether p is of whole levels of x, not a density.
     dequantize: whether whole numbers of the data get uniform noise. factorised: whether the values of x are
-    independent given the outputs.
+    independent given the outputs. by_column: whether it is put together of a table's columns.
     """
 
     @property
@@ -27,6 +27,9 @@ class Likelihood(Protocol):
 
     @property
     def factorised(self) -> bool: ...
+
+    @property
+    def by_column(self) -> bool: ...
 
     def check(self, levels: int | None) -> None:
         """Refuse data stored as whole numbers 0..levels, or as floats (None), that it cannot be of.
@@ -58,6 +61,16 @@ class Likelihood(Protocol):
 
     def output_precision(self, outputs: Array, free: Array) -> Array:
         """-d^2 log p / d outputs^2, expected, elementwise (..., outputs): for Gauss-Newton curvature."""
+
+
+class LikelihoodSpec:
+    """What the settings of most likelihoods say of them; see `Likelihood`."""
+
+    binary = False
+    discrete = False
+    dequantize = False
+    factorised = True
+    by_column = False
 
 
 @runtime_checkable

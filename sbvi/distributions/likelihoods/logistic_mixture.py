@@ -13,11 +13,11 @@ import numpy as np
 from sbvi.core import Positive, PositiveInt, spec
 from sbvi.distributions.gaussian import bounded
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic, log_level, mean_level
-from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 
 @spec
-class LogisticMixture:
+class LogisticMixture(LikelihoodSpec):
     """Probabilities of whole-number levels that may have several modes."""
 
     levels: PositiveInt = 255
@@ -27,10 +27,7 @@ class LogisticMixture:
     minimum_scale: Positive = 0.002
     """Least scale, where the levels span [0, 1]."""
 
-    binary = False
     discrete = True
-    dequantize = False
-    factorised = True
 
     @property
     def _one(self) -> DiscretizedLogistic:

@@ -18,7 +18,7 @@ from sbvi.data.columns import Column
 from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
-from sbvi.distributions.likelihoods.likelihood import Array, row
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, row
 from sbvi.distributions.likelihoods.missingness import SelfMasking
 from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
 from sbvi.distributions.likelihoods.ordinal import Ordinal
@@ -35,7 +35,7 @@ class Group(NamedTuple):
 
 
 @spec
-class Mixed:
+class Mixed(LikelihoodSpec):
     """Continuous columns Gaussian or Student-t, positive ones log-normal, counts, categories and ranks."""
 
     continuous: Literal["gaussian", "student_t"] = "student_t"
@@ -50,9 +50,6 @@ class Mixed:
     """Whether entries of continuous and positive columns go missing by their own value, with a probability that is
     learned; ignored is right where they go missing at random."""
 
-    binary = False
-    discrete = False
-    dequantize = False
     by_column = True
 
     def __post_init__(self) -> None:
@@ -81,6 +78,7 @@ class Columns:
     """The likelihood of one table; see `Mixed` and `Likelihood`."""
 
     binary = discrete = dequantize = False
+    factorised = by_column = True
 
     def __init__(self, settings: Mixed, columns: tuple[Column, ...]):
         self.columns = columns

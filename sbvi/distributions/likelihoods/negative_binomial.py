@@ -1,18 +1,21 @@
 """Negative binomial likelihood of counts that vary more than a Poisson law's do."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import PositiveInt, spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import bounded
 from sbvi.distributions.likelihoods.counts import log_negative_binomial
+from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array, row
-from sbvi.distributions.likelihoods.poisson import LEAST, check_levels, initial_log_rate
+from sbvi.distributions.likelihoods.poisson import LEAST, initial_log_rate
 
 
 @spec
-class NegativeBinomial:
+class NegativeBinomial(Levels):
     """A Poisson law whose rate is drawn from a gamma law of shape r_d and mean m_d:
 
         p(k) = Gamma(k + r) / (Gamma(r) k!) (r / (r + m))^r (m / (r + m))^k,   variance m + m^2 / r
@@ -20,20 +23,7 @@ class NegativeBinomial:
     with x_d = k_d / levels, the mean's logarithm from the network and r learned, one for each dimension.
     """
 
-    levels: PositiveInt = 255
-    """The greatest whole number in the data, by which the values that a model sees are divided."""
-
-    binary = False
-    discrete = True
-    dequantize = False
-
-    def check(self, levels: int | None) -> None:
-        """Refuse data of other levels.
-
-        Raises:
-          UserError: the data's levels are not these.
-        """
-        check_levels(levels, self.levels, "the counts")
+    kind: ClassVar[str] = "the counts"
 
     def outputs(self, size: int) -> int:
         return size

@@ -1,35 +1,24 @@
 """Ordinal likelihood: levels that have an order and no distances, cut from one latent scale."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit, logit
 
-from sbvi.core import PositiveInt, spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import bounded
+from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
-from sbvi.distributions.likelihoods.poisson import check_levels
 
 
 @spec
-class Ordinal:
+class Ordinal(Levels):
     """P(x_d <= k / levels) = sigmoid(cut_dk - place_d) (McCullagh 1980): the place from the network, increasing cuts
     learned for each dimension."""
 
-    levels: PositiveInt = 255
-    """The greatest whole number in the data: there are levels + 1 ranks."""
-
-    binary = False
-    discrete = True
-    dequantize = False
-
-    def check(self, levels: int | None) -> None:
-        """Refuse data of other levels.
-
-        Raises:
-          UserError: the data's levels are not these.
-        """
-        check_levels(levels, self.levels, "the ranks")
+    kind: ClassVar[str] = "the ranks"
 
     def outputs(self, size: int) -> int:
         return size

@@ -18,11 +18,11 @@ import numpy as np
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.core.xla.convolution import convolved
 from sbvi.distributions.likelihoods.bernoulli import Bernoulli, log_bernoulli
-from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 
 @spec
-class PixelCNN:
+class PixelCNN(LikelihoodSpec):
     """Pixels depend on those before them, and on features of the latents."""
 
     features: PositiveInt = 1
@@ -36,7 +36,6 @@ class PixelCNN:
 
     binary = True
     discrete = True
-    dequantize = False
     factorised = False
 
     def __post_init__(self) -> None:

@@ -1,47 +1,26 @@
 """Poisson likelihood of counts."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import PositiveInt, UserError, spec
+from sbvi.core import spec
 from sbvi.distributions.gaussian import bounded
 from sbvi.distributions.likelihoods.counts import log_poisson
+from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
 
 #: Least mean that a count starts from.
 LEAST = 1e-3
 
 
-def check_levels(levels: int | None, given: int, what: str) -> None:
-    """Refuse data of other levels than a likelihood was told.
-
-    Raises:
-      UserError: the data's levels are not these.
-    """
-    if levels != given:
-        held = f"whole numbers 0..{levels}" if levels is not None else "real numbers"
-        raise UserError(f"likelihood.levels={given} must be the greatest of {what}: the data holds {held}.")
-
-
 @spec
-class Poisson:
+class Poisson(Levels):
     """p(k_d) = exp(-rate_d) rate_d^k_d / k_d!, with x_d = k_d / levels and the rate's logarithm from the network."""
 
-    levels: PositiveInt = 255
-    """The greatest whole number in the data, by which the values that a model sees are divided."""
-
-    binary = False
-    discrete = True
-    dequantize = False
-
-    def check(self, levels: int | None) -> None:
-        """Refuse data of other levels.
-
-        Raises:
-          UserError: the data's levels are not these.
-        """
-        check_levels(levels, self.levels, "the counts")
+    kind: ClassVar[str] = "the counts"
 
     def outputs(self, size: int) -> int:
         return size

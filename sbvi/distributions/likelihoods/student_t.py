@@ -9,11 +9,11 @@ from jax.scipy.special import gammaln
 
 from sbvi.core import Positive, spec
 from sbvi.distributions.gaussian import bounded
-from sbvi.distributions.likelihoods.likelihood import Array, row
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, row
 
 
 @spec
-class StudentT:
+class StudentT(LikelihoodSpec):
     """p(x_d) = t((x_d - mean_d) / scale_d; degrees_d) / scale_d, the mean from the network.
 
     scale: `learned`, one for each dimension; `predicted`, one for each dimension and example, from the network. The
@@ -29,9 +29,6 @@ class StudentT:
 
     dequantize: bool = True
     """Whether whole numbers 0..L of the data get uniform noise, (k + u) / (L + 1)."""
-
-    binary = False
-    discrete = False
 
     def check(self, levels: int | None) -> None:
         """A density is of any values."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,8 @@ class Kernel(Protocol):
     """inertia: whether positions have momenta, so that the step size is the square root of what multiplies the
     gradient.  looks_ahead: whether a step asks for gradients elsewhere than at its state's position."""
 
-    @property
-    def inertia(self) -> bool: ...
-
-    @property
-    def looks_ahead(self) -> bool: ...
+    inertia: ClassVar[bool]
+    looks_ahead: ClassVar[bool]
 
     def init(self, key: Array, position: Tree, step_size: Array) -> Any:
         """The first state; its `position` is the given one."""

@@ -4,7 +4,7 @@ Nosé-Hoover thermostat with one scalar for all elements.
 Their friction alpha is a rate; here it is D = alpha h of one step, h the step size.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +25,8 @@ class Langevin:
     Noise in g is not made up for: the stationary variance is too large by its share.
     """
 
-    @property
-    def inertia(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
+    inertia: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
 
     def init(self, key: Array, position: Tree, step_size: Array) -> Position:
         return Position(position)
@@ -58,13 +53,8 @@ class Hamiltonian:
     integration_steps: PositiveInt = 10
     """Moves of one step."""
 
-    @property
-    def inertia(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return True
+    inertia: ClassVar[bool] = True
+    looks_ahead: ClassVar[bool] = True
 
     def init(self, key: Array, position: Tree, step_size: Array) -> Position:
         return Position(position)
@@ -96,13 +86,8 @@ class NoseHoover:
     friction: Positive = 0.1
     """D, the share of momentum that one step loses before the thermostat moves."""
 
-    @property
-    def inertia(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
+    inertia: ClassVar[bool] = True
+    looks_ahead: ClassVar[bool] = False
 
     def init(self, key: Array, position: Tree, step_size: Array) -> Any:
         from blackjax.sgmcmc import sgnht  # see `Langevin`

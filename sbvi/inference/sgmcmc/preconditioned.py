@@ -6,7 +6,7 @@ with g0 the number of terms in the log density, so that v is of one term's size.
 left out, as the authors do: the bias is of the order of (1 - s).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,13 +33,8 @@ class Preconditioned:
     terms: Positive = 1.0
     """g0, the number of examples that the log density is a sum over."""
 
-    @property
-    def inertia(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
+    inertia: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
 
     def init(self, key: Array, position: Tree, step_size: Array) -> PreconditionedState:
         return PreconditionedState(position, jax.tree.map(jnp.ones_like, position))

@@ -11,7 +11,7 @@ order of operations of BlackJAX, whose rate xi is a / h. D and a are of one step
 of step sizes leaves the temperature where it is.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,13 +50,8 @@ class Thermostat:
     friction: Positive = 0.1
     """D, the share of momentum that one step loses before the thermostats move."""
 
-    @property
-    def inertia(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
+    inertia: ClassVar[bool] = True
+    looks_ahead: ClassVar[bool] = False
 
     def init(self, key: Array, position: Tree, step_size: Array) -> ThermostatState:
         friction = jax.tree.map(lambda leaf: jnp.full_like(leaf, self.friction), position)

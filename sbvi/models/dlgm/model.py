@@ -38,7 +38,6 @@ class BuiltDLGM:
         self.spec, self.facts = spec, facts
         self.likelihood = spec.likelihood if facts.table is None else spec.likelihood.of(facts.table)
         self.discrete = self.likelihood.discrete
-        self.factorised = bool(getattr(self.likelihood, "factorised", True))
         self._images = spec.images(facts.event_shape)
         self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, self._recognition)
         self._prior: Prior = spec.prior.build(self._posterior.nodes)
@@ -174,6 +173,9 @@ class BuiltDLGM:
         held = jnp.where(seen, outputs, jnp.zeros_like(outputs))
         result: Array = self.likelihood.log_prob(held, free, x) + prior
         return result
+
+    def factorises(self) -> bool:
+        return bool(self.likelihood.factorised)
 
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)

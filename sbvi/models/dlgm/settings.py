@@ -89,7 +89,7 @@ class DLGM(ModelSpec):
             raise UserError(f"model.bit_flip={self.bit_flip} needs binary data; use model.input_dropout.")
         if self.extra_missing and self.likelihood is not None and not self.by_column:
             raise UserError(f"model.extra_missing={self.extra_missing} needs likelihood=mixed, of a table by column.")
-        if self.extra_missing and getattr(self.likelihood, "missingness", "ignored") != "ignored":
+        if self.extra_missing and self.by_column and self.likelihood.missingness != "ignored":
             raise UserError(
                 f"model.extra_missing={self.extra_missing} hides entries at random, which "
                 f"likelihood.missingness=self_masking would take for a property of their values."
@@ -107,7 +107,7 @@ class DLGM(ModelSpec):
 
     @property
     def by_column(self) -> bool:
-        return bool(getattr(self.likelihood, "by_column", False))
+        return bool(self.likelihood is not None and self.likelihood.by_column)
 
     @property
     def dequantizes(self) -> bool:
@@ -155,7 +155,7 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     Raises:
       UserError: what the data holds, and what is needed.
     """
-    if getattr(likelihood, "by_column", False) != (facts.table is not None):
+    if likelihood.by_column != (facts.table is not None):
         raise UserError(
             "likelihood=mixed is of the columns of dataset=table, found by kind (dataset.types=found), and no other is."
         )

@@ -35,7 +35,7 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     """
     if spec.convolutions:
         raise UserError(f"model.convolutions={list(spec.convolutions)} is no stack of affine layers; use model.hidden.")
-    if not getattr(spec.likelihood, "factorised", True):
+    if not spec.likelihood.factorised:
         raise UserError("Message passing needs a likelihood whose values are independent given the network's outputs.")
     if spec.network != "dense" and any(spec.maps()):
         raise UserError(f"model.network={spec.network} is no stack of affine layers; allowed: model.network=dense.")

@@ -104,6 +104,9 @@ class BuiltHelmholtz:
         latents = self._prior.sample(params.prior, first, num, dtype)
         return latents, self.observe(params, second, latents)
 
+    def factorises(self) -> bool:
+        return self.data_unit.factorised
+
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         lowest = latents["layer_1"]
         drawn = self.down(params, 0).draw(key, lowest, lowest.shape[:-1])

@@ -1,5 +1,6 @@
 """What a logger is."""
 
+import abc
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,19 +25,19 @@ class Logger(Protocol):
     def close(self, success: bool) -> None: ...
 
 
-class LoggerSpec:
+class LoggerSpec(abc.ABC):
     """The settings of a logger."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  (most need none)
         """Refuse a logger whose package is not installed; asked before a run begins.
 
         Raises:
           UserError: the extra that brings it.
         """
 
+    @abc.abstractmethod
     def open(self, folder: Path, resume_step: int) -> Logger:
         """For the run in a folder, which goes on after a step; what was logged later is dropped where that can be."""
-        raise NotImplementedError
 
 
 def needs_extra(package: str) -> None:

@@ -5,18 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, spec
+from sbvi.distributions.likelihoods.likelihood import LikelihoodSpec
 
 
 @spec
-class Laplace:
+class Laplace(LikelihoodSpec):
     """Real values with heavier tails than a Gaussian's."""
 
     scale: Positive = 0.1
     """The scale b, in the units of the data."""
-
-    binary = False
-    discrete = False
-    dequantize = False
 
     def check(self, levels):
         """A density is of any values."""

@@ -1,0 +1,151 @@
+"""How a table is learned: what all estimators of tables share."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from sbvi.core import UserError
+from sbvi.data import columns as tables
+from sbvi.data.columns import Column
+from sbvi.runs.frames import Fit, Fitted
+
+Kinds = Mapping[str, str | tuple[str, ...]]
+
+
+class TableEstimator(BaseEstimator):
+    """What both estimators share: how a table is learned."""
+
+    def __init__(
+        self,
+        *,
+        latents: int = 10,
+        hidden: tuple[int, ...] = (128, 128),
+        continuous: Literal["gaussian", "student_t"] = "student_t",
+        scale: Literal["learned", "predicted"] = "predicted",
+        columns: Kinds | None = None,
+        steps: int | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        bound_samples: int = 20,
+        extra_missing: float = 0.0,
+        validation: float = 0.1,
+        samples: int = 1000,
+        random_state: int | np.random.RandomState | None = None,
+    ):
+        self.latents = latents
+        self.hidden = hidden
+        self.continuous = continuous
+        self.scale = scale
+        self.columns = columns
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.bound_samples = bound_samples
+        self.extra_missing = extra_missing
+        self.validation = validation
+        self.samples = samples
+        self.random_state = random_state
+
+    columns_: tuple[Column, ...]
+    _draw: dict[int, Any]
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int):
+            return self.random_state
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on a table (N, D), NaN or None where an entry is missing."""
+        frame = self._frame(X, reset=True)
+        hidden = [int(size) for size in self.hidden]
+        self.seed_ = self._seed()
+        settings: dict[str, Any] = {
+            "name": "dlgm",
+            "latents": [self.latents],
+            "hidden": hidden,
+            "recognition_hidden": hidden,
+            "activation": "silu",
+            "recognition_activation": "silu",
+            "extra_missing": self.extra_missing,
+            "likelihood": {"name": "mixed", "continuous": self.continuous, "scale": self.scale},
+        }
+        passes = round(200 * (1 - self.validation) * len(frame) / self.batch_size)
+        how = Fit(
+            model=settings,
+            objective={"name": "importance_weighted", "num_samples": self.bound_samples},
+            optimizer={"name": "adam", "learning_rate": self.learning_rate, "schedule": {"kind": "cosine"}},
+            steps=min(max(passes, 500), 6000) if self.steps is None else self.steps,
+            batch_size=self.batch_size,
+            validation=self.validation,
+            columns=self.columns,
+            seed=self.seed_,
+        )
+        self._settings = settings
+        if len(frame) < 3:
+            raise ValueError(f"Found array with {len(frame)} sample(s); at least 3 are needed.")
+        try:
+            fitted = how(frame)
+        except UserError as error:  # scikit-learn's word for it
+            raise ValueError(str(error)) from None
+        self.columns_ = fitted.preprocessing.table or ()
+        modelled = {column.name for column in self.columns_}
+        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
+        self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
+        self.params_ = fitted.params
+        self.best_step_ = fitted.best_step
+        self.validation_bound_ = fitted.validation
+        self._built, self._draw = fitted, {}
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without compiled functions, which are made again where they are needed."""
+        state = dict(super().__getstate__())
+        return {name: value for name, value in state.items() if name not in ("_built", "_draw")}
+
+    def _fitted(self) -> Fitted:
+        check_is_fitted(self, "params_")
+        if not hasattr(self, "_built"):
+            self._built, self._draw = rebuilt(self._settings, self.columns_, self.params_), {}
+        return self._built
+
+    def _frame(self, X: Any, *, reset: bool) -> Any:
+        """X as a frame, checked as scikit-learn asks."""
+        import pandas as pd
+
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if not X.size:
+                raise ValueError(f"Found array with {len(X)} sample(s) and {len(X.columns)} feature(s).")
+            return X
+        checked = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
+        return pd.DataFrame(checked)
+
+    def _held(self, X: Any) -> tuple[Any, np.ndarray]:
+        """X as a frame and as the model sees it."""
+        frame = self._frame(X, reset=False)
+        known = self._fitted().preprocessing
+        try:
+            return frame, known.store(tables.encoded(self.columns_, frame, "X"), "X")
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = True  # rows are given different draws
+        return tags
+
+
+def rebuilt(settings: dict[str, Any], columns: Any, params: Any) -> Fitted:
+    """The model of a pickled estimator."""
+    from sbvi.core import build
+    from sbvi.data import Preprocessing
+    from sbvi.models import MODELS
+    from sbvi.models.values import DataFacts
+
+    known = Preprocessing((len(columns),), columns=tuple(c.name for c in columns), table=columns)
+    model = build(MODELS, "model", settings).build(DataFacts((len(columns),), False, None, 0, columns), None)
+    return Fitted(known, model, params, 0, float("nan"))
