@@ -35,9 +35,14 @@ def recorded(folder):
     return json.loads((folder / "result.json").read_text())["metrics"]
 
 
+def by_samples(metrics):
+    """The numbers as they were then: two latents are summed by quadrature today, and that is what test/nll says."""
+    return metrics | {"test/nll": metrics["test/nll_by_samples"]}
+
+
 def test_a_run_of_before_loads_with_its_numbers(old):
     loaded = sbvi.load_run(old / "completed")
-    found = LikelihoodTask(num_samples=10).run(loaded).scalars
+    found = by_samples(LikelihoodTask(num_samples=10).run(loaded).scalars)
     expected = recorded(old / "completed")
     for name in ("test/nll", "test/elbo", "test/kl"):
         assert found[name] == pytest.approx(expected[name], rel=1e-4)
@@ -49,7 +54,7 @@ def test_a_run_of_before_is_evaluated(old):
     code, output = run(*words, cwd=old, name="evaluate")
     assert code == 0, output
     (path,) = (old / "completed" / "evaluations").glob("likelihood-test-*.json")
-    found = json.loads(path.read_text())["metrics"]
+    found = by_samples(json.loads(path.read_text())["metrics"])
     assert found["test/nll"] == pytest.approx(recorded(old / "completed")["test/nll"], rel=1e-4)
 
 
@@ -57,9 +62,10 @@ def test_a_stopped_run_of_before_ends_as_if_it_had_not_been(old):
     code, output = run(f"resume={old / 'stopped'}", cwd=old)
     assert code == 0, output
     assert "Going on from step 30 of 60" in output
-    found, expected = recorded(old / "stopped"), recorded(old / "completed")
-    assert found.keys() == expected.keys()
-    for name in expected.keys() - {"train/examples_per_second"}:
+    found, expected = by_samples(recorded(old / "stopped")), recorded(old / "completed")
+    assert found.keys() >= expected.keys()
+    # The speed is this machine's, and the error of test/nll is now that of the exact values.
+    for name in expected.keys() - {"train/examples_per_second", "test/nll_stderr"}:
         assert found[name] == pytest.approx(expected[name], rel=1e-5), name
     # It went on in the format of today, with the arrays that the other run left in that of before.
     for name in ("last", "best"):
