@@ -34,7 +34,8 @@ class Quadrature:
         self._again: dict[Effort, Any] = {}
 
     def _batch(self, params: Any, _: Array, batch: Batch) -> dict[str, Array]:
-        return self._found(params, batch.x, self.efforts[0])
+        first = self.placement.by_parts(lambda params, x: self._found(params, x, self.efforts[0]))
+        return first(params, batch.x)
 
     def _found(self, params: Any, x: Array, effort: Effort) -> dict[str, Array]:
         found = quadrature(self.model, params, x, effort)
