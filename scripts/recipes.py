@@ -9,6 +9,7 @@ TABLES = {
     "iwae": "Importance-weighted autoencoders, one layer, dynamically binarised MNIST (nats)",
     "bihm": "Bidirectional Helmholtz machines: -log p* of the test set (nats); published values partly as recalled",
     "sgmcmc": "Caltech silhouettes, one layer of 200 Bernoulli units, 6,000 steps each (nats)",
+    "small": "The first 1,000 training images of static MNIST, DLGM 784-200-200-50 (nats)",
     "figures": "Figures",
 }
 
@@ -78,6 +79,20 @@ WARM_UP = (
 DRAWS = ("task=likelihood", "task.num_samples=200", "task.examples=300", "task.draws=[1,5,10,20,50]")
 
 
+#: Of 200 images; every draw's chains have as many kept steps in the average.
+LOWER_HALF = (
+    "task=imputation",
+    "task.missing=lower_half",
+    "task.examples=200",
+    "task.iterations=240",
+    "task.warmup=40",
+)
+
+
+def lower_half(*words: str) -> Work:
+    return Work("lower_half", (*LOWER_HALF, *words), "imputation-test", "the lower half missing")
+
+
 def draws(parameters: str, said: str) -> Work:
     words = (*DRAWS, f"task.parameters={parameters}")
     return Work(parameters, words, "likelihood-test-draws", f"{said}, by the number of draws; 300 test images")
@@ -139,6 +154,17 @@ ROWS = {
         "sgmcmc",
         works=(
             draws("average", "average of p(x | draw)"),
+            Work("chain", ("task=chain",), "chain", "the chain's traces"),
+        ),
+    ),
+    "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),
+    "small_mnist_sgmcmc": Row(
+        "posterior draws from its end: their mean",
+        "small",
+        start="small_mnist_gradient_ascent",
+        works=(
+            draws("average", "average of p(x | draw)"),
+            lower_half("task.parameters=average"),
             Work("chain", ("task=chain",), "chain", "the chain's traces"),
         ),
     ),

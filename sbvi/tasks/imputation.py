@@ -10,6 +10,7 @@ import numpy as np
 
 from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
 from sbvi.core.watch import counted
+from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met
 from sbvi.inference.convergence import LIMIT, Convergence
 from sbvi.inference.imputation import Imputation, compared, impute, independent
@@ -188,7 +189,8 @@ class ImputationTask:
             rhat, effective = found.convergence
             part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
         if truth is not None:
-            for name, error in (("squares", _squares), ("log_losses", _log_losses)):
+            part["within"] = within(np.asarray(draws[kept]), truth, missing)
+            for name, error in (("squares", squares), ("log_losses", log_losses)):
                 each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
                 part[name] = np.array([*each, error(filled, truth, missing)])
         return part
@@ -254,17 +256,19 @@ class ImputationTask:
     def _scores(
         self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """RMSE on missing entries at every iteration and, last, of the average; and of the training means.
-        With binary data also the log-loss (nats an entry)."""
+        """RMSE on missing entries at every iteration and, last, of the average; and of the training means. The share of
+        examples whose missing values sum up to what nine draws in ten do. With binary data also the log-loss (nats an
+        entry)."""
         base = run_dataset(run)
         column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
         total = max(1, int(missing.sum()))
         found = {
-            "rmse_of_means": np.sqrt([_squares(column, truth, missing) / total]),
+            "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
             "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
+            "coverage": np.array([np.concatenate([part["within"] for part in parts]).mean()]),
         }
         if run.data["binary"]:
-            found["log_loss_of_means"] = np.array([_log_losses(column, truth, missing) / total])
+            found["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
             found["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
         return found
 
@@ -285,13 +289,3 @@ class ImputationTask:
         images = shown(np.stack(rows), run.event_shape)
         assert images is not None
         return {self.title: grid(images, columns)}
-
-
-def _squares(guess: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    return float(np.sum(((guess - truth) ** 2)[missing], dtype=np.float64))
-
-
-def _log_losses(guess: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    """Of Bernoulli means against 0 or 1."""
-    p = np.clip(guess, 1e-6, 1 - 1e-6)
-    return float(-np.sum((truth * np.log(p) + (1 - truth) * np.log1p(-p))[missing], dtype=np.float64))
