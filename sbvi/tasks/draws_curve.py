@@ -10,7 +10,7 @@ from sbvi.core import UserError
 from sbvi.data import Dataset
 from sbvi.data.recorded import same_data
 from sbvi.evaluation import Evaluator
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.kept import tuned_means
 from sbvi.runs.loaded import LoadedRun, load_run
 
@@ -94,7 +94,7 @@ def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
     return found
 
 
-def picture(curve: Mapping[int, np.ndarray], what: str) -> np.ndarray:
+def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:
     """The negative log-likelihood against the number of draws, with standard errors; (H, W, 3) uint8."""
     figure = new_figure()
     axes = figure.add_subplot()
@@ -107,4 +107,4 @@ def picture(curve: Mapping[int, np.ndarray], what: str) -> np.ndarray:
     axes.set_ylabel("negative log-likelihood (nats)")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    return pixels(figure)
+    return figure

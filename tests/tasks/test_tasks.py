@@ -99,7 +99,7 @@ def test_embedding(digits, grey, tmp_path):
     found = work(digits, "embedding", projector=100)
     assert found.arrays["layer_1/mean"].shape == (250, 2)
     assert found.scalars["embedding/share_drawn"] == 1
-    assert found.pictures["embedding-test"].shape[2] == 3
+    assert found.pictures["embedding-test"].get_axes()
     points = found.projection
     assert (len(points.points), len(points.label), points.images.shape) == (100, 100, (100, 8, 8))
     write_projector(tmp_path, points.name, points.points, points.label, points.images)
@@ -123,7 +123,7 @@ def test_posterior(digits, grey):
     many = work(digits, "posterior", drawn=1, points=40)
     assert many.arrays["kl"].shape == (200,)
     assert many.arrays["true"].shape == (1, 40, 40)
-    assert found.pictures["posterior-test"].shape[2] == 3
+    assert found.pictures["posterior-test"].get_axes()
     with pytest.raises(UserError, match="two latents at one node"):
         work(grey, "posterior")
 

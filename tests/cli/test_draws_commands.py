@@ -64,4 +64,5 @@ def test_samples_and_imputations_averaged_and_the_chain(folder):
     assert sorted(titles) == ["imputation", "samples"]
     (chain,) = evaluated(folder, "task=chain", "task.examples=20", "task.num_samples=10", title="chain")
     assert {"chain/log_likelihood/mean", "chain/thermostat/mean"} <= set(chain["metrics"])
-    assert (folder / "chain" / "chain.png").exists()
+    for kind in ("png", "pdf"):
+        assert len(list((folder / "chain").glob(f"chain*.{kind}"))) == 1
