@@ -112,7 +112,8 @@ class ImputationTask:
         chains = 1 if independent(run.model) else self.chains
         chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
-        pictures: dict[str, np.ndarray] = {}
+        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
+        courses: list[np.ndarray] = []  # of the first chain of each example that is shown, at these steps
         size = max(1, min(BATCH, HELD // (self.iterations * x.shape[1])) // chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
         # A chain's whole course is held for one batch at a time.
@@ -122,8 +123,8 @@ class ImputationTask:
             found = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
             rows = slice(start, start + size)
             parts.append(self._reduced(found, chains, x[rows], missing[rows], None if truth is None else truth[rows]))
-            if not start:
-                pictures = self._pictures(run, truth, x, missing, found.chain)
+            if start < SHOWN:
+                courses.append(np.asarray(found.chain.means)[steps, : len(x[rows])])
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
         scalars = {
             "imputation/missing": float(missing.mean()),
@@ -151,6 +152,7 @@ class ImputationTask:
                 "imputations": units.filled(imputations, missing, source),
             }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
+        pictures = self._pictures(run, truth, x, missing, np.concatenate(courses, 1))
         return TaskResult(scalars, arrays, pictures)
 
     def _without_use(self, names: tuple[str, ...], data: str) -> None:
@@ -273,17 +275,17 @@ class ImputationTask:
         return found
 
     def _pictures(
-        self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, found: Imputation
+        self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Row by row as in the paper's figure 5: the truth, what is left of it, and the chain."""
+        """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, >= SHOWN or
+        all, D)."""
         if shown(x[:1], run.event_shape) is None:
             return {}
-        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
         rows = []
         for row in range(min(SHOWN, len(x))):
             first = [truth[row]] if truth is not None else []
             left = np.where(missing[row], 0.5, x[row])
-            chain = [np.where(missing[row], found.means[t, row], x[row]) for t in steps]
+            chain = [np.where(missing[row], values, x[row]) for values in courses[:, row]]
             rows += [*first, left, *chain]
         columns = len(rows) // min(SHOWN, len(x))
         images = shown(np.stack(rows), run.event_shape)

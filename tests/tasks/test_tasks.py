@@ -53,6 +53,17 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
 
 
+def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):
+    """Where so few examples are held at once that the picture is of several batches."""
+    monkeypatch.setattr("sbvi.tasks.imputation.HELD", 3 * 3 * 64)
+    found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
+    picture = found.pictures["imputation-test"][::7, ::7]  # pixels of 8 x 8 images, with borders of one
+    assert picture.shape == (8 * 9 + 1, 5 * 9 + 1)  # truth, what is left, three steps
+    for row, filled in enumerate(found.arrays["filled"][:8]):  # the only step that is kept is the last one shown
+        tile = picture[9 * row + 1 : 9 * row + 9, 4 * 9 + 1 : 4 * 9 + 9]
+        np.testing.assert_allclose(tile.ravel(), 255 * filled, atol=0.51)
+
+
 def test_annealed_and_importance_sampling_agree(digits):
     many = {"chains": 8, "temperatures": 120, "leapfrog_steps": 5, "examples": 12}
     annealed = work(digits, "annealed", **many)
