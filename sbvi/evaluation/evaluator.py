@@ -16,7 +16,7 @@ from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
-from sbvi.evaluation.quadrature import Quadrature
+from sbvi.evaluation.quadrature import Quadrature, floor_of
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
@@ -112,8 +112,7 @@ class Evaluator:
             return scored
         if self._quadrature is None:
             self._quadrature = Quadrature(self.model, self.dataset, self.placement)
-        below = np.maximum(0.05, 4 / np.sqrt(scored["effective_samples"]))  # four standard errors of the samples' word
-        exact = self._quadrature(params, self.key, batches, -scored["nll"] - below)
+        exact = self._quadrature(params, self.key, batches, floor_of(-scored["nll"], scored["effective_samples"]))
         own = {"nll": -exact["log_likelihood"], "quadrature_error": exact["error"], "nll_by_samples": scored["nll"]}
         return scored | own
 
