@@ -9,6 +9,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, mapped
 
@@ -79,7 +80,7 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
     Raises:
       UserError: a split is missing, a file cannot be used, or the directory is described already.
     """
-    if not folder.is_dir():
+    if not is_folder(folder, f"input={folder}"):
         raise UserError(f"input={folder} is not a directory.")
     if (folder / INFO).exists():
         raise UserError(f"{folder / INFO} is there already; delete it to have the shards described anew.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
+from sbvi.core.places import is_file
 
 if TYPE_CHECKING:
     import pandas
@@ -79,11 +80,7 @@ def read_own(path: str, where: str) -> "Archive | np.ndarray | Table":
     """
     place = Path(path).expanduser()
     kind = suffix(place)
-    try:
-        there = place.is_file()
-    except OSError as error:  # a name that is too long
-        raise UserError(f"{where[:200]} cannot be read ({error.strerror}).") from None
-    if not there:
+    if not is_file(place, where):
         raise UserError(f"{where} is not a file.")
     if kind not in SUFFIXES:
         raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
