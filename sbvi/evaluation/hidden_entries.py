@@ -69,7 +69,7 @@ def predicting(model: Any) -> Callable[[Any, Array, Places], tuple[float, Predic
         return log_prob, jnp.einsum("sb,sbd->bd", jnp.exp(weights), means)
 
     def scored(params: Any, key: Array, places: Places) -> tuple[float, Prediction]:
-        found = predicted(params, key, jnp.asarray(places.x), jnp.asarray(places.truth))
+        found = predicted(params, key, places.x, places.truth)
         log_prob, mean = jax.device_get(found)
         mean_log_prob = float(log_prob[places.hidden].mean(dtype=np.float64)) if places.hidden.any() else 0.0
         return mean_log_prob, Prediction(places, log_prob, mean)

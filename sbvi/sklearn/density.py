@@ -16,7 +16,6 @@ class DensityEstimator(DensityMixin, TableEstimator):
         """log p of the observed entries of each row, (N,), nats of the columns' own units: a lower bound in
         expectation that rises to it with `samples`."""
         import jax
-        import jax.numpy as jnp
 
         from sbvi.inference.importance import importance_sampling
 
@@ -29,7 +28,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            said = self._draw[0](self.params_[0], key, jnp.asarray(padded))
+            said = self._draw[0](self.params_[0], key, jax.device_put(padded))
             found.append(np.asarray(said.log_likelihood)[: len(rows)])
         return np.concatenate(found).astype(np.float64)
 

@@ -35,10 +35,10 @@ def told(tmp_path_factory):
         "likelihood.scale=learned",
         "posterior=full",
         "objective=importance_weighted",
-        "objective.num_samples=10",
+        "objective.num_samples=40",
         f"model.latents=[{K}]",
         "model.hidden=[]",
-        "model.recognition_hidden=[32]",
+        "model.recognition_hidden=[64]",
         "model.recognition_activation=tanh",
         "optimizer.learning_rate=0.01",
         "optimizer.schedule.kind=cosine",
@@ -51,7 +51,7 @@ def told(tmp_path_factory):
     ]
     run = sbvi.train(words, folder / "run")
     held = np.asarray(run_dataset(run).train.x[:], np.float64)
-    oracle = fitted(held, K)
+    oracle = fitted(held, K, iterations=1000)
     rows = held[np.isnan(held).any(1)][:100]
     exact = [np.stack(part) for part in zip(*(oracle.conditional(row) for row in rows), strict=True)]
     draw = drawing(run.model, 4000, 4000)

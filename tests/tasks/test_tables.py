@@ -63,9 +63,10 @@ def trained(tmp_path_factory):
         "runtime.compilation_cache=false",
         "runtime.debug_nans=true",
     ]
-    run = sbvi.train(words, folder / "run")
-    jax.config.update("jax_debug_nans", False)  # of this process until a run says otherwise
-    return folder, run
+    try:
+        return folder, sbvi.train(words, folder / "run")
+    finally:
+        jax.config.update("jax_debug_nans", False)  # else of all tests that follow
 
 
 def test_gaps_are_no_nan_that_is_searched_for(trained):
