@@ -98,7 +98,8 @@ class Dataset:
     def resident(self) -> tuple[Array, Array | None]:
         """The training set on the device, once for all who train on it: values (N, D) and labels (N,)."""
         label = None if self.train.label is None else jnp.asarray(self.train.label)
-        return jnp.asarray(self.train.x[:].reshape(len(self.train), -1)), label
+        # Not by jnp.asarray, which under jax_debug_nans refuses a table's gaps.
+        return jax.device_put(self.train.x[:].reshape(len(self.train), -1)), label
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
@@ -94,7 +93,7 @@ def fill(
         size = len(rows)
         padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)])  # one program for any number of rows
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
-        found = jax.device_get(draw(params, key, jnp.asarray(padded)))
+        found = jax.device_get(draw(params, key, jax.device_put(padded)))
         draws = tables.back(table, np.asarray(found.draws[:, :size], np.float64))
         modes = np.empty((size, len(table)))
         low, middle, high = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
@@ -96,5 +95,5 @@ class Quadrature:
         for start in range(0, len(x), BATCH):
             index = np.arange(start, start + BATCH) % len(x)
             with full_precision():
-                parts.append(jax.device_get(self._again[effort](params, jnp.asarray(x[index]))))
+                parts.append(jax.device_get(self._again[effort](params, jax.device_put(x[index]))))
         return {name: np.concatenate([part[name] for part in parts])[: len(x)] for name in parts[0]}
