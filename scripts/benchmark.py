@@ -118,14 +118,16 @@ def column(images, batch, samples, rounds):
 def start(cache):
     """A fresh process: seconds to the log line of its first step."""
     words = ["experiment=benchmark", "trainer.steps=1", "trainer.log_every=1", "evaluation.validation_limit=100"]
-    # An installed package has its bytecode, wherever this environment forbids to write it.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    # An installed package has its bytecode, wherever this environment forbids to write it; and the cache of programs
+    # is the one that sbvi keeps for a user who set none.
+    unset = ("PYTHONDONTWRITEBYTECODE", "JAX_COMPILATION_CACHE_DIR")
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
     with tempfile.TemporaryDirectory() as folder:
         began, first = time.perf_counter(), None
         process = subprocess.Popen(
             [sys.executable, "-m", "sbvi.cli.train", *words, "hydra.run.dir=run"],
             cwd=folder,
-            env=environment | {"JAX_COMPILATION_CACHE_DIR": cache, "PYTHONPATH": str(ROOT)},
+            env=environment | {"SBVI_CACHE_DIR": cache, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

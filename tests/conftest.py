@@ -25,7 +25,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 import jax
 import pytest
 from hypothesis import settings
-from support import cpu, processes, promises
+from support import cpu, nightly, processes, promises
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -79,14 +79,25 @@ def tally(record_property):
 
 def pytest_addoption(parser):
     parser.addoption("--promises", metavar="FILE", help="write docs/reliability.md from the tests that ran")
-    parser.addoption("--cpu", action="store_true", help="end with the CPU seconds of the tests, by file")
+    parser.addoption("--cpu", action="store_true", help="end with the CPU seconds of the tests, by file and by test")
+    parser.addoption("--slow", action="store_true", help="run the slow tests too, as the nightly profile does")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "promise(sentence, unit): what this test tries to break, and what it counts")
+    config.addinivalue_line("markers", "slow: repeats a promise that a cheaper test holds too; runs with --slow")
     config.addinivalue_line("markers", "quick: runs in a second or two; scripts/test --quick runs these")
     if config.getoption("--cpu"):
         config.pluginmanager.register(cpu.Meter())
+
+
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run before a release: by --slow, in the nightly profile, or when one is named."""
+    if config.getoption("--slow") or nightly.NIGHTLY or any("::" in str(word) for word in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
 
 
 def pytest_unconfigure():
@@ -112,6 +123,8 @@ def pytest_terminal_summary(terminalreporter, config):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         reasons.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
     terminalreporter.section("left out")
+    if not (config.getoption("--slow") or nightly.NIGHTLY):
+        terminalreporter.line("slow tests: --slow runs them, and HYPOTHESIS_PROFILE=nightly")
     for reason, tests in sorted(reasons.items()):
         terminalreporter.line(f"{len(tests)} tests: {reason}")
     if jax.default_backend() == "cpu":

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ def main() -> None:
 
 
 def _compare(given: Any) -> None:
-    from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, read_summary
+    from sbvi.runs.comparison import counted_once, differing, grouped
     from sbvi.runs.sections import check_suffix, metric_of, sections
+    from sbvi.runs.summaries import find_runs, read_summary
 
     check_suffix("--plot", given.plot, (".png", ".pdf"))
     check_suffix("--html", given.html, (".html",))
@@ -65,7 +66,7 @@ def _compare(given: Any) -> None:
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
     left = [
-        [*(_cell(_setting(run, key)) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
+        [*(_of_run(run, key) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
         for run in others
     ]
     left_header = [*keys, "status", "note", "run"]
@@ -83,11 +84,13 @@ def _compare(given: Any) -> None:
         _page(given.html, metric, apart, others, note)
 
 
-def _setting(run: Any, key: str) -> Any:
-    return run.data[:12] if key == "data" else run.config.get(key)
+def _of_run(run: Any, key: str) -> str:
+    return run.data[:12] if key == "data" else _cell(run.config, key)
 
 
-def _cell(value: Any) -> str:
+def _cell(settings: Mapping[str, Any], key: str) -> str:
+    """A setting in a table; nothing where the run has no such key."""
+    value = settings.get(key, "")
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -98,7 +101,7 @@ def _rows(groups: Sequence[Any], keys: Sequence[str], metric: str) -> tuple[list
     best = min if less_is_better(metric) else max
     rows = [
         [
-            *(_cell(group.settings[key]) for key in keys),
+            *(_cell(group.settings, key) for key in keys),
             f"{group.mean:.4f}",
             "" if math.isnan(group.stderr) else f"{group.stderr:.4f}",
             str(len(group.values)),
@@ -191,7 +194,7 @@ def _page_rows(section: Any, metric: str) -> Iterator[Any]:
 
     for group in section.groups:
         for run, value in zip(group.runs, group.values, strict=True):
-            cells = {key: group.settings[key] for key in section.keys}
+            cells = {key: group.settings.get(key, "") for key in section.keys}
             cells |= {
                 "seed": run.config.get("seed"),
                 metric: value,

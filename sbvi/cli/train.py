@@ -196,7 +196,8 @@ def _literal(value: str) -> Any:
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
     from sbvi.cli.summary import twice
     from sbvi.runs.assembly import Shared
-    from sbvi.runs.train import RunContext, train
+    from sbvi.runs.context import RunContext
+    from sbvi.runs.train import train
 
     context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
     with progress_bar() as show:

@@ -61,10 +61,11 @@ def _curves(axes: Any, series: Sequence[Series]) -> None:
 
 
 def _panel(axes: Any, key: str, series: Sequence[Series]) -> None:
-    values = [one.settings[key] for one in series]
+    having = [(place, one, one.settings[key]) for place, one in enumerate(series) if key in one.settings]
+    values = [value for _, _, value in having]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     names = sorted({str(v) for v in values})
-    for place, (one, value) in enumerate(zip(series, values, strict=True)):
+    for place, one, value in having:
         x = value if numeric else names.index(str(value))
         axes.plot([x] * len(one.values), one.values, "o", color=_colour(place), markersize=5, alpha=0.8)
     if numeric and values and min(values) > 0 and max(values) >= 10 * min(values):

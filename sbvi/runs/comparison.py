@@ -1,53 +1,24 @@
-"""Reading many run directories: what differs between them, and which settings did best over seeds."""
+"""What differs between many runs, and which settings did best over seeds."""
 
 import difflib
 import json
 import math
-import os
-import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.quantities import QUANTITIES, quantity
-from sbvi.runs.changes import ELSEWHERE
-from sbvi.runs.directory import RunDirectory
-from sbvi.runs.experiment import Experiment
-from sbvi.runs.words import flat, words
+from sbvi.runs.summaries import RunSummary
 
 #: Keys that repeat a setting and do not change it.
 REPEATS = ("seed",)
 
 
 @dataclass(frozen=True)
-class RunSummary:
-    """One run as its directory tells it.
-
-    status: completed, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
-    config: flat, dotted keys.  curve: (step, value) of the monitored bound on validation data.
-    data: digest of the data set.
-    """
-
-    path: Path
-    status: str
-    note: str
-    config: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    curve: Sequence[tuple[int, float]]
-    data: str = ""
-
-    @property
-    def identity(self) -> str:
-        """What two runs share that are one and the same: config, seed and data."""
-        kept = {key: value for key, value in self.config.items() if not key.startswith(ELSEWHERE)}
-        return json.dumps([kept, self.data], sort_keys=True)
-
-
-@dataclass(frozen=True)
 class Group:
-    """Completed runs that differ in their seed alone."""
+    """Completed runs that differ in their seed alone. settings: of the keys that differ between groups, those that
+    these runs have."""
 
     settings: Mapping[str, Any]
     runs: Sequence[RunSummary]
@@ -66,124 +37,33 @@ class Group:
         return math.sqrt(sum((v - self.mean) ** 2 for v in self.values) / (count - 1) / count)
 
 
-def find_runs(folders: Iterable[Path | str]) -> list[Path]:
-    """Every run directory at or below the given folders.
-
-    Raises:
-      UserError: a folder is not there, or holds no run.
-    """
-    runs: dict[Path, Path] = {}
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise UserError(f"{folder} is not a directory.")
-        below = sorted(_below(folder))
-        if not below:
-            raise UserError(f"{folder} holds no run: there is no run.json in it or below it.")
-        for path in below:
-            runs.setdefault(path.resolve(), path)  # a run that is named twice is one
-    return list(runs.values())
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Folders with a run.json, at or below; behind symbolic links too, each real folder once."""
-    met = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in met:
-            folders.clear()
-            continue
-        met.add(real)
-        if "run.json" in files:
-            yield Path(place)
-
-
-def _completed(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A config with the defaults of keys that came after it was written; as it is where this version cannot read it."""
-    try:
-        return Experiment.from_config(config).to_config()
-    except UserError:
-        return config
-
-
-def read_summary(path: Path) -> RunSummary:
-    """Whatever state a run is in; a broken one is said to be `unreadable`."""
-    directory = RunDirectory(path)
-    try:
-        record = directory.read_run()
-        config, data = flat(words(_completed(record["config"]))), str(record["data"].get("digest", ""))
-        result = directory.read_result()
-    except UserError as error:
-        return RunSummary(path, "unreadable", str(error), {}, {}, [])
-    lines = _lines(path / "metrics.jsonl")
-    curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
-    if result is not None:
-        metrics = {**result.get("metrics", {})}
-        for key in ("examples_per_second", "train_seconds", "wall_seconds"):
-            if result.get(key) is not None:
-                metrics[key] = result[key]
-        metrics = {name: value for name, value in metrics.items() if value is not None}  # null was not finite
-        return RunSummary(path, str(result.get("status")), str(result.get("reason", "")), config, metrics, curve, data)
-    alive = _holder_lives(path / ".lock")
-    note = f"step {lines[-1]['step']}" if lines else "no step yet"
-    latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data)
-
-
-def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[int, float]]:
-    """The points of the first of these scalars that was written."""
-    for name in names:
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        if points:
-            return points
-    return []
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of metrics.jsonl; the last one of a killed run may be torn."""
-    lines = []
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return []
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int):
-            lines.append(value)
-    return lines
-
-
-def _holder_lives(lock: Path) -> bool:
-    """Whether the process named in the lock file is there; taking the lock could refuse a run that starts."""
-    try:
-        words = lock.read_text(encoding="utf-8").split()
-        process, host = int(words[1]), words[3]
-    except (OSError, ValueError, IndexError):
-        return False
-    if host != socket.gethostname():
-        return True  # cannot be told from here
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def differing(runs: Sequence[RunSummary]) -> list[str]:
-    """Keys whose values differ between runs, seeds left out."""
-    keys = sorted({key for run in runs for key in run.config})
+    """Keys whose values differ between runs, seeds left out.
+
+    A key that only some runs have, such as a setting of one model's, is told where the others do not say it already:
+    where runs that agree in all of them differ in it.
+    """
     readable = [run for run in runs if run.config]
-    return [
+    varying = [
         key
-        for key in keys
-        if key not in REPEATS
-        and not key.startswith("logger.")
-        and len({json.dumps(r.config.get(key), sort_keys=True) for r in readable}) > 1
+        for key in sorted({key for run in readable for key in run.config})
+        if key not in REPEATS and not key.startswith("logger.") and len({_setting(run, key) for run in readable}) > 1
     ]
+    kept = [key for key in varying if all(key in run.config for run in readable)]
+    for key in (key for key in varying if key not in kept):
+        told: dict[tuple[str, ...], str] = {}
+        if any(told.setdefault(_settings(run, kept), _setting(run, key)) != _setting(run, key) for run in readable):
+            kept.append(key)
+    return sorted(kept)
+
+
+def _setting(run: RunSummary, key: str) -> str:
+    """A value to compare by; that of a key which the run lacks is no value of any."""
+    return json.dumps(run.config[key], sort_keys=True) if key in run.config else ""
+
+
+def _settings(run: RunSummary, keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_setting(run, key) for key in keys)
 
 
 def _told_data(run: RunSummary, runs: Sequence[RunSummary]) -> dict[str, str]:
@@ -231,11 +111,11 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
         raise UserError(f"--metric {metric} is in none of the completed runs; {hint}")
     groups: dict[str, list[RunSummary]] = {}
     for run in having:
-        same_as = json.dumps([*(run.config.get(key) for key in keys), run.data], sort_keys=True)
+        same_as = json.dumps([*_settings(run, keys), run.data])
         groups.setdefault(same_as, []).append(run)
     over_seeds = [
         Group(
-            {key: same[0].config.get(key) for key in keys} | _told_data(same[0], having),
+            {key: same[0].config[key] for key in keys if key in same[0].config} | _told_data(same[0], having),
             same,
             [float(run.metrics[metric]) for run in same],
         )

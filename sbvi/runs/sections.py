@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.runs.comparison import Group, RunSummary
+from sbvi.runs.comparison import Group
+from sbvi.runs.summaries import RunSummary
 
 #: What stands in for the final test's likelihood where there is none, and how a run was scored.
 BOUNDS = ("validation/elbo", "validation/bound", "validation/log_likelihood")
@@ -43,7 +44,8 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
         apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
     found = []
     for own in apart.values():
-        keys = [key for key in own[0].settings if len({json.dumps(group.settings.get(key)) for group in own}) > 1]
+        every = sorted({key for group in own for key in group.settings})
+        keys = [key for key in every if len({_told(group.settings, key) for group in own}) > 1]
         found.append(Section(_title(own[0], metric), keys, own))
     if len(found) == 1:  # what is the same for all need not be said
         return [Section("", found[0].keys, found[0].groups)]
@@ -53,6 +55,10 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
     return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None]
+
+
+def _told(settings: Mapping[str, Any], key: str) -> str:
+    return json.dumps(settings[key]) if key in settings else ""
 
 
 def _title(group: Group, metric: str) -> str:
@@ -66,9 +72,9 @@ def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Settings in a few words, for a legend: `learning_rate 0.001, seed 1`."""
     short = [key.rpartition(".")[2] for key in keys]
     names = [last if short.count(last) == 1 else key for last, key in zip(short, keys, strict=True)]
-    values = [settings.get(key) for key in keys]
-    told = [v if isinstance(v, str) else json.dumps(v) for v in values]
-    return ", ".join(f"{name} {value}" for name, value in zip(names, told, strict=True)) or "all"
+    told = {key: v if isinstance(v, str) else json.dumps(v) for key, v in settings.items()}
+    shown = zip(names, keys, strict=True)
+    return ", ".join(f"{name} {told[key]}" for name, key in shown if key in told) or "all"
 
 
 def check_suffix(flag: str, path: Any, allowed: Sequence[str]) -> None:

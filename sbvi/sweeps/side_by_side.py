@@ -13,10 +13,11 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared
+from sbvi.runs.context import RunContext, Show
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import points_that_fit
 from sbvi.runs.signals import StopSignals
-from sbvi.runs.train import RunContext, Show, train
+from sbvi.runs.train import train
 from sbvi.runs.words import flat
 from sbvi.training.together import Together
 

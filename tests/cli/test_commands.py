@@ -24,7 +24,7 @@ def test_any_data_set_becomes_shards_that_train(tmp_path):
     assert done.stdout == "1297 training examples in 3 shards: shards\n"
     assert {p.name for p in tmp_path.iterdir()} == {"shards"}
     words = ["dataset=shards", "dataset.path=shards", "dataset.binarization=dynamic", "dataset.stream=true"]
-    words += ["trainer.steps=30", "model.latents=[2]", "evaluation.num_samples=5", "hydra.run.dir=run"]
+    words += ["trainer.steps=30", "model.latents=[3]", "evaluation.num_samples=5", "hydra.run.dir=run"]
     done = command("train", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for words, sentence in (
@@ -49,7 +49,7 @@ def test_shards_of_ones_own_train(tmp_path):
     done = command("convert", "input=mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "250 training examples in 2 shards: mine\n"
-    words = ["dataset=shards", "dataset.path=mine", "dataset.stream=true", "trainer.steps=30", "model.latents=[2]"]
+    words = ["dataset=shards", "dataset.path=mine", "dataset.stream=true", "trainer.steps=30", "model.latents=[3]"]
     done = command("train", *words, "evaluation.num_samples=5", "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Training on mine" in done.stderr + done.stdout
@@ -169,6 +169,7 @@ def test_imputation_of_test_images_and_of_ones_own(trained):
     assert np.isfinite(restored).all()
 
 
+@pytest.mark.slow
 def test_price_trains_to_the_same_bound(tmp_path):
     """The same model by either rule, as a sweep in one process: equal validation bounds within noise."""
     words = ["model.latents=[6]", "model.hidden=[30]", "model.recognition_hidden=[30]", "model.activation=tanh"]

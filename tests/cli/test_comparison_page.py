@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from support.processes import command
 
-from sbvi.runs.comparison import find_runs, grouped, read_summary
+from sbvi.runs.comparison import grouped
 from sbvi.runs.sections import label, metric_of, sections
+from sbvi.runs.summaries import find_runs, read_summary
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

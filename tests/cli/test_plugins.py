@@ -64,7 +64,7 @@ def test_the_example_trains_and_evaluates_once_installed(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     env = fresh_environment(target)
     words = ["dataset=synthetic", "dataset.observation=gaussian", "likelihood=laplace", "likelihood.scale=0.3"]
-    small = ["model.latents=[2]", "model.hidden=[4]", "model.recognition_hidden=[4]", "dataset.dimensions=6"]
+    small = ["model.latents=[3]", "model.hidden=[4]", "model.recognition_hidden=[4]", "dataset.dimensions=6"]
     short = ["trainer.steps=4", "trainer.batch_size=20", "evaluation.num_samples=5", f"hydra.run.dir={run}"]
     trained = command("train", *words, *small, *short, cwd=tmp_path, env=env, fresh=True)
     assert trained.returncode == 0, trained.stderr

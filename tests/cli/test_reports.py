@@ -11,7 +11,7 @@ from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data.sources.npz import Npz
 from sbvi.reporting.tensorboard import TensorBoard
-from sbvi.runs.train import _result
+from sbvi.runs.stages import result_of
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.tasks.task import TaskResult
 from sbvi.training import Outcome, Plan, Progress, Trainer
@@ -21,7 +21,7 @@ ODD = {"test/nll": math.nan, "test/elbo": -1.5, "test/kl": math.inf}
 
 def test_a_test_metric_that_is_not_finite_is_null_and_named():
     outcome = Outcome("completed", "", Progress(step=3), None)
-    result = _result(outcome, Plan(Trainer(steps=3), 100), ODD, 1.0)
+    result = result_of(outcome, Plan(Trainer(steps=3), 100), ODD, 1.0)
     assert result["metrics"] == {"test/nll": None, "test/elbo": -1.5, "test/kl": None}
     assert result["not_finite"] == ["test/kl", "test/nll"]
     json.dumps(result, allow_nan=False)

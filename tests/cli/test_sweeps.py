@@ -31,7 +31,9 @@ def results(folder):
 
 
 @pytest.mark.promise("A killed sweep ends complete by the same command; no completed job is started again", "kills")
-@pytest.mark.parametrize("launcher", ["basic", "sbvi", "joblib"])
+@pytest.mark.parametrize(
+    "launcher", [pytest.param("basic", marks=pytest.mark.slow), "sbvi", pytest.param("joblib", marks=pytest.mark.slow)]
+)
 def test_a_killed_sweep_ends_complete(tmp_path, launcher, tally):
     words = [*TINY, "trainer.steps=3000", "trainer.log_every=50", "evaluation.test=false", f"seed=range({SEEDS})"]
     words = ["--multirun", *words, "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
@@ -60,7 +62,7 @@ def test_a_killed_sweep_ends_complete(tmp_path, launcher, tally):
 
 
 @pytest.mark.promise("A job that turns NaN fails alone", "jobs")
-@pytest.mark.parametrize("launcher", ["basic", "sbvi", "side by side"])
+@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.slow), "sbvi", "side by side"])
 def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
     summary = "1 of the sweep's jobs did not complete" if launcher == "basic" else "1 of 3 jobs did not complete"

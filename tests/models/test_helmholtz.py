@@ -121,7 +121,7 @@ def test_encoding_is_the_mean_over_the_layers_below(x64):
 @pytest.mark.parametrize("top", [False, True], ids=["given", "top"])
 def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
     """Of 0 and 1, frequencies against the density; of real values, standardised moments."""
-    unit = UNITS[kind]
+    unit = UNITS[kind](3)
     sizes = [0 if top else 5, *([] if top else [4] * deterministic), 3]
     shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), sizes, None))
     generator = np.random.default_rng(3)
@@ -132,12 +132,15 @@ def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
     log_prob = jax.jit(unit.log_prob)
     assert drawn.value.shape == drawn.mean.shape == (count, 3)
     if unit.discrete:
-        table = jnp.asarray(states(3))
-        wanted = np.exp(log_prob(params, given, table))
+        table = np.eye(3) if kind == "categorical" else states(3)
+        wanted = np.exp(log_prob(params, given, jnp.asarray(table)))
         assert wanted.sum() == pytest.approx(1)
-        found = np.bincount(np.asarray(drawn.value @ jnp.asarray([4.0, 2.0, 1.0]), int), minlength=8) / count
-        assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
-        own = np.sum(np.where(drawn.value == 1, np.log(drawn.mean), np.log1p(-drawn.mean)), -1)
+        place = np.bincount(np.asarray(drawn.value @ jnp.asarray([4.0, 2.0, 1.0]), int), minlength=8) / count
+        frequency = place[np.asarray(table @ [4.0, 2.0, 1.0], int)]
+        assert frequency.sum() == pytest.approx(1)
+        assert np.abs(frequency - wanted).max() < 5 * np.sqrt(wanted.max() / count)
+        off = 0.0 if kind == "categorical" else np.log1p(-drawn.mean)
+        own = np.sum(np.where(drawn.value == 1, np.log(drawn.mean), off), -1)
         np.testing.assert_allclose(log_prob(params, given, drawn.value), own, rtol=1e-8)
     else:
         noise = np.asarray((drawn.value - drawn.mean) / np.sqrt(drawn.variance))
@@ -147,9 +150,52 @@ def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
         np.testing.assert_allclose(log_prob(params, given, drawn.value), wanted, rtol=1e-8)
 
 
+def test_a_categorical_top_under_enumeration(x64):
+    """Two variables of three states over four binary latents: the joint sums to 1, q too, and scores are their own."""
+    model, params = machine(layers=(4, 6), units=("bernoulli", "categorical"), categories=3)
+    assert model.spec.estimators == ("score_function", "nvil", "vimco", "relaxed")
+    top = np.concatenate([np.repeat(np.eye(3), 3, 0), np.tile(np.eye(3), (3, 1))], 1)  # (9, 6)
+    one, two = np.repeat(states(4), 9, 0), np.tile(top, (16, 1))
+    at = {"layer_1": jnp.asarray(np.broadcast_to(one[:, None], (144, 16, 4)))}
+    at["layer_2"] = jnp.asarray(np.broadcast_to(two[:, None], (144, 16, 6)))
+    x = jnp.asarray(states(4))
+
+    @jax.jit
+    def scored(p):
+        rolled = model.rollout(p, jax.random.key(0), x, 5)
+        return model.log_joint(p, at, x), sum(model.posterior(p, x).log_prob(at).values()), rolled
+
+    joint, log_q, rolled = scored(params)
+    assert np.exp(joint).sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.exp(log_q).sum(0), 1)
+    # The density written out: a softmax for each variable.
+    logits = np.asarray(params.prior["layer_2"][0]["bias"]).reshape(2, 3)
+    wanted = (two.reshape(144, 2, 3) * (logits - logsumexp(logits, 1)[:, None])).sum((1, 2))
+    given = model.node_prior().log_prob(params.prior, at)["layer_2"]
+    np.testing.assert_allclose(given, np.broadcast_to(wanted[:, None], (144, 16)), rtol=1e-12)
+    drawn = np.asarray(rolled.latents["layer_2"]).reshape(5, 16, 2, 3)
+    assert set(drawn.ravel()) == {0.0, 1.0}
+    np.testing.assert_array_equal(drawn.sum(-1), 1)
+    np.testing.assert_array_equal(rolled.score, sum(rolled.log_posterior.values()))
+
+
+def test_the_slope_of_a_relaxed_categorical_draw(x64):
+    """Of a linear function, where it tends to the gradient of the mean as the temperature falls."""
+    unit, logits = UNITS["categorical"](3), jnp.asarray([0.3, -0.5, 0.9])
+    a = jnp.asarray([1.0, -2.0, 0.5])
+
+    def mean(bias):
+        return jnp.mean(unit.relaxed([{"bias": bias}], jax.random.key(0), None, (100_000,), 0.1).value @ a)
+
+    value, slope = jax.jit(jax.value_and_grad(mean))(logits)
+    p = np.asarray(jax.nn.softmax(logits))
+    assert float(value) == pytest.approx(float(p @ a), abs=0.02)
+    np.testing.assert_allclose(np.asarray(slope), p * np.asarray(a - p @ a), atol=0.03)
+
+
 @pytest.mark.parametrize("kind", ["darn", "nade"])
 def test_a_value_depends_on_those_before_it(kind, x64):
-    unit = UNITS[kind]
+    unit = UNITS[kind](1)
     generator = np.random.default_rng(5)
     shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), [2, 4], None))
     params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
@@ -222,6 +268,13 @@ def test_sizes_between_two_ends():
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match="units lists 1 kinds for 2"):
         build(MODELS, "model", {"name": "helmholtz", "layers": [5, 4], "units": ["nade"]})
+    named = {"name": "helmholtz", "layers": [5, 4], "units": ["bernoulli", "categorical"]}
+    with pytest.raises(UserError, match="categories=None must be 2 or more"):
+        build(MODELS, "model", named)
+    with pytest.raises(UserError, match="layer of 4, which categories=3"):
+        build(MODELS, "model", named | {"categories": 3})
+    with pytest.raises(UserError, match="categories=3 is for categorical layers"):
+        build(MODELS, "model", {"name": "helmholtz", "layers": [5, 4], "categories": 3})
     with pytest.raises(UserError, match="at least one"):
         build(MODELS, "model", {"name": "helmholtz", "layers": []})
     with pytest.raises(UserError, match="use gaussian"):

@@ -64,7 +64,9 @@ RUNS = {
 
 
 @pytest.mark.promise("SIGKILL at any moment: the same command goes on, to the same bits as an undisturbed run", "kills")
-@pytest.mark.parametrize("moments", RUNS)
+@pytest.mark.parametrize(
+    "moments", ["checkpoints", "ends", *(pytest.param(name, marks=pytest.mark.slow) for name in ("starts", "random"))]
+)
 def test_killed_at_many_moments(moments, tiny_run, tmp_path, tally):
     folder = tmp_path / "run"
     kills = 0

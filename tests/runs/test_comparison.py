@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from PIL import Image
 from support.processes import command, start
 
 from sbvi.core import UserError
-from sbvi.runs.comparison import counted_once, differing, find_runs, grouped, less_is_better, read_summary
+from sbvi.runs.comparison import counted_once, differing, grouped, less_is_better
+from sbvi.runs.sections import label
+from sbvi.runs.summaries import RunSummary, find_runs, read_summary
 
 pytestmark = pytest.mark.quick
 
@@ -51,6 +54,44 @@ def test_the_best_setting_over_seeds_comes_first(grid):
     assert [g.settings for g in grouped(runs, "test/elbo")] == [g.settings for g in found]
     assert less_is_better("test/nll")
     assert not less_is_better("test/elbo")
+
+
+def of_models(*configs):
+    return [
+        RunSummary(Path(f"run{place}"), "completed", "", config, {"test/nll": 90.0 + place}, [])
+        for place, config in enumerate(configs)
+    ]
+
+
+def test_what_one_model_alone_has_is_told_where_it_differs(tmp_path):
+    """Settings that follow from the model are no columns; a difference within one model is."""
+    dlgm = {"model": "dlgm", "model.latents": [20], "model.activation": "tanh", "batch": 100}
+    circuit = {"model": "circuit", "model.structure": "random", "batch": 100}
+    assert differing(of_models(dlgm, circuit)) == ["model"]
+    runs = of_models(dlgm, circuit, dlgm | {"model.latents": [10]}, dlgm | {"seed": 1})
+    assert differing(runs) == ["model", "model.latents"]
+    groups = grouped(runs, "test/nll")
+    assert [group.settings for group in groups] == [
+        {"model": "circuit"},
+        {"model": "dlgm", "model.latents": [20]},
+        {"model": "dlgm", "model.latents": [10]},
+    ]
+    assert [len(group.runs) for group in groups] == [1, 2, 1]
+    assert label(groups[0].settings, ["model", "model.latents"]) == "model circuit"
+    # A key that a run has as null is another setting than none.
+    assert differing(of_models(dlgm | {"prior": None}, dlgm)) == ["prior"]
+    for place, config in enumerate((dlgm, circuit, dlgm | {"model.latents": [10]})):
+        nested = {"name": config["model"]} | {k[6:]: v for k, v in config.items() if k.startswith("model.")}
+        folder = tmp_path / f"{place}"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"config": {"model": nested}, "data": {}}))
+        (folder / "result.json").write_text(json.dumps({"status": "completed", "metrics": {"test/nll": 90.0 + place}}))
+    shown = command("compare", tmp_path, "--plot", tmp_path / "all.png", "--html", tmp_path / "all.html", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "null" not in shown.stdout
+    assert "structure" not in shown.stdout
+    with Image.open(tmp_path / "all.png") as picture:
+        assert picture.width > 0
 
 
 def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):

@@ -11,7 +11,8 @@ from support.small_run import experiment, leaves, same
 from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.changes import MAY_CHANGE, changed
-from sbvi.runs.train import RunContext, train
+from sbvi.runs.context import RunContext
+from sbvi.runs.train import train
 
 LONGER = RunContext(longer=True)
 CONSTANT = {"optimizer": {"schedule": {"kind": "constant"}}}

@@ -13,7 +13,7 @@ from sbvi.runs import api
 WORDS = [
     "dataset=synthetic",
     "dataset.train_size=200",
-    "model.latents=[2]",
+    "model.latents=[3]",
     "model.hidden=[4]",
     "model.recognition_hidden=[4]",
     "posterior=rank_one",

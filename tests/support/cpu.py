@@ -1,4 +1,4 @@
-"""CPU seconds of every test, its processes included, by file: where the time of a test run goes.
+"""CPU seconds of every test, its processes included, by file and by test: where the time of a test run goes.
 
 Processes of a test are counted when they are waited for. What a shared run costs is the first test's.
 """
@@ -28,15 +28,16 @@ class Meter:
             item.user_properties.append(("cpu", used() - self.before))
 
 
-def write(terminal, files=30):
-    """The dearest files, and the sum."""
-    seconds = Counter()
+def write(terminal, files=30, tests=40):
+    """The dearest files and tests, and the sum."""
+    by_file, by_test = Counter(), Counter()
     for reports in terminal.stats.values():
         for report in reports:
             if getattr(report, "when", None) == "teardown":
-                properties = dict(report.user_properties)
-                seconds[report.nodeid.split("::")[0]] += properties.get("cpu", 0.0)
+                seconds = dict(report.user_properties).get("cpu", 0.0)
+                by_file[report.nodeid.split("::")[0]] += seconds
+                by_test[report.nodeid] += seconds
     terminal.section("CPU seconds")
-    for file, value in seconds.most_common(files):
-        terminal.line(f"{value:7.1f}  {file}")
-    terminal.line(f"{sum(seconds.values()):7.1f}  all {len(seconds)} files")
+    for name, value in [*by_test.most_common(tests), *by_file.most_common(files)]:
+        terminal.line(f"{value:7.1f}  {name}")
+    terminal.line(f"{sum(by_file.values()):7.1f}  all {len(by_file)} files")

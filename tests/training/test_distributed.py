@@ -54,6 +54,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     assert "completed already" in run("resume=pair", "runtime.distributed=false", cwd=tmp_path)[1]
 
 
+@pytest.mark.slow
 def test_one_of_two_is_killed(tmp_path):
     """The run goes on from the last checkpoint with two processes, and with one."""
     words = [*WORDS, "trainer.steps=600", "trainer.log_every=200", "hydra.run.dir=pair"]

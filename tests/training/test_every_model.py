@@ -33,7 +33,11 @@ def made(case):
     return Experiment.from_config(shared | groups)
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Whose algorithm is the same loop as that of a case that always runs.
+SLOW = ("reweighted wake-sleep of layers", "vimco")
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES])
 def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(case, tmp_path):
     experiment = made(case)
     whole = train(experiment, tmp_path / "whole")

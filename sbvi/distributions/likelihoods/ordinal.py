@@ -5,7 +5,6 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import expit, logit
 
 from sbvi.core import spec
 from sbvi.distributions.gaussian import bounded
@@ -32,7 +31,7 @@ class Ordinal(Levels):
         low, high = np.full(mean.shape, -30.0), np.full(mean.shape, 30.0)
         for _ in range(60):
             middle = (low + high) / 2
-            above = (1 - expit(cuts - middle)).mean(0) > np.clip(mean, 1e-3, 1 - 1e-3)
+            above = (1 / (1 + np.exp(cuts - middle))).mean(0) > np.clip(mean, 1e-3, 1 - 1e-3)
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return (low + high) / 2
 
@@ -44,7 +43,8 @@ class Ordinal(Levels):
 
     def _first_cuts(self) -> np.ndarray:
         """Those that make all ranks equally likely at 0."""
-        return logit(np.arange(1, self.levels + 1) / (self.levels + 1))
+        ranks = np.arange(1, self.levels + 1)
+        return np.log(ranks) - np.log(self.levels + 1 - ranks)
 
     def _log_levels(self, outputs: Array, free: Array) -> Array:
         """log p of every rank, (..., levels + 1, D).

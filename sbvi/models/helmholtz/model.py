@@ -14,7 +14,7 @@ import numpy as np
 
 from sbvi.gradients import STANDARD, Paths
 from sbvi.models.helmholtz.chain import BottomUp, TopDown
-from sbvi.models.helmholtz.kinds import UNITS
+from sbvi.models.helmholtz.kinds import DATA_UNITS
 from sbvi.models.helmholtz.units import Array, Layer
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise, Rollout
@@ -32,7 +32,7 @@ class BuiltHelmholtz:
         self.spec, self.facts, self.discrete = spec, facts, spec.binary
         self.sizes = {f"layer_{level}": size for level, size in enumerate(spec.sizes(), 1)}
         self.units = dict(zip(self.sizes, spec.kinds(), strict=True))
-        self.data_unit = UNITS[spec.data_units]
+        self.data_unit = DATA_UNITS[spec.data_units]
         self._prior = TopDown(self.units, self.sizes, spec.between)
 
     def init(self, seed: int, summary: DataSummary) -> LatentParams:

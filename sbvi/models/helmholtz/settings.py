@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
-from sbvi.models.helmholtz.kinds import UNITS, UnitName
+from sbvi.models.helmholtz.kinds import DATA_UNITS, UNITS, DataUnitName, UnitName
 from sbvi.models.helmholtz.model import BuiltHelmholtz
 from sbvi.models.helmholtz.units import Relaxing, Unit
 from sbvi.models.spec import ModelSpec
@@ -40,7 +40,9 @@ class Helmholtz(ModelSpec):
     """Latents of each stochastic layer, the one nearest the data first; or {first, count, last}, log-linear."""
     units: UnitName | tuple[UnitName, ...] = "bernoulli"
     """Kind of every stochastic layer, or one for each, in p and q alike."""
-    data_units: UnitName = "bernoulli"
+    categories: PositiveInt | None = None
+    """States of each variable of categorical layers, whose sizes it divides; null where no layer is categorical."""
+    data_units: DataUnitName = "bernoulli"
     """Kind of p(x | h_1)."""
     deterministic: NonNegativeInt = 0
     """Tanh layers between two stochastic layers, each of half the units of both together."""
@@ -52,17 +54,33 @@ class Helmholtz(ModelSpec):
             raise ValueError("layers=[] must name at least one stochastic layer")
         if not isinstance(self.units, str) and len(self.units) != len(self.sizes()):
             raise ValueError(f"units lists {len(self.units)} kinds for {len(self.sizes())} stochastic layers")
+        self._check_categories()
         if self.output_bias == "minus_one" and not self.binary:
             raise ValueError(f"output_bias=minus_one has no meaning with data_units={self.data_units}; use data")
+
+    def _check_categories(self) -> None:
+        wide = [size for name, size in zip(self.names(), self.sizes(), strict=True) if name == "categorical"]
+        if not wide and self.categories is not None:
+            raise ValueError(f"categories={self.categories} is for categorical layers, and units names none; use null")
+        if wide and (self.categories is None or self.categories < 2):
+            raise ValueError(f"categories={self.categories} must be 2 or more where units names a categorical layer")
+        for size in wide:
+            if size % (self.categories or 1):
+                raise ValueError(
+                    f"layers has a categorical layer of {size}, which categories={self.categories} must divide"
+                )
 
     def sizes(self) -> tuple[int, ...]:
         """Latents of each layer, the one nearest the data first."""
         return self.layers.sizes() if isinstance(self.layers, Between) else self.layers
 
+    def names(self) -> tuple[str, ...]:
+        """The name of each layer's unit."""
+        return (self.units,) * len(self.sizes()) if isinstance(self.units, str) else self.units
+
     def kinds(self) -> list[Unit]:
         """The unit of each layer."""
-        names = [self.units] * len(self.sizes()) if isinstance(self.units, str) else self.units
-        return [UNITS[name] for name in names]
+        return [UNITS[name](self.categories or 1) for name in self.names()]
 
     def between(self, neighbour: int, size: int) -> list[int]:
         """What a unit's network is made of: the neighbour's size (0 for none), deterministic layers, its own size."""
@@ -71,7 +89,7 @@ class Helmholtz(ModelSpec):
 
     @property
     def binary(self) -> bool:
-        return UNITS[self.data_units].discrete
+        return DATA_UNITS[self.data_units].discrete
 
     @property
     def dequantizes(self) -> bool:

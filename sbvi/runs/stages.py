@@ -1,0 +1,195 @@
+"""The stages of a run in its directory: where it stands, training, what it keeps, the final test and the pictures."""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from sbvi.core import UserError, processes
+from sbvi.reporting.recorder import RunRecorder, Silent
+from sbvi.runs.advice import tell_baseline, tell_large_batches
+from sbvi.runs.assembly import Assembly, load_best_params
+from sbvi.runs.changes import noted, tell_schedules
+from sbvi.runs.context import RunContext, Show
+from sbvi.runs.directory import RunDirectory
+from sbvi.runs.kept import keep_mean, sampling
+from sbvi.runs.pictures import TITLES
+from sbvi.runs.signals import StopSignals
+from sbvi.runs.words import flat, words
+from sbvi.training import Outcome, Plan, Progress, Store, Training
+
+log = logging.getLogger(__name__)
+
+
+def run_stages(
+    assembly: Assembly,
+    directory: RunDirectory,
+    show: Show | None,
+    began: float,
+    session: RunContext,
+    changed: Mapping[str, list[Any]],
+) -> dict[str, Any]:
+    """Go through them from where the directory's newest checkpoint stands; write and give back result.json.
+
+    Args:
+      began: when the session began, on the monotonic clock.
+      changed: settings that are others than before, as key -> [before, now].
+
+    Raises:
+      UserError: the run has gone further than its length.
+    """
+    store = Store(directory.checkpoints, writes=directory.writes)
+    state, progress, ended = _standing(assembly, directory, store)
+    if changed:
+        _note(assembly, directory, changed, progress)
+        ended = False
+    processes.check_same(str(progress.step), "newest checkpoint (its step)")
+    recorder: RunRecorder | Silent = (
+        RunRecorder(directory.path, progress.step, assembly.experiment.logger) if directory.writes else Silent()
+    )
+    settings = flat(words(assembly.experiment.to_config())).items()
+    recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
+    success = False
+    try:
+        if ended:
+            outcome = Outcome("completed", "", progress, state)
+        else:
+            outcome = _trained(assembly, store, recorder, show, session, state, progress)
+        processes.wait("trained")  # the first has written the best parameters
+        if outcome.status == "completed":
+            _keep(assembly, store, recorder, outcome)
+            _finish(assembly, directory, recorder, outcome)
+        result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began)
+        if "test/nll" in recorder.last:
+            result["likelihood"] = assembly.evaluator.how
+        directory.write_result(result)
+        success = True
+        if outcome.status == "stopped":
+            log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
+        return result
+    finally:
+        try:
+            recorder.close(success)
+        except OSError:
+            if success:
+                raise  # otherwise what ended the run is the thing to tell
+
+
+def _standing(assembly: Assembly, directory: RunDirectory, store: Store) -> tuple[Any, Progress, bool]:
+    """State, progress and whether training has ended, of the newest checkpoint or of the start."""
+    state, progress, ended = assembly.initial_state(), Progress(), False
+    if (saved := store.load_last(state)) is not None:
+        state, metadata = saved
+        progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
+        total = assembly.plan.total_steps
+        log.info("Going on from step %d of %d.", progress.step, total)
+        if total < progress.step:
+            raise UserError(
+                f"{directory.path} has taken {progress.step} steps already, and the length now given is {total}; "
+                f"allowed: more."
+            )
+    return assembly.placement.replicated(state), progress, ended
+
+
+def _note(assembly: Assembly, directory: RunDirectory, changed: Mapping[str, list[Any]], progress: Progress) -> None:
+    """Record and tell what is other than before."""
+    config = assembly.experiment.to_config()
+    directory.write_run(noted(directory.read_run(), config, changed, progress.step))
+    tell_schedules(config, changed)
+    log.info("Changed as the run goes on: %s.", ", ".join(f"{k}={after}" for k, (_, after) in changed.items()))
+
+
+def _trained(
+    assembly: Assembly,
+    store: Store,
+    recorder: RunRecorder | Silent,
+    show: Show | None,
+    session: RunContext,
+    state: Any,
+    progress: Progress,
+) -> Outcome:
+    """The loop from a state to its end, or to where it is stopped."""
+    plan = assembly.plan
+    log.info(
+        "Training on %s: %d steps of %d, on %s.",
+        assembly.dataset.name,
+        plan.total_steps,
+        plan.trainer.batch_size,
+        jax.devices()[0].device_kind,
+    )
+    tell_large_batches(plan)
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.trained)
+        batches = assembly.batches()
+        stack.callback(batches.close)
+        stop = session.stop or stack.enter_context(StopSignals()).reason
+        return Training(
+            assembly.algorithm,
+            batches,
+            plan,
+            store,
+            recorder,
+            assembly.validator,
+            assembly.experiment.seed,
+            stop,
+            lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
+            session.compile,
+            sampling(assembly, store, progress.step),
+        ).run(state, progress)
+
+
+def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
+    """What the run leaves where its algorithm draws parameters."""
+    with contextlib.closing(assembly.batches()) as batches:
+        found = keep_mean(assembly, store, batches, outcome.progress)
+    if found:
+        step = outcome.progress.step
+        recorder.scalars(step, step / assembly.plan.steps_per_epoch, found)
+        processes.wait("kept")
+
+
+def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
+    """The final test of the best parameters, and the pictures."""
+    params = load_best_params(assembly.model, directory.checkpoints)
+    step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
+    if assembly.experiment.evaluation.test:
+        how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
+        means = {"exact": "exactly", "quadrature": f"by quadrature, and with {samples} samples"}
+        said = means.get(how, f"with {samples} samples")
+        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, said)
+        scalars, _ = assembly.evaluator.summary(params, "test")
+        if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
+            log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
+        if (baseline := assembly.evaluator.independent_nll) is not None:
+            scalars |= {"test/nll_independent": baseline}
+            tell_baseline(scalars, assembly.dataset)
+        recorder.scalars(step, epoch, scalars)
+    if not directory.writes:
+        return
+    for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
+        recorder.picture(step, name, picture, *TITLES.get(name, ()))
+    recorder.curves(assembly.algorithm.monitor)
+
+
+def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:
+    """The content of result.json. seconds: of this session."""
+    progress = outcome.progress
+    speed = progress.steps_per_second * plan.trainer.batch_size
+    return {
+        "status": outcome.status,
+        **({"reason": outcome.reason} if outcome.reason else {}),
+        "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
+        **({"not_finite": odd} if (odd := sorted(n for n, v in metrics.items() if not math.isfinite(v))) else {}),
+        "steps": progress.step,
+        "epochs": progress.step / plan.steps_per_epoch,
+        "best_step": progress.best_step,
+        "best_validation": progress.best if math.isfinite(progress.best) else None,
+        "examples_per_second": speed if math.isfinite(speed) else None,
+        "train_seconds": progress.train_seconds,
+        "wall_seconds": seconds,
+    }
