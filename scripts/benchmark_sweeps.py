@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast a sweep of eight points is: a fresh process for each, Hydra's basic launcher, and our own in both modes.
 
-    scripts/benchmark_sweeps.py [--points 8] [--rounds 3] [--only digits|small|mnist] [--ways basic,workers]
+    scripts/benchmark_sweeps.py [--points 8] [--rounds 3] [--only digits|small|tiny|mnist] [--ways basic,workers]
                              [--platform auto]
 
 Beside our workers stand the matrix products of the same points alone, one point a core: what no way of running
@@ -29,8 +29,17 @@ PARTS = {
         *("model.latents=[2]", "model.hidden=[16]", "model.recognition_hidden=[16]", "trainer.batch_size=20"),
         *("trainer.steps=30000", "trainer.examples=null", "trainer.epochs=null", "evaluation.num_samples=20"),
     ],
+    # The least there is to a step: on one core (taskset -c 0), such as a job of a cluster has, one program gains.
+    "tiny": [
+        *("model.latents=[3]", "model.hidden=[8]", "model.recognition_hidden=[8]", "trainer.batch_size=10"),
+        *("trainer.steps=1000000", "trainer.examples=null", "trainer.epochs=null", "evaluation.num_samples=20"),
+        *("trainer.log_every=100000", "trainer.validate_every=100000"),
+    ],
     "mnist": ["dataset=mnist", "dataset.binarization=dynamic", "dataset.when_absent=synthetic", "trainer.epochs=5"],
 }
+
+#: Parts with the network whose products are timed.
+PRODUCTS = ("digits", "mnist")
 
 
 def processor():
@@ -95,8 +104,8 @@ def summary(seconds, points):
     ratios = {
         f"{slow} / {ours}": float(np.median([a / b for a, b in zip(seconds[slow], seconds[ours], strict=True)]))
         for ours in ("workers", "vmap", "products")
-        for slow in ("fresh", "basic")
-        if slow in seconds and ours in seconds
+        for slow in ("fresh", "basic", "workers")
+        if slow != ours and (slow, ours) != ("workers", "products") and slow in seconds and ours in seconds
     }
     return {
         "points": points,
@@ -126,7 +135,7 @@ def main():
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     seconds[name].append(timed(commands, folder))
-                    if name == "workers":
+                    if name == "workers" and part in PRODUCTS:
                         seconds.setdefault("products", []).append(pinned_products(a_run(folder), given.points))
                 print(f"{part} round {number + 1}, {name}: {seconds[name][-1]:.1f} s", flush=True)
             kept[part] = summary(seconds, given.points)

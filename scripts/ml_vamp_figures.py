@@ -2,7 +2,8 @@
 
     python scripts/ml_vamp_figures.py --output docs/recover
 
-Writes ml_vamp.json and ml_vamp.png there; `--only` computes some of the figures and keeps the others' numbers.
+Writes ml_vamp.json and ml_vamp.png there; `--only` computes some of the figures and keeps the others' numbers. The
+random networks' rows are kept one by one in random_rows.json, so that a run that was ended goes on where it was.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def measured(
     return Problem(network, GaussianOutput(noise, operator), y), z
 
 
-def random_row(ny: int, networks: int, examples: int, snr: float, *, bias_counts: bool = False) -> dict[str, Any]:
+def row_of_networks(ny: int, networks: int, examples: int, snr: float, *, bias_counts: bool = False) -> dict[str, Any]:
     """20-100-500-784 with so many measurements: medians over networks."""
     start, actual, claimed, ok, clips = time.time(), [], [], [], 0
     for seed in range(networks):
@@ -91,19 +92,29 @@ def random_row(ny: int, networks: int, examples: int, snr: float, *, bias_counts
     }
 
 
-def random_figure(networks: int, examples: int) -> dict[str, Any]:
+def random_figure(networks: int, examples: int, kept: Path) -> dict[str, Any]:
     """At 20 dB by number of measurements, and the author's notebook's setting."""
+    done: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+
+    def random_row(ny: int, snr: float, *, bias_counts: bool = False) -> dict[str, Any]:
+        name = f"{ny}, {snr} dB, {networks} networks of {examples}, bias counts: {bias_counts}"
+        if name not in done:
+            done[name] = row_of_networks(ny, networks, examples, snr, bias_counts=bias_counts)
+            kept.write_text(json.dumps(done, indent=1) + "\n")
+        return dict(done[name])
+
     rows = {}
     for ny, (reference, predicted, diverged) in REFERENCE.items():
-        rows[ny] = random_row(ny, networks, examples, 20.0) | {
-            "actual_db_where_the_bias_counts": random_row(ny, networks, examples, 20.0, bias_counts=True)["actual_db"],
+        rows[ny] = random_row(ny, 20.0) | {
+            "actual_db_where_the_bias_counts": random_row(ny, 20.0, bias_counts=True)["actual_db"],
             "reference_db": reference,
             "reference_predicted_db": predicted,
             "reference_diverged": diverged,
         }
         print(ny, rows[ny], flush=True)
-    notebook = {str(counts): random_row(300, networks, examples, 30.0, bias_counts=counts) for counts in (False, True)}
+    notebook = {str(counts): random_row(300, 30.0, bias_counts=counts) for counts in (False, True)}
     print("notebook", notebook, flush=True)
+    kept.unlink()
     described = {"sizes": [20, 100, 500, 784], "snr_db": 20, "networks": networks, "examples": examples}
     return described | {"rows": rows, "notebook_300_at_30_db_by_whether_the_bias_counts": notebook}
 
@@ -237,7 +248,7 @@ def main() -> None:
     made = {
         "posterior": lambda: posterior_figure(5, 400_000),
         "evolution": lambda: evolution_figure(tuple(arguments.sizes), 4, 8),
-        "random": lambda: random_figure(arguments.networks, arguments.examples),
+        "random": lambda: random_figure(arguments.networks, arguments.examples, arguments.output / "random_rows.json"),
     }
     for name, make in made.items():
         if arguments.only is None or name in arguments.only:

@@ -4,8 +4,9 @@
     sbvi-train experiment=recover_mnist hydra.run.dir=outputs/reproduce/recover_mnist-0
     python scripts/recover_mnist.py outputs/reproduce/recover_mnist-0
 
-Writes docs/recover/mnist.json, and mnist_rows.png and mnist_projections.png beside it. Seconds are wall time with
-compilation, all methods in one process, one after the other.
+Writes docs/recover/mnist.json after every part of it, mnist_rows.png and mnist_projections.png beside it, and the
+tables of docs/recover.md. A part that is in the file is not computed again; `--again NAME ...` computes those whose
+names begin so. Seconds are of the processor, of all threads together: on a machine with other work wall time says less.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from scipy import fft
 from sklearn.linear_model import Lasso
 
 import sbvi
@@ -26,122 +28,179 @@ from sbvi.core.atomic import write_atomically
 from sbvi.inference.ml_vamp.chains import Chain, hamiltonian, langevin
 from sbvi.inference.ml_vamp.network import Network
 from sbvi.inference.ml_vamp.problem import Problem
-from sbvi.inference.ml_vamp.recovery import Recovery, recover
+from sbvi.inference.ml_vamp.recovery import recover
 from sbvi.inference.ml_vamp.sensing import entries, network_of, projections
 from sbvi.reporting.images import grid, save_png
+from sbvi.reporting.tables import markdown_table
 from sbvi.tasks.data import run_dataset
+from sbvi.tasks.recover import of_bits
 
 METHODS = ("ml_vamp", "ml_vamp_map", "gradient", "langevin", "hamiltonian")
-#: A chain is as long as this multiple of its first length, until it is the longest.
-LENGTHS = (25, 50, 100, 200)
+#: Draws of a Hamiltonian chain; of a Langevin chain ten times as many.
+LENGTHS = (10, 25, 50, 100)
+CHAINS = {"hamiltonian": (hamiltonian, 1), "langevin": (langevin, 10)}
+MEASUREMENTS = (50, 100, 200, 400)
 NOISE = 0.1
+SHOWN = 8
+BEGIN, END = "<!-- mnist: rendered by scripts/recover_mnist.py -->\n", "<!-- end of mnist -->"
+
+#: What a part found: numbers, and the first images for the picture.
+Part = tuple[dict[str, Any], np.ndarray | None]
 
 
-def scores(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Root mean squared error and log-loss (nats an entry) of probabilities."""
-    p = np.clip(found, 1e-6, 1 - 1e-6)
-    loss = -np.mean(truth * np.log(p) + (1 - truth) * np.log1p(-p))
-    return {"rmse": float(np.sqrt(np.mean((found - truth) ** 2))), "log_loss": float(loss)}
+def inpainted(problem: Problem, truth: np.ndarray, erased: np.ndarray, method: str) -> Part:
+    start = time.process_time()
+    found = recover(problem, method, 1)
+    seconds = time.process_time() - start
+    row = {"seconds": seconds, "wall_seconds": found.seconds} | of_bits(found.signal[:, erased], truth[:, erased])
+    about = {name: np.asarray(value) for name, value in found.diagnostics.items()}
+    row |= {"diagnostics": {name: float(value.mean()) for name, value in about.items() if value.ndim == 1}}
+    if "converged" in about:
+        row |= {"most_iterations": int(about["iterations"].max())}
+        start = time.process_time()
+        recover(problem, method, 1)
+        row |= {"seconds_compiled": time.process_time() - start}
+    return row, found.signal
 
 
-def chain_seconds(problem: Problem, truth: np.ndarray, erased: np.ndarray) -> dict[str, Any]:
-    """By kind of chain: error by length, and the seconds of the shortest whose error, and that of every longer one, is
-    within 5 % of the longest Hamiltonian chain's."""
-    found: dict[str, Any] = {}
-    kinds = {"hamiltonian": (hamiltonian, 1), "langevin": (langevin, 10)}
-    for name, (sample, factor) in kinds.items():
-        rows = []
-        for length in LENGTHS:
-            start = time.perf_counter()
-            chain = Chain(samples=length * factor, warmup=max(50, length * factor // 2))
-            signal = sample(problem, chain, 1)[2]
-            seconds = time.perf_counter() - start
-            rows.append({"draws": length * factor, "seconds": seconds, **scores(signal[:, erased], truth[:, erased])})
-            print(name, rows[-1], flush=True)
-        found[name] = rows
-    goal = found["hamiltonian"][-1]["rmse"]
-    for name, rows in list(found.items()):
-        near = [abs(row["rmse"] - goal) <= 0.05 * goal for row in rows]
-        first = next((i for i in range(len(rows)) if all(near[i:])), None)
-        found[f"{name}_seconds_to_5_percent"] = None if first is None else rows[first]["seconds"]
-    return found
+def chain(problem: Problem, truth: np.ndarray, erased: np.ndarray, name: str, draws: int) -> Part:
+    """A chain of so many draws after half as many of warm-up, 50 at least. Its compiling takes what a chain of one draw
+    takes."""
+    sample, factor = CHAINS[name]
+
+    def timed(options: Chain) -> tuple[float, np.ndarray]:
+        start = time.process_time()
+        signal = sample(problem, options, 1)[2]
+        return time.process_time() - start, signal
+
+    seconds, signal = timed(Chain(samples=draws * factor, warmup=max(50, draws * factor // 2)))
+    compiling, _ = timed(Chain(samples=1, warmup=1))
+    row = {"draws": draws * factor, "seconds": seconds, "seconds_compiled": seconds - compiling}
+    return row | of_bits(signal[:, erased], truth[:, erased]), None
 
 
-def inpainting(network: Network, truth: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-    """Rows 10 to 19 erased, 504 bits observed."""
-    erased = np.zeros((28, 28), bool)
-    erased[10:20] = True
-    erased = erased.ravel()
-    problem = entries(network, truth, np.broadcast_to(erased, truth.shape), True, NOISE)
-    rows: dict[str, Any] = {}
-    shown = [truth, np.where(erased, 0.5, truth)]
-    for method in METHODS:
-        found: Recovery = recover(problem, method, 1)
-        rows[method] = scores(found.signal[:, erased], truth[:, erased]) | {"seconds": found.seconds}
-        means = {k: float(np.mean(v)) for k, v in found.diagnostics.items() if np.ndim(v) == 1}
-        rows[method] |= {"diagnostics": means}
-        if method == "hamiltonian":
-            exact = found.signal
-            for other, signal in zip(METHODS, shown[2:], strict=False):
-                rows[other]["rms_from_hamiltonian"] = float(np.sqrt(np.mean((signal - exact)[:, erased] ** 2)))
-        shown.append(found.signal)
-        print(method, rows[method], flush=True)
-    chains = chain_seconds(problem, truth, erased)
-    again = recover(problem, "ml_vamp", 1).seconds
-    fastest = [v for k, v in chains.items() if k.endswith("percent") and v is not None]
-    ratio = min(fastest) / rows["ml_vamp"]["seconds"] if fastest else None
-    about = {"chains": chains, "ml_vamp_seconds_compiled": again, "chain_over_ml_vamp": ratio}
-    return {"methods": rows, **about}, np.stack([s[:8] for s in shown])
+def haar() -> np.ndarray:
+    """Orthonormal columns: images of the two-dimensional Haar wavelets of two levels (28 = 4 x 7)."""
+
+    def split(size: int) -> np.ndarray:
+        pair = np.eye(size // 2)
+        return np.concatenate([np.kron(pair, [1.0, 1.0]), np.kron(pair, [1.0, -1.0])]) / np.sqrt(2)
+
+    again = np.eye(28)
+    again[:14, :14] = split(14)
+    line = again @ split(28)
+    return np.kron(line, line).T
 
 
-def basis(name: str) -> np.ndarray:
-    """Orthonormal columns: pixels, or the two-dimensional cosine transform."""
-    if name == "pixels":
-        return np.eye(784)
-    return np.stack([fft.idctn(unit.reshape(28, 28), norm="ortho").ravel() for unit in np.eye(784)], axis=1)
-
-
-def lasso(y: np.ndarray, operator: np.ndarray, columns: np.ndarray, penalty: float) -> np.ndarray:
-    design = operator @ columns
+def by_lasso(y: np.ndarray, operator: np.ndarray, columns: np.ndarray, penalty: float) -> np.ndarray:
     fits = Lasso(alpha=penalty, max_iter=5000, tol=1e-3)
+    design = operator @ columns
     return np.clip(np.stack([columns @ fits.fit(design, row).coef_ for row in y]), 0, 1)
 
 
-def sensing(network: Network, truth: np.ndarray, tuning: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+def root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def sensed(network: Network, truth: np.ndarray, tuning: np.ndarray, measurements: int, method: str) -> Part:
     """y = A x + noise, A_ij ~ N(0, 1 / 784). Lasso's penalty is the best of a grid on `tuning`, other images."""
-    rows: dict[str, Any] = {}
-    pictures = [truth]
-    for measurements in (50, 100, 200, 400):
-        generator = np.random.default_rng(measurements)
-        operator = generator.standard_normal((measurements, 784)) / 28
-        y, held = (x @ operator.T + NOISE * generator.standard_normal((len(x), measurements)) for x in (truth, tuning))
-        rows[str(measurements)] = row = {}
-        problem = projections(network, y, operator, True, NOISE)
-        for method in ("ml_vamp", "gradient"):
-            found = recover(problem, method, 1)
-            row[method] = {"rmse": scores(found.signal, truth)["rmse"], "seconds": found.seconds}
-            if "converged" in found.diagnostics:
-                row[method]["converged"] = float(np.mean(found.diagnostics["converged"]))
-            if measurements == 100:
-                pictures.append(found.signal)
-        for name in ("pixels", "cosine"):
-            columns = basis(name)
-            grid_of = np.geomspace(1e-4, 1e-2, 5)
-            errors = [scores(lasso(held, operator, columns, penalty), tuning)["rmse"] for penalty in grid_of]
-            penalty, start = float(grid_of[int(np.argmin(errors))]), time.perf_counter()
-            signal = lasso(y, operator, columns, penalty)
-            seconds = time.perf_counter() - start
-            row[f"lasso_{name}"] = {"rmse": scores(signal, truth)["rmse"], "seconds": seconds, "penalty": penalty}
-            if measurements == 100:
-                pictures.append(signal)
-        print(measurements, row, flush=True)
-    return rows, np.stack([p[:8] for p in pictures])
+    generator = np.random.default_rng(measurements)
+    operator = generator.standard_normal((measurements, 784)) / 28
+    y, held = (x @ operator.T + NOISE * generator.standard_normal((len(x), measurements)) for x in (truth, tuning))
+    row: dict[str, Any] = {}
+    start = time.process_time()
+    if not method.startswith("lasso"):
+        found = recover(projections(network, y, operator, True, NOISE), method, 1)
+        signal = found.signal
+        if "converged" in found.diagnostics:
+            row = {name: float(np.mean(found.diagnostics[name])) for name in ("converged", "iterations")}
+    else:
+        columns = np.eye(784) if method == "lasso_pixels" else haar()
+        grid_of = np.geomspace(1e-4, 1e-2, 5)
+        errors = [root_mean_square(by_lasso(held, operator, columns, penalty) - tuning) for penalty in grid_of]
+        row = {"penalty": float(grid_of[int(np.argmin(errors))])}
+        start = time.process_time()
+        signal = by_lasso(y, operator, columns, row["penalty"])
+    seconds = time.process_time() - start
+    return {"rmse": root_mean_square(signal - truth), "seconds": seconds} | row, signal
 
 
-def save(path: Path, images: np.ndarray) -> None:
-    """(kinds, examples, 784): a row of the picture for each kind."""
-    kinds, count = images.shape[:2]
-    save_png(path, grid(images.reshape(kinds * count, 28, 28), count))
+def parts(network: Network, truth: np.ndarray, tuning: np.ndarray) -> dict[str, Callable[[], Part]]:
+    """Everything that is computed, by name, in order."""
+    erased = np.zeros((28, 28), bool)
+    erased[10:20] = True
+    hole = erased.ravel()
+    problem = entries(network, truth, np.broadcast_to(hole, truth.shape), True, NOISE)
+    made: dict[str, Callable[[], Part]] = {
+        f"rows/{method}": partial(inpainted, problem, truth, hole, method) for method in METHODS
+    }
+    for name in CHAINS:
+        made |= {f"chains/{name}/{n}": partial(chain, problem, truth, hole, name, n) for n in LENGTHS}
+    for method in ("ml_vamp", "lasso_pixels", "lasso_haar", "gradient"):
+        for count in MEASUREMENTS:
+            made[f"projections/{method}/{count}"] = partial(sensed, network, truth[:50], tuning, count, method)
+    return made
+
+
+def to_5_percent(numbers: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The chain of the least seconds whose error, and that of every longer one of its kind, is within 5 % of the
+    Hamiltonian chain's of 500 draws."""
+    goal = numbers["rows/hamiltonian"]["rmse"]
+    found = []
+    for name in CHAINS:
+        rows = [numbers[f"chains/{name}/{n}"] for n in LENGTHS]
+        near = [abs(row["rmse"] - goal) <= 0.05 * goal for row in rows]
+        found += [(name, row) for i, row in enumerate(rows) if all(near[i:])]
+    return min(found, key=lambda pair: pair[1]["seconds_compiled"], default=None)
+
+
+def table(numbers: dict[str, Any]) -> str:
+    """Markdown of what is there."""
+    lines: list[str] = []
+    heads = ["method", "rmse", "log-loss, nats", "calibration error", "seconds", "of them compiled"]
+    rows = []
+    for method in METHODS:
+        row = numbers.get(f"rows/{method}")
+        if row:
+            scores = [f"{row[name]:.4f}" for name in ("rmse", "log_loss", "calibration_error")]
+            after = f"{row['seconds_compiled']:.1f}" if "seconds_compiled" in row else ""
+            rows.append([f"`{method}`", *scores, f"{row['seconds']:.1f}", after])
+    lines += [markdown_table(heads, rows), ""]
+    if all(f"chains/{name}/{n}" in numbers for name in CHAINS for n in LENGTHS) and len(rows) == len(METHODS):
+        found, own = to_5_percent(numbers), numbers["rows/ml_vamp"]
+        about = own["diagnostics"]
+        lines += [
+            f"`ml_vamp` converged on {about['converged']:.0%} of the images, in {about['iterations']:.0f} iterations "
+            "on average."
+        ]
+        if found is not None:
+            name, row = found
+            ratio = row["seconds_compiled"] / own["seconds_compiled"]
+            lines += [
+                f"The fastest chain whose error is within 5 % of that of 500 Hamiltonian draws is `{name}` with "
+                f"{row['draws']} draws: {row['seconds_compiled']:.1f} s without compilation, {ratio:.1f} times what "
+                "`ml_vamp` takes."
+            ]
+        lines += [""]
+    names = ("ml_vamp", "lasso_pixels", "lasso_haar", "gradient")
+    rows = []
+    for count in MEASUREMENTS:
+        found_here = [numbers.get(f"projections/{name}/{count}") for name in names]
+        if any(found_here):
+            rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in found_here)])
+    if rows:
+        lines += [markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
+    return "\n".join(lines)
+
+
+def render(numbers: dict[str, Any], page: Path) -> None:
+    before, _, rest = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{table(numbers)}\n\n{END}{rest.partition(END)[2]}")
+
+
+def save(path: Path, images: list[np.ndarray]) -> None:
+    """A row of the picture for each kind."""
+    save_png(path, grid(np.stack(images).reshape(-1, 28, 28), SHOWN))
 
 
 def main() -> None:
@@ -149,27 +208,44 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--output", type=Path, default=Path("docs/recover"))
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--again", nargs="*", default=[], help="beginnings of names of parts to compute again")
     arguments = parser.parse_args()
     run = sbvi.load_run(arguments.run)
     network = network_of(run.model.layers(run.params))
     data = run_dataset(run)
     truth = data.seen("test", arguments.images).astype(np.float64)
     tuning = data.seen("validation", 20).astype(np.float64)
-    inpainted, shown = inpainting(network, truth)
-    save(arguments.output / "mnist_rows.png", shown)
-    sensed, projected = sensing(network, truth[:50], tuning)
-    save(arguments.output / "mnist_projections.png", projected)
-    content = {
+    path, kept = arguments.output / "mnist.json", arguments.run / "recovered.npz"
+    numbers: dict[str, Any] = json.loads(path.read_text())["parts"] if path.exists() else {}
+    images: dict[str, np.ndarray] = dict(np.load(kept)) if kept.exists() else {}
+    about = {
         "command": f"python scripts/recover_mnist.py {arguments.run} --images {arguments.images}",
         "device": jax.devices()[0].device_kind,
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "images": arguments.images,
         "noise": NOISE,
-        "inpainting": inpainted,
-        "projections": sensed,
     }
-    write_atomically(arguments.output / "mnist.json", (json.dumps(content, indent=1) + "\n").encode())
+    made = parts(network, truth, tuning)
+    for name, make in made.items():
+        if name in numbers and not any(name.startswith(again) for again in arguments.again):
+            continue
+        numbers[name], signal = make()
+        print(name, numbers[name], flush=True)
+        if signal is not None:
+            images[name] = signal[:SHOWN]
+            np.savez(kept, **images)
+        ordered = {name: numbers[name] for name in made if name in numbers}
+        write_atomically(path, (json.dumps(about | {"parts": ordered}, indent=1) + "\n").encode())
+    first = truth[:SHOWN].reshape(-1, 28, 28)
+    holes = first.copy()
+    holes[:, 10:20] = 0.5
+    rows = [images[f"rows/{method}"] for method in METHODS]
+    save(arguments.output / "mnist_rows.png", [first.reshape(SHOWN, -1), holes.reshape(SHOWN, -1), *rows])
+    shown = [images[name] for name in made if name.startswith("projections/") and name.endswith("/100")]
+    save(arguments.output / "mnist_projections.png", [first.reshape(SHOWN, -1), *shown])
+    if (page := arguments.output.parent / "recover.md").exists():
+        render(numbers, page)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def _task(config: Any) -> None:
 
     from sbvi.core import build, plain
     from sbvi.core.atomic import write_atomically
-    from sbvi.reporting.images import save_gif, save_png
+    from sbvi.reporting.figures import save_picture
+    from sbvi.reporting.images import save_gif
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
     from sbvi.runs import load_run
@@ -88,9 +89,11 @@ def _task(config: Any) -> None:
     (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
     board = TensorBoard(folder / name)
     board.scalars(0, result.scalars)
+    drawn: list[Path] = []
     for title, picture in result.pictures.items():
-        save_png(folder / f"{title}{tail}.png", picture)
-        board.image(0, title, picture)
+        files, seen = save_picture(folder, f"{title}{tail}", picture)
+        board.image(0, title, seen)
+        drawn += files
     for title, frames in result.animations.items():
         save_gif(folder / f"{title}{tail}.gif", frames)
     board.close()
@@ -104,8 +107,9 @@ def _task(config: Any) -> None:
             print(f"{key}: {value:.4f}")
     print(
         f"written: {folder / name}.json and .npz",
-        *(folder / f"{title}{tail}.png" for title in result.pictures),
+        *drawn,
         *(folder / f"{title}{tail}.gif" for title in result.animations),
+        *([settings["output"]] if settings.get("output") else []),
         sep="\n  ",
     )
 

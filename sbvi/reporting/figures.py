@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sbvi.reporting.images import save_png
+
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
+else:
+    Figure = Any  # Matplotlib is imported where something is drawn
 
 #: Okabe and Ito's colours, told apart by the colour-blind, without black and yellow: they stand out on white and on
 #: dark grounds alike.
@@ -15,7 +19,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 INK = "#7a7a7a"
 
 
-def new_figure(width: float = 7, height: float = 4, dpi: int = 110) -> "Figure":
+def new_figure(width: float = 7, height: float = 4, dpi: int = 110) -> Figure:
     """A figure of so many inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -25,14 +29,14 @@ def new_figure(width: float = 7, height: float = 4, dpi: int = 110) -> "Figure":
     return figure
 
 
-def pixels(figure: "Figure") -> np.ndarray:
+def pixels(figure: Figure) -> np.ndarray:
     """(H, W, 3) uint8, on white."""
     canvas: Any = figure.canvas
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_figure(path: Path, figure: "Figure") -> None:
+def save_figure(path: Path, figure: Figure) -> None:
     """A figure as a file of the kind that its suffix says, such as .png or .pdf, without a ground: axes and text are
     readable on white and on dark pages."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,3 +53,15 @@ def save_figure(path: Path, figure: "Figure") -> None:
                 text.set_color(INK)
     dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
     figure.savefig(path, transparent=True, **dates)
+
+
+def save_picture(folder: Path, name: str, picture: np.ndarray | Figure) -> tuple[list[Path], np.ndarray]:
+    """An array of pixels as .png, a figure as .png and .pdf. Gives the files, and the picture as pixels."""
+    png, pdf = (folder / f"{name}{suffix}" for suffix in (".png", ".pdf"))
+    if isinstance(picture, np.ndarray):
+        save_png(png, picture)
+        return [png], picture
+    seen = pixels(picture)
+    for path in (png, pdf):
+        save_figure(path, picture)
+    return [png, pdf], seen

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 
 
-def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], columns: int = 2) -> np.ndarray:
+def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], columns: int = 2) -> Figure:
     """Every quantity (chains, draws) against the draw's number, with its target as a line; (H, W, 3) uint8."""
     rows = -(-len(traces) // columns)
     figure = new_figure(4.6 * columns, 2.1 * rows)
@@ -24,7 +24,7 @@ def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], 
         axes.grid(alpha=0.3)
         if place == 1 and len(trace) > 1:
             axes.legend(frameon=False, fontsize=8)
-    return pixels(figure)
+    return figure
 
 
 def check_arviz(path: str) -> None:

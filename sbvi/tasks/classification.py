@@ -7,7 +7,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models.capabilities import PartialClassifier
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_values, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
@@ -72,7 +72,7 @@ class ClassificationTask:
         return TaskResult(scalars, arrays, {self.title: _draw(table)})
 
 
-def _draw(table: np.ndarray) -> np.ndarray:
+def _draw(table: np.ndarray) -> Figure:
     """The confusion matrix, each row as shares of its label, counts written where there is room."""
     figure = new_figure(5.5, 5, 120)
     axes = figure.add_subplot()
@@ -82,4 +82,4 @@ def _draw(table: np.ndarray) -> np.ndarray:
             axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=7)
     axes.set_xlabel("guess")
     axes.set_ylabel("label")
-    return pixels(figure)
+    return figure

@@ -1,23 +1,41 @@
-"""The likelihood of a run as the number of parameter draws behind it grows."""
+"""The likelihood of a run as the number of parameter draws, or of runs, behind it grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Dataset
+from sbvi.data.recorded import same_data
 from sbvi.evaluation import Evaluator
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.kept import tuned_means
-from sbvi.runs.loaded import LoadedRun
+from sbvi.runs.loaded import LoadedRun, load_run
 
 Curve = dict[int, np.ndarray]
 
 
-def averaged(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
-    """Number of draws M -> -log (1/M) sum_m p(x | theta_m) of the first M, (N,), nats; all draws are always among
-    them.
+def averaged(log_likelihoods: Iterable[np.ndarray], counts: Sequence[int]) -> Curve:
+    """Number of draws M -> -log (1/M) sum_m p(x | theta_m) of the first M, (N,), nats; all of them are always among
+    the numbers.
+
+    log_likelihoods: log p(x | theta_m), (N,), of one draw after the other.
+    """
+    found: Curve = {}
+    total, taken = np.zeros(0), 0
+    for log_p in log_likelihoods:
+        wide = log_p.astype(np.float64)
+        total = np.logaddexp(total, wide) if taken else wide
+        taken += 1
+        if taken in counts:
+            found[taken] = np.log(taken) - total
+    return found | {taken: np.log(taken) - total}
+
+
+def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
+    """`averaged` over the draws that a run keeps.
 
     Raises:
       UserError: there are fewer draws than a count.
@@ -25,14 +43,36 @@ def averaged(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int,
     held = len(run.draws.entries())
     if odd := [count for count in counts if count > held]:
         raise UserError(f"task.draws={odd[0]} is more than the {held} draws that {run.directory.path} keeps.")
-    wanted, found = {*counts, held}, {}
-    total: np.ndarray | None = None
-    for taken, one in enumerate(run.each_draw(held), 1):
-        log_p = -evaluator.likelihood(one.params, split, num_samples)["nll"].astype(np.float64)
-        total = log_p if total is None else np.logaddexp(total, log_p)
-        if taken in wanted:
-            found[taken] = np.log(taken) - total
-    return found
+    each = (-evaluator.likelihood(one.params, split, num_samples)["nll"] for one in run.each_draw(held))
+    return averaged(each, counts)
+
+
+def of_runs(
+    run: LoadedRun, others: Sequence[str], evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]
+) -> Curve:
+    """`averaged` over the best parameters of a run and of others on the same data, which are an ensemble.
+
+    Raises:
+      UserError: a run is of other data; or there are fewer than a count.
+    """
+    if odd := [count for count in counts if count > 1 + len(others)]:
+        raise UserError(f"task.draws={odd[0]} is more than the {1 + len(others)} runs of the ensemble.")
+
+    def made(one: LoadedRun) -> Any:
+        return one.experiment.model, one.directory.read_run().get("structure")
+
+    def each() -> Iterator[np.ndarray]:
+        yield -evaluator.likelihood(run.params, split, num_samples)["nll"]
+        for folder in others:
+            other = load_run(folder)
+            if not same_data(run.data, other.data):
+                raise UserError(f"task.ensemble: {folder} was trained on other data than {run.directory.path}.")
+            own = evaluator  # one program for all that have one model
+            if made(other) != made(run):
+                own = Evaluator(other.model, evaluator.dataset, evaluator.settings)
+            yield -own.likelihood(other.params, split, num_samples)["nll"]
+
+    return averaged(each(), counts)
 
 
 def of_means(
@@ -54,7 +94,7 @@ def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
     return found
 
 
-def picture(curve: Mapping[int, np.ndarray], what: str) -> np.ndarray:
+def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:
     """The negative log-likelihood against the number of draws, with standard errors; (H, W, 3) uint8."""
     figure = new_figure()
     axes = figure.add_subplot()
@@ -63,8 +103,8 @@ def picture(curve: Mapping[int, np.ndarray], what: str) -> np.ndarray:
     axes.set_xscale("log")
     axes.set_xticks(list(curve), [str(count) for count in curve])
     axes.minorticks_off()
-    axes.set_xlabel("draws of the parameters")
+    axes.set_xlabel("runs" if what == "ensemble" else "draws of the parameters")
     axes.set_ylabel("negative log-likelihood (nats)")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    return pixels(figure)
+    return figure

@@ -7,7 +7,7 @@ import numpy as np
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.models import require
 from sbvi.models.capabilities import Encoder, LatentVariable
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import OWN, chosen
@@ -83,7 +83,7 @@ def _named(label: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
     return label if names is None else np.asarray(names)[label]
 
 
-def _draw(plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | None, share: float) -> np.ndarray:
+def _draw(plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | None, share: float) -> Figure:
     figure = new_figure(6.5, 5.5, 130)
     axes = figure.add_subplot()
     if label is None:
@@ -98,4 +98,4 @@ def _draw(plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | 
     axes.set_aspect("equal")
     if share < 1:
         axes.set_title(f"two principal components, {share:.0%} of the variance", fontsize=9)
-    return pixels(figure)
+    return figure

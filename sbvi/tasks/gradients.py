@@ -5,7 +5,6 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, spec
 from sbvi.evaluation.estimator_study import EstimatorStudy, study_estimators
@@ -13,7 +12,7 @@ from sbvi.evaluation.gradient_study import RuleStudy, study
 from sbvi.models import require
 from sbvi.models.capabilities import GaussianRecognition, offers
 from sbvi.objectives.discrete import DISCRETE
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
@@ -125,7 +124,7 @@ def _table(found: list[RuleStudy]) -> str:
     return "\n".join([text_table(HEADER, rows), *notes])
 
 
-def _draw(found: list[RuleStudy]) -> np.ndarray:
+def _draw(found: list[RuleStudy]) -> Figure:
     """Variance against cost, a point for each rule and part of the parameters."""
     figure = new_figure(7, 4)
     axes = figure.add_subplot()
@@ -139,4 +138,4 @@ def _draw(found: list[RuleStudy]) -> np.ndarray:
     axes.set_ylabel("variance: mean (dots), covariance (squares)")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    return pixels(figure)
+    return figure

@@ -10,6 +10,7 @@ import numpy as np
 
 from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
 from sbvi.core.watch import counted
+from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met
 from sbvi.inference.convergence import LIMIT, Convergence
 from sbvi.inference.imputation import Imputation, compared, impute, independent
@@ -111,7 +112,8 @@ class ImputationTask:
         chains = 1 if independent(run.model) else self.chains
         chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
-        pictures: dict[str, np.ndarray] = {}
+        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
+        courses: list[np.ndarray] = []  # of the first chain of each example that is shown, at these steps
         size = max(1, min(BATCH, HELD // (self.iterations * x.shape[1])) // chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
         # A chain's whole course is held for one batch at a time.
@@ -121,8 +123,8 @@ class ImputationTask:
             found = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
             rows = slice(start, start + size)
             parts.append(self._reduced(found, chains, x[rows], missing[rows], None if truth is None else truth[rows]))
-            if not start:
-                pictures = self._pictures(run, truth, x, missing, found.chain)
+            if start < SHOWN:
+                courses.append(np.asarray(found.chain.means)[steps, : len(x[rows])])
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
         scalars = {
             "imputation/missing": float(missing.mean()),
@@ -150,6 +152,7 @@ class ImputationTask:
                 "imputations": units.filled(imputations, missing, source),
             }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
+        pictures = self._pictures(run, truth, x, missing, np.concatenate(courses, 1))
         return TaskResult(scalars, arrays, pictures)
 
     def _without_use(self, names: tuple[str, ...], data: str) -> None:
@@ -188,7 +191,8 @@ class ImputationTask:
             rhat, effective = found.convergence
             part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
         if truth is not None:
-            for name, error in (("squares", _squares), ("log_losses", _log_losses)):
+            part["within"] = within(np.asarray(draws[kept]), truth, missing)
+            for name, error in (("squares", squares), ("log_losses", log_losses)):
                 each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
                 part[name] = np.array([*each, error(filled, truth, missing)])
         return part
@@ -254,44 +258,36 @@ class ImputationTask:
     def _scores(
         self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """RMSE on missing entries at every iteration and, last, of the average; and of the training means.
-        With binary data also the log-loss (nats an entry)."""
+        """RMSE on missing entries at every iteration and, last, of the average; and of the training means. The share of
+        examples whose missing values sum up to what nine draws in ten do. With binary data also the log-loss (nats an
+        entry)."""
         base = run_dataset(run)
         column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
         total = max(1, int(missing.sum()))
         found = {
-            "rmse_of_means": np.sqrt([_squares(column, truth, missing) / total]),
+            "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
             "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
+            "coverage": np.array([np.concatenate([part["within"] for part in parts]).mean()]),
         }
         if run.data["binary"]:
-            found["log_loss_of_means"] = np.array([_log_losses(column, truth, missing) / total])
+            found["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
             found["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
         return found
 
     def _pictures(
-        self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, found: Imputation
+        self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Row by row as in the paper's figure 5: the truth, what is left of it, and the chain."""
+        """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, >= SHOWN or
+        all, D)."""
         if shown(x[:1], run.event_shape) is None:
             return {}
-        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
         rows = []
         for row in range(min(SHOWN, len(x))):
             first = [truth[row]] if truth is not None else []
             left = np.where(missing[row], 0.5, x[row])
-            chain = [np.where(missing[row], found.means[t, row], x[row]) for t in steps]
+            chain = [np.where(missing[row], values, x[row]) for values in courses[:, row]]
             rows += [*first, left, *chain]
         columns = len(rows) // min(SHOWN, len(x))
         images = shown(np.stack(rows), run.event_shape)
         assert images is not None
         return {self.title: grid(images, columns)}
-
-
-def _squares(guess: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    return float(np.sum(((guess - truth) ** 2)[missing], dtype=np.float64))
-
-
-def _log_losses(guess: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    """Of Bernoulli means against 0 or 1."""
-    p = np.clip(guess, 1e-6, 1 - 1e-6)
-    return float(-np.sum((truth * np.log(p) + (1 - truth) * np.log1p(-p))[missing], dtype=np.float64))

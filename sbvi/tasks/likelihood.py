@@ -36,7 +36,10 @@ class LikelihoodTask:
     """Of a run that keeps draws of its parameters: their mean, the average of p(x | draw), or the newest draw; null for
     the run's best, which is the mean."""
     draws: tuple[PositiveInt, ...] = ()
-    """Numbers of draws, the first ones each, to see what more of them do; each adds `<split>/draws_<M>/...`."""
+    """Numbers of draws, the first ones each, to see what more of them do; each adds `<split>/draws_<M>/...`. Of an
+    ensemble numbers of runs."""
+    ensemble: tuple[str, ...] = ()
+    """Further runs on the same data, such as those of other seeds: the average of p(x | run) over this run and them."""
     examples: PositiveInt | None = None
     """Examples, evenly spaced over the split; null for all."""
     input: str | None = None
@@ -52,13 +55,17 @@ class LikelihoodTask:
         """Scalars named `<split>/...` or `input/...`, and per-example arrays (N,)."""
         if self.output is not None:
             check_output(self.output)
-        if self.draws and self.parameters not in ("mean", "average"):
+        if self.draws and self.parameters not in ("mean", "average") and not self.ensemble:
             raise UserError(
                 f"task.draws={list(self.draws)} needs task.parameters named; allowed: mean, average, which are over "
                 f"several draws."
             )
-        if self.counts and self.parameters == "average":
-            raise UserError("task.counts has no use with task.parameters=average; task.num_samples is one number.")
+        if self.ensemble and self.parameters is not None:
+            raise UserError(f"task.ensemble is of the runs' best parameters; leave task.parameters={self.parameters}.")
+        many = "task.ensemble" if self.ensemble else "task.parameters=average"
+        average = bool(self.ensemble) or self.parameters == "average"
+        if self.counts and average:
+            raise UserError(f"task.counts has no use with {many}; task.num_samples is one number.")
         run = with_parameters(run, self.parameters)
         dataset, split = chosen(run, self.split, self.examples, self.input)
         settings = run.experiment.evaluation
@@ -66,8 +73,11 @@ class LikelihoodTask:
             settings = replace(settings, partition_samples=self.partition_samples)
         evaluator = Evaluator(run.model, dataset, settings)
         curve: draws_curve.Curve = {}
-        if self.parameters == "average":
-            curve = draws_curve.averaged(run, evaluator, split, self.num_samples, self.draws)
+        if average:
+            if self.ensemble:
+                curve = draws_curve.of_runs(run, self.ensemble, evaluator, split, self.num_samples, self.draws)
+            else:
+                curve = draws_curve.of_draws(run, evaluator, split, self.num_samples, self.draws)
             most = max(curve)
             arrays = {"nll": curve[most]}
             last = draws_curve.scalars({most: curve[most]}, split)
@@ -79,7 +89,8 @@ class LikelihoodTask:
             if self.draws:
                 curve = draws_curve.of_means(run, run_dataset(run), evaluator, split, self.num_samples, self.draws)
         scalars |= draws_curve.scalars(curve, split) if self.draws else {}
-        pictures = {f"{self.title}-draws": draws_curve.picture(curve, str(self.parameters))} if len(curve) > 1 else {}
+        what = self.parameters or "ensemble"
+        pictures = {f"{self.title}-draws": draws_curve.picture(curve, what)} if len(curve) > 1 else {}
         for count in () if offers(run.model, Density) else self.counts:
             for name, values in evaluator.likelihood(run.params, split, count, by_samples=True).items():
                 scalars[f"{split}/samples_{count}/{name}"] = float(np.mean(values, dtype=np.float64))

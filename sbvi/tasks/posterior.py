@@ -9,7 +9,7 @@ from sbvi.core import Positive, PositiveInt, spec
 from sbvi.evaluation.batched import batched
 from sbvi.evaluation.posterior_grid import GridPosterior, divergences, posterior_on_grid
 from sbvi.evaluation.quadrature import Quadrature
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import OWN, chosen
@@ -71,7 +71,7 @@ class PosteriorTask:
         return TaskResult(scalars, arrays, {self.title: _draw(pairs, images)}, about={"examples": len(found["kl"])})
 
 
-def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> np.ndarray:
+def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> Figure:
     """A row for each example: the image, the whole plane with the prior, and the closer look with q."""
     first = int(images is not None)
     figure = new_figure(3 * (2 + first), 2.8 * len(pairs))
@@ -92,4 +92,4 @@ def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray |
         panels[row, first].set_aspect("equal")
         panels[row, -1].set_title(f"KL(q || p) = {close.kl:.3f} nats", fontsize=9)
     panels[0, first].set_title("posterior (grey), q (blue), prior (dots)", fontsize=9)
-    return pixels(figure)
+    return figure

@@ -26,6 +26,18 @@ COLUMNS = {
 }
 
 
+def of_bits(chances: np.ndarray, bits: np.ndarray) -> dict[str, float]:
+    """Root mean squared error of probabilities, their log-loss (nats an entry), and their calibration error: |mean
+    probability - share of ones| averaged over ten bins of probability."""
+    p, x = np.clip(chances, 1e-6, 1 - 1e-6).ravel(), bits.ravel()
+    sums = np.bincount(np.minimum((10 * p).astype(int), 9), p - x, minlength=10)
+    return {
+        "rmse": float(np.sqrt(np.mean((chances - bits) ** 2))),
+        "log_loss": float(-np.mean(x * np.log(p) + (1 - x) * np.log1p(-p))),
+        "calibration_error": float(np.abs(sums).sum() / len(p)),
+    }
+
+
 @spec
 class RecoverTask:
     """Message passing through the generative network, or the methods that it is compared with."""
@@ -111,9 +123,8 @@ class RecoverTask:
         return "\n".join(lines)
 
     def _scores(self, found: Recovery, observed: Observed) -> dict[str, float]:
-        """Root mean squared error over what was erased, or over all. For bits the log-loss (nats an entry) and the
-        calibration error: |mean probability - share of ones| averaged over ten bins of probability. For values the
-        share within 1.96 standard deviations, 0.95 where variances are right."""
+        """Root mean squared error over what was erased, or over all; for bits `of_bits`; for values the share within
+        1.96 standard deviations, 0.95 where variances are right."""
         truth, missing = observed.truth, observed.missing
         if truth is None:
             return {}
@@ -121,10 +132,7 @@ class RecoverTask:
         apart = (found.signal - truth)[places]
         scores = {"rmse": float(np.sqrt(np.mean(apart**2)))}
         if observed.binary:
-            p, x = np.clip(found.signal[places], 1e-6, 1 - 1e-6), truth[places]
-            scores["log_loss"] = float(-np.mean(x * np.log(p) + (1 - x) * np.log1p(-p)))
-            sums = np.bincount(np.minimum((10 * p).astype(int), 9), p - x, minlength=10)
-            scores["calibration_error"] = float(np.abs(sums).sum() / len(p))
+            scores |= of_bits(found.signal[places], truth[places])
         elif np.isfinite(found.signal_variances).all():
             spread = np.sqrt(found.signal_variances[places] + self.noise**2)
             scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))

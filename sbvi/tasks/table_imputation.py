@@ -15,7 +15,7 @@ from sbvi.evaluation.filling import Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
 from sbvi.models import require
 from sbvi.models.capabilities import Tabular
-from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.tables import text_table
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
@@ -80,7 +80,7 @@ class TableImputation:
         if self.draws == "chain":
             scalars["imputation/accepted"] = float(found.accepted.mean())
         about: dict[str, Any] = {}
-        pictures: dict[str, np.ndarray] = {}
+        pictures: dict[str, Figure] = {}
         table = ""
         if truth is not None:
             scored = scores(found, self.guess, truth, gaps, train, known)
@@ -205,7 +205,7 @@ def _shown(scored: dict[str, Any], scalars: dict[str, float]) -> str:
     return text_table(["column", *names], rows) + "\n" + "\n".join(head)
 
 
-def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> Figure:
     """What was filled in, with its interval, against the truth; a panel for each column."""
     columns = [(d, c) for d, c in enumerate(found.columns) if (gaps[:, d] & ~np.isnan(truth[:, d])).any()][:12]
     if not columns:
@@ -217,7 +217,7 @@ def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarr
         axes = figure.add_subplot(down, across, place + 1)
         rows = np.flatnonzero(gaps[:, d] & ~np.isnan(truth[:, d]))[:150]
         _panel(axes, column, truth[rows, d], values[rows, d], found.lower[rows, d], found.upper[rows, d])
-    return pixels(figure)
+    return figure
 
 
 def _panel(

@@ -1,10 +1,12 @@
 """What a task gives back, for the command to print, draw and keep."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from sbvi.reporting.figures import Figure
 from sbvi.runs.loaded import LoadedRun
 
 
@@ -21,13 +23,13 @@ class Projection:
 @dataclass(frozen=True)
 class TaskResult:
     """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
-    pictures: name -> (H, W) or (H, W, 3) uint8, for figures/ and TensorBoard. table: to be printed.
+    pictures: name -> (H, W) or (H, W, 3) uint8, or a figure, which becomes a vector file too. table: to be printed.
     animations: name -> frames (T, H, W) or (T, H, W, 3) uint8.
     about: further facts for the .json. projection: points for TensorBoard's projector."""
 
     scalars: dict[str, float]
     arrays: dict[str, np.ndarray]
-    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray | Figure] = field(default_factory=dict)
     table: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     projection: Projection | None = None

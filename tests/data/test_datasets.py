@@ -96,6 +96,12 @@ def test_mnist_forms_agree():
     assert (fixed.test.x[images == 255] == 1).all()
     assert (fixed.test.x[images == 0] == 0).all()
     assert np.bincount(grey.train.label).sum() == 50_000
+    few = DATASETS["mnist"](binarization="dynamic", train_size=1000).load()
+    np.testing.assert_array_equal(few.train.x, grey.train.x[:1000])
+    np.testing.assert_array_equal(few.train.label, grey.train.label[:1000])
+    assert len(few.test) == 10_000
+    with pytest.raises(UserError, match="train_size=50001 must be at most 50000"):
+        DATASETS["mnist"](binarization="dynamic", train_size=50_001).load()
 
 
 @needs_data

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 from blackjax.sgmcmc import sgnht
 from blackjax.util import generate_gaussian_noise
+from scipy.linalg import solve_discrete_lyapunov
 
 from sbvi.inference.sgmcmc import KERNELS
 from sbvi.inference.sgmcmc.priors import GaussianPrior, StudentPrior
@@ -50,14 +51,16 @@ def moments(kernel, step_size, noise=NOISE, seed=0):
 
 
 def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
-    """The friction rises by half the noise's share, h^2 v / 2, and by h^2 w for the curvature w, which makes up for the
-    energy that explicit Euler steps add; the variances stay, where Langevin's grow."""
+    """The friction a rises by half the noise's share, h^2 v / 2, and by h^2 w for the curvature w, which makes up for
+    the energy that explicit Euler steps add. A stationary square momentum of one then leaves the variance at
+    (1 - a / 2 + h^2 w / 2) / w whatever the noise, where Langevin's grows with it."""
     h, friction = 0.04, 0.03
     mean, variance, state = moments(KERNELS["thermostat"](friction=friction), h)
     np.testing.assert_allclose(mean, MEAN, atol=0.04)
     np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
     found = np.asarray(state.friction["x"]).mean(0)
     np.testing.assert_allclose(found, friction + h**2 * (0.5 * NOISE**2 + DEVIATION**-2), rtol=0.15)
+    np.testing.assert_allclose(variance / DEVIATION**2, 1 - found / 2 + h**2 / 2 / DEVIATION**2, rtol=0.05)
     assert found[1] > 1.6 * found[0]
     assert found[3] > 3 * found[2]
 
@@ -91,6 +94,68 @@ def test_hamiltonian_steps_have_the_variance_of_their_recursion(x64):
             noise = A @ noise @ A.T + np.diag([0.0, 2 * friction])
         shrink = np.linalg.matrix_power(A, moves)[0, 0]
         np.testing.assert_allclose(variance[column], noise[0, 0] / (1 - shrink**2), rtol=0.06)
+
+
+def test_correlated_gaussians_with_noise_have_the_covariance_of_their_recursions(x64):
+    """Langevin's and Hamiltonian steps are linear, so that the stationary covariance solves a discrete Lyapunov
+    equation: both are too wide, by the noise in the gradient. A scalar thermostat rises until they would not be."""
+    chains, burn, steps = 400, 300, 1000
+    center, noise, friction, moves = np.array([0.3, -0.8]), np.array([7.0, 7.0]), 0.05, 4
+    target = np.array([[1.0, 0.6], [0.6, 0.8]])
+    precision = np.linalg.inv(target)
+    sizes = {"sgld": 0.03, "sghmc": 0.1, "sgnht": 0.03}
+    options = {"sghmc": {"friction": friction, "integration_steps": moves}, "sgnht": {"friction": friction}}
+    kernels = {name: KERNELS[name](**options.get(name, {})) for name in sizes}
+
+    def gradient(position, key):
+        return (center[None] - position) @ precision + noise[None] * jax.random.normal(key, position.shape)
+
+    def step(carry, number):
+        states, sums = carry
+        first, second = jax.random.split(jax.random.fold_in(jax.random.key(0), number))
+        kept, found, after = (number >= burn).astype(jnp.float64), {}, {}
+        for name, kernel in kernels.items():
+            after[name] = kernel.step(first, states[name], gradient, second, jnp.asarray(sizes[name]))
+            x = after[name].position
+            found[name] = sums[name][0] + kept * x.mean(0), sums[name][1] + kept * x.T @ x / chains
+        return (after, found), None
+
+    @jax.jit
+    def run():
+        start = jnp.broadcast_to(jnp.asarray(center), (chains, 2))
+        states = {n: k.init(jax.random.key(1), start, jnp.asarray(sizes[n])) for n, k in kernels.items()}
+        sums = {name: (jnp.zeros(2), jnp.zeros((2, 2))) for name in kernels}
+        (states, sums), _ = jax.lax.scan(step, (states, sums), jnp.arange(burn + steps, dtype=jnp.int32))
+        return jax.tree.map(lambda total: total / steps, sums), states["sgnht"].xi
+
+    found, thermostat = run()
+    covariances = {}
+    for name, (mean, square) in found.items():
+        np.testing.assert_allclose(mean, center, atol=0.05, err_msg=name)
+        covariances[name] = np.asarray(square) - np.outer(mean, mean)
+
+    h, one, nil = sizes["sgld"], np.eye(2), np.zeros((2, 2))
+    exact = solve_discrete_lyapunov(one - h * precision, 2 * h * one + h**2 * np.diag(noise**2))
+    np.testing.assert_allclose(covariances["sgld"], exact, atol=0.07)
+    assert (np.diag(exact) > 1.25 * np.diag(target)).all()
+
+    h = sizes["sghmc"]
+    move = np.block([[one, h * one], [-h * precision, (1 - friction) * one]])
+    powers = [np.linalg.matrix_power(move, count) for count in range(moves + 1)]
+    drawn = np.block([[nil, nil], [nil, 2 * friction * one]])  # anew in every move
+    common = sum(powers[:moves]) @ np.concatenate(
+        [nil, h * np.diag(noise)]
+    )  # one mini-batch, one noise of the gradient
+    spread = powers[moves][:, 2:] @ powers[moves][:, 2:].T + common @ common.T
+    spread += sum(power @ drawn @ power.T for power in powers[:moves])
+    exact = solve_discrete_lyapunov(powers[moves][:2, :2], spread[:2, :2])
+    np.testing.assert_allclose(covariances["sghmc"], exact, rtol=0.08)
+    assert (np.diag(exact) > 2 * np.diag(target)).all()
+
+    np.testing.assert_allclose(covariances["sgnht"], target, atol=0.07)
+    curvature = np.trace(precision) / 2
+    expected = friction + sizes["sgnht"] ** 2 * (0.5 * 7.0**2 + curvature)
+    assert float(thermostat) == pytest.approx(expected, rel=0.1)
 
 
 def test_the_preconditioner_keeps_the_law_where_it_changes_slowly(x64):

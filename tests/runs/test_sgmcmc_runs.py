@@ -1,6 +1,7 @@
 """Runs that draw parameters: what they keep, whatever the interruptions, and the averages over it."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -36,7 +37,19 @@ def whole(tmp_path_factory):
 
 def files(folder):
     """Every draw's arrays and notes by the name of its file."""
-    return {path.name: checkpoint.read(path) for path in (folder / "checkpoints" / "draws").iterdir()}
+    return {path.name: checkpoint.read(path) for path in (folder / "checkpoints" / "draws").glob("*.safetensors")}
+
+
+def nested(arrays):
+    """Arrays by dotted names as a tree of those names."""
+    tree = {}
+    for name, value in arrays.items():
+        *path, last = name.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return tree
 
 
 @pytest.mark.promise(
@@ -60,6 +73,32 @@ def test_cut_in_burn_in_and_in_sampling(whole, tmp_path, tally):
     for name in ("last", "best"):
         same(leaves(whole, name), leaves(tmp_path / "cut", name))
     tally(2)
+
+
+def test_a_chain_that_is_not_finite_stops_and_the_other_goes_on_to_the_same_bits(whole, tmp_path, caplog):
+    folder = tmp_path / "run"
+    interrupted(experiment(), folder, 20)
+    path = folder / "checkpoints" / "last.safetensors"
+    arrays, notes = checkpoint.read(path)
+    for name in [n for n in arrays if n.startswith("kernel.momentum")]:
+        arrays[name] = arrays[name].copy()
+        arrays[name][1] = 1e30  # finite, but its square is not
+    checkpoint.save(path, nested(arrays), notes)
+    assert train(experiment(), folder)["status"] == "completed"
+    stopped = Stopped(1, notes["step"] + 1, "its bound or its parameters were not finite")
+    assert DrawStack(folder / "checkpoints").stopped() == [stopped]
+    assert sum(f"Chain 1 stopped at step {stopped.step}" in record.message for record in caplog.records) == 1
+    found, expected = files(folder), files(whole)
+    assert sorted(found) == [f"step_{step:010d}-chain_0.safetensors" for step in STEPS]
+    for name, (drawn, said) in found.items():
+        same(drawn, expected[name][0])
+        assert said == expected[name][1]
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
+    assert metrics["train/chains"] == 1
+    best, draws = leaves(folder, "best"), [drawn for drawn, _ in found.values()]
+    for name in [n for n in best if not n.startswith("recognition")]:
+        np.testing.assert_allclose(best[name], np.mean([d[name] for d in draws], 0), rtol=1e-5, atol=1e-6)
+    assert TASKS["chain"](examples=5, num_samples=5).run(load_run(folder)).about["stopped"] == [stopped._asdict()]
 
 
 def test_the_best_parameters_are_the_mean_with_a_proposal_fitted_to_it(whole):
@@ -113,6 +152,33 @@ def test_averages_over_draws(whole):
             TASKS["likelihood"](**wrong).run(run)
 
 
+def test_an_ensemble_is_averaged_over_its_runs(whole, tiny_run, tmp_path):
+    """The second member's best parameters are a draw of the first."""
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    checkpoints = other / "checkpoints"
+    shutil.copyfile(
+        checkpoints / "draws" / f"step_{STEPS[0]:010d}-chain_1.safetensors", checkpoints / "best.safetensors"
+    )
+    runs = load_run(whole), load_run(other)
+    x = runs[0].experiment.dataset.load().test.x
+    each = np.array([one.log_likelihood(x, 10) for one in runs], np.float64)
+    task = TASKS["likelihood"](ensemble=(str(other),), draws=(1,), num_samples=10)
+    found = task.run(runs[0])
+    np.testing.assert_allclose(-found.arrays["nll"], jax.nn.logsumexp(each, axis=0) - np.log(2), rtol=1e-5)
+    assert np.ptp(each, 0).max() > 1e-3
+    assert found.scalars["test/draws"] == 2
+    assert found.scalars["test/draws_1/nll"] == pytest.approx(-each[0].mean(), rel=1e-5)
+    for wrong, said in (
+        ({"ensemble": (str(tiny_run),)}, "was trained on other data than"),
+        ({"ensemble": (str(other),), "draws": (3,)}, "more than the 2 runs"),
+        ({"ensemble": (str(other),), "parameters": "mean"}, "leave task.parameters=mean"),
+        ({"ensemble": (str(other),), "counts": (2,)}, "task.counts has no use with task.ensemble"),
+    ):
+        with pytest.raises(UserError, match=said):
+            TASKS["likelihood"](**wrong).run(runs[0])
+
+
 def test_samples_and_imputations_are_averaged(whole):
     run = load_run(whole)
     drawn = TASKS["samples"](parameters="average", num=7).run(run)
@@ -123,6 +189,7 @@ def test_samples_and_imputations_are_averaged(whole):
     found = task.run(run)
     assert np.isfinite(found.scalars["imputation/rmse"])
     assert found.arrays["filled"].shape == (10, run.data["event_shape"][0])
+    assert 0.3 < found.scalars["imputation/coverage"] <= 1
 
 
 def test_chains_tell_of_themselves(whole, tmp_path):

@@ -53,6 +53,17 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
 
 
+def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):
+    """Where so few examples are held at once that the picture is of several batches."""
+    monkeypatch.setattr("sbvi.tasks.imputation.HELD", 3 * 3 * 64)
+    found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
+    picture = found.pictures["imputation-test"][::7, ::7]  # pixels of 8 x 8 images, with borders of one
+    assert picture.shape == (8 * 9 + 1, 5 * 9 + 1)  # truth, what is left, three steps
+    for row, filled in enumerate(found.arrays["filled"][:8]):  # the only step that is kept is the last one shown
+        tile = picture[9 * row + 1 : 9 * row + 9, 4 * 9 + 1 : 4 * 9 + 9]
+        np.testing.assert_allclose(tile.ravel(), 255 * filled, atol=0.51)
+
+
 def test_annealed_and_importance_sampling_agree(digits):
     many = {"chains": 8, "temperatures": 120, "leapfrog_steps": 5, "examples": 12}
     annealed = work(digits, "annealed", **many)
@@ -99,7 +110,7 @@ def test_embedding(digits, grey, tmp_path):
     found = work(digits, "embedding", projector=100)
     assert found.arrays["layer_1/mean"].shape == (250, 2)
     assert found.scalars["embedding/share_drawn"] == 1
-    assert found.pictures["embedding-test"].shape[2] == 3
+    assert found.pictures["embedding-test"].get_axes()
     points = found.projection
     assert (len(points.points), len(points.label), points.images.shape) == (100, 100, (100, 8, 8))
     write_projector(tmp_path, points.name, points.points, points.label, points.images)
@@ -123,7 +134,7 @@ def test_posterior(digits, grey):
     many = work(digits, "posterior", drawn=1, points=40)
     assert many.arrays["kl"].shape == (200,)
     assert many.arrays["true"].shape == (1, 40, 40)
-    assert found.pictures["posterior-test"].shape[2] == 3
+    assert found.pictures["posterior-test"].get_axes()
     with pytest.raises(UserError, match="two latents at one node"):
         work(grey, "posterior")
 

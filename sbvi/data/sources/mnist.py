@@ -1,6 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28x28, grey, or in Larochelle's fixed binary form."""
 
 import logging
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -45,6 +46,8 @@ class Mnist(Streamed):
     """How grey values become binary ones."""
     validation_size: PositiveInt = 10_000
     """Training images held out for validation (fixed in the Larochelle files)."""
+    train_size: PositiveInt | None = None
+    """Training images that are used, the first ones of those not held out; null for all."""
     split_seed: NonNegativeInt = 0
     """Seed of fixed binarization draws."""
     when_absent: Literal["fail", "synthetic"] = "fail"
@@ -52,6 +55,16 @@ class Mnist(Streamed):
     the same shape and number, for measuring speed."""
 
     def load(self) -> Dataset:
+        dataset = self._found()
+        if self.train_size is None:
+            return dataset
+        x, label = dataset.train.x, dataset.train.label
+        if self.train_size > len(x):
+            raise UserError(f"dataset.train_size={self.train_size} must be at most {len(x)}.")
+        few = Split(x[: self.train_size], None if label is None else label[: self.train_size])
+        return replace(dataset, train=few)
+
+    def _found(self) -> Dataset:
         try:
             return self._files()
         except UserError as error:

@@ -7,7 +7,7 @@ from sbvi.inference.ml_vamp.passing import State
 
 
 def free_energy(
-    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[float, ...]
+    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[float | Array, ...]
 ) -> Array:
     """-log p(y) as the messages have it, (B,), nats.
 

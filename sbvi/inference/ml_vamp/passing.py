@@ -13,6 +13,7 @@ messages proper; how often each of them acted is counted, since one that acts mo
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from sbvi.core import NonNegative, Positive, spec
 from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
@@ -53,12 +54,13 @@ class Estimates(NamedTuple):
 
 
 def init(sizes: list[int], examples: int, limits: Limits) -> State:
-    """Nothing known: means 0, variances as great as they may be."""
+    """Nothing known: means 0, variances as great as they may be. NumPy arrays, for which nothing is compiled."""
     blank = tuple(
-        Message(jnp.zeros((examples, n), jnp.float64), jnp.full((examples, 1), limits.variance_max)) for n in sizes
+        Message(np.zeros((examples, n)), np.full((examples, 1), limits.variance_max))  # type: ignore[arg-type]
+        for n in sizes
     )
-    clips = jnp.zeros((examples, len(GUARDS)), jnp.int64)
-    return State(blank, blank, clips, jnp.full((examples,), jnp.inf), jnp.zeros((), jnp.int64))
+    clips = np.zeros((examples, len(GUARDS)), np.int64)
+    return State(blank, blank, clips, np.full(examples, np.inf), np.zeros((), np.int64))  # type: ignore[arg-type]
 
 
 def step(

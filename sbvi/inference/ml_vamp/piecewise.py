@@ -51,6 +51,8 @@ class PiecewiseUnit:
 
 def _product(slope: float, into: Message, back: Message) -> tuple[Array, Array, Array]:
     """Log mass, mean and variance of N(z; into) N(slope z; back) as a Gaussian of z."""
+    if slope == 0:  # what follows of `into` alone is then the same up and down, and computed once
+        return log_normal(back.mean, back.variance), into.mean, into.variance + 0 * into.mean
     whole = back.variance + slope**2 * into.variance
     gap = back.mean - slope * into.mean
     mean = into.mean + slope * into.variance / whole * gap

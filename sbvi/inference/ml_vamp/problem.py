@@ -7,14 +7,14 @@ decomposition.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput
+from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput, logistic_moments
 from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
 from sbvi.inference.ml_vamp.messages import Factor, Message
 from sbvi.inference.ml_vamp.network import Layer, Linear, Network
@@ -39,14 +39,15 @@ class BinaryOutput:
 
     def probability(self, mean: jax.Array, variance: jax.Array) -> jax.Array:
         """P(y = 1) for x ~ N(mean, variance), element-wise."""
-        if self.link == "logistic":
-            channel = LogisticOutput(jnp.ones((1, 1), mean.dtype))
-            flat = Message(mean.reshape(-1, 1), variance.reshape(-1, 1))
-            ones = Message(jnp.ones_like(flat.mean), jnp.ones_like(flat.variance))
-            near = jnp.maximum(flat.variance, 1e-12)
-            logs = channel.estimate(Message(flat.mean, near), ones, "mmse").evidence
-            return jnp.exp(logs).reshape(mean.shape)
-        return jnp.exp(jax.scipy.special.log_ndtr(mean / jnp.sqrt(jnp.maximum(variance + self.noise, 1e-12))))
+        return chance_of_one(self.link, self.noise, mean, variance)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def chance_of_one(link: str, noise: float, mean: jax.Array, variance: jax.Array) -> jax.Array:
+    """See `BinaryOutput.probability`."""
+    if link == "logistic":
+        return jnp.exp(logistic_moments(mean, jnp.maximum(variance, 1e-12))[0])
+    return jnp.exp(jax.scipy.special.log_ndtr(mean / jnp.sqrt(jnp.maximum(variance + noise, 1e-12))))
 
 
 Output = GaussianOutput | BinaryOutput
@@ -115,10 +116,15 @@ class Problem:
         layers = self.chain[0]
         return tuple(linear_factor(x.weight, x.bias, x.noise) if isinstance(x, Linear) else x for x in layers)
 
+    @cached_property
+    def entries(self) -> np.ndarray:
+        """Places of y that some example has, (k,)."""
+        return np.flatnonzero(~np.isnan(self.y).all(0))
+
     def factors(self, rows: np.ndarray) -> tuple[Factor, ...]:
-        """Prior, layers, and what is observed, for examples whose observed entries are `rows` (m,)."""
-        last = self.chain[1]
-        layer = linear_factor(last.weight, last.bias, last.noise, rows)
+        """Prior, layers, and what is observed, for examples that have `rows` (k,) bool of `entries`."""
+        last, kept = self.chain[1], self.entries
+        layer = linear_factor(last.weight[kept], last.bias[kept], last.noise, rows)
         if isinstance(self.output, GaussianOutput):
             return (Prior(), *self._inner, MeasuredFactor(layer))
         seen = jnp.asarray(rows[None], jnp.float64)
@@ -126,14 +132,14 @@ class Problem:
         return (Prior(), *self._inner, layer, channel)
 
     def groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(examples, observed entries) of those that have the same entries."""
-        patterns, member = np.unique(~np.isnan(self.y), axis=0, return_inverse=True)
+        """(examples, which of `entries` they have) of those that have the same."""
+        patterns, member = np.unique(~np.isnan(self.y[:, self.entries]), axis=0, return_inverse=True)
         for number, rows in enumerate(patterns):
             yield np.flatnonzero(member.ravel() == number), rows
 
     def evidence(self, examples: np.ndarray) -> Message:
         """What reaches the last factor: y, 0 where missing, and the variance of its noise."""
-        y = jnp.asarray(np.nan_to_num(self.y[examples], nan=0.0), jnp.float64)
+        y = jnp.asarray(np.nan_to_num(self.y[examples][:, self.entries], nan=0.0), jnp.float64)
         noise = self.output.noise if isinstance(self.output, GaussianOutput) else 1.0
         return Message(y, jnp.full((len(examples), 1), noise, jnp.float64))
 

@@ -1,16 +1,19 @@
 """Smooth units, z_out = f(z_in) for any twice differentiable f: one-dimensional quadrature, or Newton's method.
 
-The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. It may have two modes: one is
-sought from the best of a scan, another from where f comes nearest to the message above.
+The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. Evenly spaced points serve where they
+prove to be enough (`even`); elsewhere panels around the modes, of which there may be two: one is sought from the best
+of a scan, another from where f comes nearest to the message above.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.inference.ml_vamp.even import Moments, even
 from sbvi.inference.ml_vamp.messages import Belief, Message, Mode, log_normal
 from sbvi.inference.ml_vamp.quadrature import expectations, panels
 
@@ -19,22 +22,53 @@ Array = jax.Array
 _SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 20)[::-1], [0.0], np.geomspace(0.05, 40.0, 20)])
 _SCALE = 0.3  # a width within which units such as tanh hardly bend
 _DESCENT, _NEWTON = 15, 6
+_EVEN = 65, 257
+_BLOCK = 1024
 _STEPS = np.array([1.0, 0.4, 0.1, 0.01])
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class SmoothUnit:
-    """function: element-wise, twice differentiable, with a scale of about 1 around 0."""
+    """function: element-wise, twice differentiable, with a scale of about 1 around 0.  analytic: whether it has all
+    derivatives, so that evenly spaced points may be tried."""
 
     function: Callable[[Array], Array]
+    analytic: bool = False
 
     def estimate(self, into: Message, back: Message, mode: Mode) -> Belief:
-        r_in, v_in, r_out, v_out = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
-        modes = [self._mode(start, r_in, v_in, r_out, v_out) for start in self._starts(r_in, v_in, r_out, v_out)]
         if mode == "map":
-            costs = [self._cost(at, r_in, v_in, r_out, v_out) for at in modes]
-            return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), v_in, r_out, v_out)
+            parts = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
+            modes = self._modes(*parts)
+            costs = [self._cost(at, *parts) for at in modes]
+            return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), *parts[1:])
+        found = self._moments(into, back)
+        return Belief(*found[1:], jnp.sum(found.log_mass, axis=1))
+
+    def _moments(self, into: Message, back: Message) -> Moments:
+        """Evenly spaced points, more of them where some entry needs more, and panels for entries that need yet more."""
+        messages = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
+        if not self.analytic:
+            return self._by_panels(*messages)
+        few, many = (partial(even, self.function, into, back, count) for count in _EVEN)
+        found, enough = few()
+        found, enough = jax.lax.cond(jnp.all(enough), lambda: (found, enough), many)
+        shape, block = enough.shape, min(enough.size, _BLOCK)
+        flat = [part.ravel() for part in messages]
+
+        def mend(carry: tuple[Moments, Array]) -> tuple[Moments, Array]:
+            found, left = carry
+            (places,) = jnp.nonzero(left, size=block, fill_value=0)  # what fills up is done once more, to no harm
+            mended = self._by_panels(*(part[places] for part in flat))
+            put = [old.at[places].set(new) for old, new in zip(found, mended, strict=True)]
+            return Moments(*put), left.at[places].set(False)
+
+        begin = Moments(*(part.ravel() for part in found)), ~enough.ravel()
+        found, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), mend, begin)
+        return Moments(*(part.reshape(shape) for part in found))
+
+    def _by_panels(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Moments:
+        modes = self._modes(r_in, v_in, r_out, v_out)
         widths = [jax.lax.rsqrt(self._curvature(m, v_in, v_out)) for m in modes]
         unit = (jnp.zeros_like(r_in), jnp.full_like(r_in, _SCALE))
         points, log_weights = panels([(r_in, jnp.sqrt(v_in)), unit, *zip(modes, widths, strict=True)])
@@ -42,7 +76,11 @@ class SmoothUnit:
         density = log_normal(points - r_in[..., None], v_in[..., None])
         density = density + log_normal(values - r_out[..., None], v_out[..., None])
         log_total, (first, second) = expectations(density + log_weights, [points, values])
-        return Belief(*first, *second, jnp.sum(log_total, axis=1))
+        return Moments(log_total, *first, *second)
+
+    def _modes(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> list[Array]:
+        starts = self._starts(r_in, v_in, r_out, v_out)
+        return [self._mode(start, r_in, v_in, r_out, v_out) for start in starts]
 
     def __call__(self, z: Array) -> Array:
         return self.function(z)

@@ -21,6 +21,8 @@ from sbvi.inference.ml_vamp.passing import GUARDS, Limits, State, init, step
 from sbvi.inference.ml_vamp.precision import in_float64
 from sbvi.inference.ml_vamp.problem import BinaryOutput, Problem, sizes
 
+_MANY = 64  # fewer examples than this are not worth another program when some of them have converged
+
 
 @spec
 class Settings:
@@ -28,7 +30,7 @@ class Settings:
 
     mode: Mode = "mmse"
     """Posterior means and variances, or the posterior's mode."""
-    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.7, 100), (0.5, 600), (0.3, 1000))
+    damping: tuple[tuple[Positive, PositiveInt], ...] = ((0.6, 400), (0.4, 600), (0.25, 1000))
     """Attempts: the share of the new message (1: no damping), and the most iterations."""
     tolerance: Positive = 1e-6
     """The gap, a squared relative difference of the two estimates, below which an example has converged."""
@@ -40,7 +42,8 @@ class Settings:
 class Inferred:
     """What was found, by example.
 
-    means, variances: for each variable, the latent first, (B, n) and (B, 1). latent_variances (B, n): entry by entry.
+    means, variances: for each variable, the latent first, (B, n) and (B, 1); of the input of a binary output, at
+    `Problem.entries`. latent_variances (B, n): entry by entry.
     signal, signal_variances: the output x, (B, n). free_energy (B,): nats. gap (B,). converged (B,).
     iterations (B,): of the attempt that is kept. damping (B,): of that attempt.
     clips: how often each guard acted, name -> (B,).
@@ -74,10 +77,10 @@ def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.
     factors, evidence = problem.factors(rows), problem.evidence(examples)
     widths = sizes(factors, problem.network.inputs)
     state, damping = _attempts(factors, evidence, widths, settings)
-    counts = tuple(float(n) for n in widths)
+    counts = [float(n) for n in widths]
     if isinstance(problem.output, BinaryOutput):
-        counts = (*counts[:-1], float(rows.sum()))
-    values = _finish(factors, evidence, state, settings.mode, counts)
+        counts[-1] = float(rows.sum())
+    values = _finish(factors, evidence, state, settings.mode, tuple(map(jnp.asarray, counts)))
     signal = _signal(problem, factors, evidence, state, settings.mode)
     clips = dict(zip(GUARDS, np.asarray(state.clips).T, strict=True))
     run = {"gap": state.gap, "converged": state.gap < settings.tolerance, "iterations": state.iteration}
@@ -88,21 +91,18 @@ def _attempts(
     factors: tuple[Factor, ...], evidence: Message, widths: list[int], settings: Settings
 ) -> tuple[State, np.ndarray]:
     """Every example's best state over the attempts, and the damping that led to it."""
+    evidence = jax.tree.map(np.asarray, evidence)
     examples = len(evidence.mean)
     damping = np.zeros(examples)
     left = np.arange(examples)
     best: State | None = None
     for share, iterations in settings.damping:
-        # Few sizes, so that few programs are compiled: the surplus repeats examples.
-        padded = left if best is None else np.resize(left, min(examples, 1 << (len(left) - 1).bit_length()))
-        shares = jnp.full((len(padded), 1), share)
-        part = Message(evidence.mean[padded], evidence.variance[padded])
-        start = init(widths, len(padded), settings.limits)
-        limits = jnp.asarray(iterations), jnp.asarray(settings.tolerance)
-        kept = run(factors, part, start, shares, *limits, settings.mode, settings.limits)
-        kept = jax.tree.map(lambda a: np.array(a)[: len(left)], kept)  # noqa: B023
-        better = np.ones(len(left), bool) if best is None else kept.gap < best.gap[left]
-        best = kept if best is None else _put(best, left[better], jax.tree.map(lambda a: a[better], kept))  # noqa: B023
+        kept = _attempt(factors, evidence, left, widths, share, iterations, settings)
+        if best is None:
+            best, better = kept, np.ones(examples, bool)
+        else:
+            better = np.asarray(kept.gap < best.gap[left])
+            _put(best, left[better], jax.tree.map(lambda a: a[better], kept))  # noqa: B023
         damping[left[better]] = share
         left = np.flatnonzero(~(best.gap < settings.tolerance))
         if not len(left):
@@ -111,29 +111,73 @@ def _attempts(
     return jax.tree.map(jnp.asarray, best), damping
 
 
-def _put(state: State, examples: np.ndarray, values: State) -> State:
+def _attempt(
+    factors: tuple[Factor, ...],
+    evidence: Message,
+    examples: np.ndarray,
+    widths: list[int],
+    share: float,
+    iterations: int,
+    settings: Settings,
+) -> State:
+    """The states of `examples` with the least gaps, from a fresh start. Those that converge leave, so that a few slow
+    ones do not cost what all do."""
+    left, size = np.arange(len(examples)), _size(len(examples), len(evidence.mean))
+    state = init(widths, size, settings.limits)
+    best = state._replace(iteration=np.zeros(size, np.int64))  # type: ignore[arg-type]
+    found: State | None = None
+    rows = np.arange(size)
+    while True:
+        # The surplus repeats examples, as if they had converged.
+        best = best._replace(gap=np.where(rows < len(left), best.gap, 0.0))  # type: ignore[arg-type]
+        at = np.resize(examples[left], len(rows))
+        part = Message(evidence.mean[at], evidence.variance[at])
+        few = len(rows) // 4 if len(rows) >= _MANY else 0
+        until = tuple(map(np.asarray, (iterations, settings.tolerance, few)))
+        shares = np.full((len(rows), 1), share)
+        state, best = jax.device_get(run(factors, part, (state, best), shares, until, settings.mode, settings.limits))
+        reached = jax.tree.map(lambda a: np.array(a[: len(left)]), best)  # noqa: B023
+        if found is None:
+            found = reached
+        else:
+            _put(found, left, reached)
+        slow = np.flatnonzero(~(reached.gap < settings.tolerance))
+        if not len(slow) or int(state.iteration) >= iterations:
+            return found
+        left, kept = left[slow], np.resize(slow, _size(len(slow), len(rows)))
+        rows = np.arange(len(kept))
+        state, best = jax.tree.map(lambda a: a[kept] if np.ndim(a) else a, (state, best))  # noqa: B023
+
+
+def _size(count: int, most: int) -> int:
+    """How many examples are run for so many: few sizes, so that few programs are compiled."""
+    return min(most, 1 << (count - 1).bit_length())
+
+
+def _put(state: State, examples: np.ndarray, values: State) -> None:
     for old, new in zip(jax.tree.leaves(state), jax.tree.leaves(values), strict=True):
         old[examples] = new
-    return state
 
 
-@partial(jax.jit, static_argnums=(6, 7))
+@partial(jax.jit, static_argnums=(5, 6))
 def run(
     factors: tuple[Factor, ...],
     evidence: Message,
-    state: State,
+    states: tuple[State, State],
     damping: Array,
-    iterations: Array,
-    tolerance: Array,
+    until: tuple[Array, ...],
     mode: Mode,
     limits: Limits,
-) -> State:
-    """Steps until every example's gap is below the tolerance, or so many; each example's state of the least gap,
-    with `iteration` (B,) when that was."""
+) -> tuple[State, State]:
+    """Steps from (the present state, each example's state of the least gap so far with `iteration` (B,) when that was).
+
+    until: iterations at most; the tolerance of an example that has converged; and how few may be left when it stops.
+    """
+    iterations, tolerance, few = until
 
     def going(carry: tuple[State, State]) -> Array:
         state, best = carry
-        return (state.iteration < iterations) & ~jnp.all(best.gap < tolerance)
+        return (state.iteration < iterations) & (jnp.sum(~(best.gap < tolerance)) > few)
 
     def body(carry: tuple[State, State]) -> tuple[State, State]:
         state, best = carry
@@ -146,13 +190,12 @@ def run(
 
         return new, jax.tree.map(pick, stamped, best)
 
-    first = state._replace(iteration=jnp.zeros(len(damping), state.iteration.dtype))
-    return jax.lax.while_loop(going, body, (state, first))[1]
+    return jax.lax.while_loop(going, body, states)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=3)
 def _finish(
-    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[float, ...]
+    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[Array, ...]
 ) -> dict[str, Any]:
     above = (*state.backward[1:], evidence)
     beliefs = [
@@ -174,12 +217,20 @@ def _signal(
     binary = isinstance(problem.output, BinaryOutput)
     place = len(factors) - (2 if binary else 1)
     into, back = state.forward[place - 1], state.backward[place] if binary else evidence
-    belief = factors[place].estimate(into, back, mode)
     weight, bias, noise = problem.signal
-    turn = jnp.asarray(weight)
-    mean = belief.mean_in @ turn.T + jnp.asarray(bias)[None]
-    variance = layer(factors[place]).variances(into, back, turn) + noise
+    arrays = (jnp.asarray(weight), jnp.asarray(bias)[None], jnp.asarray(noise))
+    mean, variance = _turned(factors[place], into, back, arrays, mode)
     if not isinstance(problem.output, BinaryOutput) or problem.output.operator is not None:
         return {"signal": mean, "signal_variances": variance}
     chance = problem.output.probability(mean, variance if mode == "mmse" else jnp.zeros_like(variance))
     return {"signal": chance, "signal_variances": chance * (1 - chance)}
+
+
+@partial(jax.jit, static_argnums=4)
+def _turned(
+    factor: Factor, into: Message, back: Message, signal: tuple[Array, Array, Array], mode: Mode
+) -> tuple[Array, Array]:
+    """Mean and variance of weight @ z_in + bias + N(0, noise I)."""
+    weight, bias, noise = signal
+    belief = factor.estimate(into, back, mode)
+    return belief.mean_in @ weight.T + bias, layer(factor).variances(into, back, weight) + noise

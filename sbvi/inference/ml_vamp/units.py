@@ -18,11 +18,11 @@ UNITS: dict[str, Unit] = {
     "threshold": ThresholdUnit(),
     "sign": ThresholdUnit(low=-1.0),
     "probit": ThresholdUnit(noise=1.0),
-    "tanh": SmoothUnit(jnp.tanh),
-    "sigmoid": SmoothUnit(jax.nn.sigmoid),
-    "softplus": SmoothUnit(jax.nn.softplus),
-    "silu": SmoothUnit(jax.nn.silu),
-    "gelu": SmoothUnit(jax.nn.gelu),
+    "tanh": SmoothUnit(jnp.tanh, analytic=True),
+    "sigmoid": SmoothUnit(jax.nn.sigmoid, analytic=True),
+    "softplus": SmoothUnit(jax.nn.softplus, analytic=True),
+    "silu": SmoothUnit(jax.nn.silu, analytic=True),
+    "gelu": SmoothUnit(jax.nn.gelu, analytic=True),
     "elu": SmoothUnit(jax.nn.elu),
 }
 

@@ -85,6 +85,7 @@ def test_missing_entries_are_the_smaller_problem_for_every_pattern():
     y = problem.y.copy()
     y[0, [1, 4]] = np.nan
     y[2, [0, 1, 2, 3, 5]] = np.nan
+    y[:, 6] = np.nan  # of no example
     found = infer(Problem(problem.network, problem.output, y), Settings(damping=((0.8, 400),), tolerance=1e-24))
     for row in range(3):
         mean, _, _ = dense_posterior(Problem(problem.network, problem.output, y[row : row + 1]))
@@ -164,6 +165,21 @@ def test_what_does_not_converge_says_so_and_is_finite():
     later = infer(problem, Settings(damping=((1.0, 1), (0.8, 400)), tolerance=1e-12))
     assert later.converged.all()
     assert (later.damping == 0.8).all()
+
+
+def test_examples_that_leave_early_change_no_others():
+    """Forty at once, of which the slow ones go on by themselves, against the slowest alone."""
+    network = random_network(3, (4, 12, 16))
+    generator = np.random.default_rng(5)
+    y = np.asarray(network.activations(generator.standard_normal((40, 4)))[-1], np.float64)
+    y += 0.3 * generator.standard_normal(y.shape)
+    settings = Settings(damping=((0.7, 60), (0.4, 300)), tolerance=1e-12)
+    found = infer(Problem(network, GaussianOutput(0.09), y), settings)
+    assert len(np.unique(found.iterations)) > 5
+    slow = np.argsort(found.iterations + 1000 * (found.damping < 0.7))[-6:]
+    alone = infer(Problem(network, GaussianOutput(0.09), y[slow]), settings)
+    for name in ("latent_variances", "signal", "free_energy", "damping", "iterations", "converged"):
+        np.testing.assert_allclose(getattr(alone, name), getattr(found, name)[slow], rtol=1e-6, atol=1e-8, err_msg=name)
 
 
 def test_guards_are_counted():
