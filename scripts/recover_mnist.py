@@ -30,6 +30,7 @@ from sbvi.inference.ml_vamp.network import Network
 from sbvi.inference.ml_vamp.problem import Problem
 from sbvi.inference.ml_vamp.recovery import recover
 from sbvi.inference.ml_vamp.sensing import entries, network_of, projections
+from sbvi.inference.ml_vamp.solve import Settings
 from sbvi.reporting.images import grid, save_png
 from sbvi.reporting.tables import markdown_table
 from sbvi.tasks.data import run_dataset
@@ -42,7 +43,15 @@ CHAINS = {"hamiltonian": (hamiltonian, 1), "langevin": (langevin, 10)}
 MEASUREMENTS = (50, 100, 200, 400)
 NOISE = 0.1
 SHOWN = 8
+#: Of message passing from projections, which converges on few images: more iterations leave its error as it is.
+SETTINGS = Settings(damping=((0.6, 150), (0.7, 150)), tolerance=1e-5)
 BEGIN, END = "<!-- mnist: rendered by scripts/recover_mnist.py -->\n", "<!-- end of mnist -->"
+
+PROJECTIONS = """Of 50 images from random projections with noise of 0.1, the error of all pixels and seconds: message
+passing through the decoder, the Lasso on pixels and on Haar wavelets (scikit-learn, its penalty the best on other
+images), and descent from ten starts. The picture has the truth and what they found from 100 projections, in this order.
+
+![100 projections](recover/mnist_projections.png)"""
 
 #: What a part found: numbers, and the first images for the picture.
 Part = tuple[dict[str, Any], np.ndarray | None]
@@ -110,7 +119,8 @@ def sensed(network: Network, truth: np.ndarray, tuning: np.ndarray, measurements
     row: dict[str, Any] = {}
     start = time.process_time()
     if not method.startswith("lasso"):
-        found = recover(projections(network, y, operator, True, NOISE), method, 1)
+        how = SETTINGS if method == "ml_vamp" else method
+        found = recover(projections(network, y, operator, True, NOISE), how, 1)
         signal = found.signal
         if "converged" in found.diagnostics:
             row = {name: float(np.mean(found.diagnostics[name])) for name in ("converged", "iterations")}
@@ -157,7 +167,7 @@ def to_5_percent(numbers: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 def table(numbers: dict[str, Any]) -> str:
     """Markdown of what is there."""
     lines: list[str] = []
-    heads = ["method", "rmse", "log-loss, nats", "calibration error", "seconds", "of them compiled"]
+    heads = ["method", "rmse", "log-loss, nats", "calibration error", "seconds", "without compilation"]
     rows = []
     for method in METHODS:
         row = numbers.get(f"rows/{method}")
@@ -189,7 +199,7 @@ def table(numbers: dict[str, Any]) -> str:
         if any(found_here):
             rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in found_here)])
     if rows:
-        lines += [markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
+        lines += [PROJECTIONS, "", markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
     return "\n".join(lines)
 
 
@@ -209,6 +219,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/recover"))
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--again", nargs="*", default=[], help="beginnings of names of parts to compute again")
+    parser.add_argument("--render", action="store_true", help="compute nothing; tables and pictures of what is there")
     arguments = parser.parse_args()
     run = sbvi.load_run(arguments.run)
     network = network_of(run.model.layers(run.params))
@@ -228,7 +239,8 @@ def main() -> None:
     }
     made = parts(network, truth, tuning)
     for name, make in made.items():
-        if name in numbers and not any(name.startswith(again) for again in arguments.again):
+        known = name in numbers and not any(name.startswith(again) for again in arguments.again)
+        if known or arguments.render:
             continue
         numbers[name], signal = make()
         print(name, numbers[name], flush=True)
@@ -237,13 +249,14 @@ def main() -> None:
             np.savez(kept, **images)
         ordered = {name: numbers[name] for name in made if name in numbers}
         write_atomically(path, (json.dumps(about | {"parts": ordered}, indent=1) + "\n").encode())
-    first = truth[:SHOWN].reshape(-1, 28, 28)
-    holes = first.copy()
+    holes = truth[:SHOWN].reshape(-1, 28, 28).copy()
     holes[:, 10:20] = 0.5
-    rows = [images[f"rows/{method}"] for method in METHODS]
-    save(arguments.output / "mnist_rows.png", [first.reshape(SHOWN, -1), holes.reshape(SHOWN, -1), *rows])
-    shown = [images[name] for name in made if name.startswith("projections/") and name.endswith("/100")]
-    save(arguments.output / "mnist_projections.png", [first.reshape(SHOWN, -1), *shown])
+    rows = [images[name] for name in made if name.startswith("rows/") and name in images]
+    save(arguments.output / "mnist_rows.png", [truth[:SHOWN], holes.reshape(SHOWN, -1), *rows])
+    shown = [
+        images[name] for name in made if name.startswith("projections/") and name.endswith("/100") and name in images
+    ]
+    save(arguments.output / "mnist_projections.png", [truth[:SHOWN], *shown])
     if (page := arguments.output.parent / "recover.md").exists():
         render(numbers, page)
 
