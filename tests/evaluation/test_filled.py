@@ -39,4 +39,4 @@ def test_few_draws_of_few_bits_cover_as_often_too(count):
     truth, draws = (1.0 * (generator.random((*shape, 8000, 3)) < chances) for shape in ((), (count,)))
     missing = np.tile([True, True, False], (8000, 1))
     assert within(draws, truth, missing).mean() == pytest.approx(0.9, abs=0.01)
-    assert within(1 - draws, truth, missing).mean() < 0.85
+    assert within(1 - draws, truth, missing).mean() < 0.88
