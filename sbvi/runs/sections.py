@@ -70,7 +70,7 @@ def _title(group: Group, metric: str) -> str:
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Settings in a few words, for a legend: `learning_rate 0.001, seed 1`."""
-    short = [key.rpartition(".")[2] for key in keys]
+    short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
     names = [last if short.count(last) == 1 else key for last, key in zip(short, keys, strict=True)]
     told = {key: v if isinstance(v, str) else json.dumps(v) for key, v in settings.items()}
     shown = zip(names, keys, strict=True)

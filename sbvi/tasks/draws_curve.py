@@ -1,5 +1,6 @@
 """The likelihood of a run as the number of parameter draws, or of runs, behind it grows."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -53,10 +54,11 @@ def of_runs(
     """`averaged` over the best parameters of a run and of others on the same data, which are an ensemble.
 
     Raises:
-      UserError: a run is of other data; or there are fewer than a count.
+      UserError: what `_check_members` refuses; or there are fewer than a count.
     """
     if odd := [count for count in counts if count > 1 + len(others)]:
         raise UserError(f"task.draws={odd[0]} is more than the {1 + len(others)} runs of the ensemble.")
+    _check_members(run, others)
 
     def made(one: LoadedRun) -> Any:
         return one.experiment.model, one.directory.read_run().get("structure")
@@ -65,14 +67,46 @@ def of_runs(
         yield -evaluator.likelihood(run.params, split, num_samples)["nll"]
         for folder in others:
             other = load_run(folder)
-            if not same_data(run.data, other.data):
-                raise UserError(f"task.ensemble: {folder} was trained on other data than {run.directory.path}.")
             own = evaluator  # one program for all that have one model
             if made(other) != made(run):
                 own = Evaluator(other.model, evaluator.dataset, evaluator.settings)
             yield -own.likelihood(other.params, split, num_samples)["nll"]
 
     return averaged(each(), counts)
+
+
+def _check_members(run: LoadedRun, others: Sequence[str]) -> None:
+    """Refuse an ensemble whose average would have no meaning, before any of it is computed.
+
+    Raises:
+      UserError: a run is none, is of other data, gives densities where the first gives probabilities or the other way
+        round, or holds the same parameters as one before it.
+    """
+    first = run.directory.path
+    met = {_digest(run.params): first}
+    for folder in others:
+        other = load_run(folder)
+        if not same_data(run.data, other.data):
+            raise UserError(f"task.ensemble: {folder} was trained on other data than {first}.")
+        if other.model.discrete != run.model.discrete:
+            kinds = {True: "probabilities", False: "densities"}
+            raise UserError(
+                f"task.ensemble: {folder} gives {kinds[other.model.discrete]} of x and {first} "
+                f"{kinds[run.model.discrete]}, which have no average."
+            )
+        digest = _digest(other.params)
+        if digest in met:
+            raise UserError(
+                f"task.ensemble: {folder} holds the same parameters as {met[digest]}; allowed: each run once."
+            )
+        met[digest] = other.directory.path
+
+
+def _digest(params: Any) -> bytes:
+    found = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(params)):
+        found.update(np.ascontiguousarray(leaf).tobytes())
+    return found.digest()
 
 
 def of_means(

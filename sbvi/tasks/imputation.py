@@ -191,7 +191,7 @@ class ImputationTask:
             rhat, effective = found.convergence
             part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
         if truth is not None:
-            part["within"] = within(np.asarray(draws[kept]), truth, missing)
+            part["within"] = within(np.asarray(draws[kept]), truth, missing)[missing.any(1)]
             for name, error in (("squares", squares), ("log_losses", log_losses)):
                 each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
                 part[name] = np.array([*each, error(filled, truth, missing)])
@@ -259,16 +259,17 @@ class ImputationTask:
         self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
         """RMSE on missing entries at every iteration and, last, of the average; and of the training means. The share of
-        examples whose missing values sum up to what nine draws in ten do. With binary data also the log-loss (nats an
-        entry)."""
+        examples with missing values whose sum is in the middle of its draws' (`within`). With binary data also the
+        log-loss (nats an entry)."""
         base = run_dataset(run)
         column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
         total = max(1, int(missing.sum()))
         found = {
             "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
             "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
-            "coverage": np.array([np.concatenate([part["within"] for part in parts]).mean()]),
         }
+        if missing.any():
+            found["coverage"] = np.array([np.concatenate([part["within"] for part in parts]).mean()])
         if run.data["binary"]:
             found["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
             found["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
