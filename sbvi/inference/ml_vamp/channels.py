@@ -124,7 +124,9 @@ def _by_panels(r: Array, v: Array) -> tuple[Array, Array, Array]:
     r, v = jnp.broadcast_arrays(r, v)
     at = _logistic_mode(r, v, _NEWTON)
     peak = (at, jax.lax.rsqrt(_bend(at, v)))
-    points, log_weights = panels([(r, jnp.sqrt(v)), peak, (jnp.zeros_like(r), jnp.ones_like(r))])
+    zero = jnp.zeros_like(r)
+    tail = v / (jnp.abs(r) + jnp.sqrt(v))  # of the normal beyond 0, where r is far on the other side
+    points, log_weights = panels([(r, jnp.sqrt(v)), peak, (zero, jnp.ones_like(r)), (zero, tail)])
     density = jax.nn.log_sigmoid(points) + log_normal(points - r[..., None], v[..., None])
     log_mass, ((mean, variance),) = expectations(density + log_weights, [points])
     return log_mass, mean, variance
