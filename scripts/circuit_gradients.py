@@ -42,8 +42,8 @@ def gradients(model: BuiltCircuit, params: Any, x: np.ndarray, label: np.ndarray
         whole = jax.nn.logsumexp(joint) if rule == "soft" else joint[jnp.argmax(joint)]
         return joint[label] - whole
 
-    found = jax.jit(jax.vmap(jax.grad(value), (None, 0, 0)))(params["sums"], jnp.asarray(x), jnp.asarray(label))
-    return [np.asarray(g) for g in found]
+    by_layer = jax.jit(jax.vmap(jax.grad(value), (None, 0, 0)))(params["sums"], jnp.asarray(x), jnp.asarray(label))
+    return [np.asarray(g) for g in by_layer]
 
 
 def row(depth: int, examples: int, seeds: int) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def draw(rows: dict[int, Any], path: Path) -> None:
     figure = new_figure(8, 3.2)
     for axes, what in zip(figure.subplots(1, 2), ("norm", "greatest"), strict=True):
         for colour, rule in zip(COLOURS, ("soft", "hard"), strict=False):
-            values = [found[rule][what] for found in rows.values()]
+            values = [record[rule][what] for record in rows.values()]
             axes.semilogy(list(rows), values, "o-", color=colour, label=rule)
         title = {"norm": "norm", "greatest": "greatest entry"}[what]
         axes.set(xlabel="layers of sums", ylabel="gradient of the deepest layer", title=title, xticks=list(rows))
@@ -95,7 +95,7 @@ def main() -> None:
         rows[depth] = row(depth, arguments.examples, arguments.seeds)
         print(depth, rows[depth], flush=True)
     about = {"bits": BITS, "classes": CLASSES, "units": UNITS, "examples": arguments.examples, "seeds": arguments.seeds}
-    content = about | {"rows": {str(depth): found for depth, found in rows.items()}}
+    content = about | {"rows": {str(depth): record for depth, record in rows.items()}}
     (arguments.output / "gradients.json").write_text(json.dumps(content, indent=1) + "\n")
     draw(rows, arguments.output / "gradients.png")
 

@@ -59,17 +59,17 @@ Part = tuple[dict[str, Any], np.ndarray | None]
 
 def inpainted(problem: Problem, truth: np.ndarray, erased: np.ndarray, method: str) -> Part:
     start = time.process_time()
-    found = recover(problem, method, 1)
+    recovery = recover(problem, method, 1)
     seconds = time.process_time() - start
-    row = {"seconds": seconds, "wall_seconds": found.seconds} | of_bits(found.signal[:, erased], truth[:, erased])
-    about = {name: np.asarray(value) for name, value in found.diagnostics.items()}
+    row = {"seconds": seconds, "wall_seconds": recovery.seconds} | of_bits(recovery.signal[:, erased], truth[:, erased])
+    about = {name: np.asarray(value) for name, value in recovery.diagnostics.items()}
     row |= {"diagnostics": {name: float(value.mean()) for name, value in about.items() if value.ndim == 1}}
     if "converged" in about:
         row |= {"most_iterations": int(about["iterations"].max())}
         start = time.process_time()
         recover(problem, method, 1)
         row |= {"seconds_compiled": time.process_time() - start}
-    return row, found.signal
+    return row, recovery.signal
 
 
 def chain(problem: Problem, truth: np.ndarray, erased: np.ndarray, name: str, draws: int) -> Part:
@@ -120,10 +120,10 @@ def sensed(network: Network, truth: np.ndarray, tuning: np.ndarray, measurements
     start = time.process_time()
     if not method.startswith("lasso"):
         how = SETTINGS if method == "ml_vamp" else method
-        found = recover(projections(network, y, operator, True, NOISE), how, 1)
-        signal = found.signal
-        if "converged" in found.diagnostics:
-            row = {name: float(np.mean(found.diagnostics[name])) for name in ("converged", "iterations")}
+        recovery = recover(projections(network, y, operator, True, NOISE), how, 1)
+        signal = recovery.signal
+        if "converged" in recovery.diagnostics:
+            row = {name: float(np.mean(recovery.diagnostics[name])) for name in ("converged", "iterations")}
     else:
         columns = np.eye(784) if method == "lasso_pixels" else haar()
         grid_of = np.geomspace(1e-4, 1e-2, 5)
@@ -156,12 +156,12 @@ def to_5_percent(numbers: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """The chain of the least seconds whose error, and that of every longer one of its kind, is within 5 % of the
     Hamiltonian chain's of 500 draws."""
     goal = numbers["rows/hamiltonian"]["rmse"]
-    found = []
+    candidates = []
     for name in CHAINS:
         rows = [numbers[f"chains/{name}/{n}"] for n in LENGTHS]
         near = [abs(row["rmse"] - goal) <= 0.05 * goal for row in rows]
-        found += [(name, row) for i, row in enumerate(rows) if all(near[i:])]
-    return min(found, key=lambda pair: pair[1]["seconds_compiled"], default=None)
+        candidates += [(name, row) for i, row in enumerate(rows) if all(near[i:])]
+    return min(candidates, key=lambda pair: pair[1]["seconds_compiled"], default=None)
 
 
 def table(numbers: dict[str, Any]) -> str:
@@ -177,14 +177,14 @@ def table(numbers: dict[str, Any]) -> str:
             rows.append([f"`{method}`", *scores, f"{row['seconds']:.1f}", after])
     lines += [markdown_table(heads, rows), ""]
     if all(f"chains/{name}/{n}" in numbers for name in CHAINS for n in LENGTHS) and len(rows) == len(METHODS):
-        found, own = to_5_percent(numbers), numbers["rows/ml_vamp"]
+        fastest, own = to_5_percent(numbers), numbers["rows/ml_vamp"]
         about = own["diagnostics"]
         lines += [
             f"`ml_vamp` converged on {about['converged']:.0%} of the images, in {about['iterations']:.0f} iterations "
             "on average."
         ]
-        if found is not None:
-            name, row = found
+        if fastest is not None:
+            name, row = fastest
             ratio = row["seconds_compiled"] / own["seconds_compiled"]
             lines += [
                 f"The fastest chain whose error is within 5 % of that of 500 Hamiltonian draws is `{name}` with "
@@ -195,9 +195,9 @@ def table(numbers: dict[str, Any]) -> str:
     names = ("ml_vamp", "lasso_pixels", "lasso_haar", "gradient")
     rows = []
     for count in MEASUREMENTS:
-        found_here = [numbers.get(f"projections/{name}/{count}") for name in names]
-        if any(found_here):
-            rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in found_here)])
+        here = [numbers.get(f"projections/{name}/{count}") for name in names]
+        if any(here):
+            rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in here)])
     if rows:
         lines += [PROJECTIONS, "", markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
     return "\n".join(lines)

@@ -65,10 +65,10 @@ def bundled(name: str) -> Callable[[], pd.DataFrame]:
     def read() -> pd.DataFrame:
         import sklearn.datasets
 
-        found = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
-        names = getattr(found, "target_names", None)
-        target = found.target if names is None else found.target.map(lambda c: str(names[c]))
-        return found.data.astype(float).assign(target=target)
+        bunch = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
+        names = getattr(bunch, "target_names", None)
+        target = bunch.target if names is None else bunch.target.map(lambda c: str(names[c]))
+        return bunch.data.astype(float).assign(target=target)
 
     return read
 
@@ -108,8 +108,8 @@ class Ours:
         from sbvi.sklearn import Imputer
 
         kinds = {c: "continuous" for c in holes if holes[c].dtype.kind == "f"}
-        found = Imputer(columns=kinds, random_state=seed).fit(holes).complete(holes, 0, 0.9)
-        return found.filled, found.lower, found.upper
+        completed = Imputer(columns=kinds, random_state=seed).fit(holes).complete(holes, 0, 0.9)
+        return completed.filled, completed.lower, completed.upper
 
 
 class Theirs:
@@ -185,7 +185,7 @@ def measure(name: str, fraction: float, seed: int, method: str) -> dict[str, Any
     holes = truth.mask(gaps)
     cpu, wall = time.process_time(), time.monotonic()
     filled, lower, upper = METHODS[method](holes, seed)
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "table": name,
         "rows": len(truth),
         "columns": truth.shape[1],
@@ -200,15 +200,15 @@ def measure(name: str, fraction: float, seed: int, method: str) -> dict[str, Any
     def part(frame: pd.DataFrame) -> np.ndarray:
         return frame.iloc[:, real].to_numpy(float)[gaps[:, real]]
 
-    found["rmse"] = float(np.sqrt(np.mean((part(filled) - part(truth)) ** 2)))
+    record["rmse"] = float(np.sqrt(np.mean((part(filled) - part(truth)) ** 2)))
     if lower is not None and upper is not None:
         inside = (part(lower) <= part(truth)) & (part(truth) <= part(upper))
-        found |= {"coverage": float(inside.mean()), "width": float((part(upper) - part(lower)).mean())}
+        record |= {"coverage": float(inside.mean()), "width": float((part(upper) - part(lower)).mean())}
     texts = [d for d in range(truth.shape[1]) if d not in real]
     right = [filled.iloc[gaps[:, d], d].to_numpy() == truth.iloc[gaps[:, d], d].to_numpy() for d in texts]
     if right:
-        found["accuracy"] = float(np.concatenate(right).mean())
-    return found
+        record["accuracy"] = float(np.concatenate(right).mean())
+    return record
 
 
 def timed(rows: int = 5000, columns: int = 20) -> dict[str, Any]:
@@ -252,11 +252,11 @@ def render() -> None:
             *_table([r for r in rows if r["fraction"] == fraction]),
         ]
     if TIMED.exists():
-        found = json.loads(TIMED.read_text())
+        trial = json.loads(TIMED.read_text())
         lines += [
             "",
-            f"To fit and fill a table of {found['rows']:,} x {found['columns']} with a fifth missing takes "
-            f"{found['cpu_seconds']:.0f} CPU seconds, {found['seconds']:.0f} s by the clock where other work went on.",
+            f"To fit and fill a table of {trial['rows']:,} x {trial['columns']} with a fifth missing takes "
+            f"{trial['cpu_seconds']:.0f} CPU seconds, {trial['seconds']:.0f} s by the clock where other work went on.",
         ]
     PAGE.write_text("\n".join(lines) + "\n")
 
@@ -324,9 +324,9 @@ def main() -> None:
                 for method in METHODS:
                     path = place(name, fraction, seed, method)
                     if not path.exists():
-                        found = measure(name, fraction, seed, method)
-                        write_atomically(path, (json.dumps(found, indent=1) + "\n").encode())
-                        print(json.dumps(found), flush=True)
+                        record = measure(name, fraction, seed, method)
+                        write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
+                        print(json.dumps(record), flush=True)
     render()
 
 

@@ -96,10 +96,10 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
                 entries.append(entry)
     for split, entries in splits.items():
         if not entries or (split != "train" and len(entries) > 1):
-            found = ", ".join(f.name for f in files[:5]) or "nothing"
+            names = ", ".join(f.name for f in files[:5]) or "nothing"
             raise UserError(
                 f"input={folder} needs files train*, validation* and test* (.npy or .npz; one each of the last two); "
-                f"{'none is' if not entries else f'{len(entries)} are'} named {split}* among: {found}."
+                f"{'none is' if not entries else f'{len(entries)} are'} named {split}* among: {names}."
             )
     if len(kinds) > 1:
         listed = "; ".join(sorted(f"{dtype} {shape}" for dtype, shape in kinds))

@@ -135,12 +135,12 @@ class Dataset:
 
     def digest(self) -> str:
         """A SHA-256 of every array, so that a run can tell that its data has changed."""
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         for name, split in self.splits.items():
             for array in (split.x, split.label):
                 if (known := getattr(array, "digest", None)) is not None:  # shards have theirs on file
-                    found.update(known.encode())
+                    hasher.update(known.encode())
                 elif array is not None:
-                    found.update(f"{name} {array.dtype} {array.shape}".encode())
-                    found.update(np.ascontiguousarray(array).data)
-        return found.hexdigest()
+                    hasher.update(f"{name} {array.dtype} {array.shape}".encode())
+                    hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()

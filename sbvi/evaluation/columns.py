@@ -31,9 +31,9 @@ def left_out(model: Any) -> Any:
 
         def one(column: Array) -> Array:
             hidden = jnp.where(jnp.arange(x.shape[1], dtype=jnp.int32)[None] == column, jnp.nan, x)
-            found = model.rollout(params, jax.random.fold_in(key, column), hidden, SAMPLES)
-            weights = jax.nn.log_softmax(found.log_weights(), 0)
-            entries = model.column_log_probs(params, found.latents, x)
+            rollout = model.rollout(params, jax.random.fold_in(key, column), hidden, SAMPLES)
+            weights = jax.nn.log_softmax(rollout.log_weights(), 0)
+            entries = model.column_log_probs(params, rollout.latents, x)
             own = jnp.take(entries, column, axis=-1)
             return jax.nn.logsumexp(weights + own, axis=0)
 
@@ -48,7 +48,7 @@ def column_nll(
     """Column name -> mean of -log p(entry | others), nats; of columns of which this split has an entry."""
     table = dataset.preprocessing.table or ()
     batches = batched(dataset, split, batch_size, ROWS, placement)
-    found = map_batches(left_out(model), dataset, placement=placement)(placement.replicated(params), key, batches)
+    log_probs = map_batches(left_out(model), dataset, placement=placement)(placement.replicated(params), key, batches)
     gaps = np.isnan(dataset.evaluated(split).x[:ROWS])
-    known = np.where(gaps, np.nan, found.astype(np.float64))
+    known = np.where(gaps, np.nan, log_probs.astype(np.float64))
     return {c.name: float(-np.nanmean(known[:, d])) for d, c in enumerate(table) if not np.isnan(known[:, d]).all()}

@@ -148,8 +148,8 @@ class Evaluator:
         draws, batch = self.settings.partition_samples, self.settings.batch_size * self.settings.chunk
         if self._partition is None:
             self._partition = jax.jit(lambda params, key: partition(self.model, params, key, draws, batch))
-        found = jax.device_get(self._partition(self.placement.replicated(params), self.key))
-        return float(found.log_z2), float(found.stderr)
+        estimate = jax.device_get(self._partition(self.placement.replicated(params), self.key))
+        return float(estimate.log_z2), float(estimate.stderr)
 
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
         """node -> E_q[xi | x], (N, K)."""
@@ -161,8 +161,8 @@ class Evaluator:
 
             self._means = map_batches(means, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
-        found: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
-        return found
+        by_node: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
+        return by_node
 
     @functools.cached_property
     def independent_nll(self) -> float | None:

@@ -30,5 +30,5 @@ def within(draws: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> np.ndar
     places = len(sums) + 1
     low, high = (sums < true).sum(0) / places, ((sums <= true).sum(0) + 1) / places
     shared = np.minimum(high, (1 + MIDDLE) / 2) - np.maximum(low, (1 - MIDDLE) / 2)
-    found: np.ndarray = np.maximum(shared, 0) / (high - low)
-    return found
+    inside: np.ndarray = np.maximum(shared, 0) / (high - low)
+    return inside

@@ -61,16 +61,16 @@ def predicting(model: Any) -> Callable[[Any, Array, Places], tuple[float, Predic
 
     @jax.jit
     def predicted(params: Any, key: Array, x: Array, truth: Array) -> tuple[Array, Array]:
-        found = model.rollout(params, key, x, SAMPLES)
-        weights = jax.nn.log_softmax(found.log_weights(), 0)
-        entries = model.column_log_probs(params, found.latents, truth)
+        rollout = model.rollout(params, key, x, SAMPLES)
+        weights = jax.nn.log_softmax(rollout.log_weights(), 0)
+        entries = model.column_log_probs(params, rollout.latents, truth)
         log_prob = jax.nn.logsumexp(weights[..., None] + entries, 0)
-        means = model.missing_columns(params, key, found.latents).mean
+        means = model.missing_columns(params, key, rollout.latents).mean
         return log_prob, jnp.einsum("sb,sbd->bd", jnp.exp(weights), means)
 
     def scored(params: Any, key: Array, places: Places) -> tuple[float, Prediction]:
-        found = predicted(params, key, places.x, places.truth)
-        log_prob, mean = jax.device_get(found)
+        arrays = predicted(params, key, places.x, places.truth)
+        log_prob, mean = jax.device_get(arrays)
         mean_log_prob = float(log_prob[places.hidden].mean(dtype=np.float64)) if places.hidden.any() else 0.0
         return mean_log_prob, Prediction(places, log_prob, mean)
 

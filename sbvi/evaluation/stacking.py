@@ -50,15 +50,15 @@ class Beside:
             hidden = places.hidden[:, numeric]
             truth = tables.back(columns, places.truth.astype(np.float64))[:, numeric]
             off = np.where(hidden, (truth - predicted.mean[:, numeric]) / spread, 0.0)
-            errors, found = [], []
+            errors, differences = [], []
             for shrinkage in shrinkages:
                 last = LinearFilling.fit(design, places.without(held), shrinkage, last)
-                found.append(np.where(hidden, (last.mean(places.x) - predicted.mean[:, numeric]) / spread, 0.0))
-                errors.append(np.sum((found[-1] - off) ** 2))
+                differences.append(np.where(hidden, (last.mean(places.x) - predicted.mean[:, numeric]) / spread, 0.0))
+                errors.append(np.sum((differences[-1] - off) ** 2))
             place = int(np.argmin(errors))
             shrinkages = (shrinkages[place],)
-            squares += np.sum(found[place] ** 2, 0)
-            products += np.sum(found[place] * off, 0)
+            squares += np.sum(differences[place] ** 2, 0)
+            products += np.sum(differences[place] * off, 0)
             counts += hidden.sum(0)
         prior = PRIOR / max(counts.sum(), 1.0)
         weights = (products + prior * products.sum()) / np.maximum(squares + prior * squares.sum(), 1e-12)

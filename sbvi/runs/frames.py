@@ -121,8 +121,10 @@ class Fit:
             steps = np.minimum(np.arange(start, start + length), self.steps)
             hypers = algorithm.hypers(steps, batches.examples / self.batch_size, self.steps)
             indices = batches.indices(start, count, length)
-            state, found = chunk(state, batches.operands(), indices, hypers, key, np.int32(start), np.int32(count))
-            if (bad := int(found.bad_step)) >= 0:
+            state, chunk_result = chunk(
+                state, batches.operands(), indices, hypers, key, np.int32(start), np.int32(count)
+            )
+            if (bad := int(chunk_result.bad_step)) >= 0:
                 raise UserError(f"The loss stopped being a number at step {bad}; a lower learning rate may help.")
             params = algorithm.eval_params(state)
             value, predicted = score(params)
@@ -142,8 +144,8 @@ class Fit:
 
 
 def _by_entries(predict: Any, key: jax.Array, places: Places, params: Any) -> tuple[float, Prediction]:
-    found: tuple[float, Prediction] = predict(params, key, places)
-    return found
+    scored: tuple[float, Prediction] = predict(params, key, places)
+    return scored
 
 
 def _by_rows(algorithm: Any, dataset: Dataset) -> Score:

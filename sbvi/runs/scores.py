@@ -55,10 +55,10 @@ class Scores:
         if "quadrature" not in self._compiled:
             self._compiled["quadrature"] = Quadrature(self.model, own)
         least = floor_of(np.asarray(sampled.log_likelihood), np.asarray(sampled.effective))
-        found: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches, least)[
+        log_p: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches, least)[
             "log_likelihood"
         ]
-        return found
+        return log_p
 
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:

@@ -23,14 +23,14 @@ class DensityEstimator(DensityMixin, TableEstimator):
         _, model = self._fitted()
         if 0 not in self._draw:
             self._draw[0] = jax.jit(importance_sampling(model.rollout, self.samples, 100))
-        found = []
+        scores = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
             said = self._draw[0](self.params_[0], key, jax.device_put(padded))
-            found.append(np.asarray(said.log_likelihood)[: len(rows)])
-        return np.concatenate(found).astype(np.float64)
+            scores.append(np.asarray(said.log_likelihood)[: len(rows)])
+        return np.concatenate(scores).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`."""

@@ -99,17 +99,17 @@ class Imputer(TransformerMixin, TableEstimator):
 
     def multiple(self, X: Any, imputations: int = 5, interval: float = 0.9) -> tuple[list[Any], Any, Any]:
         """Completed tables, draws from p(missing | observed), and the bounds of an interval of that probability."""
-        found = self.complete(X, imputations, interval)
-        return found.draws, found.lower, found.upper
+        filled = self.complete(X, imputations, interval)
+        return filled.draws, filled.lower, filled.upper
 
     def complete(self, X: Any, imputations: int = 5, interval: float = 0.9) -> Completed:
         """All that is said of the gaps of X; `transform` and `multiple` give parts of it."""
         frame, held = self._held(X)
-        found = self._fill(held, imputations, interval)
+        said = self._fill(held, imputations, interval)
         gaps = np.isnan(held)
         made = [
             self._given_back(X, frame, values, gaps)
-            for values in (found.guess(self.guess), found.lower, found.upper, *found.draws)
+            for values in (said.guess(self.guess), said.lower, said.upper, *said.draws)
         ]
         return Completed(made[0], made[1], made[2], made[3:])
 

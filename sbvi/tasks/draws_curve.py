@@ -24,15 +24,15 @@ def averaged(log_likelihoods: Iterable[np.ndarray], counts: Sequence[int]) -> Cu
 
     log_likelihoods: log p(x | theta_m), (N,), of one draw after the other.
     """
-    found: Curve = {}
+    curve: Curve = {}
     total, taken = np.zeros(0), 0
     for log_p in log_likelihoods:
         wide = log_p.astype(np.float64)
         total = np.logaddexp(total, wide) if taken else wide
         taken += 1
         if taken in counts:
-            found[taken] = np.log(taken) - total
-    return found | {taken: np.log(taken) - total}
+            curve[taken] = np.log(taken) - total
+    return curve | {taken: np.log(taken) - total}
 
 
 def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
@@ -103,10 +103,10 @@ def _check_members(run: LoadedRun, others: Sequence[str]) -> None:
 
 
 def _digest(params: Any) -> bytes:
-    found = hashlib.sha256()
+    bits = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(params)):
-        found.update(np.ascontiguousarray(leaf).tobytes())
-    return found.digest()
+        bits.update(np.ascontiguousarray(leaf).tobytes())
+    return bits.digest()
 
 
 def of_means(
@@ -121,11 +121,11 @@ def of_means(
 
 def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
     """`<split>/draws_<M>/nll` and its standard error."""
-    found = {}
+    metrics = {}
     for count, values in curve.items():
-        found[f"{split}/draws_{count}/nll"] = float(values.mean())
-        found[f"{split}/draws_{count}/nll_stderr"] = float(values.std() / np.sqrt(max(1, len(values) - 1)))
-    return found
+        metrics[f"{split}/draws_{count}/nll"] = float(values.mean())
+        metrics[f"{split}/draws_{count}/nll_stderr"] = float(values.std() / np.sqrt(max(1, len(values) - 1)))
+    return metrics
 
 
 def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:

@@ -59,5 +59,5 @@ def even(function: Callable[[Array], Array], into: Message, back: Message, count
     size = square + _FLAT
     fine &= (apart[3] < _HALVED * jnp.sqrt(size)) & (apart[4] < _HALVED * size)
     log_mass = height + jnp.log(mass * (step / float(np.sqrt(2 * np.pi))))
-    found = into.mean + scale * first, into.variance * (second - first**2), centre + out, square - out**2
-    return Moments(log_mass, *found), fine
+    moments = into.mean + scale * first, into.variance * (second - first**2), centre + out, square - out**2
+    return Moments(log_mass, *moments), fine
