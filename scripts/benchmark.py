@@ -79,17 +79,17 @@ def others(before):
 
 
 def loops(images, batch, samples):
-    found = {}
+    by_name = {}
     for name, (module, make) in reference_loops.LOOPS.items():
         if importlib.util.find_spec(module) is not None:
-            found[name] = make(images, batch, samples)
-    return found
+            by_name[name] = make(images, batch, samples)
+    return by_name
 
 
 def column(images, batch, samples, rounds):
-    found, length = loops(images, batch, samples), reference_loops.chunk_length(samples)
+    by_name, length = loops(images, batch, samples), reference_loops.chunk_length(samples)
     steps = {}
-    for name, loop in found.items():  # compile, then see how many steps fill the time
+    for name, loop in by_name.items():  # compile, then see how many steps fill the time
         loop(length)
         began = time.perf_counter()
         loop(length)
@@ -97,12 +97,12 @@ def column(images, batch, samples, rounds):
         steps[name] = max(1, round(SECONDS / each / length)) * length
     ours_steps = max(50, int(6 / 5 * steps["bare JAX scan"]) // 50 * 50)
     words = [f"trainer.batch_size={batch}", f"objective.num_samples={samples}"]
-    rates = {name: [] for name in ("sbvi-train", *found, "bound")}
+    rates = {name: [] for name in ("sbvi-train", *by_name, "bound")}
     taken = []
     for _ in range(rounds):
         before = cpu()
         rates["sbvi-train"].append(run_ours(ours_steps, *words)[0])
-        for name, loop in found.items():
+        for name, loop in by_name.items():
             began = time.perf_counter()
             loop(steps[name])
             rates[name].append(steps[name] * batch / (time.perf_counter() - began))
@@ -217,9 +217,9 @@ SCALING = {
 
 def scaling():
     """Examples a second as one number grows, everything else as in experiment=benchmark; and memory's growth."""
-    found = {}
+    measured = {}
     for name, (template, values) in SCALING.items():
-        found[name] = {}
+        measured[name] = {}
         for value in values:
             words = template.format(str(value).replace(" ", "")).split()
             work = {"batch size": value, "samples": 100 * value if name == "samples" else 0}.get(name, 100)
@@ -228,9 +228,9 @@ def scaling():
             rate = run_ours(steps, *words)[0]
             grew = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
             label = sum(value) if name.startswith("latents") else len(value) if isinstance(value, list) else value
-            found[name][label] = {"examples_per_second": rate, "peak_memory_grew_mb": grew}
+            measured[name][label] = {"examples_per_second": rate, "peak_memory_grew_mb": grew}
             print(name, label, f"{rate:,.0f} examples/s")
-    return found
+    return measured
 
 
 def rank_one_cost(rounds):

@@ -89,7 +89,7 @@ def main() -> None:
         latest = ", ".join(f"{model} {1e3 * seconds[-1]:.1f} ms" for model, seconds in others.items())
         print(f"round {number + 1}: sbvi {1e3 * own[-1]:.1f} ms, {latest}", flush=True)
     ratios = {model: float(np.median(np.divide(seconds, own))) for model, seconds in others.items()}
-    found = {
+    record = {
         "milliseconds": {"sbvi": [1e3 * s for s in own]} | {m: [1e3 * s for s in v] for m, v in others.items()},
         "weights": weights,
         "median_ratio": ratios,
@@ -100,7 +100,7 @@ def main() -> None:
         print(f"SPFlow's {model} takes {ratio:.2f} times as long (median of {arguments.rounds} rounds).")
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(arguments.output, (json.dumps(found, indent=1) + "\n").encode())
+        write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

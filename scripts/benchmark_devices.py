@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--real", action="store_true")
     given = parser.parse_args()
-    found = []
+    batches = []
     for batch in (int(word) for word in given.batches.split(",")):
         rows = []
         for number in range(given.rounds):
@@ -86,9 +86,9 @@ def main():
             f"{name}ratio": float(np.median([row[above] / row[below] for row in rows]))
             for name, (above, below) in pairs.items()
         }
-        found.append({"batch": batch, "rounds": rows} | ratios)
+        batches.append({"batch": batch, "rounds": rows} | ratios)
         print(f"batch {batch}: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()))
-    content = {"devices": given.devices, "real": given.real, "batches": found}
+    content = {"devices": given.devices, "real": given.real, "batches": batches}
     (ROOT / "docs" / "devices.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -34,13 +34,13 @@ ROUNDS = 7
 def seconds(function, *arguments, steps):
     """Least CPU seconds of one of `steps` calls."""
     jax.block_until_ready(function(*arguments))
-    found = []
+    times = []
     for _ in range(ROUNDS):
         began = time.process_time()
         for _ in range(steps):
             jax.block_until_ready(function(*arguments))
-        found.append((time.process_time() - began) / steps)
-    return min(found)
+        times.append((time.process_time() - began) / steps)
+    return min(times)
 
 
 def products(batch, samples, steps):

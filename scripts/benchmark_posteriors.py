@@ -53,20 +53,20 @@ def main():
                 step()
                 repeats += 1
             times[case].append((time.perf_counter() - began) / repeats)
-    found = {name: {size: float(np.median(times[name, size])) for n, size in cases if n == name} for name in FAMILIES}
-    record = {"batch": BATCH, "rounds": ROUNDS, "device": jax.devices()[0].device_kind, "seconds": found}
+    medians = {name: {size: float(np.median(times[name, size])) for n, size in cases if n == name} for name in FAMILIES}
+    record = {"batch": BATCH, "rounds": ROUNDS, "device": jax.devices()[0].device_kind, "seconds": medians}
     (docs / "posterior_cost.json").write_text(json.dumps(record, indent=1) + "\n")
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, values in found.items():
+    for name, values in medians.items():
         axes.loglog(list(values), [1e6 * v for v in values.values()], "o-", label=name, markersize=3)
     axes.set_xlabel("latents K")
     axes.set_ylabel("microseconds, batch 4")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(docs / "posterior_cost.png", dpi=110)
-    for name, values in found.items():
+    for name, values in medians.items():
         print(name, {size: f"{1e6 * v:.0f} us" for size, v in values.items()})
 
 

@@ -85,10 +85,10 @@ def timed(spec, given, x, summary):
         "sgmcmc": Program("sgmcmc", spec, x, summary, num_samples=given.samples, kernel=given.kernel),
     }
     rounds = [{name: program.cpu(STEPS) for name, program in programs.items()} for _ in range(given.rounds)]
-    found = {f"{name}_ms": round(1000 * min(r[name] for r in rounds), 2) for name in programs}
+    record = {f"{name}_ms": round(1000 * min(r[name] for r in rounds), 2) for name in programs}
     for other in ("reweighted_wake_sleep", "without_dreams"):
-        found[f"sgmcmc_over_{other}"] = quartiles([r["sgmcmc"] / r[other] for r in rounds], 3)
-    return found | {"stack_percent": stack_share(programs["sgmcmc"], given)}
+        record[f"sgmcmc_over_{other}"] = quartiles([r["sgmcmc"] / r[other] for r in rounds], 3)
+    return record | {"stack_percent": stack_share(programs["sgmcmc"], given)}
 
 
 def stack_share(program, given):
@@ -117,8 +117,8 @@ def main():
     given = parser.parse_args()
     x = (np.random.default_rng(0).random((given.batch, SIZE)) < 0.2).astype(np.float32)
     summary = DataSummary(x, None, np.full(SIZE, 0.2, np.float32), np.ones(SIZE, np.float32), EXAMPLES)
-    found = {name: timed(spec, given, x, summary) for name, spec in MODELS_TIMED.items()}
-    print(json.dumps(vars(given) | {"models": found}, indent=1))
+    timings = {name: timed(spec, given, x, summary) for name, spec in MODELS_TIMED.items()}
+    print(json.dumps(vars(given) | {"models": timings}, indent=1))
 
 
 if __name__ == "__main__":

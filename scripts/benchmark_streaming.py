@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20)
     given = parser.parse_args()
-    found = {"cores": len(os.sched_getaffinity(0)), "speed": [], "memory": []}
+    record = {"cores": len(os.sched_getaffinity(0)), "speed": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:
         shards(Path(folder) / "10", 10)
         for batch in (100, 1000):
@@ -95,15 +95,15 @@ def main():
                 pairs.append(rates)
                 print(f"batch {batch}: resident {rates[0]:,.0f}, streamed {rates[1]:,.0f} examples/s", flush=True)
             ratio = float(np.median([streamed / resident for resident, streamed in pairs]))
-            found["speed"].append({"batch": batch, "pairs": pairs, "ratio": ratio})
+            record["speed"].append({"batch": batch, "pairs": pairs, "ratio": ratio})
             print(f"batch {batch}: streamed over resident {ratio:.2f}", flush=True)
         for times in (1, 4, 16):
             place = Path(folder) / str(times)
             shards(place, times)
             peak = trained(place, 100, "true", given.seconds)[1]
-            found["memory"].append({"times": times, "bytes": times * MNIST * 784, "peak": peak})
+            record["memory"].append({"times": times, "bytes": times * MNIST * 784, "peak": peak})
             print(f"{times} x MNIST, {times * MNIST * 784 / 1e6:,.0f} MB: {peak / 1e6:,.0f} MB of memory", flush=True)
-    (ROOT / "docs" / "streaming.json").write_text(json.dumps(found, indent=1) + "\n")
+    (ROOT / "docs" / "streaming.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

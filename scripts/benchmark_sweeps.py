@@ -38,6 +38,9 @@ PARTS = {
     "mnist": ["dataset=mnist", "dataset.binarization=dynamic", "dataset.when_absent=synthetic", "trainer.epochs=5"],
 }
 
+#: Parts with the network whose products are timed.
+PRODUCTS = ("digits", "mnist")
+
 
 def processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -101,8 +104,8 @@ def summary(seconds, points):
     ratios = {
         f"{slow} / {ours}": float(np.median([a / b for a, b in zip(seconds[slow], seconds[ours], strict=True)]))
         for ours in ("workers", "vmap", "products")
-        for slow in ("fresh", "basic")
-        if slow in seconds and ours in seconds
+        for slow in ("fresh", "basic", "workers")
+        if slow != ours and (slow, ours) != ("workers", "products") and slow in seconds and ours in seconds
     }
     return {
         "points": points,
@@ -132,7 +135,7 @@ def main():
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     seconds[name].append(timed(commands, folder))
-                    if name == "workers":
+                    if name == "workers" and part in PRODUCTS:
                         seconds.setdefault("products", []).append(pinned_products(a_run(folder), given.points))
                 print(f"{part} round {number + 1}, {name}: {seconds[name][-1]:.1f} s", flush=True)
             kept[part] = summary(seconds, given.points)

@@ -77,11 +77,11 @@ def row_of_networks(ny: int, networks: int, examples: int, snr: float, *, bias_c
     for seed in range(networks):
         network = random_network(seed, (20, 100, 500, 784))
         problem, z = measured(network, ny, examples, seed, snr, bias_counts=bias_counts)
-        found = infer(problem, Settings(tolerance=1e-5))
-        actual.append(pooled(found.means[0], z))
-        claimed.append(float(decibel(np.mean(found.variances[0]) / np.mean(z**2))))
-        ok.append(found.converged)
-        clips += int(sum(values.sum() for values in found.clips.values()))
+        inferred = infer(problem, Settings(tolerance=1e-5))
+        actual.append(pooled(inferred.means[0], z))
+        claimed.append(float(decibel(np.mean(inferred.variances[0]) / np.mean(z**2))))
+        ok.append(inferred.converged)
+        clips += int(sum(values.sum() for values in inferred.clips.values()))
     return {
         "actual_db": round(float(np.median(actual)), 2),
         "predicted_db": round(float(np.median(claimed)), 2),
@@ -142,7 +142,7 @@ def evolution_figure(sizes: tuple[int, ...], examples: int, iterations: int) -> 
 
 def posterior_figure(problems: int, draws: int) -> dict[str, Any]:
     """4 latents, 60 ReLU units, 80 bits through a probit: mean variance against importance sampling from the prior."""
-    exact, found, means = [], [], []
+    exact, variances, means = [], [], []
     for seed in range(problems):
         network = random_network(seed, (4, 60, 80))
         generator = np.random.default_rng((7, seed))
@@ -161,14 +161,14 @@ def posterior_figure(problems: int, draws: int) -> dict[str, Any]:
         weights /= weights.sum()
         mean = weights @ samples
         exact.append(float(weights @ ((samples - mean) ** 2).mean(1)))
-        found.append(float(result.variances[0][0, 0]))
+        variances.append(float(result.variances[0][0, 0]))
         means.append(float(np.mean((mean - result.means[0]) ** 2)))
-    ratio = np.mean(found) / np.mean(exact)
-    print("posterior variance", np.mean(found), np.mean(exact), "ratio", ratio, means, flush=True)
+    ratio = np.mean(variances) / np.mean(exact)
+    print("posterior variance", np.mean(variances), np.mean(exact), "ratio", ratio, means, flush=True)
     return {
         "sizes": [4, 60, 80],
         "draws": draws,
-        "variance": found,
+        "variance": variances,
         "importance_sampling": exact,
         "ratio_of_means": float(ratio),
         "squared_difference_of_means": means,
@@ -217,10 +217,10 @@ def table(figures: dict[str, Any]) -> str:
         diverged = sum(row["diverged"] for row in figures["random"]["rows"].values())
         lines += [markdown_table(heads, rows), "", f"Networks that diverged: {diverged}."]
     if "evolution" in figures:
-        found = figures["evolution"]
-        sizes = "-".join(map(str, found["sizes"]))
-        apart = f"{found['greatest_difference_db']:.2f}"
-        lines += ["", f"State evolution of {sizes} at {found['snr_db']} dB: at most {apart} dB from the algorithm."]
+        evolution = figures["evolution"]
+        sizes = "-".join(map(str, evolution["sizes"]))
+        apart = f"{evolution['greatest_difference_db']:.2f}"
+        lines += ["", f"State evolution of {sizes} at {evolution['snr_db']} dB: at most {apart} dB from the algorithm."]
     if "posterior" in figures:
         ratio = figures["posterior"]["ratio_of_means"]
         lines += ["", f"Posterior variance of four latents over that by importance sampling: {ratio:.3f}."]

@@ -89,7 +89,7 @@ def _taken_apart(what, cases):
     return markdown_table([f"part of {what}", *(c["title"] for c in cases)], rows)
 
 
-def _profile(found):
+def _profile(profile):
     """Where time goes, as scripts/profile_step.py measured it."""
     return f"""
 ## Where the time goes
@@ -98,9 +98,9 @@ Taken apart by `scripts/profile_step.py`: each part is the time of a compiled lo
 or the difference of two such; one can come out at or below zero within the noise of a shared machine. The products
 are those of the bound in the tables above, each at its best rate.
 
-{_taken_apart("a step", found["steps"])}
+{_taken_apart("a step", profile["steps"])}
 
-{_taken_apart("a chunk of the final test", found["test"])}
+{_taken_apart("a chunk of the final test", profile["test"])}
 """
 
 

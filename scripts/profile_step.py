@@ -191,16 +191,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    found = {"steps": [], "test": []}
+    profile = {"steps": [], "test": []}
     for cases in (*((case,) for case in CASES), WIDE):
-        found["steps"] += steps_profile(cases, given.rounds)
-    found["test"].append(test_profile(given.rounds))
-    for case in found["steps"] + found["test"]:
+        profile["steps"] += steps_profile(cases, given.rounds)
+    profile["test"].append(test_profile(given.rounds))
+    for case in profile["steps"] + profile["test"]:
         print(f"{case['title']}: {1e3 * case['whole']:.2f} ms", flush=True)
         for name, seconds in case["parts"].items():
             print(f"  {name}: {1e3 * seconds:.2f} ms, {seconds / case['whole']:.0%}")
         print(f"  its products alone: {1e3 * case['products']:.2f} ms, {case['products'] / case['whole']:.0%}")
-    (ROOT / "docs" / "profile.json").write_text(json.dumps(found, indent=1) + "\n")
+    (ROOT / "docs" / "profile.json").write_text(json.dumps(profile, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -84,18 +84,12 @@ WARM_UP = (
 DRAWS = ("task=likelihood", "task.num_samples=200", "task.examples=300", "task.draws=[1,5,10,20,50]")
 
 
-#: Of 200 images; every draw's chains have as many kept steps in the average.
-LOWER_HALF = (
-    "task=imputation",
-    "task.missing=lower_half",
-    "task.examples=200",
-    "task.iterations=240",
-    "task.warmup=40",
+LOWER_HALF = Work(
+    "lower_half",
+    ("task=imputation", "task.missing=lower_half", "task.iterations=120", "task.warmup=20"),
+    "imputation-test",
+    "the lower half missing",
 )
-
-
-def lower_half(*words: str) -> Work:
-    return Work("lower_half", (*LOWER_HALF, *words), "imputation-test", "the lower half missing")
 
 
 def draws(parameters: str, said: str) -> Work:
@@ -157,14 +151,19 @@ ROWS = {
             Work("chain", ("task=chain",), "chain", "the chain's traces"),
         ),
     ),
-    "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),
+    "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(LOWER_HALF,)),
     "small_mnist_sgmcmc": Row(
         "posterior draws from its end: their mean",
         "small",
         start="small_mnist_gradient_ascent",
         works=(
-            draws("average", "average of p(x | draw)"),
-            lower_half("task.parameters=average"),
+            Work(
+                "average",
+                (*DRAWS[:-1], "task.draws=[1,5,10,25]", "task.parameters=average"),
+                "likelihood-test-draws",
+                "average of p(x | draw), by the number of draws; 300 test images",
+            ),
+            LOWER_HALF,
             Work("chain", ("task=chain",), "chain", "the chain's traces"),
         ),
     ),

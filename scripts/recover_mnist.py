@@ -30,6 +30,7 @@ from sbvi.inference.ml_vamp.network import Network
 from sbvi.inference.ml_vamp.problem import Problem
 from sbvi.inference.ml_vamp.recovery import recover
 from sbvi.inference.ml_vamp.sensing import entries, network_of, projections
+from sbvi.inference.ml_vamp.solve import Settings
 from sbvi.reporting.images import grid, save_png
 from sbvi.reporting.tables import markdown_table
 from sbvi.tasks.data import run_dataset
@@ -42,7 +43,15 @@ CHAINS = {"hamiltonian": (hamiltonian, 1), "langevin": (langevin, 10)}
 MEASUREMENTS = (50, 100, 200, 400)
 NOISE = 0.1
 SHOWN = 8
+#: Of message passing from projections, which converges on few images: more iterations leave its error as it is.
+SETTINGS = Settings(damping=((0.6, 150), (0.7, 150)), tolerance=1e-5)
 BEGIN, END = "<!-- mnist: rendered by scripts/recover_mnist.py -->\n", "<!-- end of mnist -->"
+
+PROJECTIONS = """Of 50 images from random projections with noise of 0.1, the error of all pixels and seconds: message
+passing through the decoder, the Lasso on pixels and on Haar wavelets (scikit-learn, its penalty the best on other
+images), and descent from ten starts. The picture has the truth and what they found from 100 projections, in this order.
+
+![100 projections](recover/mnist_projections.png)"""
 
 #: What a part found: numbers, and the first images for the picture.
 Part = tuple[dict[str, Any], np.ndarray | None]
@@ -50,17 +59,17 @@ Part = tuple[dict[str, Any], np.ndarray | None]
 
 def inpainted(problem: Problem, truth: np.ndarray, erased: np.ndarray, method: str) -> Part:
     start = time.process_time()
-    found = recover(problem, method, 1)
+    recovery = recover(problem, method, 1)
     seconds = time.process_time() - start
-    row = {"seconds": seconds, "wall_seconds": found.seconds} | of_bits(found.signal[:, erased], truth[:, erased])
-    about = {name: np.asarray(value) for name, value in found.diagnostics.items()}
+    row = {"seconds": seconds, "wall_seconds": recovery.seconds} | of_bits(recovery.signal[:, erased], truth[:, erased])
+    about = {name: np.asarray(value) for name, value in recovery.diagnostics.items()}
     row |= {"diagnostics": {name: float(value.mean()) for name, value in about.items() if value.ndim == 1}}
     if "converged" in about:
         row |= {"most_iterations": int(about["iterations"].max())}
         start = time.process_time()
         recover(problem, method, 1)
         row |= {"seconds_compiled": time.process_time() - start}
-    return row, found.signal
+    return row, recovery.signal
 
 
 def chain(problem: Problem, truth: np.ndarray, erased: np.ndarray, name: str, draws: int) -> Part:
@@ -110,10 +119,11 @@ def sensed(network: Network, truth: np.ndarray, tuning: np.ndarray, measurements
     row: dict[str, Any] = {}
     start = time.process_time()
     if not method.startswith("lasso"):
-        found = recover(projections(network, y, operator, True, NOISE), method, 1)
-        signal = found.signal
-        if "converged" in found.diagnostics:
-            row = {name: float(np.mean(found.diagnostics[name])) for name in ("converged", "iterations")}
+        how = SETTINGS if method == "ml_vamp" else method
+        recovery = recover(projections(network, y, operator, True, NOISE), how, 1)
+        signal = recovery.signal
+        if "converged" in recovery.diagnostics:
+            row = {name: float(np.mean(recovery.diagnostics[name])) for name in ("converged", "iterations")}
     else:
         columns = np.eye(784) if method == "lasso_pixels" else haar()
         grid_of = np.geomspace(1e-4, 1e-2, 5)
@@ -146,18 +156,18 @@ def to_5_percent(numbers: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """The chain of the least seconds whose error, and that of every longer one of its kind, is within 5 % of the
     Hamiltonian chain's of 500 draws."""
     goal = numbers["rows/hamiltonian"]["rmse"]
-    found = []
+    candidates = []
     for name in CHAINS:
         rows = [numbers[f"chains/{name}/{n}"] for n in LENGTHS]
         near = [abs(row["rmse"] - goal) <= 0.05 * goal for row in rows]
-        found += [(name, row) for i, row in enumerate(rows) if all(near[i:])]
-    return min(found, key=lambda pair: pair[1]["seconds_compiled"], default=None)
+        candidates += [(name, row) for i, row in enumerate(rows) if all(near[i:])]
+    return min(candidates, key=lambda pair: pair[1]["seconds_compiled"], default=None)
 
 
 def table(numbers: dict[str, Any]) -> str:
     """Markdown of what is there."""
     lines: list[str] = []
-    heads = ["method", "rmse", "log-loss, nats", "calibration error", "seconds", "of them compiled"]
+    heads = ["method", "rmse", "log-loss, nats", "calibration error", "seconds", "without compilation"]
     rows = []
     for method in METHODS:
         row = numbers.get(f"rows/{method}")
@@ -167,14 +177,14 @@ def table(numbers: dict[str, Any]) -> str:
             rows.append([f"`{method}`", *scores, f"{row['seconds']:.1f}", after])
     lines += [markdown_table(heads, rows), ""]
     if all(f"chains/{name}/{n}" in numbers for name in CHAINS for n in LENGTHS) and len(rows) == len(METHODS):
-        found, own = to_5_percent(numbers), numbers["rows/ml_vamp"]
+        fastest, own = to_5_percent(numbers), numbers["rows/ml_vamp"]
         about = own["diagnostics"]
         lines += [
             f"`ml_vamp` converged on {about['converged']:.0%} of the images, in {about['iterations']:.0f} iterations "
             "on average."
         ]
-        if found is not None:
-            name, row = found
+        if fastest is not None:
+            name, row = fastest
             ratio = row["seconds_compiled"] / own["seconds_compiled"]
             lines += [
                 f"The fastest chain whose error is within 5 % of that of 500 Hamiltonian draws is `{name}` with "
@@ -185,11 +195,11 @@ def table(numbers: dict[str, Any]) -> str:
     names = ("ml_vamp", "lasso_pixels", "lasso_haar", "gradient")
     rows = []
     for count in MEASUREMENTS:
-        found_here = [numbers.get(f"projections/{name}/{count}") for name in names]
-        if any(found_here):
-            rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in found_here)])
+        here = [numbers.get(f"projections/{name}/{count}") for name in names]
+        if any(here):
+            rows.append([str(count), *(f"{r['rmse']:.4f} ({r['seconds']:.0f} s)" if r else "" for r in here)])
     if rows:
-        lines += [markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
+        lines += [PROJECTIONS, "", markdown_table(["measurements", *(f"`{name}`" for name in names)], rows)]
     return "\n".join(lines)
 
 
@@ -209,6 +219,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/recover"))
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--again", nargs="*", default=[], help="beginnings of names of parts to compute again")
+    parser.add_argument("--render", action="store_true", help="compute nothing; tables and pictures of what is there")
     arguments = parser.parse_args()
     run = sbvi.load_run(arguments.run)
     network = network_of(run.model.layers(run.params))
@@ -228,7 +239,8 @@ def main() -> None:
     }
     made = parts(network, truth, tuning)
     for name, make in made.items():
-        if name in numbers and not any(name.startswith(again) for again in arguments.again):
+        known = name in numbers and not any(name.startswith(again) for again in arguments.again)
+        if known or arguments.render:
             continue
         numbers[name], signal = make()
         print(name, numbers[name], flush=True)
@@ -237,13 +249,14 @@ def main() -> None:
             np.savez(kept, **images)
         ordered = {name: numbers[name] for name in made if name in numbers}
         write_atomically(path, (json.dumps(about | {"parts": ordered}, indent=1) + "\n").encode())
-    first = truth[:SHOWN].reshape(-1, 28, 28)
-    holes = first.copy()
+    holes = truth[:SHOWN].reshape(-1, 28, 28).copy()
     holes[:, 10:20] = 0.5
-    rows = [images[f"rows/{method}"] for method in METHODS]
-    save(arguments.output / "mnist_rows.png", [first.reshape(SHOWN, -1), holes.reshape(SHOWN, -1), *rows])
-    shown = [images[name] for name in made if name.startswith("projections/") and name.endswith("/100")]
-    save(arguments.output / "mnist_projections.png", [first.reshape(SHOWN, -1), *shown])
+    rows = [images[name] for name in made if name.startswith("rows/") and name in images]
+    save(arguments.output / "mnist_rows.png", [truth[:SHOWN], holes.reshape(SHOWN, -1), *rows])
+    shown = [
+        images[name] for name in made if name.startswith("projections/") and name.endswith("/100") and name in images
+    ]
+    save(arguments.output / "mnist_projections.png", [truth[:SHOWN], *shown])
     if (page := arguments.output.parent / "recover.md").exists():
         render(numbers, page)
 

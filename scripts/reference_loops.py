@@ -132,9 +132,9 @@ def flax_steps(images, batch, samples):
     def step(params, state, key, pixels):
         first, second = jax.random.split(key)
         x = jax.random.bernoulli(first, pixels.astype(jnp.float32) / 255).astype(jnp.float32)
-        found, grads = jax.value_and_grad(value)(params, second, x)
+        negative_elbo, grads = jax.value_and_grad(value)(params, second, x)
         updates, state = optimizer.update(grads, state)
-        return optax.apply_updates(params, updates), state, found
+        return optax.apply_updates(params, updates), state, negative_elbo
 
     rows = permutations(len(images), batch)
     held = {"params": params, "state": optimizer.init(params), "key": jax.random.key(0)}
@@ -142,8 +142,8 @@ def flax_steps(images, batch, samples):
     def run(steps):
         for _ in range(steps):
             held["key"], key = jax.random.split(held["key"])
-            held["params"], held["state"], found = step(held["params"], held["state"], key, images[next(rows)])
-        assert np.isfinite(float(found))
+            held["params"], held["state"], negative_elbo = step(held["params"], held["state"], key, images[next(rows)])
+        assert np.isfinite(float(negative_elbo))
 
     return run
 
@@ -239,25 +239,25 @@ def products(batch, samples, latents=LATENT, head=2):
 
     head: outputs of the recognition model for each latent.
     """
-    found = []
+    shapes = []
     encoder = [*ENCODER[:-1], (HIDDEN, head * latents)]
     decoder = [(latents, HIDDEN), *DECODER[1:]]
     for sizes, rows, first in ((encoder, batch, True), (decoder, batch * samples, False)):
         for position, (inputs, outputs) in enumerate(sizes):
-            found += [(rows, inputs, outputs), (inputs, rows, outputs)]
+            shapes += [(rows, inputs, outputs), (inputs, rows, outputs)]
             if not (first and position == 0):  # the data needs no gradient
-                found.append((rows, outputs, inputs))
-    return found
+                shapes.append((rows, outputs, inputs))
+    return shapes
 
 
 def chain_products(rows, sizes, data):
     """The same for affine layers of these sizes, one after the other; data: whether they begin at the data."""
-    found = []
+    shapes = []
     for position, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
-        found += [(rows, inputs, outputs), (inputs, rows, outputs)]
+        shapes += [(rows, inputs, outputs), (inputs, rows, outputs)]
         if position or not data:
-            found.append((rows, outputs, inputs))
-    return found
+            shapes.append((rows, outputs, inputs))
+    return shapes
 
 
 def default_point_seconds(pixels, batch, steps, scored, latents=200, hidden=(200, 200)):

@@ -114,10 +114,10 @@ def contract(room: ModuleType) -> str:
       SystemExit: the docstring does not say.
     """
     text = " ".join((room.__doc__ or "").split())
-    found = re.search(r"To add (?:one|a rule)[^:]*: (.*?)[;,] a line (?:in|here)", text)
-    if found is None:
+    match = re.search(r"To add (?:one|a rule)[^:]*: (.*?)[;,] a line (?:in|here)", text)
+    if match is None:
         sys.exit(f"{room.__name__}: its docstring does not say how to add one (To add one: ...; a line in ...)")
-    return found[1]
+    return match[1]
 
 
 def additions() -> str:

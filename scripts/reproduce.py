@@ -77,7 +77,7 @@ def training(row, seed):
 
 def evaluate(row, seed):
     """Every work of the row, its numbers and its picture kept; None if one failed."""
-    found = {}
+    evaluations = {}
     for work in ROWS[row].works:
         run = folder(row, seed)
         command = [sys.executable, "-m", "sbvi.cli.evaluate", f"run={run}", *work.words]
@@ -89,8 +89,8 @@ def evaluate(row, seed):
         shutil.copyfile(newest(run / "evaluations", f"{work.picture}-*.png"), FIGURES / kept)
         said = ["sbvi-evaluate", f"run={run.relative_to(ROOT)}", *work.words]
         metrics = json.loads(title.read_text())["metrics"]
-        found[work.label] = {"command": " ".join(said), "metrics": metrics, "picture": kept}
-    return found
+        evaluations[work.label] = {"command": " ".join(said), "metrics": metrics, "picture": kept}
+    return evaluations
 
 
 def newest(folder, pattern):
@@ -134,13 +134,13 @@ def keep_trial(place):
     if result is None or not list(evaluations.glob("likelihood-validation*.json")):
         raise UserError(f"{place} is not a finished run with a likelihood of its validation split.")
     path = newest(evaluations, "likelihood-validation*.json")
-    found = json.loads(path.read_text())
+    evaluation = json.loads(path.read_text())
     ignored = ("hydra.", "trainer.log_every", "trainer.validate_every", "evaluation.", "dataset")
     ignored += ("trainer.steps=null", "trainer.examples=null")
     record = {
         "settings": [word for word in run["command"][1:] if not word.startswith(ignored)],
-        "samples": found["task"]["num_samples"],
-        "metrics": found["metrics"],
+        "samples": evaluation["task"]["num_samples"],
+        "metrics": evaluation["metrics"],
         "seed": run["config"]["seed"],
         "epochs": result["epochs"],
         "train_seconds": result["train_seconds"],

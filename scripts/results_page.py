@@ -41,9 +41,9 @@ def tails(metrics, split):
     return "-" if f"{split}/elbo" in metrics else ""
 
 
-def over_seeds(found, name):
+def over_seeds(records, name):
     """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in found if r["row"] == name}
+    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in records if r["row"] == name}
 
 
 def spread(values):
@@ -56,13 +56,13 @@ def mean(values):
     return f"{np.mean(values):.2f}" + (f" ± {error:.2f}" if error is not None else "")
 
 
-def summary(found, table):
+def summary(records, table):
     """Markdown: the rows of a table, means over seeds."""
     rows = []
     for name, row in ROWS.items():
         if row.table != table:
             continue
-        values = list(over_seeds(found, name).values())
+        values = list(over_seeds(records, name).values())
         paper = f"{row.paper:.2f}" if row.paper else "-"
         rows.append([row.title, f"`{name}`", paper, mean(values) if values else "not run yet", str(len(values))])
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
@@ -77,9 +77,9 @@ def notes(table):
     return " ".join(f"{' and '.join(names)}: {note}." for note, names in said.items()) or None
 
 
-def versus(found, table):
+def versus(records, table):
     """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
-    one, other = (over_seeds(found, f"{table}_{family}") for family in ("rank_one", "diagonal"))
+    one, other = (over_seeds(records, f"{table}_{family}") for family in ("rank_one", "diagonal"))
     pairs = {seed: one[seed] - other[seed] for seed in sorted(one) if seed in other}
     if not pairs:
         return None
@@ -88,11 +88,11 @@ def versus(found, table):
     return f"Rank-one less diagonal, nats: {each}{end}."
 
 
-def bars(found):
+def bars(records):
     """The bar chart of figure 2(c), means over seeds; None without values."""
     rows = []
     for name, row in ROWS.items():
-        runs = [r["metrics"] for r in found if r["row"] == name]
+        runs = [r["metrics"] for r in records if r["row"] == name]
         if row.table == "figure2c" and runs:
             values = [metrics["test/nll"] for metrics in runs]
             rows.append((row.title, float(np.mean(values)), spread(values) or runs[0]["test/nll_stderr"]))
@@ -112,7 +112,7 @@ def bars(found):
     )
 
 
-def figures(found):
+def figures(records):
     parts = []
     for name, row in ROWS.items():
         if row.table != "figures":
@@ -120,7 +120,7 @@ def figures(found):
         parts.append(f"### {row.title}")
         if row.note:
             parts.append(f"`{name}`: {row.note}.")
-        runs = [r for r in found if r["row"] == name]
+        runs = [r for r in records if r["row"] == name]
         if not runs:
             parts.append(f"Not run here: it needs {row.files}." if row.files else "Not run yet.")
         for r in runs:
@@ -134,9 +134,9 @@ def figures(found):
     return parts
 
 
-def runs(found):
+def runs(records):
     rows, shown = [], set()
-    for r in found:
+    for r in records:
         m = r["metrics"]
         if not m or r["command"] in shown:  # one run may serve several rows
             continue
@@ -153,9 +153,9 @@ def runs(found):
 
 def headline():
     """Markdown: the rows that the README leads with, of those that were run; the first seed of each."""
-    found, rows = stored(), []
+    records, rows = stored(), []
     for name, published in HEADLINE.items():
-        record = next((r for r in found if r["row"] == name), None)
+        record = next((r for r in records if r["row"] == name), None)
         if record is not None:
             minutes = f"{record['train_seconds'] / 60:.0f}"
             here = value(record["metrics"], ROWS[name].metric)
@@ -165,10 +165,10 @@ def headline():
 
 def trials():
     """Markdown: the settings that were compared on validation data."""
-    found = [json.loads(path.read_text()) for path in (RESULTS / "trials").glob("*.json")]
-    found.sort(key=lambda r: r["metrics"]["validation/nll"])
+    records = [json.loads(path.read_text()) for path in (RESULTS / "trials").glob("*.json")]
+    records.sort(key=lambda r: r["metrics"]["validation/nll"])
     rows = []
-    for r in found:
+    for r in records:
         settings = " ".join(f"`{word}`" for word in r["settings"])
         minutes = f"{r['train_seconds'] / 60:.0f}"
         m = r["metrics"]
@@ -180,7 +180,7 @@ def trials():
 
 def render():
     """Ours beside the paper's, the figures, and every run with its command."""
-    found = stored()
+    records = stored()
     parts = [
         "# Results",
         "*Rendered by `scripts/reproduce.py --render` from `docs/results/`; no number here is typed by hand. A row is "
@@ -189,19 +189,19 @@ def render():
     for table, title in TABLES.items():
         parts.append(f"## {title}")
         if table == "figures":
-            parts += figures(found)
+            parts += figures(records)
             continue
-        parts.append(summary(found, table))
+        parts.append(summary(records, table))
         if sentence := notes(table):
             parts.append(sentence)
-        if sentence := versus(found, table):
+        if sentence := versus(records, table):
             parts.append(sentence)
-        if table == "figure2c" and (chart := bars(found)):
+        if table == "figure2c" and (chart := bars(records)):
             parts.append(chart)
     parts += [
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
-        runs(found),
+        runs(records),
         "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "

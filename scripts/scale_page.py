@@ -73,18 +73,18 @@ def local_section(forced):
     def middle(rounds, name):
         return float(np.median([row[name] for row in rounds]))
 
-    batches = sorted(forced["batches"], key=lambda found: found["batch"])
+    batches = sorted(forced["batches"], key=lambda record: record["batch"])
 
     rows = [
         [
-            f"{found['batch']:,}",
-            f"{1e3 * found['batch'] / middle(found['rounds'], 'one'):.1f} ms",
-            f"{1e3 * found['batch'] / middle(found['rounds'], 'many'):.1f} ms",
-            f"{found['ratio']:.2f}",
-            f"{found['shares_ratio']:.2f}",
-            f"{found['products_ratio']:.2f}",
+            f"{record['batch']:,}",
+            f"{1e3 * record['batch'] / middle(record['rounds'], 'one'):.1f} ms",
+            f"{1e3 * record['batch'] / middle(record['rounds'], 'many'):.1f} ms",
+            f"{record['ratio']:.2f}",
+            f"{record['shares_ratio']:.2f}",
+            f"{record['products_ratio']:.2f}",
         ]
-        for found in batches
+        for record in batches
     ]
     many = forced["devices"]
     heads = ["batch", "a step on one", f"on {many}", "ratio of rates", "of shares in turn", "of products alone"]
@@ -131,11 +131,11 @@ latency stays, and sweeps.
 
 def sweep_section(sweeps):
     rows = []
-    for part, found in sweeps.items():
-        for way, seconds in found["seconds"].items():
-            each = float(np.median(seconds)) / found["points"]
+    for part, record in sweeps.items():
+        for way, seconds in record["seconds"].items():
+            each = float(np.median(seconds)) / record["points"]
             hours = POINTS * each / 3600
-            needed = found["cores"] if way in ("workers", "products") else 1
+            needed = record["cores"] if way in ("workers", "products") else 1
             shown = "their matrix products alone" if way == "products" else way
             rows.append(
                 [
@@ -143,7 +143,7 @@ def sweep_section(sweeps):
                     shown,
                     f"{each:.1f} s",
                     f"{hours:.1f} h",
-                    f"{hours * found['cores']:.0f} core hours",
+                    f"{hours * record['cores']:.0f} core hours",
                     f"{needed}",
                 ]
             )

@@ -109,9 +109,9 @@ def main():
                 mean = np.concatenate([q.mean(0), p.mean(0)])
                 away = mean if alpha is None else limit(log_p, slope_p, log_q, slope_q, alpha)
                 rows.setdefault(name, []).append((q.var(0).sum(), p.var(0).sum(), mean, away, alpha))
-        for (bound, estimator), found in rows.items():
-            q, p, mean, away = (np.mean([row[i] for row in found], 0) for i in range(4))
-            bias = "none" if found[0][4] is None else f"{np.linalg.norm(mean - away) / np.linalg.norm(away):.2f}"
+        for (bound, estimator), by_state in rows.items():
+            q, p, mean, away = (np.mean([row[i] for row in by_state], 0) for i in range(4))
+            bias = "none" if by_state[0][4] is None else f"{np.linalg.norm(mean - away) / np.linalg.norm(away):.2f}"
             print(f"| {samples} | {bound} | {estimator} | {q:.3g} | {p:.3g} | {bias} |")
 
 

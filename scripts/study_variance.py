@@ -48,20 +48,20 @@ def variance(rule, size):
 def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     docs = Path(__file__).resolve().parents[1] / "docs"
-    found = {name: [variance(rule, size) for size in SIZES] for name, rule in LINES.items()}
-    record = {"mean": MEAN, "sigma": SIGMA, "draws": DRAWS, "samples": 2, "sizes": SIZES, "variance": found}
+    variances = {name: [variance(rule, size) for size in SIZES] for name, rule in LINES.items()}
+    record = {"mean": MEAN, "sigma": SIGMA, "draws": DRAWS, "samples": 2, "sizes": SIZES, "variance": variances}
     (docs / "gradient_variance.json").write_text(json.dumps(record, indent=1) + "\n")
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, values in found.items():
+    for name, values in variances.items():
         axes.loglog(SIZES, values, "o-", label=name, markersize=3)
     axes.set_xlabel("latents K")
     axes.set_ylabel("variance of a mean's gradient")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(docs / "gradient_variance.png", dpi=110)
-    for name, values in found.items():
+    for name, values in variances.items():
         print(name, [round(v, 3) for v in values])
 
 

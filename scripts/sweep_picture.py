@@ -37,7 +37,7 @@ const wanted = arguments[0];
 function walk(node) {
   for (const child of node.querySelectorAll('*')) {
     if (child.tagName === 'PAPER-TAB' && child.textContent.toLowerCase().includes(wanted)) return child;
-    if (child.shadowRoot) { const found = walk(child.shadowRoot); if (found) return found; }
+    if (child.shadowRoot) { const tab = walk(child.shadowRoot); if (tab) return tab; }
   }
   return null;
 }
@@ -55,8 +55,8 @@ def wait_for(question, seconds=90):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(Exception):
-            if found := question():
-                return found
+            if answer := question():
+                return answer
         time.sleep(0.5)
     sys.exit("TensorBoard did not show the sweep in time.")
 

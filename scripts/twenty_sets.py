@@ -81,7 +81,7 @@ def train(experiment: str, name: str) -> dict[str, Any]:
 def keep(experiment: str, name: str, result: dict[str, Any]) -> None:
     """The numbers of a completed run, for the page."""
     run = RunDirectory(RUNS / f"{experiment}-{name}").read_run()
-    found = {
+    record = {
         "set": name,
         "experiment": experiment,
         "test_log_likelihood": -result["metrics"]["test/nll"],
@@ -90,16 +90,16 @@ def keep(experiment: str, name: str, result: dict[str, Any]) -> None:
         "config": {group: run["config"][group] for group in ("model", "algorithm", "trainer", "seed")},
     }
     KEPT.mkdir(parents=True, exist_ok=True)
-    write_atomically(KEPT / f"{experiment}-{name}.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_atomically(KEPT / f"{experiment}-{name}.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
 def render() -> None:
     """The table of what is kept."""
-    found: dict[str, dict[str, Any]] = {}
+    by_recipe: dict[str, dict[str, Any]] = {}
     for path in sorted(KEPT.glob("*.json")):
         row = json.loads(path.read_text())
-        found.setdefault(row["experiment"], {})[row["set"]] = row
-    recipes = list(found)
+        by_recipe.setdefault(row["experiment"], {})[row["set"]] = row
+    recipes = list(by_recipe)
     lines = [
         "# The twenty binary sets",
         "",
@@ -111,12 +111,12 @@ def render() -> None:
         "|---" * (1 + len(COLUMNS) + 2 * len(recipes)) + "|",
     ]
     for name, published in PUBLISHED.items():
-        rows = [found[recipe].get(name) for recipe in recipes]
+        rows = [by_recipe[recipe].get(name) for recipe in recipes]
         own = [f"{row['test_log_likelihood']:.2f} ± {row['stderr']:.2f}" if row else "" for row in rows]
         seconds = [f"{row['train_seconds']:.0f}" if row else "" for row in rows]
         lines.append(f"| {name} | " + " | ".join([*(f"{v:.2f}" for v in published), *own, *seconds]) + " |")
     for recipe in recipes:
-        done = found[recipe]
+        done = by_recipe[recipe]
         pairs = [(row["test_log_likelihood"], PUBLISHED[name][5]) for name, row in done.items()]
         within = sum(own >= other - 0.01 * abs(other) for own, other in pairs)
         total, published = (sum(side) for side in zip(*pairs, strict=True))

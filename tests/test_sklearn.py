@@ -14,6 +14,8 @@ from sbvi.sklearn import DensityEstimator, Imputer
 
 SMALL = {"steps": 3, "hidden": (4,), "latents": 2, "bound_samples": 2, "samples": 20, "batch_size": 8}
 
+ONE = SMALL | {"members": 1}  # of an imputer
+
 #: Of scikit-learn's checks those that fit nothing, and a few that fit once.
 QUICK = (
     "check_no_attributes_set_in_init",
@@ -46,7 +48,7 @@ def cases():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize(("kind", "name"), list(cases()))
 def test_scikit_learns_checks(kind, name):
-    getattr(checks, name)(kind.__name__, kind(**SMALL, random_state=0))
+    getattr(checks, name)(kind.__name__, kind(**(ONE if kind is Imputer else SMALL), random_state=0))
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +63,13 @@ def table():
 @pytest.fixture(scope="module")
 def imputer(table):
     settings = SMALL | {"steps": 300, "hidden": (16,), "batch_size": 32, "learning_rate": 0.01, "samples": 200}
-    return Imputer(**settings, random_state=0).fit(table[1])
+    return Imputer(**settings, members=2, random_state=0).fit(table[1])
 
 
 def test_gaps_are_filled_and_the_rest_is_left(table, imputer):
     x, holes, gaps = table
+    assert len(imputer.params_) == len(imputer.best_steps_) == len(imputer.validation_scores_) == 2
+    assert imputer.beside_.weights.shape == (3,)
     filled = imputer.transform(holes)
     assert filled.shape == x.shape
     np.testing.assert_array_equal(filled[~gaps], holes[~gaps])
@@ -107,13 +111,13 @@ def test_frames_and_pipelines(table):
     frame["town"] = np.where(x[:, 0] > 0, "lyon", "oslo")
     frame["ward"] = 7.0
     frame.loc["row 3", ["town", "ward"]] = None
-    filled = Imputer(**SMALL, random_state=1).fit_transform(frame)
+    filled = Imputer(**ONE, linear=False, random_state=1).fit_transform(frame)
     assert not filled.isna().any().any()
     assert list(filled.columns) == list(frame.columns)
     assert filled.index.equals(frame.index)
     assert filled.loc["row 3", "town"] in ("lyon", "oslo")
     assert filled.loc["row 3", "ward"] == 7
     scored = (
-        make_pipeline(Imputer(**SMALL, random_state=1), Ridge()).fit(holes[:, :2], x[:, 2]).score(holes[:, :2], x[:, 2])
+        make_pipeline(Imputer(**ONE, random_state=1), Ridge()).fit(holes[:, :2], x[:, 2]).score(holes[:, :2], x[:, 2])
     )
     assert np.isfinite(scored)

@@ -53,9 +53,9 @@ class Ascent:
             "average_rate": averaging.rate_of(self.optimizer.average),
             "clip_norm": self.optimizer.clip_norm or 0.0,
         }
-        found = {name: np.full(steps.shape, value) for name, value in constants.items() if value}
-        found["learning_rate"] = self.optimizer.learning_rate * factor
-        return {name: value.astype(np.float32) for name, value in found.items()}
+        hypers = {name: np.full(steps.shape, value) for name, value in constants.items() if value}
+        hypers["learning_rate"] = self.optimizer.learning_rate * factor
+        return {name: value.astype(np.float32) for name, value in hypers.items()}
 
     def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
         """The gradients with the weight prior's."""

@@ -98,8 +98,8 @@ class FullBatch(ExpectationMaximisation):
     def step(self, state: EMState, batch: Batch, key: Array, hyper: Hyper) -> tuple[EMState, Info]:
         place = jnp.arange(batch.x.shape[0], dtype=jnp.float32)
         before = batch.mask * (place < hyper["left"]).astype(batch.mask.dtype)
-        found = self.statistics(state.params, batch.x, before)
-        total = jax.tree.map(jnp.add, state.statistics, found)
+        batch_statistics = self.statistics(state.params, batch.x, before)
+        total = jax.tree.map(jnp.add, state.statistics, batch_statistics)
 
         def finish(total: Any) -> tuple[Any, Any]:
             params = self.maximised(state.params, total)
@@ -117,7 +117,7 @@ class Online(ExpectationMaximisation):
         return {"step_size": eta.astype(np.float32)}
 
     def step(self, state: EMState, batch: Batch, key: Array, hyper: Hyper) -> tuple[EMState, Info]:
-        found = self.statistics(state.params, batch.x, batch.mask)
+        batch_statistics = self.statistics(state.params, batch.x, batch.mask)
         eta = jnp.where(state.steps == 0, jnp.ones_like(hyper["step_size"]), hyper["step_size"])
         scale = self.examples / batch.x.shape[0]
 
@@ -125,7 +125,7 @@ class Online(ExpectationMaximisation):
             share = eta.astype(old.dtype)
             return (1 - share) * old + share * scale * new
 
-        statistics = jax.tree.map(mixed, state.statistics, found)
+        statistics = jax.tree.map(mixed, state.statistics, batch_statistics)
         params = self.maximised(state.params, statistics)
         return EMState(params, statistics, state.steps + 1), self.reported(state.params, key, batch)
 

@@ -26,7 +26,7 @@ Array = jax.Array
 Proposal = Literal["inclusive", "pathwise"]
 
 
-class Found(NamedTuple):
+class Gradients(NamedTuple):
     """Of one mini-batch: gradients of the mean over it, to climb, in the structures of the generative parameters with
     the prior's, and of the recognition parameters; and the parts of the bound, means over the batch, nats."""
 
@@ -47,7 +47,7 @@ def generative_part(params: LatentParams) -> LatentParams:
 
 def gradients(
     model: Any, params: LatentParams, key: Array, x: Array, num_samples: int, proposal: Proposal, noise: Noise
-) -> Found:
+) -> Gradients:
     """Both gradients from the same K samples; x (B, D)."""
 
     def surrogate(params: LatentParams) -> tuple[Array, dict[str, Array]]:
@@ -68,7 +68,7 @@ def gradients(
         return jnp.mean(jnp.sum(weights * climbed, 0)), {name: jnp.mean(value) for name, value in report.items()}
 
     (_, report), grads = jax.value_and_grad(surrogate, has_aux=True)(params)
-    return Found(generative_part(grads), grads.recognition, report)
+    return Gradients(generative_part(grads), grads.recognition, report)
 
 
 def generative_gradient(
@@ -83,5 +83,5 @@ def generative_gradient(
         joint = rollout.log_likelihood + sum(rollout.log_prior.values())
         return jnp.mean(jnp.sum(weights * joint, 0))
 
-    found: LatentParams = jax.grad(surrogate)(sampled)
-    return found
+    gradient: LatentParams = jax.grad(surrogate)(sampled)
+    return gradient

@@ -18,15 +18,15 @@ Array = jax.Array
 @functools.cache
 def factories() -> dict[str, Any]:
     """Optax's optimisers by name: the factories whose first argument is a learning rate."""
-    found = {}
+    by_name = {}
     for name in dir(optax):
         # lbfgs needs the loss as a function; the others are parts of optimisers.
         if name.startswith(("_", "scale_by_")) or name == "lbfgs":
             continue
         factory = getattr(optax, name)
         if inspect.isfunction(factory) and next(iter(inspect.signature(factory).parameters), "") == "learning_rate":
-            found[name] = factory
-    return found
+            by_name[name] = factory
+    return by_name
 
 
 @spec

@@ -47,15 +47,15 @@ class ProposalTuning:
         return True
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
-        found = self.ascent.hypers(steps, steps_per_epoch, total_steps)
-        return {name: value for name, value in found.items() if name != "prior_precision"}
+        hypers = self.ascent.hypers(steps, steps_per_epoch, total_steps)
+        return {name: value for name, value in hypers.items() if name != "prior_precision"}
 
     def step(self, state: TuningState, batch: Batch, key: Array, hyper: Hyper) -> tuple[TuningState, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)
         params = state.generative._replace(recognition=state.ascent.params)
-        found = gradients(self.model, params, key, batch.x, self.num_samples, self.proposal, noise)
-        ascent = self.ascent.update(state.ascent, negative(found.recognition), hyper)
-        return state._replace(ascent=ascent), Info({"loss": -found.report["bound"]} | found.report)
+        grads = gradients(self.model, params, key, batch.x, self.num_samples, self.proposal, noise)
+        ascent = self.ascent.update(state.ascent, negative(grads.recognition), hyper)
+        return state._replace(ascent=ascent), Info({"loss": -grads.report["bound"]} | grads.report)
 
     def scores(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
         return objective_scores(ImportanceWeighted(num_samples=self.num_samples), self.model, params, key, batch)

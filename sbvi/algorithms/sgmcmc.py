@@ -82,8 +82,8 @@ class SGMCMC:
         return stacked
 
     def _params(self, chain: Chains, recognition: Any) -> LatentParams:
-        found: LatentParams = chain.kernel.position._replace(recognition=recognition)
-        return found
+        params: LatentParams = chain.kernel.position._replace(recognition=recognition)
+        return params
 
     def _alive(self, state: Chains) -> list[int]:
         return [chain for chain, step in enumerate(np.asarray(state.stopped)) if step < 0]
@@ -104,11 +104,11 @@ class SGMCMC:
         return np.asarray(np.sqrt(eta) if self.kernel.inertia else eta)
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
-        found = self.proposal.hypers(steps, steps_per_epoch, total_steps)
+        hypers = self.proposal.hypers(steps, steps_per_epoch, total_steps)
         factor = self.settings.schedule.at(steps, steps_per_epoch, total_steps)
-        found["step_size"] = self.step_size(factor).astype(np.float32)
+        hypers["step_size"] = self.step_size(factor).astype(np.float32)
         # The prior on parameters stands in the place of the model's weight prior.
-        return {name: value for name, value in found.items() if name != "prior_precision"}
+        return {name: value for name, value in hypers.items() if name != "prior_precision"}
 
     def step(self, state: Chains, batch: Batch, key: Array, hyper: Hyper) -> tuple[Chains, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)
@@ -161,7 +161,7 @@ class SGMCMC:
         count, h = self.settings.num_samples, hyper["step_size"]
         recognition = chain.proposal.params
         params = self._params(chain, recognition)
-        found = gradients(self.model, params, sample_key, x, count, self.settings.proposal, noise)
+        grads = gradients(self.model, params, sample_key, x, count, self.settings.proposal, noise)
 
         def posterior(position: Any, mean_gradient: Any) -> Any:
             return jax.tree.map(lambda g, p: self.examples * g + p, mean_gradient, self.prior.gradient(position))
@@ -173,11 +173,11 @@ class SGMCMC:
         if self.kernel.looks_ahead:
             kernel = self.kernel.step(move_key, chain.kernel, again, (sample_key, x), h)
         else:
-            known = posterior(chain.kernel.position, found.generative)
+            known = posterior(chain.kernel.position, grads.generative)
             kernel = self.kernel.step(move_key, chain.kernel, lambda _, given: given, known, h)
-        proposal = self.proposal.update(chain.proposal, negative(found.recognition), hyper)
-        bound = found.report["bound"]
-        scalars = {"loss": -bound} | found.report | self.kernel.monitors(kernel, h)
+        proposal = self.proposal.update(chain.proposal, negative(grads.recognition), hyper)
+        bound = grads.report["bound"]
+        scalars = {"loss": -bound} | grads.report | self.kernel.monitors(kernel, h)
         return Chains(kernel, proposal, bound, chain.stopped, chain.steps), scalars
 
     # What is kept.
@@ -205,8 +205,8 @@ class SGMCMC:
 
             def monitored(chain: Chains) -> dict[str, Array]:
                 size = jnp.asarray(h, jax.tree.leaves(chain.kernel.position)[0].dtype)
-                found = {"bound": chain.bound, "log_prior": self.prior.log_prob(chain.kernel.position)}
-                return found | self.kernel.monitors(chain.kernel, size)
+                scalars = {"bound": chain.bound, "log_prior": self.prior.log_prob(chain.kernel.position)}
+                return scalars | self.kernel.monitors(chain.kernel, size)
 
             self._monitored = jax.jit(jax.vmap(monitored))
         monitors = jax.device_get(self._monitored(state))

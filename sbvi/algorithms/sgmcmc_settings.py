@@ -15,7 +15,7 @@ from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.models.spec import ModelSpec
 
 PRIORS: dict[str, type] = {"student_t": StudentPrior, "gaussian": GaussianPrior}
-OF_KERNELS = ("friction", "integration_steps", "smoothing", "floor")
+OF_KERNELS = ("friction", "pace", "integration_steps", "smoothing", "floor")
 OF_PRIORS = {"prior_scale": "scale", "prior_degrees": "degrees"}
 
 
@@ -32,6 +32,8 @@ class SGMCMCSpec(AlgorithmSpec):
     """Factor on it over training."""
     friction: Positive | None = None
     """Share of momentum lost in a step, of thermostat, sgnht and sghmc; null for the kernel's own."""
+    pace: Positive | None = None
+    """How fast thermostats move, in the authors' learning_rate / N a step, of thermostat; null for the kernel's own."""
     integration_steps: PositiveInt | None = None
     """Moves between two draws of the momenta, of sghmc; null for the kernel's own."""
     smoothing: Probability | None = None

@@ -143,8 +143,8 @@ def unknown_word(key: str, value: object, groups: Sequence[str], top: Sequence[s
     if group in catalogue() and group not in (*groups, *top):
         command = "sbvi-evaluate" if group == "task" else "sbvi-train"
         return UserError(f"{group}= is a word of {command}: {command} --help {group}")
-    if found := meant(key.rpartition(".")[2], groups):
+    if candidates := meant(key.rpartition(".")[2], groups):
         return UserError(
-            f"{key}={value} is not a key by itself; give {' or '.join(f'{k}={value}' for k in found[:4])}."
+            f"{key}={value} is not a key by itself; give {' or '.join(f'{k}={value}' for k in candidates[:4])}."
         )
     return unknown_key(key, value, [*groups, *top])

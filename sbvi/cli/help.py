@@ -65,8 +65,8 @@ def _own_folders(words: Sequence[str]) -> list[Path]:
 def config_files(group: str, folders: Sequence[Path] = ()) -> dict[str, Path]:
     """A group's config files by name: ours, those of packages, and the user's own."""
     places = [config_folder(), *(folder for _, folder in config_folders()), *folders]
-    found = {path.stem: path for place in places for path in sorted((place / group).glob("*.yaml"))}
-    return {name: path for name, path in sorted(found.items()) if name not in ("auto", "default")}
+    files = {path.stem: path for place in places for path in sorted((place / group).glob("*.yaml"))}
+    return {name: path for name, path in sorted(files.items()) if name not in ("auto", "default")}
 
 
 def _first_comment(path: Path) -> str:
@@ -130,8 +130,8 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
         told = {own: text for own, text in command.own.items() if own.startswith((f"{group}=", f"{group}."))}
         return "\n".join(_line(own, text) for own, text in told.items())
     if group not in command.groups:
-        if group not in catalogue() and (found := meant(path, command.groups)):
-            return "\n\n".join(_of(command, each, folders) for each in found)
+        if group not in catalogue() and (candidates := meant(path, command.groups)):
+            return "\n\n".join(_of(command, each, folders) for each in candidates)
         raise unknown_word(path, name, command.groups, command.keys)
     entries = dict(_entries(group, folders)) if group not in SETTINGS else {}
     if name and not key and name not in entries:
@@ -147,10 +147,10 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
         )
     chosen = [name] if name and not key else [*entries] if group not in ("optimizer", *SETTINGS) else [group]
     texts = [_entry(group, each, key, folders) for each in chosen]
-    found_texts = [text for text in texts if text]
-    if not found_texts:
+    nonempty = [text for text in texts if text]
+    if not nonempty:
         raise unknown_word(word, name, command.groups, command.keys)
-    return "\n\n".join(found_texts)
+    return "\n\n".join(nonempty)
 
 
 def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:

@@ -97,7 +97,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
             raise
         leave(str(refusal), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
-        leave(f"{error.filename or 'A file'} cannot be written ({error.strerror or error}).", error, asked)
+        leave(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", error, asked)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

@@ -16,10 +16,10 @@ def expanded(arguments: Sequence[str]) -> list[str]:
 
 
 def _expanded(word: str) -> str:
-    found = re.fullmatch(r"""([^=\s'"]+)=(['"]?)(~(?:/.*)?)\2""", word)
-    if found is None:
+    match = re.fullmatch(r"""([^=\s'"]+)=(['"]?)(~(?:/.*)?)\2""", word)
+    if match is None:
         return word
-    key, quote, path = found.groups()
+    key, quote, path = match.groups()
     try:
         whole = str(Path(path.replace("\\" + quote, quote) if quote else path).expanduser())
     except RuntimeError:

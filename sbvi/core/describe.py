@@ -47,7 +47,7 @@ def _owns(annotation: Any) -> bool:
 def _keys(kind: type, prefix: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     """The keys of a spec. values: the defaults where the spec is a part of another."""
     lines = _doc_lines(kind)
-    found: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         if _owns(field.type):
             continue
@@ -59,18 +59,18 @@ def _keys(kind: type, prefix: str, values: Mapping[str, Any] | None) -> dict[str
             default = values[field.name]
         if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             inner = plain(default) if dataclasses.is_dataclass(default) else default
-            found |= _keys(field.type, f"{prefix}{field.name}.", inner)
+            keys |= _keys(field.type, f"{prefix}{field.name}.", inner)
             continue
         default = plain(default) if dataclasses.is_dataclass(default) else default
         allowed, free = _allowed(field.type)
-        found[f"{prefix}{field.name}"] = {
+        keys[f"{prefix}{field.name}"] = {
             "type": _words(field.type),
             **({"default": default} if given or values is not None else {}),
             **({"allowed": allowed} if allowed else {}),
             **({"open": True} if allowed and free else {}),
             "sentence": " ".join(lines.get(field.name, "").split()),
         }
-    return found
+    return keys
 
 
 def _doc_lines(kind: type) -> dict[str, str]:

@@ -60,8 +60,8 @@ class Column:
         missing = column.isna().to_numpy(bool)
         if self.coded:
             known = {value: code for code, value in enumerate(self.values)}
-            found = [np.nan if gap else known.get(plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
-            codes = np.array(found, np.float64)
+            looked_up = [np.nan if gap else known.get(plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
+            codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
                 allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
@@ -202,8 +202,8 @@ def decoded(
 
 def to_config(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Plain data for run.json; see `from_config`."""
-    found = [{f.name: getattr(c, f.name) for f in fields(Column)} for c in columns]
-    return [one | {"values": list(one["values"])} for one in found]
+    records = [{f.name: getattr(c, f.name) for f in fields(Column)} for c in columns]
+    return [one | {"values": list(one["values"])} for one in records]
 
 
 def from_config(config: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:

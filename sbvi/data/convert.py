@@ -9,6 +9,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, mapped
 
@@ -79,7 +80,7 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
     Raises:
       UserError: a split is missing, a file cannot be used, or the directory is described already.
     """
-    if not folder.is_dir():
+    if not is_folder(folder, f"input={folder}"):
         raise UserError(f"input={folder} is not a directory.")
     if (folder / INFO).exists():
         raise UserError(f"{folder / INFO} is there already; delete it to have the shards described anew.")
@@ -95,10 +96,10 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
                 entries.append(entry)
     for split, entries in splits.items():
         if not entries or (split != "train" and len(entries) > 1):
-            found = ", ".join(f.name for f in files[:5]) or "nothing"
+            names = ", ".join(f.name for f in files[:5]) or "nothing"
             raise UserError(
                 f"input={folder} needs files train*, validation* and test* (.npy or .npz; one each of the last two); "
-                f"{'none is' if not entries else f'{len(entries)} are'} named {split}* among: {found}."
+                f"{'none is' if not entries else f'{len(entries)} are'} named {split}* among: {names}."
             )
     if len(kinds) > 1:
         listed = "; ".join(sorted(f"{dtype} {shape}" for dtype, shape in kinds))

@@ -98,7 +98,8 @@ class Dataset:
     def resident(self) -> tuple[Array, Array | None]:
         """The training set on the device, once for all who train on it: values (N, D) and labels (N,)."""
         label = None if self.train.label is None else jnp.asarray(self.train.label)
-        return jnp.asarray(self.train.x[:].reshape(len(self.train), -1)), label
+        # Not by jnp.asarray, which under jax_debug_nans refuses a table's gaps.
+        return jax.device_put(self.train.x[:].reshape(len(self.train), -1)), label
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -134,12 +135,12 @@ class Dataset:
 
     def digest(self) -> str:
         """A SHA-256 of every array, so that a run can tell that its data has changed."""
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         for name, split in self.splits.items():
             for array in (split.x, split.label):
                 if (known := getattr(array, "digest", None)) is not None:  # shards have theirs on file
-                    found.update(known.encode())
+                    hasher.update(known.encode())
                 elif array is not None:
-                    found.update(f"{name} {array.dtype} {array.shape}".encode())
-                    found.update(np.ascontiguousarray(array).data)
-        return found.hexdigest()
+                    hasher.update(f"{name} {array.dtype} {array.shape}".encode())
+                    hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()

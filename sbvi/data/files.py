@@ -66,11 +66,11 @@ def _read(path: Path, packed: bool) -> bytes:
 
 
 def _checked(content: bytes, remote: RemoteFile, source: str) -> bytes:
-    found = hashlib.new(remote.algorithm, content, usedforsecurity=False).hexdigest()
-    if found != remote.digest:
+    digest = hashlib.new(remote.algorithm, content, usedforsecurity=False).hexdigest()
+    if digest != remote.digest:
         name = {"sha256": "SHA-256", "md5": "MD5"}[remote.algorithm]
         raise UserError(
-            f"{source} does not hold {remote.name}: its content has {name} {found[:16]}..., "
+            f"{source} does not hold {remote.name}: its content has {name} {digest[:16]}..., "
             f"expected {remote.digest[:16]}...; put a whole copy in its place."
         )
     return content

@@ -19,7 +19,7 @@ RANKS, CATEGORIES = 10, 100
 SKEWED = 2.0
 
 
-class Found(NamedTuple):
+class ColumnKind(NamedTuple):
     """A column's kind, the values that its codes stand for, and why."""
 
     kind: str
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     why: str
 
 
-def found(column: "pandas.Series", told: str | tuple[str, ...] | None, where: str) -> Found:
+def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, where: str) -> ColumnKind:
     """What a column of a frame holds; `told` is the user's word for it.
 
     Raises:
@@ -38,39 +38,39 @@ def found(column: "pandas.Series", told: str | tuple[str, ...] | None, where: st
     known = column.dropna()
     name = str(column.name)
     if told == "ignored":
-        return Found("ignored", (), "as told")
+        return ColumnKind("ignored", (), "as told")
     if not len(known):
-        return Found("ignored", (), "empty")
+        return ColumnKind("ignored", (), "empty")
     values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
     if isinstance(told, tuple):
-        return Found("ordinal", _ranks(told, values, name, where), "as told")
+        return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
     if told is not None:
-        return Found(told, _checked(told, values, numeric, name, where), "as told")
+        return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
     if len(values) == 1:
-        return Found("ignored", (), "constant")
+        return ColumnKind("ignored", (), "constant")
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
-        return Found("ignored", (), "times")
+        return ColumnKind("ignored", (), "times")
     if len(values) == 2:
-        return Found("binary", tuple(values), "two values")
+        return ColumnKind("binary", tuple(values), "two values")
     if not numeric:
         if len(values) > max(CATEGORIES, 0) or len(values) > 0.5 * len(known):
-            return Found("ignored", (), f"text with {len(values)} different values")
-        return Found("categorical", tuple(values), "text")
+            return ColumnKind("ignored", (), f"text with {len(values)} different values")
+        return ColumnKind("categorical", tuple(values), "text")
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
 
 
-def _number(x: np.ndarray, values: np.ndarray) -> Found:
+def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
     whole = bool((np.rint(values) == values).all())
     if whole and len(values) == len(x) and len(x) > 2 * RANKS and np.ptp(values) == len(x) - 1:
-        return Found("ignored", (), "row numbers")
+        return ColumnKind("ignored", (), "row numbers")
     if whole and len(values) <= RANKS:
-        return Found("ordinal", tuple(map(float, values)), f"{len(values)} whole numbers")
+        return ColumnKind("ordinal", tuple(map(float, values)), f"{len(values)} whole numbers")
     if whole and values[0] >= 0 and x.var() >= 0.5 * x.mean():
-        return Found("count", (), "whole numbers from 0")
+        return ColumnKind("count", (), "whole numbers from 0")
     if values[0] > 0 and (skew := _skewness(x)) > SKEWED and abs(_skewness(np.log(x))) < skew / 2:
-        return Found("positive", (), f"positive with skewness {skew:.1f}, seen as logarithms")
-    return Found("continuous", (), "numbers")
+        return ColumnKind("positive", (), f"positive with skewness {skew:.1f}, seen as logarithms")
+    return ColumnKind("continuous", (), "numbers")
 
 
 def _skewness(x: np.ndarray) -> float:
@@ -105,19 +105,21 @@ def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> t
     return tuple(told)
 
 
-def described(frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str) -> dict[str, Found]:
+def described(
+    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str
+) -> dict[str, ColumnKind]:
     """Column name -> what it holds, for all columns of a frame.
 
     Raises:
-      UserError: the user names a column that is not there, or see `found`.
+      UserError: the user names a column that is not there, or see `column_kind`.
     """
     names = [str(name) for name in frame.columns]
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
-    return {str(name): found(frame[name], told.get(str(name)), where) for name in frame.columns}
+    return {str(name): column_kind(frame[name], told.get(str(name)), where) for name in frame.columns}
 
 
-def fitted(name: str, what: Found, train: np.ndarray, scale: str) -> Column:
+def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column:
     """The column with location, scale and range of its observed training rows (source numbers; NaN is missing)."""
     kind: Kind = what.kind  # type: ignore[assignment]
     seen = train[~np.isnan(train)]
@@ -135,7 +137,7 @@ def fitted(name: str, what: Found, train: np.ndarray, scale: str) -> Column:
     return Column(name, kind, location, width, float(seen.min()), float(seen.max()))
 
 
-def table(columns: Mapping[str, Found], missing: Mapping[str, float]) -> str:
+def table(columns: Mapping[str, ColumnKind], missing: Mapping[str, float]) -> str:
     """Kinds, values and shares of missing entries, for the log."""
     lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
     for name, what in columns.items():

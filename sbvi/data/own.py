@@ -67,8 +67,8 @@ def coded(parts: list[np.ndarray], where: str) -> tuple[list[np.ndarray], tuple[
     if whole:
         return [part.astype(np.int32) for part in parts], None
     if any(part.dtype.kind not in "OUST" for part in parts):
-        found = next(part.dtype for part in parts if not _is_whole(part))
-        raise UserError(f"{where} has labels of dtype {found}; they must be whole numbers or words.")
+        dtype = next(part.dtype for part in parts if not _is_whole(part))
+        raise UserError(f"{where} has labels of dtype {dtype}; they must be whole numbers or words.")
     words = [np.array([str(word) for word in part.tolist()], dtype=np.str_) for part in parts]
     names = np.unique(np.concatenate(words))
     log.info("Classes of %s: %s.", where, ", ".join(f"{i} {name}" for i, name in enumerate(names[:20])))

@@ -246,9 +246,9 @@ class Preprocessing:
 
     def to_config(self) -> dict[str, Any]:
         """Plain data for run.json, with the units in words; see `from_config`."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        found["table"] = None if self.table is None else tables.to_config(self.table)
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        settings = {field.name: getattr(self, field.name) for field in fields(self)}
+        settings["table"] = None if self.table is None else tables.to_config(self.table)
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         return {"units": self.units, **plain}
 
     @classmethod
@@ -260,10 +260,12 @@ class Preprocessing:
         """
         known = {field.name for field in fields(cls)}
         try:
-            found: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known}
-            if found.get("table") is not None:
-                found["table"] = tables.from_config(found["table"])
-            return cls(**found)
+            arguments: Any = {
+                name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known
+            }
+            if arguments.get("table") is not None:
+                arguments["table"] = tables.from_config(arguments["table"])
+            return cls(**arguments)
         except (TypeError, AttributeError) as error:
             raise UserError(f"run.json holds a preprocessing that cannot be read ({error}).") from None
 

@@ -20,8 +20,8 @@ def recorded(data: Mapping[str, Any], event_shape: tuple[int, ...], spec: Any, d
     Raises:
       UserError: what is recorded cannot be read.
     """
-    if isinstance(found := data.get("preprocessing"), Mapping):
-        return Preprocessing.from_config(found)
+    if isinstance(config := data.get("preprocessing"), Mapping):
+        return Preprocessing.from_config(config)
     levels = data.get("levels")
     if data.get("binary"):
         if spec.binarization != "dynamic" or levels == 1:
@@ -36,10 +36,10 @@ def recorded(data: Mapping[str, Any], event_shape: tuple[int, ...], spec: Any, d
     return Preprocessing.real(event_shape, spec.minimum, maximum).but(rescale=spec.rescale)
 
 
-def same_data(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+def same_data(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
     """Whether the data that run.json describes is the data found: the same values, in the same units where those are
     recorded."""
-    if recorded.get("digest") != found.get("digest"):
+    if recorded.get("digest") != current.get("digest"):
         return False
-    there, here = recorded.get("preprocessing"), found.get("preprocessing")
+    there, here = recorded.get("preprocessing"), current.get("preprocessing")
     return there is None or (here is not None and Preprocessing.from_config(there) == Preprocessing.from_config(here))

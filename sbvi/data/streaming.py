@@ -91,5 +91,5 @@ class WindowedOrder:
 
 def shard_sizes(x: object, count: int) -> list[int]:
     """Sizes of an array's shards; an array without any is cut into pieces."""
-    found: list[int] | None = getattr(x, "shard_sizes", None)
-    return found or [min(PIECE, count - start) for start in range(0, count, PIECE)]
+    sizes: list[int] | None = getattr(x, "shard_sizes", None)
+    return sizes or [min(PIECE, count - start) for start in range(0, count, PIECE)]

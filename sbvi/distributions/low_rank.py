@@ -49,18 +49,18 @@ def _dot(a: Array, b: Array) -> Array:
 
 def _factors(w: Array) -> list[_Factor]:
     """The factors of M_r for W (B, K, r)."""
-    found: list[_Factor] = []
+    factors: list[_Factor] = []
     for position in range(w.shape[-1]):
         v = w[..., position]
-        for factor in found:
+        for factor in factors:
             v = factor.times(v)
         s = _dot(v, v)
         root = jnp.sqrt(1 / (1 + s))
         removed = v
-        for factor in reversed(found):
+        for factor in reversed(factors):
             removed = factor.times(removed)
-        found.append(_Factor(v, s, root**2 / (1 + root), root / (1 + root), removed))
-    return found
+        factors.append(_Factor(v, s, root**2 / (1 + root), root / (1 + root), removed))
+    return factors
 
 
 class LowRankGaussian(NamedTuple):

@@ -88,8 +88,8 @@ def map_batches(
             batch = Batch(seen, position * x.shape[1] + index, jnp.ones(index.shape, seen.dtype), own)
             return carry, function(params, batch_key, batch)
 
-        found = jax.lax.scan(one, None, (first + jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
-        return placement.hold_replicated(found)  # every process reads all of it
+        by_batch = jax.lax.scan(one, None, (first + jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
+        return placement.hold_replicated(by_batch)  # every process reads all of it
 
     def run(params: Any, key: Array, batches: Batches) -> Any:
         each = piece_size(len(batches.x)) if what else len(batches.x)
@@ -98,7 +98,7 @@ def map_batches(
         with turn, full_precision():
             for start in counted(what, starts) if what else starts:
                 parts.append(jax.device_get(scanned(params, key, np.int32(start), batches.x, batches.label, each)))
-        found = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)
-        return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], found)
+        joined = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)
+        return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], joined)
 
     return run

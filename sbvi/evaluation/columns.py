@@ -23,7 +23,7 @@ SAMPLES, ROWS = 100, 1000
 
 
 def left_out(model: Any) -> Any:
-    """A traced function (params, key, batch) -> log p of each entry given its row's others, (B, D); NaN where one is
+    """A traced function (params, key, batch) -> log p of each entry given its row's others, (B, D); 0 where one is
     missing."""
 
     def scores(params: Any, key: Array, batch: Batch) -> Array:
@@ -31,14 +31,13 @@ def left_out(model: Any) -> Any:
 
         def one(column: Array) -> Array:
             hidden = jnp.where(jnp.arange(x.shape[1], dtype=jnp.int32)[None] == column, jnp.nan, x)
-            found = model.rollout(params, jax.random.fold_in(key, column), hidden, SAMPLES)
-            weights = jax.nn.log_softmax(found.log_weights(), 0)
-            entries = model.column_log_probs(params, found.latents, x)
+            rollout = model.rollout(params, jax.random.fold_in(key, column), hidden, SAMPLES)
+            weights = jax.nn.log_softmax(rollout.log_weights(), 0)
+            entries = model.column_log_probs(params, rollout.latents, x)
             own = jnp.take(entries, column, axis=-1)
             return jax.nn.logsumexp(weights + own, axis=0)
 
-        by_column = jax.lax.map(one, jnp.arange(x.shape[1], dtype=jnp.int32))
-        return jnp.where(jnp.isnan(x), jnp.nan, by_column.T)
+        return jax.lax.map(one, jnp.arange(x.shape[1], dtype=jnp.int32)).T
 
     return scores
 
@@ -49,6 +48,7 @@ def column_nll(
     """Column name -> mean of -log p(entry | others), nats; of columns of which this split has an entry."""
     table = dataset.preprocessing.table or ()
     batches = batched(dataset, split, batch_size, ROWS, placement)
-    found = map_batches(left_out(model), dataset, placement=placement)(placement.replicated(params), key, batches)
-    known = np.asarray(found, np.float64)
+    log_probs = map_batches(left_out(model), dataset, placement=placement)(placement.replicated(params), key, batches)
+    gaps = np.isnan(dataset.evaluated(split).x[:ROWS])
+    known = np.where(gaps, np.nan, log_probs.astype(np.float64))
     return {c.name: float(-np.nanmean(known[:, d])) for d, c in enumerate(table) if not np.isnan(known[:, d]).all()}

@@ -47,8 +47,8 @@ def _moments(gradient: Gradient, params: Any, draws: int, seed: int) -> _Moments
 
     def one(carry: tuple[Any, Any], key: Array) -> tuple[Any, None]:
         first, second = carry
-        found = gradient(params, key)
-        return (jax.tree.map(jnp.add, first, found), jax.tree.map(lambda a, g: a + g**2, second, found)), None
+        grads = gradient(params, key)
+        return (jax.tree.map(jnp.add, first, grads), jax.tree.map(lambda a, g: a + g**2, second, grads)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
     run = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0]).lower(
@@ -105,16 +105,16 @@ def study_estimators(
         reference = _moments(_gradient(model, bound, "vimco", samples, x, level), params, reference_draws, seed + 1)
         scale = np.sqrt(_total(jax.tree.map(np.square, reference.mean)))
         for estimator in estimators:
-            found = _moments(_gradient(model, bound, estimator, samples, x, level), params, draws, seed)
-            away = jax.tree.map(lambda a, b: (a - b) ** 2, found.mean, reference.mean)
-            error = _total(found.variance) / draws + _total(reference.variance) / reference_draws
-            generative = _total(found.variance.generative) + _total(found.variance.prior)
+            estimate = _moments(_gradient(model, bound, estimator, samples, x, level), params, draws, seed)
+            away = jax.tree.map(lambda a, b: (a - b) ** 2, estimate.mean, reference.mean)
+            error = _total(estimate.variance) / draws + _total(reference.variance) / reference_draws
+            generative = _total(estimate.variance.generative) + _total(estimate.variance.prior)
             yield EstimatorStudy(
                 bound,
                 estimator,
                 float(np.sqrt(_total(away)) / scale),
                 float(np.sqrt(error) / scale),
-                _total(found.variance.recognition),
+                _total(estimate.variance.recognition),
                 generative,
-                1e6 * found.seconds,
+                1e6 * estimate.seconds,
             )

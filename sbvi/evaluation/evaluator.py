@@ -16,7 +16,7 @@ from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
-from sbvi.evaluation.quadrature import Quadrature
+from sbvi.evaluation.quadrature import Quadrature, floor_of
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
@@ -112,8 +112,7 @@ class Evaluator:
             return scored
         if self._quadrature is None:
             self._quadrature = Quadrature(self.model, self.dataset, self.placement)
-        below = np.maximum(0.05, 4 / np.sqrt(scored["effective_samples"]))  # four standard errors of the samples' word
-        exact = self._quadrature(params, self.key, batches, -scored["nll"] - below)
+        exact = self._quadrature(params, self.key, batches, floor_of(-scored["nll"], scored["effective_samples"]))
         own = {"nll": -exact["log_likelihood"], "quadrature_error": exact["error"], "nll_by_samples": scored["nll"]}
         return scored | own
 
@@ -149,8 +148,8 @@ class Evaluator:
         draws, batch = self.settings.partition_samples, self.settings.batch_size * self.settings.chunk
         if self._partition is None:
             self._partition = jax.jit(lambda params, key: partition(self.model, params, key, draws, batch))
-        found = jax.device_get(self._partition(self.placement.replicated(params), self.key))
-        return float(found.log_z2), float(found.stderr)
+        estimate = jax.device_get(self._partition(self.placement.replicated(params), self.key))
+        return float(estimate.log_z2), float(estimate.stderr)
 
     def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
         """node -> E_q[xi | x], (N, K)."""
@@ -162,8 +161,8 @@ class Evaluator:
 
             self._means = map_batches(means, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
-        found: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
-        return found
+        by_node: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
+        return by_node
 
     @functools.cached_property
     def independent_nll(self) -> float | None:

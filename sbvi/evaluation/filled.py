@@ -18,13 +18,17 @@ def log_losses(guess: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> flo
 
 
 def within(draws: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Whether the sum of an example's missing values lies in the middle of those of its draws (..., B, D); (B,).
+    """Whether the sum of an example's missing values lies in the middle of those of its draws (..., B, D); (B,) of
+    0 to 1, a part where sums are equal.
 
-    Sums of many values are nearly continuous where a single one may be 0 or 1, of which no interval holds nine tenths;
-    and they feel how values hang together, which intervals of single ones do not.
+    The true sum's place among M draws is a uniform one of M + 1 where both have one law, whatever M, and of all places
+    between equal sums where such tie: so the mean is MIDDLE exactly. Sums of many values feel how values hang together,
+    which intervals of single ones do not.
     """
     sums = np.where(missing, draws, 0).sum(-1).reshape(-1, len(truth))
-    low, high = np.quantile(sums, [(1 - MIDDLE) / 2, (1 + MIDDLE) / 2], axis=0)
     true = np.where(missing, truth, 0).sum(-1)
-    found: np.ndarray = (low <= true) & (true <= high)
-    return found
+    places = len(sums) + 1
+    low, high = (sums < true).sum(0) / places, ((sums <= true).sum(0) + 1) / places
+    shared = np.minimum(high, (1 + MIDDLE) / 2) - np.maximum(low, (1 - MIDDLE) / 2)
+    inside: np.ndarray = np.maximum(shared, 0) / (high - low)
+    return inside

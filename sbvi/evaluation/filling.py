@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
@@ -46,11 +45,11 @@ class Filled:
         """One value for each gap. Of means: categories by their mode, ranks by their median."""
         if which != "mean":
             return self.named_median() if which == "median" else self.mode
-        found = self.mean.copy()
+        values = self.mean.copy()
         for d, column in enumerate(self.columns):
             if column.coded:
-                found[:, d] = self.median[:, d] if column.kind == "ordinal" else self.mode[:, d]
-        return found
+                values[:, d] = self.median[:, d] if column.kind == "ordinal" else self.mode[:, d]
+        return values
 
     def named_median(self) -> np.ndarray:
         """Medians; of categories, which have no order, modes."""
@@ -94,8 +93,8 @@ def fill(
         size = len(rows)
         padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)])  # one program for any number of rows
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
-        found = jax.device_get(draw(params, key, jnp.asarray(padded)))
-        draws = tables.back(table, np.asarray(found.draws[:, :size], np.float64))
+        drawn = jax.device_get(draw(params, key, jax.device_put(padded)))
+        draws = tables.back(table, np.asarray(drawn.draws[:, :size], np.float64))
         modes = np.empty((size, len(table)))
         low, middle, high = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
         for d, column in enumerate(table):
@@ -104,8 +103,8 @@ def fill(
             modes[:, d] = _mode(column, draws[:, :, d], middle[:, d])
             if column.kind in NAMED:
                 low[:, d] = high[:, d] = modes[:, d]
-        mean = np.asarray(found.mean[:size], np.float64)
-        about = found.effective[:size], found.accepted[:size]
+        mean = np.asarray(drawn.mean[:size], np.float64)
+        about = drawn.effective[:size], drawn.accepted[:size]
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
     mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
     gaps = np.isnan(held)
@@ -125,5 +124,7 @@ def _mode(column: Column, draws: np.ndarray, median: np.ndarray) -> np.ndarray:
         return median
     widths = ordered[half:] - ordered[:-half]
     place = widths.argmin(0)
-    found = (np.take_along_axis(ordered, place[None], 0)[0] + np.take_along_axis(ordered, place[None] + half, 0)[0]) / 2
-    return np.rint(found) if column.kind == "count" else found
+    middle = (
+        np.take_along_axis(ordered, place[None], 0)[0] + np.take_along_axis(ordered, place[None] + half, 0)[0]
+    ) / 2
+    return np.rint(middle) if column.kind == "count" else middle

@@ -119,21 +119,21 @@ def study(
     scale = _norm(reference.mean)
     for name, entry in RULES.items():
         try:
-            found = moments(model, params, x, entry(), draws, seed)
+            estimate = moments(model, params, x, entry(), draws, seed)
         except UserError as error:
             yield RuleStudy(name, refusal=str(error)), None
             continue
-        distance = _norm({n: found.mean[n] - reference.mean[n] for n in found.mean})
-        noise = np.sqrt(_total(found.variance) / draws + _total(reference.variance) / reference_draws)
+        distance = _norm({n: estimate.mean[n] - reference.mean[n] for n in estimate.mean})
+        noise = np.sqrt(_total(estimate.variance) / draws + _total(reference.variance) / reference_draws)
         ends = {node: q.mean.shape[-1] for node, q in model.gaussians(params, x).items()}
         yield (
             RuleStudy(
                 rule=name,
                 bias=distance / scale,
                 noise=float(noise) / scale,
-                variance_mean=_total({n: v[:, : ends[n]] for n, v in found.variance.items()}) / len(x),
-                variance_covariance=_total({n: v[:, ends[n] :] for n, v in found.variance.items()}) / len(x),
+                variance_mean=_total({n: v[:, : ends[n]] for n, v in estimate.variance.items()}) / len(x),
+                variance_covariance=_total({n: v[:, ends[n] :] for n, v in estimate.variance.items()}) / len(x),
                 microseconds=1e6 * _seconds(model, params, x, entry()) / len(x),
             ),
-            found,
+            estimate,
         )

@@ -78,8 +78,8 @@ def inference_gaps(
         """The bound, and log p(x)."""
 
         def some(position: Array) -> tuple[Array, Array]:
-            found = log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
-            return jnp.mean(found, 0), jax.nn.logsumexp(found, 0)
+            log_ratios = log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
+            return jnp.mean(log_ratios, 0), jax.nn.logsumexp(log_ratios, 0)
 
         bounds, totals = jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32))
         count = jnp.log(jnp.asarray(rounds * chunk, x.dtype))

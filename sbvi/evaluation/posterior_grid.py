@@ -12,7 +12,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.distributions.gaussian import covariance, log_prob, sample, standard_log_prob
 from sbvi.evaluation.quadrature import Further
-from sbvi.inference.quadrature import Found, lattice, log_joint
+from sbvi.inference.quadrature import Integral, lattice, log_joint
 from sbvi.models import require
 from sbvi.models.capabilities import GaussianRecognition, LatentVariable
 
@@ -61,7 +61,7 @@ def posterior_on_grid(
     """
     node = two_latents(model)
     scored = jax.jit(lambda params, q, x, grid: _score(model, node, params, q, x, grid))
-    found = []
+    pairs = []
     for row in np.asarray(x, np.float32):
         q = model.gaussians(params, jnp.asarray(row[None]))
         mean, matrix = np.asarray(q[node].mean)[0], np.asarray(covariance(q[node]))[0]
@@ -78,8 +78,8 @@ def posterior_on_grid(
             low.append(min(ends[0], mean[k] - spread[k]))
             high.append(max(ends[1], mean[k] + spread[k]))
         axes = [np.linspace(a, b, points) for a, b in zip(low, high, strict=True)]
-        found.append((whole, _grid(scored, params, q, row, axes[0], axes[1], mean, matrix)))
-    return found
+        pairs.append((whole, _grid(scored, params, q, row, axes[0], axes[1], mean, matrix)))
+    return pairs
 
 
 def divergences(model: Any) -> Further:
@@ -87,14 +87,14 @@ def divergences(model: Any) -> Further:
     nats."""
     node = two_latents(model)
 
-    def further(params: Any, x: Array, found: Found) -> dict[str, Array]:
+    def further(params: Any, x: Array, integral: Integral) -> dict[str, Array]:
         q = model.gaussians(params, x)[node]
         noise = jnp.broadcast_to(6 * lattice(24, 2, x.dtype)[:, None], (24**2, x.shape[0], 2))
         points = sample(q, noise)
         weight = jax.nn.softmax(standard_log_prob(noise), 0)
-        gap = log_prob(q, points) - log_joint(model, params, x, points) + found.log_likelihood[None]
-        there = jnp.exp(found.log_mass)
-        reverse = found.log_mass - found.log_volume - log_prob(q, found.points)
+        gap = log_prob(q, points) - log_joint(model, params, x, points) + integral.log_likelihood[None]
+        there = jnp.exp(integral.log_mass)
+        reverse = integral.log_mass - integral.log_volume - log_prob(q, integral.points)
         return {
             "kl": jnp.sum(weight * gap, 0),
             "reverse_kl": jnp.sum(jnp.where(there > 0, there * jnp.where(there > 0, reverse, 0), 0), 0),

@@ -127,9 +127,9 @@ class PriceGaussNewton:
             for probe in range(self.probes):
                 probe_key = jax.random.fold_in(jax.random.fold_in(key, 1 + position), probe)
                 z = jax.random.rademacher(probe_key, points[name].shape, points[name].dtype)
-                found, pull = jax.vjp(outputs, points[name])
+                primal, pull = jax.vjp(outputs, points[name])
                 # The forward derivative is the transpose of the backward one, for networks that know only that.
-                (moved,) = jax.linear_transpose(pull, found)((z,))
+                (moved,) = jax.linear_transpose(pull, primal)((z,))
                 curved = jax.lax.stop_gradient(-pull(precision * moved)[0])
                 term = term + 0.5 / self.probes * jnp.sum(curved * node.covariance_times(z), -1)
         return points, values + _without_value(term)

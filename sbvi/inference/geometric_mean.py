@@ -37,8 +37,8 @@ class Ancestral(NamedTuple):
 def log_half(model: Any, params: Any, key: Array, x: Array, inner: int) -> Array:
     """log of an unbiased estimate of sqrt(p~(x)) = E_q[sqrt(p / q)] with `inner` samples for x (B, D): (B,)."""
     log_weights = model.rollout(params, key, x, inner).log_weights()
-    found: Array = logsumexp(0.5 * log_weights, 0) - jnp.log(jnp.asarray(inner, x.dtype))
-    return found
+    log_estimate: Array = logsumexp(0.5 * log_weights, 0) - jnp.log(jnp.asarray(inner, x.dtype))
+    return log_estimate
 
 
 def ancestral(model: Any, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> Ancestral:
@@ -96,5 +96,5 @@ def resampled(
         chosen: Array = jax.random.categorical(choose, weights)
         return jax.tree.map(lambda a: a[chosen], drawn)
 
-    found: Ancestral = jax.lax.map(one, jax.random.split(key, num))
-    return found
+    draws: Ancestral = jax.lax.map(one, jax.random.split(key, num))
+    return draws

@@ -52,8 +52,8 @@ def target(model: Any, params: Any, level: int, value: Array, below: Array, abov
     total = total + model.up(params, level).log_prob(below, value)
     if above is not None:
         total = total + model.up(params, level + 1).log_prob(value, above)
-    found: Array = 0.5 * total
-    return found
+    log_density: Array = 0.5 * total
+    return log_density
 
 
 def _chosen(key: Array, weights: Array, *candidates: Array) -> list[Array]:

@@ -73,24 +73,24 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
 
     def estimate(params: Any, key: Array, x: Array) -> Likelihood:
         def one(sums: _Sums, position: Array) -> tuple[_Sums, Array | None]:
-            found = rollout(params, jax.random.fold_in(key, position), x, chunk)
+            scored = rollout(params, jax.random.fold_in(key, position), x, chunk)
             real = (position * chunk + jnp.arange(chunk, dtype=jnp.int32) < num_samples)[:, None]
 
             def total(values: Array) -> Array:
                 return jnp.sum(jnp.where(real, values, jnp.zeros_like(values)), 0)
 
-            log_weights = jnp.where(real, found.log_weights(), -jnp.inf)
+            log_weights = jnp.where(real, scored.log_weights(), -jnp.inf)
             top = jnp.maximum(sums.top, jnp.max(log_weights, 0))
             scaled = jnp.exp(log_weights - top[None])
             before = jnp.exp(sums.top - top)
-            node_kl = {n: total(found.log_posterior[n] - found.log_prior[n]) for n in sums.kl}
+            node_kl = {n: total(scored.log_posterior[n] - scored.log_prior[n]) for n in sums.kl}
             return _Sums(
                 top,
                 sums.half * jnp.sqrt(before) + jnp.sum(jnp.sqrt(scaled), 0),
                 sums.first * before + jnp.sum(scaled, 0),
                 sums.second * before**2 + jnp.sum(scaled**2, 0),
-                sums.weight + total(found.log_weights()),
-                sums.fit + total(found.log_likelihood),
+                sums.weight + total(scored.log_weights()),
+                sums.fit + total(scored.log_likelihood),
                 {n: sums.kl[n] + value for n, value in node_kl.items()},
                 None if sums.largest is None else psis.merged(sums.largest, log_weights),
             ), None if merges or tail is None else log_weights

@@ -103,12 +103,12 @@ def by_chain(values: Array, chains: int) -> Array:
     return jnp.swapaxes(split, 0, 1)
 
 
-def compared(found: Imputation, missing: Array, chains: int, warmup: int) -> Convergence | None:
+def compared(imputation: Imputation, missing: Array, chains: int, warmup: int) -> Convergence | None:
     """How far chains of the same B examples agree, from their means along random directions of the missing values.
 
-    found: of C B rows, all examples of the first chain first.  missing: (B, D).
+    imputation: of C B rows, all examples of the first chain first.  missing: (B, D).
     """
-    means = by_chain(found.means, chains)[:, warmup:]
+    means = by_chain(imputation.means, chains)[:, warmup:]
     ways = jax.random.rademacher(jax.random.key(0), (missing.shape[1], DIRECTIONS), means.dtype)
     return convergence(jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways)
 
@@ -147,9 +147,9 @@ def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, itera
     observed = ~missing
     if offers(model, Marginals):
         keys = jax.random.split(key, iterations)
-        found = jax.lax.map(lambda one: model.conditional(params, one, x, observed), keys)
+        drawn = jax.lax.map(lambda one: model.conditional(params, one, x, observed), keys)
     else:
-        found = model.impute(params, key, x, observed, iterations)
-    draws = jnp.where(missing, found.value.astype(x.dtype), x)
-    means = jnp.where(missing, found.mean.astype(x.dtype), x)
+        drawn = model.impute(params, key, x, observed, iterations)
+    draws = jnp.where(missing, drawn.value.astype(x.dtype), x)
+    means = jnp.where(missing, drawn.mean.astype(x.dtype), x)
     return Imputation(draws[-1], means, draws, jnp.ones(iterations, x.dtype))

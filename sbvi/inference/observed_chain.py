@@ -50,8 +50,8 @@ class Moved(NamedTuple):
 def weigh(model: Any, params: Any, points: Latents, v: Array, observed: Array) -> Array:
     """log p(x_o, z) up to a constant of the row, or log p(v, z) of models that know this alone, (S, B)."""
     if offers(model, ObservedDensity):
-        found: Array = model.log_observed(params, points, v, observed)
-        return found
+        log_density: Array = model.log_observed(params, points, v, observed)
+        return log_density
     whole: Array = model.log_joint(params, points, v)
     return whole
 
@@ -124,8 +124,8 @@ def _local(model: Any, params: Any, key: Array, state: State, observed: Array, l
     def one(key: Array, point: Latents, v: Array, observed: Array, size: Array, variances: Array) -> Any:
         def density(point: Latents) -> Array:
             alone = {node: values[None, None] for node, values in point.items()}
-            found: Array = model.log_observed(params, alone, v[None], observed[None])[0, 0]
-            return found
+            log_density: Array = model.log_observed(params, alone, v[None], observed[None])[0, 0]
+            return log_density
 
         moved, info = kernel(key, hmc.init(point, density), density, size, variances, leapfrogs)
         return moved.position, info.acceptance_rate
@@ -134,5 +134,5 @@ def _local(model: Any, params: Any, key: Array, state: State, observed: Array, l
     low, high = VARIED
     size = jnp.exp(state.log_size) * jax.random.uniform(vary, state.log_size.shape, state.v.dtype, low, high)
     keys = jax.random.split(move, state.v.shape[0])
-    found: tuple[Latents, Array] = jax.vmap(one)(keys, state.latents, state.v, observed, size, state.variances)
-    return found
+    transitions: tuple[Latents, Array] = jax.vmap(one)(keys, state.latents, state.v, observed, size, state.variances)
+    return transitions

@@ -79,5 +79,5 @@ def generalised_pareto(log_excess: Array) -> Array:
     b = jnp.where(b == 0, jnp.finfo(dtype).tiny, b)
     k = k_of(b)
     weights = jax.nn.softmax(n * (jnp.log(b / k) - k), axis=1)
-    found = k_of(jnp.sum(weights * b, 1, keepdims=True))[:, 0]
-    return jnp.where(spread[:, 0], found, jnp.zeros_like(found))
+    tail_shape = k_of(jnp.sum(weights * b, 1, keepdims=True))[:, 0]
+    return jnp.where(spread[:, 0], tail_shape, jnp.zeros_like(tail_shape))

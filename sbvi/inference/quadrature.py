@@ -50,7 +50,7 @@ EFFORTS = {
 }
 
 
-class Found(NamedTuple):
+class Integral(NamedTuple):
     """log_likelihood, error: by example, (B,), nats.  points: (M, B, K).
     log_mass: log p(z | x) of each and what it stands for, so that exp(log_mass) sums to one, (M, B).
     log_volume: of what it stands for, so that log_mass - log_volume is log p(z | x) there, (M, B)."""
@@ -97,11 +97,11 @@ def log_joint(model: Any, params: Any, x: Array, points: Array) -> Array:
     count, piece = points.shape[0], max(1, ROWS // x.shape[0])
     padded = jnp.concatenate([points, jnp.broadcast_to(points[:1], (-count % piece, *points.shape[1:]))])
     parts = padded.reshape(-1, piece, *points.shape[1:])
-    found = jax.lax.map(lambda part: model.log_joint(params, split(model, part), x), parts)
-    return found.reshape(-1, x.shape[0])[:count]
+    log_probs = jax.lax.map(lambda part: model.log_joint(params, split(model, part), x), parts)
+    return log_probs.reshape(-1, x.shape[0])[:count]
 
 
-def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
+def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Integral:
     """For x (B, D); see the module."""
     latents = sum(model.latent_sizes().values())
 
@@ -122,7 +122,7 @@ def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Found:
     log_likelihood = jnp.where(good, fine, rough)
     none, unit_volume = jnp.asarray(-jnp.inf, x.dtype), jnp.sum(jnp.log(unit))
     masses = jnp.where(good[None], log_mass, none), jnp.where(good[None], none, cells.log_mass)
-    return Found(
+    return Integral(
         log_likelihood,
         jnp.where(good, error, jnp.where(jnp.isnan(rough_error), jnp.inf, rough_error)),
         jnp.concatenate([points, cells.centre]),
@@ -155,9 +155,9 @@ def _cut(model: Any, params: Any, x: Array, scored: Any, effort: Effort, latents
         size = cells.size / 2
         parts = cells.centre[None] + corners[:, None, None] * (size[..., None] * unit[None, None])[None]
         parts, sizes = parts.reshape(-1, batch, latents), jnp.tile(size, (2**latents, 1))
-        found = _Cells(parts, sizes, scored(parts) + jnp.sum(jnp.log(unit)) + latents * jnp.log(sizes))
-        change = jnp.abs(logsumexp(found.log_mass, 0) - logsumexp(cells.log_mass, 0))
-        most, rest = parted(found)
+        finer = _Cells(parts, sizes, scored(parts) + jnp.sum(jnp.log(unit)) + latents * jnp.log(sizes))
+        change = jnp.abs(logsumexp(finer.log_mass, 0) - logsumexp(cells.log_mass, 0))
+        most, rest = parted(finer)
         return most, (rest, change)
 
     most, rest = parted(whole)

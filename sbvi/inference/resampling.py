@@ -46,13 +46,13 @@ def resampled(
 
     def one(carry: tuple[Array, Array, Array], position: Array) -> tuple[tuple[Array, Array, Array], Any]:
         top, total, sums = carry
-        found = model.rollout(params, jax.random.fold_in(first, position), x, chunk)
-        weights = found.log_weights()
+        rollout = model.rollout(params, jax.random.fold_in(first, position), x, chunk)
+        weights = rollout.log_weights()
         new = jnp.maximum(top, jnp.max(weights, 0))
         scaled, before = jnp.exp(weights - new[None]), jnp.exp(top - new)
-        means = model.missing_columns(params, first, found.latents).mean
+        means = model.missing_columns(params, first, rollout.latents).mean
         sums = sums * before[:, None] + jnp.einsum("sb,sbd->bd", scaled, means)
-        return (new, total * before + jnp.sum(scaled, 0), sums), (weights, found.latents)
+        return (new, total * before + jnp.sum(scaled, 0), sums), (weights, rollout.latents)
 
     none = jnp.full(x.shape[:1], -jnp.inf, x.dtype)
     start = none, jnp.zeros_like(none), jnp.zeros_like(x)
@@ -79,9 +79,9 @@ def systematic(key: Array, weights: Array, draws: int) -> Array:
     points = (jnp.arange(draws, dtype=weights.dtype)[:, None] + shift) / draws
     edges = jnp.cumsum(weights, 0)
     edges = edges / edges[-1:]
-    found = jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(edges, points)
+    positions = jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(edges, points)
     order = jax.random.permutation(second, draws)  # the first of them are draws like any others
-    return jnp.minimum(found, count - 1)[order]
+    return jnp.minimum(positions, count - 1)[order]
 
 
 def independence_chain(key: Array, log_weights: Array, draws: int) -> tuple[Array, Array]:

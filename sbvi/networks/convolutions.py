@@ -91,8 +91,8 @@ class Convolution(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(B, H, W, inputs) -> (B, H, W, outputs)."""
-        found = convolved(x, self.kernel[...])
-        return found + down_columns(self.bias[...], found.shape[:-1]) if self.biased else found
+        filtered = convolved(x, self.kernel[...])
+        return filtered + down_columns(self.bias[...], filtered.shape[:-1]) if self.biased else filtered
 
 
 class ConvolutionalBlock(nnx.Module):

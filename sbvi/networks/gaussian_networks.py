@@ -121,8 +121,8 @@ class RecognitionNetwork(nnx.Module):
 
     def __call__(self, x: Array) -> list[Array]:
         """x (B, D) -> raw outputs of each node (B, n)."""
-        found = [head(trunk(x)) for trunk, head in zip(self.trunks, self.heads, strict=True)]
-        if len(found) == len(self.sizes):
-            return found
+        outputs = [head(trunk(x)) for trunk, head in zip(self.trunks, self.heads, strict=True)]
+        if len(outputs) == len(self.sizes):
+            return outputs
         ends = [sum(self.sizes[: i + 1]) for i in range(len(self.sizes) - 1)]
-        return jnp.split(found[0], ends, axis=-1)
+        return jnp.split(outputs[0], ends, axis=-1)

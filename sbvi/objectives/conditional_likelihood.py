@@ -22,8 +22,10 @@ from sbvi.objectives.view import Array, Report, View
 def log_joint(view: View, rule: str) -> Array:
     """log p(x, label), (B, C), with the regularising noise of training."""
     training = view.noise is not None and not view.values_only
-    found: Array = view.model.joint_log_probs(view.params, view.batch.x, rule=rule, key=view.key if training else None)
-    return found
+    log_probs: Array = view.model.joint_log_probs(
+        view.params, view.batch.x, rule=rule, key=view.key if training else None
+    )
+    return log_probs
 
 
 def of_label(joint: Array, label: Array) -> Array:

@@ -108,5 +108,5 @@ def init_companion(estimator: str, key: Array, size: int) -> Any:
 def predict(companion: Any, x: Array) -> Array:
     """C(x), (B,)."""
     hidden = jnp.tanh(x @ companion["hidden"] + companion["shift"][None])
-    found: Array = (hidden @ companion["output"] + companion["level"][None])[:, 0]
-    return found
+    prediction: Array = (hidden @ companion["output"] + companion["level"][None])[:, 0]
+    return prediction

@@ -30,17 +30,17 @@ class View:
     def rollout(self, num_samples: int, paths: Paths = STANDARD) -> Rollout:
         """S samples of the recognition model, scored; for models with latents."""
         paths = STANDARD if self.values_only else paths
-        found: Rollout = self.model.rollout(
+        rollout: Rollout = self.model.rollout(
             self.params, self.key, self.batch.x, num_samples, noise=self.noise, paths=paths
         )
-        return found
+        return rollout
 
     def log_prob(self) -> LogProb:
         """log p(x), (B,); for models that know it."""
-        found: LogProb = self.model.log_prob(self.params, self.key, self.batch.x)
-        return found
+        log_prob: LogProb = self.model.log_prob(self.params, self.key, self.batch.x)
+        return log_prob
 
     def class_log_probs(self) -> Array:
         """log p(label | x), (B, C); for classifiers."""
-        found: Array = self.model.class_log_probs(self.params, self.batch.x)
-        return found
+        log_probs: Array = self.model.class_log_probs(self.params, self.batch.x)
+        return log_probs

@@ -73,12 +73,12 @@ class Chained(NamedTuple):
         return combined(h @ own["last"] + own["last_bias"][None, None], self.combine)
 
     def _drawn(self, key: Array, num_samples: int) -> Nodes:
-        found: Nodes = {}
+        drawn: Nodes = {}
         for position, node in enumerate(self.order):
-            mean, log_scale = self._gaussian(node, list(found.values()))
+            mean, log_scale = self._gaussian(node, list(drawn.values()))
             shape = (num_samples, *mean.shape[1:])
-            found[node] = mean + jnp.exp(log_scale) * normal(jax.random.fold_in(key, position), shape, mean.dtype)
-        return {node: found[node] for node in self.nodes}
+            drawn[node] = mean + jnp.exp(log_scale) * normal(jax.random.fold_in(key, position), shape, mean.dtype)
+        return {node: drawn[node] for node in self.nodes}
 
     def sample(self, key: Array, num_samples: int, integrand: Integrand, paths: Paths) -> Draws:
         points, gate = self._drawn(key, num_samples), None

@@ -55,8 +55,8 @@ class InverseAutoregressive(ContextFlow):
         inner, outer = (jnp.asarray(m, z.dtype) for m in masks(z.shape[-1], self.hidden))
         seen = given @ weights["context"] + weights["bias"][None]
         h = jax.nn.silu(z @ (weights["first"] * inner) + seen[None])
-        found = h @ (weights["last"] * jnp.tile(outer, (1, 2))) + weights["last_bias"][None, None]
-        shift, raw = jnp.split(found, 2, axis=-1)
+        outputs = h @ (weights["last"] * jnp.tile(outer, (1, 2))) + weights["last_bias"][None, None]
+        shift, raw = jnp.split(outputs, 2, axis=-1)
         return shift, jax.nn.log_sigmoid(raw + 2)
 
     def forward(self, weights: Any, given: Array, e: Array) -> tuple[Array, Array]:
@@ -78,9 +78,9 @@ class InverseAutoregressive(ContextFlow):
                 gate = jnp.exp(log_gate)
                 return (target - (1 - gate) * shift) / gate
 
-            found = jax.lax.fori_loop(0, target.shape[-1], again, jnp.zeros_like(target))
-            log_gate = self._step(own, given, found)[1]
-            return (found, log_det - jnp.sum(log_gate, -1)), None
+            inverted = jax.lax.fori_loop(0, target.shape[-1], again, jnp.zeros_like(target))
+            log_gate = self._step(own, given, inverted)[1]
+            return (inverted, log_det - jnp.sum(log_gate, -1)), None
 
         start = (z, jnp.zeros(z.shape[:-1], z.dtype))
         return jax.lax.scan(one, start, dict(weights), reverse=True)[0]

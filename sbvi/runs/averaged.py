@@ -23,22 +23,24 @@ class Averaged:
         """log (1/M) sum_m p(x | theta_m), (N,), nats; each p as `LoadedRun.log_likelihood` has it."""
         total: np.ndarray | None = None
         for one in self.run.each_draw(self.count):
-            found = one.log_likelihood(x, num_samples, seed).astype(np.float64)
-            total = found if total is None else np.logaddexp(total, found)
+            log_p = one.log_likelihood(x, num_samples, seed).astype(np.float64)
+            total = log_p if total is None else np.logaddexp(total, log_p)
         assert total is not None
         return total - np.log(self.count)
 
     def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
         """Draws of x, each from the model of one of the draws, in turn; (num, *event_shape)."""
         each = -(-num // self.count)
-        found = [one.sample(each, seed + 7919 * m, means=means) for m, one in enumerate(self.run.each_draw(self.count))]
-        return np.stack(found, 1).reshape(-1, *self.run.event_shape)[:num]
+        samples = [
+            one.sample(each, seed + 7919 * m, means=means) for m, one in enumerate(self.run.each_draw(self.count))
+        ]
+        return np.stack(samples, 1).reshape(-1, *self.run.event_shape)[:num]
 
     def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
         """x with every NaN replaced by the mean of the conditional means."""
         total: np.ndarray | None = None
         for one in self.run.each_draw(self.count):
-            found = one.impute(x, iterations, warmup, seed).astype(np.float64)
-            total = found if total is None else total + found
+            filled = one.impute(x, iterations, warmup, seed).astype(np.float64)
+            total = filled if total is None else total + filled
         assert total is not None
         return np.where(np.isnan(x), total / self.count, x).astype(np.asarray(x).dtype)

@@ -40,8 +40,8 @@ class Group:
 def differing(runs: Sequence[RunSummary]) -> list[str]:
     """Keys whose values differ between runs, seeds left out.
 
-    A key that only some runs have, such as a setting of one model's, is told where the others do not say it already:
-    where runs that agree in all of them differ in it.
+    A key that only some runs have, such as a setting of one model's, is told where the names of what was chosen do not
+    say it already: where runs that agree in all of them differ in it.
     """
     readable = [run for run in runs if run.config]
     varying = [
@@ -50,11 +50,16 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
         if key not in REPEATS and not key.startswith("logger.") and len({_setting(run, key) for run in readable}) > 1
     ]
     kept = [key for key in varying if all(key in run.config for run in readable)]
-    for key in (key for key in varying if key not in kept):
+    for key in sorted((key for key in varying if key not in kept), key=lambda key: not _is_name(key)):
         told: dict[tuple[str, ...], str] = {}
-        if any(told.setdefault(_settings(run, kept), _setting(run, key)) != _setting(run, key) for run in readable):
+        names = [other for other in kept if _is_name(other)]
+        if any(told.setdefault(_settings(run, names), _setting(run, key)) != _setting(run, key) for run in readable):
             kept.append(key)
     return sorted(kept)
+
+
+def _is_name(key: str) -> bool:
+    return key.rpartition(".")[2] == "name"
 
 
 def _setting(run: RunSummary, key: str) -> str:

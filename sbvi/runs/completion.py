@@ -55,11 +55,11 @@ class Completion:
         count = 1 if independent(self.model) else chains
 
         def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
-            found = impute(
+            imputation = impute(
                 self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
             )
-            mean = jnp.mean(by_chain(found.means, count)[:, warmup:], (0, 1))
-            met = None if independent(self.model) else compared(found, m, count, warmup)
+            mean = jnp.mean(by_chain(imputation.means, count)[:, warmup:], (0, 1))
+            met = None if independent(self.model) else compared(imputation, m, count, warmup)
             return jnp.where(m, mean, part), jnp.ones(len(part)) if met is None else met.rhat
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)

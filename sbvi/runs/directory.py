@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.core.places import is_file, is_folder
 from sbvi.runs.legacy import FORMAT, upgraded
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class RunDirectory:
     def read_run(self) -> dict[str, Any]:
         """run.json, checked for what every command needs."""
         path = self.path / "run.json"
-        if not path.is_file():
-            what = "has no run.json" if self.path.is_dir() else "is not a directory"
+        if not is_file(path, str(self.path)):
+            what = "has no run.json" if is_folder(self.path, str(self.path)) else "is not a directory"
             raise UserError(f"{self.path} is not a run: it {what}.")
         record = self._read(path)
         if not isinstance(record.get("config"), dict) or not isinstance(record.get("data"), dict):

@@ -57,11 +57,11 @@ def keep_mean(
     log.info("Fitting the recognition model to the mean of %d draws.", count)
     mean = assembly.placement.replicated(stack.mean(abstract_params(assembly.model)))
     params = tuner(algorithm, batches, assembly.plan, assembly.experiment.seed)(mean)
-    found = assembly.validator(params)
-    score = found[f"validation/{assembly.algorithm.monitor}"]
+    metrics = assembly.validator(params)
+    score = metrics[f"validation/{assembly.algorithm.monitor}"]
     notes: dict[str, Any] = {"step": progress.step, "score": score, "draws": count}
     store.save_best(jax.tree.map(np.asarray, jax.device_get(params)), notes)
-    return {f"mean_of_draws/{name.partition('/')[2]}": value for name, value in found.items()}
+    return {f"mean_of_draws/{name.partition('/')[2]}": value for name, value in metrics.items()}
 
 
 def tuned_means(run: LoadedRun, dataset: Dataset, counts: Sequence[int]) -> Iterator[tuple[int, Any]]:

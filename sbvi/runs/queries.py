@@ -41,14 +41,14 @@ class Queries:
         if known.table is None:
             raise UserError("fill_table() is for runs on a table by column (likelihood=mixed).")
         held = known.store(tables.encoded(known.table, frame, "frame"), "frame")
-        found = fill(drawing(model, samples, 500), self.params, known, held, seed)
-        return tables.decoded(known.table, found.guess(guess), frame, np.isnan(held))
+        filled = fill(drawing(model, samples, 500), self.params, known, held, seed)
+        return tables.decoded(known.table, filled.guess(guess), frame, np.isnan(held))
 
     def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray:
         """log p of what is not NaN, the rest summed out, (N,), nats."""
         model = self._able(Marginals, "marginal_log_likelihood")
-        found = self._jitted("marginal", model.marginal_log_prob)
-        return np.asarray(self._batches(lambda part, _: found(self.params, *part).value, self._parted(x)))
+        compiled = self._jitted("marginal", model.marginal_log_prob)
+        return np.asarray(self._batches(lambda part, _: compiled(self.params, *part).value, self._parted(x)))
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given."""
@@ -64,17 +64,17 @@ class Queries:
     def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
         """x with every NaN replaced: by one joint draw from p(missing | rest), or by its means; same shape."""
         model = self._able(Marginals, "conditional")
-        found = self._jitted("conditional", model.conditional)
+        compiled = self._jitted("conditional", model.conditional)
         key = jax.random.key(seed)
         drawn = self._batches(
-            lambda part, position: found(self.params, jax.random.fold_in(key, position), *part), self._parted(x)
+            lambda part, position: compiled(self.params, jax.random.fold_in(key, position), *part), self._parted(x)
         )
         return self._filled(drawn.mean if means else drawn.value, x)
 
     def most_probable(self, x: np.ndarray) -> np.ndarray:
         """x with every NaN replaced by the most probable values given the rest; same shape."""
-        found = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
-        return self._filled(self._batches(lambda part, _: found(self.params, *part), self._parted(x)), x)
+        compiled = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
+        return self._filled(self._batches(lambda part, _: compiled(self.params, *part), self._parted(x)), x)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """p(label | what is not NaN), (N, C)."""
@@ -84,18 +84,18 @@ class Queries:
         """p(label | what is observed), (N, C), for model input (N, D), such as `Dataset.seen` gives."""
         if observed is not None and not observed.all():
             model = self._able(PartialClassifier, "classify with missing values")
-            found = self._jitted("classify_given", model.class_log_probs_given)
-            return np.exp(self._batches(lambda part, _: found(self.params, *part), (inputs, observed)))
-        found = self._jitted("classify", self._able(Classifier, "classify").class_log_probs)
-        return np.exp(self._batches(lambda part, _: found(self.params, part), inputs))
+            compiled = self._jitted("classify_given", model.class_log_probs_given)
+            return np.exp(self._batches(lambda part, _: compiled(self.params, *part), (inputs, observed)))
+        compiled = self._jitted("classify", self._able(Classifier, "classify").class_log_probs)
+        return np.exp(self._batches(lambda part, _: compiled(self.params, part), inputs))
 
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Model input (N, D), and where it is observed."""
         missing = not_there(x)
         return self.preprocessing.to_model(np.asarray(x), "x", missing), ~missing
 
-    def _filled(self, found: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def _filled(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Values (N, D) of the model where x has none, in the source's units and the shape of x."""
         missing = not_there(x)
         source = np.asarray(x).reshape(missing.shape)
-        return self.preprocessing.filled(np.asarray(found), missing, source).reshape(np.shape(x))
+        return self.preprocessing.filled(np.asarray(values), missing, source).reshape(np.shape(x))

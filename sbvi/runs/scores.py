@@ -12,7 +12,7 @@ from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
-from sbvi.evaluation.quadrature import Quadrature
+from sbvi.evaluation.quadrature import Quadrature, floor_of
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
@@ -42,21 +42,23 @@ class Scores:
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
-        of one or two continuous latents; else by importance sampling, which is a lower bound in expectation and tight
-        for many samples."""
+        of one or two continuous latents, which heeds what samples show; else by importance sampling, which is a lower
+        bound in expectation and tight for many samples."""
         if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
-        if serves(self.model):
-            own, batches = self._own(x)
-            if "quadrature" not in self._compiled:
-                self._compiled["quadrature"] = Quadrature(self.model, own)
-            found: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches)[
-                "log_likelihood"
-            ]
-            return found
-        return np.asarray(self._estimate(x, num_samples, seed).log_likelihood)
+        sampled = self._estimate(x, num_samples, seed)
+        if not serves(self.model):
+            return np.asarray(sampled.log_likelihood)
+        own, batches = self._own(x)
+        if "quadrature" not in self._compiled:
+            self._compiled["quadrature"] = Quadrature(self.model, own)
+        least = floor_of(np.asarray(sampled.log_likelihood), np.asarray(sampled.effective))
+        log_p: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches, least)[
+            "log_likelihood"
+        ]
+        return log_p
 
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
         if num_samples < 1:

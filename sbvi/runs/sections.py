@@ -31,9 +31,9 @@ def metric_of(runs: Sequence[RunSummary], asked: str | None) -> tuple[str, str]:
         return asked, ""
     done = [run for run in runs if run.status == "completed"]
     if done and not any(DEFAULT in run.metrics for run in done):
-        found = next((bound for bound in BOUNDS if any(bound in run.metrics for run in done)), None)
-        if found is not None:
-            return found, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {found}."
+        metric = next((bound for bound in BOUNDS if any(bound in run.metrics for run in done)), None)
+        if metric is not None:
+            return metric, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {metric}."
     return DEFAULT, ""
 
 
@@ -42,14 +42,14 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
     apart: dict[str, list[Group]] = {}
     for group in groups:
         apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
-    found = []
+    parts = []
     for own in apart.values():
         every = sorted({key for group in own for key in group.settings})
         keys = [key for key in every if len({_told(group.settings, key) for group in own}) > 1]
-        found.append(Section(_title(own[0], metric), keys, own))
-    if len(found) == 1:  # what is the same for all need not be said
-        return [Section("", found[0].keys, found[0].groups)]
-    return found
+        parts.append(Section(_title(own[0], metric), keys, own))
+    if len(parts) == 1:  # what is the same for all need not be said
+        return [Section("", parts[0].keys, parts[0].groups)]
+    return parts
 
 
 def _apart(group: Group, metric: str) -> list[Any]:
@@ -70,7 +70,7 @@ def _title(group: Group, metric: str) -> str:
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Settings in a few words, for a legend: `learning_rate 0.001, seed 1`."""
-    short = [key.rpartition(".")[2] for key in keys]
+    short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
     names = [last if short.count(last) == 1 else key for last, key in zip(short, keys, strict=True)]
     told = {key: v if isinstance(v, str) else json.dumps(v) for key, v in settings.items()}
     shown = zip(names, keys, strict=True)

@@ -146,10 +146,10 @@ def _trained(
 def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
     """What the run leaves where its algorithm draws parameters."""
     with contextlib.closing(assembly.batches()) as batches:
-        found = keep_mean(assembly, store, batches, outcome.progress)
-    if found:
+        metrics = keep_mean(assembly, store, batches, outcome.progress)
+    if metrics:
         step = outcome.progress.step
-        recorder.scalars(step, step / assembly.plan.steps_per_epoch, found)
+        recorder.scalars(step, step / assembly.plan.steps_per_epoch, metrics)
         processes.wait("kept")
 
 

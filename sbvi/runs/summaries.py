@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.places import is_folder
 from sbvi.runs.changes import ELSEWHERE
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -47,7 +48,7 @@ def find_runs(folders: Iterable[Path | str]) -> list[Path]:
     """
     runs: dict[Path, Path] = {}
     for folder in map(Path, folders):
-        if not folder.is_dir():
+        if not is_folder(folder, str(folder)):
             raise UserError(f"{folder} is not a directory.")
         below = sorted(_below(folder))
         if not below:

@@ -16,21 +16,21 @@ class DensityEstimator(DensityMixin, TableEstimator):
         """log p of the observed entries of each row, (N,), nats of the columns' own units: a lower bound in
         expectation that rises to it with `samples`."""
         import jax
-        import jax.numpy as jnp
 
         from sbvi.inference.importance import importance_sampling
 
         _, held = self._held(X)
-        fitted = self._fitted()
+        _, model = self._fitted()
         if 0 not in self._draw:
-            self._draw[0] = jax.jit(importance_sampling(fitted.model.rollout, self.samples, 100))
-        found = []
+            self._draw[0] = jax.jit(importance_sampling(model.rollout, self.samples, 100))
+        scores = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            found.append(np.asarray(self._draw[0](fitted.params, key, jnp.asarray(padded)).log_likelihood)[: len(rows)])
-        return np.concatenate(found).astype(np.float64)
+            said = self._draw[0](self.params_[0], key, jax.device_put(padded))
+            scores.append(np.asarray(said.log_likelihood)[: len(rows)])
+        return np.concatenate(scores).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`."""
@@ -43,7 +43,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
 
         if n_samples < 1:
             raise UserError(f"n_samples={n_samples} must be at least 1.")
-        fitted = self._fitted()
-        drawn = fitted.model.sample(fitted.params, jax.random.key(random_state), n_samples).value
-        numbers = fitted.preprocessing.to_source(np.asarray(drawn))
+        known, model = self._fitted()
+        drawn = model.sample(self.params_[0], jax.random.key(random_state), n_samples).value
+        numbers = known.to_source(np.asarray(drawn))
         return pd.DataFrame({c.name: c.decoded(numbers[:, d]) for d, c in enumerate(self.columns_)})

@@ -1,13 +1,14 @@
 """How a table is learned: what all estimators of tables share."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from sbvi.core import UserError
+from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.runs.frames import Fit, Fitted
@@ -50,7 +51,15 @@ class TableEstimator(BaseEstimator):
         self.random_state = random_state
 
     columns_: tuple[Column, ...]
+    params_: tuple[Any, ...]
     _draw: dict[int, Any]
+    #: What is held out of training: rows, or entries.
+    _by: ClassVar[Literal["rows", "entries"]] = "rows"
+    _most_steps: ClassVar[int] = 6000
+
+    def _members(self, rows: int) -> int:
+        """How often the table is learned."""
+        return 1
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int):
@@ -72,14 +81,16 @@ class TableEstimator(BaseEstimator):
             "extra_missing": self.extra_missing,
             "likelihood": {"name": "mixed", "continuous": self.continuous, "scale": self.scale},
         }
-        passes = round(200 * (1 - self.validation) * len(frame) / self.batch_size)
+        passes = round(200 * len(frame) / self.batch_size)
         how = Fit(
             model=settings,
             objective={"name": "importance_weighted", "num_samples": self.bound_samples},
             optimizer={"name": "adam", "learning_rate": self.learning_rate, "schedule": {"kind": "cosine"}},
-            steps=min(max(passes, 500), 6000) if self.steps is None else self.steps,
+            steps=min(max(passes, 500), self._most_steps) if self.steps is None else self.steps,
             batch_size=self.batch_size,
-            validation=self.validation,
+            held_out=self.validation,
+            by=self._by,
+            members=self._members(len(frame)),
             columns=self.columns,
             seed=self.seed_,
         )
@@ -90,25 +101,29 @@ class TableEstimator(BaseEstimator):
             fitted = how(frame)
         except UserError as error:  # scikit-learn's word for it
             raise ValueError(str(error)) from None
+        self._keep(fitted, frame)
+        return self
+
+    def _keep(self, fitted: Fitted, frame: Any) -> None:
         self.columns_ = fitted.preprocessing.table or ()
         modelled = {column.name for column in self.columns_}
         rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
         self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
-        self.params_ = fitted.params
-        self.best_step_ = fitted.best_step
-        self.validation_bound_ = fitted.validation
-        self._built, self._draw = fitted, {}
-        return self
+        self.params_ = tuple(member.params for member in fitted.members)
+        self.best_steps_ = tuple(member.step for member in fitted.members)
+        self.validation_scores_ = tuple(member.score for member in fitted.members)
+        self._built, self._draw = (fitted.preprocessing, fitted.model), {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without compiled functions, which are made again where they are needed."""
         state = dict(super().__getstate__())
         return {name: value for name, value in state.items() if name not in ("_built", "_draw")}
 
-    def _fitted(self) -> Fitted:
+    def _fitted(self) -> tuple[Preprocessing, Any]:
+        """How a table is read, and the model of all members."""
         check_is_fitted(self, "params_")
         if not hasattr(self, "_built"):
-            self._built, self._draw = rebuilt(self._settings, self.columns_, self.params_), {}
+            self._built, self._draw = rebuilt(self._settings, self.columns_), {}
         return self._built
 
     def _frame(self, X: Any, *, reset: bool) -> Any:
@@ -126,7 +141,7 @@ class TableEstimator(BaseEstimator):
     def _held(self, X: Any) -> tuple[Any, np.ndarray]:
         """X as a frame and as the model sees it."""
         frame = self._frame(X, reset=False)
-        known = self._fitted().preprocessing
+        known, _ = self._fitted()
         try:
             return frame, known.store(tables.encoded(self.columns_, frame, "X"), "X")
         except UserError as error:
@@ -139,13 +154,12 @@ class TableEstimator(BaseEstimator):
         return tags
 
 
-def rebuilt(settings: dict[str, Any], columns: Any, params: Any) -> Fitted:
-    """The model of a pickled estimator."""
+def rebuilt(settings: dict[str, Any], columns: Sequence[Column]) -> tuple[Preprocessing, Any]:
+    """Preprocessing and model of a pickled estimator."""
     from sbvi.core import build
-    from sbvi.data import Preprocessing
     from sbvi.models import MODELS
     from sbvi.models.values import DataFacts
 
-    known = Preprocessing((len(columns),), columns=tuple(c.name for c in columns), table=columns)
-    model = build(MODELS, "model", settings).build(DataFacts((len(columns),), False, None, 0, columns), None)
-    return Fitted(known, model, params, 0, float("nan"))
+    table = tuple(columns)
+    known = Preprocessing((len(table),), columns=tuple(c.name for c in table), table=table)
+    return known, build(MODELS, "model", settings).build(DataFacts((len(table),), False, None, 0, table), None)

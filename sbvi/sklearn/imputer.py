@@ -1,6 +1,6 @@
 """Gaps of tables, filled."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -8,7 +8,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbvi.data import columns as tables
 from sbvi.evaluation.filling import Filled, drawing, fill
+from sbvi.evaluation.stacking import Beside, Mixture
+from sbvi.runs.frames import Fitted
 from sbvi.sklearn.estimator import Kinds, TableEstimator
+
+
+class Completed(NamedTuple):
+    """A table with its gaps filled, the bounds of what is missing, and draws of the whole table."""
+
+    filled: Any
+    lower: Any
+    upper: Any
+    draws: list[Any]
 
 
 class Imputer(TransformerMixin, TableEstimator):
@@ -21,18 +32,25 @@ class Imputer(TransformerMixin, TableEstimator):
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
         ordinal, ignored, or a tuple of ranks.
-      steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 6,000 steps.
+      steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 2,500 steps.
       batch_size, learning_rate: of Adam.
       bound_samples: K of the importance-weighted bound.
       extra_missing: probability that an entry is hidden in training: for complete tables.
-      validation: share of rows that choose among the steps.
-      samples: importance samples for each row that is filled.
+      validation: share of entries that are held out of the training of a member, other ones for each, and choose among
+        its steps and between linear and other relations.
+      samples: importance samples of each member for each row that is filled.
       guess: what is filled in: mean, median or mode.
+      members: how often the table is learned; what they say is averaged.
+      linear: whether a Gaussian of whole rows stands beside them, with a weight for each column of numbers.
       random_state: seed.
 
     Attributes:
-      columns_: the columns that are modelled. seed_, best_step_, validation_bound_ (nats of the columns' own units).
+      columns_: the columns that are modelled. beside_: the Gaussian and its weights. seed_, and of each member
+        best_steps_ and validation_scores_ (nats of an entry in its column's own units).
     """
+
+    _by = "entries"
+    _most_steps = 2500  # of each member
 
     # scikit-learn reads settings off this signature, so it is written out here as well.
     def __init__(
@@ -49,8 +67,10 @@ class Imputer(TransformerMixin, TableEstimator):
         bound_samples: int = 20,
         extra_missing: float = 0.0,
         validation: float = 0.1,
-        samples: int = 1000,
+        samples: int = 500,
         guess: Literal["mean", "median", "mode"] = "mean",
+        members: int = 3,
+        linear: bool = True,
         random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
@@ -69,30 +89,47 @@ class Imputer(TransformerMixin, TableEstimator):
             random_state=random_state,
         )
         self.guess = guess
+        self.members = members
+        self.linear = linear
 
     def transform(self, X: Any) -> Any:
         """X with its gaps filled: a frame for a frame, else an array (N, D). A column of one value is filled with it;
         others that are not modelled stay as they are."""
-        frame, held = self._held(X)
-        values = self._fill(held).guess(self.guess)
-        return self._given_back(X, frame, values, np.isnan(held))
+        return self.complete(X, 0).filled
 
     def multiple(self, X: Any, imputations: int = 5, interval: float = 0.9) -> tuple[list[Any], Any, Any]:
         """Completed tables, draws from p(missing | observed), and the bounds of an interval of that probability."""
+        filled = self.complete(X, imputations, interval)
+        return filled.draws, filled.lower, filled.upper
+
+    def complete(self, X: Any, imputations: int = 5, interval: float = 0.9) -> Completed:
+        """All that is said of the gaps of X; `transform` and `multiple` give parts of it."""
         frame, held = self._held(X)
-        found = self._fill(held, imputations, interval)
+        said = self._fill(held, imputations, interval)
         gaps = np.isnan(held)
-        made = [self._given_back(X, frame, v, gaps) for v in (*found.draws, found.lower, found.upper)]
-        return made[:-2], made[-2], made[-1]
+        made = [
+            self._given_back(X, frame, values, gaps)
+            for values in (said.guess(self.guess), said.lower, said.upper, *said.draws)
+        ]
+        return Completed(made[0], made[1], made[2], made[3:])
 
     def _fill(self, held: np.ndarray, imputations: int = 0, interval: float = 0.9) -> Filled:
         if self.guess not in ("mean", "median", "mode"):
             raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
-        fitted = self._fitted()
-        draws = max(imputations, 300)
+        known, model = self._fitted()
+        draws = -(-max(imputations, 300) // len(self.params_))
         if draws not in self._draw:
-            self._draw[draws] = drawing(fitted.model, self.samples, draws)
-        return fill(self._draw[draws], fitted.params, fitted.preprocessing, held, self.seed_, interval, imputations)
+            self._draw[draws] = drawing(model, self.samples, draws)
+        draw = Mixture(self._draw[draws], self.beside_)
+        return fill(draw, self.params_, known, held, self.seed_, interval, imputations)
+
+    def _members(self, rows: int) -> int:
+        return self.members
+
+    def _keep(self, fitted: Fitted, frame: Any) -> None:
+        super()._keep(fitted, frame)
+        told = [member.predicted for member in fitted.members if member.predicted is not None]
+        self.beside_ = Beside.fit(self.columns_, fitted.held, told) if self.linear else None
 
     def _given_back(self, X: Any, frame: Any, values: np.ndarray, gaps: np.ndarray) -> Any:
         made = tables.decoded(self.columns_, values, frame, gaps)

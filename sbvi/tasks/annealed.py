@@ -107,8 +107,8 @@ class AnnealedTask:
             rows = slice(start, start + BATCH)
             own = None if exact is None else {n: v[rows] for n, v in exact.items()}
             with full_precision():
-                found = one(run.params, jax.random.fold_in(key, start), jnp.asarray(x[rows]), own)
-            parts.append(jax.device_get(found))
+                part = one(run.params, jax.random.fold_in(key, start), jnp.asarray(x[rows]), own)
+            parts.append(jax.device_get(part))
         return Annealed(*(np.concatenate(values) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 

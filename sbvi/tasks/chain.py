@@ -53,8 +53,8 @@ class ChainTask:
         whole = {chain: places for chain, places in by_chain.items() if len(places) == longest}
         if len(whole) < len(by_chain):
             log.warning("Chains that stopped early are left out: %s.", ", ".join(map(str, by_chain.keys() - whole)))
-        found = self._traced(run)
-        traces = {n: np.array([[v[p] for p in places] for places in whole.values()]) for n, v in found.items()}
+        by_quantity = self._traced(run)
+        traces = {n: np.array([[v[p] for p in places] for places in whole.values()]) for n, v in by_quantity.items()}
         summary = summarise(traces)
         scalars = {f"chain/{name}/{part}": value for name, s in summary.items() for part, value in s._asdict().items()}
         entries = stack.entries()
@@ -74,14 +74,14 @@ class ChainTask:
         dataset = run_dataset(run)
         dataset = dataset.with_split(self.split, dataset.evaluated(self.split, self.examples))
         evaluator = Evaluator(run.model, dataset, run.experiment.evaluation)
-        found: dict[str, list[float]] = {}
+        by_quantity: dict[str, list[float]] = {}
         for entry in stack.entries():
             params, monitors = stack.load(entry, like)
             nll = evaluator.likelihood(jax.device_put(params), self.split, self.num_samples)["nll"]
             values = {"log_likelihood": -float(np.mean(nll, dtype=np.float64)), **monitors} | self._elements(params)
             for name, value in values.items():
-                found.setdefault(name, []).append(value)
-        return found
+                by_quantity.setdefault(name, []).append(value)
+        return by_quantity
 
     def _elements(self, params: object) -> dict[str, float]:
         """`element_<place>` among all generative parameters, flattened -> its value."""

@@ -62,8 +62,8 @@ class ClassificationTask:
         arrays = {"probabilities": probabilities, "guess": logs.argmax(1), "label": label, "confusion": table}
         if self.missing and run.offers(PartialClassifier):
             generator = np.random.default_rng(self.seed)
-            found = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]
-            accuracy = np.array([float((p.argmax(1) == label).mean()) for p in found])
+            by_share = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]
+            accuracy = np.array([float((p.argmax(1) == label).mean()) for p in by_share])
             arrays |= {"missing": np.array(self.missing), "accuracy_missing": accuracy}
             scalars |= {
                 f"classification/accuracy_missing_{share:g}": float(value)

@@ -1,5 +1,6 @@
 """The likelihood of a run as the number of parameter draws, or of runs, behind it grows."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,15 +24,15 @@ def averaged(log_likelihoods: Iterable[np.ndarray], counts: Sequence[int]) -> Cu
 
     log_likelihoods: log p(x | theta_m), (N,), of one draw after the other.
     """
-    found: Curve = {}
+    curve: Curve = {}
     total, taken = np.zeros(0), 0
     for log_p in log_likelihoods:
         wide = log_p.astype(np.float64)
         total = np.logaddexp(total, wide) if taken else wide
         taken += 1
         if taken in counts:
-            found[taken] = np.log(taken) - total
-    return found | {taken: np.log(taken) - total}
+            curve[taken] = np.log(taken) - total
+    return curve | {taken: np.log(taken) - total}
 
 
 def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
@@ -53,10 +54,11 @@ def of_runs(
     """`averaged` over the best parameters of a run and of others on the same data, which are an ensemble.
 
     Raises:
-      UserError: a run is of other data; or there are fewer than a count.
+      UserError: what `_check_members` refuses; or there are fewer than a count.
     """
     if odd := [count for count in counts if count > 1 + len(others)]:
         raise UserError(f"task.draws={odd[0]} is more than the {1 + len(others)} runs of the ensemble.")
+    _check_members(run, others)
 
     def made(one: LoadedRun) -> Any:
         return one.experiment.model, one.directory.read_run().get("structure")
@@ -65,14 +67,46 @@ def of_runs(
         yield -evaluator.likelihood(run.params, split, num_samples)["nll"]
         for folder in others:
             other = load_run(folder)
-            if not same_data(run.data, other.data):
-                raise UserError(f"task.ensemble: {folder} was trained on other data than {run.directory.path}.")
             own = evaluator  # one program for all that have one model
             if made(other) != made(run):
                 own = Evaluator(other.model, evaluator.dataset, evaluator.settings)
             yield -own.likelihood(other.params, split, num_samples)["nll"]
 
     return averaged(each(), counts)
+
+
+def _check_members(run: LoadedRun, others: Sequence[str]) -> None:
+    """Refuse an ensemble whose average would have no meaning, before any of it is computed.
+
+    Raises:
+      UserError: a run is none, is of other data, gives densities where the first gives probabilities or the other way
+        round, or holds the same parameters as one before it.
+    """
+    first = run.directory.path
+    met = {_digest(run.params): first}
+    for folder in others:
+        other = load_run(folder)
+        if not same_data(run.data, other.data):
+            raise UserError(f"task.ensemble: {folder} was trained on other data than {first}.")
+        if other.model.discrete != run.model.discrete:
+            kinds = {True: "probabilities", False: "densities"}
+            raise UserError(
+                f"task.ensemble: {folder} gives {kinds[other.model.discrete]} of x and {first} "
+                f"{kinds[run.model.discrete]}, which have no average."
+            )
+        digest = _digest(other.params)
+        if digest in met:
+            raise UserError(
+                f"task.ensemble: {folder} holds the same parameters as {met[digest]}; allowed: each run once."
+            )
+        met[digest] = other.directory.path
+
+
+def _digest(params: Any) -> bytes:
+    bits = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(params)):
+        bits.update(np.ascontiguousarray(leaf).tobytes())
+    return bits.digest()
 
 
 def of_means(
@@ -87,11 +121,11 @@ def of_means(
 
 def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
     """`<split>/draws_<M>/nll` and its standard error."""
-    found = {}
+    metrics = {}
     for count, values in curve.items():
-        found[f"{split}/draws_{count}/nll"] = float(values.mean())
-        found[f"{split}/draws_{count}/nll_stderr"] = float(values.std() / np.sqrt(max(1, len(values) - 1)))
-    return found
+        metrics[f"{split}/draws_{count}/nll"] = float(values.mean())
+        metrics[f"{split}/draws_{count}/nll_stderr"] = float(values.std() / np.sqrt(max(1, len(values) - 1)))
+    return metrics
 
 
 def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:

@@ -49,20 +49,20 @@ class EmbeddingTask:
         dataset, split = chosen(run, self.split, self.examples, self.input)
         x = dataset.seen(split)
         label, names = dataset.split(split).label, dataset.classes
-        found = run.moments(x)
-        arrays = {f"{n}/mean": e.mean for n, e in found.items()} | {
-            f"{n}/variance": e.variance for n, e in found.items()
+        moments = run.moments(x)
+        arrays = {f"{n}/mean": e.mean for n, e in moments.items()} | {
+            f"{n}/variance": e.variance for n, e in moments.items()
         }
         if label is not None:
             arrays["label"] = label
         if self.output is not None:
             write_arrays(self.output, arrays)
-        means = found[node].mean
+        means = moments[node].mean
         plane, share = _plane(means)
         few = slice(0, self.projector)
         named = None if label is None else _named(label[few], names)
         projection = Projection(means[few], named, shown(x[few], run.event_shape), f"{node} of {split}")
-        scalars = {f"embedding/{n}/variance_of_means": float(e.mean.var(0).sum()) for n, e in found.items()}
+        scalars = {f"embedding/{n}/variance_of_means": float(e.mean.var(0).sum()) for n, e in moments.items()}
         scalars["embedding/share_drawn"] = share
         return TaskResult(scalars, arrays, {self.title: _draw(plane, label, names, share)}, projection=projection)
 

@@ -36,25 +36,25 @@ def read_values(
         finite.
     """
     where = f"input={path}"
-    found = read_own(path, where)
+    content = read_own(path, where)
     named = None
-    if isinstance(found, Archive):
-        name = "x" if "x" in found else next(iter(found)) if len(found) == 1 else None
+    if isinstance(content, Archive):
+        name = "x" if "x" in content else next(iter(content)) if len(content) == 1 else None
         if name is None:
-            raise UserError(f"{where} holds {', '.join(found) or 'nothing'}; one of them must be named x.")
-        x = found[name]
-    elif isinstance(found, np.ndarray):
-        x = found
+            raise UserError(f"{where} holds {', '.join(content) or 'nothing'}; one of them must be named x.")
+        x = content[name]
+    elif isinstance(content, np.ndarray):
+        x = content
     else:
-        if columns is not None and found.named:
-            held = list(found.names() or ())
+        if columns is not None and content.named:
+            held = list(content.names() or ())
             absent = [name for name in columns if name not in held]
             if absent:
                 raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
             if len(held) > len(columns):
                 log.info("Columns left out: %s.", ", ".join(name for name in held if name not in columns))
             named = columns
-        x = found.values(named)
+        x = content.values(named)
     if x.dtype.kind not in "buif" or x.ndim < 2 or not len(x):
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, ...).")
     if x.dtype.kind == "f" and not allow_nan:
@@ -95,11 +95,11 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
 def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:
     """The title and a digest of a task's settings and of the content of the file that it reads; with a number where
     that was evaluated before, so that nothing is overwritten."""
-    found = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
+    hasher = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
     if isinstance(path := settings.get("input"), str):
         with open(Path(path).expanduser(), "rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    name = f"{title}-{found.hexdigest()[:8]}"
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    name = f"{title}-{hasher.hexdigest()[:8]}"
     numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
     return next(n for n in numbered if not (folder / f"{n}.json").exists())
 

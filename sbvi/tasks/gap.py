@@ -49,13 +49,13 @@ class GapTask:
             raise UserError("task=gap moves posteriors along gradients, and this model's latents are discrete.")
         x = np.asarray(run_dataset(run).seen(self.split, self.examples), np.float32)
         settings = (self.steps, self.samples, self.learning_rate, self.num_samples)
-        found = jax.jit(partial(_gaps, run, settings))
+        compiled = jax.jit(partial(_gaps, run, settings))
         key = jax.random.key(self.seed)
         parts = []
         for start in range(0, len(x), BATCH):
             part = x[start : start + BATCH]
             padded = np.concatenate([part, np.repeat(part[:1], BATCH - len(part), 0)])
-            gaps = jax.device_get(found(run.params, jax.random.fold_in(key, start), jnp.asarray(padded)))
+            gaps = jax.device_get(compiled(run.params, jax.random.fold_in(key, start), jnp.asarray(padded)))
             parts.append([np.asarray(values)[: len(part)] for values in gaps])
         whole: list[Any] = [np.concatenate(values) for values in zip(*parts, strict=True)]
         gaps = Gaps(*whole)

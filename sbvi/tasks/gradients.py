@@ -53,10 +53,10 @@ class GradientsTask:
         if discrete:
             return self._estimators(run, x)
         pairs = list(study(run.model, run.params, x, self.draws, self.reference_draws, self.seed))
-        found = [result for result, _ in pairs]
+        studies = [result for result, _ in pairs]
         scalars = {
             f"gradients/{result.rule}/{name}": value
-            for result in found
+            for result in studies
             for name, value in result._asdict().items()
             if isinstance(value, float) and math.isfinite(value)
         }
@@ -67,21 +67,21 @@ class GradientsTask:
             for name in ("mean", "variance")
             for node, values in getattr(kept, name).items()
         }
-        return TaskResult(scalars, arrays, {"gradients": _draw(found)}, _table(found))
+        return TaskResult(scalars, arrays, {"gradients": _draw(studies)}, _table(studies))
 
     def _estimators(self, run: LoadedRun, x: jax.Array) -> TaskResult:
         sizes = (self.num_samples, self.draws, self.reference_draws, self.seed)
-        found = list(study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators))
+        studies = list(study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators))
         scalars = {
             f"gradients/{row.bound}/{row.estimator}/{name}": value
-            for row in found
+            for row in studies
             for name, value in row._asdict().items()
             if isinstance(value, float)
         }
-        return TaskResult(scalars, {}, {}, _bounds_table(found))
+        return TaskResult(scalars, {}, {}, _bounds_table(studies))
 
 
-def _bounds_table(found: list[EstimatorStudy]) -> str:
+def _bounds_table(studies: list[EstimatorStudy]) -> str:
     rows = [
         (
             r.bound,
@@ -93,7 +93,7 @@ def _bounds_table(found: list[EstimatorStudy]) -> str:
             f"{r.microseconds:.1f}",
             f"{r.variance_recognition * r.microseconds:.4g}",
         )
-        for r in found
+        for r in studies
     ]
     notes = [
         "bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling",
@@ -102,8 +102,8 @@ def _bounds_table(found: list[EstimatorStudy]) -> str:
     return "\n".join([text_table(BOUNDS_HEADER, rows), *notes])
 
 
-def _table(found: list[RuleStudy]) -> str:
-    served = [r for r in found if not r.refusal]
+def _table(studies: list[RuleStudy]) -> str:
+    served = [r for r in studies if not r.refusal]
     rows = [
         (
             r.rule,
@@ -119,16 +119,16 @@ def _table(found: list[RuleStudy]) -> str:
     notes = [
         "bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling",
         "error alone explains. var: of one sample, summed over parameters, mean over examples.",
-        *(f"{r.rule} was left out: {r.refusal}" for r in found if r.refusal),
+        *(f"{r.rule} was left out: {r.refusal}" for r in studies if r.refusal),
     ]
     return "\n".join([text_table(HEADER, rows), *notes])
 
 
-def _draw(found: list[RuleStudy]) -> Figure:
+def _draw(studies: list[RuleStudy]) -> Figure:
     """Variance against cost, a point for each rule and part of the parameters."""
     figure = new_figure(7, 4)
     axes = figure.add_subplot()
-    for r in found:
+    for r in studies:
         if not r.refusal:
             (line,) = axes.plot(r.microseconds, r.variance_mean, "o", label=r.rule)
             axes.plot(r.microseconds, max(r.variance_covariance, 1e-12), "s", color=line.get_color(), mfc="none")

@@ -31,7 +31,7 @@ OF_CHAINS = ("method", "iterations", "warmup", "chains", "leapfrog_steps", "para
 OF_TABLES = ("draws", "samples", "interval", "guess")
 
 
-class _Found(NamedTuple):
+class _Followed(NamedTuple):
     """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
 
     chain: Imputation
@@ -120,11 +120,13 @@ class ImputationTask:
         for start in counted("imputation", range(0, len(x), size)):
             index = np.arange(start, start + size) % len(x)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            found = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
+            followed = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
             rows = slice(start, start + size)
-            parts.append(self._reduced(found, chains, x[rows], missing[rows], None if truth is None else truth[rows]))
+            parts.append(
+                self._reduced(followed, chains, x[rows], missing[rows], None if truth is None else truth[rows])
+            )
             if start < SHOWN:
-                courses.append(np.asarray(found.chain.means)[steps, : len(x[rows])])
+                courses.append(np.asarray(followed.chain.means)[steps, : len(x[rows])])
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
         scalars = {
             "imputation/missing": float(missing.mean()),
@@ -166,13 +168,13 @@ class ImputationTask:
                 raise UserError(f"task.{field.name}={value} has no use for {data}; leave it out.")
 
     def _reduced(
-        self, found: _Found, chains: int, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None
+        self, followed: _Followed, chains: int, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None
     ) -> dict[str, np.ndarray]:
         """What is kept of a batch's chains; errors as sums over missing entries, (T + 1,): at each iteration of one
         state, a mean over chains, and last that of the average over iterations and chains."""
         means, draws = (
             v.reshape(self.iterations, chains, -1, x.shape[1])[:, :, : len(x)]
-            for v in (found.chain.means, found.chain.draws)
+            for v in (followed.chain.means, followed.chain.draws)
         )
         kept = slice(self.warmup, None)
         places = np.linspace(0, chains * (self.iterations - self.warmup) - 1, self.imputations).round().astype(int)
@@ -183,15 +185,15 @@ class ImputationTask:
             "missing": missing,
             # Of the first chain first, evenly spaced over all that are kept.
             "imputations": np.swapaxes(draws[kept], 0, 1).reshape(-1, *x.shape)[places],
-            "accepted": np.asarray(found.chain.accepted[kept].mean()),
+            "accepted": np.asarray(followed.chain.accepted[kept].mean()),
         }
-        if found.chain.local is not None:
-            part["accepted_local"] = np.asarray(found.chain.local[kept].mean())
-        if found.convergence is not None:
-            rhat, effective = found.convergence
+        if followed.chain.local is not None:
+            part["accepted_local"] = np.asarray(followed.chain.local[kept].mean())
+        if followed.convergence is not None:
+            rhat, effective = followed.convergence
             part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
         if truth is not None:
-            part["within"] = within(np.asarray(draws[kept]), truth, missing)
+            part["within"] = within(np.asarray(draws[kept]), truth, missing)[missing.any(1)]
             for name, error in (("squares", squares), ("log_losses", log_losses)):
                 each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
                 part[name] = np.array([*each, error(filled, truth, missing)])
@@ -199,26 +201,28 @@ class ImputationTask:
 
     def _chain(
         self, run: LoadedRun, chains: int, params: Any, key: jax.Array, x: jax.Array, missing: jax.Array
-    ) -> _Found:
+    ) -> _Followed:
         tiled = jnp.tile(x, (chains, 1)), jnp.tile(missing, (chains, 1))
-        found = impute(run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps)
-        return _Found(found, compared(found, missing, chains, self.warmup))
+        imputation = impute(
+            run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps
+        )
+        return _Followed(imputation, compared(imputation, missing, chains, self.warmup))
 
     def _followed(
         self,
         run: LoadedRun,
         count: int,
-        chain: Callable[..., _Found],
+        chain: Callable[..., _Followed],
         key: jax.Array,
         x: jax.Array,
         missing: jax.Array,
-    ) -> _Found:
+    ) -> _Followed:
         """The chains; with task.parameters=average their kept steps are those of chains of every draw of the parameters
         in turn (of the first ones, where there are more draws than steps), so that means and spread are over these
         too."""
         if self.parameters != "average":
-            found: _Found = jax.device_get(chain(run.params, key, x, missing))
-            return found
+            followed: _Followed = jax.device_get(chain(run.params, key, x, missing))
+            return followed
         used = min(len(run.draws.entries()), self.iterations - self.warmup)
         each = [
             jax.device_get(chain(one.params, jax.random.fold_in(key, place), x, missing)).chain
@@ -233,7 +237,7 @@ class ImputationTask:
 
         fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
         joined = each[turns[-1]]._replace(**fields)
-        return _Found(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
+        return _Followed(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         dataset = run_dataset(run)
@@ -259,20 +263,21 @@ class ImputationTask:
         self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
         """RMSE on missing entries at every iteration and, last, of the average; and of the training means. The share of
-        examples whose missing values sum up to what nine draws in ten do. With binary data also the log-loss (nats an
-        entry)."""
+        examples with missing values whose sum is in the middle of its draws' (`within`). With binary data also the
+        log-loss (nats an entry)."""
         base = run_dataset(run)
         column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
         total = max(1, int(missing.sum()))
-        found = {
+        scores = {
             "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
             "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
-            "coverage": np.array([np.concatenate([part["within"] for part in parts]).mean()]),
         }
+        if missing.any():
+            scores["coverage"] = np.array([np.concatenate([part["within"] for part in parts]).mean()])
         if run.data["binary"]:
-            found["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
-            found["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
-        return found
+            scores["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
+            scores["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
+        return scores
 
     def _pictures(
         self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray

@@ -50,9 +50,9 @@ class PosteriorTask:
         settings = run.experiment.evaluation
         work = Quadrature(run.model, dataset, further=divergences(run.model))
         batches, key = batched(dataset, split, settings.batch_size), jax.random.key(settings.seed)
-        found = work(run.params, key, batches)
+        scores = work(run.params, key, batches)
         names = ("kl", "reverse_kl", "log_likelihood")
-        arrays = {name: found[name] for name in (*names, "error")}
+        arrays = {name: scores[name] for name in (*names, "error")}
         x = np.asarray(work.inputs(run.params, key, batches))[: self.drawn]
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         for name in ("horizontal", "vertical", "true", "approximate", "mean", "covariance"):
@@ -68,7 +68,7 @@ class PosteriorTask:
         scalars["posterior/log_likelihood"] = float(arrays["log_likelihood"].mean(dtype=np.float64))
         scalars["posterior/quadrature_error"] = float(arrays["error"].max())
         images = shown(x, run.event_shape)
-        return TaskResult(scalars, arrays, {self.title: _draw(pairs, images)}, about={"examples": len(found["kl"])})
+        return TaskResult(scalars, arrays, {self.title: _draw(pairs, images)}, about={"examples": len(scores["kl"])})
 
 
 def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> Figure:

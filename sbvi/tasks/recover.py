@@ -93,21 +93,21 @@ class RecoverTask:
         observed = observe()
         scalars: dict[str, float] = {}
         for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
-            found = recover(observed.problem, method, self.seed)
-            about = {name: np.asarray(values) for name, values in found.diagnostics.items()}
-            numbers = {"seconds": found.seconds} | self._scores(found, observed)
+            recovery = recover(observed.problem, method, self.seed)
+            about = {name: np.asarray(values) for name, values in recovery.diagnostics.items()}
+            numbers = {"seconds": recovery.seconds} | self._scores(recovery, observed)
             numbers |= {name: float(v.mean()) for name, v in about.items() if v.ndim == 1}
             place = "recover" if method == self.method else f"recover/{method}"
             scalars |= {f"{place}/{name}": number for name, number in numbers.items()}
         arrays = {
-            "latents": found.latents,
-            "latent_variances": found.variances,
-            "data": found.signal,
-            "data_variances": found.signal_variances,
+            "latents": recovery.latents,
+            "latent_variances": recovery.variances,
+            "data": recovery.signal,
+            "data_variances": recovery.signal_variances,
         }
         if self.output is not None:
             write_arrays(self.output, arrays)
-        return TaskResult(scalars, arrays | about, self._pictures(found, observed), self._table(scalars))
+        return TaskResult(scalars, arrays | about, self._pictures(recovery, observed), self._table(scalars))
 
     def _table(self, scalars: dict[str, float]) -> str:
         """The numbers of the chosen method, and where others stand beside it, a line for each method."""
@@ -122,33 +122,33 @@ class RecoverTask:
             lines.append(f"{method:14}" + "".join(f"{'-' if v is None else f'{v:.5g}':>19}" for v in values))
         return "\n".join(lines)
 
-    def _scores(self, found: Recovery, observed: Observed) -> dict[str, float]:
+    def _scores(self, recovery: Recovery, observed: Observed) -> dict[str, float]:
         """Root mean squared error over what was erased, or over all; for bits `of_bits`; for values the share within
         1.96 standard deviations, 0.95 where variances are right."""
         truth, missing = observed.truth, observed.missing
         if truth is None:
             return {}
         places = np.ones(truth.shape, bool) if missing is None else missing
-        apart = (found.signal - truth)[places]
+        apart = (recovery.signal - truth)[places]
         scores = {"rmse": float(np.sqrt(np.mean(apart**2)))}
         if observed.binary:
-            scores |= of_bits(found.signal[places], truth[places])
-        elif np.isfinite(found.signal_variances).all():
-            spread = np.sqrt(found.signal_variances[places] + self.noise**2)
+            scores |= of_bits(recovery.signal[places], truth[places])
+        elif np.isfinite(recovery.signal_variances).all():
+            spread = np.sqrt(recovery.signal_variances[places] + self.noise**2)
             scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
         return scores
 
-    def _pictures(self, found: Recovery, observed: Observed) -> dict[str, np.ndarray]:
+    def _pictures(self, recovery: Recovery, observed: Observed) -> dict[str, np.ndarray]:
         """Row by row: the truth, what is left of it, and what was recovered."""
-        if shown(found.signal[:1], observed.event_shape) is None:
+        if shown(recovery.signal[:1], observed.event_shape) is None:
             return {}
         truth, missing = observed.truth, observed.missing
         rows: list[np.ndarray] = []
-        for row in range(min(SHOWN, len(found.signal))):
+        for row in range(min(SHOWN, len(recovery.signal))):
             if truth is not None:
                 rows.append(truth[row])
                 rows += [] if missing is None else [np.where(missing[row], 0.5, truth[row])]
-            rows.append(found.signal[row])
+            rows.append(recovery.signal[row])
         images = shown(np.stack(rows), observed.event_shape)
         assert images is not None
-        return {self.title: grid(images, len(rows) // min(SHOWN, len(found.signal)))}
+        return {self.title: grid(images, len(rows) // min(SHOWN, len(recovery.signal)))}

@@ -70,8 +70,8 @@ class SamplesTask:
         if average:
             samples = run.averaged().sample(self.num, self.seed, means=self.means)
         elif self.input is None and self.method != "ancestral":
-            found, frames = self._geometric(run)
-            samples = found.reshape(-1, *run.event_shape)
+            draws, frames = self._geometric(run)
+            samples = draws.reshape(-1, *run.event_shape)
         elif self.input is None:
             samples = run.sample(self.num, self.seed, means=self.means and table is None)
         elif not self.means:
@@ -102,8 +102,8 @@ class SamplesTask:
 
         def drawn(params: Any, key: jax.Array) -> tuple[Samples, Samples]:
             if self.method == "resampling":
-                found: Samples = resampled(model, params, key, self.num).x
-                return found, Samples(found.mean[None][:0], found.value[None][:0])
+                samples: Samples = resampled(model, params, key, self.num).x
+                return samples, Samples(samples.mean[None][:0], samples.value[None][:0])
             first, second, third = jax.random.split(key, 3)
             begun = ancestral(model, params, first, self.num)
             state = gibbs.start(model, params, second, begun.x.value, begun.latents, settings)
@@ -122,6 +122,6 @@ class SamplesTask:
             last, way = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
             return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way)
 
-        found = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
-        last, way = (np.asarray(part.mean if self.means else part.value) for part in found)
+        parts = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
+        last, way = (np.asarray(part.mean if self.means else part.value) for part in parts)
         return last, way

@@ -70,41 +70,41 @@ class TableImputation:
             truth, held = self._removed(run, dataset)
             train = dataset.seen("train")
         draw = drawing(run.model, self.samples, max(self.imputations, 500), self.draws)
-        found = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations)
+        filled = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations)
         gaps = np.isnan(held)
-        values = found.guess(self.guess)
+        values = filled.guess(self.guess)
         scalars = {
             "imputation/missing": float(gaps.mean()),
-            "imputation/effective_samples": float(np.median(found.effective)),
+            "imputation/effective_samples": float(np.median(filled.effective)),
         }
         if self.draws == "chain":
-            scalars["imputation/accepted"] = float(found.accepted.mean())
+            scalars["imputation/accepted"] = float(filled.accepted.mean())
         about: dict[str, Any] = {}
         pictures: dict[str, Figure] = {}
         table = ""
         if truth is not None:
-            scored = scores(found, self.guess, truth, gaps, train, known)
+            scored = scores(filled, self.guess, truth, gaps, train, known)
             scalars |= {f"imputation/{name}": value for name, value in scored["all"].items()}
             about["columns"] = scored["columns"]
             table = _shown(scored, scalars)
-            pictures[title] = picture(found, values, truth, gaps)
+            pictures[title] = picture(filled, values, truth, gaps)
         if self.output is not None:
             if frame is None:
                 frame = source_frame(known.table, known.to_source(held))
-            self._write(found, values, frame, gaps, named, texts)
+            self._write(filled, values, frame, gaps, named, texts)
         arrays = {
             "filled": values,
-            "lower": found.lower,
-            "upper": found.upper,
+            "lower": filled.lower,
+            "upper": filled.upper,
             "missing": gaps,
-            "imputations": found.draws,
-            "effective_samples": found.effective,
+            "imputations": filled.draws,
+            "effective_samples": filled.effective,
         }
         return TaskResult(scalars, arrays, pictures, table=table, about=about)
 
     def _write(
         self,
-        found: Filled,
+        filled: Filled,
         values: np.ndarray,
         frame: "pandas.DataFrame",
         gaps: np.ndarray,
@@ -112,14 +112,14 @@ class TableImputation:
         texts: Texts | None,
     ) -> None:
         assert self.output is not None
-        files = {self.output: values, "lower": found.lower, "upper": found.upper}
-        files |= {str(i + 1): draw for i, draw in enumerate(found.draws)} if self.imputations > 1 else {}
+        files = {self.output: values, "lower": filled.lower, "upper": filled.upper}
+        files |= {str(i + 1): draw for i, draw in enumerate(filled.draws)} if self.imputations > 1 else {}
         for part, numbers in files.items():
             place = Path(self.output) if part == self.output else beside(self.output, part)
             if texts is not None:
-                write_rows(place, texts, filled_rows(texts, found.columns, frame, numbers, gaps))
+                write_rows(place, texts, filled_rows(texts, filled.columns, frame, numbers, gaps))
                 continue
-            made = filled_frame(found.columns, frame, numbers, gaps)
+            made = filled_frame(filled.columns, frame, numbers, gaps)
             write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
 
     def _removed(self, run: LoadedRun, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +138,7 @@ class TableImputation:
 
 
 def scores(
-    found: Filled,
+    filled: Filled,
     guess: Guess,
     truth: np.ndarray,
     gaps: np.ndarray,
@@ -152,7 +152,7 @@ def scores(
     frequent categories score.
     """
     train = known.to_source(train)
-    values = found.guess(guess)
+    values = filled.guess(guess)
     scored = gaps & ~np.isnan(truth)
     squares: list[np.ndarray] = []
     base: list[np.ndarray] = []
@@ -161,7 +161,7 @@ def scores(
     right: list[np.ndarray] = []
     usual: list[np.ndarray] = []
     columns: dict[str, dict[str, float]] = {}
-    for d, column in enumerate(found.columns):
+    for d, column in enumerate(filled.columns):
         rows = scored[:, d]
         if not rows.any():
             continue
@@ -175,8 +175,8 @@ def scores(
         spread = own.std() or 1.0
         squares.append(((values[rows, d] - true) / spread) ** 2)
         base.append(((own.mean() - true) / spread) ** 2)
-        covered.append((found.lower[rows, d] <= true) & (true <= found.upper[rows, d]))
-        widths.append((found.upper[rows, d] - found.lower[rows, d]) / spread)
+        covered.append((filled.lower[rows, d] <= true) & (true <= filled.upper[rows, d]))
+        widths.append((filled.upper[rows, d] - filled.lower[rows, d]) / spread)
         columns[column.name] = {
             "rmse": float(np.sqrt(squares[-1].mean())),
             "rmse_of_means": float(np.sqrt(base[-1].mean())),
@@ -205,9 +205,9 @@ def _shown(scored: dict[str, Any], scalars: dict[str, float]) -> str:
     return text_table(["column", *names], rows) + "\n" + "\n".join(head)
 
 
-def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> Figure:
+def picture(filled: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> Figure:
     """What was filled in, with its interval, against the truth; a panel for each column."""
-    columns = [(d, c) for d, c in enumerate(found.columns) if (gaps[:, d] & ~np.isnan(truth[:, d])).any()][:12]
+    columns = [(d, c) for d, c in enumerate(filled.columns) if (gaps[:, d] & ~np.isnan(truth[:, d])).any()][:12]
     if not columns:
         raise UserError("No gap has a truth that is known.")
     across = min(4, len(columns))
@@ -216,7 +216,7 @@ def picture(found: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarr
     for place, (d, column) in enumerate(columns):
         axes = figure.add_subplot(down, across, place + 1)
         rows = np.flatnonzero(gaps[:, d] & ~np.isnan(truth[:, d]))[:150]
-        _panel(axes, column, truth[rows, d], values[rows, d], found.lower[rows, d], found.upper[rows, d])
+        _panel(axes, column, truth[rows, d], values[rows, d], filled.lower[rows, d], filled.upper[rows, d])
     return figure
 
 

@@ -24,8 +24,8 @@ def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
       UserError: it is not there, or no table.
     """
     where = f"input={path}"
-    found = read_own(path, where)
-    return as_frame(found, where), isinstance(found, Table) and found.named
+    content = read_own(path, where)
+    return as_frame(content, where), isinstance(content, Table) and content.named
 
 
 def beside(path: str, part: str) -> Path:

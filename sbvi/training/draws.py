@@ -44,8 +44,8 @@ class DrawStack:
 
     def entries(self) -> list[Entry]:
         """Every draw, the oldest first, chains in order."""
-        found = [(match, path) for path in self.folder.glob("step_*") if (match := _NAME.fullmatch(path.name))]
-        return sorted(Entry(int(match[1]), int(match[2]), path) for match, path in found)
+        matches = [(match, path) for path in self.folder.glob("step_*") if (match := _NAME.fullmatch(path.name))]
+        return sorted(Entry(int(match[1]), int(match[2]), path) for match, path in matches)
 
     def write(self, step: int, draw: Draw) -> None:
         """Add a draw.

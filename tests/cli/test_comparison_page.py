@@ -70,7 +70,7 @@ def test_without_a_test_the_validation_bound_ranks(sweep):
 
 @pytest.mark.quick
 def test_the_plot_is_a_picture_or_a_page(sweep):
-    assert label({"a.rate": 0.1, "b.name": "x"}, ["a.rate", "b.name"]) == "rate 0.1, name x"
+    assert label({"a.rate": 0.1, "b.name": "x"}, ["a.rate", "b.name"]) == "rate 0.1, b x"
     assert label({"a.n": 1, "b.n": [2]}, ["a.n", "b.n"]) == "a.n 1, b.n [2]"
     for name, begins in (("plot.png", b"\x89PNG"), ("plot.pdf", b"%PDF")):
         done = command("compare", "sweep", "--plot", name, cwd=sweep)

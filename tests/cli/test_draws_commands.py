@@ -1,4 +1,4 @@
-"""Draws of the parameters from the command line, of a model with continuous latents."""
+"""Draws of the parameters of a model with continuous latents, by the commands and from Python."""
 
 import json
 
@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from support.processes import command
 from support.tiny_run import TINY
+
+from sbvi.runs import load_run
+from sbvi.tasks import TASKS
 
 WORDS = (
     *TINY,
@@ -18,6 +21,7 @@ WORDS = (
     "trainer.steps=100",
     "trainer.log_every=20",
     "trainer.validate_every=50",
+    "evaluation.test=false",
     "hydra.run.dir=run",
 )
 
@@ -30,13 +34,6 @@ def folder(tmp_path_factory):
     return place
 
 
-def evaluated(folder, *words, title):
-    """The metrics of each evaluation by its settings, oldest first."""
-    done = command("evaluate", *words, "run=run", f"folder={title}", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(path.read_text()) for path in sorted((folder / title).glob("*.json"))]
-
-
 def test_a_run_keeps_its_draws_and_their_mean(folder):
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
     assert config["algorithm"]["proposal"] == "pathwise"
@@ -45,24 +42,25 @@ def test_a_run_keeps_its_draws_and_their_mean(folder):
     assert len(list((folder / "run" / "checkpoints" / "draws").glob("*.safetensors"))) == 3
 
 
-def test_likelihoods_by_the_number_of_draws(folder):
-    words = ("-m", "task=likelihood", "task.num_samples=20", "task.draws=[1,3]", "task.parameters=mean,average")
-    found = {e["task"]["parameters"]: e["metrics"] for e in evaluated(folder, *words, title="curves")}
-    for metrics in found.values():
-        assert metrics["test/draws_3/nll"] == pytest.approx(metrics["test/nll"], rel=1e-6)
-    one = [metrics["test/draws_1/nll"] for metrics in found.values()]
-    assert one[0] != one[1]  # the mean of one has a recognition model fitted to it
-    assert one[0] == pytest.approx(one[1], abs=1)
-    assert len(list((folder / "curves").glob("likelihood-test-draws*.png"))) == 2
-    (last,) = evaluated(folder, "task=likelihood", "task.num_samples=20", "task.parameters=last", title="last")
-    assert last["metrics"]["test/nll"] not in [metrics["test/nll"] for metrics in found.values()]
-
-
-def test_samples_and_imputations_averaged_and_the_chain(folder):
-    words = ("-m", "task=samples,imputation", "task.parameters=average")
-    titles = [e["task"]["name"] for e in evaluated(folder, *words, title="averages")]
-    assert sorted(titles) == ["imputation", "samples"]
-    (chain,) = evaluated(folder, "task=chain", "task.examples=20", "task.num_samples=10", title="chain")
-    assert {"chain/log_likelihood/mean", "chain/thermostat/mean"} <= set(chain["metrics"])
+def test_every_task_of_its_draws(folder):
+    words = ("task=likelihood", "task.num_samples=20", "task.draws=[1,3]", "task.parameters=average")
+    done = command("evaluate", "run=run", "folder=told", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (path,) = (folder / "told").glob("*.json")
+    average = json.loads(path.read_text())["metrics"]
+    assert average["test/draws_3/nll"] == average["test/nll"]
     for kind in ("png", "pdf"):
-        assert len(list((folder / "chain").glob(f"chain*.{kind}"))) == 1
+        assert len(list((folder / "told").glob(f"likelihood-test-draws*.{kind}"))) == 1
+    run = load_run(folder / "run")
+    last = TASKS["likelihood"](num_samples=20, parameters="last").run(run).scalars
+    assert len({last["test/nll"], average["test/draws_1/nll"], average["test/nll"]}) == 3
+    x = run.experiment.dataset.load().test.x
+    each = np.array([one.log_likelihood(x, 20) for one in run.each_draw()], np.float64)
+    assert average["test/nll"] == pytest.approx(np.log(3) - np.logaddexp.reduce(each, 0).mean(), rel=1e-4)
+    drawn = TASKS["samples"](parameters="average", num=6).run(run)
+    assert drawn.arrays["x"].shape == (6, *run.event_shape)
+    filled = TASKS["imputation"](parameters="average", iterations=8, warmup=2, examples=10).run(run)
+    assert np.isfinite(filled.scalars["imputation/rmse"])
+    chain = TASKS["chain"](examples=20, num_samples=10).run(run)
+    assert {"chain/log_likelihood/mean", "chain/thermostat/mean"} <= set(chain.scalars)
+    assert chain.pictures["chain"].get_axes()

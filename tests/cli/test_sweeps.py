@@ -62,7 +62,10 @@ def test_a_killed_sweep_ends_complete(tmp_path, launcher, tally):
 
 
 @pytest.mark.promise("A job that turns NaN fails alone", "jobs")
-@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.slow), "sbvi", "side by side"])
+@pytest.mark.parametrize(
+    "launcher",
+    [pytest.param("basic", marks=pytest.mark.slow), "sbvi", pytest.param("side by side", marks=pytest.mark.slow)],
+)
 def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     rates = "1e-3,1e30,3e-3"
     summary = "1 of the sweep's jobs did not complete" if launcher == "basic" else "1 of 3 jobs did not complete"

@@ -9,7 +9,7 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
-from sbvi.data.kinds import found
+from sbvi.data.kinds import column_kind
 from sbvi.data.removal import Removal
 from sbvi.data.sources.table import Table
 
@@ -66,7 +66,7 @@ def written(folder):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_kinds_are_found(name):
-    assert found(LABORATORY[name], None, "x").kind == KINDS[name]
+    assert column_kind(LABORATORY[name], None, "x").kind == KINDS[name]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_kinds_are_found(name):
     ],
 )
 def test_the_users_word_stands(name, told, kind, values):
-    assert found(LABORATORY[name], told, "x")[:2] == (kind, values)
+    assert column_kind(LABORATORY[name], told, "x")[:2] == (kind, values)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_users_word_stands(name, told, kind, values):
 )
 def test_a_wrong_word_is_refused(name, told, sentence):
     with pytest.raises(UserError) as caught:
-        found(LABORATORY[name], told, "x")
+        column_kind(LABORATORY[name], told, "x")
     assert sentence in str(caught.value)
 
 
@@ -142,7 +142,7 @@ def test_there_and_back_is_the_users_table(tmp_path):
 
 def test_truth_values_stay_truth_values():
     column = pd.Series([True, None, False, True], name="smokes", dtype=object)
-    kind = found(column, None, "x")
+    kind = column_kind(column, None, "x")
     assert kind[:2] == ("binary", (False, True))
     made = tables.Column("smokes", "binary", values=kind.values)
     frame = column.to_frame()

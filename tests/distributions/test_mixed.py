@@ -23,11 +23,13 @@ COLUMNS = (
 )
 D, SIZE, DRAWS = len(COLUMNS), 4000, 30_000
 GRID = {
-    "continuous": np.linspace(-400, 400, SIZE),
+    "continuous": np.linspace(-100, 100, SIZE),
     "positive": np.geomspace(1e-5, 1e6, SIZE),
     "count": np.arange(SIZE, dtype=float),
 }
 ROWS = np.stack([GRID.get(c.kind, np.arange(SIZE) % max(len(c.values), 1)) for c in COLUMNS], 1)
+#: The other laws of continuous columns and counts, with scales of columns.
+OTHER = Mixed(continuous="gaussian", count="poisson", scale="learned")
 TWO = np.array([[2.0, 3, 1, 0.8, 0, -1.2, 2], [5.0, 0, 2, 9.0, 1, -0.3, 0]])
 MEAN = np.array([0.1, 2.5, 1.2, -0.1, 0.3, 0.0, 1.4])
 SPREAD = np.array([1.0, 3.0, 0.8, 1.0, 0.45, 1.0, 0.9])
@@ -54,6 +56,11 @@ def found(law):
     free = jnp.asarray(0.3 * generator.normal(size=law.free(D)), jnp.float32)
     first = tuple(jnp.asarray(f(MEAN, SPREAD), jnp.float32) for f in (law.initial_outputs, law.initial_free))
     two = jnp.asarray(held(TWO))
+    other = OTHER.of(COLUMNS)
+    others = (
+        jnp.asarray(0.5 * generator.normal(size=(1, 1, other.outputs(D))), jnp.float32),
+        jnp.asarray(0.3 * generator.normal(size=other.free(D)), jnp.float32),
+    )
     some, nothing = jnp.where(GAPS, jnp.nan, two), jnp.full((2, D), jnp.nan, jnp.float32)
 
     @jax.jit
@@ -63,6 +70,10 @@ def found(law):
         group = next(g for g in law._parts(outputs, free) if 3 in g[0].places)
         return {
             "grid": law.log_probs(outputs, free, rows[None])[0],
+            "other_grid": other.log_probs(*others, rows[None])[0],
+            "other_draws": other.sample(
+                jax.random.key(2), jnp.broadcast_to(others[0], (DRAWS, 1, others[0].shape[-1])), others[1]
+            )[:, 0],
             "two": law.log_probs(outputs, free, two[None])[0],
             "some": law.log_probs(outputs, free, some[None])[0],
             "total": total(outputs, some),
@@ -80,17 +91,37 @@ def found(law):
     return jax.device_get(made(jnp.asarray(held(ROWS))))
 
 
-def test_every_column_is_normalised_in_its_own_units(found):
-    """Sums over codes and counts; quadrature over source values of continuous and positive columns."""
-    density = np.exp(found["grid"].astype(np.float64))
+def masses(column, density, values):
+    """Of a law with this density at a grid of source values: the mass up to each of them."""
+    if column.coded or column.kind == "count":
+        return np.cumsum(density)
+    steps = 0.5 * (density[1:] + density[:-1]) * np.diff(values)
+    return np.concatenate([[0], np.cumsum(steps)])
+
+
+@pytest.mark.parametrize("which", ["", "other_"])
+def test_every_column_is_normalised_in_its_own_units_and_sampled(which, found):
+    """Sums over codes and counts and quadrature over source values; draws have the same masses below any value, and
+    so the same moments: the second one too, where the law has it with few outliers."""
+    density = np.exp(found[f"{which}grid"].astype(np.float64))
     for d, column in enumerate(COLUMNS):
-        if column.coded:
-            mass = density[: len(column.values), d].sum()
-        elif column.kind == "count":
-            mass = density[:, d].sum()
+        size = len(column.values) if column.coded else SIZE
+        values, own = ROWS[:size, d], density[:size, d]
+        below = masses(column, own, values)
+        assert abs(below[-1] - 1) < 5e-3, column.name
+        draws = np.sort(column.back(found[f"{which}draws"][:, d].astype(np.float64)))
+        share = np.searchsorted(draws, values + 1e-4 * np.abs(values), "right") / DRAWS
+        assert np.abs(share - below).max() < 0.012, column.name  # of Kolmogorov's law: once in 10,000 times
+        if column.coded or column.kind == "count":
+            mean = np.sum(values * own)
+            variance = np.sum((values - mean) ** 2 * own)
+        elif which and column.kind == "continuous":
+            mean = np.trapezoid(values * own, values)
+            variance = np.trapezoid((values - mean) ** 2 * own, values)
         else:
-            mass = np.trapezoid(density[:, d], ROWS[:, d])
-        assert abs(mass - 1) < 5e-3, column.name
+            continue
+        assert draws.var() == pytest.approx(variance, rel=0.05), column.name
+        assert abs(draws.mean() - mean) < 5 * draws.std() / np.sqrt(DRAWS), column.name
 
 
 def test_positive_columns_are_log_normal(found):

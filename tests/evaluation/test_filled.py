@@ -29,3 +29,14 @@ def test_sums_of_draws_cover_as_often_as_they_should():
     assert within(0.5 * draws, truth, missing).mean() < 0.7
     apart = generator.permuted(draws, axis=1)  # each value by itself has the same law
     assert within(apart, truth, missing).mean() < 0.83
+
+
+@pytest.mark.parametrize("count", [4, 30])
+def test_few_draws_of_few_bits_cover_as_often_too(count):
+    """Where sums are often equal and quantiles of so few draws would be too narrow."""
+    generator = np.random.default_rng(1)
+    chances = generator.random((8000, 3))
+    truth, draws = (1.0 * (generator.random((*shape, 8000, 3)) < chances) for shape in ((), (count,)))
+    missing = np.tile([True, True, False], (8000, 1))
+    assert within(draws, truth, missing).mean() == pytest.approx(0.9, abs=0.01)
+    assert within(1 - draws, truth, missing).mean() < 0.88

@@ -126,6 +126,22 @@ def test_examples_that_need_more_effort_get_it(monkeypatch, caplog):
     assert "The quadrature of 1 of 25 examples has not converged" in caplog.text
 
 
+def test_what_samples_show():
+    """Estimates of log p = 0 by twenty weights of so heavy a tail that one is nearly all of the estimate: of 300 at
+    once none is told that log p is higher, but for a case in a hundred. Of many samples, four standard errors."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(100):
+        log_w = generator.normal(-8, 4, (20, 300))  # of mean exp(-8 + 4^2 / 2) = 1
+        first, second = np.logaddexp.reduce(log_w), np.logaddexp.reduce(2 * log_w)
+        estimate, effective = first - np.log(20), np.exp(2 * first - second)
+        assert (estimate - 4 / np.sqrt(effective)).max() > -4  # within reach
+        wrong += (whole.floor_of(estimate, effective) > 0).any()
+    assert wrong <= 2
+    np.testing.assert_allclose(whole.floor_of(np.full(3, -7.0), np.array([64, 1e4, 1e8])), [-7.5, -7.05, -7.05])
+    np.testing.assert_allclose(whole.floor_of(np.full(2, -7.0), np.array([1.0, 20.0])), -7 - np.log(200))
+
+
 def test_the_evaluator_reports_it(caplog):
     """In place of the samples' estimate, which stays beside it; and no warning of weights that it does not rest on."""
     model = dlgm((4,), latents=(2,), hidden=(3,), recognition_hidden=(3,))

@@ -65,6 +65,17 @@ def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
     assert found[3] > 3 * found[2]
 
 
+def test_the_law_does_not_depend_on_the_pace_of_thermostats(x64):
+    """It sets how far they sway about the same friction: sqrt(c) h."""
+    h, friction, noise = 0.012, 0.08, 3 * NOISE
+    _, variance, state = moments(KERNELS["thermostat"](friction=friction, pace=16.0), h, noise)
+    expected = friction + h**2 * (0.5 * noise**2 + DEVIATION**-2)
+    found = np.asarray(state.friction["x"])
+    np.testing.assert_allclose(found.mean(0), expected, rtol=0.12)
+    np.testing.assert_allclose(found.std(0), 4 * h, rtol=0.25)
+    np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
+
+
 def test_langevin_dynamics_have_the_variance_of_their_recursion(x64):
     """theta is a first-order autoregression, whose variance with noise v in the gradient is known."""
     h = 0.02

@@ -22,7 +22,7 @@ WORDS = (
     "evaluation.test=false",
     "trainer.batch_size=20",
     "trainer.checkpoint_minutes=0",
-    "trainer.steps=500",
+    "trainer.steps=400",
     "trainer.log_every=50",
     "trainer.validate_every=100",
 )
@@ -46,7 +46,6 @@ MOMENTS = {
     "burn-in": lambda folder: logged(folder) >= 1,
     # The first chain's draw is there, and the second's, or the state that both came from, is not.
     "between two chains' draws": lambda folder: len(draws(folder)) % 2 == 1,
-    "sampling": lambda folder: len(draws(folder)) >= 12,
 }
 
 
@@ -67,11 +66,11 @@ def test_killed_in_burn_in_and_in_sampling(tmp_path, tally):
     assert code == 0, output
     assert_same(tmp_path / "whole", tmp_path / "run")
     expected, found = stack(tmp_path / "whole"), stack(tmp_path / "run")
-    assert len(expected) == 2 * 15
+    assert len(expected) == 2 * 10
     assert expected.keys() == found.keys()
     for name, (arrays, notes) in expected.items():
         assert notes == found[name][1]
         assert all((found[name][0][key] == value).all() for key, value in arrays.items()), name
     assert not list((tmp_path / "run").glob("**/.*.tmp"))
-    assert kills >= 2  # a moment can pass unseen, and the run then ends before it
+    assert kills == 2
     tally(kills)

@@ -65,23 +65,26 @@ def of_models(*configs):
 
 def test_what_one_model_alone_has_is_told_where_it_differs(tmp_path):
     """Settings that follow from the model are no columns; a difference within one model is."""
-    dlgm = {"model": "dlgm", "model.latents": [20], "model.activation": "tanh", "batch": 100}
-    circuit = {"model": "circuit", "model.structure": "random", "batch": 100}
-    assert differing(of_models(dlgm, circuit)) == ["model"]
+    dlgm = {"model.name": "dlgm", "model.latents": [20], "model.activation": "tanh", "batch": 100}
+    circuit = {"model.name": "circuit", "model.structure": "random", "batch": 100}
+    assert differing(of_models(dlgm, circuit)) == ["model.name"]
     runs = of_models(dlgm, circuit, dlgm | {"model.latents": [10]}, dlgm | {"seed": 1})
-    assert differing(runs) == ["model", "model.latents"]
+    assert differing(runs) == ["model.latents", "model.name"]
     groups = grouped(runs, "test/nll")
     assert [group.settings for group in groups] == [
-        {"model": "circuit"},
-        {"model": "dlgm", "model.latents": [20]},
-        {"model": "dlgm", "model.latents": [10]},
+        {"model.name": "circuit"},
+        {"model.name": "dlgm", "model.latents": [20]},
+        {"model.name": "dlgm", "model.latents": [10]},
     ]
     assert [len(group.runs) for group in groups] == [1, 2, 1]
-    assert label(groups[0].settings, ["model", "model.latents"]) == "model circuit"
+    assert label(groups[0].settings, ["model.name", "model.latents"]) == "model circuit"
     # A key that a run has as null is another setting than none.
     assert differing(of_models(dlgm | {"prior": None}, dlgm)) == ["prior"]
+    # Two settings that were changed together are told, whoever else is compared.
+    both = of_models(dlgm, dlgm | {"batch": 50, "model.latents": [10]}, circuit)
+    assert differing(both) == [*differing(both[:2]), "model.name"] == ["batch", "model.latents", "model.name"]
     for place, config in enumerate((dlgm, circuit, dlgm | {"model.latents": [10]})):
-        nested = {"name": config["model"]} | {k[6:]: v for k, v in config.items() if k.startswith("model.")}
+        nested = {k[6:]: v for k, v in config.items() if k.startswith("model.")}
         folder = tmp_path / f"{place}"
         folder.mkdir()
         (folder / "run.json").write_text(json.dumps({"config": {"model": nested}, "data": {}}))

@@ -37,9 +37,13 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
 
 def test_a_schedule_of_the_whole_run_is_spoken_of(small_run, tmp_path, caplog):
     folder = shutil.copytree(small_run, tmp_path / "run")
+    new = {"steps": 80, "validate_every": 40, "max_minutes": 9.0}
     with caplog.at_level(logging.WARNING):
-        train(experiment(trainer={"steps": 80, "validate_every": 40}), folder, session=LONGER)
+        train(experiment(trainer=new), folder, session=LONGER)
     assert "optimizer.schedule.kind=cosine spans the whole run" in caplog.text
+    (line,) = json.loads((folder / "run.json").read_text())["history"]
+    before = {"steps": 60, "validate_every": 20, "max_minutes": None}
+    assert line["changed"] == {f"trainer.{name}": [before[name], value] for name, value in new.items()}
 
 
 def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_path):

@@ -171,6 +171,9 @@ def test_an_ensemble_is_averaged_over_its_runs(whole, tiny_run, tmp_path):
     assert found.scalars["test/draws_1/nll"] == pytest.approx(-each[0].mean(), rel=1e-5)
     for wrong, said in (
         ({"ensemble": (str(tiny_run),)}, "was trained on other data than"),
+        ({"ensemble": (str(other), str(other / "." / ""))}, "the same parameters as .*other; allowed: each run once"),
+        ({"ensemble": (str(whole),)}, "the same parameters as"),
+        ({"ensemble": (str(other), str(tmp_path / "none"))}, "is not a run"),
         ({"ensemble": (str(other),), "draws": (3,)}, "more than the 2 runs"),
         ({"ensemble": (str(other),), "parameters": "mean"}, "leave task.parameters=mean"),
         ({"ensemble": (str(other),), "counts": (2,)}, "task.counts has no use with task.ensemble"),

@@ -1,10 +1,13 @@
 """One path of data: what a trained run says of its own data, and of the same data given back in any form."""
 
+import copy
 import json
 import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.file_forms import FORMS
 from test_tasks import trained, work
 
@@ -12,6 +15,7 @@ import sbvi
 from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data.sources.digits import Digits
+from sbvi.evaluation.quadrature import floor_of
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.files import read_array
 
@@ -76,6 +80,19 @@ def test_the_same_counts_score_the_same_in_every_file(gaussian, grey, tmp_path):
     assert np.abs(found).mean() < 100
     for path in paths:  # as the task reads them, with the evaluation's seed, which is 1
         np.testing.assert_array_equal(-gaussian.log_likelihood(read_array(path), 20), found)
+
+
+def test_a_loaded_run_heeds_what_samples_show_as_the_evaluation_does(gaussian, grey):
+    run, seen = copy.copy(gaussian), []
+    sampled = gaussian._estimate(grey, 20, 1)
+
+    def quadrature(params, key, batches, floor):
+        seen.append(floor)
+        return {"log_likelihood": np.zeros(50)}
+
+    run._compiled = gaussian._compiled | {"quadrature": quadrature}
+    run.log_likelihood(grey, 20)
+    np.testing.assert_array_equal(seen[0], floor_of(sampled.log_likelihood, sampled.effective))
 
 
 def test_imputation_keeps_and_returns_source_units(gaussian, grey, tmp_path):
@@ -231,19 +248,52 @@ def test_runs_recorded_before_still_load(gaussian, grey, tmp_path):
     assert work(old, "likelihood", num_samples=5, examples=10).arrays["nll"].shape == (10,)
 
 
-def test_a_runs_numbers_are_the_same_for_every_form(gaussian, grey, tmp_path):
-    """NLL, embedding and, for two of them, imputation."""
-    x = grey[:20]
-    nll, means = gaussian.log_likelihood(x, 4), gaussian.encode(x)["layer_1"].mean
-    filled = {}
-    for number, (name, (write, _, named)) in enumerate(FORMS.items()):
-        dtype = (np.uint8, np.int64, np.float32, np.float64)[number % 4]
-        write(tmp_path / name, x.astype(dtype), [f"p{i}" for i in range(64)] if named else None)
-        values = read_array(str(tmp_path / name))
-        np.testing.assert_array_equal(gaussian.log_likelihood(values, 4), nll)
-        np.testing.assert_array_equal(gaussian.encode(values)["layer_1"].mean, means)
-        if name in ("x.npy", "german.csv"):
-            gaps = values.reshape(20, 64).astype(float)
-            gaps[:, 20:30] = np.nan
-            filled[name] = gaussian.impute(gaps, 4, 1)
-    np.testing.assert_array_equal(*filled.values())
+#: Where the source's whole numbers begin, and the dtypes that hold minimum .. minimum + 16.
+SIGNED = ("int16", "int64", "float32", "float64")
+STARTS = {0: ("uint8", "uint32", *SIGNED), 5: ("uint8", "uint32", *SIGNED), -20: SIGNED, 1000: SIGNED}
+
+
+@pytest.mark.promise(
+    "A run's NLL, embedding and imputation of a data set are the same from every file form, dtype, order, range and "
+    "scale",
+    "data sets",
+)
+def test_a_runs_numbers_are_the_same_for_every_form(gaussian, rescaled, grey, tmp_path, tally):
+    """Of whole numbers that begin elsewhere, and of real numbers in other units, written to a file and read again."""
+    reals, path = rescaled
+    source = {gaussian: grey[:6].reshape(6, 64).astype(float), reals: np.load(path)[:6]}
+    gaps = {run: np.where(np.arange(x.size).reshape(x.shape) % 3 == 1, np.nan, x) for run, x in source.items()}
+    tried = [0]
+
+    def numbers(run, x, holes):
+        return run.log_likelihood(x, 4), run.encode(x)["layer_1"].mean, run.impute(holes, 4, 1, chains=1)
+
+    expected = {run: numbers(run, x, gaps[run]) for run, x in source.items()}
+
+    @given(st.data())
+    def each(data):
+        tried[0] += 1
+        name = data.draw(st.sampled_from(sorted(FORMS)))
+        write, _, named = FORMS[name]
+        run = data.draw(st.sampled_from([gaussian, reals]))
+        if run is gaussian:
+            start, unit = data.draw(st.sampled_from(sorted(STARTS))), 1
+            dtype = data.draw(st.sampled_from(STARTS[start]))
+            known = run.preprocessing.but(minimum=float(start), maximum=start + 16.0)
+        else:  # powers of two, so that float32 holds the values of the other units as it holds the first
+            start, unit = 0, 2.0 ** data.draw(st.integers(-30, 30))
+            dtype = data.draw(st.sampled_from(["float32", "float64"]))
+            known = run.preprocessing.but(minimum=-20 * unit, maximum=20 * unit)
+        other = copy.copy(run)
+        other.preprocessing = known
+        read = []
+        for values in ((start + unit * source[run]).astype(dtype), start + unit * gaps[run]):
+            write(tmp_path / name, values, [f"p{i}" for i in range(values.shape[1])] if named else None)
+            read.append(read_array(str(tmp_path / name), allow_nan=True))
+        nll, mean, filled = numbers(other, *read)
+        np.testing.assert_allclose(nll, expected[run][0], rtol=2e-6, atol=2e-5)
+        np.testing.assert_allclose(mean, expected[run][1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose((filled - start) / unit, expected[run][2], rtol=1e-5, atol=1e-4)
+
+    each()
+    tally(tried[0])

@@ -4,6 +4,7 @@ import gzip
 import json
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,8 +61,23 @@ def trained(tmp_path_factory):
         "trainer.validate_every=250",
         "evaluation.num_samples=20",
         "runtime.compilation_cache=false",
+        "runtime.debug_nans=true",
     ]
-    return folder, sbvi.train(words, folder / "run")
+    try:
+        return folder, sbvi.train(words, folder / "run")
+    finally:
+        jax.config.update("jax_debug_nans", False)  # else of all tests that follow
+
+
+def test_gaps_are_no_nan_that_is_searched_for(trained):
+    """The run of all these tests was trained and scored with runtime.debug_nans; its table is filled with it too."""
+    folder, run = trained
+    assert json.loads((folder / "run" / "run.json").read_text())["config"]["runtime"]["debug_nans"]
+    assert json.loads((folder / "run" / "result.json").read_text())["status"] == "completed"
+    holes = pd.read_csv(folder / "laboratory.csv").iloc[:20]
+    assert holes.isna().any().any()
+    jax.config.update("jax_debug_nans", True)
+    assert not run.fill_table(holes, samples=300).isna().any().any()
 
 
 def test_the_users_table_comes_back_filled(trained):

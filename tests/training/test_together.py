@@ -132,6 +132,7 @@ def test_runs_that_stop_early_let_the_others_go_on(tmp_path):
     assert second["steps"] > 20
 
 
+@pytest.mark.slow
 def test_an_interrupted_group_goes_on_bit_for_bit(tmp_path):
     """Both runs die at step 30 of 60, and the group continues from their checkpoints."""
     made = [experiment(seed=seed) for seed in (1, 2)]

@@ -53,7 +53,7 @@ def sparse(content: bytes, name: str, columns: int) -> tuple[np.ndarray, np.ndar
     """LIBSVM's text of binary features: a label, then PLACE:1 for every 1, places from 1 on; uint8 (N, columns), and
     labels (N,)."""
     lines = content.splitlines()
-    found, label = np.zeros((len(lines), columns), np.uint8), np.zeros(len(lines), np.int32)
+    x, label = np.zeros((len(lines), columns), np.uint8), np.zeros(len(lines), np.int32)
     for row, line in enumerate(lines):
         try:
             first, *pairs = line.split()
@@ -64,10 +64,10 @@ def sparse(content: bytes, name: str, columns: int) -> tuple[np.ndarray, np.ndar
             raise UserError(f"{name}, line {row + 1}: not a label and places such as 12:1.") from None
         if len(index) != len(pairs) or (index and not 1 <= min(index) <= max(index) <= columns):
             raise UserError(f"{name}, line {row + 1}: places must be of 1..{columns}, each with the value 1.")
-        found[row, np.array(index, int) - 1] = 1
+        x[row, np.array(index, int) - 1] = 1
     if not lines:
         raise UserError(f"{name} is empty.")
-    return found, label
+    return x, label
 
 
 _NORB_TYPES = {0x1E3D4C55: "<u1", 0x1E3D4C54: "<i4"}
@@ -110,11 +110,11 @@ def tar_members(content: bytes, name: str, members: tuple[str, ...]) -> list[byt
     member's name or link can lead anywhere."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            found = {entry.name: entry for entry in archive.getmembers() if entry.isreg()}
+            entries = {entry.name: entry for entry in archive.getmembers() if entry.isreg()}
             for member in members:
-                if member not in found:
+                if member not in entries:
                     raise UserError(f"{name} has no file {member}.")
-            return [archive.extractfile(found[member]).read() for member in members]  # type: ignore[union-attr]
+            return [archive.extractfile(entries[member]).read() for member in members]  # type: ignore[union-attr]
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
         raise UserError(f"{name} is not a readable tar archive ({type(error).__name__}).") from None
 
@@ -127,7 +127,7 @@ def png(content: bytes, name: str, shape: tuple[int, ...]) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             if (image.height, image.width, len(image.getbands())) == shape:
                 return np.asarray(image, np.uint8)
-            found = f"{image.height} x {image.width} with {len(image.getbands())} channels"
+            actual = f"{image.height} x {image.width} with {len(image.getbands())} channels"
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise UserError(f"{name} is not a readable PNG ({type(error).__name__}).") from None
-    raise UserError(f"{name} is {found}; it must be {shape[0]} x {shape[1]} with {shape[2]} channels.")
+    raise UserError(f"{name} is {actual}; it must be {shape[0]} x {shape[1]} with {shape[2]} channels.")

@@ -33,7 +33,7 @@ def numbers_beside_words(frame: "pandas.DataFrame") -> list[int]:
     """Places of columns of text that hold numbers beside FURTHER spellings and nothing else, or marks alone."""
     import pandas as pd
 
-    found = []
+    places = []
     for place in range(frame.shape[1]):
         column = frame.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column.dtype):
@@ -44,8 +44,8 @@ def numbers_beside_words(frame: "pandas.DataFrame") -> list[int]:
         if not further or not all(map(is_number, others)):
             continue
         if others or not any(map(str.isalpha, further)):
-            found.append(place)
-    return found
+            places.append(place)
+    return places
 
 
 def tell(

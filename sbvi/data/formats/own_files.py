@@ -12,6 +12,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
+from sbvi.core.places import is_file
 
 if TYPE_CHECKING:
     import pandas
@@ -38,18 +39,18 @@ class Table:
           UserError: there is no such column, or it holds text; the sentence names column and line.
         """
         frame = self.frame if columns is None else self.frame[list(columns)]
-        found = [self._numbers(frame[name]) for name in frame.columns]
-        if not found:
+        arrays = [self._numbers(frame[name]) for name in frame.columns]
+        if not arrays:
             raise UserError(f"{self.where} has no columns of numbers.")
-        return np.ascontiguousarray(np.stack(found, 1, dtype=np.result_type(*found), casting="unsafe"))
+        return np.ascontiguousarray(np.stack(arrays, 1, dtype=np.result_type(*arrays), casting="unsafe"))
 
     def _numbers(self, column: "pandas.Series") -> np.ndarray:
         import pandas as pd
 
         if isinstance(column.dtype, np.dtype) and column.dtype.kind in "buif":
-            found = column.to_numpy()
-            large = found.dtype.kind == "f" or found.dtype == np.uint64
-            return found.astype(np.uint8 if found.dtype.kind == "b" else np.float64 if large else np.int64)
+            values = column.to_numpy()
+            large = values.dtype.kind == "f" or values.dtype == np.uint64
+            return values.astype(np.uint8 if values.dtype.kind == "b" else np.float64 if large else np.int64)
         numbers = pd.to_numeric(column, errors="coerce")
         bad = (numbers.isna() & column.notna()).to_numpy(bool)
         if bad.any():
@@ -79,11 +80,7 @@ def read_own(path: str, where: str) -> "Archive | np.ndarray | Table":
     """
     place = Path(path).expanduser()
     kind = suffix(place)
-    try:
-        there = place.is_file()
-    except OSError as error:  # a name that is too long
-        raise UserError(f"{where[:200]} cannot be read ({error.strerror}).") from None
-    if not there:
+    if not is_file(place, where):
         raise UserError(f"{where} is not a file.")
     if kind not in SUFFIXES:
         raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
@@ -126,12 +123,12 @@ class Archive(Mapping[str, np.ndarray]):
 
 def _array(place: Path, where: str) -> np.ndarray:
     with _damage_told(where, ".npy"):
-        found = np.load(place, mmap_mode="r", allow_pickle=False)
-        if not isinstance(found, np.ndarray):
+        array = np.load(place, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
             raise ValueError("it is not an array")
-        require(found.nbytes, where)
-        log.info("Read %s: %s, %s.", place, found.shape, found.dtype)
-        return np.array(found)
+        require(array.nbytes, where)
+        log.info("Read %s: %s, %s.", place, array.shape, array.dtype)
+        return np.array(array)
 
 
 @contextlib.contextmanager

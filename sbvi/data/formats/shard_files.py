@@ -27,14 +27,14 @@ def read_info(folder: Path) -> Mapping[str, Any]:
       UserError: there is none, or it is of another format.
     """
     try:
-        found = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise UserError(
             f"dataset.path={folder} has no readable {INFO}; sbvi-convert input={folder} describes shards of your own."
         ) from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise UserError(f"{folder / INFO} has another format than {FORMAT}, which this version of sbvi reads.")
-    return found
+    return info
 
 
 def shard(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarray:
@@ -47,10 +47,10 @@ def shard(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarr
     file, _, member = name.partition(":")
     if Path(file).name != file:
         raise UserError(f"{folder / INFO} names {name}, which is not a file of its directory.")
-    found = mapped(folder / file, member)
-    if found.ndim < 1 or len(found) != entry["rows"] or not len(found):
+    array = mapped(folder / file, member)
+    if array.ndim < 1 or len(array) != entry["rows"] or not len(array):
         raise UserError(f"{folder / name} does not hold the {entry['rows']} rows that {INFO} announces.")
-    return found
+    return array
 
 
 def mapped(path: Path, member: str = "") -> np.ndarray:
@@ -61,14 +61,14 @@ def mapped(path: Path, member: str = "") -> np.ndarray:
     """
     where = f"{path}:{member}" if member else str(path)
     try:
-        found = _member(path, member) if member else np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _member(path, member) if member else np.load(path, mmap_mode="r", allow_pickle=False)
     except UserError:
         raise
     except Exception as error:  # numpy and zipfile raise many kinds on damaged files
         raise UserError(f"{where} cannot be read ({str(error)[:100]}).") from None
-    if not isinstance(found, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise UserError(f"{path} is not an .npy file.")
-    return found
+    return array
 
 
 def _member(path: Path, name: str) -> np.ndarray:

@@ -57,9 +57,9 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
     """
     import pandas as pd
 
-    lines, found, dialect = _looked(path, where)
-    rows = lines[found.begin if dialect.header else 0 : found.end]
-    names = _labels(found, dialect, where)
+    lines, layout, dialect = _looked(path, where)
+    rows = lines[layout.begin if dialect.header else 0 : layout.end]
+    names = _labels(layout, dialect, where)
     content = "\n".join(rows) + "\n"
     frame = _parsed(content, dialect, names, where, na_values=list(USUAL))
     if beside := numbers_beside_words(frame):
@@ -69,11 +69,11 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
                 frame[name] = again[name]
     parts = {"dtype": str, "na_filter": False, "chunksize": PART}
     tell(frame, lambda places: _parsed(content, dialect, names, where, usecols=places, **parts), where)
-    if len(frame) != found.number - dialect.header:
+    if len(frame) != layout.number - dialect.header:
         raise UserError(
-            f"{where} has {found.number - dialect.header} rows, and {len(frame)} could be read: check its quotes."
+            f"{where} has {layout.number - dialect.header} rows, and {len(frame)} could be read: check its quotes."
         )
-    return frame, dialect, 0 if found.several else 1 + dialect.header
+    return frame, dialect, 0 if layout.several else 1 + dialect.header
 
 
 class Texts(NamedTuple):
@@ -87,11 +87,11 @@ class Texts(NamedTuple):
 
 def read_fields(path: Path, where: str) -> Texts:
     """Every field's own text; see `read_text`."""
-    lines, found, dialect = _looked(path, where)
+    lines, layout, dialect = _looked(path, where)
     records = (fields for _, _, fields in _fields(lines, dialect.separator, where))
-    rows = list(itertools.islice(records, found.number))
+    rows = list(itertools.islice(records, layout.number))
     header = rows.pop(0) if dialect.header else None
-    return Texts(header, rows, _labels(found, dialect, where), dialect)
+    return Texts(header, rows, _labels(layout, dialect, where), dialect)
 
 
 class _Rows(NamedTuple):
@@ -111,17 +111,17 @@ def _looked(path: Path, where: str) -> tuple[list[str], _Rows, Dialect]:
     if not any(line.strip() for line in lines):
         raise UserError(f"{where} is empty.")
     separator = _separator(text, path)
-    found = _rows(lines, separator, where)
-    fields = (field.strip() for row in found.first for field in row)
+    layout = _rows(lines, separator, where)
+    fields = (field.strip() for row in layout.first for field in row)
     decimal = "," if separator != "," and any(map(_COMMA.fullmatch, fields)) else "."
-    dialect = Dialect(encoding, separator, decimal, is_header(found.first, where))
-    if dialect.header and found.number == 1:
+    dialect = Dialect(encoding, separator, decimal, is_header(layout.first, where))
+    if dialect.header and layout.number == 1:
         raise UserError(f"{where} holds a header and no rows.")
-    return lines, found, dialect
+    return lines, layout, dialect
 
 
-def _labels(found: _Rows, dialect: Dialect, where: str) -> list[Any]:
-    return names_of(found.first[0], where) if dialect.header else list(range(len(found.first[0])))
+def _labels(layout: _Rows, dialect: Dialect, where: str) -> list[Any]:
+    return names_of(layout.first[0], where) if dialect.header else list(range(len(layout.first[0])))
 
 
 def _parsed(content: str, dialect: Dialect, names: list[Any], where: str, **options: Any) -> Any:
@@ -172,12 +172,12 @@ def _text(path: Path, where: str) -> tuple[str, str]:
     encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
-            found = content.decode(encoding)
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\0" in found:
+        if "\0" in text:
             break
-        return found.replace("\r\n", "\n").replace("\r", "\n"), encoding
+        return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
     raise UserError(f"{where} is not a text file.")
 
 

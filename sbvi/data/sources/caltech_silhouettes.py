@@ -35,11 +35,11 @@ class CaltechSilhouettes(Streamed):
         return 0
 
     def load(self) -> Dataset:
-        found = mat(_FILE, _KEYS)
+        arrays = mat(_FILE, _KEYS)
         splits = [
             Split(
-                np.ascontiguousarray(1 - found[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)),
-                found[f"{part}_labels"].reshape(-1).astype(np.int32),
+                np.ascontiguousarray(1 - arrays[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)),
+                arrays[f"{part}_labels"].reshape(-1).astype(np.int32),
             )
             for part in ("train", "val", "test")
         ]

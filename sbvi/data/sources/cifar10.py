@@ -73,13 +73,13 @@ class Cifar10(Streamed):
 
     def _official(self) -> list[Split]:
         files = decoders.tar_members(fetch(_ARCHIVE), _ARCHIVE.name, _BATCHES)
-        found = [decoders.cifar(content, name) for content, name in zip(files, _BATCHES, strict=True)]
-        x, label = (np.concatenate([part[i] for part in found[:-1]]) for i in (0, 1))
+        batches = [decoders.cifar(content, name) for content, name in zip(files, _BATCHES, strict=True)]
+        x, label = (np.concatenate([part[i] for part in batches[:-1]]) for i in (0, 1))
         held = self.validation_size or len(x) // 10
         if held >= len(x):
             raise UserError(f"dataset.validation_size={held} must be less than {len(x)}.")
         kept = len(x) - held
-        return [Split(x[:kept], label[:kept]), Split(x[kept:], label[kept:]), Split(*found[-1])]
+        return [Split(x[:kept], label[:kept]), Split(x[kept:], label[kept:]), Split(*batches[-1])]
 
     def _sheets(self) -> list[Split]:
         files = [(name, fetch(RemoteFile(name, digest))) for name, digest in _SHEETS.items()]

@@ -39,10 +39,10 @@ class Digits(Streamed):
 
 def _table() -> np.ndarray:
     # Read beside the package: importing sklearn.datasets takes two seconds.
-    found = importlib.util.find_spec("sklearn")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
         raise UserError("dataset=digits needs scikit-learn, which is not installed; install it with pip.")
-    path = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
     if path.is_file():
         with gzip.open(path, "rt") as lines:
             return np.array([[int(float(v)) for v in row] for row in csv.reader(lines)], np.uint8)

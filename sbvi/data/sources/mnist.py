@@ -55,7 +55,7 @@ class Mnist(Streamed):
     the same shape and number, for measuring speed."""
 
     def load(self) -> Dataset:
-        dataset = self._found()
+        dataset = self._available()
         if self.train_size is None:
             return dataset
         x, label = dataset.train.x, dataset.train.label
@@ -64,7 +64,7 @@ class Mnist(Streamed):
         few = Split(x[: self.train_size], None if label is None else label[: self.train_size])
         return replace(dataset, train=few)
 
-    def _found(self) -> Dataset:
+    def _available(self) -> Dataset:
         try:
             return self._files()
         except UserError as error:

@@ -72,26 +72,26 @@ class Npz(OwnData):
 
     def _read(self) -> tuple[Mapping[str, np.ndarray], tuple[str, ...] | None]:
         """Arrays by name, and the names of a table's columns."""
-        found = read_own(self.path, f"dataset.path={self.path}")
-        if isinstance(found, Archive):
-            if self.train not in found:
-                held = ", ".join(found) or "nothing"
+        content = read_own(self.path, f"dataset.path={self.path}")
+        if isinstance(content, Archive):
+            if self.train not in content:
+                held = ", ".join(content) or "nothing"
                 raise UserError(f"{self.path} has no array {self.train}; it holds: {held}.")
-            return found, None
-        if not isinstance(found, Table):
-            return {self.train: found}, None
-        columns = list(found.frame.columns)
+            return content, None
+        if not isinstance(content, Table):
+            return {self.train: content}, None
+        columns = list(content.frame.columns)
         label = {}
         if self.labels not in (None, AUTO):
             if self.labels not in columns:
                 raise UserError(f"{self.path} has no column {self.labels}; it has: {few(columns)}.")
             columns.remove(self.labels)
-            label = {self.labels: found.frame[self.labels].to_numpy()}
-        return {self.train: found.values(columns)} | label, found.names(columns)
+            label = {self.labels: content.frame[self.labels].to_numpy()}
+        return {self.train: content.values(columns)} | label, content.names(columns)
 
     def _splits(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Role -> name of the arrays given for validation and test."""
-        found = {}
+        names = {}
         for role, usual in USUAL.items():
             wanted = getattr(self, role)
             if wanted == AUTO:
@@ -101,8 +101,8 @@ class Npz(OwnData):
             elif wanted is not None and wanted not in arrays:
                 raise UserError(f"{self.path} has no array {wanted}; it holds: {', '.join(arrays)}.")
             if wanted is not None:
-                found[role] = wanted
-        return found
+                names[role] = wanted
+        return names
 
     def _labels(
         self, arrays: Mapping[str, np.ndarray], names: dict[str, str]
@@ -115,16 +115,16 @@ class Npz(OwnData):
             if self.labels not in arrays:
                 raise UserError(f"{self.path} has no array {self.labels}; it holds: {', '.join(arrays)}.")
             named = named | {"train": self.labels}
-        found = {role: name for role, name in named.items() if name in arrays}
-        if not found:
+        label_names = {role: name for role, name in named.items() if name in arrays}
+        if not label_names:
             return {}, None
-        log.info("%s: labels from %s.", self.path, ", ".join(found.values()))
+        log.info("%s: labels from %s.", self.path, ", ".join(label_names.values()))
         parts = [
             checked_labels(arrays[name], len(arrays[names[role]]), f"{self.path}: {name}")
-            for role, name in found.items()
+            for role, name in label_names.items()
         ]
         values, classes = coded(parts, self.path)
-        return dict(zip(found, values, strict=True)), classes
+        return dict(zip(label_names, values, strict=True)), classes
 
     def _preprocessing(self, arrays: Mapping[str, np.ndarray], columns: tuple[str, ...] | None) -> Preprocessing:
         """Whether the values are levels, binary or real, and their range."""

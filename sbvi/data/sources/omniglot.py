@@ -35,8 +35,8 @@ class Omniglot(Streamed):
     """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:
-        found = mat(_FILE, ("data", "target", "testdata", "testtarget"))
-        train, test = (self._part(found[f"{which}data"], found[f"{which}target"]) for which in ("", "test"))
+        arrays = mat(_FILE, ("data", "target", "testdata", "testtarget"))
+        train, test = (self._part(arrays[f"{which}data"], arrays[f"{which}target"]) for which in ("", "test"))
         train, validation = held_out(train, self.validation_size, self.split_seed)
         return Dataset("omniglot", train, validation, test, Preprocessing.real((28, 28), 0.0, 1.0))
 

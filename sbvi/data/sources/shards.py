@@ -40,13 +40,13 @@ class ShardedArray:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         positions = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
-        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        gathered = np.empty((len(positions), *self.shape[1:]), self.dtype)
         shard = np.searchsorted(self.ends, positions, side="right")
         for number in np.unique(shard):
             here = shard == number
             first = self.ends[number] - self.shard_sizes[number]
-            found[here] = self.parts[number][positions[here] - first]
-        return found
+            gathered[here] = self.parts[number][positions[here] - first]
+        return gathered
 
 
 @spec
@@ -82,10 +82,10 @@ class Shards(Streamed):
 def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Preprocessing:
     """As it was recorded, or by the facts that earlier versions wrote: levels of whole numbers, or floats in [0, 1]."""
     if (recorded := info.get("preprocessing")) is not None:
-        found = Preprocessing.from_config(recorded)
-        if found.event_shape != tuple(event_shape) or found.dynamic or found.dequantize:
+        preprocessing = Preprocessing.from_config(recorded)
+        if preprocessing.event_shape != tuple(event_shape) or preprocessing.dynamic or preprocessing.dequantize:
             raise ValueError("preprocessing")
-        return found
+        return preprocessing
     if info["levels"] is None:
         return Preprocessing.real(event_shape, 0.0, 1.0)
     return Preprocessing.whole(event_shape, int(info["levels"]))

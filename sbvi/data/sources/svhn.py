@@ -41,8 +41,8 @@ class Svhn(Streamed):
 
     def _part(self, name: str) -> Split:
         remote = RemoteFile(name, _HASHES[name], (f"https://{_PLACE}{name}", f"http://{_PLACE}{name}"))
-        found = mat(remote, ("X", "y"))
-        x, label = found["X"], found["y"].reshape(-1)
+        arrays = mat(remote, ("X", "y"))
+        x, label = arrays["X"], arrays["y"].reshape(-1)
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or x.shape[3] != len(label):
             raise UserError(
                 f"{name} holds X {x.shape} of {x.dtype} and y {label.shape}; expected (32, 32, 3, N) uint8."

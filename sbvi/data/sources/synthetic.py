@@ -46,14 +46,14 @@ class Synthetic(Streamed):
         """The true parameters: W (D, H or K), b (D,) and, with a hidden layer, A (H, K), a (H,)."""
         generator = np.random.default_rng([self.split_seed, 1])
         width = self.hidden or self.latents
-        found = {
+        parameters = {
             "W": generator.normal(size=(self.dimensions, width)) * 2 / np.sqrt(width),
             "b": generator.normal(size=self.dimensions) * 0.5,
         }
         if self.hidden:
-            found["A"] = generator.normal(size=(self.hidden, self.latents)) * 1.5
-            found["a"] = generator.normal(size=self.hidden) * 0.5
-        return found
+            parameters["A"] = generator.normal(size=(self.hidden, self.latents)) * 1.5
+            parameters["a"] = generator.normal(size=self.hidden) * 0.5
+        return parameters
 
     @property
     def likelihood(self) -> str:

@@ -54,15 +54,15 @@ class Table(OwnData):
 
     def load(self) -> Dataset:
         where = f"dataset.path={self.path}"
-        found = read_own(self.path, where)
+        content = read_own(self.path, where)
         if self.types == "found":
-            return mixed(self, as_frame(found, where), where)
+            return mixed(self, as_frame(content, where), where)
         if self.columns or self.missing.fraction:
             raise UserError("dataset.columns and dataset.missing are for tables by column; use likelihood=mixed.")
-        return _numbers(self, found, where)
+        return _numbers(self, content, where)
 
 
-def as_frame(found: "Archive | np.ndarray | File", where: str) -> "pandas.DataFrame":
+def as_frame(content: "Archive | np.ndarray | File", where: str) -> "pandas.DataFrame":
     """What a file holds as a frame.
 
     Raises:
@@ -70,20 +70,20 @@ def as_frame(found: "Archive | np.ndarray | File", where: str) -> "pandas.DataFr
     """
     import pandas as pd
 
-    if isinstance(found, Archive):
+    if isinstance(content, Archive):
         raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
-    if isinstance(found, File):
-        return found.frame
-    if found.ndim != 2 or found.dtype.kind not in "buif":
-        raise UserError(f"{where} has shape {found.shape} and dtype {found.dtype}; it must be numbers (N, D).")
-    return pd.DataFrame(found)
+    if isinstance(content, File):
+        return content.frame
+    if content.ndim != 2 or content.dtype.kind not in "buif":
+        raise UserError(f"{where} has shape {content.shape} and dtype {content.dtype}; it must be numbers (N, D).")
+    return pd.DataFrame(content)
 
 
 @dataclass(frozen=True)
 class Known:
     """A frame's columns by kind, and its numbers: those of the columns that a model sees, (N, D), NaN where missing."""
 
-    found: dict[str, kinds.Found]
+    columns: dict[str, kinds.ColumnKind]
     numbers: np.ndarray
 
     @classmethod
@@ -93,13 +93,13 @@ class Known:
         Raises:
           UserError: nothing is left to model, or a column does not hold what it is said to.
         """
-        found = kinds.described(frame, told, where)
+        columns = kinds.described(frame, told, where)
         gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
-        log.info("Columns of %s:\n%s", where, kinds.table(found, gaps))
-        seen = {name: what for name, what in found.items() if what.kind != "ignored"}
+        log.info("Columns of %s:\n%s", where, kinds.table(columns, gaps))
+        seen = {name: what for name, what in columns.items() if what.kind != "ignored"}
         if not seen:
             raise UserError(f"{where} has no column that could be modelled.")
-        if dropped := [f"{name} ({what.why})" for name, what in found.items() if what.kind == "ignored"]:
+        if dropped := [f"{name} ({what.why})" for name, what in columns.items() if what.kind == "ignored"]:
             log.info("Left out: %s.", ", ".join(dropped))
         named = {str(name): name for name in frame.columns}
         blank = [Column(name, what.kind, values=what.values) for name, what in seen.items()]  # type: ignore[arg-type]
@@ -110,8 +110,8 @@ class Known:
 
     def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
         """From the training rows (N, D) of the numbers."""
-        columns = tuple(kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.found.items()))
-        return Preprocessing((len(columns),), columns=tuple(self.found), table=columns)
+        columns = tuple(kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.columns.items()))
+        return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
 
 
 def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
@@ -136,24 +136,24 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
     return Dataset("table", train, validation, test, made, classes=classes)
 
 
-def _numbers(settings: Table, found: "Archive | np.ndarray | File", where: str) -> Dataset:
+def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str) -> Dataset:
     """The data set of complete columns of numbers."""
     label: np.ndarray | None = None
     classes = names = None
-    if isinstance(found, File):
-        columns = list(found.frame.columns)
+    if isinstance(content, File):
+        columns = list(content.frame.columns)
         if settings.labels is not None:
             if settings.labels not in columns:
                 raise UserError(f"{where} has no column {settings.labels}; it has: {few(columns)}.")
             columns.remove(settings.labels)
-            words = found.frame[settings.labels].to_numpy()
+            words = content.frame[settings.labels].to_numpy()
             label = checked_labels(words, len(words), f"{where}: {settings.labels}")
             (label,), classes = coded([label], where)
-        x, names = found.values(columns), found.names(columns)
+        x, names = content.values(columns), content.names(columns)
     else:
-        if isinstance(found, Archive) or settings.labels is not None:
+        if isinstance(content, Archive) or settings.labels is not None:
             raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
-        x = found
+        x = content
     if x.ndim != 2 or x.dtype.kind not in "buif":
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
     if x.dtype.kind == "f":

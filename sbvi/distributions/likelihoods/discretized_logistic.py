@@ -84,8 +84,8 @@ class DiscretizedLogistic(LikelihoodSpec):
           UserError: the data's levels are not these.
         """
         if levels != self.levels:
-            found = "values that are no whole numbers" if levels is None else f"levels 0..{levels}"
-            raise UserError(f"likelihood.levels={self.levels} is not what the data set holds: {found}.")
+            actual = "values that are no whole numbers" if levels is None else f"levels 0..{levels}"
+            raise UserError(f"likelihood.levels={self.levels} is not what the data set holds: {actual}.")
 
     def _split(self, outputs: Array, free: Array) -> tuple[Array, Array]:
         """Means (..., D), and scales of the same shape."""

@@ -150,13 +150,13 @@ class Columns:
         for g, piece, own in self._parts(outputs, free):
             parts.append(g.likelihood.log_probs(piece, own, jnp.take(seen, g.places, axis=-1) / g.unit))
         offset, slope = (row(jnp.asarray(v, x.dtype), x.ndim) for v in (self._offset, self._slope))
-        found = self._joined(parts)
-        found = jnp.where(there, found - offset - slope * seen, jnp.zeros_like(found))
+        log_probs = self._joined(parts)
+        log_probs = jnp.where(there, log_probs - offset - slope * seen, jnp.zeros_like(log_probs))
         if not len(self.masking):
-            return found
+            return log_probs
         law = self._masked(outputs, free)
         here, values = (jnp.take(v, self.masking, axis=-1) for v in (there, seen))
-        return found.at[..., self.masking].add(jnp.where(here, law.log_there(values), law.log_missing()))
+        return log_probs.at[..., self.masking].add(jnp.where(here, law.log_there(values), law.log_missing()))
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         return jnp.sum(self.log_probs(outputs, free, x[None]), -1)
@@ -168,9 +168,9 @@ class Columns:
     def missing_mean(self, outputs: Array, free: Array) -> Array:
         """E of the source's values given that they are missing, (..., D); of positive columns that go missing by their
         value at the mean logarithm."""
-        found = self.source_mean(outputs, free)
+        source_mean = self.source_mean(outputs, free)
         if not len(self.masking):
-            return found
+            return source_mean
         mean = self._masked(outputs, free).missing_mean()
         columns = [self.columns[d] for d in self.masking]
         location, scale = (
@@ -182,7 +182,7 @@ class Columns:
         most = row(
             jnp.asarray([np.log(c.maximum) if c.kind == "positive" else 0 for c in columns], mean.dtype), mean.ndim
         )
-        return found.at[..., self.masking].set(jnp.where(positive, jnp.exp(jnp.minimum(value, most)), value))
+        return source_mean.at[..., self.masking].set(jnp.where(positive, jnp.exp(jnp.minimum(value, most)), value))
 
     def missing_sample(self, key: Array, outputs: Array, free: Array) -> Array:
         """A draw of what a model sees, given that it is missing, (..., D)."""

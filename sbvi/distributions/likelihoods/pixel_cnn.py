@@ -58,10 +58,10 @@ class PixelCNN(LikelihoodSpec):
         """Of each layer: kernel, what it makes of the features, bias; and last of w."""
         c, k = self.channels, self.kernel
         inputs = [1] + [c] * (self.layers - 1)
-        found: list[tuple[int, ...]] = []
+        shapes: list[tuple[int, ...]] = []
         for i in inputs:
-            found += [(k, k, i, c), (self.features, c), (c,)]
-        return [*found, (c, 1)]
+            shapes += [(k, k, i, c), (self.features, c), (c,)]
+        return [*shapes, (c, 1)]
 
     def free(self, size: int) -> int:
         return sum(prod(shape) for shape in self._shapes())
@@ -71,12 +71,12 @@ class PixelCNN(LikelihoodSpec):
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Of variance one over a unit's inputs, the same for every seed; biases and w zero."""
-        rng, found = np.random.default_rng(0), []
+        rng, weights = np.random.default_rng(0), []
         for shape in self._shapes():
             wide = prod(shape[:-1])
             zero = len(shape) == 1 or (shape[-1] == 1 and len(shape) == 2)
-            found.append(np.zeros(prod(shape)) if zero else rng.normal(size=prod(shape)) / np.sqrt(wide))
-        return np.concatenate(found)
+            weights.append(np.zeros(prod(shape)) if zero else rng.normal(size=prod(shape)) / np.sqrt(wide))
+        return np.concatenate(weights)
 
     def _weights(self, free: Array) -> tuple[list[tuple[Array, Array, Array]], Array]:
         """Layers' (masked kernel, of the features, bias), and w."""
@@ -110,15 +110,15 @@ class PixelCNN(LikelihoodSpec):
         images = x.reshape(-1, *features.shape[1:3], 1)
         h = jnp.zeros((), features.dtype)
         for level, (kernel, seen, bias) in enumerate(layers):
-            found = convolved(images if level == 0 else h, kernel)
+            filtered = convolved(images if level == 0 else h, kernel)
             if level == 0:
-                found = jnp.tile(found, (outputs.shape[0], 1, 1, 1))
-            h = h + jax.nn.elu(found + features @ seen + bias[None, None, None])
+                filtered = jnp.tile(filtered, (outputs.shape[0], 1, 1, 1))
+            h = h + jax.nn.elu(filtered + features @ seen + bias[None, None, None])
         return (features[..., 0] + (h @ last)[..., 0]).reshape(*outputs.shape[:-1], -1)
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
-        found = self.logits(outputs, free, x)
-        return log_bernoulli(found, jnp.broadcast_to(x[None], found.shape))
+        logits = self.logits(outputs, free, x)
+        return log_bernoulli(logits, jnp.broadcast_to(x[None], logits.shape))
 
     def _drawn(self, key: Array, outputs: Array, free: Array) -> tuple[Array, Array]:
         """x, and p(x_d = 1 | x_<d) along the way, (..., D): one loop over pixels, whose every turn makes one pixel of
@@ -142,8 +142,8 @@ class PixelCNN(LikelihoodSpec):
                 source = made[level]
                 shape = (count, self.kernel, self.kernel, source.shape[-1])
                 patch = jax.lax.dynamic_slice(source, (0, row, column, 0), shape)
-                found = patch.reshape(count, -1) @ kernel.reshape(-1, kernel.shape[-1])
-                h = h + jax.nn.elu(found + own @ seen + bias[None])
+                filtered = patch.reshape(count, -1) @ kernel.reshape(-1, kernel.shape[-1])
+                h = h + jax.nn.elu(filtered + own @ seen + bias[None])
                 if level + 1 < self.layers:
                     made.append(written(maps[level + 1], h))
             p = jax.nn.sigmoid(own[:, 0] + (h @ last)[:, 0])

@@ -16,7 +16,7 @@ from sbvi.inference.ml_vamp.energy import Position, differentiable, energy, sign
 from sbvi.inference.ml_vamp.precision import in_float64
 from sbvi.inference.ml_vamp.problem import Problem
 
-Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]
+Estimates = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 
 @spec
@@ -34,7 +34,7 @@ class Chain:
 
 
 @in_float64
-def langevin(problem: Problem, options: Chain, seed: int) -> Found:
+def langevin(problem: Problem, options: Chain, seed: int) -> Estimates:
     """Means and variances of draws by the Metropolis-adjusted Langevin algorithm, accepting 57 % (its optimum)."""
     from blackjax.mcmc import mala  # its import takes a second and starts JAX, which other commands need not wait for
 
@@ -47,7 +47,7 @@ def langevin(problem: Problem, options: Chain, seed: int) -> Found:
 
 
 @in_float64
-def hamiltonian(problem: Problem, options: Chain, seed: int) -> Found:
+def hamiltonian(problem: Problem, options: Chain, seed: int) -> Estimates:
     """Means and variances of draws by Hamiltonian Monte Carlo, accepting 80 %.
 
     Every proposal's step size is the chain's times a uniform number of (0.7, 1.3): paths of one length come back to
@@ -66,7 +66,7 @@ def hamiltonian(problem: Problem, options: Chain, seed: int) -> Found:
     return _run(problem, options, seed, hmc.init, step, 0.8, "hamiltonian")
 
 
-def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, accepting: float, method: str) -> Found:
+def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, accepting: float, method: str) -> Estimates:
     differentiable(problem, method)
     cost = energy(problem)
 

@@ -62,18 +62,18 @@ class LogisticOutput:
         side, r, v = 2 * back.mean - 1, into.mean, into.variance
         if mode == "map":
             at = _logistic_mode(side * r, v, _NEWTON)
-            found = SideMoments(jax.nn.log_sigmoid(at), side * at, 1 / _bend(at, v))
+            moments = SideMoments(jax.nn.log_sigmoid(at), side * at, 1 / _bend(at, v))
         else:
             log_mass, mean, variance = logistic_moments(side * r, v)
-            found = SideMoments(log_mass, side * mean, variance)
-        return _observed(self.rows, into, back, found)
+            moments = SideMoments(log_mass, side * mean, variance)
+        return _observed(self.rows, into, back, moments)
 
 
-def _observed(rows: Array, into: Message, back: Message, found: SideMoments) -> Belief:
+def _observed(rows: Array, into: Message, back: Message, moments: SideMoments) -> Belief:
     """Entries that are not observed keep the message, and count in no average."""
-    mean = jnp.where(rows > 0, found.mean, into.mean)
-    variance = jnp.sum(rows * found.variance, axis=1, keepdims=True) / jnp.sum(rows)
-    evidence = jnp.sum(rows * found.log_mass, axis=1)
+    mean = jnp.where(rows > 0, moments.mean, into.mean)
+    variance = jnp.sum(rows * moments.variance, axis=1, keepdims=True) / jnp.sum(rows)
+    evidence = jnp.sum(rows * moments.log_mass, axis=1)
     return Belief(mean, variance, back.mean, back.variance, evidence)
 
 
@@ -85,8 +85,8 @@ def logistic_moments(r: Array, v: Array) -> tuple[Array, Array, Array]:
     at least as fast as N(0, v). Panels serve variances that would need too many points.
     """
     widest = jnp.max(v)
-    found: tuple[Array, Array, Array] = jax.lax.cond(widest > _WIDE, _by_panels, partial(_evenly, widest), r, v)
-    return found
+    moments: tuple[Array, Array, Array] = jax.lax.cond(widest > _WIDE, _by_panels, partial(_evenly, widest), r, v)
+    return moments
 
 
 def _evenly(widest: Array, r: Array, v: Array) -> tuple[Array, Array, Array]:
@@ -124,7 +124,9 @@ def _by_panels(r: Array, v: Array) -> tuple[Array, Array, Array]:
     r, v = jnp.broadcast_arrays(r, v)
     at = _logistic_mode(r, v, _NEWTON)
     peak = (at, jax.lax.rsqrt(_bend(at, v)))
-    points, log_weights = panels([(r, jnp.sqrt(v)), peak, (jnp.zeros_like(r), jnp.ones_like(r))])
+    zero = jnp.zeros_like(r)
+    tail = v / (jnp.abs(r) + jnp.sqrt(v))  # of the normal beyond 0, where r is far on the other side
+    points, log_weights = panels([(r, jnp.sqrt(v)), peak, (zero, jnp.ones_like(r)), (zero, tail)])
     density = jax.nn.log_sigmoid(points) + log_normal(points - r[..., None], v[..., None])
     log_mass, ((mean, variance),) = expectations(density + log_weights, [points])
     return log_mass, mean, variance

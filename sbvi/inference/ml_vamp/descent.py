@@ -46,10 +46,10 @@ def descend(
         (position, _), _ = jax.lax.scan(step, (position, adam.init(position)), length=options.steps)
         return position, cost(position, y)
 
-    found = [run(start(problem, generator, 0.01 if r == 0 else 1.0), y) for r in range(options.restarts)]
-    energies = np.stack([np.asarray(e) for _, e in found], axis=1)
+    runs = [run(start(problem, generator, 0.01 if r == 0 else 1.0), y) for r in range(options.restarts)]
+    energies = np.stack([np.asarray(e) for _, e in runs], axis=1)
     best, rows = np.nanargmin(energies, axis=1), np.arange(len(problem.y))
-    stacked = [np.stack([np.asarray(p[i]) for p, _ in found])[best, rows] for i in range(len(found[0][0]))]
+    stacked = [np.stack([np.asarray(p[i]) for p, _ in runs])[best, rows] for i in range(len(runs[0][0]))]
     at = np.asarray(signal(problem, [jnp.asarray(part) for part in stacked]))
     blank = np.full(stacked[0].shape, np.nan), np.full(at.shape, np.nan)
     return stacked[0], blank[0], at, blank[1], {"energy": energies}

@@ -17,6 +17,7 @@ Array = jax.Array
 
 _REACH = 8.5  # standard deviations of the message from below
 _HALVED = 3e-5  # the greatest error of half of the points, relative to mass and deviation; all of them have its square
+_FLAT = 1e-12  # a variance of the output below which its error is not relative
 _ENDS = 1e-12  # the greatest share of the mass that may stand at both ends
 
 
@@ -45,15 +46,18 @@ def even(function: Callable[[Array], Array], into: Message, back: Message, count
         weight = jnp.exp(log_normal(value - back.mean, back.variance) - height + log_weight)
         shift, lean = value - centre, offset * weight
         parts = jnp.stack([weight, lean, offset * lean, shift * weight, shift**2 * weight])
-        return (every + parts, other + even * parts[:2]), weight
+        return (every + parts, other + even * parts), weight
 
     points = tuple(jnp.asarray(a) for a in (offsets, -0.5 * offsets**2, 1.0 - np.arange(count) % 2))
     none = jnp.zeros((5, *height.shape), height.dtype)
-    (sums, halved), weights = jax.lax.scan(add, (none, none[:2]), points, unroll=4)
+    (sums, halved), weights = jax.lax.scan(add, (none, none), points, unroll=4)
     mass = sums[0]
     first, second, out, square = sums[1:] / mass[None]
-    apart = jnp.abs(2 * halved - sums[:2]) / mass[None]
+    apart = jnp.abs(2 * halved - sums) / mass[None]
     fine = (apart[0] < _HALVED) & (apart[1] < _HALVED) & (weights[0] + weights[-1] < _ENDS * mass)
+    # Where the message from above is wide, the unit bends faster than the product of both messages.
+    size = square + _FLAT
+    fine &= (apart[3] < _HALVED * jnp.sqrt(size)) & (apart[4] < _HALVED * size)
     log_mass = height + jnp.log(mass * (step / float(np.sqrt(2 * np.pi))))
-    found = into.mean + scale * first, into.variance * (second - first**2), centre + out, square - out**2
-    return Moments(log_mass, *found), fine
+    moments = into.mean + scale * first, into.variance * (second - first**2), centre + out, square - out**2
+    return Moments(log_mass, *moments), fine

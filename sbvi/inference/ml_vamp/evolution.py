@@ -205,9 +205,9 @@ def _linear(part: _Spectrum, below: Below, above: Above) -> tuple[Upward, Downwa
 
 
 def _unit(part: _Draws, below: Below, above: Above) -> tuple[Upward, Downward]:
-    r_true, found = _through(part.unit, part.bias, part.normal, below, above)
+    r_true, estimates = _through(part.unit, part.bias, part.normal, below, above)
     (true_in, true_out, r_in, r_out) = r_true
-    belief_in, claimed_in, belief_out, claimed_out = found
+    belief_in, claimed_in, belief_out, claimed_out = estimates
     alpha, beta = claimed_in / below.variance, claimed_out / above.variance
     down_error = (belief_in - alpha * r_in) / (1 - alpha) - true_in
     up_error = (belief_out - beta * r_out) / (1 - beta) - true_out

@@ -65,7 +65,7 @@ class Network:
     def activations(self, z: jax.Array | np.ndarray, noises: Sequence[jax.Array] = ()) -> list[jax.Array]:
         """Every variable, z (B, inputs) first; `noises`: standard normal, (B, n), one for each layer with noise."""
         z, left = jnp.asarray(z), list(noises)  # in the process's own precision
-        found = [z]
+        variables = [z]
         for layer in self.layers:
             if not isinstance(layer, Linear):
                 z = layer(z)
@@ -73,8 +73,8 @@ class Network:
                 z = z @ jnp.asarray(layer.weight.T, z.dtype) + jnp.asarray(layer.bias, z.dtype)[None]
                 if layer.noise > 0 and left:
                     z = z + float(np.sqrt(layer.noise)) * left.pop(0)
-            found.append(z)
-        return found
+            variables.append(z)
+        return variables
 
 
 def _checked(number: int, layer: Linear, width: int | None) -> int:

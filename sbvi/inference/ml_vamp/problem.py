@@ -146,10 +146,10 @@ class Problem:
 
 def sizes(factors: tuple[Factor, ...], first: int) -> list[int]:
     """The sizes of the variables between factors, the latent's first."""
-    found = [first]
+    widths = [first]
     for factor in factors[1:-1]:
-        found.append(factor.u.shape[0] if isinstance(factor, LinearFactor) else found[-1])
-    return found
+        widths.append(factor.u.shape[0] if isinstance(factor, LinearFactor) else widths[-1])
+    return widths
 
 
 def _check_output(network: Network, output: Output) -> None:

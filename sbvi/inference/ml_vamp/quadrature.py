@@ -37,8 +37,8 @@ def expectations(log_mass: Array, values: Sequence[Array]) -> tuple[Array, list[
     """log sum exp(log_mass) and, for each of `values`, its mean and variance under the normalised weights."""
     log_total = jax.nn.logsumexp(log_mass, axis=-1)
     weights = jnp.exp(log_mass - log_total[..., None])
-    found = []
+    moments = []
     for value in values:
         mean = jnp.sum(weights * value, axis=-1)
-        found.append((mean, jnp.sum(weights * (value - mean[..., None]) ** 2, axis=-1)))
-    return log_total, found
+        moments.append((mean, jnp.sum(weights * (value - mean[..., None]) ** 2, axis=-1)))
+    return log_total, moments

@@ -29,38 +29,38 @@ class Recovery:
     diagnostics: Mapping[str, np.ndarray]
 
 
-Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
+Estimates = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
-def _passing(settings: Settings) -> Callable[[Problem, int], Found]:
-    def find(problem: Problem, seed: int) -> Found:
-        found = infer(problem, settings)
+def _passing(settings: Settings) -> Callable[[Problem, int], Estimates]:
+    def find(problem: Problem, seed: int) -> Estimates:
+        inferred = infer(problem, settings)
         about = {
-            "gap": found.gap,
-            "converged": found.converged,
-            "iterations": found.iterations,
-            "damping": found.damping,
-            "free_energy": found.free_energy,
-            **{f"guard_{name}": count for name, count in found.clips.items()},
+            "gap": inferred.gap,
+            "converged": inferred.converged,
+            "iterations": inferred.iterations,
+            "damping": inferred.damping,
+            "free_energy": inferred.free_energy,
+            **{f"guard_{name}": count for name, count in inferred.clips.items()},
         }
-        return found.means[0], found.latent_variances, found.signal, found.signal_variances, about
+        return inferred.means[0], inferred.latent_variances, inferred.signal, inferred.signal_variances, about
 
     return find
 
 
-def _langevin(problem: Problem, seed: int) -> Found:
+def _langevin(problem: Problem, seed: int) -> Estimates:
     from sbvi.inference.ml_vamp.chains import Chain, langevin  # BlackJAX takes a second to import
 
     return langevin(problem, Chain(), seed)
 
 
-def _hamiltonian(problem: Problem, seed: int) -> Found:
+def _hamiltonian(problem: Problem, seed: int) -> Estimates:
     from sbvi.inference.ml_vamp.chains import Chain, hamiltonian
 
     return hamiltonian(problem, Chain(samples=500, warmup=300), seed)
 
 
-METHODS: dict[str, Callable[[Problem, int], Found]] = {
+METHODS: dict[str, Callable[[Problem, int], Estimates]] = {
     "ml_vamp": _passing(Settings()),
     "ml_vamp_map": _passing(Settings(mode="map")),
     "gradient": lambda problem, seed: descend(problem, Descent(), seed),
@@ -70,7 +70,7 @@ METHODS: dict[str, Callable[[Problem, int], Found]] = {
 
 
 def recover(
-    problem: Problem, method: str | Settings | Descent | Callable[[Problem, int], Found] = "ml_vamp", seed: int = 0
+    problem: Problem, method: str | Settings | Descent | Callable[[Problem, int], Estimates] = "ml_vamp", seed: int = 0
 ) -> Recovery:
     """Latents and signal of every row of the problem's y.
 
@@ -91,7 +91,7 @@ def recover(
     elif isinstance(method, Descent):
         options = method
 
-        def find(problem: Problem, seed: int) -> Found:
+        def find(problem: Problem, seed: int) -> Estimates:
             return descend(problem, options, seed)
     else:
         find = method

@@ -22,7 +22,7 @@ Array = jax.Array
 _SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 20)[::-1], [0.0], np.geomspace(0.05, 40.0, 20)])
 _SCALE = 0.3  # a width within which units such as tanh hardly bend
 _DESCENT, _NEWTON = 15, 6
-_EVEN = 65, 257
+_FEW, _MANY = 65, 257  # evenly spaced points
 _BLOCK = 1024
 _STEPS = np.array([1.0, 0.4, 0.1, 0.01])
 
@@ -42,30 +42,30 @@ class SmoothUnit:
             modes = self._modes(*parts)
             costs = [self._cost(at, *parts) for at in modes]
             return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), *parts[1:])
-        found = self._moments(into, back)
-        return Belief(*found[1:], jnp.sum(found.log_mass, axis=1))
+        moments = self._moments(into, back)
+        return Belief(*moments[1:], jnp.sum(moments.log_mass, axis=1))
 
     def _moments(self, into: Message, back: Message) -> Moments:
-        """Evenly spaced points, more of them where some entry needs more, and panels for entries that need yet more."""
+        """Evenly spaced points; more of them for entries that need more, and panels where that is not enough."""
         messages = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
         if not self.analytic:
             return self._by_panels(*messages)
-        few, many = (partial(even, self.function, into, back, count) for count in _EVEN)
-        found, enough = few()
-        found, enough = jax.lax.cond(jnp.all(enough), lambda: (found, enough), many)
+        moments, enough = even(self.function, into, back, _FEW)
         shape, block = enough.shape, min(enough.size, _BLOCK)
         flat = [part.ravel() for part in messages]
 
         def mend(carry: tuple[Moments, Array]) -> tuple[Moments, Array]:
-            found, left = carry
+            current, left = carry
             (places,) = jnp.nonzero(left, size=block, fill_value=0)  # what fills up is done once more, to no harm
-            mended = self._by_panels(*(part[places] for part in flat))
-            put = [old.at[places].set(new) for old, new in zip(found, mended, strict=True)]
+            some = [part[places] for part in flat]
+            finer, enough = even(self.function, Message(*some[:2]), Message(*some[2:]), _MANY)
+            mended = jax.lax.cond(jnp.all(enough), lambda: finer, partial(self._by_panels, *some))
+            put = [old.at[places].set(new) for old, new in zip(current, mended, strict=True)]
             return Moments(*put), left.at[places].set(False)
 
-        begin = Moments(*(part.ravel() for part in found)), ~enough.ravel()
-        found, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), mend, begin)
-        return Moments(*(part.reshape(shape) for part in found))
+        begin = Moments(*(part.ravel() for part in moments)), ~enough.ravel()
+        moments, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), mend, begin)
+        return Moments(*(part.reshape(shape) for part in moments))
 
     def _by_panels(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Moments:
         modes = self._modes(r_in, v_in, r_out, v_out)

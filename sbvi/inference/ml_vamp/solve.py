@@ -65,11 +65,11 @@ class Inferred:
 @in_float64
 def infer(problem: Problem, settings: Settings = Settings()) -> Inferred:
     """Every variable of the problem's network, for every row of y."""
-    found: list[tuple[np.ndarray, dict[str, Any]]] = []
+    solved: list[tuple[np.ndarray, dict[str, Any]]] = []
     for examples, rows in problem.groups():
-        found.append((examples, _group(problem, settings, examples, rows)))
-    order = np.argsort(np.concatenate([examples for examples, _ in found]))
-    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *[values for _, values in found])
+        solved.append((examples, _group(problem, settings, examples, rows)))
+    order = np.argsort(np.concatenate([examples for examples, _ in solved]))
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *[values for _, values in solved])
     return Inferred(**joined)
 
 
@@ -125,7 +125,7 @@ def _attempt(
     left, size = np.arange(len(examples)), _size(len(examples), len(evidence.mean))
     state = init(widths, size, settings.limits)
     best = state._replace(iteration=np.zeros(size, np.int64))  # type: ignore[arg-type]
-    found: State | None = None
+    states: State | None = None
     rows = np.arange(size)
     while True:
         # The surplus repeats examples, as if they had converged.
@@ -137,13 +137,13 @@ def _attempt(
         shares = np.full((len(rows), 1), share)
         state, best = jax.device_get(run(factors, part, (state, best), shares, until, settings.mode, settings.limits))
         reached = jax.tree.map(lambda a: np.array(a[: len(left)]), best)  # noqa: B023
-        if found is None:
-            found = reached
+        if states is None:
+            states = reached
         else:
-            _put(found, left, reached)
+            _put(states, left, reached)
         slow = np.flatnonzero(~(reached.gap < settings.tolerance))
         if not len(slow) or int(state.iteration) >= iterations:
-            return found
+            return states
         left, kept = left[slow], np.resize(slow, _size(len(slow), len(rows)))
         rows = np.arange(len(kept))
         state, best = jax.tree.map(lambda a: a[kept] if np.ndim(a) else a, (state, best))  # noqa: B023

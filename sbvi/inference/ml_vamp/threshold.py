@@ -78,9 +78,9 @@ class ThresholdUnit:
             (find(-1.0, self.edge, self.noise, r, v), self.low),
             (find(1.0, self.edge, self.noise, r, v), self.high),
         ]
-        fits = [found.log_mass + log_normal(back.mean - value, back.variance) for found, value in sides]
+        fits = [moments.log_mass + log_normal(back.mean - value, back.variance) for moments, value in sides]
         if mode == "map":
-            fits = [f + log_normal(found.mean - r, v) for f, (found, _) in zip(fits, sides, strict=True)]
+            fits = [f + log_normal(moments.mean - r, v) for f, (moments, _) in zip(fits, sides, strict=True)]
             upper = (fits[1] > fits[0]).astype(r.dtype)
             cost = jnp.where(upper > 0, sides[1][0].log_mass, sides[0][0].log_mass)
             zero = jnp.zeros_like(upper)

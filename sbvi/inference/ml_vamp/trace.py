@@ -27,12 +27,12 @@ def trace(problem: Problem, truth: Sequence[np.ndarray], iterations: int, dampin
     share = jnp.full((len(examples), 1), damping)
     records = []
     for _ in range(iterations):
-        state, found = _step(factors, evidence, state, share, "mmse", Limits())
+        state, beliefs = _step(factors, evidence, state, share, "mmse", Limits())
         errors = [
             [float(np.mean((np.asarray(m.mean) - true) ** 2)) for m, true in zip(side, truth, strict=False)]
-            for side in found
+            for side in beliefs
         ]
-        claimed = [[float(jnp.mean(m.variance)) for m in side] for side in found]
+        claimed = [[float(jnp.mean(m.variance)) for m in side] for side in beliefs]
         records.append([*errors, *claimed])
     power = np.array([np.mean(np.asarray(true) ** 2) for true in truth[: len(records[0][0])]])
     forward, backward, forward_claimed, backward_claimed = np.moveaxis(np.asarray(records), 0, -1)

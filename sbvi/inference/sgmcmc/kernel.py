@@ -45,11 +45,11 @@ def standard_normal(key: Array, tree: Tree) -> Tree:
     leaves, structure = jax.tree.flatten(tree)
     sizes = [math.prod(leaf.shape) for leaf in leaves]
     drawn = normal(key, (1, sum(sizes)), leaves[0].dtype)[0]
-    found, start = [], 0
+    noise, start = [], 0
     for leaf, size in zip(leaves, sizes, strict=True):
-        found.append(drawn[start : start + size].reshape(leaf.shape).astype(leaf.dtype))
+        noise.append(drawn[start : start + size].reshape(leaf.shape).astype(leaf.dtype))
         start += size
-    return jax.tree.unflatten(structure, found)
+    return jax.tree.unflatten(structure, noise)
 
 
 def mean_square(tree: Tree) -> Array:

@@ -100,8 +100,8 @@ class NoseHoover:
 
         with _mixed():
             kernel = sgnht.build_kernel(alpha=self.friction / step_size)
-            found = kernel(key, state._replace(xi=state.xi / step_size), gradient, minibatch, step_size)
-            return found._replace(xi=found.xi * step_size)
+            moved = kernel(key, state._replace(xi=state.xi / step_size), gradient, minibatch, step_size)
+            return moved._replace(xi=moved.xi * step_size)
 
     def monitors(self, state: Any, step_size: Array) -> dict[str, Array]:
         return {"temperature": mean_square(state.momentum), "thermostat": state.xi}

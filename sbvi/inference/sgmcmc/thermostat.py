@@ -2,9 +2,11 @@
 
     theta <- theta + h p
     p     <- (1 - a) p + h g + sqrt(2 D) n
-    a     <- a + h^2 (p^2 - 1)
+    a     <- a + c h^2 (p^2 - 1)
 
-element by element, D the friction of one step, from which a starts. Parameters whose gradients are noisier than others
+element by element, D the friction of one step, from which a starts. Any pace c leaves the law of theta as it is (1 / c
+is the thermostat's mass, and 1 the authors'): a moves within some 1 / (c h^2) steps, and its own standard deviation is
+sqrt(c) h. Parameters whose gradients are noisier than others
 get more friction than others, where a scalar thermostat has one value for all. With u = h p and eta = h^2 these are the
 authors' steps u <- (1 - a) u + eta g + sqrt(2 eta D) n, a <- a + u^2 - eta; a is moved by the new momentum, in the
 order of operations of BlackJAX, whose rate xi is a / h. D and a are of one step whatever its size, so that a schedule
@@ -29,7 +31,13 @@ class ThermostatState(NamedTuple):
 
 
 def thermostat_step(
-    key: Array, state: ThermostatState, grads: Tree, step_size: Array, friction: float, noise: Noise = standard_normal
+    key: Array,
+    state: ThermostatState,
+    grads: Tree,
+    step_size: Array,
+    friction: float,
+    noise: Noise = standard_normal,
+    pace: float = 1.0,
 ) -> ThermostatState:
     """One step along given gradients; noise: draws N(0, 1) for a tree."""
     scale = jnp.asarray((2 * friction) ** 0.5, step_size.dtype)
@@ -39,7 +47,7 @@ def thermostat_step(
 
     position = jax.tree.map(lambda x, p: x + step_size * p, state.position, state.momentum)
     momentum = jax.tree.map(pushed, state.momentum, state.friction, grads, noise(key, state.position))
-    risen = jax.tree.map(lambda a, p: a + step_size**2 * (p**2 - 1), state.friction, momentum)
+    risen = jax.tree.map(lambda a, p: a + pace * step_size**2 * (p**2 - 1), state.friction, momentum)
     return ThermostatState(position, momentum, risen)
 
 
@@ -49,6 +57,8 @@ class Thermostat:
 
     friction: Positive = 0.1
     """D, the share of momentum that one step loses before the thermostats move."""
+    pace: Positive = 1.0
+    """c, how fast they move."""
 
     inertia: ClassVar[bool] = True
     looks_ahead: ClassVar[bool] = False
@@ -60,7 +70,8 @@ class Thermostat:
     def step(
         self, key: Array, state: ThermostatState, gradient: Gradient, minibatch: Any, step_size: Array
     ) -> ThermostatState:
-        return thermostat_step(key, state, gradient(state.position, minibatch), step_size, self.friction)
+        grads = gradient(state.position, minibatch)
+        return thermostat_step(key, state, grads, step_size, self.friction, pace=self.pace)
 
     def monitors(self, state: ThermostatState, step_size: Array) -> dict[str, Array]:
         leaves = jax.tree.leaves(state.friction)

@@ -94,12 +94,12 @@ def graph(root: Node) -> Graph:
       UserError: a node's parameters are not allowed, a product is not decomposable, a sum not complete (smooth), or a
         variable is missing; the sentence names the node.
     """
-    found: dict[int, tuple[Node, frozenset[int], str]] = {}
+    visited: dict[int, tuple[Node, frozenset[int], str]] = {}
     for node, name in _below(root):
-        if id(node) not in found:
-            below = [found[id(child)][1] for child in getattr(node, "children", ())]
-            found[id(node)] = node, _scope(node, below, name), name
-    nodes, scopes, names = zip(*found.values(), strict=True)
+        if id(node) not in visited:
+            below = [visited[id(child)][1] for child in getattr(node, "children", ())]
+            visited[id(node)] = node, _scope(node, below, name), name
+    nodes, scopes, names = zip(*visited.values(), strict=True)
     if sorted(scopes[-1]) != list(range(len(scopes[-1]))):
         absent = next(v for v in range(max(scopes[-1]) + 1) if v not in scopes[-1])
         raise UserError(f"The root has no leaf of variable {absent}; allowed: variables 0, 1, ... without gaps.")
@@ -159,13 +159,13 @@ def _distribution(values: Sequence[float], count: int, what: str, positive: bool
 def to_data(root: Node) -> list[dict[str, Any]]:
     """Plain data: the nodes in order, children by position, the root last."""
     made = graph(root)
-    place, found = made.place, []
+    place, entries = made.place, []
     for node in made.nodes:
         entry: dict[str, Any] = {"kind": type(node).__name__.lower()}
         for name, value in vars(node).items():
             entry[name] = [place[id(child)] for child in value] if name == "children" else _plain(value)
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def _plain(value: Any) -> Any:

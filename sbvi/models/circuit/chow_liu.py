@@ -52,12 +52,12 @@ def mutual_information(counts: PairCounts) -> np.ndarray:
     number = counts.single.shape[1]
     both = joint(counts)
     alone = (counts.single + number) / (counts.rows + number**2)
-    found = np.zeros((len(alone), len(alone)))
+    information = np.zeros((len(alone), len(alone)))
     for s in range(number):
         for t in range(number):
             p = both[:, s, :, t]
-            found += p * (np.log(p) - np.log(alone[:, s])[:, None] - np.log(alone[:, t])[None])
-    return found
+            information += p * (np.log(p) - np.log(alone[:, s])[:, None] - np.log(alone[:, t])[None])
+    return information
 
 
 def tree(information: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ def states(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     if np.isin(x, (0, 1)).all():
         return x.astype(np.uint8), 2
     edges = np.quantile(x, np.arange(1, most) / most, axis=0)
-    found = np.zeros(x.shape, np.uint8)
+    bins = np.zeros(x.shape, np.uint8)
     for edge in edges:
-        found += x > edge
-    return found, most
+        bins += x > edge
+    return bins, most

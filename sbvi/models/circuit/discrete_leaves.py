@@ -27,12 +27,12 @@ class Binomial:
         logit = free["logit"]
         count = x * seen
         constant = summed(seen, self.total * jax.nn.log_sigmoid(-logit))
-        found = summed(self.total * count, logit) + constant
+        log_likelihood = summed(self.total * count, logit) + constant
         if self.total == 1:
-            return found
+            return log_likelihood
         k = self.total * x
         free_of_p = math.lgamma(self.total + 1) - jax.lax.lgamma(k + 1) - jax.lax.lgamma(self.total - k + 1)
-        return found + jnp.sum(free_of_p * seen, 1)[..., None]
+        return log_likelihood + jnp.sum(free_of_p * seen, 1)[..., None]
 
     def log_peak(self, free: Free) -> Array:
         mode = self.mode(free)
@@ -47,9 +47,9 @@ class Binomial:
         ones = self.total * statistics["sum"] + pseudocount / 2
         zeros = self.total * (statistics["count"] - statistics["sum"]) + pseudocount / 2
         tiny = jnp.asarray(1e-30, ones.dtype)
-        found = jnp.log(jnp.maximum(ones, tiny)) - jnp.log(jnp.maximum(zeros, tiny))
+        logit = jnp.log(jnp.maximum(ones, tiny)) - jnp.log(jnp.maximum(zeros, tiny))
         never = statistics["count"] + pseudocount <= 0
-        return {"logit": jnp.where(never, free["logit"], jnp.clip(found, -self.limit, self.limit))}
+        return {"logit": jnp.where(never, free["logit"], jnp.clip(logit, -self.limit, self.limit))}
 
     def mean(self, free: Free) -> Array:
         return jax.nn.sigmoid(free["logit"])
@@ -102,8 +102,8 @@ class Categorical:
     def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:
         counts = statistics + pseudocount / (self.total + 1)
         never = jnp.sum(counts, -1, keepdims=True) <= 0
-        found = jnp.log(jnp.maximum(counts, jnp.asarray(1e-30, counts.dtype)))
-        return {"weights": jnp.where(never, free["weights"], jax.nn.log_softmax(found, -1))}
+        log_counts = jnp.log(jnp.maximum(counts, jnp.asarray(1e-30, counts.dtype)))
+        return {"weights": jnp.where(never, free["weights"], jax.nn.log_softmax(log_counts, -1))}
 
     def mean(self, free: Free) -> Array:
         grid = jnp.arange(self.total + 1, dtype=free["weights"].dtype) / self.total

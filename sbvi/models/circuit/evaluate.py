@@ -29,9 +29,9 @@ def root(plan: Plan, leaves: Array, weights: Sequence[Array], rule: Rule) -> Arr
             below = values[step.source]
             values.append(rule(sums, _joined(below, step.fan), weights[sums]))
             sums += 1
-    found = values[-1]
-    assert not isinstance(found, Pair)
-    return found[0]
+    top = values[-1]
+    assert not isinstance(top, Pair)
+    return top[0]
 
 
 def _joined(values: Values, fan: int) -> Values:
@@ -54,8 +54,8 @@ def _rows(values: Array, index: np.ndarray) -> Array:
 def _gathered(values: Values, edges: Edges, nodes: int) -> Array:
     """The sum over each target's children."""
     whole = values.whole() if isinstance(values, Pair) else values
-    found = _rows(whole, edges.child)
+    children = _rows(whole, edges.child)
     fan = len(edges.target) // nodes
     if fan * nodes == len(edges.target) and np.array_equal(edges.target, np.repeat(np.arange(nodes), fan)):
-        return found if fan == 1 else jnp.sum(found.reshape(nodes, fan, *found.shape[1:]), 1)
-    return jax.ops.segment_sum(found, edges.target, nodes, indices_are_sorted=True)
+        return children if fan == 1 else jnp.sum(children.reshape(nodes, fan, *children.shape[1:]), 1)
+    return jax.ops.segment_sum(children, edges.target, nodes, indices_are_sorted=True)

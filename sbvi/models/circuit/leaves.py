@@ -7,11 +7,11 @@ from sbvi.models.circuit.leaf import Leaf
 
 def leaf_of(name: str, levels: int, least: float, most: float) -> Leaf:
     """A family by its name."""
-    found: dict[str, Leaf] = {
+    families: dict[str, Leaf] = {
         "bernoulli": Binomial(1),
         "binomial": Binomial(levels),
         "categorical": Categorical(levels),
         "gaussian": Gaussian(least, most),
         "indicator": Indicator(levels),
     }
-    return found[name]
+    return families[name]

@@ -85,7 +85,7 @@ class BuiltCircuit:
         assert self.parent is not None
         total = self.facts.levels or 1
         both = chow_liu.joint(chow_liu.pair_counts(np.round(total * x).astype(np.uint8), total + 1))
-        found, start = [], 0
+        tables, start = [], 0
         for nodes, _, units in self.plan.sums():
             level = self.order[start : start + nodes, 0]
             start += nodes
@@ -94,11 +94,11 @@ class BuiltCircuit:
                 alone = (
                     both[level[0], :, other].sum(-1) if len(self.parent) > 1 else both[level[0], :, level[0]].sum(-1)
                 )
-                found.append(np.repeat(np.log(alone)[None, :, None], units, 2))
+                tables.append(np.repeat(np.log(alone)[None, :, None], units, 2))
             else:
                 table = both[level, :, self.parent[level], :]
-                found.append(np.log(table / table.sum(1, keepdims=True)))
-        return found
+                tables.append(np.log(table / table.sum(1, keepdims=True)))
+        return tables
 
     # Upward.
 
@@ -163,8 +163,8 @@ class BuiltCircuit:
         """Of each leaf (n, B, K): its posterior probability, or whether it is in the tree that the rule chose."""
         batch = logs.leaves.shape[1]
         _, pull = jax.vjp(lambda leaves: self._total(logs._replace(leaves=leaves), rule), logs.leaves)
-        found: Array = pull(jnp.ones(batch, logs.leaves.dtype))[0]
-        return found
+        gradient: Array = pull(jnp.ones(batch, logs.leaves.dtype))[0]
+        return gradient
 
     def _to_variables(self, by_region: Array) -> Array:
         """(n, s, B) summed over the regions of each variable, as (B, D)."""
@@ -231,8 +231,8 @@ class BuiltCircuit:
             real = (old > IMPOSSIBLE / 2).astype(counts.dtype)
             counts = counts + pseudocount * real / jnp.maximum(jnp.sum(real, axis, keepdims=True), 1)
             never = jnp.sum(counts, axis, keepdims=True) <= 0
-            found = jax.nn.log_softmax(jnp.log(jnp.maximum(counts, jnp.asarray(1e-30, counts.dtype))), axis)
-            return jnp.where(never | (real == 0), old, found)
+            log_weights = jax.nn.log_softmax(jnp.log(jnp.maximum(counts, jnp.asarray(1e-30, counts.dtype))), axis)
+            return jnp.where(never | (real == 0), old, log_weights)
 
         return {
             "sums": [weights(w, c, 1) for w, c in zip(params["sums"], statistics["sums"], strict=True)],

@@ -65,15 +65,15 @@ class Plan:
 
     def sizes(self) -> list[tuple[int, int]]:
         """(nodes, units) of every value."""
-        found = [(len(self.leaves), self.leaf_units)]
+        sizes = [(len(self.leaves), self.leaf_units)]
         for step in self.steps:
             if isinstance(step, Product):
-                found.append((step.nodes, max(found[e.source][1] for e in step.edges)))
+                sizes.append((step.nodes, max(sizes[e.source][1] for e in step.edges)))
             elif isinstance(step, Outer):
-                found.append((len(step.left), found[step.source][1] ** 2))
+                sizes.append((len(step.left), sizes[step.source][1] ** 2))
             else:
-                found.append((found[step.source][0] // step.fan, step.units))
-        return found
+                sizes.append((sizes[step.source][0] // step.fan, step.units))
+        return sizes
 
     def sums(self) -> list[tuple[int, int, int]]:
         """(nodes, inputs, units) of the weights of every Sum, in order."""
@@ -120,8 +120,8 @@ def _parts(step: Product | Outer) -> list[list[tuple[int, int]]]:
     """(source, child) of every node's children."""
     if isinstance(step, Outer):
         return [[(step.source, a), (step.source, b)] for a, b in zip(step.left, step.right, strict=True)]
-    found: list[list[tuple[int, int]]] = [[] for _ in range(step.nodes)]
+    children: list[list[tuple[int, int]]] = [[] for _ in range(step.nodes)]
     for edges in step.edges:
         for child, target in zip(edges.child, edges.target, strict=True):
-            found[target].append((edges.source, int(child)))
-    return found
+            children[target].append((edges.source, int(child)))
+    return children

@@ -121,33 +121,33 @@ class Circuit(ModelSpec):
         """
         size, classes = facts.event_size, facts.classes if self.labels else 1
         if self.structure == "file":
-            found = self._by_hand(structure, facts).plan
+            plan = self._by_hand(structure, facts).plan
         elif self.structure == "mixture":
-            found = structures.mixture(size, self.units, classes)
+            plan = structures.mixture(size, self.units, classes)
         elif self.structure == "quad_tree":
-            found = structures.quad_tree(facts.event_shape, self.units, classes)
+            plan = structures.quad_tree(facts.event_shape, self.units, classes)
         elif self.structure == "random":
             leaf_units = self.leaf_units or self.units
-            found = structures.random(
+            plan = structures.random(
                 size, self.replicas, self.depth, leaf_units, self.units, classes, self.layer, self.structure_seed
             )
         else:
             units = (facts.levels or 1) + 1 if self.structure == "chow_liu" else self.units
-            found = structures.latent_tree(structure["parent"], units, classes)
-        check(found, size)
-        return found
+            plan = structures.latent_tree(structure["parent"], units, classes)
+        check(plan, size)
+        return plan
 
     def _by_hand(self, structure: Any, facts: DataFacts) -> Compiled:
-        found = compiled(algebra.from_data(structure["nodes"], f"model.file={self.file}"))
+        circuit = compiled(algebra.from_data(structure["nodes"], f"model.file={self.file}"))
         for what, own, there in (
-            ("leaf", found.leaf, self.leaf),
-            ("variables", found.variables, facts.event_size),
+            ("leaf", circuit.leaf, self.leaf),
+            ("variables", circuit.variables, facts.event_size),
         ):
             if own != there:
                 raise UserError(f"model.file={self.file} has {what} {own}, and the data set calls for {there}.")
-        if found.levels > (facts.levels or 1):
-            raise UserError(f"model.file={self.file} has levels up to {found.levels}, the data up to {facts.levels}.")
-        return found
+        if circuit.levels > (facts.levels or 1):
+            raise UserError(f"model.file={self.file} has levels up to {circuit.levels}, the data up to {facts.levels}.")
+        return circuit
 
     def family(self, facts: DataFacts) -> Leaf:
         """The leaves' family."""

@@ -72,8 +72,8 @@ def random(
         rows += _halved(generator.permutation(variables), depth)
     width = max(map(len, rows))
     leaves = np.full((len(rows), width), PADDING)
-    for row, found in zip(leaves, rows, strict=True):
-        row[: len(found)] = found
+    for row, region in zip(leaves, rows, strict=True):
+        row[: len(region)] = region
     steps: list[Step] = []
     count = len(rows)
     for level in range(depth):
@@ -113,13 +113,13 @@ def quad_tree(event_shape: Sequence[int], units: int, classes: int) -> Plan:
     order = [(0, 0)]  # of the blocks of a level: quarters of one block follow one another
     parents: list[np.ndarray] = []
     for rows, columns in reversed(grids[:-1]):
-        found, target = [], []
+        quarters, target = [], []
         for position, (i, j) in enumerate(order):
             for quarter in ((2 * i, 2 * j), (2 * i, 2 * j + 1), (2 * i + 1, 2 * j), (2 * i + 1, 2 * j + 1)):
                 if quarter[0] < rows and quarter[1] < columns:
-                    found.append(quarter)
+                    quarters.append(quarter)
                     target.append(position)
-        order = found
+        order = quarters
         parents.append(np.array(target))
     leaves = np.array([[(i * width + j) * channels + c for c in range(channels)] for i, j in order])
     steps: list[Step] = []

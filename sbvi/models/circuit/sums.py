@@ -66,8 +66,8 @@ _hard.defvjp(_hard_forward, _hard_backward)
 
 
 def hard(position: int, v: Values, w: Array) -> Array:  # noqa: ARG001
-    found: Array = _hard(v.whole() if isinstance(v, Pair) else v, w)
-    return found
+    values: Array = _hard(v.whole() if isinstance(v, Pair) else v, w)
+    return values
 
 
 @jax.custom_vjp
@@ -95,7 +95,7 @@ def drawn(key: Array) -> Rule:
     """The rule that draws by a key."""
 
     def rule(position: int, v: Values, w: Array) -> Array:
-        found: Array = _drawn(jax.random.fold_in(key, position), v.whole() if isinstance(v, Pair) else v, w)
-        return found
+        values: Array = _drawn(jax.random.fold_in(key, position), v.whole() if isinstance(v, Pair) else v, w)
+        return values
 
     return rule

@@ -115,8 +115,8 @@ class BuiltDLGM:
         return x if self.facts.table is None else self.likelihood.read(x, self.spec.missing_inputs)
 
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
-        found: dict[str, Moments] = self._posterior.given(params.recognition, self._seen(x)).moments()
-        return found
+        moments: dict[str, Moments] = self._posterior.given(params.recognition, self._seen(x)).moments()
+        return moments
 
     def posterior(self, params: Params, x: Array) -> Conditional:
         q: Conditional = self._posterior.given(params.recognition, self._seen(x))
@@ -190,8 +190,8 @@ class BuiltDLGM:
 
     def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
         outputs, free = self.outputs(params, latents)
-        found: Array = self.likelihood.log_probs(outputs, free, x[None])
-        return found
+        log_probs: Array = self.likelihood.log_probs(outputs, free, x[None])
+        return log_probs
 
     def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)
@@ -205,8 +205,8 @@ class BuiltDLGM:
 
         def encode(inputs: Array) -> dict[str, Gaussian]:
             seen = jax.nn.sigmoid(inputs) if self._inside else inputs
-            found: dict[str, Gaussian] = self._posterior.given(params.recognition, seen).rows()
-            return found
+            gaussians: dict[str, Gaussian] = self._posterior.given(params.recognition, seen).rows()
+            return gaussians
 
         return self._prior.prepare(params.prior, encode)
 
@@ -270,13 +270,13 @@ class GaussianDLGM(BuiltDLGM):
     """One whose posterior is a product of Gaussians."""
 
     def gaussians(self, params: Params, x: Array) -> dict[str, Gaussian]:
-        found: dict[str, Gaussian] = self._posterior.given(params.recognition, self._seen(x)).rows()
-        return found
+        gaussians: dict[str, Gaussian] = self._posterior.given(params.recognition, self._seen(x)).rows()
+        return gaussians
 
     def recognise(self, params: Params, x: Array) -> dict[str, Array]:
-        found: dict[str, Array] = self._posterior.recognise(params.recognition, self._seen(x))
-        return found
+        raw: dict[str, Array] = self._posterior.recognise(params.recognition, self._seen(x))
+        return raw
 
     def posteriors(self, raw: dict[str, Array]) -> dict[str, Gaussian]:
-        found: dict[str, Gaussian] = self._posterior.posteriors(raw)
-        return found
+        gaussians: dict[str, Gaussian] = self._posterior.posteriors(raw)
+        return gaussians

@@ -40,10 +40,10 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     if spec.network != "dense" and any(spec.maps()):
         raise UserError(f"model.network={spec.network} is no stack of affine layers; allowed: model.network=dense.")
     top = len(spec.latents) - 1
-    found: list[Affine | str] = [Affine(_noise_matrix(spec, params, top), np.zeros(spec.latents[top]))]
+    stages: list[Affine | str] = [Affine(_noise_matrix(spec, params, top), np.zeros(spec.latents[top]))]
     for level in range(top, -1, -1):
         if spec.activate_inputs:
-            found.append(spec.activation)
+            stages.append(spec.activation)
         layers = params.generative["maps"][level]["layers"]
         for position in range(len(layers)):
             weights, bias = _value(layers[position]["kernel"]), _value(layers[position]["bias"])
@@ -59,7 +59,7 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
                         f"variance for a layer; train with model.noise_matrix=identity."
                     )
                 noise = float(np.sqrt(variance))
-            found.append(Affine(weights, bias, noise))
+            stages.append(Affine(weights, bias, noise))
             if not last:
-                found.append(spec.activation)
-    return found
+                stages.append(spec.activation)
+    return stages

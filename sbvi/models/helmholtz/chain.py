@@ -32,22 +32,24 @@ class TopDown:
         return latents[self.nodes[position + 1]] if position + 1 < len(self.nodes) else None
 
     def init(self, key: Array, inputs: Array) -> dict[str, Any]:
-        found = {}
+        params = {}
         for position, node in enumerate(self.nodes):
             above = self.sizes[self.nodes[position + 1]] if position + 1 < len(self.nodes) else 0
             sizes = self._between(above, self.sizes[node])
-            found[node] = self.units[node].init(jax.random.fold_in(key, position), sizes, None)
-        return found
+            params[node] = self.units[node].init(jax.random.fold_in(key, position), sizes, None)
+        return params
 
     def prepare(self, params: Any, encode: Encode) -> Any:
         return params
 
     def sample(self, params: Any, key: Array, num: int, dtype: Any = jnp.float32) -> Latents:
-        found: Latents = {}
+        latents: Latents = {}
         for position, node in reversed(list(enumerate(self.nodes))):
             own = jax.random.fold_in(key, position)
-            found[node] = self.units[node].draw(params[node], own, self.above(found, node), (num,)).value.astype(dtype)
-        return {node: found[node] for node in self.nodes}
+            latents[node] = (
+                self.units[node].draw(params[node], own, self.above(latents, node), (num,)).value.astype(dtype)
+            )
+        return {node: latents[node] for node in self.nodes}
 
     def log_prob(self, params: Any, latents: Mapping[str, Array]) -> Latents:
         return {n: self.units[n].log_prob(params[n], self.above(latents, n), latents[n]) for n in self.nodes}
@@ -68,13 +70,13 @@ class BottomUp(NamedTuple):
 
     def walk(self, key: Array, num_samples: int, temperature: float | None = None) -> dict[str, Drawn]:
         """Draws of every node, (S, B, K); temperature: see `Paths`."""
-        found: dict[str, Drawn] = {}
+        drawn: dict[str, Drawn] = {}
         below = self.x
         for position, (node, layer) in enumerate(self.layers.items()):
             shape = num_samples, self.x.shape[0]
-            found[node] = layer.draw(jax.random.fold_in(key, position), below, shape, temperature)
-            below = found[node].value
-        return found
+            drawn[node] = layer.draw(jax.random.fold_in(key, position), below, shape, temperature)
+            below = drawn[node].value
+        return drawn
 
     def draw(self, key: Array, num_samples: int, temperature: float | None = None) -> Latents:
         return {node: drawn.value for node, drawn in self.walk(key, num_samples, temperature).items()}
@@ -84,13 +86,13 @@ class BottomUp(NamedTuple):
         return Draws(points, integrand(points), None)
 
     def log_prob(self, latents: Latents, *, detached: bool = False) -> Latents:
-        found: Latents = {}
+        log_probs: Latents = {}
         below = self.x
         for node, layer in self.layers.items():
             seen = Layer(layer.unit, jax.lax.stop_gradient(layer.params)) if detached else layer
-            found[node] = seen.log_prob(below, latents[node])
+            log_probs[node] = seen.log_prob(below, latents[node])
             below = latents[node]
-        return found
+        return log_probs
 
     def kl(self, prior: Prior, params: Any) -> None:
         """There is no closed form."""

@@ -113,11 +113,11 @@ def outputs(layers: Sequence[dict[str, Array]], given: Array | None, shape: tupl
     """The network's outputs, (*shape, O)."""
     if given is None:
         return down_columns(layers[0]["bias"], shape)
-    found = given
+    values = given
     for position, layer in enumerate(layers):
-        found = jnp.tanh(found) if position else found
-        found = found @ layer["kernel"] + down_columns(layer["bias"], found.shape[:-1])
-    return jnp.broadcast_to(found, (*shape, found.shape[-1]))
+        values = jnp.tanh(values) if position else values
+        values = values @ layer["kernel"] + down_columns(layer["bias"], values.shape[:-1])
+    return jnp.broadcast_to(values, (*shape, values.shape[-1]))
 
 
 def uniform(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:

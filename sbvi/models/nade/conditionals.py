@@ -39,8 +39,8 @@ def _forward(activation: Function, start: Array, inputs: Array, outputs: Array, 
         value, into, out = row
         return a + value[:, None] * into[None], activation(a) @ out
 
-    last, found = jax.lax.scan(one, start, (x, inputs, outputs))
-    return found, (last, inputs, outputs, x)
+    last, projected = jax.lax.scan(one, start, (x, inputs, outputs))
+    return projected, (last, inputs, outputs, x)
 
 
 def _backward(activation: Function, kept: Any, cotangent: Array) -> tuple[Array, Array, Array, Array]:

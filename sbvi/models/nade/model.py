@@ -45,8 +45,8 @@ class BuiltNADE:
     def logits(self, params: Params, x: Array) -> Array:
         """log p(x_i = 1 | x_<i) - log p(x_i = 0 | x_<i), (B, D)."""
         start = jnp.broadcast_to(params["hidden_bias"][None], (x.shape[0], self.hidden))
-        found = logits(self.activation, start, params["inputs"], params["outputs"], x.T)
-        return found.T + params["output_bias"][None]
+        projected = logits(self.activation, start, params["inputs"], params["outputs"], x.T)
+        return projected.T + params["output_bias"][None]
 
     def log_prob(self, params: Params, key: Array, x: Array) -> LogProb:
         logit = self.logits(params, x)

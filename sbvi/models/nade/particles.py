@@ -25,8 +25,8 @@ class Population(NamedTuple):
 def systematic(offset: Array, weights: Array, num: int) -> Array:
     """num indices of each row of weights (B, N), each as often as its weight says up to one; offset (B,) in [0, 1)."""
     places = (jnp.arange(num, dtype=weights.dtype)[None] + offset[:, None]) / num
-    found = jax.vmap(lambda w, p: jnp.searchsorted(jnp.cumsum(w), p, side="right"))(weights, places)
-    return jnp.minimum(found, weights.shape[1] - 1).astype(jnp.int32)
+    indices = jax.vmap(lambda w, p: jnp.searchsorted(jnp.cumsum(w), p, side="right"))(weights, places)
+    return jnp.minimum(indices, weights.shape[1] - 1).astype(jnp.int32)
 
 
 def filtered(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput
+from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput, logistic_moments
 from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
 from sbvi.inference.ml_vamp.messages import Message
 from sbvi.inference.ml_vamp.threshold import ThresholdUnit
@@ -26,6 +26,7 @@ CASES = [
     (-33.0, 1.0, 0.1, 0.5),
     (40.0, 1.0, -0.5, 2.0),
     (3.0, 2.0, 0.05, 0.01),
+    (0.4, 400.0, 0.3, 400.0),
 ]
 DISCRETE = {"threshold": (0, 1, 0.0), "sign": (-1, 1, 0.0), "probit": (0, 1, 1.0)}
 FUNCTIONS = {
@@ -327,3 +328,19 @@ def test_threshold_away_from_zero_and_with_noise():
 
     mean = integrate.quad(lambda z: z * chance(z), -9, 9, epsabs=1e-13)[0] / weights.sum()
     assert belief.mean_in[0, 0] == pytest.approx(mean, rel=1e-8)
+
+
+@pytest.mark.parametrize(("deviations", "v"), [(-9.0, 1e6), (-8.9, 1.3e7), (9.0, 1e6), (-3.0, 1e4)])
+def test_a_wide_message_far_on_the_other_side(deviations, v, x64):
+    """Of the normal beyond 0 only a tail counts, of scale v / |r|: against the trapezoidal rule on a fine grid."""
+    r = deviations * np.sqrt(v)
+    found = logistic_moments(jnp.full((1, 1), r), jnp.full((1, 1), v))
+    z = np.linspace(-60.0, 60.0, 40_001)
+    tail = np.geomspace(60.0, 60.0 + abs(r) + 12 * np.sqrt(v), 400_001)
+    z = np.concatenate([z, tail[1:]])
+    weight = np.exp(-np.logaddexp(0, -z) - 0.5 * (z - r) ** 2 / v + 0.5 * np.minimum(deviations, 0.0) ** 2)
+    mass = np.trapezoid(weight, z)
+    mean = np.trapezoid(z * weight, z) / mass
+    variance = np.trapezoid((z - mean) ** 2 * weight, z) / mass
+    log_mass = np.log(mass / np.sqrt(2 * np.pi * v)) - 0.5 * np.minimum(deviations, 0.0) ** 2
+    np.testing.assert_allclose(np.ravel(found), [log_mass, mean, variance], rtol=1e-7, atol=1e-9)
