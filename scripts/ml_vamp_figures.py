@@ -206,7 +206,7 @@ def table(figures: dict[str, Any]) -> str:
         heads = ["measurements", "actual dB", "predicted dB", "reference dB (of 20 networks diverged)", "converged"]
         rows = [
             [
-                ny,
+                f"{ny}",
                 f"{row['actual_db']}",
                 f"{row['predicted_db']}",
                 f"{row['reference_db']} ({row['reference_diverged']})",
