@@ -93,6 +93,7 @@ def test_the_page_holds_all_it_needs(sweep):
 
 def test_the_page_sorts_in_a_browser(sweep):
     """Chromium without a window prints the page as its script leaves it."""
+    # A browser is a package of the system's, which scripts/test cannot install; the last lines of a run say so.
     if BROWSER is None:
         pytest.skip("no chromium on this machine: sbvi-compare's page was not opened in a browser")
     assert command("compare", "sweep", "--html", "page.html", cwd=sweep).returncode == 0

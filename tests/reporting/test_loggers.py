@@ -71,6 +71,7 @@ def test_tensorboard_has_the_same(tmp_path):
 
 
 def test_mlflow_in_files(tmp_path, monkeypatch):
+    # The environment of scripts/test has both packages; who runs pytest in one without an extra is told.
     if importlib.util.find_spec("mlflow") is None:
         pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
     import mlflow
