@@ -1,5 +1,6 @@
 """A trained run averaged over the draws of its parameters."""
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,14 @@ from sbvi.core import UserError
 
 if TYPE_CHECKING:
     from sbvi.runs.loaded import LoadedRun
+
+
+def running_averages(log_likelihoods: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """log (1/M) sum_m p(x | theta_m), (N,) float64, nats, after each of the log p(x | theta_m), (N,)."""
+    total = np.full((), -np.inf)
+    for count, log_p in enumerate(log_likelihoods, 1):
+        total = np.logaddexp(total, log_p.astype(np.float64))
+        yield total - np.log(count)
 
 
 class Averaged:
@@ -21,12 +30,8 @@ class Averaged:
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
         """log (1/M) sum_m p(x | theta_m), (N,), nats; each p as `LoadedRun.log_likelihood` has it."""
-        total: np.ndarray | None = None
-        for one in self.run.each_draw(self.count):
-            log_p = one.log_likelihood(x, num_samples, seed).astype(np.float64)
-            total = log_p if total is None else np.logaddexp(total, log_p)
-        assert total is not None
-        return total - np.log(self.count)
+        *_, last = running_averages(one.log_likelihood(x, num_samples, seed) for one in self.run.each_draw(self.count))
+        return last
 
     def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
         """Draws of x, each from the model of one of the draws, in turn; (num, *event_shape)."""

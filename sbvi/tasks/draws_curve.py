@@ -12,6 +12,7 @@ from sbvi.data import Dataset
 from sbvi.data.recorded import same_data
 from sbvi.evaluation import Evaluator
 from sbvi.reporting.figures import Figure, new_figure
+from sbvi.runs.averaged import running_averages
 from sbvi.runs.kept import tuned_means
 from sbvi.runs.loaded import LoadedRun, load_run
 
@@ -25,14 +26,9 @@ def averaged(log_likelihoods: Iterable[np.ndarray], counts: Sequence[int]) -> Cu
     log_likelihoods: log p(x | theta_m), (N,), of one draw after the other.
     """
     curve: Curve = {}
-    total, taken = np.zeros(0), 0
-    for log_p in log_likelihoods:
-        wide = log_p.astype(np.float64)
-        total = np.logaddexp(total, wide) if taken else wide
-        taken += 1
-        if taken in counts:
-            curve[taken] = np.log(taken) - total
-    return curve | {taken: np.log(taken) - total}
+    for count, log_average in enumerate(running_averages(log_likelihoods), 1):
+        curve = {kept: nll for kept, nll in curve.items() if kept in counts} | {count: -log_average}
+    return curve
 
 
 def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, spec
+from sbvi.evaluation.filled import log_losses
 from sbvi.inference.ml_vamp.decoder import load_decoder
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.reporting.images import grid, shown
@@ -33,7 +34,7 @@ def of_bits(chances: np.ndarray, bits: np.ndarray) -> dict[str, float]:
     sums = np.bincount(np.minimum((10 * p).astype(int), 9), p - x, minlength=10)
     return {
         "rmse": float(np.sqrt(np.mean((chances - bits) ** 2))),
-        "log_loss": float(-np.mean(x * np.log(p) + (1 - x) * np.log1p(-p))),
+        "log_loss": log_losses(p, x, np.ones(p.shape, bool)) / p.size,
         "calibration_error": float(np.abs(sums).sum() / len(p)),
     }
 
