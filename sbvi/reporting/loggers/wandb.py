@@ -12,7 +12,7 @@ from sbvi.reporting.loggers.logger import LoggerSpec, needs_extra
 
 
 class _WandbRun:
-    def __init__(self, folder: Path, project: str, mode: str):
+    def __init__(self, folder: Path, project: str, mode: Literal["online", "offline"]):
         import wandb
 
         self._wandb = wandb
