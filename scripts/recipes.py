@@ -12,6 +12,7 @@ TABLES = {
     "bihm": "Bidirectional Helmholtz machines: -log p* of the test set (nats); published values partly as recalled",
     "sgmcmc": "Caltech silhouettes, one layer of 200 Bernoulli units, 6,000 steps each (nats)",
     "small": "The first 1,000 training images of static MNIST, DLGM 784-200-200-50 (nats)",
+    "circuits": "Circuits on MNIST, 8-bit values: bits a dimension, exact (`paper`: hidden Chow-Liu trees)",
     "figures": "Figures",
 }
 
@@ -118,6 +119,11 @@ ROWS = {
     "residual_flow": Row("residual convolutions, prior a flow", "modern", 79.84),
     "ladder": Row("three layers, top-down posterior", "modern", 79.24),
     "pixel_decoder": Row("pixel decoder, prior a flow", "modern", 79.0),
+    "circuit_static_mnist": Row("circuit: hidden Chow-Liu tree, 256 states; exact (not published)", "modern"),
+    "circuit_mnist_8bit": Row("hidden Chow-Liu tree, 256 states", "circuits", 1.20, metric="test/bits_per_dimension"),
+    "circuit_mnist_8bit_small": Row(
+        "hidden Chow-Liu tree, 32 states, for two cores", "circuits", 1.20, metric="test/bits_per_dimension"
+    ),
     "figure2c_factor_analysis": Row("factor analysis", "figure2c"),
     "figure2c_wake_sleep": Row("wake-sleep", "figure2c"),
     "figure2c_diagonal": Row("diagonal", "figure2c"),

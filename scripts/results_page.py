@@ -51,9 +51,9 @@ def spread(values):
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def mean(values):
+def mean(values, digits=2):
     error = spread(values)
-    return f"{np.mean(values):.2f}" + (f" ± {error:.2f}" if error is not None else "")
+    return f"{np.mean(values):.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
 def summary(records, table):
@@ -64,7 +64,9 @@ def summary(records, table):
             continue
         values = list(over_seeds(records, name).values())
         paper = f"{row.paper:.2f}" if row.paper else "-"
-        rows.append([row.title, f"`{name}`", paper, mean(values) if values else "not run yet", str(len(values))])
+        digits = 3 if row.metric.endswith("bits_per_dimension") else 2
+        here = mean(values, digits) if values else "not run yet"
+        rows.append([row.title, f"`{name}`", paper, here, str(len(values))])
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
 
 
