@@ -17,13 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.atomic import write_atomically
+from sbvi.data.dataset import Split
 from sbvi.data.files import cache_folder
 
 log = logging.getLogger(__name__)
 
 SIDE = 6
-BATCH = 100  # images that are encoded at once
+BATCH = 20  # images that are encoded at once: their distances fit a processor's cache
 LEVELS = 255  # strengths are held as whole numbers up to it
+SCALED_BY = 1000  # training images that say what a word's greatest strength is
+EXACT = jax.lax.Precision.HIGHEST  # a distance is a small difference of large squares
 _CONTRAST, _SPECTRUM = 10.0, 0.1
 
 
@@ -47,9 +50,14 @@ class Dictionary(NamedTuple):
     words: np.ndarray
 
 
+def encoded(splits: Sequence[Split], code: PatchCode) -> list[Split]:
+    """Splits of images (N, H, W, C) uint8, the training split first, by what the dictionary says of their parts."""
+    return [Split(x, split.label) for x, split in zip(pooled([s.x for s in splits], code), splits, strict=True)]
+
+
 def pooled(images: Sequence[np.ndarray], code: PatchCode) -> list[np.ndarray]:
     """Splits of images (N, H, W, C) uint8, the training split first, as strengths (N, grid, grid, words) uint8; kept in
-    the cache's folder. 255 stands for the greatest of a thousand training images, and for all above it."""
+    the cache's folder. 255 stands for a word's greatest strength in a thousand training images, and for all above."""
     digest = hashlib.sha256(repr(sorted(asdict(code).items())).encode())
     for split in images:
         digest.update(f"{split.shape}".encode())
@@ -63,7 +71,8 @@ def pooled(images: Sequence[np.ndarray], code: PatchCode) -> list[np.ndarray]:
         "Learning %d words of patches and encoding %d images; kept in %s.", code.words, sum(map(len, images)), path
     )
     dictionary = learned(images[0], code)
-    top = float(strengths(images[0][:1000], dictionary, code.grid).max())
+    some = images[0][:: -(-len(images[0]) // SCALED_BY)]
+    top = np.maximum(strengths(some, dictionary, code.grid).max((0, 1, 2)), np.finfo(np.float32).tiny)
     held = []
     for split in images:
         parts = [strengths(split[i : i + 1000], dictionary, code.grid) for i in range(0, len(split), 1000)]
@@ -116,8 +125,10 @@ def _strengths(images: jax.Array, dictionary: Dictionary, rows: jax.Array, colum
     height, width = rows.shape[0], columns.shape[0]
     shifts = [images[:, i : i + height, j : j + width] for i in range(SIDE) for j in range(SIDE)]
     patches = jnp.stack(shifts, 3).astype(jnp.float32)  # (B, h, w, 36, C)
-    x = (normalised(patches.reshape(*patches.shape[:3], -1)) - dictionary.mean[None, None, None]) @ dictionary.whitening
+    apart = normalised(patches.reshape(*patches.shape[:3], -1)) - dictionary.mean[None, None, None]
+    x = jnp.matmul(apart, dictionary.whitening, precision=EXACT)
     squares = jnp.sum(x**2, -1, keepdims=True) + jnp.sum(dictionary.words**2, -1)[None, None, None]
-    distance = jnp.sqrt(jnp.maximum(squares - 2 * x @ dictionary.words.T, 0.0))
+    products = jnp.matmul(x, dictionary.words.T, precision=EXACT)
+    distance = jnp.sqrt(jnp.maximum(squares - 2 * products, 0.0))
     strength = jnp.maximum(jnp.mean(distance, -1, keepdims=True) - distance, 0.0)
-    return jnp.einsum("bhwk,hi,wj->bijk", strength, rows, columns)
+    return jnp.einsum("bhwk,hi,wj->bijk", strength, rows, columns, precision=EXACT)

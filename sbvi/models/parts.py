@@ -33,6 +33,7 @@ class BuiltParts:
         self, facts: DataFacts, structure: dict[str, Any], sizes: tuple[int, int], window: int, dropout: float
     ):
         self.facts, self.window, self.dropout = facts, window, dropout
+        self.grid = (*facts.event_shape, 1)[:3]  # (H, W, K); images without channels have one
         self.parts, self.templates = sizes
         self.mean, self.spread = (np.asarray(structure[name], np.float32)[None] for name in ("mean", "spread"))
 
@@ -42,7 +43,7 @@ class BuiltParts:
     def init(self, seed: int, summary: DataSummary) -> Params:
         """Templates near zero, apart by noise."""
         count = self.facts.classes * self.parts
-        size = self.window**2 * self.facts.event_shape[2]
+        size = self.window**2 * self.grid[2]
         noise = jax.random.normal(jax.random.key(seed), (count * self.templates, size), jnp.float32)
         return {
             "templates": START * noise,
@@ -55,7 +56,8 @@ class BuiltParts:
 
         key: draws the features that are left out, for training with dropout.
         """
-        values = ((x - self.mean) / self.spread).reshape(-1, *self.facts.event_shape)
+        mean, spread = (jnp.asarray(numbers, x.dtype) for numbers in (self.mean, self.spread))
+        values = ((x - mean) / spread).reshape(-1, *self.grid)
         if key is not None and self.dropout:
             kept = jax.random.bernoulli(key, 1 - self.dropout, values.shape)
             values = jnp.where(kept, values / (1 - self.dropout), jnp.zeros_like(values))
@@ -99,10 +101,10 @@ class Parts(ModelSpec):
         return True
 
     def check(self, facts: DataFacts) -> None:
-        if len(facts.event_shape) != 3 or self.window > min(facts.event_shape[:2]):
+        if len(facts.event_shape) not in (2, 3) or self.window > min(facts.event_shape[:2]):
             raise UserError(
-                f"model.window={self.window} needs features on a grid, (height, width, channels) of at least that "
-                f"many cells; the data has shape {facts.event_shape}."
+                f"model.window={self.window} needs images or features on a grid, (height, width) or (height, width, "
+                f"channels) of at least that many cells; the data has shape {facts.event_shape}."
             )
         if facts.classes < 2:
             raise UserError(f"model=parts needs labels of at least two classes; the data has {facts.classes}.")

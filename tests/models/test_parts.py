@@ -62,8 +62,10 @@ def test_labels_have_probabilities_and_dropout_is_for_training(case):
 
 def test_refusals():
     spec = MODELS["parts"]()
-    with pytest.raises(UserError, match=r"model.window=3 needs features on a grid"):
+    with pytest.raises(UserError, match=r"model.window=3 needs images or features on a grid"):
         spec.check(FACTS._replace(event_shape=(2, 4, 5)))
+    with pytest.raises(UserError, match=r"the data has shape \(12,\)"):
+        spec.check(FACTS._replace(event_shape=(12,)))
     with pytest.raises(UserError, match="needs labels of at least two classes; the data has 0"):
         spec.check(FACTS._replace(event_shape=(4, 4, 5), classes=0))
     with pytest.raises(UserError, match=r"objective=hybrid needs log p\(x\)"):

@@ -9,7 +9,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
-from sbvi.data.patch_features import PatchCode, pooled
+from sbvi.data.patch_features import PatchCode, encoded
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
@@ -82,11 +82,9 @@ class Cifar10(Streamed):
         if self.patch is not None:
             generator = np.random.default_rng(self.split_seed)
             parts = [Split(self._patches(part.x, self.patch, generator)) for part in parts]
-        train, validation, test = parts
         if self.features is not None:
-            code = PatchCode(words=self.features, grid=self.grid, seed=self.split_seed)
-            held = pooled([part.x for part in parts], code)
-            train, validation, test = (Split(x, part.label) for x, part in zip(held, parts, strict=True))
+            parts = encoded(parts, PatchCode(words=self.features, grid=self.grid, seed=self.split_seed))
+        train, validation, test = parts
         note = "4,000 training images, split at random" if self.source == "sheets" else ""
         return Dataset("cifar10", train, validation, test, Preprocessing.whole(train.x.shape[1:], 255), note)
 
