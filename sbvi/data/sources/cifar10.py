@@ -54,6 +54,8 @@ class Cifar10(Streamed):
     """Words of a dictionary of patches that stand for an image; null for its pixels."""
     grid: PositiveInt = 4
     """Side of the grid over which the words' strengths are summed."""
+    mirrored: bool = False
+    """Let the mirror image of every training image train too."""
     binarization: Binarization = "auto"
     """How values become binary ones."""
     validation_size: PositiveInt | None = None
@@ -79,6 +81,10 @@ class Cifar10(Streamed):
 
     def load(self) -> Dataset:
         parts = {"official": self._official, "sheets": self._sheets, "jpeg": self._jpeg}[self.source]()
+        if self.mirrored:
+            first, *rest = parts
+            label = None if first.label is None else np.tile(first.label, 2)
+            parts = [Split(np.concatenate([first.x, first.x[:, :, ::-1]]), label), *rest]
         if self.patch is not None:
             generator = np.random.default_rng(self.split_seed)
             parts = [Split(self._patches(part.x, self.patch, generator)) for part in parts]
