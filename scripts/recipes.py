@@ -32,7 +32,8 @@ class Work:
 class Row:
     """experiment: the config that trains it, by default the row's own. start: the row whose best parameters of
     the same seed its training starts from. paper: the published value of `metric`, nats. files: what must be at hand
-    and may not be. note: a sentence that its number needs."""
+    and may not be. note: a sentence that its number needs. beside: a file of docs/circuits, whose `says` is to be
+    read with it."""
 
     title: str
     table: str
@@ -42,6 +43,7 @@ class Row:
     works: tuple[Work, ...] = ()
     files: str = ""
     note: str = ""
+    beside: str = ""
     metric: str = "test/nll"
 
 
@@ -149,6 +151,21 @@ ROWS = {
                 "a random circuit trained on p(label | x) (RAT-SPN, Peharz et al. 2019: 98.2 %): labels by guesses",
             ),
         ),
+    ),
+    "cifar10_parts": Row(
+        "image circuit of parts on p(label | x), CIFAR-10's lossy files, 400 words of patches",
+        "figures",
+        works=(
+            Work(
+                "classification",
+                ("task=classification",),
+                "classification",
+                "parts that slide over a grid of features (Gens & Domingos 2012: 84.0 % of the lossless images, with "
+                "more words): labels by guesses",
+            ),
+        ),
+        files="cifar10/cifar10_jpeg.tar.xz",
+        beside="linear_features.json",
     ),
     "bihm_mnist": helmholtz("static MNIST, 12 layers", 84.8),
     "bihm_adult": helmholtz("adult", 13.82),

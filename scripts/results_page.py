@@ -13,6 +13,7 @@ from sbvi.reporting.tables import markdown_table
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 FIGURES = RESULTS / "figures"
+CIRCUITS = ROOT / "docs" / "circuits"
 
 
 def stored():
@@ -30,6 +31,8 @@ def samples(metrics, split, record):
     """How many samples estimated the likelihood, or quadrature did; a model without a bound knows it exactly."""
     if f"{split}/quadrature_error" in metrics:
         return "quadrature"
+    if f"{split}/nll" not in metrics:  # it knows labels alone
+        return ""
     return str(record["samples"]) if f"{split}/elbo" in metrics else "exact"
 
 
@@ -122,6 +125,8 @@ def figures(records):
         parts.append(f"### {row.title}")
         if row.note:
             parts.append(f"`{name}`: {row.note}.")
+        if row.beside and (CIRCUITS / row.beside).exists():
+            parts.append(json.loads((CIRCUITS / row.beside).read_text())["says"])
         runs = [r for r in records if r["row"] == name]
         if not runs:
             parts.append(f"Not run here: it needs {row.files}." if row.files else "Not run yet.")
