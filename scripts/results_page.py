@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes import HEADLINE, ROWS, TABLES
+from recipes import DEPTHS, HEADLINE, ROWS, TABLES
 
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
@@ -41,9 +41,13 @@ def tails(metrics, split):
     return "-" if f"{split}/elbo" in metrics else ""
 
 
-def over_seeds(records, name):
-    """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in records if r["row"] == name}
+def over_seeds(records, name, metric=None):
+    """Test negative log-likelihoods of a row, seed -> nats; metric: another than the row's."""
+    row = ROWS[name]
+    own = [r for r in records if r["row"] == (row.of or name)]
+    held = {r["seed"]: r["evaluations"].get(row.work, {}).get("metrics", {}) if row.work else r["metrics"] for r in own}
+    metric = metric or row.metric
+    return {seed: metrics[metric] for seed, metrics in held.items() if metric in metrics}
 
 
 def spread(values):
@@ -112,6 +116,54 @@ def bars(records):
     )
 
 
+DEPTH_LINES = (
+    ("bihm", "test/nll_geometric", "bidirectional Helmholtz machine, -log p*", "o-"),
+    ("bihm", "test/nll", "the same, -log p", "o:"),
+    ("reweighted_wake_sleep", "test/nll", "reweighted wake-sleep, -log p", "s-"),
+)
+
+
+def depth_figure(records):
+    """Negative log-likelihood by the number of layers, and which depth was best; None without values."""
+    lines = {}
+    for algorithm, metric, title, style in DEPTH_LINES:
+        by_depth = {n: list(over_seeds(records, f"depth_{algorithm}_{n}", metric).values()) for n in DEPTHS}
+        lines[title] = {n: values for n, values in by_depth.items() if values}, style
+    if not any(by_depth for by_depth, _ in lines.values()):
+        return None
+    figure = new_figure(5, 3.2)
+    axes = figure.add_subplot()
+    said = []
+    for title, (by_depth, style) in lines.items():
+        if not by_depth:
+            continue
+        heights = [float(np.mean(values)) for values in by_depth.values()]
+        errors = [spread(values) or 0.0 for values in by_depth.values()]
+        axes.errorbar(list(by_depth), heights, errors, fmt=style, capsize=3, label=title)
+        best = min(by_depth, key=lambda n: np.mean(by_depth[n]))
+        said.append(f"{title}: best with {best} layer{'s' if best > 1 else ''}, {mean(by_depth[best])}")
+    axes.set_xticks(DEPTHS)
+    axes.set_xlabel("layers")
+    axes.set_ylabel("test set, nats")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    save_png(FIGURES / "depth.png", pixels(figure))
+    return f"![by depth](results/figures/depth.png)\n\n{'; '.join(said)}."
+
+
+def evaluated(records, table):
+    """The pictures of a table's rows, each with what is in it."""
+    parts = []
+    for r in records:
+        row = ROWS.get(r["row"])
+        for work in row.works if row is not None and row.table == table else ():
+            made = r.get("evaluations", {}).get(work.label)
+            if made is not None:
+                parts.append(f"`{made['command']}`")
+                parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
+    return parts
+
+
 def figures(records):
     parts = []
     for name, row in ROWS.items():
@@ -145,7 +197,9 @@ def runs(records):
         active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
         minutes = f"{r['train_seconds'] / 60:.0f}"
-        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
+        device = r.get("device") or {}
+        hardware = r["processor"] if device.get("platform", "cpu") == "cpu" else device["kind"]
+        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, hardware])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
@@ -198,6 +252,10 @@ def render():
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(records)):
             parts.append(chart)
+        if table == "depth" and (chart := depth_figure(records)):
+            parts.append(chart)
+        if table in ("bihm", "three_layers", "sgmcmc", "small"):
+            parts += evaluated(records, table)
     parts += [
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
@@ -205,7 +263,7 @@ def render():
         "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "
-        "the run that it starts from, on one core that was shared at times.",
+        "the run that it starts from, on one core or one accelerator that other runs shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
         "results. Minutes are of one core that was shared at times. Those with "
