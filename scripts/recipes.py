@@ -260,7 +260,7 @@ ROWS = {
         "reweighted wake-sleep, early stopping",
         "small",
         experiment="small_mnist_gradient_ascent",
-        words=("algorithm=reweighted_wake_sleep", "objective=auto", "algorithm.num_samples=5"),
+        words=("algorithm=reweighted_wake_sleep", "objective=auto", "objective.num_samples=null"),
     ),
     "small_mnist_ensemble": Row(
         "25 runs of gradient ascent: average of p(x | run)",

@@ -83,7 +83,10 @@ def notes(table):
 
 def versus(records, table):
     """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
-    one, other = (over_seeds(records, f"{table}_{family}") for family in ("rank_one", "diagonal"))
+    names = [f"{table}_{family}" for family in ("rank_one", "diagonal")]
+    if not all(name in ROWS for name in names):
+        return None
+    one, other = (over_seeds(records, name) for name in names)
     pairs = {seed: one[seed] - other[seed] for seed in sorted(one) if seed in other}
     if not pairs:
         return None
@@ -194,7 +197,8 @@ def runs(records):
             continue
         shown.add(r["command"])
         bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
-        active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
+        units = sorted((len(key), key) for key in m if key.startswith("test/active_units/"))  # layer_2 before layer_10
+        active = "+".join(str(m[key]) for _, key in units)
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
         minutes = f"{r['train_seconds'] / 60:.0f}"
         device = r.get("device") or {}
