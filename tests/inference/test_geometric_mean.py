@@ -154,7 +154,7 @@ def test_observed_values_stay_and_the_rest_has_its_conditional(x64):
 
 
 def test_chains_of_ten_layers_and_more_meet_them_in_their_order():
-    """The names of layers come out of a compiled loop in the order of the alphabet, where layer_10 is before layer_2."""
+    """Names of layers come out of a compiled loop in the order of the alphabet, where layer_10 is before layer_2."""
     sizes = tuple(range(13, 2, -1))
     model, params = machine(0, 0.5, layers=sizes)
 
