@@ -24,8 +24,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import measured_pages
+import results_page
 from recipes import ROWS
-from results_page import FIGURES, RESULTS, ROOT, render, stored
+from results_page import FIGURES, RESULTS, ROOT, stored
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
@@ -161,6 +163,12 @@ def keep_trial(place):
     }
     (RESULTS / "trials").mkdir(parents=True, exist_ok=True)
     write_atomically(RESULTS / "trials" / f"{directory.path.name}.json", (json.dumps(record, indent=1) + "\n").encode())
+
+
+def render():
+    """docs/results.md, and the pages that repeat parts of it."""
+    results_page.render(measured_pages.sections)
+    measured_pages.render()
 
 
 def listing():

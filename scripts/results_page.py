@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes import DEPTHS, HEADLINE, ROWS, TABLES
+from recipes import HEADLINE, ROWS, TABLES
 
+from sbvi.core.atomic import write_atomically
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
 from sbvi.reporting.tables import markdown_table
@@ -45,7 +46,10 @@ def over_seeds(records, name, metric=None):
     """Test negative log-likelihoods of a row, seed -> nats; metric: another than the row's."""
     row = ROWS[name]
     own = [r for r in records if r["row"] == (row.of or name)]
-    held = {r["seed"]: r["evaluations"].get(row.work, {}).get("metrics", {}) if row.work else r["metrics"] for r in own}
+    held = {
+        r["seed"]: r.get("evaluations", {}).get(row.work, {}).get("metrics", {}) if row.work else r["metrics"]
+        for r in own
+    }
     metric = metric or row.metric
     return {seed: metrics[metric] for seed, metrics in held.items() if metric in metrics}
 
@@ -119,54 +123,6 @@ def bars(records):
     )
 
 
-DEPTH_LINES = (
-    ("bihm", "test/nll_geometric", "bidirectional Helmholtz machine, -log p*", "o-"),
-    ("bihm", "test/nll", "the same, -log p", "o:"),
-    ("reweighted_wake_sleep", "test/nll", "reweighted wake-sleep, -log p", "s-"),
-)
-
-
-def depth_figure(records):
-    """Negative log-likelihood by the number of layers, and which depth was best; None without values."""
-    lines = {}
-    for algorithm, metric, title, style in DEPTH_LINES:
-        by_depth = {n: list(over_seeds(records, f"depth_{algorithm}_{n}", metric).values()) for n in DEPTHS}
-        lines[title] = {n: values for n, values in by_depth.items() if values}, style
-    if not any(by_depth for by_depth, _ in lines.values()):
-        return None
-    figure = new_figure(5, 3.2)
-    axes = figure.add_subplot()
-    said = []
-    for title, (by_depth, style) in lines.items():
-        if not by_depth:
-            continue
-        heights = [float(np.mean(values)) for values in by_depth.values()]
-        errors = [spread(values) or 0.0 for values in by_depth.values()]
-        axes.errorbar(list(by_depth), heights, errors, fmt=style, capsize=3, label=title)
-        best = min(by_depth, key=lambda n: np.mean(by_depth[n]))
-        said.append(f"{title}: best with {best} layer{'s' if best > 1 else ''}, {mean(by_depth[best])}")
-    axes.set_xticks(DEPTHS)
-    axes.set_xlabel("layers")
-    axes.set_ylabel("test set, nats")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    save_png(FIGURES / "depth.png", pixels(figure))
-    return f"![by depth](results/figures/depth.png)\n\n{'; '.join(said)}."
-
-
-def evaluated(records, table):
-    """The pictures of a table's rows, each with what is in it."""
-    parts = []
-    for r in records:
-        row = ROWS.get(r["row"])
-        for work in row.works if row is not None and row.table == table else ():
-            made = r.get("evaluations", {}).get(work.label)
-            if made is not None:
-                parts.append(f"`{made['command']}`")
-                parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
-    return parts
-
-
 def figures(records):
     parts = []
     for name, row in ROWS.items():
@@ -236,8 +192,11 @@ def trials():
     return markdown_table(header, rows) if rows else "None yet."
 
 
-def render():
-    """Ours beside the paper's, the figures, and every run with its command."""
+def render(sections):
+    """Ours beside the paper's, the figures, and every run with its command.
+
+    sections: what (records, table) has below a table, paragraphs.
+    """
     records = stored()
     parts = [
         "# Results",
@@ -256,10 +215,7 @@ def render():
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(records)):
             parts.append(chart)
-        if table == "depth" and (chart := depth_figure(records)):
-            parts.append(chart)
-        if table in ("bihm", "three_layers", "sgmcmc", "small"):
-            parts += evaluated(records, table)
+        parts += sections(records, table)
     parts += [
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
@@ -274,4 +230,4 @@ def render():
         "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1.",
         trials(),
     ]
-    (ROOT / "docs" / "results.md").write_text("\n\n".join(parts) + "\n")
+    write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())
