@@ -1,6 +1,7 @@
 """What `scripts/reproduce.py` can run: the rows and figures of the paper, and of its nearest follow-up."""
 
 from dataclasses import dataclass
+from typing import Any
 
 TABLES = {
     "table1": "Table 1: test negative log-likelihood, statically binarised MNIST (nats)",
@@ -10,7 +11,9 @@ TABLES = {
     "dynamic": "What came after the paper, dynamically binarised MNIST (nats; `paper`: the nearest published value)",
     "caltech": "Caltech silhouettes (nats; `paper`: the best published value without autoregression)",
     "bihm": "Bidirectional Helmholtz machines: -log p* of the test set (nats); published values partly as recalled",
-    "sgmcmc": "Caltech silhouettes, one layer of 200 Bernoulli units, 6,000 steps each (nats)",
+    "depth": "Depth, static MNIST: the first of the layers 300, 200, 100, 75, 50, 35, 30, 25, 20, 15, 10, 10 (nats)",
+    "three_layers": "Static MNIST, three layers of 200 Bernoulli units, as many steps each (nats)",
+    "sgmcmc": "Caltech silhouettes, Bernoulli layers, as many steps each (nats)",
     "small": "The first 1,000 training images of static MNIST, DLGM 784-200-200-50 (nats)",
     "circuits": "Circuits on MNIST, 8-bit values: bits a dimension, exact (`paper`: hidden Chow-Liu trees)",
     "figures": "Figures",
@@ -20,26 +23,33 @@ TABLES = {
 @dataclass(frozen=True)
 class Work:
     """An evaluation of a row's run: a label, words for sbvi-evaluate, its picture among the run's
-    evaluations, and what the picture shows."""
+    evaluations, what the picture shows, and the kind of its file."""
 
     label: str
     words: tuple[str, ...]
     picture: str
     caption: str
+    suffix: str = "png"
 
 
 @dataclass(frozen=True)
 class Row:
-    """experiment: the config that trains it, by default the row's own. start: the row whose best parameters of
-    the same seed its training starts from. paper: the published value of `metric`, nats. files: what must be at hand
-    and may not be. note: a sentence that its number needs. beside: a file of docs/circuits, whose `says` is to be
-    read with it."""
+    """experiment: the config that trains it, by default the row's own; words: what it is told beside.
+    start: the row whose best parameters of the same seed its training starts from. members: how many runs, of this
+    seed and the next ones, its works average over. of: the row that has the run and the works, where it is another's.
+    work: the evaluation that holds `metric`, by default the final test. paper: the published value of it, nats.
+    files: what must be at hand and may not be. note: a sentence that its number needs.
+    beside: a file of docs/circuits, whose `says` is to be read with it."""
 
     title: str
     table: str
     paper: float | None = None
     experiment: str | None = None
+    words: tuple[str, ...] = ()
     start: str | None = None
+    members: int = 1
+    of: str | None = None
+    work: str | None = None
     works: tuple[Work, ...] = ()
     files: str = ""
     note: str = ""
@@ -86,20 +96,80 @@ WARM_UP = (
     "not touched by this"
 )
 
-DRAWS = ("task=likelihood", "task.num_samples=200", "task.examples=300", "task.draws=[1,5,10,20,50]")
+#: Sizes of the layers of the authors' best model.
+LAYERS = (300, 200, 100, 75, 50, 35, 30, 25, 20, 15, 10, 10)
+DEPTHS = (1, 2, 3, 5, 8, 12)
 
 
-LOWER_HALF = Work(
-    "lower_half",
-    ("task=imputation", "task.missing=lower_half", "task.iterations=120", "task.warmup=20"),
-    "imputation-test",
-    "the lower half missing",
-)
+def depth(algorithm: str, title: str, layers: int) -> Row:
+    sizes = ",".join(str(size) for size in LAYERS[:layers])
+    plural = "s" if layers > 1 else ""
+    return Row(
+        f"{title}, {layers} layer{plural}", "depth", experiment=f"depth_{algorithm}", words=(f"model.layers=[{sizes}]",)
+    )
 
 
-def draws(parameters: str, said: str) -> Work:
-    words = (*DRAWS, f"task.parameters={parameters}")
-    return Work(parameters, words, "likelihood-test-draws", f"{said}, by the number of draws; 300 test images")
+def likelihood(label: str, said: str, draws: tuple[int, ...], *words: str) -> Work:
+    """By the number of draws or runs; the numbers of all that are compared have as many samples of each image."""
+    counts = ",".join(str(count) for count in draws)
+    words = ("task=likelihood", f"task.draws=[{counts}]", *words)
+    return Work(
+        label, words, "likelihood-test-draws", f"{said}, by the number of {'runs' if label == 'ensemble' else 'draws'}"
+    )
+
+
+def lower_half(*words: str) -> Work:
+    length = ("task.iterations=400", "task.warmup=100")
+    told = ("task=imputation", "task.missing=lower_half", *length, *words)
+    return Work("lower_half", told, "imputation-test", "the lower half missing: truth, what is left, and the chain")
+
+
+CHAIN = Work("chain", ("task=chain",), "chain", "the chain's traces")
+
+
+def posterior(
+    name: str, table: str, title: str, draws: tuple[int, ...], samples: int, *others: Work, **kinds: Any
+) -> dict[str, Row]:
+    """Two rows of one run that draws its parameters: the mean of the draws, and the average over them.
+
+    draws: numbers of them that are compared, of both; samples: of each draw's recognition model, and of the means'.
+    others: further works; kinds: what `Row` takes.
+    """
+    said = {
+        "average": "average of p(x | draw)",
+        "mean": "mean of the draws, each with a recognition model fitted to it",
+    }
+    curves = (
+        likelihood(kind, text, draws, f"task.parameters={kind}", f"task.num_samples={samples}")
+        for kind, text in said.items()
+    )
+    return {
+        name: Row(f"{title}: their mean", table, works=(*curves, *others, CHAIN), **kinds),
+        f"{name}_average": Row(f"{title}: average over them", table, of=name, work="average"),
+    }
+
+
+#: Draws of a posterior whose logarithm counts ten times.
+COLD = ("algorithm.posterior_temperature=0.1",)
+#: Two layers in place of the one of the Caltech recipes.
+TWO = ("model.layers=[200,100]",)
+
+
+def caltech(suffix: str, layers: str, words: tuple[str, ...]) -> dict[str, Row]:
+    rws, mcmc, draws = f"caltech_reweighted_wake_sleep{suffix}", f"caltech_sgmcmc{suffix}", (1, 5, 10, 20, 50, 100)
+    own = {"experiment": "caltech_reweighted_wake_sleep", "words": words}
+    title, cold = f"{layers}, posterior draws", f"{layers}, draws at temperature 0.1"
+    slow = (*COLD, "algorithm.learning_rate=0.02")  # noise of mini-batches counts ten times too
+    return {
+        rws: Row(f"{layers}, reweighted wake-sleep; published of four layers", "sgmcmc", 113.3, **own),
+        **posterior(mcmc, "sgmcmc", title, draws, 5000, experiment="caltech_sgmcmc", words=words),
+        **posterior(f"{mcmc}_cold", "sgmcmc", cold, draws, 5000, experiment="caltech_sgmcmc", words=(*words, *slow)),
+    }
+
+
+def small(name: str, title: str, *words: str) -> dict[str, Row]:
+    kinds = {"experiment": "small_mnist_sgmcmc", "words": words, "start": "small_mnist_gradient_ascent"}
+    return posterior(name, "small", title, (1, 5, 10, 25, 40), 1000, lower_half("task.parameters=average"), **kinds)
 
 
 ROWS = {
@@ -167,38 +237,73 @@ ROWS = {
         files="cifar10/cifar10_jpeg.tar.xz",
         beside="linear_features.json",
     ),
-    "bihm_mnist": helmholtz("static MNIST, 12 layers", 84.8),
+    "bihm_mnist": helmholtz("static MNIST, 12 layers, K = 10", 84.8),
+    "bihm_mnist_fine": Row(
+        "the same, then K = 100",
+        "bihm",
+        84.8,
+        start="bihm_mnist",
+        works=(
+            Work("samples", ("task=samples", "task.method=resampling"), "samples", "100 draws of p* by resampling"),
+            Work(
+                "gibbs",
+                ("task=samples", "task.method=gibbs", "task.iterations=250", "task.frames=50"),
+                "samples",
+                "Gibbs chains on p*, 250 sweeps from draws of p, every fifth",
+                suffix="gif",
+            ),
+            lower_half("task.method=gibbs"),
+        ),
+        metric="test/nll_geometric",
+    ),
     "bihm_adult": helmholtz("adult", 13.82),
     "bihm_connect4": helmholtz("connect4", 12.31),
     "bihm_dna": helmholtz("dna", 86.5),
     "bihm_mushrooms": helmholtz("mushrooms", 9.4),
     "bihm_nips": helmholtz("nips", 272.66),
     "bihm_ocr_letters": helmholtz("ocr_letters", 27.1),
-    "caltech_reweighted_wake_sleep": Row("reweighted wake-sleep; published of deeper models", "sgmcmc", 113.3),
-    "caltech_sgmcmc": Row(
-        "posterior draws: their mean (not in the paper)",
-        "sgmcmc",
-        works=(
-            draws("average", "average of p(x | draw)"),
-            Work("chain", ("task=chain",), "chain", "the chain's traces"),
-        ),
+    **{f"depth_bihm_{n}": depth("bihm", "bidirectional Helmholtz machine", n) for n in DEPTHS},
+    **{f"depth_reweighted_wake_sleep_{n}": depth("reweighted_wake_sleep", "reweighted wake-sleep", n) for n in DEPTHS},
+    "rws_mnist_200x3": Row("reweighted wake-sleep", "three_layers", 90.1),
+    "rws_mnist_200x3_start": Row(
+        "reweighted wake-sleep, a quarter of the steps: where the chain starts",
+        "three_layers",
+        experiment="rws_mnist_200x3",
+        words=("trainer.steps=15000",),
     ),
-    "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(LOWER_HALF,)),
-    "small_mnist_sgmcmc": Row(
-        "posterior draws from its end: their mean",
+    **posterior(
+        "sgmcmc_mnist_200x3",
+        "three_layers",
+        "posterior draws in the other three quarters",
+        (1, 5, 10, 20, 50, 100),
+        1000,
+        start="rws_mnist_200x3_start",
+    ),
+    **caltech("", "one layer", ()),
+    **caltech("_two", "two layers", TWO),
+    "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),
+    "small_mnist_map": Row(
+        "the same with a Gaussian prior on the weights (MAP)",
         "small",
-        start="small_mnist_gradient_ascent",
-        works=(
-            Work(
-                "average",
-                (*DRAWS[:-1], "task.draws=[1,5,10,25]", "task.parameters=average"),
-                "likelihood-test-draws",
-                "average of p(x | draw), by the number of draws; 300 test images",
-            ),
-            LOWER_HALF,
-            Work("chain", ("task=chain",), "chain", "the chain's traces"),
-        ),
+        experiment="small_mnist_gradient_ascent",
+        words=("model.weight_prior_variance=0.01",),
     ),
+    "small_mnist_reweighted_wake_sleep": Row(
+        "reweighted wake-sleep, early stopping",
+        "small",
+        experiment="small_mnist_gradient_ascent",
+        words=("algorithm=reweighted_wake_sleep", "objective=auto", "objective.num_samples=null"),
+    ),
+    "small_mnist_ensemble": Row(
+        "25 runs of gradient ascent: average of p(x | run)",
+        "small",
+        experiment="small_mnist_gradient_ascent",
+        members=25,
+        work="ensemble",
+        works=(likelihood("ensemble", "average of p(x | run)", (1, 5, 10, 25), "task.num_samples=1000"),),
+    ),
+    **small("small_mnist_sgmcmc", "posterior draws from its end"),
+    **small("small_mnist_sgmcmc_cold", "draws at temperature 0.1", *COLD),
     "figure2_diagonal": Row("figure 2(a), diagonal", "figures", works=(POSTERIOR,)),
     "figure2_rank_one": Row("figure 2(b), rank-one", "figures", works=(POSTERIOR,)),
     "figure3_mnist": Row(

@@ -4,14 +4,15 @@
     scripts/reproduce.py --list                 every row and figure, and which seeds are done
     scripts/reproduce.py ROW [ROW ...]          train what is missing; goes on with what was begun
     scripts/reproduce.py ROW --seeds 0,1,2
+    scripts/reproduce.py --train ROW            train alone, such as some members of an ensemble beside others
     scripts/reproduce.py --render               the page alone
     scripts/reproduce.py --keep-trial DIR ...   keep the validation likelihood of runs that compared settings
 
 A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=validation` wrote beside it.
 
-A row is an `experiment=` config and the evaluations of its run (scripts/recipes.py). Runs live in
-outputs/reproduce/EXPERIMENT-SEED; what is kept of a completed one is docs/results/ROW-SEED.json, and its
-pictures are in docs/results/figures/.
+A row is an `experiment=` config, perhaps with words beside it, and the evaluations of its run (scripts/recipes.py).
+Runs live in outputs/reproduce/EXPERIMENT-SEED, or ROW-SEED where a row has words of its own; what is kept of a
+completed one is docs/results/ROW-SEED.json, and its pictures are in docs/results/figures/.
 """
 
 import argparse
@@ -23,8 +24,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import measured_pages
+import results_page
 from recipes import ROWS
-from results_page import FIGURES, RESULTS, ROOT, render, stored
+from results_page import FIGURES, RESULTS, ROOT, stored
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
@@ -42,7 +45,8 @@ def processor():
 
 
 def folder(row, seed):
-    return RUNS / f"{ROWS[row].experiment or row}-{seed}"
+    own = ROWS[row]
+    return RUNS / f"{row if own.words else own.experiment or row}-{seed}"
 
 
 def completed(row, seed):
@@ -55,41 +59,52 @@ def words(row, seed):
     """What a run of the row is told, from the root of the repository."""
     start = ROWS[row].start
     begin = [f"init_from={folder(start, seed).relative_to(ROOT)}"] if start else []
-    return [f"experiment={ROWS[row].experiment or row}", f"seed={seed}", *begin]
+    return [f"experiment={ROWS[row].experiment or row}", *ROWS[row].words, f"seed={seed}", *begin]
+
+
+def members(row, seed):
+    """The seeds of a row's runs: of an ensemble several."""
+    return range(seed, seed + ROWS[row].members)
 
 
 def train(row, seed):
-    """Train to the end, or go on with what was begun; False if it, or what it starts from, did not complete."""
+    """Train to the end, or go on with what was begun; False if a run, or what it starts from, did not complete."""
     start = ROWS[row].start
     if start and not train(start, seed):
         return False
-    if completed(row, seed) is None:
-        command = [sys.executable, "-m", "sbvi.cli.train", *words(row, seed), f"hydra.run.dir={folder(row, seed)}"]
-        subprocess.run(command, cwd=ROOT)
-    return completed(row, seed) is not None
+    for own in members(row, seed):
+        if completed(row, own) is None:
+            command = [sys.executable, "-m", "sbvi.cli.train", *words(row, own), f"hydra.run.dir={folder(row, own)}"]
+            subprocess.run(command, cwd=ROOT)
+    return all(completed(row, own) is not None for own in members(row, seed))
 
 
 def training(row, seed):
-    """Seconds of training, those of the run that it starts from among them."""
+    """Seconds of training, those of all members and of the run that it starts from among them."""
     before = training(ROWS[row].start, seed) if ROWS[row].start else 0.0
-    return before + completed(row, seed).read_result()["train_seconds"]
+    return before + sum(completed(row, own).read_result()["train_seconds"] for own in members(row, seed))
 
 
 def evaluate(row, seed):
     """Every work of the row, its numbers and its picture kept; None if one failed."""
     evaluations = {}
+    others = [str(folder(row, own).relative_to(ROOT)) for own in members(row, seed)][1:]
     for work in ROWS[row].works:
-        run = folder(row, seed)
-        command = [sys.executable, "-m", "sbvi.cli.evaluate", f"run={run}", *work.words]
+        run = folder(row, seed).relative_to(ROOT)
+        told = [*work.words, *([f"task.ensemble=[{','.join(others)}]"] if others else [])]
+        command = [sys.executable, "-m", "sbvi.cli.evaluate", f"run={run}", *told]
         if subprocess.run(command, cwd=ROOT).returncode:
             return None
-        kept = f"{row}-{work.label}-{seed}.png"
+        kept = f"{row}-{work.label}-{seed}.{work.suffix}"
         FIGURES.mkdir(parents=True, exist_ok=True)
-        title = newest(run / "evaluations", "*.json")
-        shutil.copyfile(newest(run / "evaluations", f"{work.picture}-*.png"), FIGURES / kept)
-        said = ["sbvi-evaluate", f"run={run.relative_to(ROOT)}", *work.words]
-        metrics = json.loads(title.read_text())["metrics"]
-        evaluations[work.label] = {"command": " ".join(said), "metrics": metrics, "picture": kept}
+        made = ROOT / run / "evaluations"
+        shutil.copyfile(newest(made, f"{work.picture}-*.{work.suffix}"), FIGURES / kept)
+        metrics = json.loads(newest(made, "*.json").read_text())["metrics"]
+        evaluations[work.label] = {
+            "command": " ".join(["sbvi-evaluate", *command[3:]]),
+            "metrics": metrics,
+            "picture": kept,
+        }
     return evaluations
 
 
@@ -150,10 +165,16 @@ def keep_trial(place):
     write_atomically(RESULTS / "trials" / f"{directory.path.name}.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
+def render():
+    """docs/results.md, and the pages that repeat parts of it."""
+    results_page.render(measured_pages.sections)
+    measured_pages.render()
+
+
 def listing():
     done = stored()
     for name, row in ROWS.items():
-        seeds = ", ".join(str(r["seed"]) for r in done if r["row"] == name) or "none"
+        seeds = ", ".join(str(r["seed"]) for r in done if r["row"] == (row.of or name)) or "none"
         paper = f", paper {row.paper:.2f}" if row.paper else ""
         needs = f"; needs {row.files}" if row.files else ""
         print(f"{name}: {row.title} ({row.table}){paper}; seeds done: {seeds}{needs}")
@@ -164,6 +185,7 @@ def main():
     parser.add_argument("rows", nargs="*", metavar="ROW")
     parser.add_argument("--seeds", default="0", help="comma separated (default: %(default)s)")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--train", action="store_true", help="train alone: nothing is evaluated or stored")
     parser.add_argument("--render", action="store_true")
     parser.add_argument("--keep-trial", nargs="+", default=[], metavar="DIR")
     given = parser.parse_args()
@@ -181,12 +203,13 @@ def main():
         except UserError as error:
             parser.error(str(error))
     failed = []
-    for row in given.rows:
+    for row in dict.fromkeys(ROWS[row].of or row for row in given.rows):
         for seed in map(int, given.seeds.split(",")):
             stored_already = (RESULTS / f"{row}-{seed}.json").exists()
-            if not stored_already and not (train(row, seed) and keep(row, seed)):
+            if not stored_already and not (train(row, seed) and (given.train or keep(row, seed))):
                 failed.append(f"{row} (seed {seed})")
-    render()
+    if not given.train:
+        render()
     if failed:
         sys.exit(f"did not complete: {', '.join(failed)}; the same command goes on with them")
 

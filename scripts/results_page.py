@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from recipes import HEADLINE, ROWS, TABLES
 
+from sbvi.core.atomic import write_atomically
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
 from sbvi.reporting.tables import markdown_table
@@ -44,9 +45,16 @@ def tails(metrics, split):
     return "-" if f"{split}/elbo" in metrics else ""
 
 
-def over_seeds(records, name):
-    """Test negative log-likelihoods of a row, seed -> nats."""
-    return {r["seed"]: r["metrics"][ROWS[name].metric] for r in records if r["row"] == name}
+def over_seeds(records, name, metric=None):
+    """Test negative log-likelihoods of a row, seed -> nats; metric: another than the row's."""
+    row = ROWS[name]
+    own = [r for r in records if r["row"] == (row.of or name)]
+    held = {
+        r["seed"]: r.get("evaluations", {}).get(row.work, {}).get("metrics", {}) if row.work else r["metrics"]
+        for r in own
+    }
+    metric = metric or row.metric
+    return {seed: metrics[metric] for seed, metrics in held.items() if metric in metrics}
 
 
 def spread(values):
@@ -84,7 +92,10 @@ def notes(table):
 
 def versus(records, table):
     """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
-    one, other = (over_seeds(records, f"{table}_{family}") for family in ("rank_one", "diagonal"))
+    names = [f"{table}_{family}" for family in ("rank_one", "diagonal")]
+    if not all(name in ROWS for name in names):
+        return None
+    one, other = (over_seeds(records, name) for name in names)
     pairs = {seed: one[seed] - other[seed] for seed in sorted(one) if seed in other}
     if not pairs:
         return None
@@ -149,10 +160,13 @@ def runs(records):
             continue
         shown.add(r["command"])
         bits = f"{m['test/bits_per_dimension']:.3f}" if "test/bits_per_dimension" in m else ""
-        active = "+".join(str(n) for key, n in sorted(m.items()) if key.startswith("test/active_units/"))
+        units = sorted((len(key), key) for key in m if key.startswith("test/active_units/"))  # layer_2 before layer_10
+        active = "+".join(str(m[key]) for _, key in units)
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
         minutes = f"{r['train_seconds'] / 60:.0f}"
-        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, r["processor"]])
+        device = r.get("device") or {}
+        hardware = r["processor"] if device.get("platform", "cpu") == "cpu" else device["kind"]
+        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, hardware])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
@@ -185,8 +199,11 @@ def trials():
     return markdown_table(header, rows) if rows else "None yet."
 
 
-def render():
-    """Ours beside the paper's, the figures, and every run with its command."""
+def render(sections):
+    """Ours beside the paper's, the figures, and every run with its command.
+
+    sections: what (records, table) has below a table, paragraphs.
+    """
     records = stored()
     parts = [
         "# Results",
@@ -205,6 +222,7 @@ def render():
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(records)):
             parts.append(chart)
+        parts += sections(records, table)
     parts += [
         "A mean over seeds has, with more than one, its standard error over them.",
         "## Every run",
@@ -212,11 +230,11 @@ def render():
         "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "
-        "the run that it starts from, on one core that was shared at times.",
+        "the run that it starts from, on one core or one accelerator that other runs shared at times.",
         "## What was tried",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
         "results. Minutes are of one core that was shared at times. Those with "
         "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1.",
         trials(),
     ]
-    (ROOT / "docs" / "results.md").write_text("\n\n".join(parts) + "\n")
+    write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())

@@ -7,7 +7,8 @@ recognition model q and their normalised weights w_k it is estimated, with a bia
 
 The recognition model learns from the same samples: `inclusive` climbs sum_k w_k log q(xi_k | v), towards the posterior
 in the sense of KL(p || q), for any latents; `pathwise` climbs sum_k w_k (log p(v, xi_k) - log q(xi_k | v)) through the
-samples, for latents that are smooth functions of noise. The weights are constants in all of them.
+samples, for latents that are smooth functions of noise. The weights are constants in all of them. A share of dreams,
+as of reweighted wake-sleep, keeps it from learning the training set by heart: of them there is no end.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.algorithms.wake_sleep import dream_loss
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
@@ -46,9 +48,17 @@ def generative_part(params: LatentParams) -> LatentParams:
 
 
 def gradients(
-    model: Any, params: LatentParams, key: Array, x: Array, num_samples: int, proposal: Proposal, noise: Noise
+    model: Any,
+    params: LatentParams,
+    key: Array,
+    x: Array,
+    num_samples: int,
+    proposal: Proposal,
+    noise: Noise,
+    dreams: float = 0.0,
 ) -> Gradients:
-    """Both gradients from the same K samples; x (B, D)."""
+    """Both gradients from the same K samples; x (B, D). dreams: d of the recognition model's gradient, which is
+    (1 - d) times that of the samples and d times the mean of grad log q(xi | v) over B dreams (xi, v) ~ p."""
 
     def surrogate(params: LatentParams) -> tuple[Array, dict[str, Array]]:
         through = proposal == "pathwise"
@@ -68,7 +78,16 @@ def gradients(
         return jnp.mean(jnp.sum(weights * climbed, 0)), {name: jnp.mean(value) for name, value in report.items()}
 
     (_, report), grads = jax.value_and_grad(surrogate, has_aux=True)(params)
-    return Gradients(generative_part(grads), grads.recognition, report)
+    recognition = grads.recognition
+    if dreams:
+
+        def dreamt(recognition: Any) -> Array:
+            seen = params._replace(recognition=recognition)
+            return -dream_loss(model, seen, jax.random.fold_in(key, 2), x.shape[0], x.dtype)
+
+        slept = jax.grad(dreamt)(params.recognition)
+        recognition = jax.tree.map(lambda w, s: (1 - dreams) * w + dreams * s, recognition, slept)
+    return Gradients(generative_part(grads), recognition, report)
 
 
 def generative_gradient(

@@ -23,12 +23,22 @@ class TuningState(NamedTuple):
 
 
 class ProposalTuning:
-    """num_samples: K samples for each example; proposal: how they are learned from (`sbvi.algorithms.nais`)."""
+    """num_samples: K samples for each example; proposal: how they are learned from, beside a share of dreams
+    (`sbvi.algorithms.nais`)."""
 
     monitor = "bound"
 
-    def __init__(self, model: Any, num_samples: int, proposal: Proposal, optimizer: Optimizer, examples: int):
+    def __init__(
+        self,
+        model: Any,
+        num_samples: int,
+        proposal: Proposal,
+        optimizer: Optimizer,
+        examples: int,
+        dreams: float = 0.0,
+    ):
         self.model, self.num_samples, self.proposal, self.examples = model, num_samples, proposal, examples
+        self.dreams = dreams
         self.ascent = Ascent(model, optimizer, examples)
 
     def init(self, seed: int, summary: DataSummary) -> TuningState:
@@ -53,7 +63,8 @@ class ProposalTuning:
     def step(self, state: TuningState, batch: Batch, key: Array, hyper: Hyper) -> tuple[TuningState, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)
         params = state.generative._replace(recognition=state.ascent.params)
-        grads = gradients(self.model, params, key, batch.x, self.num_samples, self.proposal, noise)
+        count = self.num_samples
+        grads = gradients(self.model, params, key, batch.x, count, self.proposal, noise, self.dreams)
         ascent = self.ascent.update(state.ascent, negative(grads.recognition), hyper)
         return state._replace(ascent=ascent), Info({"loss": -grads.report["bound"]} | grads.report)
 

@@ -5,7 +5,8 @@ gradient of the log posterior is estimated by
 
     grad log p0(theta) + N / B sum_{v in the mini-batch} sum_k w_k grad log p(v, xi_k)
 
-with p0 the prior on parameters. A kernel of `sbvi.inference.sgmcmc` moves theta along it; the recognition model follows
+with p0 the prior on parameters; a posterior temperature T other than 1 divides it all, for draws from the posterior's
+1/T-th power. A kernel of `sbvi.inference.sgmcmc` moves theta along it; the recognition model follows
 by an Optax optimiser, from the same samples. A step of the loop is one mini-batch with `repetitions` such moves.
 Several chains see the same mini-batches from different starts, with noise and samples of their own.
 """
@@ -100,8 +101,9 @@ class SGMCMC:
     # The step.
 
     def step_size(self, factor: np.ndarray) -> np.ndarray:
-        """h: learning_rate / N is what multiplies the gradient, and with momenta h is its root."""
-        eta = self.settings.learning_rate * factor / self.examples
+        """h: learning_rate / N is what multiplies the log posterior's gradient whatever the temperature, and with
+        momenta h is the root of what multiplies the gradient of its 1/T-th power."""
+        eta = self.settings.learning_rate * self.settings.posterior_temperature * factor / self.examples
         return np.asarray(np.sqrt(eta) if self.kernel.inertia else eta)
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
@@ -162,10 +164,12 @@ class SGMCMC:
         count, h = self.settings.num_samples, hyper["step_size"]
         recognition = chain.proposal.params
         params = self._params(chain, recognition)
-        grads = gradients(self.model, params, sample_key, x, count, self.settings.proposal, noise)
+        s = self.settings
+        grads = gradients(self.model, params, sample_key, x, count, s.proposal, noise, s.dreams)
 
         def posterior(position: Any, mean_gradient: Any) -> Any:
-            return jax.tree.map(lambda g, p: self.examples * g + p, mean_gradient, self.prior.gradient(position))
+            prior, cold = self.prior.gradient(position), self.settings.posterior_temperature
+            return jax.tree.map(lambda g, p: (self.examples * g + p) / cold, mean_gradient, prior)
 
         def again(position: Any, minibatch: tuple[Array, Array]) -> Any:
             own = position._replace(recognition=recognition)
@@ -222,7 +226,7 @@ class SGMCMC:
 
     def tuning(self) -> tuple[Algorithm, float]:
         s = self.settings
-        tuner = ProposalTuning(self.model, s.num_samples, s.proposal, s.optimizer, self.examples)
+        tuner = ProposalTuning(self.model, s.num_samples, s.proposal, s.optimizer, self.examples, s.dreams)
         return tuner, s.tuning_epochs
 
 

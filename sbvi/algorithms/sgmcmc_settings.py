@@ -8,14 +8,25 @@ from sbvi.algorithms.nais import proposals
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.schedules import Schedule
 from sbvi.algorithms.sgmcmc import SGMCMC
-from sbvi.core import NonNegative, NonNegativeInt, Part, Positive, PositiveInt, Probability, UserError, fields, spec
+from sbvi.core import (
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    PositiveInt,
+    Probability,
+    Share,
+    UserError,
+    fields,
+    spec,
+)
 from sbvi.inference.sgmcmc import KERNELS, Kernel
 from sbvi.inference.sgmcmc.priors import GaussianPrior, ParameterPrior, StudentPrior
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.models.spec import ModelSpec
 
 PRIORS: dict[str, type] = {"student_t": StudentPrior, "gaussian": GaussianPrior}
-OF_KERNELS = ("friction", "pace", "integration_steps", "smoothing", "floor")
+OF_KERNELS = ("friction", "pace", "integrator", "integration_steps", "smoothing", "floor")
 OF_PRIORS = {"prior_scale": "scale", "prior_degrees": "degrees"}
 
 
@@ -34,6 +45,9 @@ class SGMCMCSpec(AlgorithmSpec):
     """Share of momentum lost in a step, of thermostat, sgnht and sghmc; null for the kernel's own."""
     pace: Positive | None = None
     """How fast thermostats move, in the authors' learning_rate / N a step, of thermostat; null for the kernel's own."""
+    integrator: Literal["explicit", "symplectic"] | None = None
+    """By which momentum parameters move, that before the step or that after it, of thermostat; null for the kernel's
+    own."""
     integration_steps: PositiveInt | None = None
     """Moves between two draws of the momenta, of sghmc; null for the kernel's own."""
     smoothing: Probability | None = None
@@ -45,6 +59,8 @@ class SGMCMCSpec(AlgorithmSpec):
     proposal: Literal["inclusive", "pathwise"] | None = None
     """How the recognition model learns from them; null for pathwise where samples are smooth in noise, else
     inclusive."""
+    dreams: Share = 0.0
+    """Share of dreams (xi, v) ~ p in the recognition model's gradient, as reweighted wake-sleep has them."""
     repetitions: PositiveInt = 1
     """Moves on each mini-batch."""
     parameter_prior: Literal["student_t", "gaussian"] = "student_t"
@@ -53,6 +69,8 @@ class SGMCMCSpec(AlgorithmSpec):
     """Its scale; null for 0.0953471 of student_t, 1 of gaussian."""
     prior_degrees: Positive | None = None
     """Degrees of freedom of student_t; null for 2.2."""
+    posterior_temperature: Positive = 1.0
+    """T: draws are from the 1/T-th power of the posterior; below 1 they lie nearer to its mode."""
     chains: PositiveInt = 1
     """Chains, side by side in one program."""
     burn_in: NonNegativeInt | None = None
@@ -93,7 +111,7 @@ class SGMCMCSpec(AlgorithmSpec):
     def build(self, model: Any, examples: int) -> SGMCMC:
         own = {key: getattr(self, key) for key in OF_KERNELS if getattr(self, key) is not None}
         if self.kernel == "psgld":
-            own["terms"] = float(examples)
+            own["terms"] = examples / self.posterior_temperature
         kernel: Kernel = KERNELS[self.kernel](**own)
         said = {own: getattr(self, key) for key, own in OF_PRIORS.items() if getattr(self, key) is not None}
         prior: ParameterPrior = PRIORS[self.parameter_prior](**said)

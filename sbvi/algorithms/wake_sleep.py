@@ -58,14 +58,19 @@ class WakeSleep(Ascent):
         return -jnp.mean(fit - kl), {"elbo": fit - kl, "log_likelihood": fit, "kl": kl + jnp.zeros_like(fit)}
 
     def sleep(self, params: LatentParams, key: Array, count: int, dtype: Any) -> Array:
-        """What the recognition parameters descend: -log q(xi | v), mean over `count` dreams."""
-        latents, dreamt = jax.lax.stop_gradient(self.model.sample_joint(params, key, count, dtype))
-        points = {node: values[None] for node, values in latents.items()}
-        log_q = self.model.posterior(params, dreamt.value).log_prob(points)
-        return -jnp.mean(sum(values[0] for values in log_q.values()))
+        """What the recognition parameters descend."""
+        return dream_loss(self.model, params, key, count, dtype)
 
     def scores(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
         return objective_scores(FreeEnergy(num_samples=self.num_samples), self.model, params, key, batch)
+
+
+def dream_loss(model: Any, params: LatentParams, key: Array, count: int, dtype: Any) -> Array:
+    """-log q(xi | v), mean over `count` dreams (xi, v) ~ p; a function of the recognition parameters."""
+    latents, dreamt = jax.lax.stop_gradient(model.sample_joint(params, key, count, dtype))
+    points = {node: values[None] for node, values in latents.items()}
+    log_q = model.posterior(params, dreamt.value).log_prob(points)
+    return -jnp.mean(sum(values[0] for values in log_q.values()))
 
 
 @spec

@@ -64,7 +64,7 @@ def _chosen(key: Array, weights: Array, *candidates: Array) -> list[Array]:
 
 def step_layer(model: Any, params: Any, key: Array, level: int, state: State, settings: Gibbs) -> State:
     """Move layer `level` of 1..L."""
-    nodes = list(state.latents)
+    nodes = list(model.latent_sizes())  # those of the state come out of a loop in the order of the alphabet
     now = state.latents[nodes[level - 1]]
     below = state.x if level == 1 else state.latents[nodes[level - 2]]
     above = state.latents[nodes[level]] if level < len(nodes) else None

@@ -145,6 +145,20 @@ def test_both_gradients_are_of_the_same_samples(machine, x64):
 
     (_, log_weights), expected = jax.value_and_grad(climbed, has_aux=True)(params.recognition)
     np.testing.assert_allclose(flat(both.recognition), flat(expected), rtol=1e-10)
+
+    @jax.jit
+    def with_dreams(params, key):
+        return gradients(model, params, key, x, count, "inclusive", Noise(), 0.3)
+
+    @jax.jit
+    def dreamt(recognition):
+        latents, seen = model.sample_joint(params, jax.random.fold_in(key, 2), len(x), x.dtype)
+        q = model.posterior(params._replace(recognition=recognition), seen.value)
+        return jnp.mean(sum(q.log_prob({node: h[None] for node, h in latents.items()}).values()))
+
+    mixed, slept = with_dreams(params, key), jax.grad(dreamt)(params.recognition)
+    np.testing.assert_allclose(flat(mixed.generative), flat(both.generative), rtol=1e-10)
+    np.testing.assert_allclose(flat(mixed.recognition), 0.7 * flat(expected) + 0.3 * flat(slept), rtol=1e-10)
     np.testing.assert_allclose(both.report["bound"], jnp.mean(jax.nn.logsumexp(log_weights, axis=0)) - np.log(count))
 
 
@@ -195,16 +209,19 @@ def hyper(algorithm, step=0):
 
 
 def test_the_likelihood_counts_n_over_b_and_the_prior_once(machine, x64):
+    """Both divided by the temperature, which leaves the step's product with the log posterior's gradient as it is."""
     model, params, tables, _, _ = machine
-    x, examples = jnp.asarray(tables.x[:5]), 70
-    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, examples, prior_scale=0.5)
+    x, examples, cold = jnp.asarray(tables.x[:5]), 70, 0.25
+    choices = {"prior_scale": 0.5, "learning_rate": 0.02, "posterior_temperature": cold}
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, examples, **choices)
+    np.testing.assert_allclose(algorithm.step_size(np.ones(1)), (0.02 * cold / examples) ** 0.5)
     algorithm.kernel = Still()
     state = algorithm.with_params(None, params)
     after, info = jax.jit(algorithm.step)(state, batch(x), jax.random.key(1), hyper(algorithm))
     sample_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))[0]
     mean = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()).generative)(params)
     prior = jax.jit(jax.grad(algorithm.prior.log_prob))(generative_part(params))
-    expected = flat(mean) * 5 * (examples / 5) + flat(prior)
+    expected = (flat(mean) * 5 * (examples / 5) + flat(prior)) / cold
     np.testing.assert_allclose(flat(after.kernel.position), expected, rtol=1e-6)  # the prior's scale is a float32
     assert set(info.scalars) >= {"loss", "bound"}
     assert "prior_precision" not in hyper(algorithm)

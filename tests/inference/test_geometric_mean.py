@@ -153,6 +153,22 @@ def test_observed_values_stay_and_the_rest_has_its_conditional(x64):
     assert total_variation(found, wanted.ravel()) < 0.02
 
 
+def test_chains_of_ten_layers_and_more_meet_them_in_their_order():
+    """Names of layers come out of a compiled loop in the order of the alphabet, where layer_10 is before layer_2."""
+    sizes = tuple(range(13, 2, -1))
+    model, params = machine(0, 0.5, layers=sizes)
+
+    def followed(key):
+        latents, x = model.sample_joint(params, key, 3)
+        state = gibbs.start(model, params, key, x.value, latents, gibbs.Gibbs())
+        return gibbs.chain(model, params, key, state, 2, gibbs.Gibbs())[0]
+
+    shapes = jax.eval_shape(followed, jax.random.key(0)).latents
+    assert {node: values.shape for node, values in shapes.items()} == {
+        f"layer_{level}": (3, size) for level, size in enumerate(sizes, 1)
+    }
+
+
 def test_imputation_by_gibbs_keeps_what_is_observed(x64):
     model, params = machine(seed=3)
     x = jnp.asarray(Enumerated(params).x)

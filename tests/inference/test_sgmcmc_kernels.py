@@ -65,6 +65,19 @@ def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
     assert found[3] > 3 * found[2]
 
 
+def test_moved_by_the_new_momentum_a_thermostat_need_not_absorb_the_curvature(x64):
+    """x' = x + h p', p' = (1 - a) p - h w x + noise of variance 2 D + h^2 v. With E[p^2] = 1 stationarity of x^2, x p
+    and p^2 gives E[x^2] = (1 - a / 2) / w and 2 a - a^2 - a h^2 w / 2 = 2 D + h^2 v: no term h^2 w."""
+    h, friction, noise = 0.25, 0.06, NOISE / 12
+    kernel = KERNELS["thermostat"](friction=friction, pace=0.03, integrator="symplectic")
+    _, variance, state = moments(kernel, h, noise)
+    found, curvature = np.asarray(state.friction["x"]).mean(0), DEVIATION**-2
+    expected = 2 * friction + h**2 * noise**2
+    np.testing.assert_allclose(2 * found - found**2 - found * h**2 * curvature / 2, expected, rtol=0.15)
+    assert (found < friction + h**2 * (0.5 * noise**2 + 0.5 * curvature)).all()  # explicit steps have the whole of it
+    np.testing.assert_allclose(variance * curvature, 1 - found / 2, rtol=0.05)
+
+
 def test_the_law_does_not_depend_on_the_pace_of_thermostats(x64):
     """It sets how far they sway about the same friction: sqrt(c) h."""
     h, friction, noise = 0.012, 0.08, 3 * NOISE

@@ -1,0 +1,165 @@
+"""What the pages on Helmholtz machines and on draws of parameters say of stored runs, between marks in their text.
+
+`scripts/reproduce.py --render` writes them with docs/results.md, whose figures by depth and pictures of evaluations are
+made here too.
+"""
+
+import re
+
+import numpy as np
+from recipes import DEPTHS, ROWS, TABLES
+from results_page import FIGURES, ROOT, mean, over_seeds, spread, stored, summary
+
+from sbvi.core.atomic import write_atomically  # several rows may end at once
+from sbvi.reporting.figures import new_figure, pixels
+from sbvi.reporting.images import save_png
+from sbvi.reporting.tables import markdown_table
+
+#: Page -> the tables of docs/results.md that it repeats.
+PAGES = {"helmholtz.md": ("bihm", "depth"), "sgmcmc.md": ("sgmcmc", "three_layers", "small")}
+BEGIN, END = "<!-- rows: rendered by scripts/reproduce.py -->\n", "<!-- end of rows -->"
+
+#: Tables whose rows' pictures stand below them.
+PICTURED = ("bihm", "three_layers", "sgmcmc", "small")
+
+DEPTH_LINES = (
+    ("bihm", "test/nll_geometric", "bidirectional Helmholtz machine, -log p*", "o-"),
+    ("bihm", "test/nll", "the same, -log p", "o:"),
+    ("reweighted_wake_sleep", "test/nll", "reweighted wake-sleep, -log p", "s-"),
+)
+
+#: What is told as a difference: a row, and the row that it is seen beside.
+COMPARED = (
+    ("caltech_sgmcmc", "caltech_reweighted_wake_sleep"),
+    ("caltech_sgmcmc_average", "caltech_reweighted_wake_sleep"),
+    ("caltech_sgmcmc_cold_average", "caltech_reweighted_wake_sleep"),
+    ("caltech_sgmcmc_two", "caltech_reweighted_wake_sleep_two"),
+    ("caltech_sgmcmc_two_average", "caltech_reweighted_wake_sleep_two"),
+    ("caltech_sgmcmc_two_cold_average", "caltech_reweighted_wake_sleep_two"),
+    ("sgmcmc_mnist_200x3", "rws_mnist_200x3"),
+    ("sgmcmc_mnist_200x3_average", "sgmcmc_mnist_200x3"),
+    ("small_mnist_sgmcmc", "small_mnist_gradient_ascent"),
+    ("small_mnist_sgmcmc_average", "small_mnist_gradient_ascent"),
+    ("small_mnist_sgmcmc_cold_average", "small_mnist_gradient_ascent"),
+    ("small_mnist_ensemble", "small_mnist_gradient_ascent"),
+)
+
+
+def depth_figure(records):
+    """Negative log-likelihood by the number of layers, and which depth was best; None without values."""
+    lines = {}
+    for algorithm, metric, title, style in DEPTH_LINES:
+        by_depth = {n: list(over_seeds(records, f"depth_{algorithm}_{n}", metric).values()) for n in DEPTHS}
+        lines[title] = {n: values for n, values in by_depth.items() if values}, style
+    if not any(by_depth for by_depth, _ in lines.values()):
+        return None
+    figure = new_figure(5, 3.2)
+    axes = figure.add_subplot()
+    said = []
+    for title, (by_depth, style) in lines.items():
+        if not by_depth:
+            continue
+        heights = [float(np.mean(values)) for values in by_depth.values()]
+        errors = [spread(values) or 0.0 for values in by_depth.values()]
+        axes.errorbar(list(by_depth), heights, errors, fmt=style, capsize=3, label=title)
+        best = min(by_depth, key=lambda n: np.mean(by_depth[n]))
+        said.append(f"{title}: best with {best} layer{'s' if best > 1 else ''}, {mean(by_depth[best])}")
+    axes.set_xticks(DEPTHS)
+    axes.set_xlabel("layers")
+    axes.set_ylabel("test set, nats")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    save_png(FIGURES / "depth.png", pixels(figure))
+    return f"![by depth](results/figures/depth.png)\n\n{'; '.join(said)}."
+
+
+def differences(records, table):
+    """A sentence: rows less those that they are seen beside, of one seed each; None where there are none."""
+    said = []
+    for name, other in COMPARED:
+        if ROWS[name].table != table:
+            continue
+        one, two = over_seeds(records, name), over_seeds(records, other)
+        if pairs := [one[seed] - two[seed] for seed in sorted(one) if seed in two]:
+            said.append(f"`{name}` less `{other}` {mean(pairs) if len(pairs) > 1 else f'{pairs[0]:+.2f}'}")
+    return f"Nats: {'; '.join(said)}." if said else None
+
+
+def evaluations(records, table):
+    """(row's name, evaluation's label, its metrics) of every stored evaluation of a table's rows."""
+    for r in records:
+        row = ROWS.get(r["row"])
+        for work in row.works if row is not None and row.table == table else ():
+            if work.label in r.get("evaluations", {}):
+                yield r["row"], work.label, r["evaluations"][work.label]["metrics"]
+
+
+def curves(records, table):
+    """Markdown: the likelihood by the number of draws or runs, of every row that has it; None where there is none."""
+    rows = []
+    for name, label, metrics in evaluations(records, table):
+        for key in metrics:
+            if found := re.fullmatch(r"test/draws_(\d+)/nll", key):
+                value = f"{metrics[key]:.2f} ± {metrics[key + '_stderr']:.2f}"
+                rows.append([f"`{name}`", label, found.group(1), value])
+    return markdown_table(["row", "of", "draws or runs", "-log p, nats"], rows) if rows else None
+
+
+def filled(records, table):
+    """Markdown: what chains that fill lower halves reached; None where there are none."""
+    rows = []
+    for name, label, m in evaluations(records, table):
+        if label == "lower_half":
+            coverage = f"{100 * m['imputation/coverage']:.0f} %"
+            apart = f"{100 * m['imputation/rhat_above_1.1']:.0f} %" if "imputation/rhat_above_1.1" in m else "-"
+            rows.append([f"`{name}`", f"{m['imputation/rmse'] ** 2:.4f}", coverage, apart])
+    header = ["row", "mean squared error", "coverage of 90 % intervals", "images whose chains did not meet"]
+    return markdown_table(header, rows) if rows else None
+
+
+def chains(records, table):
+    """Markdown: how chains of draws did; None where there are none."""
+    rows = []
+    for name, label, m in evaluations(records, table):
+        if label == "chain":
+            told = ("log_likelihood/rhat", "log_likelihood/effective", "temperature/mean", "thermostat/mean")
+            rows.append([f"`{name}`", *(f"{m[f'chain/{key}']:.3g}" for key in told)])
+    header = ["row", "R-hat of the log-likelihood", "its effective draws", "kinetic temperature", "friction of a step"]
+    return markdown_table(header, rows) if rows else None
+
+
+def pictured(records, table):
+    """The pictures of a table's rows, each after the command that made it."""
+    parts = []
+    for r in records:
+        row = ROWS.get(r["row"])
+        for work in row.works if row is not None and row.table == table else ():
+            made = r.get("evaluations", {}).get(work.label)
+            if made is not None:
+                parts.append(f"`{made['command']}`")
+                parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
+    return parts
+
+
+def sections(records, table):
+    """What stands below a table of results beside its notes."""
+    parts = [told(records, table) for told in (differences, curves, filled, chains)]
+    if table == "depth":
+        parts.append(depth_figure(records))
+    return [part for part in parts if part] + (pictured(records, table) if table in PICTURED else [])
+
+
+def render():
+    """Write the blocks of every page of `PAGES`."""
+    records = stored()
+    for page, tables in PAGES.items():
+        path = ROOT / "docs" / page
+        before, _, rest = path.read_text().partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not end:
+            raise SystemExit(f"{path} lacks the marks {BEGIN.strip()} and {END}")
+        parts = []
+        for table in tables:
+            parts += [f"### {TABLES[table]}", summary(records, table), *sections(records, table)]
+        block = "\n\n".join(parts)
+        write_atomically(path, f"{before}{BEGIN}\n{block}\n\n{END}{after}".encode())
