@@ -41,9 +41,11 @@ def compile_chunk(
 
 
 def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Callable[..., tuple[Any, ChunkResult]]:
-    """A chunk's function, jitted; the state's memory is handed on from chunk to chunk. On a CPU one program serves every
-    number of steps; elsewhere each number has its own, since a loop whose length a program does not know has the
-    accelerator wait for the host after every step."""
+    """A chunk's function, jitted; the state's memory is handed on from chunk to chunk.
+
+    On a CPU one program serves every number of steps. Elsewhere each number has its own, since a loop whose length a
+    program does not know has the accelerator wait for the host after every step.
+    """
     return jax.jit(function, donate_argnums=0) if for_cpu() else ByLength(function)
 
 
