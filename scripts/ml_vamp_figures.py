@@ -4,6 +4,7 @@
 
 Writes ml_vamp.json and ml_vamp.png there; `--only` computes some of the figures and keeps the others' numbers. The
 random networks' rows are kept one by one in random_rows.json, so that a run that was ended goes on where it was.
+A trained decoder's figure needs the run: `--only trained --run outputs/reproduce/recover_mnist-0`.
 """
 
 import argparse
@@ -16,14 +17,17 @@ import jax
 import numpy as np
 from scipy import special
 
+import sbvi
 from sbvi.inference.ml_vamp.evolution import evolve
 from sbvi.inference.ml_vamp.network import Linear, Network
 from sbvi.inference.ml_vamp.precision import in_float64
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem
 from sbvi.inference.ml_vamp.random_networks import random_network
+from sbvi.inference.ml_vamp.sensing import entries, network_of
 from sbvi.inference.ml_vamp.solve import Settings, infer
 from sbvi.inference.ml_vamp.trace import trace
 from sbvi.reporting.tables import markdown_table
+from sbvi.tasks.state_evolution import ITERATIONS, compare
 
 REFERENCE = {10: (-1.4, -1.8, 9), 30: (-11.2, -10.9, 3), 50: (-19.3, -18.9, 2), 100: (-23.6, -24.3, 0)} | {
     200: (-27.1, -26.9, 0),
@@ -129,7 +133,7 @@ def evolution_figure(sizes: tuple[int, ...], examples: int, iterations: int) -> 
     y = values[-1] + np.sqrt(noise) * generator.standard_normal(values[-1].shape)
     problem = Problem(network, GaussianOutput(noise), y)
     actual = trace(problem, values, iterations)
-    predicted = evolve(problem.measured_layers, noise, iterations)
+    predicted = evolve(problem, iterations)
     lines = {}
     for name in ("forward", "backward"):
         for i in range(len(actual.power)):
@@ -175,13 +179,47 @@ def posterior_figure(problems: int, draws: int) -> dict[str, Any]:
     }
 
 
+def turned(network: Network, seed: int) -> Network:
+    """The same singular values and biases, the singular vectors uniform: what state evolution takes a network for."""
+    generator = np.random.default_rng(seed)
+
+    def uniform(size: int, rank: int) -> np.ndarray:
+        return np.linalg.qr(generator.standard_normal((size, rank)))[0]
+
+    def turn(layer: Linear) -> Linear:
+        s = np.linalg.svd(layer.weight, compute_uv=False)
+        outputs, inputs = layer.weight.shape
+        return Linear((uniform(outputs, len(s)) * s) @ uniform(inputs, len(s)).T, layer.bias, layer.noise)
+
+    return Network(tuple(turn(layer) if isinstance(layer, Linear) else layer for layer in network.layers))
+
+
+def trained_figure(folder: Path, examples: int) -> dict[str, Any]:
+    """A trained decoder of MNIST, rows 10 to 19 erased, on bits drawn from it; and with uniform singular vectors."""
+    run = sbvi.load_run(folder)
+    network = network_of(run.model.layers(run.params))
+    hole = np.zeros((1, 28, 28), bool)
+    hole[:, 10:20] = True
+    found: dict[str, Any] = {"command": run.directory.read_run()["command"], "examples": examples}
+    for name, decoder in {"trained": network, "uniform singular vectors": turned(network, 0)}.items():
+        problem = entries(decoder, np.zeros((1, 784)), hole.reshape(1, -1), True, 1.0)
+        compared = compare(problem, examples, 0)
+        lines = {f"{kind}_db": np.round(line[0], 2).tolist() for kind, line in compared.decibels.items()}
+        found[name] = lines | {
+            "recovered_db": round(float(compared.recovered[0]), 2),
+            "greatest_difference_of_any_variable_db": round(compared.apart, 2),
+        }
+        print(name, compared.sentence(), flush=True)
+    return found
+
+
 def draw(figures: dict[str, Any], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    picture, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), constrained_layout=True)
+    picture, axes = pyplot.subplots(1, 3, figsize=(14, 3.6), constrained_layout=True)
     if "random" in figures:
         rows = {int(ny): row for ny, row in figures["random"]["rows"].items()}
         for key, style in (("actual_db", "o-"), ("predicted_db", "s--"), ("reference_db", "k:")):
@@ -196,6 +234,15 @@ def draw(figures: dict[str, Any], path: Path) -> None:
                 axes[1].plot(steps, line["predicted_db"], color=drawn.get_color())
         axes[1].set(xlabel="iteration", ylabel="error (dB)", title="algorithm (dots), state evolution (lines)")
         axes[1].legend()
+    if "trained" in figures:
+        steps = np.arange(1, 2 * ITERATIONS + 1) / 2
+        for name, colour in (("trained", "C0"), ("uniform singular vectors", "C1")):
+            errors = figures["trained"][name]
+            for kind, style in (("predicted", "-"), ("actual", "o"), ("damped", "x")):
+                axes[2].plot(steps, errors[f"{kind}_db"], style, color=colour, label=f"{name}, {kind}")
+            axes[2].axhline(errors["recovered_db"], color=colour, linestyle=":", label=f"{name}, recovered")
+        axes[2].set(xlabel="iteration", ylabel="error of z0 (dB)", title="decoder 20-400-784, rows 10 to 19 erased")
+        axes[2].legend(fontsize=7)
     picture.savefig(path, dpi=90)
 
 
@@ -221,10 +268,29 @@ def table(figures: dict[str, Any]) -> str:
         sizes = "-".join(map(str, evolution["sizes"]))
         apart = f"{evolution['greatest_difference_db']:.2f}"
         lines += ["", f"State evolution of {sizes} at {evolution['snr_db']} dB: at most {apart} dB from the algorithm."]
+    if "trained" in figures:
+        lines += ["", *trained_table(figures["trained"])]
     if "posterior" in figures:
         ratio = figures["posterior"]["ratio_of_means"]
         lines += ["", f"Posterior variance of four latents over that by importance sampling: {ratio:.3f}."]
     return "\n".join(lines)
+
+
+def trained_table(figure: dict[str, Any]) -> list[str]:
+    heads = [
+        "decoder 20-400-784",
+        f"predicted, {ITERATIONS} iterations",
+        "actual",
+        "damping 0.6",
+        "recovered in the end",
+    ]
+    rows = []
+    for name in ("trained", "uniform singular vectors"):
+        errors = figure[name]
+        last = [errors[f"{kind}_db"][-1] for kind in ("predicted", "actual", "damped")]
+        rows.append([name, *(f"{value:.1f}" for value in (*last, errors["recovered_db"]))])
+    said = f"Error of z0 in dB, rows 10 to 19 erased from {figure['examples']} images drawn from the network:"
+    return [said, "", markdown_table(heads, rows)]
 
 
 def render(figures: dict[str, Any], page: Path) -> None:
@@ -237,7 +303,10 @@ def render(figures: dict[str, Any], page: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/recover"))
-    parser.add_argument("--only", nargs="*", choices=("random", "evolution", "posterior"), help="none: render alone")
+    parser.add_argument(
+        "--only", nargs="*", choices=("random", "evolution", "posterior", "trained"), help="none: render alone"
+    )
+    parser.add_argument("--run", type=Path, default=Path("outputs/reproduce/recover_mnist-0"))
     parser.add_argument("--networks", type=int, default=20)
     parser.add_argument("--examples", type=int, default=10)
     parser.add_argument("--sizes", type=int, nargs="+", default=(1200, 3600, 2100))
@@ -248,6 +317,7 @@ def main() -> None:
     made = {
         "posterior": lambda: posterior_figure(5, 400_000),
         "evolution": lambda: evolution_figure(tuple(arguments.sizes), 4, 8),
+        "trained": lambda: trained_figure(arguments.run, 100),
         "random": lambda: random_figure(arguments.networks, arguments.examples, arguments.output / "random_rows.json"),
     }
     for name, make in made.items():

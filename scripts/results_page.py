@@ -14,6 +14,7 @@ from sbvi.reporting.tables import markdown_table
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 FIGURES = RESULTS / "figures"
+CIRCUITS = ROOT / "docs" / "circuits"
 
 
 def stored():
@@ -31,6 +32,8 @@ def samples(metrics, split, record):
     """How many samples estimated the likelihood, or quadrature did; a model without a bound knows it exactly."""
     if f"{split}/quadrature_error" in metrics:
         return "quadrature"
+    if f"{split}/nll" not in metrics:  # it knows labels alone
+        return ""
     return str(record["samples"]) if f"{split}/elbo" in metrics else "exact"
 
 
@@ -59,9 +62,9 @@ def spread(values):
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def mean(values):
+def mean(values, digits=2):
     error = spread(values)
-    return f"{np.mean(values):.2f}" + (f" ± {error:.2f}" if error is not None else "")
+    return f"{np.mean(values):.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
 def summary(records, table):
@@ -72,7 +75,9 @@ def summary(records, table):
             continue
         values = list(over_seeds(records, name).values())
         paper = f"{row.paper:.2f}" if row.paper else "-"
-        rows.append([row.title, f"`{name}`", paper, mean(values) if values else "not run yet", str(len(values))])
+        digits = 3 if row.metric.endswith("bits_per_dimension") else 2
+        here = mean(values, digits) if values else "not run yet"
+        rows.append([row.title, f"`{name}`", paper, here, str(len(values))])
     return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
 
 
@@ -131,6 +136,8 @@ def figures(records):
         parts.append(f"### {row.title}")
         if row.note:
             parts.append(f"`{name}`: {row.note}.")
+        if row.beside and (CIRCUITS / row.beside).exists():
+            parts.append(json.loads((CIRCUITS / row.beside).read_text())["says"])
         runs = [r for r in records if r["row"] == name]
         if not runs:
             parts.append(f"Not run here: it needs {row.files}." if row.files else "Not run yet.")

@@ -23,6 +23,7 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.algorithms.proposal_tuning import ProposalTuning, negative
+from sbvi.core.xla import for_cpu
 from sbvi.data import Batch
 from sbvi.inference.sgmcmc import Kernel
 from sbvi.inference.sgmcmc.priors import ParameterPrior
@@ -231,7 +232,7 @@ class SGMCMC:
 
 def _side_by_side(one: Any, state: Chains, places: Array) -> Any:
     """A function of each chain and its place: batched, or on CPU, whose batched products are slow, in turn."""
-    if jax.default_backend() == "cpu":
+    if for_cpu():
         return jax.lax.map(lambda given: one(*given), (state, places))
     return jax.vmap(one)(state, places)
 

@@ -4,10 +4,12 @@ import contextlib
 
 import jax
 
+from sbvi.core.xla import for_cpu
+
 
 def full_precision() -> contextlib.AbstractContextManager[None]:
     """Within it, what is traced multiplies matrices in all digits of its dtype: accelerators take fewer by default
     (TF32 or bfloat16), which can move a log-likelihood by tenths of a nat. A CPU takes all of them anyway."""
-    if jax.default_backend() == "cpu":
+    if for_cpu():
         return contextlib.nullcontext()
     return jax.default_matmul_precision("highest")

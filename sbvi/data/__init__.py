@@ -21,6 +21,7 @@ from sbvi.data.sources.norb import Norb
 from sbvi.data.sources.npz import Npz
 from sbvi.data.sources.omniglot import Omniglot
 from sbvi.data.sources.shards import Shards
+from sbvi.data.sources.stl10 import Stl10
 from sbvi.data.sources.svhn import Svhn
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.data.sources.table import Table
@@ -51,6 +52,7 @@ DATASETS: dict[str, type] = {
     "norb": Norb,
     "cifar10": Cifar10,
     "svhn": Svhn,
+    "stl10": Stl10,
     "omniglot": Omniglot,
     "uci_binary": UciBinary,
     "debd": Debd,

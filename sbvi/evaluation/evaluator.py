@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, processes, spec
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, processes, spec
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.baseline import independent_nll
 from sbvi.evaluation.batched import batched, map_batches
+from sbvi.evaluation.classification import scores
 from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
@@ -23,7 +24,7 @@ from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models import require
-from sbvi.models.capabilities import Bidirectional, Density, Encoder, LatentVariable, Tabular, offers
+from sbvi.models.capabilities import Bidirectional, Classifier, Density, Encoder, LatentVariable, Tabular, offers
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
@@ -84,9 +85,11 @@ class Evaluator:
 
     @property
     def how(self) -> str:
-        """How log p(x) is found, in words."""
+        """How log p(x) is found, in words; "labels" of a model that knows p(label | x) alone."""
         if offers(self.model, Density):
             return "exact"
+        if offers(self.model, Classifier) and not offers(self.model, LatentVariable):
+            return "labels"
         # Of several processes each would try other rows again, and wait for the others.
         return "quadrature" if serves(self.model) and not processes.several() else "importance sampling"
 
@@ -186,11 +189,13 @@ class Evaluator:
         self, params: Any, split: str, num_samples: int | None = None
     ) -> tuple[dict[str, float], dict[str, Any]]:
         """Means with standard errors and active units, named `<split>/...`; and the per-example arrays. Of quadrature
-        the largest error.
+        the largest error. Of a model that only classifies `classification.scores`.
 
         Of a model of two opposite chains of layers also those of p* = sqrt(p q) / Z: `nll_geometric_bound`, which is
         -log p~(x), `log_z2`, and `nll_geometric`, -log p*(x), their sum.
         """
+        if self.how == "labels":
+            return self._of_labels(params, split)
         arrays = self.likelihood(params, split, num_samples)
         count = len(arrays["nll"])
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
@@ -220,3 +225,16 @@ class Evaluator:
             x = self.dataset.split(split).x
             scalars[f"{split}/exact_nll"] = float(-np.mean(exact(x)))
         return scalars, arrays
+
+    def _of_labels(self, params: Any, split: str) -> tuple[dict[str, float], dict[str, Any]]:
+        label = self.dataset.evaluated(split).label
+        if label is None:
+            raise UserError("The final test of a classifier needs labels, and the data set has none.")
+
+        def predicted(params: Any, _: Array, batch: Batch) -> dict[str, Array]:
+            return {"log_probs": self.model.class_log_probs(params, batch.x)}
+
+        batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
+        made = map_batches(predicted, self.dataset, placement=self.placement)
+        found: dict[str, np.ndarray] = made(self.placement.replicated(params), self.key, batches)
+        return {f"{split}/{name}": value for name, value in scores(found["log_probs"], label).items()}, found

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 
 from sbvi.core.placement import Placement
+from sbvi.core.xla import for_cpu
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients import Integrand
 from sbvi.gradients.rule import Array, Nodes, draw
@@ -32,7 +33,7 @@ class InPieces(NamedTuple):
 def fitting(samples: int, examples: int, placement: Placement) -> InPieces:
     """One piece, or on a single core the fewest pieces of at most ROWS rows."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if cores > 1 or placement.devices > 1 or jax.default_backend() != "cpu":
+    if cores > 1 or placement.devices > 1 or not for_cpu():
         return InPieces(1)
     whole = (n for n in range(1, samples + 1) if samples % n == 0 and samples // n * examples <= ROWS)
     return InPieces(next(whole, samples))

@@ -14,6 +14,7 @@ from sbvi.models.dlgm import DLGM
 from sbvi.models.helmholtz import Helmholtz
 from sbvi.models.mixture import Mixture
 from sbvi.models.nade import NADE
+from sbvi.models.parts import Parts
 from sbvi.models.spec import ModelSpec
 
 MODELS: dict[str, type[ModelSpec]] = {
@@ -22,6 +23,7 @@ MODELS: dict[str, type[ModelSpec]] = {
     "mixture": Mixture,
     "nade": NADE,
     "circuit": Circuit,
+    "parts": Parts,
 }
 
 

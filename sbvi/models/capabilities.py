@@ -183,8 +183,9 @@ class LabelledDensity(Protocol):
     """Knows log p(x, label) for every label."""
 
     def joint_log_probs(self, params: Params, x: Array, *, rule: str = "soft", key: Array | None = None) -> Array:
-        """(B, C). rule: soft, or hard, that of the most probable latents, whose gradient goes through these alone.
-        key: draws the regularising noise of training; None for none."""
+        """(B, C), of a model of labels alone up to a term that all labels share. rule: soft, or hard, that of the most
+        probable latents, whose gradient goes through these alone. key: draws the regularising noise of training; None
+        for none."""
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Share, UserError, spec
-from sbvi.models.capabilities import LabelledDensity
+from sbvi.models.capabilities import Density, LabelledDensity, offers
 from sbvi.models.spec import ModelSpec
 from sbvi.objectives.view import Array, Report, View
 
@@ -92,6 +92,8 @@ class Hybrid:
 
     def check(self, model: ModelSpec) -> None:
         check_labelled(model, "hybrid")
+        if not offers(model.builds, Density):
+            raise UserError("objective=hybrid needs log p(x), which a model of labels alone has not; use another one.")
 
     def companion(self, key: Array, size: int) -> None:
         """None."""

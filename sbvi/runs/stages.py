@@ -159,13 +159,14 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
         how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
-        means = {"exact": "exactly", "quadrature": f"by quadrature, and with {samples} samples"}
+        means = {"exact": "exactly", "labels": "by their guesses"}
+        means["quadrature"] = f"by quadrature, and with {samples} samples"
         said = means.get(how, f"with {samples} samples")
         log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, said)
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
-        if (baseline := assembly.evaluator.independent_nll) is not None:
+        if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:
             scalars |= {"test/nll_independent": baseline}
             tell_baseline(scalars, assembly.dataset)
         recorder.scalars(step, epoch, scalars)

@@ -5,14 +5,16 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, spec
+from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.evaluation.filled import log_losses
 from sbvi.inference.ml_vamp.decoder import load_decoder
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
+from sbvi.reporting.figures import Figure
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.observed import Measurement, Observed, of_decoder, of_run
+from sbvi.tasks.state_evolution import compare, picture
 from sbvi.tasks.task import TaskResult
 
 SHOWN = 8
@@ -69,6 +71,9 @@ class RecoverTask:
     """A matrix (m, D) in place of random projections, of data as the model sees it (.npz, .npy, .csv)."""
     output: str | None = None
     """Where to write latents and data, each with its variances (.npz)."""
+    state_evolution: bool = False
+    """Predict message passing's error by iteration and draw it beside the actual one, on examples whose latents are
+    drawn from the prior: those of data are not known."""
     seed: NonNegativeInt = 1
     """Seed of what is erased, of projections, of starts and of chains."""
 
@@ -91,6 +96,8 @@ class RecoverTask:
     def _result(self, observe: Callable[[], Observed]) -> TaskResult:
         if self.output is not None:
             check_output(self.output)
+        if self.state_evolution and self.method != "ml_vamp":
+            raise UserError(f"task.state_evolution predicts task.method=ml_vamp, not {self.method}.")
         observed = observe()
         scalars: dict[str, float] = {}
         for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
@@ -108,7 +115,15 @@ class RecoverTask:
         }
         if self.output is not None:
             write_arrays(self.output, arrays)
-        return TaskResult(scalars, arrays | about, self._pictures(recovery, observed), self._table(scalars))
+        arrays, pictures = arrays | about, self._pictures(recovery, observed)
+        table = self._table(scalars)
+        if self.state_evolution:
+            compared = compare(observed.problem, self.examples, self.seed)
+            scalars |= compared.scalars()
+            arrays |= {f"state_evolution_{name}": lines for name, lines in compared.decibels.items()}
+            pictures |= {f"{self.title}-state-evolution": picture(compared)}
+            table += f"\n{compared.sentence()}"
+        return TaskResult(scalars, arrays, pictures, table)
 
     def _table(self, scalars: dict[str, float]) -> str:
         """The numbers of the chosen method, and where others stand beside it, a line for each method."""
@@ -139,7 +154,7 @@ class RecoverTask:
             scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
         return scores
 
-    def _pictures(self, recovery: Recovery, observed: Observed) -> dict[str, np.ndarray]:
+    def _pictures(self, recovery: Recovery, observed: Observed) -> dict[str, np.ndarray | Figure]:
         """Row by row: the truth, what is left of it, and what was recovered."""
         if shown(recovery.signal[:1], observed.event_shape) is None:
             return {}

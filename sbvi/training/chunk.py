@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from sbvi.algorithms import Algorithm
 from sbvi.algorithms.algorithm import check_reported
+from sbvi.core.xla import for_cpu
 from sbvi.training.batches import Batches
 
 Array = jax.Array
@@ -35,8 +36,38 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
 def compile_chunk(
     algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
 ) -> Callable[..., tuple[Any, ChunkResult]]:
-    """`chunk_function`, jitted; the state's memory is handed on from chunk to chunk."""
-    return jax.jit(chunk_function(algorithm, batches, skip_bad=skip_bad), donate_argnums=0)
+    """`chunk_function`, compiled."""
+    return compiled(chunk_function(algorithm, batches, skip_bad=skip_bad))
+
+
+def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Callable[..., tuple[Any, ChunkResult]]:
+    """A chunk's function, jitted; the state's memory is handed on from chunk to chunk.
+
+    On a CPU one program serves every number of steps. Elsewhere each number has its own, since a loop whose length a
+    program does not know has the accelerator wait for the host after every step.
+    """
+    return jax.jit(function, donate_argnums=0) if for_cpu() else ByLength(function)
+
+
+class ByLength:
+    """A chunk's function with a program for each number of steps; told to take none, it compiles that of all."""
+
+    def __init__(self, function: Callable[..., tuple[Any, ChunkResult]]):
+        self._jitted = jax.jit(function, donate_argnums=0, static_argnums=6)
+
+    def lower(self, *arguments: Any) -> Any:
+        """As a jitted function's: of as many steps as the arguments have room for."""
+        return self._jitted.lower(*arguments[:6], arguments[2].shape[-2])
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ChunkResult]:
+        *words, count = arguments
+        if count:
+            result: tuple[Any, ChunkResult] = self._jitted(*words, int(count))
+            return result
+        lowered = self.lower(*arguments)
+        lowered.compile()  # which the first call of this length then finds
+        none = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), lowered.out_info[1])
+        return words[0], none._replace(bad_step=none.bad_step - 1)
 
 
 def chunk_function(

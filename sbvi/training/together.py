@@ -6,6 +6,7 @@ batched call, and the others one after the other. A run that ends, stops early o
 others go on. What a run computes differs from the same run alone by the order of sums at most.
 """
 
+import functools
 import hashlib
 import threading
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 
 from sbvi.algorithms import Algorithm
 from sbvi.training.batches import Batches
-from sbvi.training.chunk import ChunkResult, chunk_function, compile_chunk
+from sbvi.training.chunk import ChunkResult, chunk_function, compile_chunk, compiled
 
 #: Of a chunk's arguments (state, operands, indices, hypers, key, start, count): which differ from run to
 #: run. A count of its own for each would make every step copy the state of those that are done.
@@ -114,7 +115,7 @@ class Together:
             return
         kind = group[0].program.split()[0]
         if kind not in self._batched:
-            self._batched[kind] = jax.jit(jax.vmap(group[0].pure, in_axes=_AXES), donate_argnums=0)
+            self._batched[kind] = compiled(functools.partial(_side_by_side, group[0].pure))
         columns = zip(*(call.arguments for call in group), strict=True)
         arguments = [
             column[0] if axis is None else jax.tree.map(lambda *leaves: jnp.stack(leaves), *column)
@@ -124,6 +125,11 @@ class Together:
         self.batched_calls += 1
         for number, call in enumerate(group):
             call.result = jax.tree.map(lambda leaf, n=number: leaf[n], results)
+
+
+def _side_by_side(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A chunk's function of several runs, whose count may be a number known to the program."""
+    return jax.vmap(functools.partial(function, count=arguments[-1]), in_axes=_AXES[:-1])(*arguments[:-1])
 
 
 def _alike(calls: list[_Call]) -> list[list[_Call]]:

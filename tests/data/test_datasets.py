@@ -22,6 +22,7 @@ SIZES = {
     "norb": (7, 2, 5, (96, 96)),
     "cifar10": (45, 5, 10, (32, 32, 3)),
     "svhn": (9, 3, 4, (32, 32, 3)),
+    "stl10": (9, 3, 4, (96, 96, 3)),
     "omniglot": (8, 4, 6, (28, 28)),
     "uci_binary": (5000, 1414, 26147, (123,)),
     "debd": (16_181, 2157, 3236, (16,)),
@@ -166,6 +167,20 @@ def test_cifar_sheets():
     x = dataset.train.x[..., 0].astype(float)
     for axis in (1, 2):
         assert np.abs(np.diff(x, axis=axis)).mean() < 0.3 * x.std()
+
+
+def test_stl10_pixels_stand_where_the_format_puts_them(arguments, tmp_path):
+    arguments["stl10"]()
+    dataset = DATASETS["stl10"](validation_size=1).load()
+    for place in (0, 3):
+        image, label = official_files.stl10_image(12 + place)
+        np.testing.assert_array_equal(dataset.test.x[place], image)
+        assert dataset.test.label[place] == label
+    assert len(dataset.classes) == 10
+    content = (tmp_path / "stl10_binary" / "test_y.bin").read_bytes()
+    (tmp_path / "stl10_binary" / "test_y.bin").write_bytes(content[:-1] + b"\x0b")
+    with pytest.raises(UserError, match=r"does not hold stl10_binary/test_y\.bin: its content has MD5"):
+        DATASETS["stl10"](validation_size=1).load()
 
 
 def test_svhn_calls_ten_zero_and_omniglot_stands_upright(arguments):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.official_files import norb_matrix
 
 from sbvi.core import UserError
@@ -83,12 +84,24 @@ def test_tar_members_are_read_in_memory_and_links_are_not_followed(tmp_path, mon
     tally(4)
 
 
+def jpeg_tar():
+    """A tar of a.jpg, uncompressed, so that damage reaches the image and not only its checksum."""
+    image, buffer = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4), (9, 99, 199)).save(image, "JPEG")
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("folder/a.jpg")
+        entry.size = len(image.getvalue())
+        archive.addfile(entry, io.BytesIO(image.getvalue()))
+    return buffer.getvalue()[:2048]
+
+
 WHOLE = {
     decoders.norb: norb_matrix(np.zeros((2, 2, 3, 3), np.uint8)),
     lambda c, n: decoders.norb(c, n): gzip.compress(norb_matrix(np.zeros(4, np.int32))),
     decoders.cifar: bytes(2 * 3073),
     lambda c, n: decoders.tar_members(c, n, ("a",)): tar(a=b"x" * 600),
     lambda c, n: decoders.png(c, n, (2, 2, 3)): b"\x89PNG\r\n\x1a\n",
+    lambda c, n: decoders.jpeg_folders(c, n, (4, 4, 3)): jpeg_tar(),
 }
 
 

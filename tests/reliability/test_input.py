@@ -19,7 +19,7 @@ from sbvi.runs.experiment import GROUPS, SETTINGS
 from sbvi.runs.memory import blank, check_fits
 from sbvi.tasks.files import read_array
 
-FILES = ("mnist", "frey_faces", "caltech_silhouettes", "norb", "cifar10", "svhn", "omniglot")
+FILES = ("mnist", "frey_faces", "caltech_silhouettes", "norb", "cifar10", "svhn", "stl10", "omniglot")
 
 
 def outcome(function):

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.io
 
 from sbvi.data.files import RemoteFile
-from sbvi.data.sources import cifar10, norb, omniglot, svhn
+from sbvi.data.sources import cifar10, norb, omniglot, stl10, svhn
 
 NORB = "smallnorb"
 
@@ -76,6 +76,26 @@ def write_svhn(folder, monkeypatch):
     return {"validation_size": 3}
 
 
+def stl10_image(position):
+    return np.random.default_rng(position).integers(0, 256, (96, 96, 3), np.uint8), position % 10
+
+
+def write_stl10(folder, monkeypatch):
+    (folder / "stl10_binary").mkdir(exist_ok=True)
+    hashes = {}
+    for part, positions in (("train", range(12)), ("test", range(12, 16))):
+        images, labels = zip(*map(stl10_image, positions), strict=True)
+        contents = {
+            "X": b"".join(image[:, :, c].tobytes("F") for image in images for c in range(3)),
+            "y": bytes(label + 1 for label in labels),
+        }
+        for kind, content in contents.items():
+            (folder / "stl10_binary" / f"{part}_{kind}.bin").write_bytes(content)
+            hashes[f"{part}_{kind}.bin"] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(stl10, "_HASHES", hashes)
+    return {"validation_size": 3}
+
+
 def write_omniglot(folder, monkeypatch):
     """Every character is a horizontal bar in row 3; columns of the file store pixels column by column."""
     bar = np.zeros((28, 28))
@@ -92,4 +112,10 @@ def write_omniglot(folder, monkeypatch):
     return {"validation_size": 4}
 
 
-WRITERS = {"norb": write_norb, "cifar10": write_cifar, "svhn": write_svhn, "omniglot": write_omniglot}
+WRITERS = {
+    "norb": write_norb,
+    "cifar10": write_cifar,
+    "svhn": write_svhn,
+    "stl10": write_stl10,
+    "omniglot": write_omniglot,
+}

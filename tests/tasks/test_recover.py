@@ -108,6 +108,42 @@ def test_one_table_over_the_methods(run):
     assert result.scalars["recover/calibration_error"] == pytest.approx(sum(bins) / len(p), rel=1e-5)
 
 
+def test_state_evolution_of_a_random_decoder_is_drawn_beside_the_algorithm(tmp_path):
+    """A linear decoder of 60 values with 20 of them missing, whose exact mean squared error is known."""
+    generator = np.random.default_rng(0)
+    weight = generator.normal(size=(60, 30)) / 5
+    np.savez(tmp_path / "net.npz", W0=weight, b0=generator.normal(size=60), activations="identity")
+    y = generator.normal(size=(300, 60))
+    y[:, :20] = np.nan
+    np.save(tmp_path / "y.npy", y)
+
+    def task(**options):
+        words = {"name": "recover", "input": str(tmp_path / "y.npy"), "examples": 300, "state_evolution": True}
+        return build(TASKS, "task", words | options)
+
+    result = task(noise=0.3).on_decoder(tmp_path / "net.npz")
+    found = {name.removeprefix("recover/state_evolution/"): v for name, v in result.scalars.items() if "_db" in name}
+    exact = np.mean(np.linalg.inv(np.eye(30) + weight[20:].T @ weight[20:] / 0.09).diagonal())
+    assert found.pop("greatest_difference_db") < 0.25
+    assert found.pop("predicted_db") == pytest.approx(10 * np.log10(exact), abs=0.1)  # relative to what was drawn
+    for name in ("actual_db", "damped_db", "recovered_db"):
+        assert found.pop(name) == pytest.approx(10 * np.log10(exact), abs=0.25)
+    assert not found
+    assert result.arrays["state_evolution_predicted"].shape == (1, 20)
+    assert "latents drawn from the prior since those of data are not known" in result.table
+    (figure,) = result.pictures.values()
+    (axes,) = figure.get_axes()
+    drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    assert set(drawn) == {"z0 predicted", "z0 actual", "z0 damped", "z0 recovered"}
+    np.testing.assert_array_equal(drawn["z0 actual"], result.arrays["state_evolution_actual"][0])
+    with pytest.raises(UserError, match=r"task\.state_evolution predicts task\.method=ml_vamp, not gradient"):
+        task(method="gradient").on_decoder(tmp_path / "net.npz")
+    y[0, 20] = np.nan
+    np.save(tmp_path / "y.npy", y)
+    with pytest.raises(UserError, match=r"misses values in 2 ways"):
+        task().on_decoder(tmp_path / "net.npz")
+
+
 def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
     """A linear decoder with Gaussian outputs and an operator: the exact posterior mean; and bits where it ends in a
     sigmoid."""

@@ -1,11 +1,14 @@
 """A convolution whose gradient stays fast inside a loop.
 
 The gradient is that of JAX, as convolutions of the plain layout (NHWC, HWIO). XLA's CPU compiler brings others to it
-in a program's first computation alone: inside a loop, where training is, they took a hundred times as long.
+in a program's first computation alone: inside a loop, where training is, they took a hundred times as long. On an
+accelerator the gradient is JAX's own.
 Benchmark: `scripts/benchmark_xla_tricks.py convolution`.
 """
 
 import jax
+
+from sbvi.core.xla import for_cpu
 
 Array = jax.Array
 
@@ -15,9 +18,13 @@ def plain_convolution(x: Array, kernel: Array) -> Array:
     return _padded_convolution(x, kernel, _padding(kernel))
 
 
-@jax.custom_vjp
 def convolved(x: Array, kernel: Array) -> Array:
-    """As `plain_convolution`, with a gradient of its own: reverse mode only."""
+    """As `plain_convolution`; on a CPU with a gradient of its own: reverse mode only."""
+    return _convolved(x, kernel) if for_cpu() else plain_convolution(x, kernel)
+
+
+@jax.custom_vjp
+def _convolved(x: Array, kernel: Array) -> Array:
     return plain_convolution(x, kernel)
 
 
@@ -45,4 +52,4 @@ def _backward(kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array
     return to_x, to_kernel.transpose(1, 2, 0, 3)
 
 
-convolved.defvjp(_forward, _backward)
+_convolved.defvjp(_forward, _backward)

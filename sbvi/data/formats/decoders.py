@@ -131,3 +131,26 @@ def png(content: bytes, name: str, shape: tuple[int, ...]) -> np.ndarray:
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise UserError(f"{name} is not a readable PNG ({type(error).__name__}).") from None
     raise UserError(f"{name} is {actual}; it must be {shape[0]} x {shape[1]} with {shape[2]} channels.")
+
+
+def jpeg_folders(content: bytes, name: str, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+    """Folder -> its RGB images, (N, *shape) uint8 in the order of their names, of a tar archive of JPEG files."""
+    from PIL import Image
+
+    found: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            for entry in archive:
+                if not entry.isreg() or not entry.name.endswith(".jpg"):
+                    continue
+                with Image.open(archive.extractfile(entry), formats=["JPEG"]) as image:  # type: ignore[arg-type]
+                    pixels = np.asarray(image, np.uint8)
+                if pixels.shape != shape:
+                    raise UserError(f"{name} has {entry.name} of shape {pixels.shape}; it must be {shape}.")
+                folder, _, file = entry.name.rpartition("/")
+                found.setdefault(folder, {})[file] = pixels
+    except UserError:
+        raise
+    except Exception as error:  # tarfile, the decompressors and Pillow raise many kinds on damaged files
+        raise UserError(f"{name} is not a readable archive of JPEG files ({type(error).__name__}).") from None
+    return {folder: np.stack([images[file] for file in sorted(images)]) for folder, images in found.items()}

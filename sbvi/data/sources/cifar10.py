@@ -9,6 +9,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
+from sbvi.data.patch_features import PatchCode, encoded
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
@@ -28,21 +29,33 @@ _SHEETS = {
     "cifar10_batch_3.png": "a4530ff15c83886058a97c352f53f38be07d191de8f410e998e91786b5900a26",
 }
 _SHEET = (1000, 1024, 3)
+_JPEG = RemoteFile(
+    "cifar10/cifar10_jpeg.tar.xz", "d36960ba7d386e9c0d3147498ca8dc8a014059b7f0f5a5001b93852f72a1c8eb", packed=True
+)
+_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 @spec
 class Cifar10(Streamed):
     """The official split with validation images from the end of training; or 4,000 training images from sheets.
 
-    With `patch`, every image gives `patches_per_image` random squares (PAPER 4.3), whose labels are dropped.
+    With `patch`, every image gives `patches_per_image` random squares (PAPER 4.3), whose labels are dropped. With
+    `features`, an image is what a dictionary of patches says of each part of it (`sbvi.data.patch_features`).
     """
 
-    source: Literal["official", "sheets"] = "official"
-    """The official binary archive, or the four image sheets cifar10_batch_0.png .. 3 (no labels, no test images)."""
+    source: Literal["official", "sheets", "jpeg"] = "official"
+    """The official binary archive; the four image sheets cifar10_batch_0.png .. 3 (no labels, no test images); or the
+    lossy archive cifar10/cifar10_jpeg.tar.xz of all images by label, for classification."""
     patch: PositiveInt | None = None
     """Side of random patches; null for whole images."""
     patches_per_image: PositiveInt = 10
     """Patches drawn from each image."""
+    features: PositiveInt | None = None
+    """Words of a dictionary of patches that stand for an image; null for its pixels."""
+    grid: PositiveInt = 4
+    """Side of the grid over which the words' strengths are summed."""
+    mirrored: bool = False
+    """Let the mirror image of every training image train too."""
     binarization: Binarization = "auto"
     """How values become binary ones."""
     validation_size: PositiveInt | None = None
@@ -55,20 +68,30 @@ class Cifar10(Streamed):
     def __post_init__(self) -> None:
         if self.patch is not None and self.patch > 32:
             raise ValueError(f"patch={self.patch} must be at most 32")
-        if self.source == "official" and self.test_size is not None:
+        if self.source != "sheets" and self.test_size is not None:
             raise ValueError(f"test_size={self.test_size} is for source=sheets: the archive has its own test images")
+        if self.features is not None and self.patch is not None:
+            raise ValueError(f"features={self.features} is of whole images; leave patch={self.patch} out")
+        if self.grid > 27:
+            raise ValueError(f"grid={self.grid} must be at most 27, the places of a patch")
 
     @property
     def likelihood(self) -> str:
         return "gaussian"
 
     def load(self) -> Dataset:
-        parts = self._official() if self.source == "official" else self._sheets()
+        parts = {"official": self._official, "sheets": self._sheets, "jpeg": self._jpeg}[self.source]()
+        if self.mirrored:
+            first, *rest = parts
+            label = None if first.label is None else np.tile(first.label, 2)
+            parts = [Split(np.concatenate([first.x, first.x[:, :, ::-1]]), label), *rest]
         if self.patch is not None:
             generator = np.random.default_rng(self.split_seed)
             parts = [Split(self._patches(part.x, self.patch, generator)) for part in parts]
+        if self.features is not None:
+            parts = encoded(parts, PatchCode(words=self.features, grid=self.grid, seed=self.split_seed))
         train, validation, test = parts
-        note = "" if self.source == "official" else "4,000 training images, split at random"
+        note = "4,000 training images, split at random" if self.source == "sheets" else ""
         return Dataset("cifar10", train, validation, test, Preprocessing.whole(train.x.shape[1:], 255), note)
 
     def _official(self) -> list[Split]:
@@ -86,6 +109,29 @@ class Cifar10(Streamed):
         x = np.concatenate([decoders.png(content, name, _SHEET) for name, content in files]).reshape(-1, 32, 32, 3)
         tenth = len(x) // 10
         return list(seeded(x, None, self.validation_size or tenth, self.test_size or tenth, self.split_seed))
+
+    def _jpeg(self) -> list[Split]:
+        """Validation images are the last ones of each class."""
+        folders = decoders.jpeg_folders(fetch(_JPEG), _JPEG.name, (32, 32, 3))
+        wanted = [f"{part}/{name}" for part in ("train", "test") for name in _CLASSES]
+        if missing := [name for name in wanted if name not in folders]:
+            raise UserError(f"{_JPEG.name} has no folder {missing[0]}.")
+        count = sum(len(folders[name]) for name in wanted[:10])
+        held = -(-(self.validation_size or count // 10) // 10)
+        found: list[list[tuple[np.ndarray, int]]] = [[], [], []]
+        for label, name in enumerate(_CLASSES):
+            images = folders[f"train/{name}"]
+            if held >= len(images):
+                raise UserError(f"dataset.validation_size={self.validation_size} must be less than {count}.")
+            for place, part in enumerate((images[:-held], images[-held:], folders[f"test/{name}"])):
+                found[place].append((part, label))
+        return [
+            Split(
+                np.concatenate([x for x, _ in part]),
+                np.concatenate([np.full(len(x), label, np.int32) for x, label in part]),
+            )
+            for part in found
+        ]
 
     def _patches(self, x: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
         """(N * patches_per_image, side, side, 3)."""

@@ -97,9 +97,9 @@ class Problem:
 
     @property
     def measured_layers(self) -> tuple[Layer, ...]:
-        """The layers, the measured one last, as `evolve` takes them."""
+        """The layers, the measured one last, without outputs that no example has."""
         before, last = self.chain
-        return (*before, last)
+        return (*before, Linear(last.weight[self.entries], last.bias[self.entries], last.noise))
 
     @property
     def signal(self) -> tuple[np.ndarray, np.ndarray, float]:
@@ -127,9 +127,7 @@ class Problem:
         layer = linear_factor(last.weight[kept], last.bias[kept], last.noise, rows)
         if isinstance(self.output, GaussianOutput):
             return (Prior(), *self._inner, MeasuredFactor(layer))
-        seen = jnp.asarray(rows[None], jnp.float64)
-        channel = LogisticOutput(seen) if self.output.link == "logistic" else ProbitOutput(seen, self.output.noise)
-        return (Prior(), *self._inner, layer, channel)
+        return (Prior(), *self._inner, layer, channel(self.output, rows))
 
     def groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(examples, which of `entries` they have) of those that have the same."""
@@ -142,6 +140,12 @@ class Problem:
         y = jnp.asarray(np.nan_to_num(self.y[examples][:, self.entries], nan=0.0), jnp.float64)
         noise = self.output.noise if isinstance(self.output, GaussianOutput) else 1.0
         return Message(y, jnp.full((len(examples), 1), noise, jnp.float64))
+
+
+def channel(output: BinaryOutput, rows: np.ndarray) -> Factor:
+    """The factor of bits, of which `rows` (k,) bool are observed."""
+    seen = jnp.asarray(rows[None], jnp.float64)
+    return LogisticOutput(seen) if output.link == "logistic" else ProbitOutput(seen, output.noise)
 
 
 def sizes(factors: tuple[Factor, ...], first: int) -> list[int]:

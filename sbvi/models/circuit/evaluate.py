@@ -13,10 +13,17 @@ from sbvi.models.circuit.sums import Array, Pair, Rule, Values
 def root(plan: Plan, leaves: Array, weights: Sequence[Array], rule: Rule) -> Array:
     """log S_c(x), (B, C), from leaves (n, B, K) and each Sum's log-weights (nodes, inputs, units)."""
     values: list[Values] = [leaves]
+    levels = _levels(plan)
+    parts = iter(jnp.split(leaves, levels[:-1])) if levels else iter(())
     sums = 0
     for step in plan.steps:
         if isinstance(step, Product):
-            terms = [_gathered(values[edges.source], edges, step.nodes) for edges in step.edges]
+            terms = [
+                _gathered(next(parts), Edges(0, np.arange(len(edges.child)), edges.target), step.nodes)
+                if levels and edges.source == 0
+                else _gathered(values[edges.source], edges, step.nodes)
+                for edges in step.edges
+            ]
             total = terms[0]
             for term in terms[1:]:
                 total = total + term
@@ -32,6 +39,16 @@ def root(plan: Plan, leaves: Array, weights: Sequence[Array], rule: Rule) -> Arr
     top = values[-1]
     assert not isinstance(top, Pair)
     return top[0]
+
+
+def _levels(plan: Plan) -> list[int]:
+    """Where the leaves that each product reads end, if products read them all once and in order, as those of a latent
+    tree do; else empty. Backwards a split is one concatenation, where slices would each be a sum of whole arrays."""
+    read = [edges.child for step in plan.steps if isinstance(step, Product) for edges in step.edges if not edges.source]
+    elsewhere = any(not isinstance(step, Product) and step.source == 0 for step in plan.steps)
+    if elsewhere or not read or not np.array_equal(np.concatenate(read), np.arange(len(plan.leaves))):
+        return []
+    return [int(end) for end in np.cumsum([len(child) for child in read])]
 
 
 def _joined(values: Values, fan: int) -> Values:

@@ -1,0 +1,87 @@
+"""Images as strengths of a dictionary's words, against loops over patches."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sbvi.core import UserError
+from sbvi.data.formats import decoders
+from sbvi.data.patch_features import PatchCode, learned, pooled, strengths
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 9, 8, 3), np.uint8)
+
+
+def test_strengths_are_those_of_every_patch_by_cell():
+    x = images(3)
+    dictionary = learned(x, PatchCode(words=4, grid=2, patches=200))
+    found = strengths(x, dictionary, 2)
+    expected = np.zeros((3, 2, 2, 4))
+    for n, i, j in np.ndindex(3, 4, 3):  # 9 - 5 and 8 - 5 places
+        patch = x[n, i : i + 6, j : j + 6].astype(float).ravel()
+        patch = (patch - patch.mean()) / np.sqrt(patch.var() + 10)
+        white = (patch - dictionary.mean) @ dictionary.whitening
+        distance = np.sqrt(((white - dictionary.words) ** 2).sum(1))
+        expected[n, i * 2 // 4, j * 2 // 3] += np.maximum(distance.mean() - distance, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_whitened_patches_have_no_correlations_left():
+    x = np.random.default_rng(1).integers(0, 256, (40, 9, 8, 3), np.uint8)
+    dictionary = learned(x, PatchCode(words=2, grid=1, patches=3000))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (6, 6), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    patches = windows.reshape(-1, 108).astype(float)
+    patches -= patches.mean(1, keepdims=True)
+    patches /= np.sqrt((patches**2).mean(1, keepdims=True) + 10)
+    covariance = np.cov((patches - dictionary.mean) @ dictionary.whitening, rowvar=False)
+    # The whitening adds 0.1 to a spectrum of about 1 each.
+    assert np.abs(np.diag(covariance) - 1 / 1.1).max() < 0.3
+    assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 0.2
+
+
+def test_they_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("SBVI_CACHE_DIR", str(tmp_path))
+    code = PatchCode(words=3, grid=1, patches=100)
+    parts = [images(5), images(2, 1)]
+    first = pooled(parts, code)
+    (kept,) = (tmp_path / "features").iterdir()
+    before = kept.stat().st_mtime_ns
+    again = pooled(parts, code)
+    assert kept.stat().st_mtime_ns == before
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [a.shape for a in first] == [(5, 1, 1, 3), (2, 1, 1, 3)]
+    assert first[0].dtype == np.uint8
+    assert first[0].max() == 255
+
+
+def archive(**files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as made:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name.replace("__", "/") + ".jpg")
+            entry.size = len(content)
+            made.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def jpeg(shade, size=(8, 8)):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (shade, shade, shade)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_folders_of_jpegs():
+    content = archive(a__1=jpeg(200), a__0=jpeg(100), b__0=jpeg(0))
+    found = decoders.jpeg_folders(content, "f", (8, 8, 3))
+    assert set(found) == {"a", "b"}
+    np.testing.assert_allclose(found["a"].mean((1, 2, 3)), [100, 200], atol=1)
+    with pytest.raises(UserError, match=r"f has a/1.jpg of shape \(4, 8, 3\)"):
+        decoders.jpeg_folders(archive(a__1=jpeg(0, (8, 4))), "f", (8, 8, 3))
+    for damaged in (content[:100], b"", archive(a__0=b"no image")):
+        with pytest.raises(UserError, match="f is not a readable archive of JPEG files"):
+            decoders.jpeg_folders(damaged, "f", (8, 8, 3))
