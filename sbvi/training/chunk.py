@@ -32,9 +32,7 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
     return first
 
 
-def compile_chunk(
-    algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
-) -> Callable[..., tuple[Any, ChunkResult]]:
+def compile_chunk(algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False) -> jax.stages.Wrapped:
     """`chunk_function`, jitted; the state's memory is handed on from chunk to chunk."""
     return jax.jit(chunk_function(algorithm, batches, skip_bad=skip_bad), donate_argnums=0)
 
