@@ -135,7 +135,7 @@ def keep(row, seed):
         "best_step": result["best_step"],
         "versions": run.get("versions"),
         "device": run.get("device"),
-        "processor": processor(),
+        "processor": (run.get("machine") or {}).get("processor") or processor(),
         "commit": run.get("commit"),
     }
     RESULTS.mkdir(exist_ok=True)
