@@ -61,6 +61,9 @@ def test_a_number_of_an_evaluation_is_that_rows(scripts):
     records.append(record("caltech_sgmcmc", {"test/nll": 121.0}, 3))
     assert over_seeds(records, "caltech_sgmcmc") == {0: 120.0, 2: 120.0, 3: 121.0}
     assert over_seeds(records, "caltech_sgmcmc_average") == {0: 110.0, 2: 112.0}
+    both = [record("depth_bihm_3", {"test/nll": 91.0, "test/nll_geometric": 90.0})]
+    assert over_seeds(both, "depth_bihm_3") == {0: 90.0}
+    assert over_seeds(both, "depth_bihm_3", "test/nll") == {0: 91.0}
 
 
 def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
