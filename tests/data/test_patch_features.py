@@ -1,15 +1,19 @@
 """Images as strengths of a dictionary's words, against loops over patches."""
 
+import hashlib
 import io
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sbvi.core import UserError
+from sbvi.data.files import RemoteFile
 from sbvi.data.formats import decoders
-from sbvi.data.patch_features import PatchCode, learned, pooled, strengths
+from sbvi.data.patch_features import PatchCode, encoded, learned, pooled, strengths
+from sbvi.data.sources import cifar10
 
 
 def images(count, seed=0):
@@ -67,6 +71,32 @@ def archive(**files):
             entry.size = len(content)
             made.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def test_a_data_set_of_jpegs_as_features(tmp_path, monkeypatch):
+    """Its last images by class validate, mirror images train too,."""
+    files = {}
+    for position, name in enumerate(cifar10._CLASSES):
+        for part, count in (("train", 3), ("test", 1)):
+            files |= {f"{part}__{name}__{i}": jpeg(20 * position + i, (32, 32)) for i in range(count)}
+    content = archive(**files)
+    (tmp_path / "data.tar.xz").write_bytes(content)
+    monkeypatch.setenv("SBVI_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SBVI_CACHE_DIR", str(tmp_path / "cache"))
+    remote = RemoteFile("data.tar.xz", hashlib.sha256(content).hexdigest(), packed=True)
+    monkeypatch.setattr(cifar10, "_JPEG", remote)
+    plain = cifar10.Cifar10(source="jpeg", mirrored=True, validation_size=10).load()
+    assert [len(split) for split in plain.splits.values()] == [40, 10, 10]
+    np.testing.assert_array_equal(plain.train.x[20:], plain.train.x[:20, :, ::-1])
+    np.testing.assert_array_equal(plain.train.label, np.tile(np.repeat(np.arange(10), 2), 2))
+    np.testing.assert_allclose(plain.validation.x.mean((1, 2, 3)), 20 * np.arange(10) + 2, atol=1)
+    few = lambda splits, code: encoded(splits, replace(code, patches=50))  # noqa: E731
+    monkeypatch.setattr(cifar10, "encoded", few)
+    found = cifar10.Cifar10(source="jpeg", features=1, grid=5, validation_size=10).load()
+    assert found.event_shape == (5, 5, 1)
+    np.testing.assert_array_equal(found.test.label, np.arange(10))
+    with pytest.raises(UserError, match="validation_size=30 must be less than 30"):
+        cifar10.Cifar10(source="jpeg", validation_size=30).load()
 
 
 def jpeg(shade, size=(8, 8)):
