@@ -169,7 +169,7 @@ def caltech(suffix: str, layers: str, words: tuple[str, ...]) -> dict[str, Row]:
 
 def small(name: str, title: str, *words: str) -> dict[str, Row]:
     kinds = {"experiment": "small_mnist_sgmcmc", "words": words, "start": "small_mnist_gradient_ascent"}
-    return posterior(name, "small", title, (1, 5, 10, 25, 40), 1000, lower_half("task.parameters=average"), **kinds)
+    return posterior(name, "small", title, (1, 5, 10, 25), 1000, lower_half("task.parameters=average"), **kinds)
 
 
 ROWS = {
