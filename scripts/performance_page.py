@@ -104,6 +104,26 @@ are those of the bound in the tables above, each at its best rate.
 """
 
 
+def _steps(devices):
+    """Steps on accelerators, as scripts/benchmark_steps.py measured them."""
+    text = """
+## On an accelerator
+
+Milliseconds of a training step, by `scripts/benchmark_steps.py`: with a program for any number of steps, as a CPU has
+it, whose loop waits for the host after every step, and with one for this number of steps, which is what `sbvi-train`
+takes on an accelerator. `beside`: how many other programs used the device at the time.
+"""
+    for device, experiments in devices.items():
+        rows = []
+        for name, record in experiments.items():
+            free, fixed = record["milliseconds"].values()
+            rate = f"{1e3 * record['batch'] / fixed:,.0f}"
+            rows.append([f"`{name}`", str(record["batch"]), str(record["beside"]), f"{free:.3f}", f"{fixed:.3f}", rate])
+        header = ["experiment", "batch", "beside", "any number, ms", "this number, ms", "examples a second"]
+        text += f"\n{device}:\n\n{markdown_table(header, rows)}\n"
+    return text
+
+
 def _draw(record):
     figure = new_figure(9, 5)
     for place, (name, points) in enumerate(record["scaling"].items()):
@@ -147,5 +167,7 @@ point and its last, with logging, TensorBoard, metrics and checkpoints; the othe
 """
     if (folder / "profile.json").exists():
         text += _profile(json.loads((folder / "profile.json").read_text()))
+    if (folder / "steps.json").exists():
+        text += _steps(json.loads((folder / "steps.json").read_text()))
     notes = folder / "performance_notes.md"
     (folder / "performance.md").write_text(text + (notes.read_text() if notes.exists() else ""))

@@ -103,10 +103,10 @@ DEPTHS = (1, 2, 3, 5, 8, 12)
 
 def depth(algorithm: str, title: str, layers: int) -> Row:
     sizes = ",".join(str(size) for size in LAYERS[:layers])
-    plural = "s" if layers > 1 else ""
-    return Row(
-        f"{title}, {layers} layer{plural}", "depth", experiment=f"depth_{algorithm}", words=(f"model.layers=[{sizes}]",)
-    )
+    metric = "test/nll_geometric" if algorithm == "bihm" else "test/nll"
+    words = (f"model.layers=[{sizes}]",)
+    title = f"{title}, {layers} layer{'s' if layers > 1 else ''}"
+    return Row(title, "depth", experiment=f"depth_{algorithm}", words=words, metric=metric)
 
 
 def likelihood(label: str, said: str, draws: tuple[int, ...], *words: str) -> Work:
@@ -169,7 +169,7 @@ def caltech(suffix: str, layers: str, words: tuple[str, ...]) -> dict[str, Row]:
 
 def small(name: str, title: str, *words: str) -> dict[str, Row]:
     kinds = {"experiment": "small_mnist_sgmcmc", "words": words, "start": "small_mnist_gradient_ascent"}
-    return posterior(name, "small", title, (1, 5, 10, 25, 40), 1000, lower_half("task.parameters=average"), **kinds)
+    return posterior(name, "small", title, (1, 5, 10, 25), 1000, lower_half("task.parameters=average"), **kinds)
 
 
 ROWS = {
@@ -262,8 +262,11 @@ ROWS = {
     "bihm_mushrooms": helmholtz("mushrooms", 9.4),
     "bihm_nips": helmholtz("nips", 272.66),
     "bihm_ocr_letters": helmholtz("ocr_letters", 27.1),
-    **{f"depth_bihm_{n}": depth("bihm", "bidirectional Helmholtz machine", n) for n in DEPTHS},
-    **{f"depth_reweighted_wake_sleep_{n}": depth("reweighted_wake_sleep", "reweighted wake-sleep", n) for n in DEPTHS},
+    **{f"depth_bihm_{n}": depth("bihm", "bidirectional Helmholtz machine, -log p*", n) for n in DEPTHS},
+    **{
+        f"depth_reweighted_wake_sleep_{n}": depth("reweighted_wake_sleep", "reweighted wake-sleep, -log p", n)
+        for n in DEPTHS
+    },
     "rws_mnist_200x3": Row("reweighted wake-sleep", "three_layers", 90.1),
     "rws_mnist_200x3_start": Row(
         "reweighted wake-sleep, a quarter of the steps: where the chain starts",
@@ -333,6 +336,7 @@ ROWS = {
 HEADLINE = {
     "quick_mnist": "85.57, VampPrior (Tomczak & Welling 2018)",
     "flow_prior": "85.10, planar flows (Rezende & Mohamed 2015)",
+    "pixel_decoder": "79.03, autoregressive decoder (Chen et al. 2017)",
     "best_static": "86.60, DLGM (Rezende et al. 2014)",
     "table1_nade": "88.33, NADE (Larochelle & Murray 2011)",
     "table1_mixture_500": "137.64, the same model (as quoted by the paper)",

@@ -98,8 +98,10 @@ def evaluate(row, seed):
         kept = f"{row}-{work.label}-{seed}.{work.suffix}"
         FIGURES.mkdir(parents=True, exist_ok=True)
         made = ROOT / run / "evaluations"
-        shutil.copyfile(newest(made, f"{work.picture}-*.{work.suffix}"), FIGURES / kept)
-        metrics = json.loads(newest(made, "*.json").read_text())["metrics"]
+        picture = newest(made, f"{work.picture}-*.{work.suffix}")
+        shutil.copyfile(picture, FIGURES / kept)
+        settings = picture.stem.rpartition("-")[2]  # their digest; another row may evaluate the same run meanwhile
+        metrics = json.loads(newest(made, f"*-{settings}.json").read_text())["metrics"]
         evaluations[work.label] = {
             "command": " ".join(["sbvi-evaluate", *command[3:]]),
             "metrics": metrics,
@@ -133,7 +135,7 @@ def keep(row, seed):
         "best_step": result["best_step"],
         "versions": run.get("versions"),
         "device": run.get("device"),
-        "processor": processor(),
+        "processor": (run.get("machine") or {}).get("processor") or processor(),
         "commit": run.get("commit"),
     }
     RESULTS.mkdir(exist_ok=True)

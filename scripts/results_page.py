@@ -178,7 +178,9 @@ def headline():
     for name, published in HEADLINE.items():
         record = next((r for r in records if r["row"] == name), None)
         if record is not None:
-            minutes = f"{record['train_seconds'] / 60:.0f}"
+            device = record.get("device") or {}
+            of = "two cores" if device.get("platform", "cpu") == "cpu" else device["kind"]
+            minutes = f"{record['train_seconds'] / 60:.0f}, {of}"
             here = value(record["metrics"], ROWS[name].metric)
             rows.append([ROWS[name].title, f"`{record['command']}`", here, published, minutes])
     return markdown_table(["model", "command", "test NLL here, nats", "published beside it", "minutes"], rows)
@@ -200,7 +202,7 @@ def trials():
 
 
 def render(sections):
-    """Ours beside the paper's, the figures, and every run with its command.
+    """Ours beside the paper's, the figures, and every run with its command; and the page of trials.
 
     sections: what (records, table) has below a table, paragraphs.
     """
@@ -231,10 +233,15 @@ def render(sections):
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "
         "the run that it starts from, on one core or one accelerator that other runs shared at times.",
-        "## What was tried",
-        "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
-        "results. Minutes are of one core that was shared at times. Those with "
-        "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1.",
-        trials(),
     ]
     write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())
+    tried = [
+        "# Trials",
+        "*Rendered by `scripts/reproduce.py --render` from `docs/results/trials/`.*",
+        "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
+        "results. Minutes are of one core that was shared at times. Those with "
+        "`objective.estimator=doubly_reparameterised` and a warm-up share the note under table 1 of "
+        "[the results](results.md).",
+        trials(),
+    ]
+    write_atomically(ROOT / "docs" / "trials.md", ("\n\n".join(tried) + "\n").encode())

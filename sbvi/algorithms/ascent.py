@@ -10,6 +10,7 @@ import optax
 from sbvi.algorithms import averaging
 from sbvi.algorithms.algorithm import Array, Hyper
 from sbvi.algorithms.optimizer import Optimizer, clip, set_learning_rate
+from sbvi.core.xla.once import jit_once
 from sbvi.models.rollout import Noise
 from sbvi.models.values import DataSummary, weighed, with_weighed
 
@@ -34,7 +35,7 @@ class Ascent:
         return self.fresh(self.model.init(seed, summary))
 
     def fresh(self, params: Any) -> State:
-        @jax.jit  # one program in place of one for each shape
+        @jit_once  # one program in place of one for each shape
         def rest(params: Any) -> tuple[Any, ...]:
             average = averaging.init(params) if self.optimizer.average is not None else None
             return self.transform.init(params), average, jnp.zeros((), jnp.int32)

@@ -11,6 +11,7 @@ from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.progress import work_bar
 from sbvi.core import UserError
+from sbvi.core.imports import uncollected
 
 COMMAND = Command(
     name="sbvi-evaluate",
@@ -50,17 +51,18 @@ def _task(config: Any) -> None:
     if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
         raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
 
-    import numpy as np
+    with uncollected():
+        import numpy as np
 
-    from sbvi.core import build, plain
-    from sbvi.core.atomic import write_atomically
-    from sbvi.reporting.figures import save_picture
-    from sbvi.reporting.images import save_gif
-    from sbvi.reporting.projector import write_projector
-    from sbvi.reporting.tensorboard import TensorBoard
-    from sbvi.runs import load_run
-    from sbvi.tasks import TASKS, DecoderTask, Task
-    from sbvi.tasks.files import unused_name, writable
+        from sbvi.core import build, plain
+        from sbvi.core.atomic import write_atomically
+        from sbvi.reporting.figures import save_picture
+        from sbvi.reporting.images import save_gif
+        from sbvi.reporting.projector import write_projector
+        from sbvi.reporting.tensorboard import TensorBoard
+        from sbvi.runs import load_run
+        from sbvi.tasks import TASKS, DecoderTask, Task
+        from sbvi.tasks.files import unused_name, writable
 
     task: Task = build(TASKS, "task", values["task"])
     if decoder is None:

@@ -13,6 +13,7 @@ from sbvi.cli.catalogue import CHANGES, check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.core import UserError
+from sbvi.core.imports import uncollected
 
 log = logging.getLogger("sbvi")
 
@@ -95,8 +96,9 @@ def prepare(config: Any) -> Job:
     check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
 
     # What trains takes seconds to import: a wrong key is answered before.
-    from sbvi.runs.compose import choices_of
-    from sbvi.runs.experiment import Experiment
+    with uncollected():
+        from sbvi.runs.compose import choices_of
+        from sbvi.runs.experiment import Experiment
 
     values = choices_of(content, list(hydra_config.overrides.task))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
@@ -167,9 +169,10 @@ def _resume(words: list[str]) -> None:
         odd = [word for word in rest if "=" not in word] + words[1:]
         if odd:
             raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
-        from sbvi.runs import Experiment
-        from sbvi.runs.changes import changed
-        from sbvi.runs.directory import RunDirectory
+        with uncollected():
+            from sbvi.runs import Experiment
+            from sbvi.runs.changes import changed
+            from sbvi.runs.directory import RunDirectory
 
         folder = Path(words[0].split("=", 1)[1])
         logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")

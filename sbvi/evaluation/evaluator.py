@@ -28,7 +28,7 @@ from sbvi.models.capabilities import Bidirectional, Classifier, Density, Encoder
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
-WITH_ERRORS = ("nll", "elbo", "nll_geometric_bound", "effective_samples_geometric")
+WITH_ERRORS = ("nll", "elbo", "nll_geometric_bound", "effective_samples", "effective_samples_geometric")
 #: What is told by other numbers than its mean.
 UNAVERAGED = ("khat", "quadrature_error")
 Scores = Callable[[Any, Array, Batch], dict[str, Array]]

@@ -19,7 +19,7 @@ from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import abstract_params, check_fits
+from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
@@ -86,7 +86,8 @@ class Shared:
 
 @dataclass
 class Assembly:
-    """Everything a run needs, built once. structure: what the model learned from data before it was built."""
+    """Everything a run needs, built once. structure: what the model learned from data before it was built.
+    shapes: of the algorithm's state, abstract arrays."""
 
     experiment: Experiment
     dataset: Dataset
@@ -94,6 +95,7 @@ class Assembly:
     structure: Any
     model: Any
     algorithm: Algorithm
+    shapes: Any
     evaluator: Evaluator
     validator: Validator
     pictures: Pictures
@@ -123,7 +125,8 @@ class Assembly:
         key = _data_key(experiment)
         learned, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
         algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))
-        check_fits(experiment, model, algorithm)
+        shapes = abstract_state(algorithm, blank(model.facts))
+        check_fits(experiment, model, shapes)
 
         def evaluated() -> tuple[Evaluator, Validator, Pictures]:
             settings = experiment.evaluation
@@ -134,7 +137,10 @@ class Assembly:
             )
 
         evaluator, validator, pictures = shared.get(_evaluation_key(experiment), evaluated)
-        return cls(experiment, dataset, summary, learned, model, algorithm, evaluator, validator, pictures, placement)
+        return cls(
+            *(experiment, dataset, summary, learned, model, algorithm, shapes),
+            *(evaluator, validator, pictures, placement),
+        )
 
     @property
     def plan(self) -> Plan:

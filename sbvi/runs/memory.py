@@ -99,14 +99,13 @@ def abstract_state(algorithm: Any, summary: DataSummary) -> Any:
     return jax.eval_shape(lambda: algorithm.init(0, summary))
 
 
-def check_fits(experiment: Experiment, model: Any, algorithm: Any = None) -> None:
-    """Refuse what cannot fit.
+def check_fits(experiment: Experiment, model: Any, state: Any = None) -> None:
+    """Refuse what cannot fit. state: see `needs`.
 
     Raises:
       UserError: what needs more memory than there is, with both numbers.
     """
     there, where = _room()
-    state = None if algorithm is None else abstract_state(algorithm, blank(model.facts))
     for what, size in needs(experiment, model, state).items():
         if size > there:
             raise UserError(f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}.")

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,7 +22,9 @@ from sbvi.runs.kept import keep_mean, sampling
 from sbvi.runs.pictures import TITLES
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
-from sbvi.training import Outcome, Plan, Progress, Store, Training
+from sbvi.training import Outcome, Plan, Progress, ResidentBatches, Store, Training
+from sbvi.training.ahead import CompiledAhead
+from sbvi.training.chunk import compile_chunk
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ def run_stages(
       UserError: the run has gone further than its length.
     """
     store = Store(directory.checkpoints, writes=directory.writes)
+    if not store.path("last").exists():
+        session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store)
     if changed:
         _note(assembly, directory, changed, progress)
@@ -78,6 +83,15 @@ def run_stages(
         except OSError:
             if success:
                 raise  # otherwise what ended the run is the thing to tell
+
+
+def _compiling(assembly: Assembly, session: RunContext) -> RunContext:
+    """The session whose chunk is compiled from now on, where one process on one device compiles it for itself."""
+    apart = assembly.placement.mesh is None and session.compile is compile_chunk
+    batches = assembly.batches() if apart and not jax.config.jax_debug_nans else None  # type: ignore[attr-defined]
+    if not isinstance(batches, ResidentBatches):
+        return session
+    return replace(session, compile=CompiledAhead(assembly.algorithm, batches, assembly.plan, assembly.shapes))
 
 
 def _standing(assembly: Assembly, directory: RunDirectory, store: Store) -> tuple[Any, Progress, bool]:

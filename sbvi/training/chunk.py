@@ -1,7 +1,7 @@
 """Many optimiser steps in one dispatch: the compiled heart of the loop."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -33,14 +33,22 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
     return first
 
 
-def compile_chunk(
-    algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False
-) -> Callable[..., tuple[Any, ChunkResult]]:
+class Chunk(Protocol):
+    """A compiled chunk."""
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ChunkResult]: ...
+
+    def lower(self, *arguments: Any) -> Any:
+        """As a jitted function's; the arguments may be shapes."""
+        ...
+
+
+def compile_chunk(algorithm: Algorithm, batches: Batches, *, skip_bad: bool = False) -> Chunk:
     """`chunk_function`, compiled."""
     return compiled(chunk_function(algorithm, batches, skip_bad=skip_bad))
 
 
-def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Callable[..., tuple[Any, ChunkResult]]:
+def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Chunk:
     """A chunk's function, jitted; the state's memory is handed on from chunk to chunk.
 
     On a CPU one program serves every number of steps. Elsewhere each number has its own, since a loop whose length a

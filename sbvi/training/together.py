@@ -62,7 +62,7 @@ class Together:
 
         def program(arguments: tuple[Any, ...]) -> str:
             if not known:
-                text = solo.lower(*arguments).as_text()  # type: ignore[attr-defined]
+                text = solo.lower(*arguments).as_text()
                 known.append(hashlib.sha256(text.encode()).hexdigest())
             return f"{known[0]} {batches.identity} {int(arguments[-1])}"
 

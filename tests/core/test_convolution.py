@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sbvi.core.xla import convolution
 from sbvi.core.xla.convolution import convolved
 
 
@@ -40,3 +41,15 @@ def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, k, channel
             (to_kernel, moved_kernel, written_out(x, moved_kernel)),
         ):
             np.testing.assert_allclose(np.sum(got * moved), np.sum(cotangent * by), rtol=1e-9, atol=1e-9)
+
+
+def test_an_accelerator_takes_the_gradient_of_jax(monkeypatch):
+    """The same numbers by another program."""
+    rng = np.random.default_rng(1)
+    x, kernel = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 4, 3), (3, 3, 3, 2)))
+    cotangent = jnp.asarray(rng.normal(size=(2, 5, 4, 2)), jnp.float32)
+    ours = jax.vjp(convolved, x, kernel)[1](cotangent)
+    monkeypatch.setattr(convolution, "for_cpu", lambda: False)
+    assert "custom_vjp" not in str(jax.make_jaxpr(convolved)(x, kernel))
+    for a, b in zip(ours, jax.vjp(convolved, x, kernel)[1](cotangent), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

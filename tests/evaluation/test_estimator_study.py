@@ -1,7 +1,11 @@
 """The study of estimators on an enumerable model: no bias beyond noise, and the order of their variances."""
 
+import importlib
+
 import jax.numpy as jnp
+import numpy as np
 from support.enumerable import Enumerated, machine
+from support.paths import ROOT
 
 from sbvi.evaluation.estimator_study import study_estimators
 
@@ -18,3 +22,51 @@ def test_estimators_differ_in_variance_alone(x64):
         assert max(others, level) < 0.2 * plain
         if bound != "free_energy":  # of single samples, the mean of four others is a noisier baseline than a constant
             assert others < level
+
+
+def test_relaxed_gradients_of_the_script_are_slopes_of_its_bound(monkeypatch):
+    """Against differences of F in the logits, at latents that are moved along the relaxation's slope."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    study = importlib.import_module("study_estimators")
+    machine, generator = study.Machine(np.random.default_rng(3)), np.random.default_rng(4)
+    x, chosen = np.array([1.0, 0.0, 1.0, 1.0]), generator.choice(32, size=(1, 1))
+    found = study.relaxed(machine, x, chosen, np.ones((1, 1)), np.random.default_rng(5))[0]
+    one, two = machine.one[chosen[0, 0]], machine.two[chosen[0, 0]]
+    layers, noise = machine.layers, np.random.default_rng(5)
+    draws = {name: noise.random((1, 1, size))[0, 0] for name, size in (("q2", 2), ("q1", 3))}  # in the study's order
+
+    def soft(logits, first, value, name):
+        on = study.logistic(first)
+        u = np.where(value == 1, draws[name] * on, on + draws[name] * (1 - on))
+        return study.logistic((logits - np.log(u) + np.log1p(-u)) / study.TEMPERATURE)
+
+    def bernoulli(logits, value):
+        return np.sum(value * logits - np.logaddexp(0, logits))
+
+    def bound(params):
+        """log w, the draws replaced by themselves with the relaxation's change added."""
+        (w1, b1), (w2, b2) = params
+        start = x @ layers["q1"][0] + layers["q1"][1]
+        a1 = x @ w1 + b1
+        h1 = one + soft(a1, start, one, "q1") - soft(start, start, one, "q1")
+        a2, start = h1 @ w2 + b2, one @ layers["q2"][0] + layers["q2"][1]
+        h2 = two + soft(a2, start, two, "q2") - soft(start, start, two, "q2")
+        p = bernoulli(h1 @ layers["p0"][0] + layers["p0"][1], x)
+        p += bernoulli(h2 @ layers["p1"][0] + layers["p1"][1], h1) + bernoulli(layers["p2"][1], h2)
+        return p - bernoulli(a1, h1) - bernoulli(a2, h2)
+
+    base = [layers["q1"], layers["q2"]]
+    flat = np.concatenate([part.ravel() for layer in base for part in layer])
+
+    def at(values):
+        parts, place = [], 0
+        for weights, bias in base:
+            w = values[place : place + weights.size].reshape(weights.shape)
+            b = values[place + weights.size : place + weights.size + bias.size]
+            parts.append((w, b))
+            place += weights.size + bias.size
+        return bound(parts)
+
+    steps = 1e-5 * np.eye(len(flat))
+    expected = np.array([(at(flat + step) - at(flat - step)) / 2e-5 for step in steps])
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)

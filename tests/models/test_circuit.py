@@ -166,6 +166,14 @@ def test_a_hidden_tree_is_the_sum_over_its_latents(x64):
     np.testing.assert_allclose(np.exp(log_prob(model, params, x)), expected, rtol=1e-10)
 
 
+def test_counts_of_a_hidden_tree_add_no_padded_array_for_each_level(x64):
+    """Slices of the leaves, one a level, would make back-propagation sum as many arrays of all leaves."""
+    model, params = made("hidden_chow_liu")
+    traced = jax.make_jaxpr(model.statistics)(params, jnp.asarray(random_x(5)), jnp.ones(5))
+    assert "dot_general" in str(traced)
+    assert " pad[" not in str(traced)
+
+
 @pytest.mark.parametrize("layer", ["cp", "tucker"])
 def test_a_random_circuit_is_its_recursion(layer, x64):
     model, params = made("random_cp", layer=layer)

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core import UserError
+from sbvi.core.xla.once import jit_once
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
@@ -86,14 +87,19 @@ class BuiltDLGM:
             inner = 0.05 + 0.9 * inputs  # where a sigmoid has a slope
             inputs = np.log(inner) - np.log1p(-inner)
 
-        @jax.jit  # one program in place of one for each weight
-        def made(first: Array, second: Array, inputs: Array) -> LatentParams:
+        @jit_once  # one program in place of one for each weight
+        def made(first: Array, second: Array) -> tuple[Any, Any]:
             generative = nnx.split(self._generative(first, summary.mean, summary.spread))[1]
-            third = jax.random.fold_in(first, 1)
-            return LatentParams(generative, self._posterior.init(second), self._prior.init(third, inputs))
+            return generative, self._posterior.init(second)
 
-        params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1), inputs)
-        return params
+        first, second = jax.random.key(2 * seed), jax.random.key(2 * seed + 1)
+
+        def of_prior(first: Array) -> Any:  # draws normal numbers
+            return self._prior.init(jax.random.fold_in(first, 1), inputs)
+
+        prior = jax.eval_shape(of_prior, first)
+        prior = jax.jit(of_prior)(first) if jax.tree.leaves(prior) else prior
+        return LatentParams(*made(first, second), prior)
 
     def numbers(self, examples: int) -> dict[str, float]:
         kappa = self.spec.weight_prior_variance

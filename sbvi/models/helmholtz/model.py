@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.xla.once import jit_once
 from sbvi.gradients import STANDARD, Paths
 from sbvi.models.helmholtz.chain import BottomUp, TopDown
 from sbvi.models.helmholtz.kinds import DATA_UNITS
@@ -38,7 +39,7 @@ class BuiltHelmholtz:
     def init(self, seed: int, summary: DataSummary) -> LatentParams:
         """Small uniform weights, biases -1 in layers of 0 and 1, and the data's means at the output on request."""
 
-        @jax.jit  # one program in place of one for each weight
+        @jit_once  # one program in place of one for each weight
         def made(first: Array, second: Array) -> LatentParams:
             sizes = [self.facts.event_size, *self.sizes.values()]
             recognition = {}

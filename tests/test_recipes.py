@@ -1,0 +1,95 @@
+"""The rows that scripts/reproduce.py can run, and what the pages say of stored ones."""
+
+import importlib
+import sys
+
+import pytest
+from support.paths import ROOT
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The modules of scripts/ by name."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    names = ("recipes", "results_page", "measured_pages", "reproduce")
+    yield {name: importlib.import_module(name) for name in names}
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+def record(row, metrics, seed=0, **evaluations):
+    made = {
+        label: {"metrics": m, "command": f"make {label}", "picture": f"{label}.png"} for label, m in evaluations.items()
+    }
+    return {"row": row, "seed": seed, "metrics": metrics, "evaluations": made}
+
+
+def test_rows_name_what_there_is(scripts):
+    rows, tables = scripts["recipes"].ROWS, scripts["recipes"].TABLES
+    for name, row in rows.items():
+        assert row.table in tables, name
+        if row.of is None:
+            assert (ROOT / "configs" / "experiment" / f"{row.experiment or name}.yaml").exists(), name
+        assert row.start is None or rows[row.start].of is None, name
+        assert row.of is None or rows[row.of].of is None, name
+        assert row.work is None or row.work in [work.label for work in rows[row.of or name].works], name
+    for name, other in scripts["measured_pages"].COMPARED:
+        assert rows[name].table == rows[other].table
+    for page, repeated in scripts["measured_pages"].PAGES.items():
+        assert (ROOT / "docs" / page).exists()
+        assert set(repeated) <= set(tables)
+
+
+def test_words_and_folders_of_rows(scripts):
+    """A row with words of its own has its own folder; a start is of the same seed, an ensemble of the next ones too."""
+    reproduce, root = scripts["reproduce"], ROOT / "outputs" / "reproduce"
+    assert reproduce.folder("figure3_mnist", 2) == root / "quick_mnist-2"
+    assert reproduce.folder("depth_bihm_2", 1) == root / "depth_bihm_2-1"
+    assert reproduce.words("depth_bihm_2", 1) == ["experiment=depth_bihm", "model.layers=[300,200]", "seed=1"]
+    start = "init_from=outputs/reproduce/bihm_mnist-3"
+    assert reproduce.words("bihm_mnist_fine", 3) == ["experiment=bihm_mnist_fine", "seed=3", start]
+    assert list(reproduce.members("small_mnist_ensemble", 4)) == list(range(4, 29))
+    assert list(reproduce.members("bihm_mnist", 4)) == [4]
+
+
+def test_a_number_of_an_evaluation_is_that_rows(scripts):
+    over_seeds = scripts["results_page"].over_seeds
+    records = [
+        record("caltech_sgmcmc", {"test/nll": 120.0}, seed, average={"test/nll": 110.0 + seed}) for seed in (0, 2)
+    ]
+    records.append(record("caltech_sgmcmc", {"test/nll": 121.0}, 3))
+    assert over_seeds(records, "caltech_sgmcmc") == {0: 120.0, 2: 120.0, 3: 121.0}
+    assert over_seeds(records, "caltech_sgmcmc_average") == {0: 110.0, 2: 112.0}
+    both = [record("depth_bihm_3", {"test/nll": 91.0, "test/nll_geometric": 90.0})]
+    assert over_seeds(both, "depth_bihm_3") == {0: 90.0}
+    assert over_seeds(both, "depth_bihm_3", "test/nll") == {0: 91.0}
+
+
+def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
+    pages = scripts["measured_pages"]
+    monkeypatch.setattr(pages, "FIGURES", tmp_path)
+    depths = [record(f"depth_bihm_{n}", {"test/nll_geometric": 90.0 - n, "test/nll": 91.0}) for n in (1, 5, 12)]
+    depths += [
+        record(f"depth_reweighted_wake_sleep_{n}", {"test/nll": 92.0 + abs(n - 3)}, s) for n in (1, 3) for s in (0, 1)
+    ]
+    said = "\n".join(pages.sections(depths, "depth"))
+    assert "-log p*: best with 12 layers, 78.00;" in said
+    assert "reweighted wake-sleep, -log p: best with 3 layers, 92.00 ± 0.00." in said
+    assert (tmp_path / "depth.png").exists()
+    assert pages.sections([], "depth") == []
+
+    curve = {"test/nll": 107.0, "test/draws_1/nll": 115.0, "test/draws_1/nll_stderr": 0.5}
+    chain = {f"chain/{name}/{what}": 1.5 for name in ("log_likelihood", "temperature", "thermostat")
+             for what in ("rhat", "effective", "mean")}  # fmt: skip
+    records = [record("caltech_reweighted_wake_sleep", {"test/nll": 113.0}),
+               record("caltech_sgmcmc", {"test/nll": 112.0}, average=curve, chain=chain)]  # fmt: skip
+    said = "\n".join(pages.sections(records, "sgmcmc"))
+    assert "`caltech_sgmcmc` less `caltech_reweighted_wake_sleep` -1.00" in said
+    assert "`caltech_sgmcmc_average` less `caltech_reweighted_wake_sleep` -6.00" in said
+    assert "| `caltech_sgmcmc` | average | 1 | 115.00 ± 0.50 |" in said
+    assert "| `caltech_sgmcmc` | 1.5 | 1.5 | 1.5 | 1.5 |" in said
+    assert "(results/figures/average.png)" in said
+    half = {"imputation/rmse": 0.2, "imputation/coverage": 0.91, "imputation/rhat_above_1.1": 0.25}
+    said = "\n".join(pages.sections([record("small_mnist_sgmcmc", {}, lower_half=half)], "small"))
+    assert "| `small_mnist_sgmcmc` | 0.0400 | 91 % | 25 % |" in said
