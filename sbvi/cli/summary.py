@@ -66,6 +66,8 @@ def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[str]:
             known = quantity(name)
             unit = known.unit if known is not None and known.unit not in ("bits", "") else ""
             yield " ".join(part for part in (f"{called}: {value:.2f}{_error(error)}", unit) if part)
+    if (accuracy := metrics.get("test/accuracy")) is not None:
+        yield f"test accuracy: {100 * accuracy:.2f} %"
     prefix = "test/active_units/"
     if units := {n.removeprefix(prefix): v for n, v in metrics.items() if n.startswith(prefix) and v is not None}:
         yield "active units: " + ", ".join(f"{value:.0f} in {node}" for node, value in units.items())
@@ -80,9 +82,13 @@ def _error(error: Any) -> str:
 
 def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     run = shlex.quote(f"run={folder}")
-    yield f"sbvi-evaluate {run} task=samples"
-    heavy = (result["metrics"].get(WEIGHTS) or 0.0) > 0.1 and not _exact(result["metrics"])
-    yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
+    metrics = result["metrics"]
+    if "test/accuracy" in metrics and "test/nll" not in metrics:  # it knows labels alone
+        yield f"sbvi-evaluate {run} task=classification"
+    else:
+        yield f"sbvi-evaluate {run} task=samples"
+        heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics)
+        yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
     yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
     above = shlex.quote(str(Path(folder).parent))
     yield f"sbvi-compare {above}"

@@ -114,6 +114,10 @@ def test_the_end_of_a_run():
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}
     assert "test/nll: not finite" in summary(untested)
     assert "validation/elbo: -3.00 nats" in summary(result | {"metrics": {"validation/elbo": -3.0}})
+    classifier = summary(result | {"metrics": {"test/accuracy": 0.7512}})
+    assert "test accuracy: 75.12 %" in classifier
+    assert "task=classification" in classifier
+    assert "task=samples" not in classifier
     exact = summary(result | {"metrics": metrics | {"test/quadrature_error": 1e-6}})
     assert "k-hat" not in exact
     assert "task=annealed" not in exact
