@@ -5,13 +5,15 @@
 
 On static MNIST, whose files must be at hand (SBVI_DATA_DIR or the cache). Rounds alternate the programs; in each, every
 program runs in two fresh processes: cold, with an empty cache of compiled programs, and warm, with what the first left.
-All have the same network, batches, warm-up of the KL term and Adam, and validate once an epoch: the bound of one sample
-an example, over all 10,000 validation images. NumPyro and PyTorch read the data as one array from a file, sbvi its own.
+All have the same network, batches, share of dropped inputs, warm-up of the KL term, and Adam with a cosine of its rate,
+and validate once an epoch: the bound of one sample an example, over all 10,000 validation images. NumPyro and PyTorch
+read the data as one array from a file, sbvi its own.
 Writes docs/time_to_nll.json; scripts/performance_page.py renders it into docs/performance.md.
 """
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -23,7 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LATENT, HIDDEN, PIXELS, BATCH, RATE, WARMUP, EPOCHS = 50, 500, 784, 100, 2e-3, 10, 200
+LATENT, HIDDEN, PIXELS = 50, (300, 300), 784
+BATCH, RATE, WARMUP, EPOCHS, DROPOUT = 100, 2e-3, 10, 60, 0.1
 #: Name -> the package that it needs.
 PROGRAMS = {"sbvi": "sbvi", "numpyro": "numpyro", "torch": "torch"}
 
@@ -39,10 +42,14 @@ def train_sbvi(_, folder):
     with uncollected():
         from sbvi.runs import Experiment
         from sbvi.runs.train import train
-    sizes = [f"model.latents=[{LATENT}]", f"model.hidden=[{HIDDEN}]", f"model.recognition_hidden=[{HIDDEN}]"]
+    sizes = [
+        f"model.latents=[{LATENT}]",
+        *(f"model.{n}={list(HIDDEN)}".replace(" ", "") for n in ("hidden", "recognition_hidden")),
+    ]
     words = ["dataset=mnist", "dataset.binarization=static", "posterior=diagonal", *sizes]
     words += ["model.activation=relu", "model.recognition_activation=relu", "model.noise_matrix=identity"]
     words += ["model.weight_prior_variance=null", f"objective.kl_weight.warmup_epochs={WARMUP}"]
+    words += [f"model.input_dropout={DROPOUT}", "optimizer.schedule.kind=cosine"]
     words += [f"optimizer.learning_rate={RATE}", f"trainer.batch_size={BATCH}", f"trainer.epochs={EPOCHS}"]
     words += ["trainer.steps=null", "trainer.examples=null", "trainer.log_every=500", "trainer.validate_every=500"]
     words += ["evaluation.test=false", "evaluation.validation_limit=null"]
@@ -64,7 +71,8 @@ def layers(seed):
         limit = np.sqrt(6 / (inputs + outputs))
         return generator.uniform(-limit, limit, (inputs, outputs)).astype(np.float32), np.zeros(outputs, np.float32)
 
-    return [[layer(PIXELS, HIDDEN), layer(HIDDEN, 2 * LATENT)], [layer(LATENT, HIDDEN), layer(HIDDEN, PIXELS)]]
+    nets = (PIXELS, *HIDDEN, 2 * LATENT), (LATENT, *HIDDEN, PIXELS)
+    return [[layer(*pair) for pair in itertools.pairwise(sizes)] for sizes in nets]
 
 
 def epochs(examples, seed=0):
@@ -84,45 +92,52 @@ def train_numpyro(data, _):
     import numpy as np
     import numpyro
     import numpyro.distributions as dist
+    import optax
     from numpyro.infer import SVI, TraceMeanField_ELBO
 
     start = jax.tree.map(jnp.asarray, layers(0))
 
     def apply(parts, x):
-        (first, bias), (second, last) = parts
-        return jax.nn.relu(x @ first + bias) @ second + last
+        *inner, (weight, bias) = parts
+        for kernel, offset in inner:
+            x = jax.nn.relu(x @ kernel + offset)
+        return x @ weight + bias
 
-    def model(x, weight):
+    def model(x, _, weight):
         decoder = numpyro.param("decoder", start[1])
         with numpyro.plate("batch", len(x)):
             with numpyro.handlers.scale(scale=weight):
                 z = numpyro.sample("z", dist.Normal(jnp.zeros(LATENT), 1.0).to_event(1))
             numpyro.sample("x", dist.Bernoulli(logits=apply(decoder, z)).to_event(1), obs=x)
 
-    def guide(x, weight):
+    def guide(x, kept, weight):
         encoder = numpyro.param("encoder", start[0])
-        mean, log_scale = jnp.split(apply(encoder, x), 2, -1)
+        mean, log_scale = jnp.split(apply(encoder, x * kept), 2, -1)
         with numpyro.plate("batch", len(x)), numpyro.handlers.scale(scale=weight):
             numpyro.sample("z", dist.Normal(mean, jnp.exp(log_scale)).to_event(1))
 
     arrays = np.load(data)
     images, held = (jnp.asarray(arrays[name], jnp.float32) for name in ("train", "validation"))
-    svi = SVI(model, guide, numpyro.optim.Adam(RATE), TraceMeanField_ELBO())
+    total = EPOCHS * (len(images) // BATCH)
+    adam = numpyro.optim.optax_to_numpyro(optax.adam(optax.cosine_decay_schedule(RATE, total)))
+    svi = SVI(model, guide, adam, TraceMeanField_ELBO())
 
     @jax.jit
-    def epoch(state, index, weights):
+    def epoch(state, key, index, weights):
         def body(place, state):
-            return svi.update(state, images[index[place]], weights[place])[0]
+            x = images[index[place]]
+            kept = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - DROPOUT, x.shape) / (1 - DROPOUT)
+            return svi.update(state, x, kept, weights[place])[0]
 
         return jax.lax.fori_loop(0, len(index), body, state)
 
     @jax.jit
     def bound(state):
-        return -svi.evaluate(state, held, 1.0) / len(held)
+        return -svi.evaluate(state, held, 1.0, 1.0) / len(held)
 
-    state, steps = svi.init(jax.random.key(0), images[:BATCH], 1.0), 0
+    state, steps = svi.init(jax.random.key(0), images[:BATCH], 1.0, 1.0), 0
     for index, weights in epochs(len(images)):
-        state, steps = epoch(state, index, weights), steps + len(index)
+        state, steps = epoch(state, jax.random.key(steps), index, weights), steps + len(index)
         tell(steps, bound(state))
 
 
@@ -143,8 +158,11 @@ def train_torch(data, _):
     arrays = np.load(data)
     images, held = (torch.from_numpy(arrays[name].astype(np.float32)) for name in ("train", "validation"))
 
-    def loss(x, weight):
-        mean, log_scale = encoder(x).chunk(2, -1)
+    total = EPOCHS * (len(images) // BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+
+    def loss(x, kept, weight):
+        mean, log_scale = encoder(x * kept).chunk(2, -1)
         logits = decoder(mean + torch.exp(log_scale) * torch.randn(mean.shape))
         fit = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
         kl = 0.5 * (mean**2 + torch.exp(2 * log_scale) - 1 - 2 * log_scale).sum()
@@ -153,13 +171,15 @@ def train_torch(data, _):
     steps = 0
     for index, weights in epochs(len(images)):
         for rows, weight in zip(torch.from_numpy(index), weights.tolist(), strict=True):
-            value = loss(images[rows], weight)
+            x = images[rows]
+            value = loss(x, (torch.rand(x.shape) >= DROPOUT) / (1 - DROPOUT), weight)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()
+            schedule.step()
         steps += len(index)
         with torch.no_grad():
-            tell(steps, -float(np.mean([float(loss(part, 1.0)) for part in held.split(1000)])))
+            tell(steps, -float(np.mean([float(loss(part, 1.0, 1.0)) for part in held.split(1000)])))
 
 
 def timed(program, data, cache, bounds, seconds):
@@ -207,8 +227,14 @@ def measure(programs, bounds, rounds, seconds, output):
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("jax", "numpyro", "torch") if importlib.util.find_spec(n)},
-        "network": [PIXELS, HIDDEN, LATENT, HIDDEN, PIXELS],
-        "settings": {"batch": BATCH, "learning_rate": RATE, "warmup_epochs": WARMUP},
+        "network": [PIXELS, *HIDDEN, LATENT, *HIDDEN, PIXELS],
+        "settings": {
+            "batch": BATCH,
+            "learning_rate": RATE,
+            "warmup_epochs": WARMUP,
+            "epochs": EPOCHS,
+            "dropout": DROPOUT,
+        },
         "bounds": bounds,
         "cases": cases,
     }

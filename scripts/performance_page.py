@@ -125,8 +125,9 @@ def time_to_nll(record):
 
 Seconds from the start of a process to a validation bound on static MNIST, start included, medians over {count}
 alternating rounds on {record["cores"]} cores (`{record["command"]}`). All programs train the network
-{sizes} (ReLU) in batches of {how["batch"]} by Adam at a rate of {how["learning_rate"]}, the KL term warmed up over
-{how["warmup_epochs"]} epochs, and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
+{sizes} (ReLU) in batches of {how["batch"]} by Adam, its rate a cosine from {how["learning_rate"]} over {how["epochs"]}
+epochs, with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over {how["warmup_epochs"]} epochs,
+and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
 the process before. A process ends with the last bound or its time.
 
 {markdown_table(heads, rows)}

@@ -69,7 +69,7 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
 
     cold = [row(10.0, 50.0, -96.5), row(14.0, None, -97.4), row(12.0, 40.0, -96.9)]
     record = {"bounds": [105.0, 97.0], "cores": 2, "command": "c", "network": [784, 5, 784]}
-    record |= {"settings": {"batch": 100, "learning_rate": 0.002, "warmup_epochs": 10}}
+    record |= {"settings": {"batch": 100, "learning_rate": 0.002, "warmup_epochs": 10, "epochs": 60, "dropout": 0.1}}
     record |= {"cases": {"sbvi": {"cold": cold, "warm": [row(9.0, None, -99.0)] * 3}}}
     text = performance_page.time_to_nll(record)
     assert "| sbvi, cold | 12.0 | 45.0 (1 of 3 not) | -96.50 |" in text
