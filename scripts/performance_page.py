@@ -124,6 +124,36 @@ takes on an accelerator. `beside`: how many other programs used the device at th
     return text
 
 
+def time_to_nll(record):
+    """Seconds to validation bounds, as scripts/benchmark_time_to_nll.py measured them."""
+    bounds = [str(bound) for bound in record["bounds"]]
+    rows = []
+    for program, kinds in record["cases"].items():
+        for kind, rounds in kinds.items():
+            cells = [f"{program}, {kind}"]
+            for bound in bounds:
+                seconds = [row["seconds"][bound] for row in rounds]
+                known = [value for value in seconds if value is not None]
+                missed = f" ({len(seconds) - len(known)} of {len(seconds)} not)" if len(known) < len(seconds) else ""
+                cells.append(f"{np.median(known):.1f}{missed}" if known else "not reached")
+            rows.append([*cells, f"{max(row['best'] for row in rounds):.2f}"])
+    heads = ["process", *(f"to -{float(bound):g}" for bound in bounds), "best bound met"]
+    count = len(next(iter(record["cases"].values()))["cold"])
+    sizes, how = "-".join(map(str, record["network"])), record["settings"]
+    return f"""
+## Time to a number
+
+Seconds from the start of a process to a validation bound on static MNIST, start included, medians over {count}
+alternating rounds on {record["cores"]} cores (`{record["command"]}`). All programs train the network
+{sizes} (ReLU) in batches of {how["batch"]} by Adam, its rate a cosine from {how["learning_rate"]} over {how["epochs"]}
+epochs, with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over {how["warmup_epochs"]} epochs,
+and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
+the process before. A process ends with the last bound or its time.
+
+{markdown_table(heads, rows)}
+"""
+
+
 def _draw(record):
     figure = new_figure(9, 5)
     for place, (name, points) in enumerate(record["scaling"].items()):
@@ -169,5 +199,7 @@ point and its last, with logging, TensorBoard, metrics and checkpoints; the othe
         text += _profile(json.loads((folder / "profile.json").read_text()))
     if (folder / "steps.json").exists():
         text += _steps(json.loads((folder / "steps.json").read_text()))
+    if (folder / "time_to_nll.json").exists():
+        text += time_to_nll(json.loads((folder / "time_to_nll.json").read_text()))
     notes = folder / "performance_notes.md"
     (folder / "performance.md").write_text(text + (notes.read_text() if notes.exists() else ""))

@@ -1,6 +1,7 @@
 """Shell scripts, where they decide something."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -40,3 +41,37 @@ def test_an_accelerator_that_is_none_is_refused():
     done = subprocess.run(script, capture_output=True, text=True, env={"SBVI_ACCELERATOR": "cuda11", "PATH": "/bin"})
     assert done.returncode == 1
     assert "allowed: cuda12, cuda13, tpu, none" in done.stderr
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+
+
+def test_programs_to_be_timed_are_refused_where_they_cannot_run(scripts, monkeypatch):
+    import benchmark_time_to_nll
+
+    monkeypatch.setitem(benchmark_time_to_nll.PROGRAMS, "torch", "no_such_package")
+    for names, said in (
+        ("sbvi,jags", "--programs jags is not known; allowed: sbvi, numpyro, torch."),
+        ("sbvi,torch", "torch cannot be imported here: install what is missing, or give fewer --programs."),
+    ):
+        monkeypatch.setattr("sys.argv", ["benchmark_time_to_nll.py", "--programs", names])
+        with pytest.raises(SystemExit, match=re.escape(said)):
+            benchmark_time_to_nll.main()
+
+
+def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
+    import performance_page
+
+    def row(fast, slow, best):
+        return {"seconds": {"105.0": fast, "97.0": slow}, "best": best, "epochs": 9}
+
+    cold = [row(10.0, 50.0, -96.5), row(14.0, None, -97.4), row(12.0, 40.0, -96.9)]
+    record = {"bounds": [105.0, 97.0], "cores": 2, "command": "c", "network": [784, 5, 784]}
+    record |= {"settings": {"batch": 100, "learning_rate": 0.002, "warmup_epochs": 10, "epochs": 60, "dropout": 0.1}}
+    record |= {"cases": {"sbvi": {"cold": cold, "warm": [row(9.0, None, -99.0)] * 3}}}
+    text = performance_page.time_to_nll(record)
+    assert "| sbvi, cold | 12.0 | 45.0 (1 of 3 not) | -96.50 |" in text
+    assert "| sbvi, warm | 9.0 | not reached | -99.00 |" in text
+    assert "medians over 3\nalternating rounds" in text

@@ -59,7 +59,7 @@ class Optimizer:
         factory = optax.inject_hyperparams(factories()[self.name])
         try:
             inner = factory(learning_rate=self.learning_rate, **self.arguments)
-            inner.init({"probe": jnp.zeros(2)})
+            jax.eval_shape(inner.init, {"probe": jax.ShapeDtypeStruct((2,), jnp.float32)})
         except Exception as error:  # whatever the factory makes of its arguments
             raise UserError(
                 f"optimizer.name={self.name} does not accept optimizer.arguments={self.arguments} "
