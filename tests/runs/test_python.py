@@ -41,7 +41,7 @@ def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
         (["prior=flow", "posterior=null"], "^posterior=null: a group of settings is chosen by a name"),
         (
             ["algorithm.dreams=0.3"],
-            "algorithm.dreams is a key of algorithm=reweighted_wake_sleep, and algorithm is grad",
+            "algorithm.dreams is a key of algorithm=reweighted_wake_sleep, sgmcmc, and algorithm is grad",
         ),
         (
             ["prior.components=5"],
