@@ -14,7 +14,7 @@ from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.observed import Measurement, Observed, of_decoder, of_run
-from sbvi.tasks.state_evolution import compare, picture
+from sbvi.tasks.state_evolution import check_predictable, compare, picture
 from sbvi.tasks.task import TaskResult
 
 SHOWN = 8
@@ -99,6 +99,8 @@ class RecoverTask:
         if self.state_evolution and self.method != "ml_vamp":
             raise UserError(f"task.state_evolution predicts task.method=ml_vamp, not {self.method}.")
         observed = observe()
+        if self.state_evolution:
+            check_predictable(observed.problem)  # before what takes minutes
         scalars: dict[str, float] = {}
         for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
             recovery = recover(observed.problem, method, self.seed)
@@ -139,12 +141,12 @@ class RecoverTask:
         return "\n".join(lines)
 
     def _scores(self, recovery: Recovery, observed: Observed) -> dict[str, float]:
-        """Root mean squared error over what was erased, or over all; for bits `of_bits`; for values the share within
-        1.96 standard deviations, 0.95 where variances are right."""
+        """Root mean squared error over what was erased, or over all where nothing was; for bits `of_bits`; for values
+        the share within 1.96 standard deviations, 0.95 where variances are right."""
         truth, missing = observed.truth, observed.missing
         if truth is None:
             return {}
-        places = np.ones(truth.shape, bool) if missing is None else missing
+        places = missing if missing is not None and missing.any() else np.ones(truth.shape, bool)
         apart = (recovery.signal - truth)[places]
         scores = {"rmse": float(np.sqrt(np.mean(apart**2)))}
         if observed.binary:

@@ -46,18 +46,22 @@ class Compared(NamedTuple):
         )
 
 
-def compare(problem: Problem, examples: int, seed: int) -> Compared:
-    """Errors on so many examples of the network's own, measured as `problem` is: the latents of data are not known, so
-    latents are drawn from N(0, I).
+def check_predictable(problem: Problem) -> None:
+    """Refuse a problem that no one prediction serves.
 
     Raises:
-      UserError: examples of the problem miss different entries, which no one prediction serves.
+      UserError: its examples miss different entries.
     """
     if (patterns := sum(1 for _ in problem.groups())) > 1:
         raise UserError(
             f"task.state_evolution predicts for one measurement, and task.input misses values in {patterns} ways; "
             "allowed: the same values of every example."
         )
+
+
+def compare(problem: Problem, examples: int, seed: int) -> Compared:
+    """Errors on so many examples of the network's own, measured as `problem` is: the latents of data are not known, so
+    latents are drawn from N(0, I). All examples of the problem miss the same entries."""
     own, truth = drawn(problem, examples, seed)
     decibels = {"predicted": _in_turn(evolve(own, ITERATIONS, seed, DRAWS, activations=truth))}
     for name, share in DAMPING.items():

@@ -1,6 +1,7 @@
 """What makes a process start faster changes nothing else."""
 
 import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -30,3 +31,15 @@ def test_the_collector_is_on_again_after_imports_even_where_they_fail():
         raise ImportError
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_what_is_left_in_cycles_is_collected_after_imports_that_bring_nothing_new():
+    class Left:
+        def __init__(self):
+            self.own = self
+
+    left = weakref.ref(Left())
+    with uncollected():
+        pass
+    gc.collect()
+    assert left() is None

@@ -61,21 +61,25 @@ def evolve(
     """
     output = problem.output
     parts: list[Transfer] = []
-    biases = np.zeros(0)
+    biases: np.ndarray | None = None  # what the biases of the linear layers since the last unit add to a variable
     for place, layer in enumerate(problem.measured_layers):
         true = None if activations is None else activations[place + isinstance(layer, Linear)]
         if isinstance(layer, Linear):
-            biases = layer.bias
+            power = 0.0 if biases is None else float(np.mean(biases**2))
+            biases = layer.bias if biases is None else layer.bias + layer.weight @ biases
             square = None if true is None else float(np.mean((true - biases) ** 2))
             s = jnp.asarray(np.linalg.svd(layer.weight, compute_uv=False))
             sides = float(layer.weight.shape[1]), float(layer.weight.shape[0])
-            parts.append(LinearTransfer(s, *sides, layer.noise, square))
+            parts.append(LinearTransfer(s, *sides, layer.noise, square, power))
         else:
             generator = np.random.default_rng((seed, place))
+            assert biases is not None
             parts.append(UnitTransfer(layer, *normals(3, biases, true, draws, generator)))
+            biases = None
     if isinstance(output, GaussianOutput):
         return _evolve(parts[:-1], parts[-1], output.noise, iterations)
     generator = np.random.default_rng((seed, len(parts)))
+    assert biases is not None
     bias, normal = normals(2, biases, true, draws, generator)
     uniform, factor = jnp.asarray(generator.random(draws)), channel(output, np.ones(draws, bool))
     return _evolve(parts, BitsReader(output.link, output.noise, factor, bias, normal, uniform), 1.0, iterations)

@@ -77,17 +77,15 @@ def prior(above: Above) -> Up:
 
 
 class LinearTransfer(NamedTuple):
-    """s (k,), sizes and noise of a linear layer; true: the mean square of its output without bias, where known."""
+    """s (k,), sizes and noise of a linear layer; true: the mean square of its output without biases, where known;
+    bias_power: see `Reader`."""
 
     s: Array
     n_in: float
     n_out: float
     noise: float
     true: float | None
-
-    @property
-    def bias_power(self) -> float:
-        return 0.0
+    bias_power: float = 0.0
 
     def down(self, below: Below, above: Above) -> Down:
         """The estimate's error is P+ + v0 s d (w + Q- - s P+), over the spectrum padded with zeros."""

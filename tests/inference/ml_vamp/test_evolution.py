@@ -35,8 +35,8 @@ def test_one_linear_layer_has_the_exact_error():
 def test_two_linear_layers_with_noise_follow_the_algorithm():
     generator = np.random.default_rng(3)
     layers = [
-        ("linear", generator.normal(size=(300, 200)) / np.sqrt(200), np.zeros(300), 0.2),
-        ("linear", generator.normal(size=(250, 300)) / np.sqrt(300), np.zeros(250)),
+        ("linear", generator.normal(size=(300, 200)) / np.sqrt(200), generator.normal(size=300), 0.2),
+        ("linear", generator.normal(size=(250, 300)) / np.sqrt(300), generator.normal(size=250)),
     ]
     problem, values = observed(from_layers(layers), GaussianOutput(0.1), 8)
     actual, predicted = trace(problem, values, 3), evolve(problem, 3)
