@@ -44,3 +44,15 @@ def chains_met(what: str, rhat: np.ndarray) -> float:
             convergence.LIMIT,
         )
     return share
+
+
+def passing_converged(what: str, converged: np.ndarray) -> None:
+    """Warn where message passing has not converged for a large share of the examples, (N,) booleans."""
+    share = float(np.mean(~converged))
+    if share > SHARE:
+        log.warning(
+            "%s: message passing of %.0f %% of the examples has not converged, even damped, so that their estimates "
+            "and variances are those of where it stopped; compare with task.method=gradient or hamiltonian.",
+            what,
+            100 * share,
+        )

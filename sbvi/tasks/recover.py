@@ -7,6 +7,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.evaluation.filled import log_losses
+from sbvi.evaluation.trust import passing_converged
 from sbvi.inference.ml_vamp.decoder import load_decoder
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.reporting.figures import Figure
@@ -105,6 +106,8 @@ class RecoverTask:
         for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
             recovery = recover(observed.problem, method, self.seed)
             about = {name: np.asarray(values) for name, values in recovery.diagnostics.items()}
+            if "converged" in about:
+                passing_converged(method, about["converged"])
             numbers = {"seconds": recovery.seconds} | self._scores(recovery, observed)
             numbers |= {name: float(v.mean()) for name, v in about.items() if v.ndim == 1}
             place = "recover" if method == self.method else f"recover/{method}"

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 
 from sbvi.core import UserError
 from sbvi.inference.ml_vamp.evolution import Evolution, evolve
@@ -83,8 +84,10 @@ def picture(compared: Compared) -> Figure:
     axes = figure.add_subplot()
     steps = np.arange(1, 2 * ITERATIONS + 1) / 2
     styles = {"predicted": "-", "actual": "o", "damped": "x"}
+    count = len(compared.decibels["predicted"])
+    colours = COLOURS if count <= len(COLOURS) else colormaps["viridis"](np.linspace(0, 0.9, count))
     for variable, lines in enumerate(zip(*(compared.decibels[name] for name in styles), strict=True)):
-        colour = COLOURS[variable % len(COLOURS)]
+        colour = colours[variable]
         for (name, style), line in zip(styles.items(), lines, strict=True):
             label = f"z{variable} {name}" if variable == 0 else f"z{variable}" if name == "predicted" else None
             axes.plot(steps, line, style, color=colour, label=label, markersize=4, linewidth=1.5)

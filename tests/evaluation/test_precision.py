@@ -6,7 +6,7 @@ import numpy as np
 from sbvi.core.precision import full_precision
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.evaluation.batched import batched, map_batches
-from sbvi.evaluation.trust import chains_met
+from sbvi.evaluation.trust import chains_met, passing_converged
 
 
 def traced(monkeypatch, backend):
@@ -46,3 +46,11 @@ def test_chains_that_have_not_met_are_told_in_one_sentence(caplog):
         "imputation: of 75 % of the examples the chains have not met (R-hat above 1.1)"
     )
     assert "take more iterations" in record.getMessage()
+
+
+def test_message_passing_that_has_not_converged_is_told(caplog):
+    passing_converged("ml_vamp", np.array([True] * 9 + [False]))
+    assert not caplog.records
+    passing_converged("ml_vamp", np.array([True, False, False, False]))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("ml_vamp: message passing of 75 % of the examples has not converged")
