@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 
 from sbvi.core import UserError
 from sbvi.inference.ml_vamp.evolution import Evolution, evolve
@@ -80,6 +79,8 @@ def _in_turn(errors: Evolution) -> np.ndarray:
 def picture(compared: Compared) -> Figure:
     """Lines are predictions, dots the algorithm without damping, crosses with it, and dashes what was recovered in the
     end, a colour for each variable."""
+    from matplotlib import colormaps  # slow to import
+
     figure = new_figure()
     axes = figure.add_subplot()
     steps = np.arange(1, 2 * ITERATIONS + 1) / 2
