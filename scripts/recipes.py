@@ -159,7 +159,7 @@ def caltech(suffix: str, layers: str, words: tuple[str, ...]) -> dict[str, Row]:
     rws, mcmc, draws = f"caltech_reweighted_wake_sleep{suffix}", f"caltech_sgmcmc{suffix}", (1, 5, 10, 20, 50, 100)
     own = {"experiment": "caltech_reweighted_wake_sleep", "words": words}
     title, cold = f"{layers}, posterior draws", f"{layers}, draws at temperature 0.1"
-    slow = (*COLD, "algorithm.learning_rate=0.02")  # noise of mini-batches counts ten times too
+    slow = (*COLD, "algorithm.learning_rate=0.005")  # noise of mini-batches counts ten times too
     return {
         rws: Row(f"{layers}, reweighted wake-sleep; published of four layers", "sgmcmc", 113.3, **own),
         **posterior(mcmc, "sgmcmc", title, draws, 5000, experiment="caltech_sgmcmc", words=words),
