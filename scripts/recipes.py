@@ -61,6 +61,10 @@ def samples(what: str) -> Work:
     return Work("samples", ("task=samples",), "samples", f"{what}: means of 100 samples")
 
 
+def labels(what: str) -> Work:
+    return Work("classification", ("task=classification",), "classification", f"{what}: labels by guesses")
+
+
 def imputation(what: str, name: str, *words: str, shown: str, iterations: int = 400) -> Work:
     length = (f"task.iterations={iterations}", f"task.warmup={iterations // 4}")
     words = ("task=imputation", *length, "task.examples=24", *words)
@@ -213,25 +217,15 @@ ROWS = {
     "circuit_mnist": Row(
         "random circuit on p(label | x), MNIST",
         "figures",
-        works=(
-            Work(
-                "classification",
-                ("task=classification",),
-                "classification",
-                "a random circuit trained on p(label | x) (RAT-SPN, Peharz et al. 2019: 98.2 %): labels by guesses",
-            ),
-        ),
+        works=(labels("a random circuit trained on p(label | x) (RAT-SPN, Peharz et al. 2019: 98.2 %)"),),
     ),
     "cifar10_parts": Row(
         "image circuit of parts on p(label | x), CIFAR-10's lossy files, 400 words of patches",
         "figures",
         works=(
-            Work(
-                "classification",
-                ("task=classification",),
-                "classification",
+            labels(
                 "parts that slide over a grid of features (Gens & Domingos 2012: 84.0 % of the lossless images, with "
-                "more words): labels by guesses",
+                "more words)"
             ),
         ),
         files="cifar10/cifar10_jpeg.tar.xz",

@@ -1,7 +1,6 @@
 """The program of a run's first chunk, compiled by a thread while its first state is made."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 
 from sbvi.algorithms import Algorithm
 from sbvi.training.batches import ResidentBatches
-from sbvi.training.chunk import ChunkResult, compile_chunk
+from sbvi.training.chunk import Chunk, compile_chunk
 from sbvi.training.plan import Plan
 
 
@@ -32,7 +31,7 @@ class CompiledAhead:
         except Exception:  # said where the chunk runs
             return
 
-    def __call__(self, *_: Any, **__: Any) -> Callable[..., tuple[Any, ChunkResult]]:
+    def __call__(self, *_: Any, **__: Any) -> Chunk:
         """The chunk of the algorithm and batches that this was made with."""
         self._thread.join()
         return self._chunk

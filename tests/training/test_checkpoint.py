@@ -21,6 +21,7 @@ from sbvi.training.tensor_names import named_leaves, tree_of
 TREE = {"a": np.arange(6.0).reshape(2, 3), "b": np.int32(7), "c": np.zeros((0, 2), np.float32), "d": np.array([True])}
 # The others' loaders are asked for one call; PyTorch's where it is installed: for most
 # machines an index has it with gigabytes of CUDA alone, which scripts/test must not ask of them. It passed with 2.13.0.
+# PyTorch is 200 MB that nothing else here needs: scripts/test does not install it, and the last lines of a run say so.
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 
 
