@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 from support import compiled
@@ -22,10 +23,15 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # there), and nothing that was kept is ever found.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
+import absl.logging
 import jax
 import pytest
 from hypothesis import settings
 from support import cpu, nightly, processes, promises
+
+# absl's handler, where its logging is set up anew, closes the stream that it was made with unless that is the process's
+# own or today's: while a test's own capture stood it closed pytest's, and every later test of that worker failed.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
