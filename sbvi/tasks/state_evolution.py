@@ -54,15 +54,24 @@ def check_predictable(problem: Problem) -> None:
     """
     if (patterns := sum(1 for _ in problem.groups())) > 1:
         raise UserError(
-            f"task.state_evolution predicts for one measurement, and task.input misses values in {patterns} ways; "
+            f"task.state_evolution predicts for one measurement, and the examples miss values in {patterns} ways; "
             "allowed: the same values of every example."
         )
 
 
 def compare(problem: Problem, examples: int, seed: int) -> Compared:
     """Errors on so many examples of the network's own, measured as `problem` is: the latents of data are not known, so
-    latents are drawn from N(0, I). All examples of the problem miss the same entries."""
+    latents are drawn from N(0, I). All examples of the problem miss the same entries.
+
+    Raises:
+      UserError: a variable is always 0, to whose mean square no error can be relative.
+    """
     own, truth = drawn(problem, examples, seed)
+    if (dead := next((place for place, values in enumerate(truth) if not values.any()), None)) is not None:
+        raise UserError(
+            f"task.state_evolution tells errors relative to a variable's mean square, and z{dead} of this decoder is 0 "
+            f"for all of {examples} latents; allowed: a decoder whose units are not all dead."
+        )
     decibels = {"predicted": _in_turn(evolve(own, ITERATIONS, seed, DRAWS, activations=truth))}
     for name, share in DAMPING.items():
         decibels[name] = _in_turn(trace(own, truth, ITERATIONS, share))

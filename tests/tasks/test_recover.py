@@ -140,8 +140,13 @@ def test_state_evolution_of_a_random_decoder_is_drawn_beside_the_algorithm(tmp_p
         task(method="gradient").on_decoder(tmp_path / "net.npz")
     y[0, 20] = np.nan
     np.save(tmp_path / "y.npy", y)
-    with pytest.raises(UserError, match=r"misses values in 2 ways"):
+    with pytest.raises(UserError, match=r"examples miss values in 2 ways"):
         task().on_decoder(tmp_path / "net.npz")
+    dead = {"W0": weight, "b0": np.full(60, -1e3), "W1": weight.T, "b1": np.ones(30), "activations": "relu,identity"}
+    np.savez(tmp_path / "dead.npz", **dead)
+    np.save(tmp_path / "y.npy", np.ones((1, 30)))
+    with pytest.raises(UserError, match=r"z2 of this decoder is 0 for all of 300 latents"):
+        task().on_decoder(tmp_path / "dead.npz")
 
 
 def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
