@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, get_args
 from sbvi.cli import convert, evaluate, train
 from sbvi.cli.help import Command, help_text
 from sbvi.data.binarization import Binarization
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.gradients import RULES
 from sbvi.networks.activations import ACTIVATIONS
 from sbvi.objectives.multi_sample import Estimator
@@ -71,13 +72,21 @@ def code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def likelihoods() -> str:
+    """What kind of data each likelihood is of, as its class says."""
+    kinds: dict[str, list[str]] = {}
+    for name, kind in LIKELIHOODS.items():
+        of = "a table's columns" if kind.by_column else "bits" if kind.binary else "levels and counts"
+        kinds.setdefault(of if kind.binary or kind.by_column or kind.discrete else "real numbers", []).append(name)
+    return "; ".join(f"of {of} {code(names)}" for of, names in kinds.items())
+
+
 #: What stands beside a group's names.
 NOTES = {
     "dataset": f"`dataset.binarization=` {code(get_args(Binarization))} ([docs/data.md](docs/data.md))",
     "model": f"of a `dlgm` any stochastic and deterministic layers, gated and residual networks, convolutions for "
     f"images, activations {code(sorted(ACTIVATIONS))}, input and sample noise, weight prior",
-    "likelihood": "the first two of binary data, the third of real data, the others of 8-bit images and other levels; "
-    "bits per dimension for the last three",
+    "likelihood": f"{likelihoods()}; bits per dimension where values are levels or dequantised",
     "objective": f"estimators {code(get_args(Estimator))}; gradient rules {code(RULES)} "
     "([docs/rules.md](docs/rules.md))",
     "optimizer": "or `optimizer.name=` any Optax factory; schedules, clipping, averaged weights",
@@ -101,7 +110,7 @@ def combined() -> str:
         names = [] if files(group) == ["default"] else [*registries.get(group, {})]
         if group == "optimizer" or (not names and files(group) != ["default"]):
             names = files(group)
-        said = "; ".join(part for part in (code(names), NOTES.get(group)) if part)
+        said = "; ".join(part for part in ("" if group == "likelihood" else code(names), NOTES.get(group)) if part)
         if said:
             rows.append([f"`{group}`", said])
     return markdown_table(["group", "choices"], rows)
