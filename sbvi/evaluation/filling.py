@@ -1,7 +1,7 @@
 """A table's gaps, filled: means, medians, modes, intervals and draws, in the source's numbers."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,6 +68,17 @@ def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", c
     return drawn
 
 
+def batches(draw: Draw, params: Any, held: np.ndarray, seed: int) -> Iterator[tuple[slice, Any]]:
+    """Rows of held values (N, D), and what is drawn of them, on the host."""
+    for start in range(0, len(held), BATCH):
+        rows = held[start : start + BATCH]
+        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - len(rows), 0)])  # one program for any number of rows
+        key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
+        drawn = jax.device_get(draw(params, key, jax.device_put(padded)))
+        kept = {name: getattr(drawn, name)[: len(rows)] for name in ("mean", "effective", "accepted")}
+        yield slice(start, start + len(rows)), drawn._replace(draws=drawn.draws[:, : len(rows)], **kept)
+
+
 def fill(
     draw: Draw,
     params: Any,
@@ -76,9 +87,13 @@ def fill(
     seed: int,
     interval: float = 0.9,
     imputations: int = 0,
+    tails: np.ndarray | None = None,
 ) -> Filled:
-    """Fill the gaps of held values (N, D), NaN where one is missing; `interval`: of the probability between lower and
-    upper.
+    """Fill the gaps of held values (N, D), NaN where one is missing.
+
+    Args:
+      interval: probability between lower and upper.
+      tails: share of the draws on each side of it, (D,), where that is known to differ from (1 - interval) / 2.
 
     Raises:
       UserError: the run is not of a table by column.
@@ -88,23 +103,20 @@ def fill(
         raise UserError("Only a table by column (likelihood=mixed) is filled this way.")
     source = preprocessing.to_source(held)
     parts: list[list[np.ndarray]] = []
-    for start in range(0, len(held), BATCH):
-        rows = held[start : start + BATCH]
-        size = len(rows)
-        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - size, 0)])  # one program for any number of rows
-        key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
-        drawn = jax.device_get(draw(params, key, jax.device_put(padded)))
-        draws = tables.back(table, np.asarray(drawn.draws[:, :size], np.float64))
-        modes = np.empty((size, len(table)))
-        low, middle, high = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
+    sides = np.full(len(table), (1 - interval) / 2) if tails is None else tails
+    for _, drawn in batches(draw, params, held, seed):
+        draws = tables.back(table, np.asarray(drawn.draws, np.float64))
+        modes, low, high = (np.empty(draws.shape[1:]) for _ in range(3))
+        middle = np.quantile(draws, 0.5, axis=0)
         for d, column in enumerate(table):
+            low[:, d], high[:, d] = np.quantile(draws[:, :, d], [sides[d], 1 - sides[d]], axis=0)
             if column.coded or column.kind == "count":  # values that there are
                 low[:, d], middle[:, d], high[:, d] = np.floor(low[:, d]), np.rint(middle[:, d]), np.ceil(high[:, d])
             modes[:, d] = _mode(column, draws[:, :, d], middle[:, d])
             if column.kind in NAMED:
                 low[:, d] = high[:, d] = modes[:, d]
-        mean = np.asarray(drawn.mean[:size], np.float64)
-        about = drawn.effective[:size], drawn.accepted[:size]
+        about = drawn.effective, drawn.accepted
+        mean = np.asarray(drawn.mean, np.float64)
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
     mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
     gaps = np.isnan(held)

@@ -27,10 +27,18 @@ SHRINKAGES, PRIOR = (0.2, 0.05, 0.01), 50.0
 
 @dataclass(frozen=True)
 class Beside:
-    """A Gaussian of whole rows, and its weight for each numeric column, (M,)."""
+    """A Gaussian of whole rows, and its weight for each numeric column, (M,).
+
+    without: the same fitted without what was held out of each member's training.
+    """
 
     linear: LinearFilling
     weights: np.ndarray
+    without: tuple[LinearFilling, ...] = ()
+
+    def blind(self, member: int) -> "Beside":
+        """As it would be without what was held out of a member's training."""
+        return Beside(self.without[member], self.weights)
 
     @classmethod
     def fit(cls, columns: Sequence[Column], held: np.ndarray, predictions: Sequence[Prediction]) -> "Beside | None":
@@ -44,25 +52,29 @@ class Beside:
         spread = np.where(spread > 0, spread, 1.0)
         shrinkages: Sequence[float] = SHRINKAGES
         last: LinearFilling | None = None
+        without = []
         squares, products, counts = np.zeros((3, len(numeric)))
         for predicted in predictions:
             places = predicted.places
             hidden = places.hidden[:, numeric]
             truth = tables.back(columns, places.truth.astype(np.float64))[:, numeric]
             off = np.where(hidden, (truth - predicted.mean[:, numeric]) / spread, 0.0)
-            errors, differences = [], []
+            errors, differences, fitted = [], [], []
             for shrinkage in shrinkages:
                 last = LinearFilling.fit(design, places.without(held), shrinkage, last)
+                fitted.append(last)
                 differences.append(np.where(hidden, (last.mean(places.x) - predicted.mean[:, numeric]) / spread, 0.0))
                 errors.append(np.sum((differences[-1] - off) ** 2))
             place = int(np.argmin(errors))
             shrinkages = (shrinkages[place],)
+            without.append(fitted[place])
             squares += np.sum(differences[place] ** 2, 0)
             products += np.sum(differences[place] * off, 0)
             counts += hidden.sum(0)
         prior = PRIOR / max(counts.sum(), 1.0)
         weights = (products + prior * products.sum()) / np.maximum(squares + prior * squares.sum(), 1e-12)
-        return cls(LinearFilling.fit(design, held, shrinkages[0], last), np.clip(weights, 0.0, 1.0))
+        linear = LinearFilling.fit(design, held, shrinkages[0], last)
+        return cls(linear, np.clip(weights, 0.0, 1.0), tuple(without))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sbvi.data import columns as tables
-from sbvi.evaluation.filling import Filled, drawing, fill
+from sbvi.evaluation.calibrated_tails import calibrate
+from sbvi.evaluation.filling import Draw, Filled, drawing, fill
 from sbvi.evaluation.stacking import Beside, Mixture
 from sbvi.runs.frames import Fitted
 from sbvi.sklearn.estimator import Kinds, TableEstimator
@@ -45,8 +46,9 @@ class Imputer(TransformerMixin, TableEstimator):
       random_state: seed.
 
     Attributes:
-      columns_: the columns that are modelled. beside_: the Gaussian and its weights. seed_, and of each member
-        best_steps_ and validation_scores_ (nats of an entry in its column's own units).
+      columns_: the columns that are modelled. beside_: the Gaussian and its weights. tails_: what an interval leaves to
+        each side, by the entries held out. seed_, and of each member best_steps_ and validation_scores_ (nats of an
+        entry in its column's own units).
     """
 
     _by = "entries"
@@ -116,12 +118,17 @@ class Imputer(TransformerMixin, TableEstimator):
     def _fill(self, held: np.ndarray, imputations: int = 0, interval: float = 0.9) -> Filled:
         if self.guess not in ("mean", "median", "mode"):
             raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
-        known, model = self._fitted()
+        draw = Mixture(self._drawing(imputations), self.beside_)
+        tails = None if self.tails_ is None else self.tails_(interval)
+        return fill(draw, self.params_, self._fitted()[0], held, self.seed_, interval, imputations, tails)
+
+    def _drawing(self, imputations: int = 0) -> Draw:
+        """Of each member so many that all together suffice."""
+        _, model = self._fitted()
         draws = -(-max(imputations, 300) // len(self.params_))
         if draws not in self._draw:
             self._draw[draws] = drawing(model, self.samples, draws)
-        draw = Mixture(self._draw[draws], self.beside_)
-        return fill(draw, self.params_, known, held, self.seed_, interval, imputations)
+        return self._draw[draws]
 
     def _members(self, rows: int) -> int:
         return self.members
@@ -130,6 +137,11 @@ class Imputer(TransformerMixin, TableEstimator):
         super()._keep(fitted, frame)
         told = [member.predicted for member in fitted.members if member.predicted is not None]
         self.beside_ = Beside.fit(self.columns_, fitted.held, told) if self.linear else None
+        parts = []
+        for number, (params, predicted) in enumerate(zip(self.params_, told, strict=True)):
+            beside = None if self.beside_ is None else self.beside_.blind(number)
+            parts.append((Mixture(self._drawing(), beside), (params,), predicted.places))
+        self.tails_ = calibrate(self.columns_, parts, self.seed_)
 
     def _given_back(self, X: Any, frame: Any, values: np.ndarray, gaps: np.ndarray) -> Any:
         made = tables.decoded(self.columns_, values, frame, gaps)

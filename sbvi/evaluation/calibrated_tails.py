@@ -1,0 +1,69 @@
+"""Intervals of a table's numbers that cover as often as they say, by entries held out of training.
+
+    u = share of draws of p(x_h | x_o) below the true x_h,   t = min(u, 1 - u)
+
+An interval from the a-quantile of the draws to the (1 - a)-quantile misses the entries whose t is below a. Where the
+draws are right u is uniform, and a = (1 - p) / 2 covers p. Here a is the (1 - p)-quantile of t over held-out entries
+(split conformal prediction; Vovk, Gammerman and Shafer 2005), of each column, which leans on all columns' where it has
+few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sbvi.data import columns as tables
+from sbvi.data.columns import Column
+from sbvi.evaluation.filling import Draw, batches
+from sbvi.evaluation.hidden_entries import Places
+
+#: How many entries of its own all columns together are worth to each.
+PRIOR = 50.0
+
+
+@dataclass(frozen=True)
+class CalibratedTails:
+    """t of the held-out entries of each column, ascending; none of columns whose values are counts or codes."""
+
+    held_out: tuple[np.ndarray, ...]
+
+    def __call__(self, interval: float) -> np.ndarray:
+        """Probability that the draws give to each side of an interval, (D,), so that it covers `interval`."""
+        pooled = np.concatenate(self.held_out)
+        tails = np.full(len(self.held_out), (1 - interval) / 2)
+        for d, own in enumerate(self.held_out):
+            if len(own):
+                tails[d] = _quantile(own, pooled, 1 - interval)
+        return tails
+
+
+def _quantile(own: np.ndarray, pooled: np.ndarray, share: float) -> float:
+    """Of values with weight 1 and of others that weigh PRIOR together."""
+    values = np.concatenate([own, pooled])
+    weights = np.concatenate([np.ones(len(own)), np.full(len(pooled), PRIOR / len(pooled))])
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    return float(np.interp(share * weights.sum(), reached, values[order]))
+
+
+def calibrate(
+    columns: Sequence[Column], parts: Sequence[tuple[Draw, Any, Places]], seed: int
+) -> CalibratedTails | None:
+    """Of models, each with what was held out of its training; None where no number was.
+
+    parts: of each model what draws, its parameters, and the places.
+    """
+    held_out: list[list[np.ndarray]] = [[np.empty(0)] for _ in columns]
+    for number, (draw, params, places) in enumerate(parts):
+        truth = tables.back(columns, places.truth.astype(np.float64))
+        for rows, drawn in batches(draw, params, places.x, seed + number):
+            draws = tables.back(columns, np.asarray(drawn.draws, np.float64))
+            below = (draws < truth[rows]).mean(0) + 0.5 * (draws == truth[rows]).mean(0)
+            for d, column in enumerate(columns):
+                if not column.coded and column.kind != "count":
+                    held_out[d].append(below[places.hidden[rows, d], d])
+    sides = [np.concatenate(values) for values in held_out]
+    found = CalibratedTails(tuple(np.sort(np.minimum(u, 1 - u)) for u in sides))
+    return found if any(len(own) for own in found.held_out) else None

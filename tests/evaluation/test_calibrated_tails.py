@@ -1,0 +1,79 @@
+"""Intervals that cover as often as they say, whatever the draws' spread."""
+
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from sbvi.data.columns import Column
+from sbvi.evaluation.calibrated_tails import CalibratedTails, calibrate
+from sbvi.evaluation.filling import fill
+from sbvi.evaluation.hidden_entries import Places
+from sbvi.inference.resampling import Resampled
+
+COLUMNS = (
+    Column("wide", "continuous", 3.0, 2.0),
+    Column("site", "categorical", values=("x", "y")),
+    Column("narrow", "continuous", -1.0, 0.5),
+    Column("visits", "count", 1.2, 0.7, 0.0, 40.0),
+)
+#: Standard deviations of the truth where draws are N(0, 1), in held numbers.
+TRUTH = np.array([0.4, 1.0, 1.8, 1.0])
+
+
+def draw(params, key, x):
+    """Draws that do not look at what is there: of the last columns 0 and 1."""
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    draws = generator.normal(size=(400, *x.shape))
+    draws[..., 1::2] = draws[..., 1::2] > 0
+    return Resampled(draws.mean(0), draws, np.full(len(x), 400.0), np.ones(len(x)))
+
+
+def held(count, seed):
+    values = TRUTH * np.random.default_rng(seed).normal(size=(count, 4))
+    values[:, 1::2] = values[:, 1::2] > 0
+    return values.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def tails():
+    parts = [(draw, (), Places.of(held(600, seed), 0.5, seed)) for seed in (1, 2)]
+    return calibrate(COLUMNS, parts, 0)
+
+
+@pytest.mark.parametrize("interval", [0.5, 0.9])
+def test_intervals_cover_what_was_not_held_out(tails, interval):
+    x = held(3000, 9)
+    table = SimpleNamespace(table=COLUMNS, to_source=lambda values: values)
+    gaps = np.full_like(x, np.nan)
+    found = fill(draw, (), table, gaps, 0, interval, tails=tails(interval))
+    plain = fill(draw, (), table, gaps, 0, interval)
+    np.testing.assert_array_equal(found.median, plain.median)
+    for column, held_column in zip((0, 2), x.T[[0, 2]], strict=True):
+        truth = COLUMNS[column].location + COLUMNS[column].scale * held_column
+        inside = (found.lower[:, column] <= truth) & (truth <= found.upper[:, column])
+        before = (plain.lower[:, column] <= truth) & (truth <= plain.upper[:, column])
+        assert inside.mean() == pytest.approx(interval, abs=0.04)
+        assert abs(before.mean() - interval) > 0.06
+    for column in (1, 3):
+        np.testing.assert_array_equal(found.lower[:, column], plain.lower[:, column])
+
+
+def test_a_column_with_few_entries_leans_on_all_columns():
+    """t of draws that are right is uniform on [0, 1/2]: there the tail is (1 - p) / 2."""
+    right = np.linspace(0, 0.5, 4001)
+    few = np.full(3, 0.4)
+    both = CalibratedTails((right, few, np.empty(0)))(0.9)
+    np.testing.assert_allclose(both, [0.05, 0.05, 0.05], atol=0.005)
+    many = CalibratedTails((right, np.full(5000, 0.4), np.empty(0)))(0.9)
+    assert many[1] == pytest.approx(0.4, abs=0.01)
+    assert many[0] == pytest.approx(0.05, abs=0.005)
+
+
+def test_nothing_is_calibrated_without_numbers_held_out():
+    places = Places.of(held(50, 3), 0.0, 0)
+    assert calibrate(COLUMNS, [(draw, (), places)], 0) is None
+    named = (COLUMNS[1], COLUMNS[1])
+    coded = Places.of(held(50, 3)[:, [1, 3]], 0.5, 0)
+    assert calibrate(named, [(draw, (), coded)], 0) is None
