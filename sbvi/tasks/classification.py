@@ -55,11 +55,10 @@ class ClassificationTask:
         if label is None:
             raise UserError("task=classification needs labels, and the data set has none.")
         x = dataset.seen(self.split, self.examples)
-        probabilities = run.label_probabilities(x)
-        logs = np.log(np.maximum(probabilities, 1e-30))
+        logs = run.label_log_probs(x)
         scalars = {f"classification/{name}": value for name, value in scores(logs, label).items()}
         table = confusion(logs, label)
-        arrays = {"probabilities": probabilities, "guess": logs.argmax(1), "label": label, "confusion": table}
+        arrays = {"probabilities": np.exp(logs), "guess": logs.argmax(1), "label": label, "confusion": table}
         if self.missing and run.offers(PartialClassifier):
             generator = np.random.default_rng(self.seed)
             by_share = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]
