@@ -30,28 +30,30 @@ def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, binarized as it says, fit for its model."""
     spec = experiment.dataset
     dataset = binarize(spec.load(), spec.binarization, spec.split_seed)
-    experiment.model.check(data_facts(dataset))
+    check_data(experiment, dataset)
     if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
     if (count := len(dataset.split(smallest))) < 2:
         key = f"dataset.{smallest}_size" if smallest != "train" else "dataset.validation_size and dataset.test_size"
         raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: set {key}.")
-    if experiment.model.labelled:
-        _check_labels(experiment, dataset)
     return dataset
 
 
-def _check_labels(experiment: Experiment, dataset: Dataset) -> None:
-    """Refuse labels that a model of them cannot be trained or tested by.
+def check_data(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse data that the experiment's model cannot be of, or labels that it cannot be trained or tested by.
 
     Raises:
-      UserError: one is negative, or a split has none though the model knows p(label | x) alone.
+      UserError: see `ModelSpec.check`; a label is negative, or a split has none though the model knows p(label | x)
+        alone.
     """
+    experiment.model.check(data_facts(dataset))
+    if not experiment.model.labelled:
+        return
     alone = not offers(experiment.model.builds, Density)
     for name, split in dataset.splits.items():
         if split.label is not None:
-            if (least := int(split.label.min())) < 0:
+            if (least := int(split.label.min(initial=0))) < 0:
                 raise UserError(
                     f"The {name} split holds the label {least}; allowed, where a model has a class for every label: "
                     f"whole numbers from 0, or words."
@@ -138,6 +140,7 @@ class Assembly:
             return dataset, summarise(dataset, spec.summary_rows)
 
         dataset, summary = shared.get(_data_key(experiment), loaded)
+        check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
             wanted = "all"  # the default is one for runs of one process

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
+from sbvi.data.checks import not_there
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models.capabilities import PartialClassifier
 from sbvi.reporting.figures import Figure, new_figure
@@ -40,8 +41,9 @@ class ClassificationTask:
         if self.output is not None:
             check_output(self.output)
         if self.input is not None:
-            values, _ = own_values(run, self.input, self.examples, allow_nan=True)
-            probabilities = run.classify(values)
+            values, where = own_values(run, self.input, self.examples, allow_nan=True)
+            missing = not_there(values)
+            probabilities = run.label_probabilities(run.preprocessing.to_model(values, where, missing), ~missing)
             result = TaskResult({}, {"probabilities": probabilities, "guess": probabilities.argmax(1)})
         else:
             result = self._own_split(run)

@@ -1,5 +1,7 @@
 """Data with labels: sorted by class, with classes that training lacks, and what a classifier cannot be of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.batched import batched
 from sbvi.runs import Experiment
-from sbvi.runs.assembly import data_facts, load_dataset, summarise
+from sbvi.runs.assembly import Assembly, Shared, data_facts, load_dataset, summarise
 
 X = np.random.default_rng(0).integers(0, 256, (24, 4, 4)).astype(np.uint8)
 LABEL = np.arange(24) % 3
@@ -43,6 +45,17 @@ def experiment(tmp_path, model="parts", test=True, **arrays):
         "runtime": {},
     }
     return Experiment.from_config(groups | ({} if model == "parts" else {"objective": {"name": "hybrid"}}))
+
+
+def test_data_that_another_model_has_loaded_is_checked_again(tmp_path):
+    """As for the points of a sweep over models, which share it."""
+    shared = Shared()
+    first = experiment(tmp_path, y_train=np.arange(24) % 2, y_valid=np.arange(24) % 2, x_valid=X, x_test=X, test=False)
+    Assembly.build(first, shared)
+    with pytest.raises(UserError, match=r"model.window=5 needs images or features on a grid"):
+        Assembly.build(replace(first, model=replace(first.model, window=5)), shared)
+    with pytest.raises(UserError, match=r"The test split has no labels"):
+        Assembly.build(replace(first, evaluation=replace(first.evaluation, test=True)), shared)
 
 
 def test_a_class_that_training_lacks_is_one_of_the_model(tmp_path):
