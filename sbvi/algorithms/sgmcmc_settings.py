@@ -9,6 +9,7 @@ from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.schedules import Schedule
 from sbvi.algorithms.sgmcmc import SGMCMC
 from sbvi.core import (
+    Fraction,
     NonNegative,
     NonNegativeInt,
     Part,
@@ -41,7 +42,7 @@ class SGMCMCSpec(AlgorithmSpec):
     """Step size for each example: the gradient of the log posterior is multiplied by learning_rate / N."""
     schedule: Schedule = Schedule()
     """Factor on it over training."""
-    friction: Positive | None = None
+    friction: Fraction | None = None
     """Share of momentum lost in a step, of thermostat, sgnht and sghmc; null for the kernel's own."""
     pace: Positive | None = None
     """How fast thermostats move, in the authors' learning_rate / N a step, of thermostat; null for the kernel's own."""

@@ -8,14 +8,19 @@ them has strengths max(0, mean_j d_j - d_k), which are summed over the cells of 
 import hashlib
 import io
 import logging
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.data.dataset import Split
 from sbvi.data.files import cache_folder
@@ -64,9 +69,9 @@ def pooled(images: Sequence[np.ndarray], code: PatchCode) -> list[np.ndarray]:
         digest.update(np.ascontiguousarray(split).data)
     path = cache_folder() / "features" / f"patches-{digest.hexdigest()[:32]}.npz"
     names = [f"split{place}" for place in range(len(images))]
-    if path.is_file():
-        with np.load(path) as kept:
-            return [kept[name] for name in names]
+    if (known := _kept(path, names)) is not None:
+        return known
+    _check_writable(path.parent)
     log.info(
         "Learning %d words of patches and encoding %d images; kept in %s.", code.words, sum(map(len, images)), path
     )
@@ -79,14 +84,44 @@ def pooled(images: Sequence[np.ndarray], code: PatchCode) -> list[np.ndarray]:
         held.append(np.concatenate([np.rint(np.minimum(part / top, 1) * LEVELS).astype(np.uint8) for part in parts]))
     buffer = io.BytesIO()
     np.savez(buffer, **dict(zip(names, held, strict=True)))  # type: ignore[arg-type]
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, buffer.getvalue())
     return held
 
 
+def _kept(path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
+    """What was kept before; None where there is nothing, or nothing whole."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file) as kept:  # NumPy would leave a damaged one open
+            return [kept[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        log.warning("%s is damaged (%s); its features are made anew.", path, error)
+        return None
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the cache's folder before minutes of work whose outcome it is to keep.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}, where features are kept, cannot be written ({error.strerror}); set SBVI_CACHE_DIR to a folder "
+            f"that can."
+        ) from None
+
+
 def learned(images: np.ndarray, code: PatchCode) -> Dictionary:
-    """The dictionary of random patches."""
+    """The dictionary of random patches, by one thread: k-means adds up in another order with each number of them, and
+    of other words a run of the same settings would be one on other data."""
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits  # scikit-learn's own
 
     generator = np.random.default_rng(code.seed)
     windows = np.lib.stride_tricks.sliding_window_view(images, (SIDE, SIDE), axis=(1, 2))
@@ -97,7 +132,8 @@ def learned(images: np.ndarray, code: PatchCode) -> Dictionary:
     mean = x.mean(0)
     spectrum, turn = np.linalg.eigh(np.cov(x, rowvar=False).astype(np.float64))
     whitening = ((turn / np.sqrt(spectrum + _SPECTRUM)) @ turn.T).astype(np.float32)
-    found = KMeans(code.words, n_init=1, max_iter=code.turns, random_state=code.seed).fit((x - mean) @ whitening)
+    with threadpool_limits(1):
+        found = KMeans(code.words, n_init=1, max_iter=code.turns, random_state=code.seed).fit((x - mean) @ whitening)
     return Dictionary(mean, whitening, found.cluster_centers_.astype(np.float32))
 
 

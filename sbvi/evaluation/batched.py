@@ -31,17 +31,17 @@ class Batches(NamedTuple):
 def batched(
     dataset: Dataset, split: str, batch_size: int, limit: int | None = None, placement: Placement = SINGLE
 ) -> Batches:
-    """The first `limit` examples of a split in batches, each divided over the devices; padding repeats the
-    first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
-    whole = dataset.evaluated(split)
-    stored = whole.x[:limit]
+    """A split, or `limit` examples evenly spaced over it, in batches, each divided over the devices; padding repeats
+    the first example. Which examples share a batch, and so their random numbers, does not depend on the devices."""
+    whole = dataset.evaluated(split, limit)
+    stored = whole.x[:]
     count = len(stored)
     width = min(batch_size, count)
     padded = -(-width // placement.devices) * placement.devices
     index = np.zeros((-(-count // width), padded), int)
     real = np.arange(index.shape[0] * width)
     index[:, :width] = np.where(real < count, real, 0).reshape(-1, width)
-    label = None if whole.label is None else placement.split(whole.label[:limit][index], 1)
+    label = None if whole.label is None else placement.split(whole.label[index], 1)
     return Batches(placement.split(stored.reshape(count, -1)[index], 1), label, width, count)
 
 

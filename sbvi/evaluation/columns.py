@@ -49,6 +49,6 @@ def column_nll(
     table = dataset.preprocessing.table or ()
     batches = batched(dataset, split, batch_size, ROWS, placement)
     log_probs = map_batches(left_out(model), dataset, placement=placement)(placement.replicated(params), key, batches)
-    gaps = np.isnan(dataset.evaluated(split).x[:ROWS])
+    gaps = np.isnan(dataset.evaluated(split, ROWS).x)
     known = np.where(gaps, np.nan, log_probs.astype(np.float64))
     return {c.name: float(-np.nanmean(known[:, d])) for d, c in enumerate(table) if not np.isnan(known[:, d]).all()}

@@ -45,7 +45,7 @@ class Evaluation:
     batch_size: PositiveInt = 100
     """Examples in each batch of an evaluation."""
     validation_limit: PositiveInt | None = None
-    """Validation examples scored during training; null for all."""
+    """Validation examples scored during training, evenly spaced over the split; null for all."""
     test: bool = True
     """Whether the final test is made."""
     partition_samples: PositiveInt = 100_000

@@ -16,6 +16,7 @@ from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
+from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -29,7 +30,7 @@ def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, binarized as it says, fit for its model."""
     spec = experiment.dataset
     dataset = binarize(spec.load(), spec.binarization, spec.split_seed)
-    experiment.model.check(data_facts(dataset))
+    check_data(experiment, dataset)
     if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
@@ -39,22 +40,49 @@ def load_dataset(experiment: Experiment) -> Dataset:
     return dataset
 
 
+def check_data(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse data that the experiment's model cannot be of, or labels that it cannot be trained or tested by.
+
+    Raises:
+      UserError: see `ModelSpec.check`; a label is negative, or a split has none though the model knows p(label | x)
+        alone.
+    """
+    experiment.model.check(data_facts(dataset))
+    if not experiment.model.labelled:
+        return
+    alone = not offers(experiment.model.builds, Density)
+    for name, split in dataset.splits.items():
+        if split.label is not None:
+            if (least := int(split.label.min(initial=0))) < 0:
+                raise UserError(
+                    f"The {name} split holds the label {least}; allowed, where a model has a class for every label: "
+                    f"whole numbers from 0, or words."
+                )
+        elif alone and (name != "test" or experiment.evaluation.test):
+            more = "; evaluation.test=false goes without the final test" if name == "test" else ""
+            raise UserError(f"The {name} split has no labels, by which alone this model is scored{more}.")
+
+
 def data_facts(dataset: Dataset) -> DataFacts:
     """What a model must know of the data."""
-    label = dataset.train.label
-    classes = 0 if label is None else int(label.max()) + 1
+    labels = [split.label for split in dataset.splits.values() if split.label is not None]
+    classes = 0 if dataset.train.label is None else max(int(label.max(initial=0)) for label in labels) + 1
     return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, dataset.preprocessing.table)
 
 
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
-    """What parameters start from: of the first rows of the training split, which is shuffled where it can be."""
-    x = dataset.preprocessing.scaled(dataset.train.x[:rows])
-    label = None if dataset.train.label is None else np.asarray(dataset.train.label[:rows])
+    """What parameters start from: of so many rows of the training split, evenly spaced, since it may be sorted by
+    class; of shards the first ones, which are shuffled where they can be."""
+    train = dataset.train
+    few = len(train) <= rows or not isinstance(train.x, np.ndarray)
+    chosen = slice(rows) if few else np.arange(rows) * len(train) // rows
+    x = dataset.preprocessing.scaled(train.x[chosen])
+    label = None if train.label is None else np.asarray(train.label[chosen])
     if dataset.preprocessing.table is None:
-        return DataSummary(x, label, x.mean(0), x.std(0), len(dataset.train))
+        return DataSummary(x, label, x.mean(0), x.std(0), len(train))
     gone = np.isnan(x).all(0)  # a column without a value in these rows
     seen = np.where(gone, 0, x)
-    return DataSummary(x, label, np.nanmean(seen, 0), np.nanstd(seen, 0), len(dataset.train))
+    return DataSummary(x, label, np.nanmean(seen, 0), np.nanstd(seen, 0), len(train))
 
 
 class Shared:
@@ -112,6 +140,7 @@ class Assembly:
             return dataset, summarise(dataset, spec.summary_rows)
 
         dataset, summary = shared.get(_data_key(experiment), loaded)
+        check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
             wanted = "all"  # the default is one for runs of one process

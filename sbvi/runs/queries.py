@@ -12,6 +12,7 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.checks import not_there
 from sbvi.evaluation.filling import Guess, drawing, fill
+from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class Queries:
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
 
+    model: Any
     params: Any
     preprocessing: Preprocessing
 
@@ -82,12 +84,16 @@ class Queries:
 
     def label_probabilities(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
         """p(label | what is observed), (N, C), for model input (N, D), such as `Dataset.seen` gives."""
+        return np.exp(self.label_log_probs(inputs, observed))
+
+    def label_log_probs(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+        """log p(label | what is observed), (N, C), nats; see `label_probabilities`."""
         if observed is not None and not observed.all():
-            model = self._able(PartialClassifier, "classify with missing values")
+            model = require(self.model, PartialClassifier, "classify() of rows with missing values")
             compiled = self._jitted("classify_given", model.class_log_probs_given)
-            return np.exp(self._batches(lambda part, _: compiled(self.params, *part), (inputs, observed)))
+            return np.asarray(self._batches(lambda part, _: compiled(self.params, *part), (inputs, observed)))
         compiled = self._jitted("classify", self._able(Classifier, "classify").class_log_probs)
-        return np.exp(self._batches(lambda part, _: compiled(self.params, part), inputs))
+        return np.asarray(self._batches(lambda part, _: compiled(self.params, part), inputs))
 
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Model input (N, D), and where it is observed."""

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
+from sbvi.data.checks import not_there
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models.capabilities import PartialClassifier
 from sbvi.reporting.figures import Figure, new_figure
@@ -40,8 +41,9 @@ class ClassificationTask:
         if self.output is not None:
             check_output(self.output)
         if self.input is not None:
-            values, _ = own_values(run, self.input, self.examples, allow_nan=True)
-            probabilities = run.classify(values)
+            values, where = own_values(run, self.input, self.examples, allow_nan=True)
+            missing = not_there(values)
+            probabilities = run.label_probabilities(run.preprocessing.to_model(values, where, missing), ~missing)
             result = TaskResult({}, {"probabilities": probabilities, "guess": probabilities.argmax(1)})
         else:
             result = self._own_split(run)
@@ -55,11 +57,10 @@ class ClassificationTask:
         if label is None:
             raise UserError("task=classification needs labels, and the data set has none.")
         x = dataset.seen(self.split, self.examples)
-        probabilities = run.label_probabilities(x)
-        logs = np.log(np.maximum(probabilities, 1e-30))
+        logs = run.label_log_probs(x)
         scalars = {f"classification/{name}": value for name, value in scores(logs, label).items()}
         table = confusion(logs, label)
-        arrays = {"probabilities": probabilities, "guess": logs.argmax(1), "label": label, "confusion": table}
+        arrays = {"probabilities": np.exp(logs), "guess": logs.argmax(1), "label": label, "confusion": table}
         if self.missing and run.offers(PartialClassifier):
             generator = np.random.default_rng(self.seed)
             by_share = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]

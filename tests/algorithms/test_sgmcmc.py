@@ -290,6 +290,8 @@ def test_settings_that_have_no_use_are_refused():
         SETTINGS(proposal="pathwise").check(helmholtz)
     with pytest.raises(ValueError, match="friction has no use with kernel=sgld; it is of kernel=thermostat, sgnht"):
         SETTINGS(kernel="sgld", friction=0.1)
+    with pytest.raises(ValueError, match=r"friction\n.* less than 1"):
+        SETTINGS(friction=1.5)
     with pytest.raises(ValueError, match="prior_degrees has no use"):
         SETTINGS(parameter_prior="gaussian", prior_degrees=3.0)
     with pytest.raises(UserError, match="algorithm=sgmcmc needs what model=nade has not"):

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import cluster
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sbvi.core import UserError
 from sbvi.data.files import RemoteFile
@@ -61,6 +63,29 @@ def test_they_are_kept(tmp_path, monkeypatch):
     assert [a.shape for a in first] == [(5, 1, 1, 3), (2, 1, 1, 3)]
     assert first[0].dtype == np.uint8
     assert first[0].max() == 255
+    kept.write_bytes(kept.read_bytes()[:200])
+    for a, b in zip(first, pooled(parts, code), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert kept.stat().st_size > 200
+    monkeypatch.setenv("SBVI_CACHE_DIR", str(kept))  # no folder
+    with pytest.raises(UserError, match=r"where features are kept, cannot be written .*; set SBVI_CACHE_DIR"):
+        pooled(parts, code)
+
+
+def test_words_do_not_depend_on_the_number_of_threads(monkeypatch):
+    """Sums over threads are of another order with each number of them, and a run's features would be other data."""
+    threads = []
+
+    class Watched(cluster.KMeans):
+        def fit(self, x):
+            threads.extend(library["num_threads"] for library in threadpool_info())
+            return super().fit(x)
+
+    monkeypatch.setattr(cluster, "KMeans", Watched)
+    with threadpool_limits(2):
+        learned(images(3), PatchCode(words=2, grid=1, patches=100))
+        assert set(threads) == {1}
+        assert 2 in {library["num_threads"] for library in threadpool_info()}
 
 
 def archive(**files):

@@ -12,6 +12,7 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.loaded import load_run
 from sbvi.runs.train import train
 from sbvi.tasks import TASKS
+from sbvi.tasks.data import run_dataset
 
 SMALL = {
     "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
@@ -97,7 +98,7 @@ def test_queries_agree_with_one_another(labelled):
         labelled.conditional_log_likelihood(x, 1 - x)
 
 
-def test_the_classification_task(labelled):
+def test_the_classification_task(labelled, tmp_path):
     found = TASKS["classification"](missing=(0.0, 0.9)).run(labelled)
     accuracy = found.scalars["classification/accuracy"]
     assert accuracy > 0.5
@@ -105,6 +106,21 @@ def test_the_classification_task(labelled):
     assert found.scalars["classification/accuracy_missing_0.9"] < accuracy
     assert found.arrays["confusion"].sum() == 250
     assert np.trace(found.arrays["confusion"]) == round(250 * accuracy)
+    np.save(tmp_path / "rows.npy", np.full((2, 8, 8), 0.5))
+    with pytest.raises(UserError, match=r"input=.*rows.npy holds 0.5 at row 0, place \(0, 0\)"):
+        TASKS["classification"](input=str(tmp_path / "rows.npy")).run(labelled)
+    np.save(tmp_path / "some.npy", np.where(np.arange(64) < 9, np.nan, run_dataset(labelled).test.x[:4].reshape(4, 64)))
+    some = TASKS["classification"](input=str(tmp_path / "some.npy"), examples=3).run(labelled)
+    np.testing.assert_array_equal(some.arrays["probabilities"], labelled.classify(np.load(tmp_path / "some.npy")[:3]))
+    # A label of probability e^-300, which float32 has as 0, costs 300 nats.
+    sure = jax.numpy.where(jax.numpy.arange(10) == 3, 300.0, 0.0)
+    certain = labelled.with_params(labelled.params | {"classes": sure})
+    logs = certain.label_log_probs(run_dataset(labelled).seen("test"))
+    label = run_dataset(labelled).test.label
+    expected = -logs[np.arange(250), label].mean(dtype=np.float64)
+    found = TASKS["classification"](missing=()).run(certain)
+    assert found.scalars["classification/log_loss"] == pytest.approx(expected, rel=1e-4)
+    assert expected > 200
 
 
 def test_the_query_task(labelled, tmp_path):

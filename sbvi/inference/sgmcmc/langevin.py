@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from sbvi.core import Positive, PositiveInt, spec
+from sbvi.core import Fraction, PositiveInt, spec
 from sbvi.inference.sgmcmc.kernel import Array, Gradient, Position, Tree, mean_square
 
 
@@ -48,7 +48,7 @@ class Hamiltonian:
     Each of its moves asks for a gradient of its own, on the same mini-batch.
     """
 
-    friction: Positive = 0.1
+    friction: Fraction = 0.1
     """D, the share of momentum that one move loses."""
     integration_steps: PositiveInt = 10
     """Moves of one step."""
@@ -83,7 +83,7 @@ class NoseHoover:
     step, so that a schedule of step sizes leaves the temperature where it is.
     """
 
-    friction: Positive = 0.1
+    friction: Fraction = 0.1
     """D, the share of momentum that one step loses before the thermostat moves."""
 
     inertia: ClassVar[bool] = True

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sbvi.core import Positive, spec
+from sbvi.core import Fraction, Positive, spec
 from sbvi.inference.sgmcmc.kernel import Array, Gradient, Noise, Tree, mean_square, standard_normal
 
 
@@ -61,7 +61,7 @@ def thermostat_step(
 class Thermostat:
     """SGNHT with a thermostat for each element."""
 
-    friction: Positive = 0.1
+    friction: Fraction = 0.1
     """D, the share of momentum that one step loses before the thermostats move."""
     pace: Positive = 1.0
     """c, how fast they move."""
