@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from support import compiled
+from support import compiled, garbage
 
 # Before NumPy starts: tests run side by side, where more threads of its BLAS wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -27,7 +27,7 @@ import absl.logging
 import jax
 import pytest
 from hypothesis import settings
-from support import cpu, nightly, processes, promises
+from support import cpu, lowering, nightly, processes, promises
 
 # absl's handler, where its logging is set up anew, closes the stream that it was made with unless that is the process's
 # own or today's: while a test's own capture stood it closed pytest's, and every later test of that worker failed.
@@ -38,6 +38,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Most of a test's time is compilation, so that of this process is kept short. What tests start in processes of
 # their own is compiled as a user's run is.
 jax.config.update("jax_disable_most_optimizations", True)
+lowering.share_contexts()
 
 # How many inputs property-based tests try: HYPOTHESIS_PROFILE=nightly for many.
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
@@ -104,6 +105,10 @@ def pytest_collection_modifyitems(config, items):
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in slow]
+
+
+def pytest_collection_finish():
+    garbage.begin()
 
 
 def pytest_unconfigure():

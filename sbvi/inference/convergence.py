@@ -5,6 +5,7 @@ all halves together with that within them (Gelman and Rubin 1992), and goes to 1
 number of independent draws of the same standard error. Both are BlackJAX's.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -31,18 +32,25 @@ def convergence(values: Array) -> Convergence | None:
     A quantity that is the same in every draw of several chains has R-hat 1; in a single chain, which never moved,
     infinity.
     """
-    from blackjax import diagnostics  # takes a second, which a run that needs none should not wait
-
     chains, draws, examples, quantities = values.shape
     if draws < LEAST:
         return None
     half = draws // 2
     flat = values[:, draws - 2 * half :].reshape(2 * chains, half, examples * quantities)
+    rhat, effective = _measured(flat, chains)
+    shape = (examples, quantities)
+    return Convergence(jnp.max(rhat.reshape(shape), 1), jnp.min(effective.reshape(shape), 1))
+
+
+@partial(jax.jit, static_argnums=1)
+def _measured(flat: Array, chains: int) -> tuple[Array, Array]:
+    """R-hat and effective sample size of each of Q quantities in halves of `chains` chains, (2 C, T / 2, Q)."""
+    from blackjax import diagnostics  # takes a second, which a run that needs none should not wait
+
+    halves, half, _ = flat.shape
     constant = jnp.max(flat, (0, 1)) == jnp.min(flat, (0, 1))
     rhat = diagnostics.potential_scale_reduction(flat).reshape(-1)
     rhat = jnp.where(jnp.isnan(rhat), jnp.inf, rhat)
     rhat = jnp.where(constant, 1.0 if chains > 1 else jnp.inf, rhat)
     effective = diagnostics.effective_sample_size(flat).reshape(-1)
-    effective = jnp.where(constant, float(2 * chains * half) if chains > 1 else 1.0, effective)
-    shape = (examples, quantities)
-    return Convergence(jnp.max(rhat.reshape(shape), 1), jnp.min(effective.reshape(shape), 1))
+    return rhat, jnp.where(constant, float(halves * half) if chains > 1 else 1.0, effective)

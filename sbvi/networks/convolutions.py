@@ -100,7 +100,7 @@ class ConvolutionalBlock(nnx.Module):
 
     def __init__(self, channels: int, kernel: int, activation: ActivationName, rngs: nnx.Rngs):
         self.first, self.second = (Convolution(channels, channels, kernel, rngs) for _ in range(2))
-        self.second.kernel[...] = jnp.zeros((kernel, kernel, channels, channels))
+        self.second.kernel.set_value(jnp.zeros((kernel, kernel, channels, channels)))
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:
@@ -178,7 +178,7 @@ class ImageWriter(nnx.Module):
             self.blocks = nnx.List([nnx.List(level) for level in reversed(_blocks(how, activation, rngs))])
 
     def set_bias(self, values: np.ndarray) -> None:
-        self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
+        self.bias.set_value(jnp.asarray(values, self.bias[...].dtype))
 
     def joins(self, rows: int) -> bool:
         """As of the network that it begins with."""

@@ -26,7 +26,7 @@ class Gated(nnx.Module):
     def __init__(self, inputs: int, outputs: int, activation: ActivationName, rngs: nnx.Rngs):
         self.both = Affine(inputs, 2 * outputs, rngs)
         each = [nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)) for _ in range(2)]
-        self.both.kernel[...] = jnp.concatenate(each, -1)  # spread by the width of one of them
+        self.both.kernel.set_value(jnp.concatenate(each, -1))  # spread by the width of one of them
         self.activation, self.outputs = activation, outputs
 
     def __call__(self, x: Array, before: Array | None = None) -> Array:
@@ -77,7 +77,7 @@ class ResidualBlock(nnx.Module):
 
     def __init__(self, size: int, activation: ActivationName, rngs: nnx.Rngs):
         self.first, self.second = Affine(size, size, rngs), Affine(size, size, rngs)
-        self.second.kernel[...] = jnp.zeros((size, size))
+        self.second.kernel.set_value(jnp.zeros((size, size)))
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:

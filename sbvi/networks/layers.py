@@ -33,7 +33,7 @@ class Affine(nnx.Module):
         return result
 
     def set_bias(self, values: np.ndarray | Array) -> None:
-        self.bias[...] = jnp.asarray(values, self.bias[...].dtype)
+        self.bias.set_value(jnp.asarray(values, self.bias[...].dtype))
 
 
 class MLP(nnx.Module):

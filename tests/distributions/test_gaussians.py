@@ -64,6 +64,23 @@ def quantities(name, outputs, size, points):
     return ours, theirs
 
 
+SHAPES = {"covariance": (ROWS, SIZE, SIZE), "variance": (ROWS, SIZE), "log_prob": (2, ROWS)}
+SHAPES |= dict.fromkeys(("log_det", "entropy", "kl"), (ROWS,))
+
+
+@functools.cache
+def values_and_gradients(name, side):
+    """Of one of the two sides, with the gradient of each quantity's weighted sum. Compiled apart: in one program with
+    two cores, XLA's pool of threads can wait for itself."""
+
+    def both(outputs, points, weights):
+        found, pull = jax.vjp(lambda o: quantities(name, o, SIZE, points)[side], outputs)
+        nothing = jax.tree.map(jnp.zeros_like, found)
+        return found, {key: pull(nothing | {key: weights[key]})[0] for key in found}
+
+    return jax.jit(both)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("spread", [0.1, 0.5])
 def test_values_and_gradients_equal_dense_algebra(name, spread, x64):
@@ -71,16 +88,15 @@ def test_values_and_gradients_equal_dense_algebra(name, spread, x64):
     spread = spread / 4 if name == "full" else spread
     outputs = raw_outputs(POSTERIORS[name](), SIZE, spread)
     points = jnp.asarray(np.random.default_rng(1).normal(size=(2, ROWS, SIZE)))
-    # Compiled apart: in one program with two cores, XLA's pool of threads can wait for itself.
-    sides = [jax.jit(lambda o, side=side: quantities(name, o, SIZE, points)[side]) for side in (0, 1)]
-    (ours, pull_ours), (theirs, pull_theirs) = (jax.vjp(side, outputs) for side in sides)
+    weights = {key: jnp.asarray(np.random.default_rng(2).normal(size=shape)) for key, shape in SHAPES.items()}
+    (ours, ours_pulled), (theirs, theirs_pulled) = (
+        values_and_gradients(name, side)(outputs, points, weights) for side in (0, 1)
+    )
+    assert ours.keys() == theirs.keys() == SHAPES.keys()
     for key in ours:
         np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-8, atol=1e-8, err_msg=key)
-    zeros = jax.tree.map(jnp.zeros_like, ours)
-    for key in ours:
-        weight = jnp.asarray(np.random.default_rng(2).normal(size=ours[key].shape))
-        pair = [pull(zeros | {key: weight})[0] for pull in (pull_ours, pull_theirs)]
-        np.testing.assert_allclose(*pair, rtol=1e-8, atol=1e-7 * float(jnp.abs(pair[1]).max()), err_msg=key)
+        pair = ours_pulled[key], theirs_pulled[key]
+        np.testing.assert_allclose(*pair, rtol=1e-8, atol=1e-7 * np.abs(pair[1]).max(), err_msg=key)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -68,9 +68,10 @@ def test_more_temperatures_close_the_gap(x64):
 def test_every_posterior_can_be_the_base(posterior):
     """By shapes alone, with two nodes of unlike sizes."""
     model = dlgm((5,), posterior=posterior, latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
-    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
+    params = jax.eval_shape(lambda: model.init(0, summary(np.full(5, 0.5), np.ones(5))))
     x = jnp.zeros((6, 5))
-    found = jax.eval_shape(lambda key: annealed(model, params, key, x, 4, 3, 2, "posterior"), jax.random.key(0))
+    words = params, jax.random.key(0)
+    found = jax.eval_shape(lambda params, key: annealed(model, params, key, x, 4, 3, 2, "posterior"), *words)
     assert [part.shape for part in found] == [(6,)] * 3
 
 

@@ -6,16 +6,19 @@ it, so that whoever asked waits for it as for any other. What it skips is the st
 interpreters, by `processes.start(..., fresh=True)`.
 
 The server never starts JAX's backends and has one thread (its BLAS is told to): a fork is safe, and each command
-reads XLA_FLAGS itself.
+reads XLA_FLAGS itself. Nor is a command's memory taken apart at its end, which copies most of what was forked: once
+its functions for the end have run, it leaves.
 What Python, JAX and Matplotlib read from the environment when they are imported is the server's (see FIXED).
 
 Run as a script with the number of a socket; a message is a JSON object and the three standard streams.
 """
 
 import array
+import atexit
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -36,8 +39,15 @@ _LATE = (
     "hydra._internal.hydra",
     "hydra._internal.core_plugins.basic_launcher",
     "hydra._internal.core_plugins.basic_sweeper",
+    "hydra._internal.logging_config",
+    "jax.experimental.multihost_utils",
+    "jaxlib.mlir.dialects.builtin",
+    "jaxlib.mlir.dialects.mhlo",
     "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
     "matplotlib.figure",
+    "omegaconf._impl",
+    "fontTools.subset",
     "tensorboard.summary.writer.event_file_writer",
     "tqdm.contrib.logging",
     "PIL.PngImagePlugin",
@@ -58,6 +68,12 @@ def preload():
         importlib.import_module(module.name)
     for name in _LATE:
         importlib.import_module(name)
+    # What their first use reads and keeps: the configs' grammar and plugins, and Matplotlib's fonts.
+    sbvi.Experiment.from_overrides(["dataset=synthetic", "trainer.steps=1"])
+    figure = importlib.import_module("sbvi.reporting.figures").new_figure()
+    figure.add_subplot().set_title("any")
+    for kind in ("png", "pdf"):
+        figure.savefig(io.BytesIO(), format=kind)
 
 
 def receive(connection):
@@ -125,7 +141,24 @@ def become(request):
     sys.modules["__main__"] = ModuleType("__main__")
 
 
+class _End:
+    """The last of a process's functions for its end: leaves with the command's exit code, where that is known."""
+
+    code = None
+
+    def __call__(self):
+        if self.code is not None:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            except OSError:  # nobody reads any more: Python has its own way with that
+                return
+            os._exit(self.code)
+
+
 def main():
+    end = _End()
+    atexit.register(end)  # before all others, and so called after them
     dies_with_parent()
     connection = socket.socket(fileno=int(sys.argv[1]))
     preload()
@@ -134,8 +167,13 @@ def main():
     request = serve(connection)
     if request is not None:
         become(request)
-        # Not under a try: the command ends as Python ends, by its exit code, exception or signal.
-        importlib.import_module(f"sbvi.cli.{request['name']}").main()
+        # The command ends as Python ends, by its exit code, exception or signal.
+        try:
+            importlib.import_module(f"sbvi.cli.{request['name']}").main()
+            end.code = 0
+        except SystemExit as ended:
+            end.code = ended.code if isinstance(ended.code, int) else None
+            raise
 
 
 if __name__ == "__main__":

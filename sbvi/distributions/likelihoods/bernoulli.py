@@ -15,6 +15,20 @@ from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 FACTORS = 16
 
 
+@jax.jit  # JAX then traces its many operations once for a shape, not for each place in each program
+def _terms(logits: Array, x: Array) -> Array:
+    """What is left to sum, (..., D / G) with G values under each logarithm, D a multiple of G."""
+    size = logits.shape[-1]
+    groups = max(n for n in range(1, FACTORS + 1) if size % n == 0)
+    width = size // groups
+    linear, product = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
+    for first in range(0, size, width):
+        part = logits[..., first : first + width]
+        linear = linear + x[..., first : first + width] * part - jnp.where(part >= 0, part, jnp.zeros_like(part))
+        product = product * (1 + jnp.exp(-jnp.abs(part)))
+    return linear - jnp.log(product)
+
+
 @jax.custom_jvp
 def log_bernoulli(logits: Array, x: Array) -> Array:
     """sum_d x_d l_d - log(1 + exp(l_d)) over the last axis, for logits and x of one shape.
@@ -26,15 +40,7 @@ def log_bernoulli(logits: Array, x: Array) -> Array:
     The derivative is stated, x - sigmoid(l): back-propagation then keeps one array of this size instead
     of four, and nothing is left to JAX's derivative of |l| at 0, which is 1.
     """
-    size = logits.shape[-1]
-    groups = max(n for n in range(1, FACTORS + 1) if size % n == 0)
-    width = size // groups
-    linear, product = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
-    for first in range(0, size, width):
-        part = logits[..., first : first + width]
-        linear = linear + x[..., first : first + width] * part - jnp.where(part >= 0, part, jnp.zeros_like(part))
-        product = product * (1 + jnp.exp(-jnp.abs(part)))
-    return row_sums(linear - jnp.log(product))[..., 0]
+    return row_sums(_terms(logits, x))[..., 0]
 
 
 def _log_bernoulli_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
