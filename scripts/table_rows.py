@@ -278,6 +278,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     ranks, better, covered = [], 0, []
     for name in whole:
         own = frame[frame.table == name].groupby("method").mean(numeric_only=True)
+        own = own.reindex(columns=[*own, *{"coverage", "width"}.difference(own)])  # of intervals, where there are any
         rmse = own.rmse.reindex(list(METHODS))
         ranks.append(rmse.rank())
         better += rmse["sbvi"] <= rmse["iterative"]
@@ -291,7 +292,8 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         )
         seeds = frame[(frame.table == name) & (frame.method == "sbvi")].seed.nunique()
         cells = [name, f"{own['rows']['sbvi']:.0f} x {own['columns']['sbvi']:.0f}", str(seeds), *shown, accuracy]
-        cells += [f"{own.coverage['sbvi']:.1%}", f"{own.width['sbvi']:.2f}"]
+        known = not np.isnan(own.coverage["sbvi"])
+        cells += [f"{own.coverage['sbvi']:.1%}", f"{own.width['sbvi']:.2f}"] if known else ["", ""]
         cells += [f"{own.cpu_seconds['sbvi']:.0f}, {own.cpu_seconds['forests']:.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     if whole:
@@ -301,7 +303,8 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
             "",
             f"Mean rank over {len(whole)} tables: {said}. At most the RMSE of `iterative` on {better} of them.",
         ]
-        lines += [f"The 90 % intervals cover {np.mean(covered):.1%} on average over tables."]
+        if counted := np.count_nonzero(~np.isnan(covered)):
+            lines += [f"The 90 % intervals cover {np.nanmean(covered):.1%} on average over {counted} tables."]
     return lines
 
 
