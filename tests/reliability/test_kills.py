@@ -48,8 +48,9 @@ def at_random(seed):
     return seen
 
 
-# Five moments for each of four runs: what is seen on disk, and random times after the first log line.
+# Five moments for each run: what is seen on disk, and random times after the first log line.
 RUNS = {
+    "each": [lock_taken, writing("last.safetensors"), writing("best.safetensors"), after(24), final_test],
     "starts": [lambda f: f.exists(), lock_taken, writing("run.json"), after(1), at_random(1)],
     "checkpoints": [
         writing("last.safetensors"),
@@ -65,7 +66,7 @@ RUNS = {
 
 @pytest.mark.promise("SIGKILL at any moment: the same command goes on, to the same bits as an undisturbed run", "kills")
 @pytest.mark.parametrize(
-    "moments", ["checkpoints", "ends", *(pytest.param(name, marks=pytest.mark.slow) for name in ("starts", "random"))]
+    "moments", [name if name == "each" else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
 )
 def test_killed_at_many_moments(moments, tiny_run, tmp_path, tally):
     folder = tmp_path / "run"

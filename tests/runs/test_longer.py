@@ -6,13 +6,12 @@ import shutil
 
 import pytest
 from support.processes import command
-from support.small_run import experiment, leaves, same
+from support.small_run import experiment, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.changes import MAY_CHANGE, changed
 from sbvi.runs.context import RunContext
-from sbvi.runs.train import train
 
 LONGER = RunContext(longer=True)
 CONSTANT = {"optimizer": {"schedule": {"kind": "constant"}}}

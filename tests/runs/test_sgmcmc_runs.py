@@ -6,12 +6,11 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from support.small_run import SMALL, interrupted, leaves, same
+from support.small_run import SMALL, interrupted, leaves, same, train
 
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
 from sbvi.runs import Experiment, load_run
-from sbvi.runs.train import train
 from sbvi.tasks import TASKS
 from sbvi.training import Plan, Trainer, checkpoint
 from sbvi.training.draws import DrawStack, Sampling

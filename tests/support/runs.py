@@ -4,9 +4,8 @@ import fcntl
 
 import pytest
 
-from sbvi.runs.train import train
 from support.processes import command
-from support.small_run import experiment
+from support.small_run import experiment, train
 from support.tiny_run import WORDS
 
 DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")

@@ -1,10 +1,14 @@
 """A small run from Python, and what it leaves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sbvi.runs import Experiment
-from sbvi.runs.train import train
+from sbvi.runs.assembly import Shared
+from sbvi.runs.context import RunContext
+from sbvi.runs.train import train as trained
 from sbvi.training import checkpoint
 
 SMALL = {
@@ -18,6 +22,15 @@ SMALL = {
     "evaluation": {"num_samples": 10, "chunk": 5},
     "runtime": {"compilation_cache": False},
 }
+
+
+#: As the points of a sweep have it: data and compiled evaluations of runs that differ in neither. Other processes,
+#: which have nothing in common, are killed and gone on with in tests/reliability.
+_SHARED = Shared()
+
+
+def train(made, folder, show=None, session=None):
+    return trained(made, folder, show, replace(session or RunContext(), shared=_SHARED))
 
 
 def experiment(**groups):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.file_forms import FORMS
 from test_tasks import trained, work
 
@@ -149,6 +150,30 @@ def test_dynamic_training_data_is_drawn_for_every_task(dynamic):
     assert (posterior.arrays["log_likelihood"] < 0).all()
     imputed = work(dynamic, "imputation", iterations=6, warmup=2, **one)
     assert set(np.unique(imputed.arrays["filled"][~imputed.arrays["missing"]])) <= {0, 1}
+
+
+def test_tasks_see_dynamic_data_as_the_model_does(dynamic):
+    """Fixed draws of the test split are 0 and 1 whatever levels the means have."""
+    assert work(dynamic, "embedding", examples=20).arrays["layer_1/mean"].shape == (20, 2)
+    imputed = work(dynamic, "imputation", iterations=10, warmup=2, examples=20)
+    assert imputed.scalars["imputation/log_loss"] < np.log(2)
+    with Image.open(dynamic.directory.path / "figures" / "reconstructions.png") as picture:
+        assert (np.asarray(picture)[:50] == 255).any()  # the first row shows the data, not the data over its levels
+
+
+def test_dequantised_density_bounds_the_bits(gaussian, tmp_path, monkeypatch):
+    """Uniform noise: a Gaussian of the dequantised digits costs at least what the levels' entropy allows."""
+    bits = work(gaussian, "likelihood", num_samples=50).scalars["test/bits_per_dimension"]
+    assert 0 < bits < np.log2(17)
+    words = [
+        *TINY[:3],
+        "trainer.steps=2",
+        "likelihood=gaussian",
+        "likelihood.dequantize=false",
+        "evaluation.test=false",
+    ]
+    without = trained(tmp_path, [*words, "likelihood.dequantize=false"], monkeypatch)
+    assert "test/bits_per_dimension" not in work(without, "likelihood", num_samples=5).scalars
 
 
 def test_a_model_of_drawn_data_takes_grey_values_by_its_own_rule(dynamic, tmp_path, caplog):

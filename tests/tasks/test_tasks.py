@@ -150,35 +150,9 @@ def test_bits_per_dimension(grey):
     assert result["test/bits_per_dimension"] == pytest.approx(bits, abs=0.05)
 
 
-def test_dequantised_density_bounds_the_bits(tmp_path, monkeypatch):
-    """Uniform noise: a Gaussian of the dequantised digits costs at least what the levels' entropy allows."""
-    run = trained(tmp_path, ["likelihood=gaussian", "model.latents=[3]", "trainer.steps=400"], monkeypatch)
-    bits = work(run, "likelihood", num_samples=50).scalars["test/bits_per_dimension"]
-    assert 0 < bits < np.log2(17)
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    words = ["likelihood=gaussian", "likelihood.dequantize=false", "model.latents=[3]", "trainer.steps=20"]
-    without = trained(plain, words, monkeypatch)
-    assert "test/bits_per_dimension" not in work(without, "likelihood", num_samples=5).scalars
-
-
 def test_levels_must_be_the_datas(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sbvi-train", "likelihood=discretized_logistic"])
     with pytest.raises(SystemExit):
         train.main()
     assert "likelihood.levels=255 is not what the data set holds: levels 0..16" in capsys.readouterr().err
-
-
-def test_tasks_see_dynamic_data_as_the_model_does(tmp_path, monkeypatch):
-    """Fixed draws of the test split are 0 and 1 whatever levels the means have."""
-    words = ["dataset.binarization=dynamic", "model.latents=[2]", "trainer.steps=200"]
-    run = trained(tmp_path, words, monkeypatch)
-    embedding = work(run, "embedding", examples=20)
-    assert embedding.arrays["layer_1/mean"].shape == (20, 2)
-    imputed = work(run, "imputation", iterations=10, warmup=2, examples=20)
-    assert imputed.scalars["imputation/log_loss"] < np.log(2)
-    from PIL import Image
-
-    picture = np.asarray(Image.open(run.directory.path / "figures" / "reconstructions.png"))
-    assert (picture[:50] == 255).any()  # the first row shows the data, not the data over its levels

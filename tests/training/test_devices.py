@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.processes import command, environment
-from support.small_run import experiment, leaves
+from support.small_run import experiment, leaves, train
 
 import sbvi
 from sbvi.core import UserError
@@ -16,7 +16,6 @@ from sbvi.core.placement import Placement
 from sbvi.data.sources.digits import Digits
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.train import train
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 
@@ -54,7 +53,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Of a posterior and an algorithm whose parts another case has too.
+SLOW = {"rank_one", "wake_sleep"}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in SLOW else case for case in CASES]
+)
 def test_two_devices_give_the_numbers_of_one(case):
     begun = start(**CASES[case])
     (one, _), (two, state) = parameters(1, *begun), parameters(2, *begun)
@@ -117,7 +122,7 @@ def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
 def test_eight_devices_from_the_command_line(tmp_path):
     """Trained on eight; evaluated, compared and resumed on one, read where there are two."""
     words = ["dataset=synthetic", "model.latents=[2]", "model.hidden=[8]", "model.recognition_hidden=[8]"]
-    words += ["trainer.steps=100", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
+    words += ["trainer.steps=20", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
 
     def run(count, *words, name="train"):
         flags = f"--xla_force_host_platform_device_count={count}"

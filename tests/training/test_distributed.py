@@ -31,7 +31,7 @@ def best(folder):
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
-    words = [*WORDS, "model.latents=[2]", "trainer.steps=400", "trainer.log_every=200"]
+    words = [*WORDS, "model.latents=[2]", "trainer.steps=100", "trainer.log_every=50"]
     done = [finish(process) for process in pair(*words, "hydra.run.dir=pair", cwd=tmp_path)]
     assert [code for code, _ in done] == [0, 0], done
     assert "test/nll" in done[0][1]
@@ -39,7 +39,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     assert run(*words, "hydra.run.dir=one", cwd=tmp_path)[0] == 0
     ours, theirs = best(tmp_path / "pair"), best(tmp_path / "one")
     for key in theirs:
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=3e-4, atol=3e-5)
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("pair", "one")]
     # One process has the likelihood of two latents by quadrature, several by samples, which it tells beside it.
     assert results[0]["metrics"]["test/nll"] == pytest.approx(results[1]["metrics"]["test/nll_by_samples"], rel=1e-3)

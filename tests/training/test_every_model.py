@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_run import SMALL, interrupted, leaves, same
+from support.small_run import SMALL, interrupted, leaves, same, train
 
 from sbvi.core.placement import Placement
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly
-from sbvi.runs.train import train
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
 

@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_run import SMALL, experiment, interrupted, leaves, same
+from support.small_run import SMALL, experiment, interrupted, leaves, same, train
 
 from sbvi.algorithms import Info, Optimizer
 from sbvi.core import UserError
 from sbvi.core.placement import SINGLE
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.train import train
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
 from sbvi.training.chunk import compile_chunk
 
