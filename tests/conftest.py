@@ -112,6 +112,7 @@ def pytest_collection_finish():
 
 
 def pytest_unconfigure():
+    processes.end_server()
     if _cache is not None:
         compiled.keep(_cache.name)
 

@@ -44,6 +44,10 @@ class _Server:
             self.process = subprocess.Popen(words, env=alone, pass_fds=[theirs.fileno()])
         assert self.connection.recv(10) == b"ready", "the fork server did not start"
 
+    def end(self):
+        self.connection.close()  # of which the server hears
+        self.process.wait()
+
     def fork(self, name, words, cwd, env, streams):
         for key in self.environment.keys() | env.keys():
             if key.startswith(fork_server.FIXED) and self.environment.get(key) != env.get(key):
@@ -94,6 +98,12 @@ def end_all():
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def end_server():
+    """No more commands will be started."""
+    while _servers:
+        _servers.pop().end()
 
 
 def finish(process, timeout=300):
