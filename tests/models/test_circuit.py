@@ -51,7 +51,7 @@ def _made(name, labels, leaf, facts, levels, seed, options):
     spec, data = Circuit(**settings), summary(levels=levels)
     spec.check(facts)
     model = spec.build(facts, spec.learn_structure(data))
-    return model, jax.tree.map(lambda a: a.astype(jnp.float64), model.init(seed, data))
+    return model, jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64)), model.init(seed, data))
 
 
 def made(name, *, labels=False, leaf="bernoulli", facts=FACTS, levels=1, seed=0, **options):
@@ -228,7 +228,8 @@ def test_statistics_are_posterior_counts(name, x64):
             # The likelihood with one weight scaled by exp(+-eps), not normalised again.
             moved = [[*logs.weights] for _ in range(2)]
             for weights, shift in zip(moved, (eps, -eps), strict=True):
-                weights[position] = weights[position].at[entry].add(shift)
+                weights[position] = np.array(weights[position])
+                weights[position][entry] += shift
             numeric = float(total(moved[0]) - total(moved[1])) / (2 * eps)
             assert float(counts[entry]) == pytest.approx(numeric, abs=1e-7)
         assert (np.asarray(counts) >= 0).all()

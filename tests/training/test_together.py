@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_run import experiment, leaves
+from support.small_run import experiment, leaves, train
 
 from sbvi.algorithms import Info
 from sbvi.core import UserError
 from sbvi.core.placement import SINGLE
 from sbvi.runs.assembly import Assembly
-from sbvi.runs.train import train
 from sbvi.sweeps.side_by_side import Point, groups, train_together
 from sbvi.training import ResidentBatches
 from sbvi.training.chunk import compile_chunk
