@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from sbvi.core.errors import UserError
@@ -38,3 +39,14 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None) -> N
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is untouched.") from None
+
+
+def try_folder(folder: Path) -> None:
+    """Make a folder where absent and write in it, before work is done for it.
+
+    Raises:
+      OSError: nothing can be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -8,7 +8,6 @@ them has strengths max(0, mean_j d_j - d_k), which are summed over the cells of 
 import hashlib
 import io
 import logging
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.atomic import write_atomically
+from sbvi.core.atomic import try_folder, write_atomically
 from sbvi.data.dataset import Split
 from sbvi.data.files import cache_folder
 
@@ -107,9 +106,7 @@ def _check_writable(folder: Path) -> None:
       UserError: nothing can be written there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_folder(folder)
     except OSError as error:
         raise UserError(
             f"{folder}, where features are kept, cannot be written ({error.strerror}); set SBVI_CACHE_DIR to a folder "

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.runs.compose import LENGTHS
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ MAY_CHANGE = (
     "evaluation.chunk",
     "evaluation.test",
 )
-LENGTHS = ("steps", "epochs", "examples")
 #: Keys that change nothing of a run's numbers: where it is computed and where it is logged.
 ELSEWHERE = ("runtime.", "logger.")
 

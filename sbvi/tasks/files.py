@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.atomic import try_folder
 from sbvi.data.checks import finite
 from sbvi.data.formats.own_files import Archive, read_own
 
@@ -111,9 +111,8 @@ def writable(folder: Path) -> Path:
       UserError: nothing can be written there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        try_folder(folder)
+        return folder
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written ({error.strerror}); name another folder for what is found, as folder=DIR."
