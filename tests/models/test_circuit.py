@@ -420,6 +420,18 @@ def test_dropout_leaves_out_by_its_key(x64):
     assert not np.allclose(first, whole)
 
 
+def test_dropout_of_leaves_sums_variables_out(x64):
+    model, params = made("random_cp", labels=True, leaf_dropout=0.4)
+    x = jnp.asarray(STATES[:7])
+    key = jax.random.key(3)
+    kept = jax.random.bernoulli(jax.random.fold_in(key, 0), 0.6, x.shape)
+    observed = jnp.asarray(np.arange(x.size).reshape(x.shape) % 3 > 0)
+    joint = jax.jit(lambda key, observed: model.joint_log_probs(params, x, key=key, observed=observed))
+    assert 0.3 < float(jnp.mean(kept)) < 0.9
+    np.testing.assert_allclose(joint(key, None), joint(None, kept), rtol=1e-12)
+    np.testing.assert_allclose(joint(key, observed), joint(None, kept & observed), rtol=1e-12)
+
+
 def test_plans_that_are_not_valid_are_refused():
     leaves = np.array([[0], [1], [1]])
     twice = Product(1, (Edges(0, np.array([1, 2]), np.array([0, 0])),))

@@ -132,13 +132,14 @@ class BuiltCircuit:
     ) -> Array:
         """log p(x, label) for every label, (B, C); with rule=hard, of the most probable latents.
 
-        key: draws what is left out, for training with dropout.
+        key: draws what is left out, for training with dropout. A variable goes with all of its leaves, as if it had not
+        been observed (Peharz et al. 2019).
         """
+        if key is not None and self.leaf_dropout:
+            kept = jax.random.bernoulli(jax.random.fold_in(key, 0), 1 - self.leaf_dropout, x.shape)
+            observed = kept if observed is None else observed & kept
         values, seen = self._inputs(x, observed)
         chosen: Rule = hard if rule == "hard" else soft
-        if key is not None and self.leaf_dropout:
-            kept = jax.random.bernoulli(jax.random.fold_in(key, 0), 1 - self.leaf_dropout, values.shape)
-            seen = seen * kept.astype(seen.dtype)
         if key is not None and self.sum_dropout:
             chosen = without_some(chosen, jax.random.fold_in(key, 1), self.sum_dropout)
         logs = self._logs(params, values, seen)

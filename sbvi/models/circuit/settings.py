@@ -57,7 +57,7 @@ class Circuit(ModelSpec):
     labels: bool = False
     """Whether the root has a class for every label, so that the circuit classifies."""
     leaf_dropout: Probability = 0.0
-    """Probability that a leaf's variable is summed out, in training by labels."""
+    """Probability that a variable with all of its leaves is summed out, in training by labels."""
     sum_dropout: Probability = 0.0
     """Probability that a sum goes without a child, in training by labels."""
 
