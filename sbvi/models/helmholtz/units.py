@@ -113,10 +113,14 @@ def outputs(layers: Sequence[dict[str, Array]], given: Array | None, shape: tupl
     """The network's outputs, (*shape, O)."""
     if given is None:
         return down_columns(layers[0]["bias"], shape)
-    values = given
+    rows = given.shape[:-1]
+    values = given.reshape(
+        -1, given.shape[-1]
+    )  # of rows and columns alone: XLA on CPU transposes gradients of more axes
     for position, layer in enumerate(layers):
         values = jnp.tanh(values) if position else values
         values = values @ layer["kernel"] + down_columns(layer["bias"], values.shape[:-1])
+    values = values.reshape(*rows, values.shape[-1])
     return jnp.broadcast_to(values, (*shape, values.shape[-1]))
 
 
