@@ -1,5 +1,7 @@
 """How much memory there is, asked before it is taken."""
 
+import contextlib
+import ctypes
 import os
 from pathlib import Path
 
@@ -39,3 +41,12 @@ def require(needed: int, what: str) -> None:
     """
     if needed > (there := available()):
         raise UserError(f"Too large: {what} would take at least {gib(needed)}, and {gib(there)} are available.")
+
+
+def give_back() -> None:
+    """Hand memory that was freed, such as a compiler's, back to the system, where the C library is one that keeps it.
+
+    The GNU library keeps what threads free beside the main one until it is told.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another library, or another system
+        ctypes.CDLL(None).malloc_trim(0)

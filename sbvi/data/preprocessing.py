@@ -7,6 +7,7 @@
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -190,7 +191,7 @@ class Preprocessing:
 
     def scaled(self, held: np.ndarray) -> np.ndarray:
         """The training split as held, in the float32 means (N, D) that a model's first parameters start from."""
-        flat = held.reshape(len(held), -1).astype(np.float32)
+        flat = held.reshape(len(held), math.prod(held.shape[1:])).astype(np.float32)
         if self.binarization in ("static", "threshold"):
             return flat
         if self.levels is not None:

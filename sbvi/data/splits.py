@@ -3,6 +3,7 @@
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data.aligned import taken
 from sbvi.data.dataset import Split
 
 
@@ -35,7 +36,7 @@ def _cut(
 ) -> tuple[Split, Split, Split]:
     train = len(x) - validation - test
     parts = np.split(order, [train, train + validation])
-    first, second, third = (Split(x[p], None if label is None else label[p]) for p in parts)
+    first, second, third = (Split(taken(x, p), None if label is None else label[p]) for p in parts)
     return first, second, third
 
 
@@ -46,7 +47,7 @@ def held_out(train: Split, validation: int, seed: int) -> tuple[Split, Split]:
         raise UserError(f"dataset.validation_size={validation} must be less than {count}, the training examples.")
     order = np.random.default_rng(seed).permutation(count)
     left, drawn = (
-        Split(train.x[rows], None if train.label is None else train.label[rows])
+        Split(taken(train.x, rows), None if train.label is None else train.label[rows])
         for rows in (order[validation:], order[:validation])
     )
     return left, drawn

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -44,14 +44,22 @@ class DataFacts(NamedTuple):
         return prod(self.event_shape)
 
 
+class Rows(Protocol):
+    """n rows of data, (k, D) where k of them are asked for: a NumPy array, or what makes its rows then."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
+
+
 class DataSummary(NamedTuple):
     """What of the training data parameters and structures start from.
 
-    x: (n, D) rows as the model sees them, an even sample of the training split.  label: (n,) or None.
+    x: n rows as the model sees them, an even sample of the training split.  label: (n,) or None.
     mean, spread: (D,) over these rows.  examples: N, the size of the training split.
     """
 
-    x: np.ndarray
+    x: Rows
     label: np.ndarray | None
     mean: np.ndarray
     spread: np.ndarray

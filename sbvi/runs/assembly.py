@@ -14,6 +14,7 @@ from sbvi.algorithms import Algorithm
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
+from sbvi.data.rows import ScaledRows
 from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
@@ -71,18 +72,9 @@ def data_facts(dataset: Dataset) -> DataFacts:
 
 
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
-    """What parameters start from: of so many rows of the training split, evenly spaced, since it may be sorted by
-    class; of shards the first ones, which are shuffled where they can be."""
-    train = dataset.train
-    few = len(train) <= rows or not isinstance(train.x, np.ndarray)
-    chosen = slice(rows) if few else np.arange(rows) * len(train) // rows
-    x = dataset.preprocessing.scaled(train.x[chosen])
-    label = None if train.label is None else np.asarray(train.label[chosen])
-    if dataset.preprocessing.table is None:
-        return DataSummary(x, label, x.mean(0), x.std(0), len(train))
-    gone = np.isnan(x).all(0)  # a column without a value in these rows
-    seen = np.where(gone, 0, x)
-    return DataSummary(x, label, np.nanmean(seen, 0), np.nanstd(seen, 0), len(train))
+    """What parameters start from: of so many rows of the training split."""
+    x, label = ScaledRows(dataset, rows), dataset.train.label
+    return DataSummary(x, None if label is None else np.asarray(label[x.places]), *x.moments(), len(dataset.train))
 
 
 class Shared:

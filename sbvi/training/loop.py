@@ -15,6 +15,7 @@ import numpy as np
 
 from sbvi.algorithms import Algorithm
 from sbvi.core import UserError, processes
+from sbvi.core.memory import give_back
 from sbvi.training.batches import Batches
 from sbvi.training.chunk import ChunkResult, compile_chunk, joined
 from sbvi.training.draws import Sampling
@@ -95,7 +96,7 @@ class Training:
         plan, trainer = self.plan, self.plan.trainer
         best_params = None
         saved_at = time.monotonic()
-        stopping = False
+        stopping, begun = False, progress.step
         reason = ""
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
@@ -144,6 +145,8 @@ class Training:
             if reason or ended or due:
                 self._save(state, progress, best_params, ended)
                 best_params, saved_at = None, time.monotonic()
+            if start == begun:
+                give_back()  # what the compiler took
             if stopping:
                 break
         return Outcome("stopped" if reason else "completed", reason, progress, state)

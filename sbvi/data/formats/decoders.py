@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data import aligned
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -23,7 +24,7 @@ def idx(content: bytes, name: str) -> np.ndarray:
     if rank == 0 or len(content) < start:
         raise UserError(f"{name} is not an idx file: its header of rank {rank} is cut short.")
     shape = struct.unpack(f">{rank}I", content[4:start])
-    return _shaped(content, dtype, start, shape, name).astype(dtype.newbyteorder("="))
+    return aligned.copied(_shaped(content, dtype, start, shape, name), dtype.newbyteorder("="))
 
 
 def _shaped(content: bytes, dtype: np.dtype, start: int, shape: tuple[int, ...], name: str) -> np.ndarray:

@@ -77,7 +77,7 @@ class BuiltCircuit:
 
         params = made(jax.random.key(seed), mean, spread)
         if self.parent is not None:
-            params["sums"] = [jnp.asarray(w, jnp.float32) for w in self._tables(summary.x)]
+            params["sums"] = [jnp.asarray(w, jnp.float32) for w in self._tables(summary.x[:])]
         return params
 
     def _tables(self, x: np.ndarray) -> list[np.ndarray]:

@@ -110,7 +110,7 @@ class Circuit(ModelSpec):
             return {"nodes": algebra.to_data(algebra.load(self.file))}
         if self.structure not in ("hidden_chow_liu", "chow_liu"):
             return None
-        counts = chow_liu.pair_counts(*chow_liu.states(summary.x, BINS))
+        counts = chow_liu.pair_counts(*chow_liu.states(summary.x[:], BINS))
         return {"parent": [int(parent) for parent in chow_liu.tree(chow_liu.mutual_information(counts))]}
 
     def plan(self, facts: DataFacts, structure: Any) -> Plan:
