@@ -95,7 +95,7 @@ class BuiltDLGM:
         first, second = jax.random.key(2 * seed), jax.random.key(2 * seed + 1)
 
         def of_prior(first: Array) -> Any:  # draws normal numbers
-            return self._prior.init(jax.random.fold_in(first, 1), inputs)
+            return self._prior.init(jax.random.fold_in(first, 1), jnp.asarray(inputs))
 
         prior = jax.eval_shape(of_prior, first)
         prior = jax.jit(of_prior)(first) if jax.tree.leaves(prior) else prior
