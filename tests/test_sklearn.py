@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -82,6 +83,41 @@ def test_gaps_are_filled_and_the_rest_is_left(table, imputer):
     assert (draws[0] != draws[1])[gaps].all()
     assert ((lower <= x) & (x <= upper))[alone].mean() > 0.7
     assert list(imputer.get_feature_names_out()) == ["x0", "x1", "x2"]
+
+
+def test_one_of_an_earlier_version_fills_but_has_no_intervals(table, imputer):
+    known = pickle.loads(pickle.dumps(imputer))
+    del known.tails_
+    old = pickle.loads(pickle.dumps(known))
+    np.testing.assert_array_equal(old.transform(table[1][:40]), imputer.transform(table[1][:40]))
+    for ask in (old.multiple, old.complete):
+        with pytest.raises(ValueError, match=r"did not calibrate intervals; fit it again\.$"):
+            ask(table[1][:40])
+
+
+def test_intervals_of_positive_columns_cover_by_the_law_that_made_them():
+    """log x ~ N(m, C): P(lower < x_h < upper | x_o) is of a Gaussian whose moments are known."""
+    generator = np.random.default_rng(5)
+    loadings, noise, center = np.array([1.0, -0.8, 1.5, 0.5]), np.array([0.4, 0.5, 0.5, 1.0]), np.array([0, 3, -2, 1.0])
+    logs = center + generator.normal(size=(500, 1)) * loadings + generator.normal(size=(500, 4)) * noise
+    gaps = generator.random(logs.shape) < 0.25
+    settings = SMALL | {"steps": 300, "hidden": (16,), "batch_size": 32, "learning_rate": 0.01, "samples": 200}
+    kinds = {str(d): "positive" for d in range(4)}
+    fitted = Imputer(**settings, members=2, columns=kinds, random_state=0)
+    holes = np.where(gaps, np.nan, np.exp(logs))
+    said = fitted.fit(holes).complete(holes, 0)
+    assert [column.kind for column in fitted.columns_] == ["positive"] * 4
+    C = np.outer(loadings, loadings) + np.diag(noise**2)
+    covered = np.full(logs.shape, np.nan)
+    for row in np.flatnonzero(gaps.any(1)):
+        h, o = np.flatnonzero(gaps[row]), np.flatnonzero(~gaps[row])
+        gain = C[np.ix_(h, o)] @ np.linalg.inv(C[np.ix_(o, o)])
+        mean = center[h] + gain @ (logs[row, o] - center[o])
+        spread = np.sqrt(np.diag(C[np.ix_(h, h)] - gain @ C[np.ix_(o, h)]))
+        below, above = (norm.cdf((np.log(bound[row, h]) - mean) / spread) for bound in (said.lower, said.upper))
+        covered[row, h] = above - below
+    assert np.nanmean(covered) == pytest.approx(0.9, abs=0.025)
+    np.testing.assert_allclose(np.nanmean(covered, 0), 0.9, atol=0.05)
 
 
 def test_the_density_is_of_the_tables_own_units(table, imputer):

@@ -21,6 +21,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import try_folder, write_atomically
+from sbvi.core.memory import require
 from sbvi.data.dataset import Split
 from sbvi.data.files import cache_folder
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 SIDE = 6
 BATCH = 20  # images that are encoded at once: their distances fit a processor's cache
+PATCHES = 200_000  # that a dictionary is learned from, and so its most words
 LEVELS = 255  # strengths are held as whole numbers up to it
 SCALED_BY = 1000  # training images that say what a word's greatest strength is
 EXACT = jax.lax.Precision.HIGHEST  # a distance is a small difference of large squares
@@ -42,7 +44,7 @@ class PatchCode:
     words: int
     grid: int
     seed: int = 0
-    patches: int = 200_000
+    patches: int = PATCHES
     turns: int = 30
 
 
@@ -52,6 +54,18 @@ class Dictionary(NamedTuple):
     mean: np.ndarray
     whitening: np.ndarray
     words: np.ndarray
+
+
+def check_code(words: int | None, grid: int, side: int) -> None:
+    """Refuse settings of a data set whose images have this side.
+
+    Raises:
+      ValueError: more words than the patches that they are learned from, or a grid finer than the places of a patch.
+    """
+    if words is not None and words > PATCHES:
+        raise ValueError(f"features={words} must be at most {PATCHES}, the patches that words are learned from")
+    if grid > side - SIDE + 1:
+        raise ValueError(f"grid={grid} must be at most {side - SIDE + 1}, the places of a patch")
 
 
 def encoded(splits: Sequence[Split], code: PatchCode) -> list[Split]:
@@ -70,6 +84,7 @@ def pooled(images: Sequence[np.ndarray], code: PatchCode) -> list[np.ndarray]:
     names = [f"split{place}" for place in range(len(images))]
     if (known := _kept(path, names)) is not None:
         return known
+    _check_fits(images, code)
     _check_writable(path.parent)
     log.info(
         "Learning %d words of patches and encoding %d images; kept in %s.", code.words, sum(map(len, images)), path
@@ -97,6 +112,18 @@ def _kept(path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s is damaged (%s); its features are made anew.", path, error)
         return None
+
+
+def _check_fits(images: Sequence[np.ndarray], code: PatchCode) -> None:
+    """Refuse more words than memory holds the strengths of.
+
+    Raises:
+      UserError: see `sbvi.core.memory.require`.
+    """
+    height, width = (size - SIDE + 1 for size in images[0].shape[1:3])
+    kept = code.grid**2 * sum(map(len, images))  # a byte for each word
+    at_once = 4 * (BATCH * height * width + code.grid**2 * min(SCALED_BY, len(images[0])))  # float32: distances, sums
+    require(code.words * (kept + at_once), f"dataset.features={code.words} with dataset.grid={code.grid}")
 
 
 def _check_writable(folder: Path) -> None:

@@ -23,7 +23,7 @@ from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
 from sbvi.inference.importance import even, importance_sampling
 from sbvi.inference.quadrature import serves
-from sbvi.models import require
+from sbvi.models import require, require_any
 from sbvi.models.capabilities import Bidirectional, Classifier, Density, Encoder, LatentVariable, Tabular, offers
 
 Array = jax.Array
@@ -123,7 +123,7 @@ class Evaluator:
         return {"nll": -self.model.log_prob(params, key, batch.x).value}
 
     def _importance(self, count: int) -> Scores:
-        model = require(self.model, LatentVariable, "The likelihood")
+        model = require_any(self.model, ((Density,), (LatentVariable,)), "The likelihood")
         chunk = even(count, self.settings.chunk)
         paths = Paths(rule=fitting(chunk, self.settings.batch_size, self.placement))
         estimate = importance_sampling(partial(model.rollout, paths=paths), count, chunk)

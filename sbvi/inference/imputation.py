@@ -16,11 +16,14 @@ import jax.numpy as jnp
 from sbvi.core import UserError
 from sbvi.inference import gibbs, observed_chain
 from sbvi.inference.convergence import Convergence, convergence
-from sbvi.models import require
+from sbvi.models import require_any
 from sbvi.models.capabilities import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
 Array = jax.Array
 Method = Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"]
+
+#: What a model must have to fill in missing values: one of these sets of capabilities.
+WAYS = ((Marginals,), (Imputing,), (LatentVariable, PosteriorDensity))
 
 #: Directions in data space along which chains are compared.
 DIRECTIONS = 5
@@ -74,8 +77,7 @@ def impute(
         return _gibbs(model, params, key, x, missing, iterations, settings)
     if independent(model):
         return _direct(model, params, key, x, missing, iterations)
-    for capability in (LatentVariable, PosteriorDensity):
-        require(model, capability, "Imputation")
+    require_any(model, WAYS, "Imputation")
     if not model.factorises():
         raise UserError(
             "Imputation draws missing values given the latents alone, and this model's values depend on one another; "

@@ -4,6 +4,7 @@ To add one: a `spec` that is a `ModelSpec`, whose `build` gives an object with t
 have; a line in MODELS; a file in `configs/model/`; a row in the contract test.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sbvi.core import UserError
@@ -43,15 +44,26 @@ def require(model: Any, capability: type, who: str) -> Any:
     """
     if offers(model, capability):
         return model
+    what = (capability.__doc__ or capability.__name__).split("\n")[0].split(": ")[0].rstrip(".")
+    raise _lacking(model, who, f"{capability.__name__}: {what}", serving(capability))
+
+
+def require_any(model: Any, ways: Sequence[Sequence[type]], who: str) -> Any:
+    """As `require`, of all capabilities of one way at least, where several serve."""
+    if any(all(offers(model, capability) for capability in way) for way in ways):
+        return model
+    what = "; or ".join(" with ".join(capability.__name__ for capability in way) for way in ways)
+    would = {name for way in ways for name in set.intersection(*(set(serving(capability)) for capability in way))}
+    raise _lacking(model, who, what, would)
+
+
+def _lacking(model: Any, who: str, what: str, would: Iterable[str]) -> UserError:
     kind = model if isinstance(model, type) else type(model)
     name = next((n for n, entry in MODELS.items() if entry.builds is kind), kind.__name__)
-    what = (capability.__doc__ or capability.__name__).split("\n")[0].split(": ")[0].rstrip(".")
-    would = ", ".join(sorted(serving(capability))) or "none of today's"
-    raise UserError(
-        f"{who} needs what model={name} has not ({capability.__name__}: {what}); models that serve: {would}."
-    )
+    models = ", ".join(sorted(would)) or "none of today's"
+    return UserError(f"{who} needs what model={name} has not ({what}); models that serve: {models}.")
 
 
 extend(MODELS, "sbvi.models")
 
-__all__ = ["DLGM", "MODELS", "Circuit", "Helmholtz", "require", "serving"]
+__all__ = ["DLGM", "MODELS", "Circuit", "Helmholtz", "require", "require_any", "serving"]

@@ -97,7 +97,8 @@ class Imputer(TransformerMixin, TableEstimator):
     def transform(self, X: Any) -> Any:
         """X with its gaps filled: a frame for a frame, else an array (N, D). A column of one value is filled with it;
         others that are not modelled stay as they are."""
-        return self.complete(X, 0).filled
+        frame, held = self._held(X)
+        return self._given_back(X, frame, self._fill(held).guess(self.guess), np.isnan(held))
 
     def multiple(self, X: Any, imputations: int = 5, interval: float = 0.9) -> tuple[list[Any], Any, Any]:
         """Completed tables, draws from p(missing | observed), and the bounds of an interval of that probability."""
@@ -105,9 +106,13 @@ class Imputer(TransformerMixin, TableEstimator):
         return filled.draws, filled.lower, filled.upper
 
     def complete(self, X: Any, imputations: int = 5, interval: float = 0.9) -> Completed:
-        """All that is said of the gaps of X; `transform` and `multiple` give parts of it."""
+        """All that is said of the gaps of X; `multiple` gives it in another order.
+
+        Raises:
+          ValueError: an earlier version fitted this one, without what intervals are calibrated by.
+        """
         frame, held = self._held(X)
-        said = self._fill(held, imputations, interval)
+        said = self._fill(held, imputations, self._tails(interval))
         gaps = np.isnan(held)
         made = [
             self._given_back(X, frame, values, gaps)
@@ -115,12 +120,17 @@ class Imputer(TransformerMixin, TableEstimator):
         ]
         return Completed(made[0], made[1], made[2], made[3:])
 
-    def _fill(self, held: np.ndarray, imputations: int = 0, interval: float = 0.9) -> Filled:
+    def _tails(self, interval: float) -> np.ndarray:
+        """What an interval leaves to each side, by column."""
+        if not hasattr(self, "tails_"):
+            raise ValueError("This Imputer was fitted by a version that did not calibrate intervals; fit it again.")
+        return np.full(len(self.columns_), (1 - interval) / 2) if self.tails_ is None else self.tails_(interval)
+
+    def _fill(self, held: np.ndarray, imputations: int = 0, tails: np.ndarray | None = None) -> Filled:
         if self.guess not in ("mean", "median", "mode"):
             raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
         draw = Mixture(self._drawing(imputations), self.beside_)
-        tails = None if self.tails_ is None else self.tails_(interval)
-        return fill(draw, self.params_, self._fitted()[0], held, self.seed_, interval, imputations, tails)
+        return fill(draw, self.params_, self._fitted()[0], held, self.seed_, imputations=imputations, tails=tails)
 
     def _drawing(self, imputations: int = 0) -> Draw:
         """Of each member so many that all together suffice."""

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing
 from sbvi.data.columns import Column, encoded
 from sbvi.data.formats.text_tables import Texts
 from sbvi.data.removal import Removal
-from sbvi.evaluation.filling import Filled, Guess, drawing, fill
+from sbvi.evaluation.filling import Draw, Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
 from sbvi.models import require
 from sbvi.models.capabilities import Tabular
-from sbvi.reporting.figures import Figure, new_figure
+from sbvi.reporting.figures import Figure
 from sbvi.reporting.tables import text_table
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
+from sbvi.tasks.table_intervals import Tails, calibrated, scored_themselves
+from sbvi.tasks.table_pictures import picture
 from sbvi.tasks.tables import beside, check_tables, filled_frame, read_frame, source_frame, whole_again, write_frame
 from sbvi.tasks.task import TaskResult
 
@@ -58,6 +59,7 @@ class TableImputation:
             check_tables(self.output, parts)
         truth: np.ndarray | None = None
         train = np.zeros((0, 0))
+        dataset: Dataset | None = None
         frame: pandas.DataFrame | None = None
         texts: Texts | None = None
         named = True
@@ -70,7 +72,8 @@ class TableImputation:
             truth, held = self._removed(run, dataset)
             train = dataset.seen("train")
         draw = drawing(run.model, self.samples, max(self.imputations, 500), self.draws)
-        filled = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations)
+        tails = self._tails(run, dataset, known.table, draw)
+        filled = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations, tails.sides)
         gaps = np.isnan(held)
         values = filled.guess(self.guess)
         scalars = {
@@ -79,7 +82,7 @@ class TableImputation:
         }
         if self.draws == "chain":
             scalars["imputation/accepted"] = float(filled.accepted.mean())
-        about: dict[str, Any] = {}
+        about: dict[str, Any] = {"intervals": tails.about}
         pictures: dict[str, Figure] = {}
         table = ""
         if truth is not None:
@@ -101,6 +104,13 @@ class TableImputation:
             "effective_samples": filled.effective,
         }
         return TaskResult(scalars, arrays, pictures, table=table, about=about)
+
+    def _tails(self, run: LoadedRun, dataset: Dataset | None, columns: tuple[Column, ...], draw: Draw) -> Tails:
+        """Calibrated with as many entries hidden as the task hides."""
+        if self.input is None and self.split == "validation":
+            return scored_themselves()
+        hides = self.input is None and not _removed_on_purpose(run)
+        return calibrated(run, dataset, columns, draw, self.interval, self.fraction if hides else None, self.seed)
 
     def _write(
         self,
@@ -127,14 +137,19 @@ class TableImputation:
         set removed, else a share of what there is."""
         part = dataset.evaluated(self.split, self.examples)
         held = part.x[:].astype(np.float32)
-        removal = getattr(run.experiment.dataset, "missing", None)
-        if isinstance(removal, Removal) and removal.fraction:
+        if _removed_on_purpose(run):
             whole = replace(run.experiment, dataset=replace(run.experiment.dataset, missing=Removal()))
             other = load_dataset(whole)
             return other.preprocessing.to_source(other.evaluated(self.split, self.examples).x[:]), held
         truth = run.preprocessing.to_source(held)
         gone = np.random.default_rng(self.seed).random(held.shape) < self.fraction
         return truth, np.where(gone, np.float32(np.nan), held)
+
+
+def _removed_on_purpose(run: LoadedRun) -> bool:
+    """Whether `dataset.missing` removed entries before training."""
+    removal = getattr(run.experiment.dataset, "missing", None)
+    return isinstance(removal, Removal) and bool(removal.fraction)
 
 
 def scores(
@@ -203,45 +218,3 @@ def _shown(scored: dict[str, Any], scalars: dict[str, float]) -> str:
     ]
     head = [f"{name}: {scalars[f'imputation/{name}']:.3f}" for name in ("missing", "effective_samples")]
     return text_table(["column", *names], rows) + "\n" + "\n".join(head)
-
-
-def picture(filled: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> Figure:
-    """What was filled in, with its interval, against the truth; a panel for each column."""
-    columns = [(d, c) for d, c in enumerate(filled.columns) if (gaps[:, d] & ~np.isnan(truth[:, d])).any()][:12]
-    if not columns:
-        raise UserError("No gap has a truth that is known.")
-    across = min(4, len(columns))
-    down = -(-len(columns) // across)
-    figure = new_figure(3 * across, 2.8 * down)
-    for place, (d, column) in enumerate(columns):
-        axes = figure.add_subplot(down, across, place + 1)
-        rows = np.flatnonzero(gaps[:, d] & ~np.isnan(truth[:, d]))[:150]
-        _panel(axes, column, truth[rows, d], values[rows, d], filled.lower[rows, d], filled.upper[rows, d])
-    return figure
-
-
-def _panel(
-    axes: Any, column: Column, true: np.ndarray, value: np.ndarray, lower: np.ndarray, upper: np.ndarray
-) -> None:
-    axes.set_title(column.name[:28], fontsize=9)
-    axes.tick_params(labelsize=7)
-    if column.coded:
-        size = len(column.values)
-        counts = np.zeros((size, size))
-        np.add.at(counts, (value.astype(int), true.astype(int)), 1)
-        axes.imshow(counts, origin="lower", cmap="Blues", aspect="auto")
-        names = [f"{v:g}" if isinstance(v, float) else str(v)[:8] for v in column.values]
-        axes.set_xticks(range(size), names)
-        axes.set_yticks(range(size), names)
-    else:
-        inside = (lower <= true) & (true <= upper)
-        for rows, colour in ((inside, "#1f77b4"), (~inside, "#d62728")):
-            axes.vlines(true[rows], lower[rows], upper[rows], color=colour, alpha=0.25, linewidth=1)
-            axes.plot(true[rows], value[rows], ".", color=colour, markersize=3)
-        ends = [min(true.min(), lower.min()), max(true.max(), upper.max())]
-        axes.plot(ends, ends, color="black", linewidth=0.6)
-        if column.kind == "positive":
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-    axes.set_xlabel("truth", fontsize=7)
-    axes.set_ylabel("filled in", fontsize=7)

@@ -11,7 +11,8 @@ from PIL import Image
 from sklearn import cluster
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sbvi.core import UserError
+from sbvi.core import UserError, build
+from sbvi.data import DATASETS
 from sbvi.data.files import RemoteFile
 from sbvi.data.formats import decoders
 from sbvi.data.patch_features import PatchCode, encoded, learned, pooled, strengths
@@ -70,6 +71,25 @@ def test_they_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("SBVI_CACHE_DIR", str(kept))  # no folder
     with pytest.raises(UserError, match=r"where features are kept, cannot be written .*; set SBVI_CACHE_DIR"):
         pooled(parts, code)
+
+
+@pytest.mark.parametrize(("source", "cells"), [("cifar10", 27), ("stl10", 91)])
+def test_more_words_or_cells_than_there_can_be_are_refused(source, cells):
+    with pytest.raises(UserError, match=r"^dataset: features=200001 must be at most 200000, the patches that"):
+        build(DATASETS, "dataset", {"name": source, "features": 200_001})
+    with pytest.raises(UserError, match=rf"^dataset: grid={cells + 1} must be at most {cells}, the places of a patch"):
+        build(DATASETS, "dataset", {"name": source, "grid": cells + 1})
+    build(DATASETS, "dataset", {"name": source, "features": 200_000, "grid": cells})
+
+
+def test_more_words_than_memory_holds_are_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("SBVI_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("sbvi.core.memory.available", lambda: 10 * 2**20)
+    # 7 images of 4 cells, a byte for each; 20 images of 4 x 3 places and 5 of 4 cells, 4 bytes for each
+    words = -(-10 * 2**20 // (7 * 4 + 4 * (20 * 12 + 5 * 4)))
+    with pytest.raises(UserError, match=rf"^Too large: dataset.features={words} with dataset.grid=2 would take "):
+        pooled([images(5), images(2, 1)], PatchCode(words=words, grid=2))
+    assert not any(tmp_path.iterdir())
 
 
 def test_words_do_not_depend_on_the_number_of_threads(monkeypatch):

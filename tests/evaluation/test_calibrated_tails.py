@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from sbvi.data.columns import Column
 from sbvi.evaluation.calibrated_tails import CalibratedTails, calibrate
@@ -17,9 +18,10 @@ COLUMNS = (
     Column("site", "categorical", values=("x", "y")),
     Column("narrow", "continuous", -1.0, 0.5),
     Column("visits", "count", 1.2, 0.7, 0.0, 40.0),
+    Column("income", "positive", 0.7, 1.5, 0.01, 900.0),
 )
 #: Standard deviations of the truth where draws are N(0, 1), in held numbers.
-TRUTH = np.array([0.4, 1.0, 1.8, 1.0])
+TRUTH = np.array([0.4, 1.0, 1.5, 1.0, 0.6])
 
 
 def draw(params, key, x):
@@ -31,14 +33,14 @@ def draw(params, key, x):
 
 
 def held(count, seed):
-    values = TRUTH * np.random.default_rng(seed).normal(size=(count, 4))
+    values = TRUTH * np.random.default_rng(seed).normal(size=(count, 5))
     values[:, 1::2] = values[:, 1::2] > 0
     return values.astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def tails():
-    parts = [(draw, (), Places.of(held(600, seed), 0.5, seed)) for seed in (1, 2)]
+    parts = [(draw, (), Places.of(held(1000, seed), 0.5, seed)) for seed in (1, 2, 3)]
     return calibrate(COLUMNS, parts, 0)
 
 
@@ -50,11 +52,15 @@ def test_intervals_cover_what_was_not_held_out(tails, interval):
     found = fill(draw, (), table, gaps, 0, interval, tails=tails(interval))
     plain = fill(draw, (), table, gaps, 0, interval)
     np.testing.assert_array_equal(found.median, plain.median)
-    for column, held_column in zip((0, 2), x.T[[0, 2]], strict=True):
-        truth = COLUMNS[column].location + COLUMNS[column].scale * held_column
+    for column in (0, 2, 4):
+        truth = COLUMNS[column].back(x[:, column].astype(float))
         inside = (found.lower[:, column] <= truth) & (truth <= found.upper[:, column])
         before = (plain.lower[:, column] <= truth) & (truth <= plain.upper[:, column])
         assert inside.mean() == pytest.approx(interval, abs=0.04)
+        # The truth is N(0, TRUTH^2) in held numbers, log-normal in the source's where the column is positive.
+        bounds = (COLUMNS[column].store(bound[:, column]) / TRUTH[column] for bound in (found.lower, found.upper))
+        below, above = map(norm.cdf, bounds)
+        assert (above - below).mean() == pytest.approx(interval, abs=0.04)
         assert abs(before.mean() - interval) > 0.06
     for column in (1, 3):
         np.testing.assert_array_equal(found.lower[:, column], plain.lower[:, column])

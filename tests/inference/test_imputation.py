@@ -9,9 +9,11 @@ from support.enumerable import Enumerated, machine
 from support.linear_gaussian import LinearGaussian
 from support.models import dlgm, summary
 
+from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.inference.convergence import convergence
 from sbvi.inference.imputation import Imputation, compared, impute
+from sbvi.models import MODELS
 
 CHAINS, ITERATIONS, WARMUP = 300, 260, 60
 PRIOR_MEAN = np.array([0.8, -0.5])
@@ -165,3 +167,13 @@ def test_chains_are_compared_by_example():
     flat = jnp.asarray(means.reshape(50, 6, 6), jnp.float32)
     found = compared(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10)
     assert found.rhat[0] < 1.1 < 1.3 < found.rhat[1]
+
+
+def test_a_refusal_names_every_model_that_fills_in():
+    """By chains, by exact conditionals or in a way of its own."""
+    nothing = jnp.zeros((1, 2)), jnp.zeros((1, 2), bool)
+    with pytest.raises(UserError, match=r"^Imputation needs what model=parts has not \(Marginals; or ") as refused:
+        impute(MODELS["parts"].builds, {}, jax.random.key(0), *nothing, 2, 0)
+    serving = set(str(refused.value).removesuffix(".").partition("models that serve: ")[2].split(", "))
+    assert serving >= {"circuit", "dlgm", "helmholtz", "mixture", "nade"}
+    assert "parts" not in serving

@@ -109,6 +109,8 @@ def test_the_users_table_comes_back_filled(trained):
     first, second = (pd.read_csv(folder / f"filled.{part}.csv") for part in (1, 2))
     assert (first["iron"] != second["iron"])[gaps[:, 2]].all()
     assert result.scalars["imputation/missing"] == pytest.approx(gaps[:, 1:6].mean(), abs=1e-6)
+    assert result.about["intervals"]["calibrated"]
+    assert result.about["intervals"]["hidden"] == 0.1
     with pytest.raises(UserError, match=r"filled\.csv is there already"):
         task.run(run)
 
@@ -135,6 +137,10 @@ def test_a_run_scores_what_it_fills(trained):
     assert result.scalars["imputation/accuracy"] > result.scalars["imputation/accuracy_of_modes"]
     assert 0.7 < result.scalars["imputation/coverage"] <= 1
     assert result.scalars["imputation/effective_samples"] > 5
+    intervals = result.about["intervals"]
+    assert intervals["calibrated"]
+    assert intervals["hidden"] == 0.3  # as many as the task hides
+    assert intervals["entries"] == pytest.approx(0.3 * 3 * 3 * 0.85 * intervals["rows"], rel=0.3)  # three numbers
     assert set(result.about["columns"]) == {"hb", "iron", "crp", "visits", "site"}
     assert "iron" in result.table
     assert result.pictures["imputation-test"].get_axes()

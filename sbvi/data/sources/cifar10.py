@@ -9,7 +9,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
 from sbvi.data.formats import decoders
-from sbvi.data.patch_features import PatchCode, encoded
+from sbvi.data.patch_features import PatchCode, check_code, encoded
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
@@ -72,8 +72,7 @@ class Cifar10(Streamed):
             raise ValueError(f"test_size={self.test_size} is for source=sheets: the archive has its own test images")
         if self.features is not None and self.patch is not None:
             raise ValueError(f"features={self.features} is of whole images; leave patch={self.patch} out")
-        if self.grid > 27:
-            raise ValueError(f"grid={self.grid} must be at most 27, the places of a patch")
+        check_code(self.features, self.grid, 32)
 
     @property
     def likelihood(self) -> str:

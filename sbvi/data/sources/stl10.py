@@ -6,7 +6,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
-from sbvi.data.patch_features import SIDE, PatchCode, encoded
+from sbvi.data.patch_features import PatchCode, check_code, encoded
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
 from sbvi.data.streaming import Streamed
@@ -42,8 +42,7 @@ class Stl10(Streamed):
     """Seed of the split, of the dictionary and of fixed binarization draws."""
 
     def __post_init__(self) -> None:
-        if self.grid > _SIZE - SIDE + 1:
-            raise ValueError(f"grid={self.grid} must be at most {_SIZE - SIDE + 1}, the places of a patch")
+        check_code(self.features, self.grid, _SIZE)
 
     @property
     def likelihood(self) -> str:

@@ -1,8 +1,9 @@
 """Message passing to its fixed point, with as much damping as an example needs.
 
 Every example starts with little damping. Those whose estimates do not come to agree start again with more, up to the
-strongest of `Settings.damping`; what an example hands back is its state with the smallest gap, and whether it
-converged is said.
+strongest of `Settings.damping`. An attempt of an example ends where its gap has not fallen for `Settings.patience`
+iterations: messages that cycle or diverge hardly ever come back. What an example hands back is its state with the
+smallest gap, and whether it converged is said.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Settings:
     """Attempts: the share of the new message (1: no damping), and the most iterations."""
     tolerance: Positive = 1e-6
     """The gap, a squared relative difference of the two estimates, below which an example has converged."""
+    patience: PositiveInt = 100
+    """Iterations without a smaller gap after which an example's attempt ends."""
     limits: Limits = Limits()
     """Bounds of the messages."""
 
@@ -120,8 +123,8 @@ def _attempt(
     iterations: int,
     settings: Settings,
 ) -> State:
-    """The states of `examples` with the least gaps, from a fresh start. Those that converge leave, so that a few slow
-    ones do not cost what all do."""
+    """The states of `examples` with the least gaps, from a fresh start. Those that converge or make no way leave, so
+    that a few slow ones do not cost what all do."""
     left, size = np.arange(len(examples)), _size(len(examples), len(evidence.mean))
     state = init(widths, size, settings.limits)
     best = state._replace(iteration=np.zeros(size, np.int64))  # type: ignore[arg-type]
@@ -133,7 +136,7 @@ def _attempt(
         at = np.resize(examples[left], len(rows))
         part = Message(evidence.mean[at], evidence.variance[at])
         few = len(rows) // 4 if len(rows) >= _MANY else 0
-        until = tuple(map(np.asarray, (iterations, settings.tolerance, few)))
+        until = tuple(map(np.asarray, (iterations, settings.tolerance, settings.patience, few)))
         shares = np.full((len(rows), 1), share)
         state, best = jax.device_get(run(factors, part, (state, best), shares, until, settings.mode, settings.limits))
         reached = jax.tree.map(lambda a: np.array(a[: len(left)]), best)  # noqa: B023
@@ -141,7 +144,7 @@ def _attempt(
             states = reached
         else:
             _put(states, left, reached)
-        slow = np.flatnonzero(~(reached.gap < settings.tolerance))
+        slow = np.flatnonzero(_under_way(state, reached, settings.tolerance, settings.patience))
         if not len(slow) or int(state.iteration) >= iterations:
             return states
         left, kept = left[slow], np.resize(slow, _size(len(slow), len(rows)))
@@ -171,18 +174,19 @@ def run(
 ) -> tuple[State, State]:
     """Steps from (the present state, each example's state of the least gap so far with `iteration` (B,) when that was).
 
-    until: iterations at most; the tolerance of an example that has converged; and how few may be left when it stops.
+    until: iterations at most; the tolerance of an example that has converged; the patience with one that has not; and
+    how few may be left when it stops. An example that is done keeps its state whatever others do.
     """
-    iterations, tolerance, few = until
+    iterations, tolerance, patience, few = until
 
     def going(carry: tuple[State, State]) -> Array:
-        state, best = carry
-        return (state.iteration < iterations) & (jnp.sum(~(best.gap < tolerance)) > few)
+        left = jnp.sum(_under_way(*carry, tolerance, patience))
+        return (carry[0].iteration < iterations) & (left > few)
 
     def body(carry: tuple[State, State]) -> tuple[State, State]:
         state, best = carry
         new, _ = step(factors, evidence, state, damping, mode, limits)
-        better = (new.gap < best.gap) & ~(best.gap < tolerance)
+        better = (new.gap < best.gap) & _under_way(state, best, tolerance, patience)
         stamped = new._replace(iteration=jnp.full_like(best.iteration, new.iteration))
 
         def pick(a: Array, b: Array) -> Array:
@@ -191,6 +195,11 @@ def run(
         return new, jax.tree.map(pick, stamped, best)
 
     return jax.lax.while_loop(going, body, states)
+
+
+def _under_way(state: State, best: State, tolerance: Any, patience: Any) -> Any:
+    """Which examples have not converged, and came nearer to it of late, (B,)."""
+    return ~(best.gap < tolerance) & (state.iteration - best.iteration < patience)
 
 
 @partial(jax.jit, static_argnums=3)

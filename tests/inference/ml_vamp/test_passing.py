@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
+from sbvi.inference.ml_vamp import solve
 from sbvi.inference.ml_vamp.monitors import free_energy
 from sbvi.inference.ml_vamp.network import from_layers
 from sbvi.inference.ml_vamp.passing import GUARDS, Limits, init, step
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem, sizes
 from sbvi.inference.ml_vamp.random_networks import random_network
-from sbvi.inference.ml_vamp.solve import Settings, infer
+from sbvi.inference.ml_vamp.solve import Settings, infer, run
 
 EXACT = Settings(damping=((0.8, 400),), tolerance=1e-22)
 
@@ -180,6 +181,30 @@ def test_examples_that_leave_early_change_no_others():
     alone = infer(Problem(network, GaussianOutput(0.09), y[slow]), settings)
     for name in ("latent_variances", "signal", "free_energy", "damping", "iterations", "converged"):
         np.testing.assert_allclose(getattr(alone, name), getattr(found, name)[slow], rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def test_an_attempt_without_progress_ends(monkeypatch):
+    """No gap is below 1e-300, and an attempt of a million iterations is left soon after its last step."""
+    ended = []
+
+    def watched(*arguments):
+        state, best = run(*arguments)
+        ended.append(int(state.iteration))
+        return state, best
+
+    monkeypatch.setattr(solve, "run", watched)
+    network = random_network(3, (4, 12, 16))
+    generator = np.random.default_rng(5)
+    y = np.asarray(network.activations(generator.standard_normal((3, 4)))[-1], np.float64)
+    problem = Problem(network, GaussianOutput(0.09), y + 0.3 * generator.standard_normal(y.shape))
+    settled = Settings(damping=((0.7, 1_000_000), (0.5, 1_000_000)), tolerance=1e-300)
+    found = infer(problem, settled)
+    assert not found.converged.any()
+    assert len(ended) == 2
+    assert max(ended) < 5000
+    exact = infer(problem, Settings(damping=((0.7, 1000),), tolerance=1e-16))
+    assert exact.converged.all()
+    np.testing.assert_allclose(found.signal, exact.signal, atol=1e-5)
 
 
 def test_guards_are_counted():
