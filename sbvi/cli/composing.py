@@ -46,4 +46,4 @@ def compose_once() -> None:
 
     if not hasattr(asked, "once"):
         get_mode.once = True  # type: ignore[attr-defined]
-        Hydra.get_mode = get_mode  # type: ignore[method-assign]
+        Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]

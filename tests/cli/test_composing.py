@@ -52,18 +52,18 @@ def composed(tmp_path, monkeypatch):
         (["dataset=synthetic", "trainer.steps=3"], (2, 1)),
         (["hydra.mode=RUN", "dataset=synthetic"], (2, 1)),
         (["--multirun", "seed=7"], (4, 4)),
-        (["--config-dir", "mine", "experiment=sweep", "seed=0,1"], (6, 6)),
+        (["--config-dir", "mine", "experiment=sweep"], (4, 4)),
     ],
     ids=["run", "mode", "sweep", "mode_of_a_file"],
 )
 def test_one_pass_gives_the_config_of_two(composed, words, times):
     (twice, second), (once, first) = (composed(*words, once=once) for once in (False, True))
     assert once == twice
-    assert len(once) == 1 + ("seed=0,1" in words)
+    assert len(once) == 1
     assert (second, first) == times
 
 
-@pytest.mark.parametrize("word", ["trainer.step=3", "dataset=nothing", "seed=0,1"])
+@pytest.mark.parametrize("word", ["trainer.step=3", "dataset=nothing"])
 def test_a_mistake_has_the_same_sentence(composed, word, capsys):
     said = []
     for once in (False, True):

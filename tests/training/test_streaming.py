@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from support.small_run import experiment, interrupted, leaves, same
+from support.small_run import experiment, interrupted, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
@@ -12,7 +12,6 @@ from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
 from sbvi.runs import Experiment
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.train import train
 from sbvi.training import StreamedBatches, streamed
 
 STREAM = {"dataset": {"stream": True}}
