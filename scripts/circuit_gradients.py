@@ -81,7 +81,7 @@ def draw(rows: dict[int, Any], path: Path) -> None:
         title = {"norm": "norm", "greatest": "greatest entry"}[what]
         axes.set(xlabel="layers of sums", ylabel="gradient of the deepest layer", title=title, xticks=list(rows))
         axes.legend()
-    save_figure(path, figure)
+    save_figure(figure, path)
 
 
 def main() -> None:

@@ -31,16 +31,18 @@ class Ascent:
         self.model, self.optimizer, self.examples = model, optimizer, examples
         self.transform = optimizer.build()
 
+        @jit_once  # one program in place of one for each shape
+        def rest(params: Any) -> tuple[Any, ...]:
+            average = averaging.init(params) if optimizer.average is not None else None
+            return self.transform.init(params), average, jnp.zeros((), jnp.int32)
+
+        self._rest = rest
+
     def init(self, seed: int, summary: DataSummary) -> State:
         return self.fresh(self.model.init(seed, summary))
 
     def fresh(self, params: Any) -> State:
-        @jit_once  # one program in place of one for each shape
-        def rest(params: Any) -> tuple[Any, ...]:
-            average = averaging.init(params) if self.optimizer.average is not None else None
-            return self.transform.init(params), average, jnp.zeros((), jnp.int32)
-
-        return State(params, *rest(params))
+        return State(params, *self._rest(params))
 
     def with_params(self, state: State, params: Any) -> State:
         return self.fresh(params)

@@ -34,6 +34,13 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
+def compose_once() -> None:
+    """A single run's config, in one pass."""
+    from sbvi.cli import composing  # Hydra takes long to import
+
+    composing.compose_once()
+
+
 def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     """Compose the config from the command line and call the task with it, or help; exits on failure."""
     before = os.environ.get("HYDRA_FULL_ERROR")
@@ -57,6 +64,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
+    compose_once()
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder

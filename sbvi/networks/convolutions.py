@@ -20,6 +20,7 @@ from sbvi.core.xla.convolution import convolved
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.dense import NETWORKS, NetworkName
+from sbvi.networks.keys import Keys
 
 Array = jax.Array
 
@@ -82,7 +83,7 @@ def doubled(x: Array) -> Array:
 class Convolution(nnx.Module):
     """A convolution of stride one that keeps the size, from Glorot-uniform weights; on request without bias."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, rngs: nnx.Rngs, *, biased: bool = True):
+    def __init__(self, inputs: int, outputs: int, kernel: int, rngs: Keys, *, biased: bool = True):
         make = nnx.initializers.glorot_uniform()
         self.kernel = nnx.Param(make(rngs.params(), (kernel, kernel, inputs, outputs)))
         if biased:
@@ -98,7 +99,7 @@ class Convolution(nnx.Module):
 class ConvolutionalBlock(nnx.Module):
     """x + C_2 f(C_1 f(x)) with C_2 = 0 at the start, so that the block begins as the identity (He et al. 2016)."""
 
-    def __init__(self, channels: int, kernel: int, activation: ActivationName, rngs: nnx.Rngs):
+    def __init__(self, channels: int, kernel: int, activation: ActivationName, rngs: Keys):
         self.first, self.second = (Convolution(channels, channels, kernel, rngs) for _ in range(2))
         self.second.kernel.set_value(jnp.zeros((kernel, kernel, channels, channels)))
         self.activation = activation
@@ -108,7 +109,7 @@ class ConvolutionalBlock(nnx.Module):
         return x + self.second(function(self.first(function(x))))
 
 
-def _blocks(how: Convolutions, activation: ActivationName, rngs: nnx.Rngs) -> list[list[ConvolutionalBlock]]:
+def _blocks(how: Convolutions, activation: ActivationName, rngs: Keys) -> list[list[ConvolutionalBlock]]:
     """The residual blocks at every size, from the data up."""
     return [[ConvolutionalBlock(c, how.kernel, activation, rngs) for _ in range(how.blocks)] for c in how.channels]
 
@@ -122,7 +123,7 @@ class ImageReader(nnx.Module):
         how: Convolutions,
         hidden: Sequence[int],
         activation: ActivationName,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         network: NetworkName = "dense",
     ):
         self.image, self.activation = how.image, activation
@@ -159,7 +160,7 @@ class ImageWriter(nnx.Module):
         how: Convolutions,
         outputs: int,
         activation: ActivationName,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         *,
         activate_first: bool = False,
         network: NetworkName = "dense",

@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.keys import Keys
 from sbvi.networks.layers import MLP, Affine
 
 Array = jax.Array
@@ -23,7 +24,7 @@ NetworkName = Literal["dense", "gated", "residual"]
 class Gated(nnx.Module):
     """f(x W + b) * sigmoid(x V + c), with W and V in one product (Dauphin et al. 2017; f the identity there)."""
 
-    def __init__(self, inputs: int, outputs: int, activation: ActivationName, rngs: nnx.Rngs):
+    def __init__(self, inputs: int, outputs: int, activation: ActivationName, rngs: Keys):
         self.both = Affine(inputs, 2 * outputs, rngs)
         each = [nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)) for _ in range(2)]
         self.both.kernel.set_value(jnp.concatenate(each, -1))  # spread by the width of one of them
@@ -42,7 +43,7 @@ class GatedMLP(nnx.Module):
         self,
         sizes: Sequence[int],
         activation: ActivationName,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         *,
         activate_first: bool = False,
         activate_last: bool = False,
@@ -75,7 +76,7 @@ class GatedMLP(nnx.Module):
 class ResidualBlock(nnx.Module):
     """x + A_2 f(A_1 f(x)) with A_2 = 0 at the start, so that the block begins as the identity (He et al. 2016)."""
 
-    def __init__(self, size: int, activation: ActivationName, rngs: nnx.Rngs):
+    def __init__(self, size: int, activation: ActivationName, rngs: Keys):
         self.first, self.second = Affine(size, size, rngs), Affine(size, size, rngs)
         self.second.kernel.set_value(jnp.zeros((size, size)))
         self.activation = activation
@@ -93,7 +94,7 @@ class ResidualMLP(nnx.Module):
         self,
         sizes: Sequence[int],
         activation: ActivationName,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         *,
         activate_first: bool = False,
         activate_last: bool = False,

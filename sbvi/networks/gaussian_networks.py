@@ -11,6 +11,7 @@ from flax import nnx
 from sbvi.networks.activations import ActivationName
 from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
 from sbvi.networks.dense import NETWORKS, NetworkName
+from sbvi.networks.keys import Keys
 from sbvi.networks.layers import Affine
 
 Array = jax.Array
@@ -49,7 +50,7 @@ class GenerativeNetwork(nnx.Module):
         free: np.ndarray,
         activate_inputs: bool,
         writes: Convolutions | None,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         network: NetworkName = "dense",
     ):
         below = [outputs, *latents[:-1]]
@@ -102,7 +103,7 @@ class RecognitionNetwork(nnx.Module):
         activation: ActivationName,
         shared: bool,
         reads: Convolutions | None,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         network: NetworkName = "dense",
     ):
         self.sizes = tuple(len(bias) for bias in head_biases)

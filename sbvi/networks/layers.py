@@ -10,6 +10,7 @@ from flax import nnx
 
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.keys import Keys
 
 Array = jax.Array
 
@@ -21,7 +22,7 @@ class Affine(nnx.Module):
     read what the products beside it have written: a step with five samples or more takes a twelfth longer.
     """
 
-    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs):
+    def __init__(self, inputs: int, outputs: int, rngs: Keys):
         self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros(outputs))
 
@@ -43,7 +44,7 @@ class MLP(nnx.Module):
         self,
         sizes: Sequence[int],
         activation: ActivationName,
-        rngs: nnx.Rngs,
+        rngs: Keys,
         *,
         activate_first: bool = False,
         activate_last: bool = False,
@@ -52,7 +53,7 @@ class MLP(nnx.Module):
         self.activation = activation
         self.activate_first, self.activate_last = activate_first, activate_last
 
-    def set_bias(self, values: np.ndarray) -> None:
+    def set_bias(self, values: np.ndarray | Array) -> None:
         """Of the last layer."""
         self.layers[-1].set_bias(values)
 

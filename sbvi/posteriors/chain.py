@@ -25,6 +25,7 @@ from sbvi.distributions.gaussian import Array, bounded
 from sbvi.distributions.gaussian import log_prob as gaussian_log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
+from sbvi.networks.keys import Keys
 from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition, sampled_moments
 
 Combine = Literal["precision", "residual"]
@@ -131,7 +132,7 @@ class ChainPosterior:
 
     def _network(self, key: Array) -> Any:
         heads = [self._bias(self.nodes[self.order[0]])] + [jnp.zeros(self.kind.hidden) for _ in self.order[1:]]
-        return self._recognition(heads, nnx.Rngs(key))
+        return self._recognition(heads, Keys(key))
 
     def init(self, key: Array) -> dict[str, Any]:
         glorot = jax.nn.initializers.glorot_uniform()

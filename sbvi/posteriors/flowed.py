@@ -20,6 +20,7 @@ from sbvi.distributions.gaussian import Array, bounded, log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
 from sbvi.gradients.rule import draw
+from sbvi.networks.keys import Keys
 from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition, sampled_moments
 
 
@@ -108,7 +109,7 @@ class FlowPosterior:
         for size in self.nodes.values():
             start = [jnp.zeros(size), jnp.full(size, jnp.log(self._scale)), self.kind.initial_outputs(size)]
             heads.append(jnp.concatenate(start))
-        return self._recognition(heads, nnx.Rngs(key))
+        return self._recognition(heads, Keys(key))
 
     def init(self, key: Array) -> dict[str, Any]:
         keys = jax.random.split(jax.random.fold_in(key, 1), len(self.nodes))

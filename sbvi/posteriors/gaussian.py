@@ -13,6 +13,7 @@ from sbvi.distributions.gaussian import Array, Gaussian, log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
 from sbvi.gradients.rule import draw
+from sbvi.networks.keys import Keys
 from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition
 
 
@@ -74,7 +75,7 @@ class GaussianPosterior:
 
     def _network(self, key: Array) -> Any:
         heads = [self.family.initial_outputs(size, self._scale) for size in self.nodes.values()]
-        return self._recognition(heads, nnx.Rngs(key))
+        return self._recognition(heads, Keys(key))
 
     def init(self, key: Array) -> Any:
         return nnx.split(self._network(key))[1]

@@ -5,16 +5,16 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from sbvi.distributions.gaussian import Array
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Gate, Integrand, Paths
+from sbvi.networks.keys import Keys
 
 Nodes = dict[str, Array]
 
 #: Makes a recognition network: x (B, D) to raw outputs (B, n) for each of the heads, whose output biases are given.
-Recognition = Callable[[Sequence[Array], nnx.Rngs], Any]
+Recognition = Callable[[Sequence[Array], Keys], Any]
 
 
 class Draws(NamedTuple):

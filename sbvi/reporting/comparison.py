@@ -36,7 +36,7 @@ def save_comparison(path: Path, metric: str, keys: Sequence[str], series: Sequen
         axes.set_ylabel(metric)
     axes = figure.add_subplot(-(-count // 3), min(count, 3), count)
     _curves(axes, series)
-    save_figure(path, figure)
+    save_figure(figure, path)
 
 
 def _colour(place: int) -> str:

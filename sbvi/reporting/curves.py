@@ -31,8 +31,7 @@ def save_curves(path: Path, lines: Sequence[dict[str, Any]], names: Sequence[str
         axes.set_ylim(*limits)
     if drawn:
         axes.legend(frameon=False, fontsize=8)
-    for suffix in (path.suffix, ".pdf"):
-        save_figure(path.with_suffix(suffix), figure)
+    save_figure(figure, path, path.with_suffix(".pdf"))
 
 
 def shown_range(curves: Sequence[np.ndarray]) -> tuple[float, float] | None:

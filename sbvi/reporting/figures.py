@@ -36,10 +36,9 @@ def pixels(figure: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_figure(path: Path, figure: Figure) -> None:
-    """A figure as a file of the kind that its suffix says, such as .png or .pdf, without a ground: axes and text are
-    readable on white and on dark pages."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def save_figure(figure: Figure, *paths: Path) -> None:
+    """A figure as files of the kinds that their suffixes say, such as .png and .pdf, without a ground: axes and text
+    are readable on white and on dark pages. It is laid out once, and no more afterwards."""
     for axes in figure.get_axes():
         axes.tick_params(colors=INK, labelsize=8)
         if not axes.get_images():
@@ -51,8 +50,12 @@ def save_figure(path: Path, figure: Figure) -> None:
         if (legend := axes.get_legend()) is not None:
             for text in legend.get_texts():
                 text.set_color(INK)
-    dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
-    figure.savefig(path, transparent=True, **dates)
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # with one, every file would be laid out anew
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+        figure.savefig(path, transparent=True, **dates)
 
 
 def save_picture(folder: Path, name: str, picture: np.ndarray | Figure) -> tuple[list[Path], np.ndarray]:
@@ -62,6 +65,5 @@ def save_picture(folder: Path, name: str, picture: np.ndarray | Figure) -> tuple
         save_png(png, picture)
         return [png], picture
     seen = pixels(picture)
-    for path in (png, pdf):
-        save_figure(path, picture)
+    save_figure(picture, png, pdf)
     return [png, pdf], seen

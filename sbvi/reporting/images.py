@@ -67,4 +67,4 @@ def save_panel(path: Path, picture: np.ndarray, title: str = "", rows: Sequence[
     if rows:
         axes.set_yticks([height / ROWS_OF_PAIRS * (place + 0.5) for place in range(len(rows))], rows)
     axes.set_title(title, fontsize=9)
-    save_figure(path, figure)
+    save_figure(figure, path)

@@ -68,13 +68,13 @@ def needs(experiment: Experiment, model: Any, state: Any = None) -> dict[str, in
         * settings.batch_size
         * _row(model),
     }
+    parameters = size_of(abstract_params(model))
     if state is None:
-        return {"the model's parameters": size_of(abstract_params(model))} | scoring
+        return {"the model's parameters": parameters} | scoring
     samples, batch = _samples(experiment), experiment.trainer.batch_size
     said = f"objective.num_samples={samples} and " if samples > 1 else ""
     return {
-        "the model's parameters, their gradient and the optimiser's state": size_of(state)
-        + size_of(abstract_params(model)),
+        "the model's parameters, their gradient and the optimiser's state": size_of(state) + parameters,
         f"a step with {said}trainer.batch_size={batch}": 2 * samples * batch * _row(model),
     } | scoring
 

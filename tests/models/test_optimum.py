@@ -70,7 +70,11 @@ def trained_gap(oracle, steps=2000):
     return float(np.mean(0.5 * (trace + quadratic - oracle.K - log_dets)))
 
 
-@pytest.mark.parametrize("posterior", ["diagonal", "rank_one", "joint_rank_one", "low_rank"])
+#: Of one layer, the joint family is rank_one's.
+FAMILIES = ["diagonal", "rank_one", pytest.param("joint_rank_one", marks=pytest.mark.slow), "low_rank"]
+
+
+@pytest.mark.parametrize("posterior", FAMILIES)
 def test_training_ends_at_the_best_kl_of_the_family(posterior, x64):
     options = {"rank": 2} if posterior == "low_rank" else {}
     oracle = LinearGaussian(LOADINGS, posterior=posterior, **options)

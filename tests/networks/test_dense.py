@@ -12,6 +12,7 @@ from support.models import dlgm, summary
 from sbvi.core import UserError
 from sbvi.models import DLGM
 from sbvi.networks.dense import NETWORKS
+from sbvi.networks.keys import Keys
 
 SIZES = [4, 3, 3, 2, 5]
 
@@ -122,3 +123,9 @@ def test_settings_that_fit_no_network_are_refused():
     model = dlgm((4,), latents=(2,), hidden=(3,), recognition_hidden=(), network="gated")
     with pytest.raises(UserError, match=r"model\.network=gated is no stack of affine layers"):
         model.layers(model.init(0, summary(np.full(4, 0.5), np.ones(4))))
+
+
+def test_weights_have_the_keys_of_rngs():
+    ours, theirs = Keys(jax.random.key(5)), nnx.Rngs(jax.random.key(5))
+    for _ in range(3):
+        np.testing.assert_array_equal(*(jax.random.key_data(keys.params()) for keys in (ours, theirs)))

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sbvi.reporting.curves import save_curves, shown_range
-from sbvi.reporting.figures import COLOURS, INK
+from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
 from sbvi.reporting.images import grid, save_panel
 
 pytestmark = pytest.mark.quick
@@ -50,3 +50,15 @@ def test_a_panel_is_a_page_with_its_title(tmp_path):
     again = tmp_path / "b.pdf"
     save_panel(again, picture, "samples", ["data", "reconstruction"])
     assert again.read_bytes() == (tmp_path / "new" / "a.pdf").read_bytes()  # no date in it
+
+
+def test_a_figure_is_laid_out_once_for_all_its_files(tmp_path, monkeypatch):
+    figure = new_figure()
+    axes = figure.add_subplot()
+    axes.set_ylabel("a label\nof\nfour\nlines")
+    times, execute = [], type(figure.get_layout_engine()).execute
+    monkeypatch.setattr(type(figure.get_layout_engine()), "execute", lambda *args: times.append(1) or execute(*args))
+    save_figure(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert len(times) == 1
+    assert axes.get_position().x0 > 0.14  # there is room for the label
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.pdf"}

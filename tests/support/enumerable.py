@@ -20,10 +20,16 @@ def states(size):
     return np.array(list(itertools.product((0.0, 1.0), repeat=size)))
 
 
+_built = {}
+
+
 def machine(seed=0, scale=1.0, **choices):
     """A model and float64 parameters that are far from any symmetry."""
-    model = MODELS["helmholtz"](**({"layers": SIZES} | choices)).build(FACTS)
-    shapes = jax.eval_shape(lambda: model.init(0, SUMMARY))
+    key = repr(sorted(choices.items()))
+    if key not in _built:
+        model = MODELS["helmholtz"](**({"layers": SIZES} | choices)).build(FACTS)
+        _built[key] = model, jax.eval_shape(lambda: model.init(0, SUMMARY))
+    model, shapes = _built[key]
     generator = np.random.default_rng(seed)
     return model, jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape) * scale), shapes)
 

@@ -1,5 +1,6 @@
 """A small run from Python, and what it leaves."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from sbvi.runs.assembly import Shared
 from sbvi.runs.context import RunContext
 from sbvi.runs.train import train as trained
 from sbvi.training import checkpoint
+from sbvi.training.chunk import compile_chunk
 
 SMALL = {
     "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
@@ -29,8 +31,29 @@ SMALL = {
 _SHARED = Shared()
 
 
+#: The programs that train, each once for all that its steps know of; a seed, a length and a rhythm are no part of it.
+_chunks = {}
+
+
 def train(made, folder, show=None, session=None):
-    return trained(made, folder, show, replace(session or RunContext(), shared=_SHARED))
+    session = replace(session or RunContext(), shared=_SHARED)
+    if session.compile is compile_chunk and not made.runtime.debug_nans:
+        session = replace(session, compile=_kept(made))
+    return trained(made, folder, show, session)
+
+
+def _kept(made):
+    """Stands for `compile_chunk`."""
+    config = made.to_config()
+    known = [config[name] for name in ("dataset", "model", "algorithm", "runtime")]
+
+    def compiled(algorithm, batches, *, skip_bad=False):
+        key = json.dumps([*known, batches.batch_size, skip_bad], sort_keys=True)
+        if key not in _chunks:
+            _chunks[key] = compile_chunk(algorithm, batches, skip_bad=skip_bad)
+        return _chunks[key]
+
+    return compiled
 
 
 def experiment(**groups):

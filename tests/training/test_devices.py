@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.processes import command, environment
 from support.small_run import experiment, leaves, train
+from support.tiny_run import TINY
 
 import sbvi
 from sbvi.core import UserError
@@ -121,8 +122,7 @@ def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
 
 def test_eight_devices_from_the_command_line(tmp_path):
     """Trained on eight; evaluated, compared and resumed on one, read where there are two."""
-    words = ["dataset=synthetic", "model.latents=[2]", "model.hidden=[8]", "model.recognition_hidden=[8]"]
-    words += ["trainer.steps=20", "trainer.batch_size=40", "evaluation.num_samples=10", "hydra.run.dir=run"]
+    words = [*TINY, "trainer.steps=20", "trainer.batch_size=40", "hydra.run.dir=run"]
 
     def run(count, *words, name="train"):
         flags = f"--xla_force_host_platform_device_count={count}"

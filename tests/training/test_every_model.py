@@ -50,7 +50,11 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(case, tmp_p
         same(leaves(tmp_path / "whole", name), leaves(tmp_path / "cut", name))
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Whose model is that of a case that always runs, and whose algorithm is in tests/training/test_devices.py.
+REPEATED = (*SLOW, "circuit, gradients")
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in REPEATED else c for c in CASES])
 def test_two_devices_give_the_numbers_of_one(case):
     """After 40 steps in float64; draws of 0 and 1 are compared with a probability, which rounding rarely moves."""
     found = [jax.tree.leaves(_parameters(made(case), count)) for count in (1, 2)]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from support.small_run import experiment, interrupted, leaves, same
+from support.small_run import experiment, interrupted, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
@@ -12,7 +12,7 @@ from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.convert import convert
 from sbvi.runs import Experiment
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.train import train
+from sbvi.runs.train import train as trained
 from sbvi.training import StreamedBatches, streamed
 
 STREAM = {"dataset": {"stream": True}}
@@ -83,6 +83,6 @@ def test_converted_shards_train_and_a_changed_set_is_noticed(tmp_path):
     text = info.read_text()
     info.write_text(text.replace(json.loads(text)["train"][0]["sha256"], "0" * 64))
     with pytest.raises(UserError, match="other data"):
-        train(made, tmp_path / "run")
+        trained(made, tmp_path / "run")  # in a process that has not read it before
     info.write_text(text)
     assert train(made, tmp_path / "run")["status"] == "completed"

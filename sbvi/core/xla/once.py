@@ -7,7 +7,7 @@ ones, whose polynomials are then not fused, differ in their last.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 
@@ -18,12 +18,14 @@ T = TypeVar("T")
 def jit_once(function: Callable[P, T]) -> Callable[P, T]:
     """`jax.jit` of a function that is called once: compiled without optimisation on a CPU, unless within another."""
 
+    def compiled(**options: Any) -> Callable[P, T]:
+        return jax.jit(function, **options)
+
+    plain, quick = compiled(), compiled(compiler_options={"xla_backend_optimization_level": 0})
+
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
-        plain = traced or jax.default_backend() != "cpu"
-        compiled = jax.jit(function, compiler_options=None if plain else {"xla_backend_optimization_level": 0})
-        result: T = compiled(*args, **kwargs)
-        return result
+        return (plain if traced or jax.default_backend() != "cpu" else quick)(*args, **kwargs)
 
     return run

@@ -23,6 +23,7 @@ from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.models.values import Affine, Array, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
+from sbvi.networks.keys import Keys
 from sbvi.posteriors import Conditional, Moments
 
 if TYPE_CHECKING:
@@ -47,26 +48,38 @@ class BuiltDLGM:
                 "prior=vamp learns inputs of its own, and a table by column has none to learn; use prior=flow."
             )
         self._inside = self.likelihood.binary or facts.levels is not None  # inputs are within [0, 1]
-        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0))))
+        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0), *self._first_outputs())))
 
-    def _generative(self, key: Array, mean: np.ndarray | None = None, spread: np.ndarray | None = None) -> Any:
+        @jit_once  # one program in place of one for each weight, and traced once for the shapes and for the arrays
+        def networks(first: Array, second: Array, outputs: np.ndarray, free: np.ndarray) -> tuple[Any, Any]:
+            return nnx.split(self._generative(first, outputs, free))[1], self._posterior.init(second)
+
+        self._networks = networks
+
+    def _first_outputs(
+        self, mean: np.ndarray | None = None, spread: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The likelihood's output biases and free parameters that fit the data best."""
         mean = np.full(self.facts.event_size, 0.5) if mean is None else mean
         spread = np.ones(self.facts.event_size) if spread is None else spread
+        return self.likelihood.initial_outputs(mean, spread), self.likelihood.initial_free(mean, spread)
+
+    def _generative(self, key: Array, outputs: np.ndarray, free: np.ndarray) -> Any:
         return GenerativeNetwork(
             self.spec.latents,
             self.spec.maps(),
             self.likelihood.outputs(self.facts.event_size),
             self.spec.activation,
             self.spec.noise_matrix,
-            self.likelihood.initial_outputs(mean, spread),
-            self.likelihood.initial_free(mean, spread),
+            outputs,
+            free,
             self.spec.activate_inputs,
             self._images,
-            nnx.Rngs(key),
+            Keys(key),
             self.spec.network,
         )
 
-    def _recognition(self, heads: Sequence[Array], rngs: nnx.Rngs) -> RecognitionNetwork:
+    def _recognition(self, heads: Sequence[Array], rngs: Keys) -> RecognitionNetwork:
         table = self.facts.table is not None
         return RecognitionNetwork(
             self.likelihood.inputs(self.spec.missing_inputs) if table else self.facts.event_size,
@@ -87,11 +100,6 @@ class BuiltDLGM:
             inner = 0.05 + 0.9 * inputs  # where a sigmoid has a slope
             inputs = np.log(inner) - np.log1p(-inner)
 
-        @jit_once  # one program in place of one for each weight
-        def made(first: Array, second: Array) -> tuple[Any, Any]:
-            generative = nnx.split(self._generative(first, summary.mean, summary.spread))[1]
-            return generative, self._posterior.init(second)
-
         first, second = jax.random.key(2 * seed), jax.random.key(2 * seed + 1)
 
         def of_prior(first: Array) -> Any:  # draws normal numbers
@@ -99,7 +107,7 @@ class BuiltDLGM:
 
         prior = jax.eval_shape(of_prior, first)
         prior = jax.jit(of_prior)(first) if jax.tree.leaves(prior) else prior
-        return LatentParams(*made(first, second), prior)
+        return LatentParams(*self._networks(first, second, *self._first_outputs(summary.mean, summary.spread)), prior)
 
     def numbers(self, examples: int) -> dict[str, float]:
         kappa = self.spec.weight_prior_variance

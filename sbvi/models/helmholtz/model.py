@@ -36,21 +36,24 @@ class BuiltHelmholtz:
         self.data_unit = DATA_UNITS[spec.data_units]
         self._prior = TopDown(self.units, self.sizes, spec.between)
 
-    def init(self, seed: int, summary: DataSummary) -> LatentParams:
-        """Small uniform weights, biases -1 in layers of 0 and 1, and the data's means at the output on request."""
-
-        @jit_once  # one program in place of one for each weight
-        def made(first: Array, second: Array) -> LatentParams:
-            sizes = [self.facts.event_size, *self.sizes.values()]
+        @jit_once  # one program in place of one for each weight, and traced once for the shapes and for the arrays
+        def made(first: Array, second: Array, bias: np.ndarray | None) -> LatentParams:
+            sizes = [facts.event_size, *self.sizes.values()]
             recognition = {}
             for level, (node, unit) in enumerate(self.units.items()):
-                between = self.spec.between(sizes[level], sizes[level + 1])
+                between = spec.between(sizes[level], sizes[level + 1])
                 recognition[node] = unit.init(jax.random.fold_in(second, level), between, None)
             data, prior = jax.random.split(first)
-            generative = self.data_unit.init(data, self.spec.between(sizes[1], sizes[0]), self._output_bias(summary))
-            return LatentParams(generative, recognition, self._prior.init(prior, jnp.zeros((0, self.facts.event_size))))
+            generative = self.data_unit.init(data, spec.between(sizes[1], sizes[0]), bias)
+            return LatentParams(generative, recognition, self._prior.init(prior, jnp.zeros((0, facts.event_size))))
 
-        params: LatentParams = made(jax.random.key(2 * seed), jax.random.key(2 * seed + 1))
+        self._made = made
+
+    def init(self, seed: int, summary: DataSummary) -> LatentParams:
+        """Small uniform weights, biases -1 in layers of 0 and 1, and the data's means at the output on request."""
+        params: LatentParams = self._made(
+            jax.random.key(2 * seed), jax.random.key(2 * seed + 1), self._output_bias(summary)
+        )
         return params
 
     def _output_bias(self, summary: DataSummary) -> np.ndarray | None:

@@ -1,0 +1,49 @@
+"""A single run's config is composed once.
+
+Hydra composes a config to read the mode that it may set (`hydra.mode`), and composes it again to run in that mode. Of a
+single run both are the same config, and each takes an eighth of a second of the processor.
+"""
+
+from typing import Any
+
+from hydra._internal.hydra import Hydra  # there is no public way to do this
+from hydra.types import RunMode
+
+#: Words of Hydra's errors that a sweep would not meet: many values of a word, and a choice that is not made yet.
+_OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
+
+
+def compose_once() -> None:
+    """In this process, until it ends."""
+    asked = Hydra.get_mode
+
+    def get_mode(hydra: Any, config_name: str | None, overrides: list[str]) -> Any:
+        loader, words = hydra.config_loader, list(overrides)
+        load = loader.load_configuration
+        config: Any = None
+        failed: Exception | None = None
+        try:
+            config = load(config_name, words, RunMode.RUN)
+        except Exception as error:  # which the run itself meets below
+            if any(said in str(error) for said in _OF_ONE_RUN_ALONE):
+                return asked(hydra, config_name, overrides)
+            failed = error
+
+        def known(config_name: str | None, overrides: list[str], run_mode: Any, **others: Any) -> Any:
+            loader.load_configuration = load
+            added = overrides[len(words) :]
+            if run_mode != RunMode.RUN or overrides[: len(words)] != words or added not in ([], ["hydra.mode=RUN"]):
+                return load(config_name, overrides, run_mode, **others)
+            if failed is not None:
+                raise failed
+            if added:
+                config.hydra.mode = RunMode.RUN
+                config.hydra.overrides.hydra.append(added[0])
+            return config
+
+        loader.load_configuration = known
+        return None if config is None else config.hydra.mode
+
+    if not hasattr(asked, "once"):
+        get_mode.once = True  # type: ignore[attr-defined]
+        Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
