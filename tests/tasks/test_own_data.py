@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.file_forms import FORMS
@@ -295,7 +295,6 @@ def test_a_runs_numbers_are_the_same_for_every_form(gaussian, rescaled, grey, tm
 
     expected = {run: numbers(run, x, gaps[run]) for run, x in source.items()}
 
-    @settings(max_examples=settings.default.max_examples * 3 // 10)  # each is read, scored, embedded and filled
     @given(st.data())
     def each(data):
         tried[0] += 1
