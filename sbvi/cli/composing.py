@@ -14,8 +14,10 @@ _OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
 
 
 def compose_once() -> None:
-    """In this process, until it ends."""
-    asked = Hydra.get_mode
+    """In this process, until it ends; another Hydra, which may do it otherwise, is left alone."""
+    asked = getattr(Hydra, "get_mode", None)
+    if asked is None or hasattr(asked, "once"):
+        return
 
     def get_mode(hydra: Any, config_name: str | None, overrides: list[str]) -> Any:
         loader, words = hydra.config_loader, list(overrides)
@@ -44,6 +46,5 @@ def compose_once() -> None:
         loader.load_configuration = known
         return None if config is None else config.hydra.mode
 
-    if not hasattr(asked, "once"):
-        get_mode.once = True  # type: ignore[attr-defined]
-        Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
+    get_mode.once = True  # type: ignore[attr-defined]
+    Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
