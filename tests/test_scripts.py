@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -41,6 +42,40 @@ def test_an_accelerator_that_is_none_is_refused():
     done = subprocess.run(script, capture_output=True, text=True, env={"SBVI_ACCELERATOR": "cuda11", "PATH": "/bin"})
     assert done.returncode == 1
     assert "allowed: cuda12, cuda13, tpu, none" in done.stderr
+
+
+#: Stands for Python: makes an environment of itself, has an index in pip's file, and writes down what uv is told.
+PYTHON = """#!/bin/sh
+case "$*" in
+"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+*"pip config get global.index-url") echo "https://file.example/simple" ;;
+"-m uv pip install "*) echo "$UV_DEFAULT_INDEX" > "$TOLD" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "index"),
+    [
+        ({}, "https://file.example/simple"),
+        ({"PIP_INDEX_URL": "https://pip.example/simple"}, "https://pip.example/simple"),
+        ({"PIP_INDEX_URL": "https://pip.example/", "UV_DEFAULT_INDEX": "https://uv.example/"}, "https://uv.example/"),
+    ],
+    ids=["file", "pip", "uv"],
+)
+def test_an_environment_is_installed_from_the_users_index(tmp_path, settings, index):
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/environment", "scripts/accelerator", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / "python3"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "SBVI_ACCELERATOR": "none", "SBVI_PYTHON": str(python)}
+    env["TOLD"] = str(tmp_path / "told")
+    script = ["/bin/bash", "-c", f"source {tmp_path}/scripts/environment dev"]
+    done = subprocess.run(script, capture_output=True, text=True, env=env | settings)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().strip() == index
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def save_figure(figure: Figure, *paths: Path) -> None:
             for text in legend.get_texts():
                 text.set_color(INK)
     figure.draw_without_rendering()
-    figure.set_layout_engine(None)  # with one, every file would be laid out anew
+    figure.set_layout_engine("none")  # with one, every file would be laid out anew
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}

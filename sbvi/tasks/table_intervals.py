@@ -60,8 +60,9 @@ def calibrated(
     entries = 0 if found is None else sum(map(len, found.held_out))
     if found is None or entries < FEWEST:
         return _as_drawn(f"{entries} numbers of validation rows could be hidden, fewer than {FEWEST}")
-    log.info("Intervals are calibrated on %d hidden entries of %d validation rows.", entries, len(rows))
-    return Tails(found(interval), {"calibrated": True, "entries": entries, "rows": len(rows), "hidden": share})
+    used = min(len(rows), ROWS)
+    log.info("Intervals are calibrated on %d hidden entries of %d validation rows.", entries, used)
+    return Tails(found(interval), {"calibrated": True, "entries": entries, "rows": used, "hidden": share})
 
 
 def scored_themselves() -> Tails:

@@ -1,7 +1,9 @@
 """Figures as files: on any ground, as vectors too."""
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from PIL import Image
 
 from sbvi.reporting.curves import save_curves, shown_range
@@ -52,13 +54,18 @@ def test_a_panel_is_a_page_with_its_title(tmp_path):
     assert again.read_bytes() == (tmp_path / "new" / "a.pdf").read_bytes()  # no date in it
 
 
-def test_a_figure_is_laid_out_once_for_all_its_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("users_own", [False, True])
+def test_a_figure_is_laid_out_once_for_all_its_files(users_own, tmp_path, monkeypatch):
+    """Whatever layout a file of matplotlib's settings asks for."""
+    monkeypatch.setitem(matplotlib.rcParams, "figure.autolayout", users_own)
     figure = new_figure()
     axes = figure.add_subplot()
     axes.set_ylabel("a label\nof\nfour\nlines")
-    times, execute = [], type(figure.get_layout_engine()).execute
-    monkeypatch.setattr(type(figure.get_layout_engine()), "execute", lambda *args: times.append(1) or execute(*args))
+    times = []
+    for engine in (ConstrainedLayoutEngine, TightLayoutEngine):
+        execute = engine.execute
+        monkeypatch.setattr(engine, "execute", lambda *args, made=execute: times.append(type(args[0])) or made(*args))
     save_figure(figure, tmp_path / "a.png", tmp_path / "a.pdf")
-    assert len(times) == 1
+    assert times == [ConstrainedLayoutEngine]
     assert axes.get_position().x0 > 0.14  # there is room for the label
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.pdf"}

@@ -56,6 +56,12 @@ def test_they_cover_what_is_missing(monkeypatch, interval):
         assert plain > interval + 0.07
 
 
+def test_rows_are_those_that_were_used(monkeypatch):
+    about = calibrated(run_with(monkeypatch, 2500), None, COLUMNS, draw, 0.9, 0.1, 1).about
+    assert about["rows"] == 1000
+    assert about["entries"] == pytest.approx(0.1 * 2 * 1000, rel=0.2)
+
+
 @pytest.mark.parametrize(
     ("rows", "at_random", "why"),
     [
