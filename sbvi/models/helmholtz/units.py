@@ -115,7 +115,7 @@ def outputs(layers: Sequence[dict[str, Array]], given: Array | None, shape: tupl
     if given is None:
         return down_columns(layers[0]["bias"], shape)
     rows = given.shape[:-1]
-    values = given.reshape(-1, given.shape[-1]) if for_cpu() else given  # its compiler transposes gradients of more axes
+    values = given.reshape(-1, given.shape[-1]) if for_cpu() else given  # it transposes gradients of more axes
     for position, layer in enumerate(layers):
         values = jnp.tanh(values) if position else values
         values = values @ layer["kernel"] + down_columns(layer["bias"], values.shape[:-1])
