@@ -95,7 +95,6 @@ def test_one_of_an_earlier_version_fills_but_has_no_intervals(table, imputer):
             ask(table[1][:40])
 
 
-@pytest.mark.slow  # tests/evaluation/test_calibrated_tails.py holds calibration and filling of such columns to the law
 def test_intervals_of_positive_columns_cover_by_the_law_that_made_them():
     """log x ~ N(m, C): P(lower < x_h < upper | x_o) is of a Gaussian whose moments are known."""
     generator = np.random.default_rng(5)

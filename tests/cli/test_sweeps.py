@@ -114,7 +114,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
 
 def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
-    words = [*TINY, "trainer.log_every=50", "trainer.validate_every=50", "model.input_dropout=0.1", "seed=3"]
+    words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
     swept = ["--multirun", *words, "trainer.steps=5,200", *LAUNCHERS["sbvi"], "hydra.sweep.dir=sweep"]
     done = command("train", *swept, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

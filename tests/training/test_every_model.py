@@ -51,7 +51,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(case, tmp_p
 
 
 #: Whose model is that of a case that always runs, and whose algorithm is in tests/training/test_devices.py.
-REPEATED = (*SLOW, "circuit, gradients")
+REPEATED = ("reweighted wake-sleep of layers", "circuit, gradients")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in REPEATED else c for c in CASES])

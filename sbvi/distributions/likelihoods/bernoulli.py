@@ -13,8 +13,8 @@ from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
 #: Most factors 1 + exp(-|l|), each at most 2, under one logarithm.
 FACTORS = 16
-#: Fewest values of a slice: narrower ones fill no vector register, and cost more than the logarithms that they spare.
-#: Benchmark: `scripts/benchmark_helmholtz.py`.
+#: Fewest values of a slice, where a division has so many: narrower ones fill no vector register, and cost more than the
+#: logarithms that they spare. Benchmark: `scripts/benchmark_helmholtz.py`.
 NARROWEST = 24
 
 
@@ -22,7 +22,8 @@ NARROWEST = 24
 def _terms(logits: Array, x: Array) -> Array:
     """What is left to sum, (..., D / G) with G values under each logarithm, D a multiple of G."""
     size = logits.shape[-1]
-    groups = max(n for n in range(1, FACTORS + 1) if size % n == 0 and (n == 1 or size // n >= NARROWEST))
+    divisors = [n for n in range(1, FACTORS + 1) if size % n == 0]
+    groups = max([n for n in divisors if n > 1 and size // n >= NARROWEST] or divisors)
     width = size // groups
     linear, product = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
     for first in range(0, size, width):
