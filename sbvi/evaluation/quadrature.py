@@ -16,7 +16,7 @@ from sbvi.inference.quadrature import EFFORTS, TOLERANCE, Effort, Integral, quad
 Array = jax.Array
 log = logging.getLogger(__name__)
 
-BATCH = 20  # examples that are tried again at once
+BATCH, FEW = 20, 4  # examples that are tried again at once; where no more than FEW are left, so many: padding costs
 #: So many effective samples tell the error of their own estimate.
 TELLING = 30
 #: (params, x, integral) -> what else is kept of each example, (B,) each.
@@ -91,9 +91,9 @@ class Quadrature:
     def _rows(self, params: Any, x: np.ndarray, effort: Effort) -> dict[str, np.ndarray]:
         if effort not in self._again:
             self._again[effort] = jax.jit(lambda params, x: self._scores(params, x, effort))
-        parts = []
-        for start in range(0, len(x), BATCH):
-            index = np.arange(start, start + BATCH) % len(x)
+        parts, width = [], FEW if len(x) <= FEW else BATCH
+        for start in range(0, len(x), width):
+            index = np.arange(start, start + width) % len(x)
             with full_precision():
                 parts.append(jax.device_get(self._again[effort](params, jax.device_put(x[index]))))
         return {name: np.concatenate([part[name] for part in parts])[: len(x)] for name in parts[0]}

@@ -34,8 +34,7 @@ def numbers_beside_words(frame: "pandas.DataFrame") -> list[int]:
     import pandas as pd
 
     places = []
-    for place in range(frame.shape[1]):
-        column = frame.iloc[:, place]
+    for place, (_, column) in enumerate(frame.items()):
         if pd.api.types.is_numeric_dtype(column.dtype):
             continue
         words = [str(word) for word in column.dropna().unique()]
@@ -57,16 +56,19 @@ def tell(
 
     texts: places of columns -> their texts, in parts of whole rows.
     """
-    gaps = [place for place in range(frame.shape[1]) if frame.iloc[:, place].isna().any()]
+    missing = frame.isna().to_numpy()
+    gaps = missing.any(0).nonzero()[0].tolist()
     if not gaps:
         return
     spelled: dict[str, dict[str, None]] = {}
+    first = 0
     for part in texts(gaps):
-        for place in range(part.shape[1]):
-            missing = frame.iloc[:, gaps[place]].loc[part.index].isna().to_numpy()
-            for word in part.iloc[:, place][missing].unique():
+        for place, (_, column) in zip(gaps, part.items(), strict=True):
+            words = column.to_numpy(object)[missing[first : first + len(part), place]]
+            for word in dict.fromkeys(words.tolist()):
                 if word.strip():
-                    spelled.setdefault(word.strip(), {})[str(frame.columns[gaps[place]])] = None
+                    spelled.setdefault(word.strip(), {})[str(frame.columns[place])] = None
+        first += len(part)
     if spelled:
         log.info("Taken as missing in %s: %s.", where, "; ".join(f"{w} in {_few(list(c))}" for w, c in spelled.items()))
 
