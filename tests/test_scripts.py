@@ -47,11 +47,27 @@ def test_an_accelerator_that_is_none_is_refused():
 #: Stands for Python: makes an environment of itself, has an index in pip's file, and writes down what uv is told.
 PYTHON = """#!/bin/sh
 case "$*" in
-"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+"-m venv --without-pip "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
 *"pip config get global.index-url") echo "https://file.example/simple" ;;
 "-m uv pip install "*) echo "$UV_DEFAULT_INDEX" > "$TOLD" ;;
 esac
 """
+
+
+def made(folder, stand_in, **settings):
+    """What a stand-in for Python was told, while an environment was made with it."""
+    (folder / "scripts").mkdir()
+    for name in ("scripts/environment", "scripts/accelerator", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder / name)
+    python = folder / "python3"
+    python.write_text(stand_in)
+    python.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "SBVI_ACCELERATOR": "none", "SBVI_PYTHON": str(python)}
+    env["TOLD"] = str(folder / "told")
+    script = ["/bin/bash", "-c", f"source {folder}/scripts/environment dev; compiled"]
+    done = subprocess.run(script, capture_output=True, text=True, env=env | settings)
+    assert done.returncode == 0, done.stderr
+    return (folder / "told").read_text().strip()
 
 
 @pytest.mark.parametrize(
@@ -64,18 +80,23 @@ esac
     ids=["file", "pip", "uv"],
 )
 def test_an_environment_is_installed_from_the_users_index(tmp_path, settings, index):
-    (tmp_path / "scripts").mkdir()
-    for name in ("scripts/environment", "scripts/accelerator", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    python = tmp_path / "python3"
-    python.write_text(PYTHON)
-    python.chmod(0o755)
-    env = {"PATH": "/usr/bin:/bin", "SBVI_ACCELERATOR": "none", "SBVI_PYTHON": str(python)}
-    env["TOLD"] = str(tmp_path / "told")
-    script = ["/bin/bash", "-c", f"source {tmp_path}/scripts/environment dev"]
-    done = subprocess.run(script, capture_output=True, text=True, env=env | settings)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "told").read_text().strip() == index
+    assert made(tmp_path, PYTHON, **settings) == index
+
+
+#: No index of its has uv.
+WITHOUT_UV = """#!/bin/sh
+case "$*" in
+"-m venv "*) for folder; do :; done; mkdir -p "$folder/bin" && cp "$0" "$folder/bin/python" ;;
+*" uv") exit 1 ;;
+"-m pip install "*) echo "$0 $*" > "$TOLD" ;;
+esac
+"""
+
+
+def test_an_environment_is_installed_by_a_pip_of_its_own_where_uv_cannot_be_had(tmp_path):
+    told = made(tmp_path, WITHOUT_UV)
+    assert told.startswith(f"{tmp_path}/.venv/bin/python -m pip install ")
+    assert told.endswith(f"--editable {tmp_path}[dev]")
 
 
 @pytest.fixture
