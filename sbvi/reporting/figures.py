@@ -50,7 +50,8 @@ def save_figure(figure: Figure, *paths: Path) -> None:
         if (legend := axes.get_legend()) is not None:
             for text in legend.get_texts():
                 text.set_color(INK)
-    figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)  # a whole drawing would also bring every image to the screen's pixels
     figure.set_layout_engine("none")  # with one, every file would be laid out anew
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
