@@ -62,7 +62,7 @@ def calibrate(
             draws = tables.back(columns, np.asarray(drawn.draws, np.float64))
             below = (draws < truth[rows]).mean(0) + 0.5 * (draws == truth[rows]).mean(0)
             for d, column in enumerate(columns):
-                if not column.coded and column.kind != "count":
+                if column.standardised:
                     held_out[d].append(below[places.hidden[rows, d], d])
     sides = [np.concatenate(values) for values in held_out]
     found = CalibratedTails(tuple(np.sort(np.minimum(u, 1 - u)) for u in sides))

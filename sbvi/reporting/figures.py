@@ -1,5 +1,6 @@
 """Matplotlib figures without a window system: as arrays of pixels, and as files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ else:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 #: Of text, axes and grids: readable on white and on dark grounds.
 INK = "#7a7a7a"
+#: Rows of a picture of pairs, an original above its reconstruction.
+ROWS_OF_PAIRS = 10
 
 
 def new_figure(width: float = 7, height: float = 4, dpi: int = 110) -> Figure:
@@ -50,7 +53,8 @@ def save_figure(figure: Figure, *paths: Path) -> None:
         if (legend := axes.get_legend()) is not None:
             for text in legend.get_texts():
                 text.set_color(INK)
-    figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)  # a whole drawing would also bring every image to the screen's pixels
     figure.set_layout_engine("none")  # with one, every file would be laid out anew
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,3 +71,20 @@ def save_picture(folder: Path, name: str, picture: np.ndarray | Figure) -> tuple
     seen = pixels(picture)
     save_figure(picture, png, pdf)
     return [png, pdf], seen
+
+
+def save_panel(path: Path, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
+    """A grid of images as a page of its own, such as .pdf, with a title.
+
+    rows: what its first rows are, told at their left.
+    """
+    height, width = picture.shape[:2]
+    figure = new_figure(6, 6 * height / width + (0.4 if title else 0))
+    axes = figure.add_subplot()
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if rows:
+        axes.set_yticks([height / ROWS_OF_PAIRS * (place + 0.5) for place in range(len(rows))], rows)
+    axes.set_title(title, fontsize=9)
+    save_figure(figure, path)

@@ -1,12 +1,8 @@
 """Grids of images as arrays, and PNG files of them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-#: Rows of a picture of pairs, an original above its reconstruction.
-ROWS_OF_PAIRS = 10
 
 
 def grid(images: np.ndarray, columns: int, zoom: int | None = None) -> np.ndarray:
@@ -49,22 +45,3 @@ def save_gif(path: Path, frames: np.ndarray, seconds: float = 5.0) -> None:
     first, *rest = (Image.fromarray(frame) for frame in frames)
     each = max(20, round(1000 * seconds / len(frames)))  # milliseconds; viewers ignore less than two hundredths
     first.save(path, save_all=True, append_images=rest, duration=each, loop=0)
-
-
-def save_panel(path: Path, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
-    """A grid of images as a page of its own, such as .pdf, with a title.
-
-    rows: what its first rows are, told at their left.
-    """
-    from sbvi.reporting.figures import new_figure, save_figure
-
-    height, width = picture.shape[:2]
-    figure = new_figure(6, 6 * height / width + (0.4 if title else 0))
-    axes = figure.add_subplot()
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    if rows:
-        axes.set_yticks([height / ROWS_OF_PAIRS * (place + 0.5) for place in range(len(rows))], rows)
-    axes.set_title(title, fontsize=9)
-    save_figure(figure, path)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sbvi.reporting.curves import save_curves
-from sbvi.reporting.images import save_panel, save_png
+from sbvi.reporting.figures import save_panel
+from sbvi.reporting.images import save_png
 from sbvi.reporting.loggers import LoggerSpec, TensorBoardEvents
 from sbvi.reporting.metrics import MetricsFile, read_lines
 

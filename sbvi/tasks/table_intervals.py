@@ -62,7 +62,9 @@ def calibrated(
         return _as_drawn(f"{entries} numbers of validation rows could be hidden, fewer than {FEWEST}")
     used = min(len(rows), ROWS)
     log.info("Intervals are calibrated on %d hidden entries of %d validation rows.", entries, used)
-    return Tails(found(interval), {"calibrated": True, "entries": entries, "rows": used, "hidden": share})
+    own = {c.name: len(t) for c, t in zip(columns, found.held_out, strict=True) if c.standardised}
+    about = {"calibrated": True, "entries": entries, "rows": used, "hidden": share, "by_column": own}
+    return Tails(found(interval), about)
 
 
 def scored_themselves() -> Tails:

@@ -7,8 +7,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from PIL import Image
 
 from sbvi.reporting.curves import save_curves, shown_range
-from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
-from sbvi.reporting.images import grid, save_panel
+from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure, save_panel
+from sbvi.reporting.images import grid
 
 pytestmark = pytest.mark.quick
 

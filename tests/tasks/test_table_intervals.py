@@ -41,12 +41,15 @@ def run_with(monkeypatch, rows, at_random=True):
 @pytest.mark.parametrize("interval", [0.6, 0.9])
 def test_they_cover_what_is_missing(monkeypatch, interval):
     tails = calibrated(run_with(monkeypatch, 490), None, COLUMNS, draw, interval, 0.5, 1)
+    by_column = tails.about.pop("by_column")
     assert tails.about == {
         "calibrated": True,
         "entries": pytest.approx(2 * 490, rel=0.1),  # half of each row's two, of two copies
         "rows": 490,
         "hidden": 0.5,
     }
+    assert by_column == {column.name: pytest.approx(490, rel=0.15) for column in COLUMNS}
+    assert sum(by_column.values()) == tails.about["entries"]
     table = SimpleNamespace(table=COLUMNS, to_source=lambda values: values)
     said = fill(draw, (), table, np.full((1000, 2), np.nan, np.float32), 0, interval, tails=tails.sides)
     for d, column in enumerate(COLUMNS):
