@@ -96,6 +96,14 @@ def test_what_was_understood_is_logged_in_one_line(tmp_path, caplog):
     assert record.getMessage().endswith(expected)
 
 
+def test_spellings_of_gaps_are_looked_for_in_every_part(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("sbvi.data.formats.text_tables.PART", 2)
+    (tmp_path / "x.csv").write_text("a,b,c\n1,2,3\n4,5,NA\n6,?,7\n,8,9\n-,8,9\n")
+    read_own(str(tmp_path / "x.csv"), "input")
+    assert caplog.records[0].getMessage() == "Taken as missing in input: NA in c; ? in b; - in a."
+
+
 def test_a_field_in_quotes_may_have_several_lines(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('"dose, in\nmg",note\n1,"one, or\ntwo"\n2,plain\n,"a ""word""\n\nbelow"\n\n')

@@ -126,6 +126,22 @@ def test_examples_that_need_more_effort_get_it(monkeypatch, caplog):
     assert "The quadrature of 1 of 25 examples has not converged" in caplog.text
 
 
+@pytest.mark.parametrize("count", [1, whole.FEW, whole.FEW + 1, whole.BATCH + 3])
+def test_rows_that_are_tried_again_stay_in_order(count):
+    """However many of them a program takes at once."""
+    work = object.__new__(whole.Quadrature)
+    work._again, widths = {}, []
+
+    def scores(params, x, effort):
+        widths.append(len(x))
+        return {"sum": jnp.sum(x, 1) * params}
+
+    work._scores = scores
+    x = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32)
+    np.testing.assert_allclose(work._rows(np.float32(2), x, None)["sum"], 2 * x.sum(1), rtol=1e-5)
+    assert widths == [whole.FEW if count <= whole.FEW else whole.BATCH]
+
+
 def test_what_samples_show():
     """Estimates of log p = 0 by twenty weights of so heavy a tail that one is nearly all of the estimate: of 300 at
     once none is told that log p is higher, but for a case in a hundred. Of many samples, four standard errors."""
