@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -60,10 +61,10 @@ class Column:
         missing = column.isna().to_numpy(bool)
         if self.coded:
             own = {value: float(code) for code, value in enumerate(self.values)}
-            spelled = {_spelled(value): code for value, code in own.items()}
-            spelled = spelled if len(spelled) == len(own) else {}  # else 1 may be 01, or 1.0
+            other = {spelled(value): code for value, code in own.items()}
+            other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
             looked_up = [
-                np.nan if gap else own.get(plain(v), spelled.get(_spelled(plain(v)), -1.0))
+                np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
                 for v, gap in zip(column, missing, strict=True)
             ]
             codes = np.array(looked_up, np.float64)
@@ -135,70 +136,6 @@ class Column:
         return shown
 
 
-def _as(made: "pandas.Series", like: Any) -> "pandas.Series":
-    """With a dtype where that holds the values, else with a wider one; whole numbers are rounded, since their column
-    holds no others."""
-    import pandas as pd
-
-    if isinstance(like, pd.CategoricalDtype):
-        if made.isna().any():
-            return made.astype(object)
-        absent = [value for value in made.unique() if value not in like.categories]
-        if absent:
-            like = pd.CategoricalDtype([*like.categories, *absent], like.ordered)
-    elif pd.api.types.is_integer_dtype(like):
-        made = made.round() if made.dtype.kind == "f" else made
-        like = "Int64" if made.isna().any() else like
-    elif pd.api.types.is_bool_dtype(like) and made.isna().any():
-        return made.astype(object)
-    try:
-        cast = made.astype(like)
-    except (ValueError, TypeError, OverflowError):  # such as words in a column of numbers
-        return made.astype(object)
-    if pd.api.types.is_integer_dtype(cast.dtype) and made.dtype.kind == "f" and not (cast == made).all():
-        return made.astype("Int64") if (made.abs() < 2**53).all() else made
-    return cast
-
-
-def _as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series":
-    """Categories as a column of a frame spells them where they are there."""
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(old.dtype):
-        return made
-    spelled = old.cat.categories if isinstance(old.dtype, pd.CategoricalDtype) else old.dropna().unique()
-    own = {_spelled(plain(value)): value for value in spelled}
-    texts = bool(own) and all(isinstance(value, str) for value in own.values())
-
-    def one(value: Any) -> Any:
-        other = f"{value:g}" if texts and isinstance(value, float) else value
-        return own.get(_spelled(plain(value)), other) if pd.notna(value) else None
-
-    return pd.Series([one(value) for value in made], dtype=object)
-
-
-def _spelled(value: str | float | bool) -> str:
-    """One text for all spellings of a category: 01, "1" and 1.0, or TRUE and True."""
-    if isinstance(value, bool) or not isinstance(value, str):
-        return str(value).lower()
-    try:
-        return str(float(value))
-    except ValueError:
-        return value.lower() if value.lower() in ("true", "false") else f"text {value}"
-
-
-def plain(value: Any) -> str | float | bool:
-    """A category as run.json can hold it: texts and truth values as they are, numbers as floats, others as texts."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return str(value)
-
-
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:
     """Source numbers (N, D) as held; NaN stays.
 
@@ -259,7 +196,7 @@ def decoded(
         if missing is not None and not missing[:, d].any():
             continue
         new = column.decoded(numbers[:, d])
-        new = _as(_as_elsewhere(new, old) if column.coded else new, old.dtype)
+        new = fitting(as_elsewhere(new, old) if column.coded else new, old.dtype)
         new.index = old.index
         if missing is not None:
             gaps = pd.Series(missing[:, d], index=old.index)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.columns import CODED, Column, Kind, labels, plain
+from sbvi.data.cells import plain
+from sbvi.data.columns import CODED, Column, Kind, labels
 
 if TYPE_CHECKING:
     import pandas
