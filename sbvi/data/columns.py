@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -59,8 +60,13 @@ class Column:
 
         missing = column.isna().to_numpy(bool)
         if self.coded:
-            known = {value: code for code, value in enumerate(self.values)}
-            looked_up = [np.nan if gap else known.get(plain(v), -1.0) for v, gap in zip(column, missing, strict=True)]
+            own = {value: float(code) for code, value in enumerate(self.values)}
+            other = {spelled(value): code for value, code in own.items()}
+            other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
+            looked_up = [
+                np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
+                for v, gap in zip(column, missing, strict=True)
+            ]
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
@@ -106,42 +112,28 @@ class Column:
         x = held * self.scale + self.location if self.standardised else held
         return np.exp(x) if self.kind == "positive" else x
 
-    def decoded(self, numbers: np.ndarray, like: Any = None) -> "pandas.Series":
-        """Source numbers (N,) as a column of a frame, NaN as missing.
-
-        like: the dtype to have where the values fit: whole numbers are rounded, since their column holds no others.
-        """
+    def decoded(self, numbers: np.ndarray) -> "pandas.Series":
+        """Source numbers (N,) as a column of a frame, NaN as missing."""
         import pandas as pd
 
         if self.coded:
             codes = np.clip(np.rint(numbers), 0, len(self.values) - 1)
             names = [None if np.isnan(code) else self.values[int(code)] for code in codes]
             numeric = all(isinstance(v, float) for v in self.values)
-            made = pd.Series(names, dtype=np.float64 if numeric else None)
-        else:
-            # What a model says has the digits of float32, and a table for people no more of them than are true.
-            shown = np.rint(numbers) if self.kind == "count" else [float(f"{value:.6g}") for value in numbers]
-            made = pd.Series(shown, dtype=np.float64)
-        if like is None:
-            return made
-        if pd.api.types.is_integer_dtype(like):
-            made = made.round() if made.dtype.kind == "f" else made
-            return made.astype(like) if not made.isna().any() else made.astype("Int64")
-        if isinstance(like, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(like):
-            return made.astype(like) if not made.isna().any() else made.astype(object)
-        return made.astype(like)
+            return pd.Series(names, dtype=np.float64 if numeric else None)
+        return pd.Series(np.rint(numbers) if self.kind == "count" else self._shown(numbers), dtype=np.float64)
 
-
-def plain(value: Any) -> str | float | bool:
-    """A category as run.json can hold it: texts and truth values as they are, numbers as floats, others as texts."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return str(value)
+    def _shown(self, numbers: np.ndarray) -> list[float]:
+        """With the digits of float32 that are true, and no more in a table for people: six, and where a column's values
+        are far from 0 for their deviation, four of the deviation."""
+        if self.kind == "positive":
+            return [float(f"{value:.6g}") for value in numbers]
+        least = 10 ** np.floor(np.log10(self.scale)) if self.scale > 0 else 1.0
+        shown = []
+        for value in map(float, numbers):
+            above = np.log10(abs(value) / least) if value and np.isfinite(value) else 0.0
+            shown.append(float(f"{value:.{int(np.clip(4 + np.floor(above), 6, 15))}g}"))
+        return shown
 
 
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:
@@ -160,13 +152,27 @@ def back(columns: Sequence[Column], held: np.ndarray) -> np.ndarray:
     return np.stack([column.back(held[..., d]) for d, column in enumerate(columns)], -1)
 
 
+def labels(frame: "pandas.DataFrame", where: str) -> dict[str, Any]:
+    """Names of a frame's columns, and what the frame calls them.
+
+    Raises:
+      UserError: two have one name.
+    """
+    named = {str(name): name for name in frame.columns}
+    if len(named) < frame.shape[1]:
+        names = list(map(str, frame.columns))
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{where} has more than one column named {twice or 'nothing'}.")
+    return named
+
+
 def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) -> np.ndarray:
     """A frame's columns, by name, as source numbers (N, D).
 
     Raises:
       UserError: a column is not there, or see `Column.codes`.
     """
-    named = {str(name): name for name in frame.columns}
+    named = labels(frame, where)
     absent = [c.name for c in columns if c.name not in named]
     if absent:
         raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
@@ -189,7 +195,8 @@ def decoded(
         old = made[name]
         if missing is not None and not missing[:, d].any():
             continue
-        new = column.decoded(numbers[:, d], old.dtype)
+        new = column.decoded(numbers[:, d])
+        new = fitting(as_elsewhere(new, old) if column.coded else new, old.dtype)
         new.index = old.index
         if missing is not None:
             gaps = pd.Series(missing[:, d], index=old.index)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.columns import CODED, Column, Kind, plain
+from sbvi.data.cells import plain
+from sbvi.data.columns import CODED, Column, Kind, labels
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +18,8 @@ WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", 
 RANKS, CATEGORIES = 10, 100
 #: A column is skewed where the standardised third moment passes this and the logarithm's is less than half of it.
 SKEWED = 2.0
+#: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
+MOST = 1_000_000
 
 
 class ColumnKind(NamedTuple):
@@ -66,7 +69,7 @@ def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
         return ColumnKind("ignored", (), "row numbers")
     if whole and len(values) <= RANKS:
         return ColumnKind("ordinal", tuple(map(float, values)), f"{len(values)} whole numbers")
-    if whole and values[0] >= 0 and x.var() >= 0.5 * x.mean():
+    if whole and values[0] >= 0 and values[-1] <= MOST and x.var() >= 0.5 * x.mean():
         return ColumnKind("count", (), "whole numbers from 0")
     if values[0] > 0 and (skew := _skewness(x)) > SKEWED and abs(_skewness(np.log(x))) < skew / 2:
         return ColumnKind("positive", (), f"positive with skewness {skew:.1f}, seen as logarithms")
@@ -93,6 +96,11 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
         return tuple(values)
     if not numeric:
         raise UserError(f"{where}: column {name} holds text, and dataset.columns.{name}={told} is of numbers.")
+    if told == "count" and values[-1] > MOST:
+        raise UserError(
+            f"{where}: column {name} holds {values[-1]:g}, and dataset.columns.{name}=count reaches to {MOST:,}; use "
+            "positive or continuous."
+        )
     return ()
 
 
@@ -113,7 +121,7 @@ def described(
     Raises:
       UserError: the user names a column that is not there, or see `column_kind`.
     """
-    names = [str(name) for name in frame.columns]
+    names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
     return {str(name): column_kind(frame[name], told.get(str(name)), where) for name in frame.columns}

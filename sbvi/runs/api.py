@@ -1,7 +1,9 @@
 """Training from Python, without a terminal."""
 
+import csv
 import datetime
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,9 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.data.columns import labels as labels_of
+from sbvi.data.formats.headers import is_header
+from sbvi.data.formats.text_tables import SAMPLE
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
@@ -80,7 +85,7 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     if hasattr(x, "to_csv"):
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
-        return "table", (folder / "data.csv").absolute(), x.to_csv(index=False).encode()
+        return "table", (folder / "data.csv").absolute(), _as_file(x).encode()
     arrays = {f"x_{name}": np.asarray(value) for name, value in _by_split(x, "x").items()}
     arrays |= {f"y_{name}": np.asarray(value) for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
@@ -88,6 +93,28 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
     return "npz", (folder / "data.npz").absolute(), buffer.getvalue()
+
+
+def _as_file(frame: Any) -> str:
+    """A frame as text that is read back with the same names.
+
+    Raises:
+      UserError: its names cannot be told from rows, or two are the same.
+    """
+    if frame.columns.nlevels > 1:
+        raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
+    names = list(labels_of(frame, "x"))
+    marks = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
+    quoting = csv.QUOTE_NONNUMERIC if marks else csv.QUOTE_MINIMAL
+    counted = names == list(map(str, range(len(names))))  # as what has no names is called
+    for header in (True, False) if counted else (True,):
+        text: str = frame.to_csv(index=False, header=header, quoting=quoting)
+        first = list(itertools.islice(csv.reader(io.StringIO(text)), SAMPLE))
+        if first and is_header(first, "x") == header:
+            return text
+    raise UserError(
+        f"x has the columns {', '.join(names[:5])}, which look like a row of the table; name them by words."
+    )
 
 
 def _by_split(values: Any, what: str) -> Mapping[str, Any]:

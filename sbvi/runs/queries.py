@@ -42,6 +42,8 @@ class Queries:
         known, model = self.preprocessing, self._able(Tabular, "fill_table")
         if known.table is None:
             raise UserError("fill_table() is for runs on a table by column (likelihood=mixed).")
+        if not hasattr(frame, "columns"):
+            raise UserError(f"fill_table() takes a DataFrame, not {type(frame).__name__}; columns are found by name.")
         held = known.store(tables.encoded(known.table, frame, "frame"), "frame")
         filled = fill(drawing(model, samples, 500), self.params, known, held, seed)
         return tables.decoded(known.table, filled.guess(guess), frame, np.isnan(held))

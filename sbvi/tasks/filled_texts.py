@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.columns import Column, plain
+from sbvi.data.cells import plain
+from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import TEXTS, suffix
 from sbvi.data.formats.text_tables import Dialect, Texts, read_fields
 

@@ -196,3 +196,61 @@ def test_entries_are_removed_on_purpose(mechanism, fraction):
         starts = (gone & ~np.roll(gone, 1, 1)).sum(1)
         assert (starts <= 1).all()
     assert not Removal().places(x).any()
+
+
+def test_great_whole_numbers_are_no_counts():
+    """A rate of counts has a logarithm of at most 15, beyond which nothing could be filled in."""
+    great = pd.Series(np.random.default_rng(0).integers(10**8, 10**9, 60), name="people")
+    assert column_kind(great, None, "x").kind == "continuous"
+    assert column_kind(great, "positive", "x").kind == "positive"
+    with pytest.raises(UserError, match=r"people holds 9.*e\+08, and .* reaches to 1,000,000"):
+        column_kind(great, "count", "x")
+    assert column_kind(great // 1000, None, "x").kind == "count"
+
+
+RANKS = tables.Column("rank", "ordinal", values=(1.0, 2.0, 3.0))
+TOWN = tables.Column("town", "categorical", values=("01", "02", "0A"))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "codes", "filled"),
+    [
+        (RANKS, pd.Series(["01", None, "03"]), [0, 1, 2], ["01", "2", "03"]),
+        (RANKS, pd.Series(["1", None, "2"], dtype="category"), [0, 1, 1], ["1", "2", "2"]),
+        (RANKS, pd.Series(["1", None], dtype="category"), [0, 2], ["1", "3"]),
+        (TOWN, pd.Series([1, None, 2.0]), [0, 0, 1], [1.0, 1.0, 2.0]),
+        (TOWN, pd.Series([1, None]), [0, 2], [1.0, "0A"]),
+        (TOWN, pd.Series([np.nan, np.nan]), [1, 2], ["02", "0A"]),
+        (TOWN, pd.Series([None, "01"], dtype=pd.CategoricalDtype(["01"])), [2, 0], ["0A", "01"]),
+        (tables.Column("n", "count"), pd.Series([100, None], dtype="Int8"), [100, 300], [100, 300]),
+        (tables.Column("t", "binary", values=("TRUE", "unknown")), pd.Series([True, None]), [0, 1], [True, "unknown"]),
+    ],
+)
+def test_a_frame_may_spell_or_hold_categories_otherwise(column, cells, codes, filled):
+    """What a file read as 1.0 is 01 in another, and dtypes that cannot hold what is filled in are widened."""
+    frame = cells.to_frame(column.name)
+    found = tables.encoded((column,), frame, "x")[:, 0]
+    gaps = cells.isna().to_numpy()
+    np.testing.assert_array_equal(found[~gaps], np.asarray(codes)[~gaps])
+    made = tables.decoded((column,), np.asarray(codes, np.float64)[:, None], frame, gaps[:, None])
+    assert made[column.name].tolist() == filled
+
+
+def test_spellings_that_are_two_categories_are_not_taken_for_one_another():
+    column = tables.Column("code", "categorical", values=("01", "1", "x"))
+    with pytest.raises(UserError, match="known: 01, 1, x"):
+        tables.encoded((column,), pd.DataFrame({"code": [1.0]}), "x")
+    assert tables.encoded((column,), pd.DataFrame({"code": ["1"]}), "x")[0, 0] == 1
+
+
+def test_digits_are_of_the_deviation_where_that_is_small():
+    times = tables.Column("t", "continuous", 1.6e9, 10.0)
+    assert times.decoded(np.array([1600000012.3456])).tolist() == [1600000012.35]
+    near = tables.Column("t", "continuous", 13.0, 0.8)
+    assert near.decoded(np.array([13.2345678, 0.0, -1.23456789e-9, np.nan])).tolist()[:3] == [13.2346, 0, -1.23457e-9]
+
+
+def test_columns_of_one_name_are_refused():
+    frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", 1, "1"])
+    with pytest.raises(UserError, match="frame has more than one column named 1"):
+        tables.encoded((), frame, "frame")

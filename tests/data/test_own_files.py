@@ -9,6 +9,7 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.data.formats.own_files import read_own
+from sbvi.runs.api import _as_file
 from sbvi.tasks.files import read_array, read_values
 
 NAN = np.nan
@@ -185,3 +186,48 @@ def test_nothing_pickled_is_read(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match=r"is not a readable \.npy file of plain arrays"):
         read_array(str(tmp_path / "x.npy"))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("colour,size\nred,small\nblue,large\nred,large\nred,small\n", ["colour", "size"]),
+        ("red,small\nblue,large\nred,large\nred,small\n", [0, 1]),
+        ("ann,small\nbob,large\ncid,tall\n", [0, 1]),
+    ],
+)
+def test_words_over_words_are_names_where_only_those_below_repeat(text, names, tmp_path):
+    (tmp_path / "x.csv").write_text(text)
+    frame = read_own(str(tmp_path / "x.csv"), "x").frame
+    assert list(frame.columns) == names
+    assert len(frame) == text.count("\n") - (names[0] != 0)
+
+
+FRAMES = {
+    "numbered": pd.DataFrame(np.arange(12.0).reshape(4, 3)),
+    "words": pd.DataFrame({"colour": ["red", "blue", "red", "red"], "size": [1, 2, None, 4]}),
+    "separators": pd.DataFrame({"a;b": [1.5, 2.5, None], "c": ["x;y", 'say "z"', None]}),
+    "many": pd.DataFrame(np.arange(20.0).reshape(2, 10)),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_frame_in_memory_is_kept_as_it_is(name, tmp_path):
+    (tmp_path / "x.csv").write_text(_as_file(FRAMES[name]))
+    read = read_own(str(tmp_path / "x.csv"), "x").frame
+    kept = FRAMES[name].set_axis(read.columns, axis=1)
+    assert list(map(str, read.columns)) == list(map(str, FRAMES[name].columns))
+    pd.testing.assert_frame_equal(read, kept, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (pd.DataFrame({2020: [1.0, 2.0], 2021: [3.0, 4.0]}), "x has the columns 2020, 2021, which look like a row"),
+        (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "x has more than one column named a"),
+        (pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "x has columns of 2 levels"),
+    ],
+)
+def test_names_that_a_file_cannot_keep_are_refused(frame, sentence):
+    with pytest.raises(UserError, match=sentence):
+        _as_file(frame)

@@ -126,6 +126,10 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
     made = pd.read_parquet(folder / "made.parquet")
     assert (made.dtypes == pd.read_parquet(folder / "part.parquet").dtypes).all()
     assert made.index.equals(holes.index)
+    with pytest.raises(UserError, match=r"takes a DataFrame, not ndarray"):
+        run.fill_table(holes.to_numpy())
+    bare = run.fill_table(holes.assign(site=np.nan), samples=300)  # a column of which nothing is there holds no words
+    assert set(bare["site"]) <= {"lyon", "oslo", "rome"}
     again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=300)
     pd.testing.assert_frame_equal(again, made)
 

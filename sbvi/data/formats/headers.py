@@ -8,8 +8,9 @@ COUNTED = 8
 
 
 def is_header(rows: list[list[str]], where: str) -> bool:
-    """Whether the first row names columns: with words alone, with words and numbers that count from 0 or 1, or, where
-    it is as long as COUNTED or stands over row numbers, with such numbers alone.
+    """Whether the first row names columns: with words alone, also over words where these are repeated and the first
+    row's are not; with words and numbers that count from 0 or 1; or, where it is as long as COUNTED or stands over row
+    numbers, with such numbers alone.
 
     Raises:
       UserError: it has words where numbers follow, and numbers that are no names.
@@ -22,7 +23,7 @@ def is_header(rows: list[list[str]], where: str) -> bool:
         over_index = not first[0] and all(row[0] == str(i) for i, row in enumerate(rows[1:]))
         return counts and len(rows) > 1 and (len(numbers) >= COUNTED or (over_index and len(numbers) == len(first) - 1))
     if all(_is_text_column(rows, column) for column in words):
-        return False
+        return not numbers and _names_no_category(rows, words)
     commented = first[0].lstrip().startswith("#")
     if commented and len(numbers) == len(first) - 1 and is_number(first[0].lstrip()[1:]):
         raise UserError(f"{where}: line 1 begins with #, which says neither that it is a row nor that it is none.")
@@ -34,6 +35,17 @@ def is_header(rows: list[list[str]], where: str) -> bool:
 def _is_text_column(rows: list[list[str]], column: int) -> bool:
     """Whether a word stands below the first row."""
     return any(not is_number(row[column]) and not is_missing(row[column]) for row in rows[1:])
+
+
+def _names_no_category(rows: list[list[str]], columns: list[int]) -> bool:
+    """Whether columns repeat their words below the first row, at least one of them, and none that of the first row."""
+    repeats = False
+    for column in columns:
+        below = [row[column].strip() for row in rows[1:] if not is_missing(row[column])]
+        if rows[0][column].strip() in below:
+            return False
+        repeats |= len(set(below)) <= 0.5 * len(below)
+    return repeats
 
 
 def names_of(first: list[str], where: str) -> list[str]:

@@ -1,0 +1,72 @@
+"""Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
+    """With a dtype where that holds the values, else with a wider one; whole numbers are rounded, since their column
+    holds no others."""
+    import pandas as pd
+
+    if isinstance(like, pd.CategoricalDtype):
+        if made.isna().any():
+            return made.astype(object)
+        absent = [value for value in made.unique() if value not in like.categories]
+        if absent:
+            like = pd.CategoricalDtype([*like.categories, *absent], like.ordered)
+    elif pd.api.types.is_integer_dtype(like):
+        made = made.round() if made.dtype.kind == "f" else made
+        like = "Int64" if made.isna().any() else like
+    elif pd.api.types.is_bool_dtype(like) and made.isna().any():
+        return made.astype(object)
+    try:
+        cast = made.astype(like)
+    except (ValueError, TypeError, OverflowError):  # such as words in a column of numbers
+        return made.astype(object)
+    if pd.api.types.is_integer_dtype(cast.dtype) and made.dtype.kind == "f" and not (cast == made).all():
+        return made.astype("Int64") if (made.abs() < 2**53).all() else made
+    return cast
+
+
+def as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series":
+    """Categories as a column of a frame spells them where they are there."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(old.dtype):
+        return made
+    written = old.cat.categories if isinstance(old.dtype, pd.CategoricalDtype) else old.dropna().unique()
+    own = {spelled(plain(value)): value for value in written}
+    texts = bool(own) and all(isinstance(value, str) for value in own.values())
+
+    def one(value: Any) -> Any:
+        other = f"{value:g}" if texts and isinstance(value, float) else value
+        return own.get(spelled(plain(value)), other) if pd.notna(value) else None
+
+    return pd.Series([one(value) for value in made], dtype=object)
+
+
+def spelled(value: str | float | bool) -> str:
+    """One text for all spellings of a category: 01, "1" and 1.0, or TRUE and True."""
+    if isinstance(value, bool) or not isinstance(value, str):
+        return str(value).lower()
+    try:
+        return str(float(value))
+    except ValueError:
+        return value.lower() if value.lower() in ("true", "false") else f"text {value}"
+
+
+def plain(value: Any) -> str | float | bool:
+    """A category as run.json can hold it: texts and truth values as they are, numbers as floats, others as texts."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
