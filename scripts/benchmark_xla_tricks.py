@@ -114,17 +114,17 @@ def exponential() -> Case:
     """1 + exp(-|l|) of the logits of five samples of a hundred images, seven under a product."""
     logits = jnp.asarray(np.random.default_rng(0).normal(size=(500, 784)), jnp.float32)
 
-    def step(state: Array, key: Array, form: Callable[[Array], Array]) -> Array:
+    def step(state: Array, form: Callable[[Array], Array]) -> Array:
         product = jnp.ones((), state.dtype)
         for first in range(0, 784, 112):
             product = product * (1 + form(-jnp.abs(logits[:, first : first + 112] + state)))
-        return 1e-30 * product[:1, :1]
+        return state + 1e-9 * jnp.sum(product)
 
     return Case(
         "1 + exp(-|l|) (500, 784)",
-        jnp.zeros((1, 1)),
-        lambda state, key: step(state, key, exp_nonpositive),
-        lambda state, key: step(state, key, jnp.exp),
+        jnp.zeros(()),
+        lambda state, _: step(state, exp_nonpositive),
+        lambda state, _: step(state, jnp.exp),
     )
 
 

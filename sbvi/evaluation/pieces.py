@@ -9,7 +9,8 @@ from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients import Integrand
 from sbvi.gradients.rule import Array, Nodes, draw
 
-#: Rows of outputs (samples times examples) that one core's cache holds. Two cores gain more by larger products.
+#: Rows of outputs (samples times examples) that one core's cache holds. A program for several cores gains more by
+#: larger products.
 ROWS = 500
 
 

@@ -1,8 +1,7 @@
 """How the cores share long work: each goes over batches of its own, where there are enough, by a program for one core.
 
 A program for all cores waits for the slowest at every operation, and products of a few thousand rows gain little from
-a second: here the final test of MNIST ran 1.6 times as fast on two cores as on one by such a program, and twice so by
-two that share nothing.
+a second. Benchmark: `scripts/benchmark.py --parts evaluation`.
 """
 
 import math
