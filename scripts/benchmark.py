@@ -28,8 +28,7 @@ import numpy as np
 import performance_page
 import reference_loops
 
-from sbvi.evaluation.batched import batched, map_batches
-from sbvi.inference.importance import importance_sampling
+from sbvi.evaluation.evaluator import Evaluator
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.train import train
@@ -170,27 +169,25 @@ def peak_memory():
     return int(done.stdout.rsplit("peak", 1)[1]) / 1024
 
 
-def evaluation_speed(rounds, samples=500, examples=1000):
-    """Importance samples a second (examples x S) of the final test, and the bound of its products: medians over
-    interleaved rounds, the share taken round by round."""
+def evaluation_speed(rounds, samples=500):
+    """Importance samples a second (examples x S) of the final test of all test images, as a run makes it, and the
+    bound of its products: medians over interleaved rounds, the share taken round by round."""
     built = Assembly.build(experiment())
     settings = built.experiment.evaluation
-    estimate = importance_sampling(built.model.rollout, samples, settings.chunk)
-    score = map_batches(lambda params, key, batch: estimate(params, key, batch.x), built.dataset)
+    evaluator = Evaluator(built.model, built.dataset, settings)
     params = built.initial_state().params
-    data = batched(built.dataset, "test", settings.batch_size, examples)
-    score(params, jax.random.key(0), data)
     rows = settings.batch_size * settings.chunk
     shapes = [(rows, inner, columns) for inner, columns in reference_loops.DECODER]
 
-    def seconds(work):
+    def rate():
         began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
+        examples = len(evaluator.likelihood(params, "test", samples)["nll"])
+        return examples * samples / (time.perf_counter() - began)
 
+    rate()  # compiles
     rates, bounds = [], []
     for _ in range(rounds):
-        rates.append(examples * samples / seconds(lambda: score(params, jax.random.key(0), data)))
+        rates.append(rate())
         bounds.append(rows / reference_loops.product_seconds(shapes))
     return {
         "samples_per_second": float(np.median(rates)),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time each trick of `sbvi.core.xla` against the plain JAX that it stands in for.
 
-    scripts/benchmark_xla_tricks.py [normal halves sums rank_one convolution] [--rounds 9] [--steps 30]
+    scripts/benchmark_xla_tricks.py [normal halves sums exponential rank_one convolution] [--rounds 9] [--steps 30]
 
 Both forms run as a training chunk does: compiled, as the steps of a scan. They take turns; printed are the medians
 over rounds in microseconds a step, and the plain form's median over the trick's: above 1 the trick is faster.
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.xla.convolution import convolved, plain_convolution
+from sbvi.core.xla.exponential import exp_nonpositive
 from sbvi.core.xla.random_bits import halves, normal
 from sbvi.core.xla.sums import along_rows, down_columns, row_sums
 
@@ -109,6 +110,24 @@ def sums() -> Case:
     return descent("a decoder's biases and density", sizes, loss)
 
 
+def exponential() -> Case:
+    """1 + exp(-|l|) of the logits of five samples of a hundred images, seven under a product."""
+    logits = jnp.asarray(np.random.default_rng(0).normal(size=(500, 784)), jnp.float32)
+
+    def step(state: Array, form: Callable[[Array], Array]) -> Array:
+        product = jnp.ones((), state.dtype)
+        for first in range(0, 784, 112):
+            product = product * (1 + form(-jnp.abs(logits[:, first : first + 112] + state)))
+        return state + 1e-9 * jnp.sum(product)
+
+    return Case(
+        "1 + exp(-|l|) (500, 784)",
+        jnp.zeros(()),
+        lambda state, _: step(state, exp_nonpositive),
+        lambda state, _: step(state, jnp.exp),
+    )
+
+
 def rank_one() -> Case:
     """Noise scaled by a covariance of rank one between two products: 100 rows, 200 latents, two outputs for each."""
     rows, size = 100, 200
@@ -147,6 +166,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "normal": noise,
     "halves": bits,
     "sums": sums,
+    "exponential": exponential,
     "rank_one": rank_one,
     "convolution": convolution,
 }

@@ -1,8 +1,8 @@
 """Going over a split in compiled batches: ragged ones are padded, and what was padded is dropped."""
 
-import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
+from sbvi.evaluation.sharing import ONE_CORE, by_core, cores, piece_size
 
 Array = jax.Array
 
@@ -45,17 +46,6 @@ def batched(
     return Batches(placement.split(stored.reshape(count, -1)[index], 1), label, width, count)
 
 
-#: Dispatches of a long evaluation, about.
-PIECES = 20
-
-
-def piece_size(batches: int) -> int:
-    """Batches of a dispatch: the greatest divisor that makes PIECES of them or more, at least two, since the program
-    of a single batch would be another; all of them where there is none."""
-    sizes = [size for size in range(2, max(2, batches // PIECES) + 1) if batches % size == 0]
-    return max(sizes, default=batches)
-
-
 def map_batches(
     function: Callable[[Any, Array, Batch], Any],
     dataset: Dataset,
@@ -69,13 +59,12 @@ def map_batches(
     Returns host arrays (N, ...).
 
     Args:
-      what: the name of long work, which is then done in PIECES dispatches of as many batches each where that is
-        possible, and told (`sbvi.core.watch`).
+      what: the name of long work, which is then done in some twenty dispatches of as many batches each where that is
+        possible, told (`sbvi.core.watch`), and shared among the cores (`sbvi.evaluation.sharing`).
     """
     prepare = Traced(dataset.preprocessing, False, dtype)
     turn = threading.Lock()  # of runs in several threads one compiles, and the others find it done
 
-    @functools.partial(jax.jit, static_argnums=5)
     def scanned(params: Any, key: Array, first: Array, x: Array, label: Array | None, count: int) -> Any:
         if count < x.shape[0]:
             x, label = jax.tree.map(lambda whole: jax.lax.dynamic_slice_in_dim(whole, first, count), (x, label))
@@ -91,13 +80,39 @@ def map_batches(
         by_batch = jax.lax.scan(one, None, (first + jnp.arange(x.shape[0], dtype=jnp.int32), x, label))[1]
         return placement.hold_replicated(by_batch)  # every process reads all of it
 
+    together = jax.jit(scanned, static_argnums=5)
+    alone = jax.jit(scanned, static_argnums=5, compiler_options=ONE_CORE)
+
+    def shared(starts: list[int], params: Any, key: Array, batches: Batches, each: int) -> list[Any]:
+        """The pieces that begin at these batches, each by the core that is free, through one compiled program."""
+        compiled = alone.lower(params, key, np.int32(0), batches.x, batches.label, each).compile()
+
+        def piece(start: int) -> Any:
+            return jax.device_get(compiled(params, key, np.int32(start), batches.x, batches.label))
+
+        pool = ThreadPoolExecutor(cores())
+        try:
+            pieces = [pool.submit(piece, start) for start in starts]
+            return [future.result() for future in counted(what, pieces)]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
     def run(params: Any, key: Array, batches: Batches) -> Any:
-        each = piece_size(len(batches.x)) if what else len(batches.x)
-        starts = range(0, len(batches.x), each)
-        parts = []
+        count = len(batches.x)
+        single = bool(what) and by_core(count, placement)
+        each = piece_size(count, cores() if single else 1) if what else count
+        starts = [min(start, count - each) for start in range(0, count, each)]
         with turn, full_precision():
-            for start in counted(what, starts) if what else starts:
-                parts.append(jax.device_get(scanned(params, key, np.int32(start), batches.x, batches.label, each)))
+            if single and cores() > 1:
+                parts = shared(starts, params, key, batches, each)
+            else:
+                program = alone if single else together
+                parts = [
+                    jax.device_get(program(params, key, np.int32(start), batches.x, batches.label, each))
+                    for start in (counted(what, starts) if what else starts)
+                ]
+        surplus = each * len(starts) - count  # batches of the last piece that the one before has, too
+        parts[-1] = jax.tree.map(lambda values: values[surplus:], parts[-1])
         joined = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)
         return jax.tree.map(lambda a: a[:, : batches.width].reshape(-1, *a.shape[2:])[: batches.size], joined)
 

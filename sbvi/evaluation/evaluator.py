@@ -18,6 +18,7 @@ from sbvi.evaluation.classification import scores
 from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
+from sbvi.evaluation.sharing import by_core
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
@@ -78,7 +79,7 @@ class Evaluator:
     def __init__(self, model: Any, dataset: Dataset, settings: Evaluation, placement: Placement = SINGLE):
         self.model, self.dataset, self.settings, self.placement = model, dataset, settings, placement
         self.key = placement.replicated(jax.random.key(settings.seed))
-        self._likelihoods: dict[int, Any] = {}
+        self._likelihoods: dict[tuple[int, bool], Any] = {}
         self._means: Any = None
         self._quadrature: Quadrature | None = None
         self._partition: Any = None
@@ -106,11 +107,12 @@ class Evaluator:
           UserError: the model offers no way to its likelihood.
         """
         count = 0 if offers(self.model, Density) else num_samples or self.settings.num_samples
-        if count not in self._likelihoods:
-            scores = self._importance(count) if count else self._exact
-            self._likelihoods[count] = map_batches(scores, self.dataset, placement=self.placement, what="likelihood")
         batches = batched(self.dataset, split, self.settings.batch_size, None, self.placement)
-        scored: dict[str, np.ndarray] = self._likelihoods[count](self.placement.replicated(params), self.key, batches)
+        how = count, by_core(len(batches.x), self.placement)
+        if how not in self._likelihoods:
+            scores = self._importance(*how) if count else self._exact
+            self._likelihoods[how] = map_batches(scores, self.dataset, placement=self.placement, what="likelihood")
+        scored: dict[str, np.ndarray] = self._likelihoods[how](self.placement.replicated(params), self.key, batches)
         if by_samples or self.how != "quadrature":
             return scored
         if self._quadrature is None:
@@ -122,10 +124,10 @@ class Evaluator:
     def _exact(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
         return {"nll": -self.model.log_prob(params, key, batch.x).value}
 
-    def _importance(self, count: int) -> Scores:
+    def _importance(self, count: int, single: bool) -> Scores:
         model = require_any(self.model, ((Density,), (LatentVariable,)), "The likelihood")
         chunk = even(count, self.settings.chunk)
-        paths = Paths(rule=fitting(chunk, self.settings.batch_size, self.placement))
+        paths = Paths(rule=fitting(chunk, self.settings.batch_size, single))
         estimate = importance_sampling(partial(model.rollout, paths=paths), count, chunk)
 
         def scores(params: Any, key: Array, batch: Batch) -> dict[str, Array]:

@@ -1,18 +1,16 @@
 """Scores many samples a piece at a time, where that is faster: the draws and the numbers stay the same."""
 
-import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 
-from sbvi.core.placement import Placement
-from sbvi.core.xla import for_cpu
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.gradients import Integrand
 from sbvi.gradients.rule import Array, Nodes, draw
 
-#: Rows of outputs (samples times examples) that one core's cache holds. Two cores gain more by larger products.
+#: Rows of outputs (samples times examples) that one core's cache holds. A program for several cores gains more by
+#: larger products.
 ROWS = 500
 
 
@@ -30,10 +28,9 @@ class InPieces(NamedTuple):
         return points, values.reshape(num_samples, -1)
 
 
-def fitting(samples: int, examples: int, placement: Placement) -> InPieces:
-    """One piece, or on a single core the fewest pieces of at most ROWS rows."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if cores > 1 or placement.devices > 1 or not for_cpu():
+def fitting(samples: int, examples: int, single: bool) -> InPieces:
+    """One piece, or for a single core the fewest pieces of at most ROWS rows."""
+    if not single:
         return InPieces(1)
     whole = (n for n in range(1, samples + 1) if samples % n == 0 and samples // n * examples <= ROWS)
     return InPieces(next(whole, samples))

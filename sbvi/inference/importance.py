@@ -103,7 +103,7 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
         sums, held = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
         largest = sums.largest
         if held is not None and tail is not None:
-            largest = jax.lax.top_k(held.reshape(-1, x.shape[0]).T, tail + 1)[0]
+            largest = psis.top(held.reshape(-1, x.shape[0]).T, tail + 1)
         count = jnp.log(jnp.asarray(num_samples, x.dtype))
         return Likelihood(
             log_likelihood=sums.top + jnp.log(sums.first) - count,

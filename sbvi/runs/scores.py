@@ -13,6 +13,7 @@ from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
+from sbvi.evaluation.sharing import by_core
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
@@ -47,7 +48,8 @@ class Scores:
         if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
-            return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, x, seed))
+            exact = self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, self._own(x), seed)
+            return np.asarray(exact)
         sampled = self._estimate(x, num_samples, seed)
         if not serves(self.model):
             return np.asarray(sampled.log_likelihood)
@@ -64,17 +66,21 @@ class Scores:
         if num_samples < 1:
             raise UserError(f"num_samples={num_samples} must be at least 1.")
         model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
+        own = self._own(x)
+        single = by_core(len(own[1].x), SINGLE)
         chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
-        paths = Paths(rule=fitting(chunk, settings.batch_size, SINGLE))
+        paths = Paths(rule=fitting(chunk, settings.batch_size, single))
         estimate = importance_sampling(partial(model.rollout, paths=paths), num_samples, chunk)
-        estimated: Likelihood = self._scored(("likelihood", num_samples), estimate, x, seed)
+        estimated: Likelihood = self._scored(("likelihood", num_samples, single), estimate, own, seed)
         return estimated
 
-    def _scored(self, name: Any, function: Any, x: np.ndarray, seed: int) -> Any:
+    def _scored(self, name: Any, function: Any, own: tuple[Dataset, Batches], seed: int) -> Any:
         """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
-        own, batches = self._own(x)
+        dataset, batches = own
         if name not in self._compiled:
-            self._compiled[name] = map_batches(lambda params, key, batch: function(params, key, batch.x), own)
+            self._compiled[name] = map_batches(
+                lambda params, key, batch: function(params, key, batch.x), dataset, what="likelihood"
+            )
         return self._compiled[name](self.params, jax.random.key(seed), batches)
 
     def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:

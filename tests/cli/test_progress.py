@@ -15,7 +15,7 @@ from sbvi.cli.progress import TrainingBar, WorkBar, clock
 from sbvi.cli.summary import summary, twice
 from sbvi.core.watch import counted, watching
 from sbvi.data import Dataset, Preprocessing, Split
-from sbvi.evaluation.batched import batched, map_batches, piece_size
+from sbvi.evaluation.batched import batched, map_batches
 from sbvi.training import Plan, Progress, Trainer
 
 
@@ -66,11 +66,6 @@ def test_a_work_bar_says_now_and_then_how_far_it_is(caplog, monkeypatch):
         "likelihood: 75 %, 0:13 left",
     ]
     assert clock(3725) == "1:02:05"
-
-
-@pytest.mark.quick
-def test_pieces_of_a_long_evaluation():
-    assert [piece_size(n) for n in (1, 3, 4, 24, 97, 100, 1000)] == [1, 3, 2, 2, 97, 5, 50]
 
 
 def test_an_evaluation_in_pieces_gives_the_same_numbers():

@@ -1,13 +1,10 @@
 """Scoring in pieces: the same draws, the same numbers, smaller products."""
 
-import os
-
 import jax
 import numpy as np
 import pytest
 from support.models import dlgm, summary
 
-from sbvi.core.placement import SINGLE, Placement
 from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.evaluation.pieces import ROWS, InPieces, fitting
 from sbvi.gradients import Paths
@@ -51,14 +48,11 @@ def test_a_piece_is_what_the_likelihood_sees():
         assert set(seen) == {rows}
 
 
-def test_one_core_takes_pieces_and_several_do_not(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert fitting(20, 100, SINGLE) == InPieces(20 * 100 // ROWS)
-    assert fitting(20, 100, Placement.over(2)) == InPieces(1)
-    assert fitting(7, 100, SINGLE) == InPieces(7)  # no number of pieces but seven divides them
-    assert fitting(2, 10 * ROWS, SINGLE) == InPieces(2)  # a piece has a sample at least
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    assert fitting(20, 100, SINGLE) == InPieces(1)
+def test_one_core_takes_pieces_and_several_do_not():
+    assert fitting(20, 100, True) == InPieces(20 * 100 // ROWS)
+    assert fitting(20, 100, False) == InPieces(1)
+    assert fitting(7, 100, True) == InPieces(7)  # no number of pieces but seven divides them
+    assert fitting(2, 10 * ROWS, True) == InPieces(2)  # a piece has a sample at least
 
 
 def test_chunks_are_even_and_meet_the_samples():

@@ -8,28 +8,38 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from sbvi.core import spec
+from sbvi.core.xla.exponential import exp_nonpositive
 from sbvi.core.xla.sums import row_sums
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 
-#: Most factors 1 + exp(-|l|), each at most 2, under one logarithm.
-FACTORS = 16
+#: Most factors 1 + exp(-|l|), each at most 2, under one logarithm: what is read at more places than 15, XLA's CPU
+#: compiler does not make where it is read, and logits with their bias were written out once more for it.
+FACTORS = 15
+#: Values of a vector register, which slices fill where a division does.
+REGISTER = 16
 #: Fewest values of a slice, where a division has so many: narrower ones fill no vector register, and cost more than the
 #: logarithms that they spare. Benchmark: `scripts/benchmark_helmholtz.py`.
 NARROWEST = 24
+
+
+def groups(size: int) -> int:
+    """How many values share a logarithm: a divisor of the size, the most that leave slices of whole registers, else
+    the most that leave no narrow ones."""
+    divisors = [n for n in range(1, FACTORS + 1) if size % n == 0]
+    wide = [n for n in divisors if n > 1 and size // n >= NARROWEST]
+    return max([n for n in wide if size // n % REGISTER == 0] or wide or divisors)
 
 
 @jax.jit  # JAX then traces its many operations once for a shape, not for each place in each program
 def _terms(logits: Array, x: Array) -> Array:
     """What is left to sum, (..., D / G) with G values under each logarithm, D a multiple of G."""
     size = logits.shape[-1]
-    divisors = [n for n in range(1, FACTORS + 1) if size % n == 0]
-    groups = max([n for n in divisors if n > 1 and size // n >= NARROWEST] or divisors)
-    width = size // groups
+    width = size // groups(size)
     linear, product = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
     for first in range(0, size, width):
         part = logits[..., first : first + width]
         linear = linear + x[..., first : first + width] * part - jnp.where(part >= 0, part, jnp.zeros_like(part))
-        product = product * (1 + jnp.exp(-jnp.abs(part)))
+        product = product * (1 + exp_nonpositive(-jnp.abs(part)))
     return linear - jnp.log(product)
 
 
@@ -37,8 +47,8 @@ def _terms(logits: Array, x: Array) -> Array:
 def log_bernoulli(logits: Array, x: Array) -> Array:
     """sum_d x_d l_d - log(1 + exp(l_d)) over the last axis, for logits and x of one shape.
 
-    With log(1 + exp(l)) = max(l, 0) + log(1 + exp(-|l|)), up to 16 of the last terms share a logarithm, that of a
-    product of at most 2^16; and what is left is summed as a product with ones, which XLA's CPU compiler does where
+    With log(1 + exp(l)) = max(l, 0) + log(1 + exp(-|l|)), up to 15 of the last terms share a logarithm, that of a
+    product of at most 2^15; and what is left is summed as a product with ones, which XLA's CPU compiler does where
     the terms are made, while a sum has it write them out first. Together they halve what is not a matrix product.
 
     The derivative is stated, x - sigmoid(l): back-propagation then keeps one array of this size instead
