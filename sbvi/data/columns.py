@@ -152,6 +152,11 @@ def back(columns: Sequence[Column], held: np.ndarray) -> np.ndarray:
     return np.stack([column.back(held[..., d]) for d, column in enumerate(columns)], -1)
 
 
+def centres(columns: Sequence[Column]) -> np.ndarray:
+    """What means of source values are told without, (D,) float64: the location of continuous columns, else 0."""
+    return np.array([c.location if c.kind == "continuous" else 0.0 for c in columns])
+
+
 def labels(frame: "pandas.DataFrame", where: str) -> dict[str, Any]:
     """Names of a frame's columns, and what the frame calls them.
 

@@ -116,7 +116,7 @@ def fill(
             if column.kind in NAMED:
                 low[:, d] = high[:, d] = modes[:, d]
         about = drawn.effective, drawn.accepted
-        mean = np.asarray(drawn.mean, np.float64)
+        mean = np.asarray(drawn.mean, np.float64) + tables.centres(table)
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
     mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
     gaps = np.isnan(held)

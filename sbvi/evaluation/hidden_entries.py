@@ -48,7 +48,8 @@ class Places(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Of places: log p, nats of the columns' units, and means in these units, (R, D)."""
+    """Of places: log p, nats of the columns' units, and means in these units less
+    `sbvi.data.columns.centres`, (R, D)."""
 
     places: Places
     log_prob: np.ndarray

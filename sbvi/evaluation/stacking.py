@@ -50,6 +50,7 @@ class Beside:
             return None
         spread = np.nanstd(tables.back(columns, held.astype(np.float64))[:, numeric], 0)
         spread = np.where(spread > 0, spread, 1.0)
+        centres = tables.centres(columns)[numeric]
         shrinkages: Sequence[float] = SHRINKAGES
         last: LinearFilling | None = None
         without = []
@@ -58,12 +59,13 @@ class Beside:
             places = predicted.places
             hidden = places.hidden[:, numeric]
             truth = tables.back(columns, places.truth.astype(np.float64))[:, numeric]
-            off = np.where(hidden, (truth - predicted.mean[:, numeric]) / spread, 0.0)
+            said = centres + predicted.mean[:, numeric]
+            off = np.where(hidden, (truth - said) / spread, 0.0)
             errors, differences, fitted = [], [], []
             for shrinkage in shrinkages:
                 last = LinearFilling.fit(design, places.without(held), shrinkage, last)
                 fitted.append(last)
-                differences.append(np.where(hidden, (last.mean(places.x) - predicted.mean[:, numeric]) / spread, 0.0))
+                differences.append(np.where(hidden, (last.mean(places.x) - said) / spread, 0.0))
                 errors.append(np.sum((differences[-1] - off) ** 2))
             place = int(np.argmin(errors))
             shrinkages = (shrinkages[place],)
@@ -101,7 +103,9 @@ class Mixture:
         if self.beside is not None:
             held, linear, weights = np.asarray(x), self.beside.linear, self.beside.weights
             numeric = linear.design.numeric
-            mean[:, numeric] += weights * (linear.mean(held) - mean[:, numeric])
+            own = linear.mean(held) - tables.centres(linear.design.columns)[numeric]
+            mean = mean.astype(np.float64)
+            mean[:, numeric] += weights * (own - mean[:, numeric])
             chance = generator.random((*draws.shape[:2], 1))
             drawn = linear.draws(held, len(draws), generator)
             draws[..., numeric] = np.where(chance < weights, drawn, draws[..., numeric])

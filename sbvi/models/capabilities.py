@@ -109,8 +109,8 @@ class Tabular(Protocol):
         one is missing."""
 
     def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
-        """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, and a draw as
-        the model sees it."""
+        """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, less
+        `sbvi.data.columns.centres`, and a draw as the model sees it."""
 
 
 @runtime_checkable

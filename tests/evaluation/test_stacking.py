@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.gaps import FactorAnalysis
 
-from sbvi.data.columns import Column
+from sbvi.data.columns import Column, centres
 from sbvi.evaluation import hidden_entries
 from sbvi.evaluation.hidden_entries import Places, Prediction, predicting
 from sbvi.evaluation.linear_filling import Design, LinearFilling
@@ -68,7 +68,7 @@ def test_hidden_entries_are_scored_by_their_exact_densities(monkeypatch):
         exact, variance, _ = oracle.conditional(row)
         exact, variance, truth = (part[hidden] for part in (exact, variance, truth))
         normal = -0.5 * ((truth - exact) ** 2 / variance + np.log(2 * np.pi * variance)) - np.log(2.5)
-        np.testing.assert_allclose(mean[hidden], 2.5 * exact - 1, atol=0.25)
+        np.testing.assert_allclose(mean[hidden], 2.5 * exact, atol=0.25)
         np.testing.assert_allclose(log_prob[hidden], normal, atol=0.25)
         wanted += list(normal)
     assert score == pytest.approx(np.mean(wanted), abs=0.03)
@@ -115,7 +115,8 @@ def test_weights_go_to_what_says_hidden_entries_better(good, filled):
         true = np.nan_to_num(places.truth.astype(np.float64))
         source = np.stack([3 + 2 * true[:, 0], true[:, 1], np.exp(0.5 + 1.5 * true[:, 2]), true[:, 3], true[:, 4]], 1)
         noise = generator.normal(size=source.shape) * np.nanstd(source, 0)
-        told.append(Prediction(places, np.zeros_like(source), source + (0.02 if good else 3.0) * noise))
+        said = source + (0.02 if good else 3.0) * noise - centres(COLUMNS)
+        told.append(Prediction(places, np.zeros_like(source), said))
     found = Beside.fit(COLUMNS, held, told)
     assert found.weights.shape == (3,)
     assert found.weights.max() < 0.1 if good else found.weights.min() > 0.7
@@ -125,7 +126,7 @@ def test_weights_go_to_what_says_hidden_entries_better(good, filled):
 def test_a_mixture_has_the_moments_of_its_parts():
     """Two members, N(0, 1) and N(2, 1), and a Gaussian N(5, 0.25) with weight 0.3 for the first column, none for the
     other."""
-    columns = (Column("a", "continuous"), Column("b", "continuous"))
+    columns = (Column("a", "continuous", 4.0), Column("b", "continuous", -3.0))  # means are told without these
     gaussian = JointGaussian(np.array([5.0, 5.0]), 0.25 * np.eye(2))
     beside = Beside(LinearFilling(Design.of(columns), gaussian), np.array([0.3, 0.0]))
     count = 4000

@@ -166,11 +166,11 @@ class Columns:
         return self._joined([g.likelihood.mean(piece, own) * g.unit for g, piece, own in self._parts(outputs, free)])
 
     def missing_mean(self, outputs: Array, free: Array) -> Array:
-        """E of the source's values given that they are missing, (..., D); of positive columns that go missing by their
+        """`centred_mean` given that the values are missing, (..., D); of positive columns that go missing by their
         value at the mean logarithm."""
-        source_mean = self.source_mean(outputs, free)
+        centred = self.centred_mean(outputs, free)
         if not len(self.masking):
-            return source_mean
+            return centred
         mean = self._masked(outputs, free).missing_mean()
         columns = [self.columns[d] for d in self.masking]
         location, scale = (
@@ -178,11 +178,12 @@ class Columns:
             for name in ("location", "scale")
         )
         positive = row(jnp.asarray([c.kind == "positive" for c in columns]), mean.ndim)
-        value = location + scale * mean
+        value = scale * mean
         most = row(
             jnp.asarray([np.log(c.maximum) if c.kind == "positive" else 0 for c in columns], mean.dtype), mean.ndim
         )
-        return source_mean.at[..., self.masking].set(jnp.where(positive, jnp.exp(jnp.minimum(value, most)), value))
+        raised = jnp.exp(jnp.minimum(location + value, most))
+        return centred.at[..., self.masking].set(jnp.where(positive, raised, value))
 
     def missing_sample(self, key: Array, outputs: Array, free: Array) -> Array:
         """A draw of what a model sees, given that it is missing, (..., D)."""
@@ -192,9 +193,10 @@ class Columns:
             return drawn
         return drawn.at[..., self.masking].set(self._masked(outputs, free).missing_sample(second))
 
-    def source_mean(self, outputs: Array, free: Array) -> Array:
-        """E of the source's values, (..., D): positive columns' no greater than the greatest training value, of which
-        a law of logarithms knows nothing; of categories the mean code."""
+    def centred_mean(self, outputs: Array, free: Array) -> Array:
+        """E of the source's values, (..., D), less `sbvi.data.columns.centres`, beside which float32 may not hold it:
+        positive columns' no greater than the greatest training value, of which a law of logarithms knows nothing; of
+        categories the mean code."""
         parts = []
         for g, piece, own in self._parts(outputs, free):
             value = g.likelihood.mean(piece, own) * g.unit
@@ -209,7 +211,7 @@ class Columns:
                     deviation = g.likelihood.moments(piece, own)[1]
                     value = jnp.exp(jnp.minimum(location + scale * value + 0.5 * jnp.square(scale * deviation), most))
                 else:
-                    value = location + scale * value
+                    value = scale * value
             parts.append(value)
         return self._joined(parts)
 
