@@ -27,7 +27,7 @@ import absl.logging
 import jax
 import pytest
 from hypothesis import settings
-from support import cpu, lowering, nightly, processes, promises
+from support import config_files, cpu, lowering, nightly, processes, promises
 
 # absl's handler, where its logging is set up anew, closes the stream that it was made with unless that is the process's
 # own or today's: while a test's own capture stood it closed pytest's, and every later test of that worker failed.
@@ -39,6 +39,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # their own is compiled as a user's run is.
 jax.config.update("jax_disable_most_optimizations", True)
 lowering.share_contexts()
+config_files.read_once()
 
 # How many inputs property-based tests try: HYPOTHESIS_PROFILE=nightly for many.
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)

@@ -62,8 +62,11 @@ def dies_with_parent():
 
 def preload():
     """Import sbvi, and what it imports late."""
+    import config_files  # beside this script
+
     import sbvi
 
+    config_files.read_once()
     for module in pkgutil.walk_packages(sbvi.__path__, "sbvi."):
         importlib.import_module(module.name)
     for name in _LATE:
