@@ -1,9 +1,10 @@
 """Config files are read once, while they stay what they are.
 
 Hydra reads and parses some twenty files for every config that it composes, which is near half of the time of that; a
-test run composes a thousand. Those who ask get copies (`CachingConfigRepository`).
+test run composes a thousand.
 """
 
+import copy
 import functools
 import os
 from importlib import resources
@@ -26,7 +27,7 @@ def read_once():
         stamp = now.st_mtime_ns, now.st_size, now.st_ino
         if kept.get(key, (None,))[0] != stamp:
             kept[key] = stamp, read(repository, config_path)
-        return kept[key][1]
+        return copy.deepcopy(kept[key][1])  # Hydra writes into what it reads
 
     ConfigRepository.load_config = load_config
 
