@@ -8,7 +8,7 @@ import scipy.special
 from scipy import stats
 
 from sbvi.distributions.likelihoods import LIKELIHOODS
-from sbvi.distributions.likelihoods.bernoulli import groups, groups_alone, log_bernoulli
+from sbvi.distributions.likelihoods.bernoulli import groups, log_bernoulli
 from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
@@ -256,8 +256,8 @@ def test_bernoulli_of_grey_values_and_extreme_logits():
 
 def test_values_share_logarithms_in_whole_registers():
     """784 in slices of 112, the widest of which there are most; 200 and 75 have none, and 97 no divisor."""
-    assert [groups_alone(size) for size in (784, 200, 75, 97, 16, 512)] == [7, 8, 3, 1, 8, 8]
-    assert [groups(size) for size in (784, 200, 75, 97, 16, 512)] == [16, 8, 3, 1, 16, 16]  # beside a gradient
+    assert [groups(size, False) for size in (784, 200, 75, 97, 16, 512)] == [7, 8, 3, 1, 8, 8]
+    assert [groups(size, True) for size in (784, 200, 75, 97, 16, 512)] == [16, 8, 3, 1, 16, 16]  # beside a gradient
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -26,17 +26,13 @@ REGISTER = 16
 NARROWEST = 24
 
 
-def groups(size: int) -> int:
-    """How many values share a logarithm: a divisor of the size, the most that leave no narrow slices."""
-    divisors = [n for n in range(1, FACTORS + 1) if size % n == 0]
-    return max([n for n in divisors if n > 1 and size // n >= NARROWEST] or divisors)
-
-
-def groups_alone(size: int) -> int:
-    """The same without a gradient: of slices of whole registers, where there are such."""
-    divisors = [n for n in range(1, FACTORS_ALONE + 1) if size % n == 0]
+def groups(size: int, beside_gradient: bool) -> int:
+    """How many values share a logarithm: a divisor of the size, the most that leave no narrow slices; without a
+    gradient the most that leave slices of whole registers, where there are such."""
+    divisors = [n for n in range(1, (FACTORS if beside_gradient else FACTORS_ALONE) + 1) if size % n == 0]
     wide = [n for n in divisors if n > 1 and size // n >= NARROWEST]
-    return max([n for n in wide if size // n % REGISTER == 0] or wide or divisors)
+    whole = [n for n in wide if size // n % REGISTER == 0 and not beside_gradient]
+    return max(whole or wide or divisors)
 
 
 # JAX then traces its many operations once for a shape, not for each place in each program
@@ -64,14 +60,14 @@ def log_bernoulli(logits: Array, x: Array) -> Array:
     The derivative is stated, x - sigmoid(l): back-propagation then keeps one array of this size instead
     of four, and nothing is left to JAX's derivative of |l| at 0, which is 1.
     """
-    return row_sums(_terms(logits, x, groups_alone(logits.shape[-1]), exp_nonpositive))[..., 0]
+    return row_sums(_terms(logits, x, groups(logits.shape[-1], False), exp_nonpositive))[..., 0]
 
 
 @jax.custom_jvp
 def _beside_gradient(logits: Array, x: Array) -> Array:
     """The same where its derivative is taken too: each is faster in its place, by 7 % of a training step at batch 100
     (`scripts/benchmark.py`) and by a tenth of the final test."""
-    return row_sums(_terms(logits, x, groups(logits.shape[-1]), jnp.exp))[..., 0]
+    return row_sums(_terms(logits, x, groups(logits.shape[-1], True), jnp.exp))[..., 0]
 
 
 def _log_bernoulli_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
