@@ -21,11 +21,11 @@ import numpy as np
 from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
+from sbvi.algorithms.held import held_samples
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.core import NonNegative, Part, PositiveInt, spec
 from sbvi.data import Batch
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
-from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import LatentParams
@@ -61,13 +61,9 @@ class BiHM(Ascent):
 
     def surrogate(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """The loss with the bound's value and the estimator's gradient, and the bound's parts (B,)."""
-        fixed = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
-        rollout = self.model.rollout(fixed, key, x, self.num_samples, noise=noise)
+        rollout, log_q = held_samples(self.model, params, key, x, self.num_samples, noise)
         log_weights = jax.lax.stop_gradient(rollout.log_weights())
         weights = jax.nn.softmax(0.5 * log_weights, axis=0)
-        # The rollout's own posterior again, from the same corrupted input, with its parameters free.
-        seen = corrupt(jax.random.fold_in(key, 1), x, noise)
-        log_q = sum(self.model.posterior(params, seen).log_prob(jax.lax.stop_gradient(rollout.latents)).values())
         joint = rollout.log_likelihood + sum(rollout.log_prior.values())
         surrogate = jnp.sum(weights * joint + (weights - 1 / self.num_samples) * log_q, axis=0)
         bound = renyi_value(log_weights, 0.5)

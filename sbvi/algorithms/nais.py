@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.algorithms.held import held_samples
 from sbvi.algorithms.wake_sleep import dream_loss
-from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import LatentParams
@@ -61,19 +61,15 @@ def gradients(
     (1 - d) times that of the samples and d times the mean of grad log q(xi | v) over B dreams (xi, v) ~ p."""
 
     def surrogate(params: LatentParams) -> tuple[Array, dict[str, Array]]:
-        through = proposal == "pathwise"
-        seen = params if through else params._replace(recognition=jax.lax.stop_gradient(params.recognition))
-        rollout = model.rollout(seen, key, x, num_samples, noise=noise)
+        if proposal == "pathwise":
+            rollout = model.rollout(params, key, x, num_samples, noise=noise)
+            climbed = rollout.log_weights()
+        else:
+            rollout, log_q = held_samples(model, params, key, x, num_samples, noise)
+            climbed = rollout.log_likelihood + sum(rollout.log_prior.values()) + log_q
         log_weights = rollout.log_weights()
         weights = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
         bound = renyi_value(jax.lax.stop_gradient(log_weights), 0.0)
-        if through:
-            climbed = log_weights
-        else:
-            # The rollout's own posterior again, from the same corrupted input, with its parameters free.
-            again = corrupt(jax.random.fold_in(key, 1), x, noise)
-            log_q = model.posterior(params, again).log_prob(jax.lax.stop_gradient(rollout.latents))
-            climbed = rollout.log_likelihood + sum(rollout.log_prior.values()) + sum(log_q.values())
         report = parts(rollout, node_kl(rollout, "sampled")) | {"bound": bound}
         return jnp.mean(jnp.sum(weights * climbed, 0)), {name: jnp.mean(value) for name, value in report.items()}
 

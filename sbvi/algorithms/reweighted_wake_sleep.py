@@ -16,12 +16,12 @@ import jax.numpy as jnp
 
 from sbvi.algorithms.algorithm import AlgorithmSpec, Array, needs
 from sbvi.algorithms.gradient_ascent import objective_scores
+from sbvi.algorithms.held import held_samples
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.wake_sleep import WakeSleep
 from sbvi.core import Part, PositiveInt, Share, spec
 from sbvi.data import Batch
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
-from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import LatentParams
@@ -43,13 +43,9 @@ class ReweightedWakeSleep(WakeSleep):
 
     def wake(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """What both halves of the parameters descend on data, and the bound's parts (B,)."""
-        fixed = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
-        rollout = self.model.rollout(fixed, key, x, self.num_samples, noise=noise)
+        rollout, log_q = held_samples(self.model, params, key, x, self.num_samples, noise)
         log_weights = jax.lax.stop_gradient(rollout.log_weights())
         weights = jax.nn.softmax(log_weights, axis=0)
-        # The rollout's own posterior again, from the same corrupted input, with its parameters free.
-        seen = corrupt(jax.random.fold_in(key, 1), x, noise)
-        log_q = sum(self.model.posterior(params, seen).log_prob(jax.lax.stop_gradient(rollout.latents)).values())
         joint = rollout.log_likelihood + sum(rollout.log_prior.values())
         surrogate = jnp.sum(weights * (joint + (1 - self.dreams) * log_q), axis=0)
         bound = renyi_value(log_weights, 0.0)

@@ -28,11 +28,13 @@ NARROWEST = 24
 
 def groups(size: int, beside_gradient: bool) -> int:
     """How many values share a logarithm: a divisor of the size, the most that leave no narrow slices; without a
-    gradient the most that leave slices of whole registers, where there are such."""
-    divisors = [n for n in range(1, (FACTORS if beside_gradient else FACTORS_ALONE) + 1) if size % n == 0]
+    gradient the most that leave slices of whole registers, where there are such. All of a few values share one;
+    more of them that would leave narrow slices share none."""
+    most = FACTORS if beside_gradient else FACTORS_ALONE
+    divisors = [n for n in range(1, most + 1) if size % n == 0]
     wide = [n for n in divisors if n > 1 and size // n >= NARROWEST]
     whole = [n for n in wide if size // n % REGISTER == 0 and not beside_gradient]
-    return max(whole or wide or divisors)
+    return max(whole or wide or [size if size <= most else 1])
 
 
 # JAX then traces its many operations once for a shape, not for each place in each program
