@@ -44,7 +44,9 @@ def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     column = jnp.zeros((), jnp.uint32)
     for axis in (*range(last - 1), last):  # none is joined to another: any can be divided over devices
         column = column * jnp.uint32(blocks[axis]) + jax.lax.broadcasted_iota(jnp.uint32, blocks, axis)
-    return jnp.concatenate(threefry(one, other, row, column), -1)[..., : shape[-1]]
+    first, second = threefry(one, other, row, column)
+    # The odd place is cut before both are joined: after it, XLA's CPU compiler makes them by single values.
+    return jnp.concatenate([first, second[..., : shape[-1] - blocks[-1]]], -1)
 
 
 def halves(key: jax.Array, rows: int, width: int) -> jax.Array:
