@@ -24,7 +24,7 @@ from sbvi.training.chunk import ByLength, chunk_function
 KEPT = Path(__file__).resolve().parents[1] / "docs" / "steps.json"
 EXPERIMENTS = (
     "benchmark",
-    "iwae_k50",
+    "iwae_full_k50",
     "table1_rank_one",
     "quick_mnist",
     "convolutional",
