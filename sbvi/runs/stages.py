@@ -50,6 +50,7 @@ def run_stages(
     if not store.path("last").exists():
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store)
+    directory.clear_result()  # not before: what is refused up to here leaves a completed run's result
     if changed:
         _note(assembly, directory, changed, progress)
         ended = False
