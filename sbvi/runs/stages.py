@@ -53,7 +53,8 @@ def run_stages(
     directory.clear_result()  # not before: what is refused up to here leaves a completed run's result
     if changed:
         _note(assembly, directory, changed, progress)
-        ended = False
+        # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
+        ended = ended and not any(key.startswith("trainer.") for key in changed)
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
     recorder: RunRecorder | Silent = (
         RunRecorder(directory.path, progress.step, assembly.experiment.logger) if directory.writes else Silent()

@@ -63,6 +63,16 @@ def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_pa
     assert [(folder / name).read_bytes() for name in files] == before  # the metrics of a completed run too
 
 
+def test_another_final_test_of_a_run_that_ended_early_trains_no_further(tmp_path):
+    short = {"max_minutes": 1e-9}  # which ends it as patience does
+    first = train(experiment(trainer=short, evaluation={"test": False}), tmp_path)
+    tested = train(experiment(trainer=short), tmp_path, session=LONGER)
+    assert tested["steps"] == first["steps"] == 10
+    assert tested["best_step"] == first["best_step"]
+    assert "test/nll" in tested["metrics"]
+    assert train(experiment(), tmp_path, session=LONGER)["steps"] == 60
+
+
 def test_a_length_clears_the_others():
     config = experiment().to_config()
     new = changed(config, {"trainer.epochs": 20.0, "evaluation.num_samples": 7})
