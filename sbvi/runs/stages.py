@@ -98,8 +98,11 @@ def _compiling(assembly: Assembly, session: RunContext) -> RunContext:
 
 def _standing(assembly: Assembly, directory: RunDirectory, store: Store) -> tuple[Any, Progress, bool]:
     """State, progress and whether training has ended, of the newest checkpoint or of the start."""
-    state, progress, ended = assembly.initial_state(), Progress(), False
-    if (saved := store.load_last(state)) is not None:
+    state, progress, ended = assembly.seeded_state(), Progress(), False
+    saved = store.load_last(state)
+    if saved is None:
+        state = assembly.initial_state(state)
+    else:  # without the run that it came from, which may be gone
         state, metadata = saved
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         total = assembly.plan.total_steps
