@@ -82,7 +82,7 @@ def run_stages(
     finally:
         try:
             recorder.close(success)
-        except OSError:
+        except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell
 
