@@ -39,7 +39,7 @@ def unmasked(values: Any, where: str) -> np.ndarray:
     Raises:
       UserError: a masked array hides some, which an array would bring back as if they were there.
     """
-    if hidden := int(np.ma.count_masked(values)) if isinstance(values, np.ma.MaskedArray) else 0:
+    if hidden := int(np.sum(values.mask)) if isinstance(values, np.ma.MaskedArray) else 0:
         raise UserError(
             f"{where} is a masked array that hides {hidden} values; NaN says what is missing: "
             f"{where}.astype(float).filled(np.nan)."
