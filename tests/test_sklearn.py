@@ -143,6 +143,8 @@ def test_the_density_is_of_the_tables_own_units(table, imputer):
 
 def test_frames_and_pipelines(table):
     x, holes, _ = table
+    with pytest.raises(ValueError, match="X is a masked array that hides"):
+        Imputer(**ONE).fit(np.ma.masked_invalid(holes))
     frame = pd.DataFrame(holes, columns=["a", "b", "c"], index=[f"row {i}" for i in range(300)])
     frame["town"] = np.where(x[:, 0] > 0, "lyon", "oslo")
     frame["ward"] = 7.0

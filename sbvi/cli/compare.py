@@ -48,6 +48,9 @@ def main() -> None:
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    except OSError as error:  # of --plot and --html
+        sys.stderr.write(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).\n")
+        sys.exit(1)
 
 
 def _compare(given: Any) -> None:

@@ -115,6 +115,8 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
 
 def sentence(error: BaseException, arguments: Sequence[str], command: Command) -> str:
     """What Hydra says over several lines, in one sentence."""
+    if isinstance(error.__cause__, UserError):  # of a launcher of ours, which Hydra makes
+        return str(error.__cause__)
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return str(_unknown(match[1], arguments, command))

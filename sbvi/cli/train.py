@@ -179,7 +179,7 @@ def _resume(words: list[str]) -> None:
         for name in ("absl", "jax", "matplotlib"):
             logging.getLogger(name).setLevel(logging.WARNING)
         config = RunDirectory(folder).read_run()["config"]
-        values = {key: _literal(value) for key, _, value in (word.partition("=") for word in rest)}
+        values = {key: _literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
         here = {key: values.pop(key) for key in list(values) if key.startswith("runtime.")}
         config = changed(config, values)
         config["runtime"] = {**config["runtime"], **{key.removeprefix("runtime."): v for key, v in here.items()}}
@@ -189,11 +189,23 @@ def _resume(words: list[str]) -> None:
         hydra_app.leave(str(error), error, asked=False)
 
 
-def _literal(value: str) -> Any:
-    """A value as YAML reads it, which is how Hydra's overrides read theirs."""
-    from omegaconf import OmegaConf
+def _literal(key: str, value: str) -> Any:
+    """A value as YAML reads it, which is how Hydra's overrides read theirs.
 
-    return OmegaConf.from_dotlist([f"value={value}"])["value"]
+    Raises:
+      UserError: it cannot be read, or is a list or a dict, which no key that may change is.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        read = OmegaConf.from_dotlist([f"value={value}"])["value"]
+    except (OmegaConfBaseException, YAMLError):
+        raise UserError(f"{key}={value} cannot be read as a value.") from None
+    if OmegaConf.is_config(read):
+        raise UserError(f"{key}={value} must be a single value.")
+    return read
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What is wrong with source values, in one sentence: the value, its place and what is allowed."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,19 +33,33 @@ def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | No
     return f"row {row}, place ({inside})"
 
 
+def unmasked(values: Any, where: str) -> np.ndarray:
+    """Values as an array.
+
+    Raises:
+      UserError: a masked array hides some, which an array would bring back as if they were there.
+    """
+    if hidden := int(np.sum(values.mask)) if isinstance(values, np.ma.MaskedArray) else 0:
+        raise UserError(
+            f"{where} is a masked array that hides {hidden} values; NaN says what is missing: "
+            f"{where}.astype(float).filled(np.nan)."
+        )
+    return np.asarray(values)
+
+
 def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.ndarray:
     """Numeric values as (N, *event_shape).
 
     Raises:
       UserError: another shape, with the transposition that would serve where channels come first; or not numbers.
     """
-    x = np.asarray(values)
+    x = unmasked(values, where)
     if x.dtype.kind not in "buif":
         raise UserError(f"{where} has dtype {x.dtype}; it must be numeric.")
     size = int(np.prod(event_shape))
     wanted = f"it must be (N, {', '.join(map(str, event_shape))}), N > 0"
     if x.ndim < 1 or len(x) == 0 or x.shape[1:] not in (event_shape, (size,)):
-        moved = (x.shape[2:] + x.shape[1:2]) if x.ndim >= 3 else None
+        moved = (x.shape[2:] + x.shape[1:2]) if x.ndim >= 3 and len(x) else None
         if moved is not None and moved in (event_shape, (*event_shape, 1)):
             wanted += "; its channels come first, and they must come last: x.transpose(0, 2, 3, 1)"
         raise UserError(f"{where} has shape {x.shape}; {wanted}.")
@@ -52,8 +68,8 @@ def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.n
 
 def not_there(values: np.ndarray) -> np.ndarray:
     """(N, D) of bool, where values (N, ...) are NaN."""
-    x = np.asarray(values)
-    flat = x.reshape(len(x), -1) if x.ndim else x.reshape(1, 1)
+    x = unmasked(values, "x")
+    flat = x.reshape(len(x), math.prod(x.shape[1:])) if x.ndim else x.reshape(1, 1)
     return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
 
 

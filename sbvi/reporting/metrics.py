@@ -32,13 +32,20 @@ def _final(line: dict[str, Any]) -> bool:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file; a line cut short by a crash is left out."""
+    """The whole lines of a metrics file, numbers by name at a step; what a crash cut short or damaged is left out."""
     if not path.exists():
         return []
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            lines.append(json.loads(line))
+            value = json.loads(line)
         except ValueError:
             continue
+        if isinstance(value, dict) and isinstance(value.get("step"), int) and all(map(is_number, value.values())):
+            lines.append(value)
     return lines
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value that was read as JSON is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -12,9 +12,12 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.data.checks import unmasked
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
+from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.text_tables import SAMPLE
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
@@ -83,11 +86,13 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
       UserError: the data has no such form.
     """
     if hasattr(x, "to_csv"):
+        if not hasattr(x, "columns"):
+            raise UserError(f"x is a {type(x).__name__}; it must be an array, a dict of them or a DataFrame.")
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
         return "table", (folder / "data.csv").absolute(), _as_file(x).encode()
-    arrays = {f"x_{name}": np.asarray(value) for name, value in _by_split(x, "x").items()}
-    arrays |= {f"y_{name}": np.asarray(value) for name, value in _by_split(labels, "labels").items()}
+    arrays = {f"x_{name}": _plain(value, "x") for name, value in _by_split(x, "x").items()}
+    arrays |= {f"y_{name}": _plain(value, "labels") for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
         raise UserError(f"x has the keys {', '.join(x)}; train must be one of them.")
     buffer = io.BytesIO()
@@ -95,15 +100,41 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     return "npz", (folder / "data.npz").absolute(), buffer.getvalue()
 
 
-def _as_file(frame: Any) -> str:
-    """A frame as text that is read back with the same names.
+def _plain(values: Any, what: str) -> np.ndarray:
+    """Values as an array that a file can hold; labels that are objects, as frames have them, as words or whole numbers.
 
     Raises:
-      UserError: its names cannot be told from rows, or two are the same.
+      UserError: they are other objects, or hidden by a mask.
+    """
+    array = unmasked(values, what)
+    if array.dtype.kind != "O":
+        return array
+    if what == "labels":
+        for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
+            if all(isinstance(value, kind) for value in array.flat):
+                return array.astype(dtype)
+    allowed = "whole numbers or words, none of them missing" if what == "labels" else "numeric"
+    raise UserError(f"{what} has dtype object; it must be {allowed}.")
+
+
+def _as_file(frame: Any) -> str:
+    """A frame as text that is read back with the same names and gaps.
+
+    Raises:
+      UserError: its names cannot be told from rows, or two are the same; or a text would be read as a missing value.
     """
     if frame.columns.nlevels > 1:
         raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
-    names = list(labels_of(frame, "x"))
+    named = labels_of(frame, "x")
+    names = list(named)
+    for name, label in named.items():
+        column = frame[label]
+        texts = [] if column.dtype.kind in "buifM" else [v for v in column.dropna().unique() if isinstance(v, str)]
+        if gap := [text for text in texts if text.lstrip() in USUAL]:
+            raise UserError(
+                f"x: column {name} holds the text {gap[0]!r}, which is kept in a file, where it is a missing value; "
+                "put None where a value is missing, or another word."
+            )
     marks = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
     quoting = csv.QUOTE_NONNUMERIC if marks else csv.QUOTE_MINIMAL
     counted = names == list(map(str, range(len(names))))  # as what has no names is called
@@ -130,10 +161,13 @@ def _write(path: Path, content: bytes) -> None:
     """Write the file of a run's data, which stays as it is.
 
     Raises:
-      UserError: the directory holds other data.
+      UserError: the directory holds other data, or a run on other data.
     """
     if path.exists() and path.read_bytes() != content:
         raise UserError(f"{path} holds other data than x; use another directory.")
+    there = RunDirectory(path.parent)
+    if there.has_run() and there.read_run()["config"].get("dataset", {}).get("path") != str(path):
+        raise UserError(f"{path.parent} holds another run, on other data than x; use another directory.")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)

@@ -173,9 +173,13 @@ class Assembly:
         kind = StreamedBatches if streams(self.experiment.dataset.stream, x.nbytes) else ResidentBatches
         return kind(self.dataset, trainer.batch_size, self.experiment.seed, placement=self.placement)
 
-    def initial_state(self) -> Any:
+    def seeded_state(self) -> Any:
+        """A state from the seed alone: the first of a new run, or what a saved one is like."""
+        return self.algorithm.init(self.experiment.seed, self.summary)
+
+    def initial_state(self, seeded: Any = None) -> Any:
         """The first state of a new run, from the seed or from another run's best parameters."""
-        state = self.algorithm.init(self.experiment.seed, self.summary)
+        state = self.seeded_state() if seeded is None else seeded
         if self.experiment.init_from is None:
             return state
         source = RunDirectory(self.experiment.init_from)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
-from sbvi.data.checks import not_there
+from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.trust import chains_met
 from sbvi.inference.imputation import by_chain, compared, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
@@ -49,8 +49,8 @@ class Completion:
             raise UserError(f"chains={chains} must be at least 1.")
         if self.preprocessing.table is not None:
             raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
+        missing = not_there(x)
         values = np.asarray(x)
-        missing = not_there(values)
         known = self.preprocessing.to_model(values, "x", missing)
         count = 1 if independent(self.model) else chains
 
@@ -91,7 +91,7 @@ class Completion:
         network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
         fits(network, int(np.prod(self.event_shape)))
-        values = np.asarray(y)
+        values = unmasked(y, "y")
         if operator is not None:
             return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
         missing = not_there(values)

@@ -10,7 +10,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
-from sbvi.data.checks import not_there
+from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.filling import Guess, drawing, fill
 from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
@@ -56,7 +56,7 @@ class Queries:
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given."""
-        values, known = np.asarray(x), np.asarray(given)
+        values, known = unmasked(x, "x"), unmasked(given, "given")
         if values.shape != known.shape:
             raise UserError(f"x has shape {values.shape} and given {known.shape}; they must be equal.")
         absent = not_there(known).reshape(known.shape)

@@ -10,6 +10,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.data.checks import unmasked
 from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
@@ -45,7 +46,8 @@ class Scores:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
         of one or two continuous latents, which heeds what samples show; else by importance sampling, which is a lower
         bound in expectation and tight for many samples."""
-        if np.asarray(x).dtype.kind == "f" and np.isnan(np.asarray(x)).any() and offers(self.model, Marginals):
+        values = unmasked(x, "x")
+        if values.dtype.kind == "f" and np.isnan(values).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x)
         if offers(self.model, Density):
             exact = self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, self._own(x), seed)

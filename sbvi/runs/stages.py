@@ -50,9 +50,11 @@ def run_stages(
     if not store.path("last").exists():
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store)
+    directory.clear_result()  # not before: what is refused up to here leaves a completed run's result
     if changed:
         _note(assembly, directory, changed, progress)
-        ended = False
+        # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
+        ended = ended and not any(key.startswith("trainer.") for key in changed)
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
     recorder: RunRecorder | Silent = (
         RunRecorder(directory.path, progress.step, assembly.experiment.logger) if directory.writes else Silent()
@@ -80,7 +82,7 @@ def run_stages(
     finally:
         try:
             recorder.close(success)
-        except OSError:
+        except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell
 
@@ -96,8 +98,11 @@ def _compiling(assembly: Assembly, session: RunContext) -> RunContext:
 
 def _standing(assembly: Assembly, directory: RunDirectory, store: Store) -> tuple[Any, Progress, bool]:
     """State, progress and whether training has ended, of the newest checkpoint or of the start."""
-    state, progress, ended = assembly.initial_state(), Progress(), False
-    if (saved := store.load_last(state)) is not None:
+    state, progress, ended = assembly.seeded_state(), Progress(), False
+    saved = store.load_last(state)
+    if saved is None:
+        state = assembly.initial_state(state)
+    else:  # without the run that it came from, which may be gone
         state, metadata = saved
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         total = assembly.plan.total_steps

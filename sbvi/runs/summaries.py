@@ -10,6 +10,7 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.places import is_folder
+from sbvi.reporting.metrics import is_number, read_lines
 from sbvi.runs.changes import ELSEWHERE
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -86,21 +87,33 @@ def read_summary(path: Path) -> RunSummary:
         record = directory.read_run()
         config, data = flat(words(_completed(record["config"]))), str(record["data"].get("digest", ""))
         result = directory.read_result()
+        metrics = {} if result is None else _metrics(result, path)
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])
     lines = _lines(path / "metrics.jsonl")
     curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
     if result is not None:
-        metrics = {**result.get("metrics", {})}
-        for key in ("examples_per_second", "train_seconds", "wall_seconds"):
-            if result.get(key) is not None:
-                metrics[key] = result[key]
-        metrics = {name: value for name, value in metrics.items() if value is not None}  # null was not finite
         return RunSummary(path, str(result.get("status")), str(result.get("reason", "")), config, metrics, curve, data)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
     return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data)
+
+
+def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:
+    """The numbers of a result.json; null, which was not finite, is none.
+
+    Raises:
+      UserError: something else stands where numbers are.
+    """
+    told = result.get("metrics", {})
+    if not isinstance(told, dict):
+        raise UserError(f"{path / 'result.json'} holds {told!r} as metrics, and no names with numbers.")
+    speeds = {key: result.get(key) for key in ("examples_per_second", "train_seconds", "wall_seconds")}
+    metrics = {name: value for name, value in {**told, **speeds}.items() if value is not None}
+    if odd := [name for name, value in metrics.items() if not is_number(value)]:
+        raise UserError(f"{path / 'result.json'} holds {metrics[odd[0]]!r} as {odd[0]}, which is no number.")
+    return metrics
 
 
 def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[int, float]]:
@@ -114,19 +127,10 @@ def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """Whole lines of metrics.jsonl; the last one of a killed run may be torn."""
-    lines = []
     try:
-        text = path.read_text(encoding="utf-8")
+        return read_lines(path)
     except OSError:
         return []
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int):
-            lines.append(value)
-    return lines
 
 
 def _holder_lives(lock: Path) -> bool:

@@ -68,7 +68,6 @@ def train(
             directory.write_run({"config": config, "data": data, **learned, **provenance(session.command)})
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
-        directory.clear_result()
         try:
             result = run_stages(assembly, directory, show, began, session, what)
         except (UserError, FloatingPointError) as error:
@@ -105,9 +104,11 @@ class ProcessLost(UserError):
 
 
 def _fail(directory: RunDirectory, reason: str) -> None:
+    """Record how a session failed; a completed run that was refused before it went on keeps its result."""
     # Where nothing can be written any more, the first failure is the one to tell.
     with contextlib.suppress(UserError):
-        directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
+        if (directory.read_result() or {}).get("status") != "completed":
+            directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
 
 
 def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) -> dict[str, list[Any]]:

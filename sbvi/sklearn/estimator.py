@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
+from sbvi.data.checks import unmasked
 from sbvi.data.columns import Column
 from sbvi.runs.frames import Fit, Fitted
 
@@ -135,6 +136,10 @@ class TableEstimator(BaseEstimator):
             if not X.size:
                 raise ValueError(f"Found array with {len(X)} sample(s) and {len(X.columns)} feature(s).")
             return X
+        try:
+            unmasked(X, "X")
+        except UserError as error:
+            raise ValueError(str(error)) from None
         checked = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         return pd.DataFrame(checked)
 

@@ -58,6 +58,9 @@ class SbviLauncher(Launcher):
     def __init__(self, mode: str = "auto", workers: int | None = None, pin: bool = True, points: int | None = None):
         if mode not in MODES:
             raise choices("hydra.launcher.mode", mode, MODES)
+        for name, value in {"workers": workers, "points": points}.items():
+            if value is not None and value < 1:
+                raise UserError(f"hydra.launcher.{name}={value} must be 1 or more, or null.")
         self.mode, self.workers, self.pin, self.points = mode, workers, pin, points
         self.config: Any = None
         self.hydra_context: Any = None

@@ -8,7 +8,7 @@ from support.processes import command
 
 from sbvi.cli.catalogue import check
 from sbvi.cli.mistakes import check_arguments, sentence
-from sbvi.cli.train import COMMAND
+from sbvi.cli.train import COMMAND, _literal
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.columns import Column
@@ -166,3 +166,23 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     assert not caplog.records
     tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
     assert "test/nll is 11.00, worse than the 10.00 of independent columns" in caplog.text
+
+
+@pytest.mark.parametrize(("key", "value"), [("workers", 0), ("workers", -1), ("points", 0), ("points", -2)])
+def test_a_launchers_mistake_is_its_own_sentence(key, value):
+    """Counts of none, which stood for the default, for one, or for no job at all."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    made = {"_target_": "hydra_plugins.hydra_sbvi_launcher.launcher.SbviLauncher"}
+    assert instantiate({**made, key: 1})
+    with pytest.raises(InstantiationException) as caught:  # as Hydra makes a launcher
+        instantiate({**made, key: value})
+    assert sentence(caught.value, [], COMMAND) == f"hydra.launcher.{key}={value} must be 1 or more, or null."
+
+
+@pytest.mark.parametrize("value", ["[", "{a: 1}", "${oc.env:NOT_THERE}"])
+def test_a_value_that_a_resumed_run_cannot_be_given_is_one_sentence(value):
+    with pytest.raises(UserError, match=re.escape(f"trainer.steps={value} ")):
+        _literal("trainer.steps", value)
+    assert [_literal("trainer.steps", text) for text in ("30", "null", "false")] == [30, None, False]

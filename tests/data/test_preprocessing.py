@@ -10,6 +10,7 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.data import DATASETS, Dataset, Preprocessing, Split, binarize
+from sbvi.data.checks import not_there
 from sbvi.data.convert import convert
 from sbvi.data.recorded import recorded, same_data
 from sbvi.data.sources.digits import Digits
@@ -155,6 +156,22 @@ def test_tables_name_the_column():
 def test_shapes(event, shape, sentence):
     with pytest.raises(UserError, match=sentence):
         Preprocessing.real(event).to_model(np.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_masked_array_hides_does_not_come_back(kind):
+    x = source(KINDS[kind])
+    hidden = np.ma.masked_array(x, np.arange(x.size).reshape(x.shape) % 4 == 1)
+    for read in (KINDS[kind].store, KINDS[kind].own, KINDS[kind].to_model, not_there):
+        with pytest.raises(UserError, match=f"x is a masked array that hides {-(-(x.size - 1) // 4)} values; NaN says"):
+            read(hidden)
+    np.testing.assert_array_equal(KINDS[kind].store(np.ma.masked_array(x)), KINDS[kind].store(x))
+
+
+def test_no_rows_are_a_matter_of_shape():
+    assert not_there(np.zeros((0, *SHAPE))).shape == (0, 6)
+    with pytest.raises(UserError, match=r"x has shape \(0, 2, 3\); it must be \(N, 2, 3\), N > 0\.$"):
+        WHOLE.store(np.zeros((0, *SHAPE)))
 
 
 def test_gaps_stand_for_nothing():

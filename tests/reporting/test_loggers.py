@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from sbvi.core import UserError
 from sbvi.reporting.loggers import LOGGERS
+from sbvi.reporting.loggers.logger import Service
 from sbvi.reporting.recorder import RunRecorder
 from sbvi.runs import Experiment
 
@@ -115,6 +116,26 @@ def test_a_logger_whose_package_is_absent_is_named(monkeypatch):
             LOGGERS[name]().check()
     for name in ("tensorboard", "csv"):
         LOGGERS[name]().check()
+
+
+@pytest.mark.quick
+def test_what_fails_in_a_service_is_a_sentence():
+    """Such as a server that does not answer, at the start or in mid-run."""
+
+    class Down:
+        def __getattr__(self, name):
+            return fails
+
+    def fails(*words):
+        raise RuntimeError("no answer\nfrom there")
+
+    sentence = r"^logger=mlflow failed \(no answer\); what was saved before is untouched\.$"
+    with pytest.raises(UserError, match=sentence):
+        Service("mlflow", fails)
+    service = Service("mlflow", Down)
+    for call, words in (("start", ({},)), ("scalars", (1, {})), ("image", (1, "x", PICTURE)), ("close", (True,))):
+        with pytest.raises(UserError, match=sentence):
+            getattr(service, call)(*words)
 
 
 @pytest.mark.quick

@@ -120,6 +120,23 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     assert first[-1].endswith("0.003-0")
 
 
+def test_damaged_results_and_metrics_are_told_and_left_out(grid):
+    """Another's edit, or a disk's: one damaged run takes nothing from the others."""
+    for name, metrics in {"list": [1], "null": None, "text": {"test/nll": "27.0"}}.items():
+        make(grid / name, 1e-3, 7)
+        (grid / name / "result.json").write_text(json.dumps({"status": "completed", "metrics": metrics}))
+        found = read_summary(grid / name)
+        assert (found.status, found.metrics) == ("unreadable", {})
+        assert str(grid / name / "result.json") in found.note
+    make(grid / "lines", 1e-3, 8)
+    with open(grid / "lines" / "metrics.jsonl", "ab") as file:
+        file.write(b'\xff\xfe\n{"step": 60, "validation/elbo": null}\n{"step": 70, "validation/elbo": [1]}\n"a"\n')
+    assert read_summary(grid / "lines").curve == [(10, -99.0), (20, -98.0)]
+    done = command("compare", grid, cwd=grid)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("unreadable") == 3
+
+
 def test_formats_and_the_picture(grid):
     make(grid / "a", 1e-3, 7, status="failed", reason="a | bar")
     found = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
@@ -141,11 +158,15 @@ def test_mistakes_are_one_sentence(grid):
     with pytest.raises(UserError, match="is not a directory"):
         find_runs([grid / "absent"])
     (grid / "empty").mkdir()
+    (grid / "folder.png").mkdir()
+    (grid / "file").touch()
     for words, sentence in (
         (["empty"], "empty holds no run"),
         (["sweep", "--metric", "test/nl"], "is in none of the completed runs; did you mean test/nll or test/elbo?"),
         (["sweep", "--metric", "speed"], "--metric speed is in none of the completed runs; there is: test/elbo, "),
         (["sweep", "--plot", "x.svg"], "--plot x.svg must end in .png or .pdf."),
+        (["sweep", "--plot", "folder.png"], "folder.png cannot be used (Is a directory)."),
+        (["sweep", "--html", "file/x.html"], "file cannot be used (File exists)."),
     ):
         done = command("compare", *words, cwd=grid)
         assert done.returncode == 1

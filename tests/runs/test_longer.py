@@ -47,8 +47,9 @@ def test_a_schedule_of_the_whole_run_is_spoken_of(small_run, tmp_path, caplog):
 
 def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_path):
     folder = shutil.copytree(small_run, tmp_path / "run")
-    before = (folder / "run.json").read_bytes()
-    config = json.loads(before)["config"]
+    files = ("run.json", "result.json", "metrics.jsonl")
+    before = [(folder / name).read_bytes() for name in files]
+    config = json.loads(before[0])["config"]
     with pytest.raises(UserError, match=r"trainer\.batch_size=7 was given; what may change is runtime"):
         changed(config, {"trainer.batch_size": 7})
     for made, sentence in (
@@ -59,7 +60,17 @@ def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_pa
             train(made, folder, session=LONGER)
     with pytest.raises(UserError, match=r"holds another run: trainer\.steps is 60 there and 80 here"):
         train(experiment(trainer={"steps": 80}), folder)
-    assert (folder / "run.json").read_bytes() == before
+    assert [(folder / name).read_bytes() for name in files] == before  # the metrics of a completed run too
+
+
+def test_another_final_test_of_a_run_that_ended_early_trains_no_further(tmp_path):
+    short = {"max_minutes": 1e-9}  # which ends it as patience does
+    first = train(experiment(trainer=short, evaluation={"test": False}), tmp_path)
+    tested = train(experiment(trainer=short), tmp_path, session=LONGER)
+    assert tested["steps"] == first["steps"] == 10
+    assert tested["best_step"] == first["best_step"]
+    assert "test/nll" in tested["metrics"]
+    assert train(experiment(), tmp_path, session=LONGER)["steps"] == 60
 
 
 def test_a_length_clears_the_others():

@@ -74,6 +74,9 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
     np.testing.assert_array_equal(run.log_likelihood(x, 20), again.log_likelihood(x, 20))
     with pytest.raises(UserError, match=r"holds another run: posterior\.name is rank_one there and full here"):
         sbvi.train([*WORDS, "posterior=full"], tmp_path / "run")
+    with pytest.raises(UserError, match="holds another run, on other data than x"):
+        sbvi.train(SMALL, tmp_path / "run", x=np.zeros((50, 4)))
+    assert not (tmp_path / "run" / "data.npz").exists()  # left as it was
     with pytest.raises(UserError, match="must be an Experiment or a list of overrides"):
         sbvi.train("dataset=synthetic", tmp_path / "other")
 
@@ -105,6 +108,14 @@ def test_training_on_data_in_memory(tmp_path):
         ([], {"x": {"tset": x["test"]}}, "x has the key tset; allowed: train, validation, test"),
         ([], {"x": {"test": x["test"]}}, "train must be one of them"),
         ([], {"labels": labels}, "labels are of x="),
+        ([], {"x": pd.Series(np.ones(9))}, "x is a Series; it must be an array, a dict of them or a DataFrame"),
+        ([], {"x": np.array([[1, "a"]], object)}, "x has dtype object; it must be numeric"),
+        (
+            [],
+            {"x": x["train"], "labels": ["a", None] * 40},
+            "labels has dtype object; it must be whole",
+        ),
+        ([], {"x": np.ma.masked_equal(x["train"], 1)}, "x is a masked array that hides"),
         (["model.latent=[2]"], {"x": x}, "latent"),
         (sbvi.Experiment.from_overrides(WORDS), {"x": x}, "x= goes with a list of overrides"),
     ):
@@ -113,12 +124,29 @@ def test_training_on_data_in_memory(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_labels_out_of_a_frame_are_kept(tmp_path):
+    """Which are objects there."""
+    x, words = np.zeros((4, 2)), ["b", "a", "b", "a"]
+    for labels in (pd.Series(words), pd.Series(words, dtype="category"), pd.Series(words, dtype=object)):
+        _, path, content = api._kept(x, labels, tmp_path)
+        path.write_bytes(content)
+        assert np.load(path)["y_train"].tolist() == words
+    _, path, content = api._kept(x, pd.Series([1, 0, 1, 0], dtype=object), tmp_path)
+    path.write_bytes(content)
+    assert np.load(path)["y_train"].tolist() == [1, 0, 1, 0]
+
+
 def test_a_frame_in_memory_is_a_table(tmp_path):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
     kind, path, content = api._kept(frame, None, tmp_path)
     assert kind == "table"
     api._write(path, content)
     np.testing.assert_array_equal(pd.read_csv(path).to_numpy(), frame.to_numpy())  # to the last bit
+    for text in ("NA", "None", ""):  # a country, a level: texts here, and gaps when read again
+        for column in (frame["a"].map(lambda v, t=text: t if v > 0 else "DE"), pd.Categorical([text, "DE"] * 30)):
+            with pytest.raises(UserError, match=f"x: column c holds the text '{text}', which is kept in a file"):
+                api._kept(frame.assign(c=column), None, tmp_path)
+    assert api._kept(frame.assign(c=["na", None] * 30), None, tmp_path)[2].count(b"\n") == 61
     with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
         api._kept(frame, np.zeros(60), tmp_path)
 

@@ -199,7 +199,8 @@ def test_a_directory_in_use_is_refused(tmp_path):
 
 
 def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
-    made = experiment(init_from=str(small_run), trainer={"steps": 1, "validate_every": 1})
+    source = shutil.copytree(small_run, tmp_path / "source")
+    made = experiment(init_from=str(source), trainer={"steps": 1, "validate_every": 1})
     made = replace(made, algorithm=replace(made.algorithm, optimizer=Optimizer(learning_rate=1e-12)))
     train(made, tmp_path / "second")
     first, second = leaves(small_run, "best"), leaves(tmp_path / "second", "best")
@@ -207,6 +208,9 @@ def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
         np.testing.assert_allclose(first[key], second[key], rtol=1e-5, atol=1e-9)
     with pytest.raises(UserError, match="is not a run"):
         train(experiment(init_from=str(tmp_path / "nowhere")), tmp_path / "third")
+    shutil.rmtree(source)  # a run that has begun needs it no more
+    (tmp_path / "second" / "result.json").unlink()
+    assert train(made, tmp_path / "second")["status"] == "completed"
 
 
 @pytest.mark.promise("A damaged newest checkpoint costs one interval: the one before it is used", "files altered")

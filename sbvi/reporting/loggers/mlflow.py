@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.reporting.loggers.logger import LoggerSpec, needs_extra
+from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra
 
 #: Parameters that MLflow takes at once.
 MOST = 100
@@ -62,5 +62,5 @@ class Mlflow(LoggerSpec):
     def check(self) -> None:
         needs_extra("mlflow")
 
-    def open(self, folder: Path, resume_step: int) -> _MlflowRun:
-        return _MlflowRun(folder, self.uri, self.experiment)
+    def open(self, folder: Path, resume_step: int) -> Service:
+        return Service("mlflow", lambda: _MlflowRun(folder, self.uri, self.experiment))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.reporting.loggers.logger import LoggerSpec, needs_extra
+from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra
 
 
 class _WandbRun:
@@ -55,5 +55,5 @@ class Wandb(LoggerSpec):
     def check(self) -> None:
         needs_extra("wandb")
 
-    def open(self, folder: Path, resume_step: int) -> _WandbRun:
-        return _WandbRun(folder, self.project, self.mode)
+    def open(self, folder: Path, resume_step: int) -> Service:
+        return Service("wandb", lambda: _WandbRun(folder, self.project, self.mode))
