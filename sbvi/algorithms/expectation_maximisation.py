@@ -22,7 +22,7 @@ from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
 from sbvi.algorithms.schedules import Schedule
 from sbvi.core import NonNegative, Share, UserError, spec
 from sbvi.data import Batch
-from sbvi.models.capabilities import Density, HardMixing, Mixing
+from sbvi.models.capabilities import Density, HardMixing, Mixing, Recentring, offers
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataSummary
 
@@ -127,6 +127,8 @@ class Online(ExpectationMaximisation):
 
         statistics = jax.tree.map(mixed, state.statistics, batch_statistics)
         params = self.maximised(state.params, statistics)
+        if offers(self.model, Recentring):
+            statistics = self.model.recentred(statistics, state.params, params)
         return EMState(params, statistics, state.steps + 1), self.reported(state.params, key, batch)
 
 
