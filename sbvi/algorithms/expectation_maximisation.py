@@ -25,6 +25,7 @@ from sbvi.data import Batch
 from sbvi.models.capabilities import Density, HardMixing, Mixing, Recentring, offers
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataSummary
+from sbvi.objectives.compatibility import without_labels
 
 
 class EMState(NamedTuple):
@@ -154,6 +155,7 @@ class ExpectationMaximisationSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (Mixing, Density):  # fewer models have the first, so its sentence names those that serve
             needs(model, capability, "algorithm=expectation_maximisation")
+        without_labels(model, "algorithm=expectation_maximisation")
         if self.estimator == "hard":
             needs(model, HardMixing, "algorithm.estimator=hard")
 
