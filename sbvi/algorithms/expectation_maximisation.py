@@ -22,9 +22,10 @@ from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
 from sbvi.algorithms.schedules import Schedule
 from sbvi.core import NonNegative, Share, UserError, spec
 from sbvi.data import Batch
-from sbvi.models.capabilities import Density, HardMixing, Mixing
+from sbvi.models.capabilities import Density, HardMixing, Mixing, Recentring, offers
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataSummary
+from sbvi.objectives.compatibility import without_labels
 
 
 class EMState(NamedTuple):
@@ -127,6 +128,8 @@ class Online(ExpectationMaximisation):
 
         statistics = jax.tree.map(mixed, state.statistics, batch_statistics)
         params = self.maximised(state.params, statistics)
+        if offers(self.model, Recentring):
+            statistics = self.model.recentred(statistics, state.params, params)
         return EMState(params, statistics, state.steps + 1), self.reported(state.params, key, batch)
 
 
@@ -152,6 +155,7 @@ class ExpectationMaximisationSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (Mixing, Density):  # fewer models have the first, so its sentence names those that serve
             needs(model, capability, "algorithm=expectation_maximisation")
+        without_labels(model, "algorithm=expectation_maximisation")
         if self.estimator == "hard":
             needs(model, HardMixing, "algorithm.estimator=hard")
 

@@ -103,6 +103,11 @@ class SGMCMCSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=sgmcmc")
+        if model.asks_recognition:
+            raise UserError(
+                "algorithm=sgmcmc draws generative parameters while the recognition model follows, and this prior is "
+                "made of that, so that there is no posterior to draw from; allowed: prior=standard, mixture or flow."
+            )
         if self.proposal not in proposals(model):
             raise UserError(
                 f"algorithm.proposal={self.proposal} needs samples that are smooth functions of noise, which this "

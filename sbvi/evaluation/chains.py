@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-LEAST = 4  # draws of each half of a chain, below which neither is told
+LEAST = 4  # draws of a chain, or of each half of a single one, below which neither is told
 
 
 class Summary(NamedTuple):
@@ -20,13 +20,13 @@ class Summary(NamedTuple):
 
 
 def summarise(traces: Mapping[str, np.ndarray]) -> dict[str, Summary]:
-    """traces: quantity -> (chains, draws). A single chain is compared with itself, half by half."""
+    """traces: quantity -> (chains, draws). Halves of chains are compared, of a single one its quarters."""
     return {name: _summary(np.asarray(trace, np.float64)) for name, trace in traces.items()}
 
 
 def _summary(trace: np.ndarray) -> Summary:
     effective = rhat = float("nan")
-    if len(trace) == 1:  # halves stand for chains
+    if len(trace) == 1:  # halves stand for chains, and BlackJAX halves each of these
         half = trace.shape[1] // 2
         parts = trace[0, trace.shape[1] - 2 * half :].reshape(2, half)
     else:

@@ -38,10 +38,16 @@ class Gibbs(NamedTuple):
 
 
 class State(NamedTuple):
-    """B chains: x (B, D), E[x | h_1] (B, D), latents node -> (B, K), and the kept log of sqrt(p~(x)), (B,)."""
+    """B chains: x (B, D), latents node -> (B, K), and the kept log of sqrt(p~(x)), (B,).
+
+    mean: E[x | h_1] of p, (B, D), which is not that of p*.
+    average: of the candidates that the last x was chosen from, by their weights, (B, D): E[x | candidates], whose mean
+      over a chain is that of x (Rao-Blackwell).
+    """
 
     x: Array
     mean: Array
+    average: Array
     latents: Latents
     log_half: Array
 
@@ -98,7 +104,8 @@ def step_x(model: Any, params: Any, key: Array, state: State, settings: Gibbs, o
     places = jnp.broadcast_to(first[None], (settings.candidates, *first.shape))
     weights = 0.5 * (model.up(params, 1).log_prob(values, places) - down.log_prob(places, values)) + halves
     x, half = _chosen(choose, weights, values, halves)
-    return State(x, drawn.mean[0], state.latents, half)
+    average = jnp.sum(jax.nn.softmax(weights, 0)[..., None] * values, 0)
+    return State(x, drawn.mean[0], average, state.latents, half)
 
 
 def sweep(model: Any, params: Any, key: Array, state: State, settings: Gibbs, observed: Array | None = None) -> State:
@@ -112,7 +119,7 @@ def sweep(model: Any, params: Any, key: Array, state: State, settings: Gibbs, ob
 def start(model: Any, params: Any, key: Array, x: Array, latents: Latents, settings: Gibbs) -> State:
     """Chains at given values."""
     half = log_half(model, params, key, x, settings.inner) if settings.x_step == "exact" else jnp.zeros_like(x[:, 0])
-    return State(x, x, latents, half)
+    return State(x, x, x, latents, half)
 
 
 def check(model: Any, settings: Gibbs, who: str, *, clamped: bool = False) -> None:
@@ -140,10 +147,10 @@ def chain(
     settings: Gibbs,
     observed: Array | None = None,
 ) -> tuple[State, tuple[Array, Array]]:
-    """T = iterations sweeps: the last state, and x with E[x | h_1] after each, (T, B, D)."""
+    """T = iterations sweeps: the last state, and after each x and the average of its candidates, (T, B, D)."""
 
     def one(state: State, key: Array) -> tuple[State, tuple[Array, Array]]:
         state = sweep(model, params, key, state, settings, observed)
-        return state, (state.x, state.mean)
+        return state, (state.x, state.average)
 
     return jax.lax.scan(one, state, jax.random.split(key, iterations))

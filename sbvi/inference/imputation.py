@@ -32,7 +32,8 @@ DIRECTIONS = 5
 class Imputation(NamedTuple):
     """What a chain of T iterations left for B examples of D values.
 
-    last: the state, observed values as given (B, D).  means: E[v | xi] at every iteration, (T, B, D).
+    last: the state, observed values as given (B, D).  means: E[v | xi] at every iteration, (T, B, D); of gibbs the
+      average of the candidates, since E[v | xi] of p is not that of p*.
     draws: v at every iteration, (T, B, D).  accepted: share of proposals taken at each, (T,).
     local: mean probability of taking local moves at each, (T,); None where there are none.
     """

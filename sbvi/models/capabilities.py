@@ -240,6 +240,14 @@ class Mixing(Protocol):
 
 
 @runtime_checkable
+class Recentring(Protocol):
+    """Learns by expectation maximisation from statistics about a centre, which the parameters have."""
+
+    def recentred(self, statistics: Any, before: Params, after: Params) -> Any:
+        """Statistics about the centre of some parameters as those about the centre of others."""
+
+
+@runtime_checkable
 class HardMixing(Protocol):
     """Learns by hard expectation maximisation: the latents' most probable state stands for their posterior."""
 

@@ -39,6 +39,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def asks_recognition(self) -> bool:
+        """Whether p(x, z) has the recognition model's parameters too, as under a prior made of what it says."""
+        return False
+
+    @property
     def sample_noise(self) -> float:
         """Standard deviation of noise that moves samples off q in training."""
         return 0.0

@@ -1,6 +1,21 @@
 """What an objective and a model cannot be asked for together."""
 
 from sbvi.core import UserError
+from sbvi.models.spec import ModelSpec
+
+
+def without_labels(model: ModelSpec, who: str) -> None:
+    """Refuse a model with a class for every label where no label is looked at: its classes would be parts of the data
+    in any order, and p(label | x) of no meaning.
+
+    Raises:
+      UserError: what looks at labels.
+    """
+    if model.labelled:
+        raise UserError(
+            f"{who} does not look at labels, for which model.labels=true makes classes; allowed: "
+            f"objective=conditional_likelihood, objective=hybrid (of weight 0: log p of data and label together)."
+        )
 
 
 def check_latent_noise(estimator: str, latent_noise: float) -> None:

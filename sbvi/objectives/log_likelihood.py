@@ -9,6 +9,7 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.models.capabilities import Density
 from sbvi.models.spec import ModelSpec
+from sbvi.objectives.compatibility import without_labels
 from sbvi.objectives.view import Array, Report, View
 
 
@@ -20,7 +21,12 @@ class LogLikelihood:
     monitor: ClassVar[str] = "log_likelihood"
 
     def check(self, model: ModelSpec) -> None:
-        """Any density serves."""
+        """Refuse a model with a class for every label.
+
+        Raises:
+          UserError: its classes would be no labels' when they have been trained without.
+        """
+        without_labels(model, "objective=log_likelihood")
 
     def companion(self, key: Array, size: int) -> None:
         """None."""

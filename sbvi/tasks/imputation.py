@@ -31,6 +31,11 @@ OF_CHAINS = ("method", "iterations", "warmup", "chains", "leapfrog_steps", "para
 OF_TABLES = ("draws", "samples", "interval", "guess")
 
 
+def at_once(iterations: int, values: int, chains: int) -> int:
+    """Examples of a batch, at least one: all of their chains are held with every iteration's values."""
+    return max(1, min(BATCH, HELD // (iterations * values)) // chains)
+
+
 class _Followed(NamedTuple):
     """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
 
@@ -114,7 +119,7 @@ class ImputationTask:
         parts: list[dict[str, np.ndarray]] = []
         steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
         courses: list[np.ndarray] = []  # of the first chain of each example that is shown, at these steps
-        size = max(1, min(BATCH, HELD // (self.iterations * x.shape[1])) // chains)
+        size = at_once(self.iterations, x.shape[1], chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
         # A chain's whole course is held for one batch at a time.
         for start in counted("imputation", range(0, len(x), size)):

@@ -145,7 +145,8 @@ class RecoverTask:
 
     def _scores(self, recovery: Recovery, observed: Observed) -> dict[str, float]:
         """Root mean squared error over what was erased, or over all where nothing was; for bits `of_bits`; for values
-        the share within 1.96 standard deviations, 0.95 where variances are right."""
+        the share within 1.96 standard deviations, 0.95 where variances are right. What was erased is the network's
+        output with noise; noise of projections is not the data's."""
         truth, missing = observed.truth, observed.missing
         if truth is None:
             return {}
@@ -155,7 +156,8 @@ class RecoverTask:
         if observed.binary:
             scores |= of_bits(recovery.signal[places], truth[places])
         elif np.isfinite(recovery.signal_variances).all():
-            spread = np.sqrt(recovery.signal_variances[places] + self.noise**2)
+            own = 0.0 if missing is None else self.noise**2
+            spread = np.sqrt(recovery.signal_variances[places] + own)
             scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
         return scores
 

@@ -17,6 +17,7 @@ from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
 from sbvi.algorithms.posterior_samples import SamplesPosterior
 from sbvi.core import UserError
+from sbvi.distributions.priors import PRIORS
 from sbvi.inference.sgmcmc import KERNELS
 from sbvi.inference.sgmcmc.kernel import Position
 from sbvi.models import MODELS
@@ -296,5 +297,12 @@ def test_settings_that_have_no_use_are_refused():
         SETTINGS(parameter_prior="gaussian", prior_degrees=3.0)
     with pytest.raises(UserError, match="algorithm=sgmcmc needs what model=nade has not"):
         SETTINGS().check(MODELS["nade"]())
+    for name, prior in PRIORS.items():
+        model = replace(dlgm, prior=prior())
+        if name == "vamp":
+            with pytest.raises(UserError, match="there is no posterior to draw from"):
+                SETTINGS().completed(model).check(model)
+        else:
+            SETTINGS().completed(model).check(model)
     spec = replace(SETTINGS(burn_in=30).completed(helmholtz), chains=2)
     assert spec.build(helmholtz.build(enumerable.FACTS), 100).burn_in(50) == 30

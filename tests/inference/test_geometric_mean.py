@@ -103,7 +103,7 @@ CHAINS, SWEEPS, BURN = 1000, 220, 20
 
 
 def run(model, params, settings, x=None, observed=None):
-    """x and all latents over the chains, as numbers of states."""
+    """x and all latents over the chains, as numbers of states; and the mean over all of the averages of candidates."""
 
     @jax.jit
     def program(params, x, observed):
@@ -116,18 +116,19 @@ def run(model, params, settings, x=None, observed=None):
         def one(state, key):
             state = gibbs.sweep(model, params, key, state, settings, observed)
             one, two = state.latents["layer_1"] @ PLACES[3], state.latents["layer_2"] @ PLACES[2]
-            return state, (state.x @ PLACES[4], one, two)
+            return state, (state.x @ PLACES[4], one, two, jnp.mean(state.average, 0))
 
         return jax.lax.scan(one, state, jax.random.split(last, SWEEPS))[1]
 
-    return [np.asarray(kept, int)[BURN:] for kept in program(params, x, observed)]
+    *states, averages = program(params, x, observed)
+    return [*(np.asarray(kept, int)[BURN:] for kept in states), averages[BURN:].mean(0)]
 
 
 def test_a_long_chain_has_the_enumerated_law(x64):
     """Even with three candidates and two samples of p~ for each: the kernel is exact, not only its limit."""
     model, params = machine(seed=3)
     star = np.exp(Enumerated(params).log_star)
-    x, one, two = run(model, params, gibbs.Gibbs(candidates=3, inner=2))
+    x, one, two, _ = run(model, params, gibbs.Gibbs(candidates=3, inner=2))
     assert total_variation(x, star.sum((1, 2))) < 0.02
     assert total_variation(one * 4 + two, star.sum(0).ravel()) < 0.02
 
@@ -137,7 +138,7 @@ def test_without_qx_the_law_is_another_one(x64):
     exact = Enumerated(params)
     star = np.exp(exact.log_star).sum((1, 2))
     half = np.exp(0.5 * (exact.log_p + exact.log_q)).sum((1, 2))
-    x, _, _ = run(model, params, gibbs.Gibbs(candidates=3, x_step="drop_qx"))
+    x, *_ = run(model, params, gibbs.Gibbs(candidates=3, x_step="drop_qx"))
     assert total_variation(x, half / half.sum()) < 0.02
     assert total_variation(x, star) > 0.05
 
@@ -147,10 +148,12 @@ def test_observed_values_stay_and_the_rest_has_its_conditional(x64):
     star = np.exp(Enumerated(params).log_star).sum((1, 2)).reshape(2, 2, 2, 2)
     x = jnp.broadcast_to(jnp.asarray([1.0, 0, 0, 0]), (CHAINS, 4))
     observed = jnp.broadcast_to(jnp.asarray([True, False, True, False]), (CHAINS, 4))
-    found, _, _ = run(model, params, gibbs.Gibbs(candidates=4, inner=2), x, observed)
+    found, _, _, averages = run(model, params, gibbs.Gibbs(candidates=4, inner=2), x, observed)
     wanted = np.zeros((2, 2, 2, 2))
     wanted[1, :, 0, :] = star[1, :, 0, :] / star[1, :, 0, :].sum()
     assert total_variation(found, wanted.ravel()) < 0.02
+    # What imputation fills in is E*[x | observed], which the mean of p(x | h_1) is not.
+    np.testing.assert_allclose(averages, [1, wanted[:, 1].sum(), 0, wanted[..., 1].sum()], atol=0.01)
 
 
 def test_chains_of_ten_layers_and_more_meet_them_in_their_order():

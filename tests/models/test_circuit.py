@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
+from sbvi.data import Batch
 from sbvi.models import Circuit
 from sbvi.models.circuit.plan import Edges, Plan, Product, Sum, check
 from sbvi.models.circuit.sums import soft
@@ -391,6 +393,27 @@ def test_gaussian_leaves(name, x64):
     assert abs(drawn.mean() - mean) < 4.5 * error
     assert np.mean(drawn**2) == pytest.approx(second, rel=0.05)
     climbs_by_em(model, params, summary(levels=9).x)
+
+
+def test_gaussian_leaves_far_from_zero_are_those_around_it():
+    """In float32, whose squares of 1,000 have no digits left for a variance of a tenth: densities and online EM."""
+    model, params = made("random_cp", leaf="gaussian", facts=REAL, levels=9, seed=11, least_variance=0.02)
+    params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params)
+    x = (np.round(256 * summary(levels=9).x) / 256).astype(np.float32)  # the same numbers, exactly, in both places
+    algorithm = ALGORITHMS["expectation_maximisation"](mode="online", step_size=0.5).build(model, len(x))
+    hyper = {name: jnp.asarray(values[0]) for name, values in algorithm.hypers(np.arange(1), 1, 1).items()}
+
+    @jax.jit
+    def learned(params, x):
+        batch = Batch(x, jnp.arange(len(x)), jnp.ones(len(x)), None)
+        state = algorithm.fresh(params)
+        state = jax.lax.fori_loop(0, 4, lambda _, s: algorithm.step(s, batch, jax.random.key(0), hyper)[0], state)
+        return [algorithm.scores(p, jax.random.key(0), batch)["log_likelihood"] for p in (params, state.params)]
+
+    far = params | {"leaves": params["leaves"] | {"mean": params["leaves"]["mean"] + 1024}}
+    near, other = np.asarray(learned(params, x)), np.asarray(learned(far, x + 1024))
+    np.testing.assert_allclose(other, near, atol=0.02)
+    assert near[1].mean() > near[0].mean() + 0.5
 
 
 def test_float32_agrees_where_products_are_tiny(x64):

@@ -9,8 +9,10 @@ import pytest
 import scipy.stats
 from support.models import summary
 
+from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
-from sbvi.models.capabilities import Classifier, Density, Marginals, Mixing, offers
+from sbvi.data import Batch
+from sbvi.models.capabilities import Classifier, Density, Marginals, Mixing, Recentring, offers
 from sbvi.models.mixture import Mixture
 from sbvi.models.values import DataFacts
 
@@ -141,9 +143,41 @@ def test_maximising_ends_where_the_gradient_is_zero_and_never_lowers(x64, kind, 
     assert values[-1] > values[0] + 0.05
 
 
+@pytest.mark.parametrize("mode", ["full_batch", "online"])
+def test_gaussians_far_from_zero_are_learned_as_those_around_it(mode):
+    """In float32: squares of 10^4 have no digit left of a variance of one."""
+    far, count = 1e4, 200
+    model = Mixture(count=2, components="gaussian").build(DataFacts((3,), False))
+    spec = ALGORITHMS["expectation_maximisation"](mode=mode, step_size=0.5)
+    algorithm = spec.build(model, 2 * count)
+    rng = np.random.default_rng(3)
+    x = np.where(rng.random((2 * count, 1)) < 0.4, 2.0, -2.0) + rng.normal(size=(2 * count, 3))
+    x = (np.round(x * 256) / 256).astype(np.float32)  # the same numbers, exactly, in both places
+    hyper = {name: jnp.asarray(v) for name, v in algorithm.hypers(np.arange(20), 2, 20).items()}
+
+    @jax.jit
+    def learned(params, x):
+        def one(step, state):
+            rows = jax.lax.dynamic_slice_in_dim(x, (step % 2) * count, count)
+            batch = Batch(rows, jnp.arange(count), jnp.ones(count), None)
+            return algorithm.step(state, batch, KEY, {name: v[step] for name, v in hyper.items()})[0]
+
+        return jax.lax.fori_loop(0, 20, one, algorithm.fresh(params)).params
+
+    start = {"mean": jnp.asarray([[1.0] * 3, [-1.0] * 3]), "log_scale": jnp.zeros((2, 3))}
+    found = [
+        learned({"weights": jnp.zeros(2), "components": start | {"mean": start["mean"] + by}}, x + np.float32(by))
+        for by in (0.0, far)
+    ]
+    near, other = ({"weights": p["weights"], **p["components"]} for p in jax.device_get(found))
+    np.testing.assert_allclose(other["mean"] - far, near["mean"], atol=0.01)
+    np.testing.assert_allclose(np.exp(other["log_scale"]), np.exp(near["log_scale"]), rtol=0.01)
+    assert (np.abs(np.exp(near["log_scale"]) - 1) < 0.2).all()
+
+
 def test_what_it_offers_and_refuses():
     model = Mixture(count=2, components="bernoulli").build(DataFacts((4,), True, 1))
-    for capability in (Density, Marginals, Mixing):
+    for capability in (Density, Marginals, Mixing, Recentring):
         assert offers(model, capability)
     assert not offers(model, Classifier)
     assert Mixture().completed("bernoulli").components == "bernoulli"

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import Circuit
@@ -122,3 +123,14 @@ def test_models_without_labels_are_refused():
     for name in ("conditional_likelihood", "hybrid"):
         with pytest.raises(UserError, match=f"objective={name} needs a class for every label; set model.labels=true"):
             OBJECTIVES[name]().check(Circuit(leaf="bernoulli"))
+
+
+def test_classes_are_not_trained_without_their_labels():
+    """They would be parts of the data in any order, and p(label | x) of no meaning."""
+    model = Circuit(leaf="bernoulli", labels=True)
+    with pytest.raises(UserError, match="objective=log_likelihood does not look at labels"):
+        OBJECTIVES["log_likelihood"]().check(model)
+    with pytest.raises(UserError, match="algorithm=expectation_maximisation does not look at labels"):
+        ALGORITHMS["expectation_maximisation"]().check(model)
+    with pytest.raises(ValueError, match="leaf_dropout and sum_dropout are of training by labels"):
+        Circuit(leaf="bernoulli", leaf_dropout=0.2)

@@ -8,9 +8,11 @@ from support.processes import command
 
 import sbvi
 from sbvi.core import UserError, build
+from sbvi.inference.ml_vamp.recovery import Recovery
 from sbvi.inference.ml_vamp.sensing import network_of
 from sbvi.tasks import TASKS
 from sbvi.tasks.data import run_dataset
+from sbvi.tasks.observed import Observed
 
 WORDS = ["model.latents=[5]", "model.hidden=[20]", "model.recognition_hidden=[20]", "model.activation=relu"]
 WORDS += ["dataset=digits", "trainer.steps=500", "evaluation.num_samples=20", "hydra.run.dir=run"]
@@ -54,6 +56,19 @@ def posterior(folder, run):
 def log_loss(chances, x):
     p = np.clip(chances, 1e-6, 1 - 1e-6)
     return -np.mean(x * np.log(p) + (1 - x) * np.log1p(-p))
+
+
+@pytest.mark.parametrize(("erased", "wanted"), [(True, 0.95), (False, 0.6827)])
+def test_coverage_counts_noise_of_data_and_not_of_projections(erased, wanted):
+    """Of values N(mean, v), erased ones with noise that makes their deviation 1.96 times as wide."""
+    drawn = np.random.default_rng(0).normal(size=(400, 50))
+    variance, noise = 0.25, 0.5 * np.sqrt(1.96**2 - 1)
+    truth = drawn * (np.sqrt(variance + noise**2) if erased else 1.96 * np.sqrt(variance))
+    none = np.zeros_like(drawn)
+    recovery = Recovery(none, none, none, none + variance, 0.0, {})
+    observed = Observed(None, truth, np.ones(truth.shape, bool) if erased else None, False, (50,))
+    scores = build(TASKS, "task", {"name": "recover", "noise": noise})._scores(recovery, observed)
+    assert scores["coverage"] == pytest.approx(wanted, abs=0.01)
 
 
 def test_the_command_recovers_erased_pixels(folder, posterior):

@@ -10,6 +10,7 @@ from sbvi.cli import train
 from sbvi.core import UserError, build
 from sbvi.reporting.projector import write_projector
 from sbvi.tasks import TASKS
+from sbvi.tasks.imputation import at_once
 
 
 def trained(folder, words, monkeypatch):
@@ -51,6 +52,12 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
     with pytest.raises(UserError, match=r"holds 0\.5 at row 0, place \(0, 2\); allowed: whole numbers 0\.\.16"):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
+
+
+def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
+    assert at_once(iterations=100, values=64, chains=300) == 1
+    assert at_once(iterations=10_000, values=3072, chains=4) == 1
+    assert at_once(iterations=100, values=64, chains=4) == 62
 
 
 def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):

@@ -40,7 +40,7 @@ class Binomial:
         constant = math.lgamma(self.total + 1) - jax.lax.lgamma(k + 1) - jax.lax.lgamma(self.total - k + 1)
         return constant + k * free["logit"] + self.total * jax.nn.log_sigmoid(-free["logit"])
 
-    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
+    def statistics(self, free: Free, responsibility: Array, x: Array, seen: Array) -> Any:
         return {"count": moment(responsibility, seen), "sum": moment(responsibility, x * seen)}
 
     def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:
@@ -92,7 +92,7 @@ class Categorical:
     def log_peak(self, free: Free) -> Array:
         return jnp.max(jax.nn.log_softmax(free["weights"], -1), -1)
 
-    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
+    def statistics(self, free: Free, responsibility: Array, x: Array, seen: Array) -> Any:
         n, s, _ = x.shape
         counted = responsibility[:, None] * seen[..., None]
         zeros = jnp.zeros((n, s, self.total + 1, responsibility.shape[-1]), responsibility.dtype)
@@ -137,7 +137,7 @@ class Indicator:
     def log_peak(self, free: Free) -> Array:
         return jnp.zeros_like(free["state"])
 
-    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
+    def statistics(self, free: Free, responsibility: Array, x: Array, seen: Array) -> Any:
         return ()
 
     def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:

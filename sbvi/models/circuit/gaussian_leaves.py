@@ -12,7 +12,10 @@ from sbvi.models.circuit.leaf import Array, Free, moment, summed
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Real values. free: the mean, and the logit of where the variance lies between its bounds."""
+    """Real values. free: the mean, and the logit of where the variance lies between its bounds.
+
+    Squares are of distances from the middle of a variable's leaves: those of large values have no digits left for them.
+    """
 
     least: float = 1e-3
     most: float = 1.0
@@ -30,21 +33,26 @@ class Gaussian:
     def variance(self, free: Free) -> Array:
         return self.least + (self.most - self.least) * jax.nn.sigmoid(free["width"])
 
+    def _centre(self, free: Free) -> Array:
+        """(n, s, 1), the same to gradients."""
+        return jax.lax.stop_gradient(jnp.mean(free["mean"], -1, keepdims=True))
+
     def log_density(self, free: Free, x: Array, seen: Array) -> Array:
         mean, precision = free["mean"], 1 / self.variance(free)
         constant = 0.5 * (jnp.log(precision) - math.log(2 * math.pi))
         if x.shape[1] == 1:
             off = x[:, 0, :, None] - mean[:, 0, None]
             return (constant[:, 0, None] - 0.5 * precision[:, 0, None] * off**2) * seen[:, 0, :, None]
-        x = x * seen
+        centre = self._centre(free)
+        mean, x = mean - centre, (x - centre) * seen
         rest = summed(seen, constant - 0.5 * precision * mean**2)
         return rest + summed(x, precision * mean) + summed(x**2, -0.5 * precision)
 
     def log_peak(self, free: Free) -> Array:
         return -0.5 * jnp.log(2 * math.pi * self.variance(free))
 
-    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
-        x = x * seen
+    def statistics(self, free: Free, responsibility: Array, x: Array, seen: Array) -> Any:
+        x = (x - self._centre(free)) * seen
         return {
             "count": moment(responsibility, seen),
             "sum": moment(responsibility, x),
@@ -55,14 +63,22 @@ class Gaussian:
         """The pseudocount's examples lie at the present mean with the present variance."""
         count = statistics["count"] + pseudocount
         safe = jnp.maximum(count, jnp.asarray(1e-30, count.dtype))
-        mean = (statistics["sum"] + pseudocount * free["mean"]) / safe
-        second = statistics["squares"] + pseudocount * (free["mean"] ** 2 + self.variance(free))
+        centre = self._centre(free)
+        old = free["mean"] - centre
+        mean = (statistics["sum"] + pseudocount * old) / safe
+        second = statistics["squares"] + pseudocount * (old**2 + self.variance(free))
         variance = jnp.clip(second / safe - mean**2, self.least, self.most)
         never = count <= 1e-6
         return {
-            "mean": jnp.where(never, free["mean"], mean),
+            "mean": jnp.where(never, free["mean"], centre + mean),
             "width": jnp.where(never, free["width"], self._width(variance)),
         }
+
+    def recentred(self, statistics: Any, before: Free, after: Free) -> Any:
+        count, first = statistics["count"], statistics["sum"]
+        shift = self._centre(before) - self._centre(after)
+        squares = statistics["squares"] + 2 * shift * first + count * shift**2
+        return {"count": count, "sum": first + count * shift, "squares": squares}
 
     def mean(self, free: Free) -> Array:
         return free["mean"]

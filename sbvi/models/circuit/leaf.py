@@ -31,8 +31,9 @@ class Leaf(Protocol):
     def log_peak(self, free: Free) -> Array:
         """log max_x p(x) of every leaf, (n, s, K)."""
 
-    def statistics(self, responsibility: Array, x: Array, seen: Array) -> Any:
-        """Sums over examples of responsibility times sufficient statistics."""
+    def statistics(self, free: Free, responsibility: Array, x: Array, seen: Array) -> Any:
+        """Sums over examples of responsibility times sufficient statistics; where it offers `Recentring`, about the
+        centre of these parameters."""
 
     def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:
         """The parameters of greatest expected log-likelihood, the pseudocount spread over a leaf's values."""

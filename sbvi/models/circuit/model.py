@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.models.capabilities import Recentring
 from sbvi.models.circuit import chow_liu
 from sbvi.models.circuit.evaluate import root
 from sbvi.models.circuit.leaf import IMPOSSIBLE, Leaf, region_order, rows
@@ -221,8 +222,14 @@ class BuiltCircuit:
         values, seen = self._inputs(x, None)
         _, pull = jax.vjp(lambda logs: self._total(logs, rule), self._logs(params, values, seen))
         counts: Logs = pull(mask.astype(x.dtype))[0]
-        leaves = self.family.statistics(counts.leaves, values, seen)
+        leaves = self.family.statistics(params["leaves"], counts.leaves, values, seen)
         return {"sums": counts.weights, "classes": counts.classes[0, :, 0], "leaves": leaves}
+
+    def recentred(self, statistics: Any, before: Params, after: Params) -> Any:
+        if not isinstance(self.family, Recentring):
+            return statistics
+        leaves = self.family.recentred(statistics["leaves"], before["leaves"], after["leaves"])
+        return {**statistics, "leaves": leaves}
 
     def maximise(self, params: Params, statistics: Any, pseudocount: float) -> Params:
         """The pseudocount is spread over the inputs of every sum, and over the values of every leaf; inputs of weight

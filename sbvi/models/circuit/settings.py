@@ -72,6 +72,8 @@ class Circuit(ModelSpec):
             raise ValueError(f"structure={self.structure} and file={self.file} must be given together")
         if self.structure == "file" and self.labels:
             raise ValueError("labels=true needs a structure that is made with a class for every label, not file")
+        if (self.leaf_dropout or self.sum_dropout) and not self.labels:
+            raise ValueError("leaf_dropout and sum_dropout are of training by labels, and need labels=true")
         if self.structure == "chow_liu" and self.leaf == "gaussian":
             raise ValueError("structure=chow_liu is of discrete values; use structure=hidden_chow_liu")
 

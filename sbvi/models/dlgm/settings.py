@@ -118,6 +118,10 @@ class DLGM(ModelSpec):
         return bool(self.prior.analytic_kl and self.posterior.gaussian)
 
     @property
+    def asks_recognition(self) -> bool:
+        return bool(self.prior.gaussian_posterior)  # it is a mixture of that posterior
+
+    @property
     def sample_noise(self) -> float:
         return self.latent_noise
 

@@ -19,7 +19,8 @@ Parameters = dict[str, Array]
 
 
 class Statistics(NamedTuple):
-    """Sums over examples weighed by responsibilities: weight (K,), first (K, D) of x, second (K, D) of x^2."""
+    """Sums over examples weighed by responsibilities: weight (K,), first (K, D) of x - c, second (K, D) of (x - c)^2,
+    c the centre (D,) that the components' parameters have."""
 
     weight: Array
     first: Array
@@ -41,8 +42,11 @@ class Components(Protocol):
     def sample(self, parameters: Parameters, key: Array, component: Array) -> Array:
         """A draw of x for each component index (n,): (n, D)."""
 
-    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
-        """The parameters that maximise the statistics' likelihood."""
+    def centre(self, parameters: Parameters) -> Array:
+        """(D,), no function of the parameters to gradients: what statistics are about."""
+
+    def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
+        """The parameters that maximise the likelihood of statistics about these parameters' centre."""
 
 
 class BernoulliComponents:
@@ -66,7 +70,10 @@ class BernoulliComponents:
         p = jax.nn.sigmoid(parameters["logits"])[component]
         return jax.random.bernoulli(key, p).astype(p.dtype)
 
-    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
+    def centre(self, parameters: Parameters) -> Array:
+        return jnp.zeros_like(parameters["logits"][0])
+
+    def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """With a Beta(1 + c, 1 + c) prior on every probability."""
         weight, first = statistics.weight[:, None], statistics.first
         tiny = jnp.asarray(1e-6, first.dtype)
@@ -93,8 +100,7 @@ class GaussianComponents:
 
     def scores(self, parameters: Parameters, x: Array, observed: Array | None) -> Array:
         mean, variance = parameters["mean"], self._variance(parameters)
-        # Around the middle of the components: squares of large values would cost the digits of their differences.
-        centre = jax.lax.stop_gradient(jnp.mean(mean, 0))
+        centre = self.centre(parameters)
         x, mean = x - centre[None], mean - centre[None]
         base = -0.5 * (mean**2 / variance + jnp.log(variance) + LOG_2PI)
         quadratic, linear = -0.5 / variance, mean / variance
@@ -109,13 +115,17 @@ class GaussianComponents:
         mean, scale = parameters["mean"][component], jnp.sqrt(self._variance(parameters))[component]
         return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
 
-    def maximise(self, statistics: Statistics, pseudocount: float) -> Parameters:
+    def centre(self, parameters: Parameters) -> Array:
+        """The middle of the components: squares of large values would cost the digits of their differences."""
+        return jax.lax.stop_gradient(jnp.mean(parameters["mean"], 0))
+
+    def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """With `pseudocount` further examples for each component, spread as the whole data is."""
         weight = jnp.maximum(statistics.weight, jnp.asarray(1e-6, statistics.weight.dtype))[:, None]
         total = jnp.sum(weight)
-        centre = jnp.sum(statistics.first, 0, keepdims=True) / total
-        spread = jnp.sum(statistics.second, 0, keepdims=True) / total - centre**2
-        mean = (statistics.first + pseudocount * centre) / (weight + pseudocount)
-        second = (statistics.second + pseudocount * (spread + centre**2)) / (weight + pseudocount)
+        whole = jnp.sum(statistics.first, 0, keepdims=True) / total
+        spread = jnp.sum(statistics.second, 0, keepdims=True) / total - whole**2
+        mean = (statistics.first + pseudocount * whole) / (weight + pseudocount)
+        second = (statistics.second + pseudocount * (spread + whole**2)) / (weight + pseudocount)
         rest = jnp.maximum(second - mean**2 - self.minimum_scale**2, jnp.asarray(1e-12, mean.dtype))
-        return {"mean": mean, "log_scale": 0.5 * jnp.log(rest)}
+        return {"mean": self.centre(parameters)[None] + mean, "log_scale": 0.5 * jnp.log(rest)}

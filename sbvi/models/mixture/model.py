@@ -53,9 +53,21 @@ class BuiltMixture:
 
     def statistics(self, params: Params, x: Array, mask: Array) -> Statistics:
         share = jax.nn.softmax(self._joint(params, x), -1) * mask[:, None]
+        x = x - self.components.centre(params["components"])[None]
         return Statistics(jnp.sum(share, 0), share.T @ x, share.T @ x**2)
+
+    def recentred(self, statistics: Any, before: Params, after: Params) -> Statistics:
+        weight, first, second = statistics
+        old, new = (self.components.centre(params["components"]) for params in (before, after))
+        shift = (old - new)[None]
+        return Statistics(
+            weight, first + weight[:, None] * shift, second + 2 * shift * first + weight[:, None] * shift**2
+        )
 
     def maximise(self, params: Params, statistics: Any, pseudocount: float) -> Params:
         """A component that nothing is left of keeps a weight of almost nothing, and may come back."""
         weight = jnp.maximum(statistics.weight + pseudocount, jnp.asarray(1e-6, statistics.weight.dtype))
-        return {"weights": jnp.log(weight), "components": self.components.maximise(statistics, pseudocount)}
+        return {
+            "weights": jnp.log(weight),
+            "components": self.components.maximise(params["components"], statistics, pseudocount),
+        }
