@@ -9,11 +9,20 @@ FORMAT = 2
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """A run's record as this version writes it; its choices may still be words by themselves."""
+    config = _without_idle_dropout(dict(record["config"]))
     if record.get("format") == FORMAT:
-        return dict(record)
-    config = dict(record["config"])
+        return {**record, "config": config}
     algorithm = dict(config.get("algorithm") or {"name": "gradient_ascent"})
     if algorithm.get("name") != "gradient_ascent" and "objective" in config:
         # Wake-sleep and its kin took an objective for its number of samples alone.
         algorithm["num_samples"] = config.pop("objective").get("num_samples", 1)
     return {**record, "config": {**config, "algorithm": algorithm}}
+
+
+def _without_idle_dropout(config: dict[str, Any]) -> dict[str, Any]:
+    """Dropout of circuits that are not trained by labels did nothing, and is refused now."""
+    model = config.get("model")
+    if not isinstance(model, Mapping) or model.get("name") != "circuit" or model.get("labels"):
+        return config
+    idle = {key: 0.0 for key in ("leaf_dropout", "sum_dropout") if key in model}
+    return {**config, "model": {**model, **idle}}

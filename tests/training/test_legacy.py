@@ -15,6 +15,7 @@ from support.processes import run
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.runs.legacy import FORMAT, upgraded
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.training import Store, checkpoint, legacy_checkpoint
 from sbvi.training.checkpoint import DamagedCheckpoint
@@ -169,3 +170,12 @@ def test_states_of_orbax_are_refused_in_a_sentence(tmp_path):
     # One process has gone on since.
     store.save_last(TREE, {"step": 50})
     assert store.load_last(TREE)[1]["step"] == 50
+
+
+def test_dropout_of_circuits_without_labels_is_read_as_what_it_did():
+    """Nothing; it is refused now, and a run made before still loads."""
+    model = {"name": "circuit", "labels": False, "leaf_dropout": 0.2, "sum_dropout": 0.1, "units": 3}
+    read = upgraded({"format": FORMAT, "config": {"model": model, "seed": 0}})
+    assert read == {"format": FORMAT, "config": {"model": {**model, "leaf_dropout": 0, "sum_dropout": 0}, "seed": 0}}
+    labelled = {"format": FORMAT, "config": {"model": {**model, "labels": True}}}
+    assert upgraded(labelled) == labelled
