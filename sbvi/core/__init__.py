@@ -1,6 +1,6 @@
 """How a config becomes objects: checked dataclasses, and errors that are one sentence."""
 
-from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.errors import UserError, at_least_one, choices, unknown_key
 from sbvi.core.spec import (
     Choice,
     Fraction,
@@ -30,6 +30,7 @@ __all__ = [
     "Probability",
     "Share",
     "UserError",
+    "at_least_one",
     "build",
     "choices",
     "fields",

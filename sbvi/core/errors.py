@@ -1,6 +1,7 @@
 """The one kind of exception that is meant for a person: a sentence, not a traceback."""
 
 import difflib
+import numbers
 from collections.abc import Iterable
 
 
@@ -27,3 +28,14 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")
+
+
+def at_least_one(value: object, name: str) -> int:
+    """A number of things that a caller gives.
+
+    Raises:
+      UserError: it is no whole number, or below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise UserError(f"{name}={value!r} must be a whole number of at least 1.")
+    return int(value)

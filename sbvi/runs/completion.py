@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, at_least_one
 from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.trust import chains_met
@@ -45,8 +45,7 @@ class Completion:
         else by exact chains, of which it is said when they have not met; same shape."""
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        if chains < 1:
-            raise UserError(f"chains={chains} must be at least 1.")
+        chains = at_least_one(chains, "chains")
         if self.preprocessing.table is not None:
             raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         missing = not_there(x)

@@ -18,6 +18,9 @@ from sbvi.runs.legacy import FORMAT, upgraded
 
 log = logging.getLogger(__name__)
 
+#: Files in which `sbvi.train(x=...)` keeps its data beside run.json.
+KEPT_DATA = ("data.csv", "data.npz")
+
 
 class RunDirectory:
     """Reads and writes the files of one run; says in one sentence what is wrong with them."""
@@ -83,7 +86,20 @@ class RunDirectory:
         record = self._read(path)
         if not isinstance(record.get("config"), dict) or not isinstance(record.get("data"), dict):
             raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
-        return upgraded(record)
+        return self._with_data(upgraded(record))
+
+    def _with_data(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record with data that the run keeps in its own directory found there, when that has been moved."""
+        dataset = record["config"].get("dataset")
+        recorded = dataset.get("path") if isinstance(dataset, Mapping) else None
+        if not isinstance(recorded, str):
+            return record
+        own = (self.path / Path(recorded).name).absolute()
+        # A path that cannot be read at all is told where the data is read.
+        with contextlib.suppress(UserError):
+            if Path(recorded).name in KEPT_DATA and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
+                return {**record, "config": {**record["config"], "dataset": {**dataset, "path": str(own)}}}
+        return record
 
     def has_run(self) -> bool:
         return (self.path / "run.json").exists()

@@ -4,6 +4,7 @@ import copy
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, at_least_one
+from sbvi.core.memory import require as room
 from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
 from sbvi.models import require
@@ -159,8 +161,8 @@ class LoadedRun(Queries, Scores, Completion):
 
         seed: the same one gives the same draws; without one every call draws anew.
         """
-        if num < 1:
-            raise UserError(f"num={num} must be at least 1.")
+        num = at_least_one(num, "num")
+        room(4 * num * prod(self.event_shape), f"num={num} draws")
         if "sample" not in self._compiled:
             model = self._able(Generative, "sample")
             self._compiled["sample"] = jax.jit(model.sample, static_argnums=2)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import at_least_one
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.checks import unmasked
@@ -65,8 +65,7 @@ class Scores:
         return log_p
 
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
-        if num_samples < 1:
-            raise UserError(f"num_samples={num_samples} must be at least 1.")
+        num_samples = at_least_one(num_samples, "num_samples")
         model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
         own = self._own(x)
         single = by_core(len(own[1].x), SINGLE)

@@ -101,6 +101,15 @@ def test_training_on_data_in_memory(tmp_path):
     assert run.experiment.dataset.load().test.label.tolist() == labels["test"].tolist()
     assert run.data["classes"] == 3
     assert (tmp_path / "a" / "data.npz").exists()
+    for asked, sentence in (
+        (0, "num=0 must be a whole number of at least 1"),
+        (2.5, "num=2.5 must be"),
+        (10**12, "Too large: num=1000000000000 draws would take at least"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            run.sample(asked)
+    with pytest.raises(UserError, match="num_samples='20' must be a whole number of at least 1"):
+        run.log_likelihood(x["test"], "20")
     with pytest.raises(UserError, match="holds other data than x"):
         sbvi.train(SMALL, tmp_path / "a", x=x["train"])
     for words, given, sentence in (
@@ -122,6 +131,11 @@ def test_training_on_data_in_memory(tmp_path):
         with pytest.raises(UserError, match=sentence):
             sbvi.train(words, tmp_path / "b", **given)
     assert not (tmp_path / "b").exists()
+    (tmp_path / "a").rename(tmp_path / "c")  # its data goes with it
+    moved = sbvi.load_run(tmp_path / "c")
+    assert moved.experiment.dataset.load().test.label.tolist() == labels["test"].tolist()
+    again = sbvi.train([*SMALL, "dataset.validation_size=20"], tmp_path / "c", x=x, labels=labels)
+    assert again.data == run.data
 
 
 def test_labels_out_of_a_frame_are_kept(tmp_path):
