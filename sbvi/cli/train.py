@@ -171,7 +171,7 @@ def _resume(words: list[str]) -> None:
             raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
         with uncollected():
             from sbvi.runs import Experiment
-            from sbvi.runs.changes import changed
+            from sbvi.runs.changes import changed, is_elsewhere
             from sbvi.runs.directory import RunDirectory
 
         folder = Path(words[0].split("=", 1)[1])
@@ -180,11 +180,9 @@ def _resume(words: list[str]) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
         config = RunDirectory(folder).read_run()["config"]
         values = {key: _literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
-        here = {key: values.pop(key) for key in list(values) if key.startswith("runtime.")}
-        config = changed(config, values)
-        config["runtime"] = {**config["runtime"], **{key.removeprefix("runtime."): v for key, v in here.items()}}
-        experiment = Experiment.from_config(config)
-        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=bool(values)), several=False)
+        experiment = Experiment.from_config(changed(config, values))
+        longer = not all(map(is_elsewhere, values))
+        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
     except UserError as error:
         hydra_app.leave(str(error), error, asked=False)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.runs.compose import LENGTHS
+from sbvi.runs.experiment import ABSENT
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MAY_CHANGE = (
 )
 #: Keys that change nothing of a run's numbers: where it is computed and where it is logged.
 ELSEWHERE = ("runtime.", "logger.")
+CHOSEN_ELSEWHERE = ("logger",)
 
 
 def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,17 +43,25 @@ def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
     """
     new: dict[str, Any] = json.loads(json.dumps(config))
     given = [key for key in values if key in {f"trainer.{length}" for length in LENGTHS}]
-    for key, value in values.items():
-        if key not in MAY_CHANGE:
+    for key, value in sorted(values.items()):  # a choice before the keys of what is chosen
+        group, _, name = key.partition(".")
+        if key in CHOSEN_ELSEWHERE:
+            new[group] = {"name": value}
+            continue
+        if key not in MAY_CHANGE and not is_elsewhere(key):
             raise UserError(
                 f"resume=DIR goes on with the run's own settings, and {key}={value} was given; what may change is "
-                f"runtime.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
+                f"runtime.*, logger, logger.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
             )
-        group, _, name = key.partition(".")
         if len(given) == 1 and key in given:
             new[group] = {**new[group], **dict.fromkeys(LENGTHS)}
-        new[group] = {**new[group], name: value}
+        new[group] = {**new.get(group, ABSENT.get(group, {})), name: value}
     return new
+
+
+def is_elsewhere(key: str) -> bool:
+    """Whether a key changes nothing of a run's numbers."""
+    return key in CHOSEN_ELSEWHERE or key.startswith(ELSEWHERE)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

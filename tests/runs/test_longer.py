@@ -9,8 +9,9 @@ from support.processes import command
 from support.small_run import experiment, leaves, same, train
 
 from sbvi.core import UserError
+from sbvi.reporting.loggers import LOGGERS
 from sbvi.runs import Experiment
-from sbvi.runs.changes import MAY_CHANGE, changed
+from sbvi.runs.changes import MAY_CHANGE, changed, difference
 from sbvi.runs.context import RunContext
 
 LONGER = RunContext(longer=True)
@@ -79,6 +80,16 @@ def test_a_length_clears_the_others():
     made = Experiment.from_config(new)
     assert (made.trainer.steps, made.trainer.epochs, made.evaluation.num_samples) == (None, 20.0, 7)
     assert {key.partition(".")[0] for key in MAY_CHANGE} == {"trainer", "evaluation"}
+
+
+def test_where_a_run_is_logged_and_computed_may_be_given_anew():
+    config = experiment().to_config()
+    new = changed(config, {"logger.uri": "runs.db", "logger": "mlflow", "runtime.devices": 1})
+    made = Experiment.from_config(new)
+    assert (type(made.logger), made.logger.uri, made.runtime.devices) == (LOGGERS["mlflow"], "runs.db", 1)
+    assert difference(config, new) == {}
+    with pytest.raises(UserError, match=r"logger.name=paper is not known"):
+        Experiment.from_config(changed(config, {"logger": "paper"}))
 
 
 def test_the_command_goes_on(tmp_path, tiny_run):
