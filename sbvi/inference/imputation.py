@@ -71,12 +71,17 @@ def impute(
       leapfrogs: steps of a local move; 0 for global moves alone.
 
     Raises:
-      UserError: the model offers none of these.
+      UserError: the model offers none of these, or the method is of another kind.
     """
     if method in ("gibbs", "gibbs_drop_qx"):
         settings = gibbs.Gibbs(x_step="exact" if method == "gibbs" else "drop_qx")
         return _gibbs(model, params, key, x, missing, iterations, settings)
     if independent(model):
+        if method == "pseudo_gibbs":
+            raise UserError(
+                "method=pseudo_gibbs is a chain of latents, and this model draws missing values by its own "
+                "conditionals; leave the method out."
+            )
         return _direct(model, params, key, x, missing, iterations)
     require_any(model, WAYS, "Imputation")
     if not model.factorises():

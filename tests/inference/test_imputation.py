@@ -14,6 +14,7 @@ from sbvi.distributions.priors import PRIORS
 from sbvi.inference.convergence import convergence
 from sbvi.inference.imputation import Imputation, compared, impute
 from sbvi.models import MODELS
+from sbvi.models.values import DataFacts
 
 CHAINS, ITERATIONS, WARMUP = 300, 260, 60
 PRIOR_MEAN = np.array([0.8, -0.5])
@@ -177,3 +178,10 @@ def test_a_refusal_names_every_model_that_fills_in():
     serving = set(str(refused.value).removesuffix(".").partition("models that serve: ")[2].split(", "))
     assert serving >= {"circuit", "dlgm", "helmholtz", "mixture", "nade"}
     assert "parts" not in serving
+
+
+def test_a_chain_of_latents_is_refused_where_conditionals_are_known():
+    mixture = MODELS["mixture"](count=2, components="bernoulli").build(DataFacts((1,), True, 1))
+    nothing = jnp.zeros((1, 1)), jnp.zeros((1, 1), bool)
+    with pytest.raises(UserError, match="method=pseudo_gibbs is a chain of latents, and this model draws"):
+        impute(mixture, {}, jax.random.key(0), *nothing, 2, 0, "pseudo_gibbs")
