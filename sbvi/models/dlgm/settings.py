@@ -168,7 +168,6 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     if likelihood.binary and not facts.binary:
         raise UserError("The likelihood needs binary data, and the data set is not binary.")
     if not likelihood.binary and facts.binary:
-        raise UserError(
-            "The data set is binary, for which a continuous density has no bound; use likelihood=bernoulli."
-        )
+        why = "this likelihood is of other values" if likelihood.discrete else "a continuous density has no bound"
+        raise UserError(f"The data set is binary, for which {why}; use likelihood=bernoulli.")
     likelihood.check(facts.levels)
