@@ -17,7 +17,7 @@ from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
 from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.text_tables import SAMPLE
-from sbvi.runs.directory import RunDirectory
+from sbvi.runs.directory import KEPT_DATA, RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
@@ -90,14 +90,14 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
             raise UserError(f"x is a {type(x).__name__}; it must be an array, a dict of them or a DataFrame.")
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
-        return "table", (folder / "data.csv").absolute(), _as_file(x).encode()
+        return "table", (folder / KEPT_DATA["table"]).absolute(), _as_file(x).encode()
     arrays = {f"x_{name}": _plain(value, "x") for name, value in _by_split(x, "x").items()}
     arrays |= {f"y_{name}": _plain(value, "labels") for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
         raise UserError(f"x has the keys {', '.join(x)}; train must be one of them.")
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    return "npz", (folder / "data.npz").absolute(), buffer.getvalue()
+    return "npz", (folder / KEPT_DATA["npz"]).absolute(), buffer.getvalue()
 
 
 def _plain(values: Any, what: str) -> np.ndarray:

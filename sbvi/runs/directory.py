@@ -18,8 +18,8 @@ from sbvi.runs.legacy import FORMAT, upgraded
 
 log = logging.getLogger(__name__)
 
-#: Files in which `sbvi.train(x=...)` keeps its data beside run.json.
-KEPT_DATA = ("data.csv", "data.npz")
+#: Data set -> the file in which `sbvi.train(x=...)` keeps data of its kind beside run.json.
+KEPT_DATA = {"table": "data.csv", "npz": "data.npz"}
 
 
 class RunDirectory:
@@ -94,10 +94,15 @@ class RunDirectory:
         recorded = dataset.get("path") if isinstance(dataset, Mapping) else None
         if not isinstance(recorded, str):
             return record
-        own = (self.path / Path(recorded).name).absolute()
+        name = Path(recorded).name
+        own = (self.path / name).absolute()
         # A path that cannot be read at all is told where the data is read.
         with contextlib.suppress(UserError):
-            if Path(recorded).name in KEPT_DATA and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
+            if (
+                Path(recorded).name in KEPT_DATA.values()
+                and is_file(own, str(own))
+                and not is_file(Path(recorded), recorded)
+            ):
                 return {**record, "config": {**record["config"], "dataset": {**dataset, "path": str(own)}}}
         return record
 

@@ -14,17 +14,16 @@ from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met
 from sbvi.inference.convergence import LIMIT, Convergence
 from sbvi.inference.imputation import Imputation, compared, impute, independent
-from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.holes import SHOWN, Hole, holes, picture
 from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.table_imputation import TableImputation
 from sbvi.tasks.task import TaskResult
 
-BATCH, SHOWN = 250, 8
+BATCH = 250
 HELD = 50_000_000  # values of all iterations of a batch's chains that are held at once
-
 
 #: What has no use for a table by column, and what has none for any other run.
 OF_CHAINS = ("method", "iterations", "warmup", "chains", "leapfrog_steps", "parameters", "missing")
@@ -62,7 +61,7 @@ class ImputationTask:
     parameters: Parameters | None = None
     """Of a run that keeps draws of its parameters: their mean, each of them for a part of the chain, or the newest;
     null for the run's best, which is the mean."""
-    missing: Literal["random", "square", "lower_half"] = "random"
+    missing: Hole = "random"
     """Values removed from the run's own data: at random, a square in the middle, or the lower half of an image."""
     fraction: Probability = 0.6
     """Share of values removed at random, or of the area of the square."""
@@ -159,8 +158,8 @@ class ImputationTask:
                 "imputations": units.filled(imputations, missing, source),
             }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
-        pictures = self._pictures(run, truth, x, missing, np.concatenate(courses, 1))
-        return TaskResult(scalars, arrays, pictures)
+        drawn = picture(truth, x, missing, np.concatenate(courses, 1), run.event_shape)
+        return TaskResult(scalars, arrays, {} if drawn is None else {self.title: drawn})
 
     def _without_use(self, names: tuple[str, ...], data: str) -> None:
         """Refuse a setting that would change nothing.
@@ -245,23 +244,8 @@ class ImputationTask:
         return _Followed(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        dataset = run_dataset(run)
-        truth = dataset.seen(self.split, self.examples)
-        generator = np.random.default_rng(self.seed)
-        if self.missing == "random":
-            missing = generator.random(truth.shape) < self.fraction
-        else:
-            if len(run.event_shape) < 2:
-                raise UserError(f"task.missing={self.missing} needs images, and the data has shape {run.event_shape}.")
-            height, width = run.event_shape[:2]
-            hole = np.zeros(run.event_shape, bool)
-            if self.missing == "lower_half":
-                hole[height // 2 :] = True
-            else:
-                sides = [round(np.sqrt(self.fraction) * side) for side in (height, width)]
-                top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
-                hole[top : top + sides[0], left : left + sides[1]] = True
-            missing = np.broadcast_to(hole.reshape(1, -1), truth.shape).copy()
+        truth = run_dataset(run).seen(self.split, self.examples)
+        missing = holes(self.missing, self.fraction, self.seed, len(truth), run.event_shape)
         return truth, np.where(missing, 0, truth), missing
 
     def _scores(
@@ -283,21 +267,3 @@ class ImputationTask:
             scores["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
             scores["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
         return scores
-
-    def _pictures(
-        self, run: LoadedRun, truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, >= SHOWN or
-        all, D)."""
-        if shown(x[:1], run.event_shape) is None:
-            return {}
-        rows = []
-        for row in range(min(SHOWN, len(x))):
-            first = [truth[row]] if truth is not None else []
-            left = np.where(missing[row], 0.5, x[row])
-            chain = [np.where(missing[row], values, x[row]) for values in courses[:, row]]
-            rows += [*first, left, *chain]
-        columns = len(rows) // min(SHOWN, len(x))
-        images = shown(np.stack(rows), run.event_shape)
-        assert images is not None
-        return {self.title: grid(images, columns)}

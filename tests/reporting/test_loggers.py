@@ -91,6 +91,7 @@ def test_mlflow_in_files(tmp_path, monkeypatch):
 
 
 def test_wandb_offline(tmp_path):
+    # As above: the environment of scripts/test has it.
     if importlib.util.find_spec("wandb") is None:
         pytest.skip("the extra `wandb` is not installed: its logger was not tested")
     import wandb
