@@ -180,7 +180,7 @@ def _resume(words: list[str]) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
         config = RunDirectory(folder).read_run()["config"]
         values = {key: _literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
-        experiment = Experiment.from_config(changed(config, values))
+        experiment = Experiment.from_config(changed(config, values), recorded=True)
         longer = not all(map(is_elsewhere, values))
         _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
     except UserError as error:

@@ -56,7 +56,14 @@ class Experiment:
             object.__setattr__(self, field, value)
         if getattr(self.dataset, "types", None) == "auto":
             object.__setattr__(self, "dataset", replace(self.dataset, types="found" if model.by_column else "numbers"))
-        algorithm.check(model)
+
+    def check(self) -> None:
+        """Refuse an algorithm that must not begin to train the model.
+
+        Raises:
+          UserError: what it needs of the model, or why their result would mean nothing.
+        """
+        self.algorithm.check(self.model)
 
     def _dataset(self, binary: bool) -> Any:
         """The data set with the binarization that the model asks for."""
@@ -76,8 +83,12 @@ class Experiment:
         return self.dataset
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
+    def from_config(cls, config: Mapping[str, Any], recorded: bool = False) -> "Experiment":
         """Build and check every part from plain data, such as a resolved Hydra config or run.json.
+
+        Args:
+          recorded: whether it is a begun run's, whose algorithm was checked by the version that began it: what a later
+            one refuses to begin can still be read, evaluated and gone on with.
 
         Raises:
           UserError: one sentence that names the key, the value and what is allowed.
@@ -92,7 +103,10 @@ class Experiment:
                 raise UserError(f"{key}={config.get(key)} must be a group of settings.")
         parts: dict[str, Any] = {group: build(registry, group, config[group]) for group, registry in GROUPS.items()}
         parts |= {group: make(settings, config[group], group) for group, settings in SETTINGS.items()}
-        return cls(**parts, seed=config.get("seed", 0), init_from=config.get("init_from"))
+        experiment = cls(**parts, seed=config.get("seed", 0), init_from=config.get("init_from"))
+        if not recorded:
+            experiment.check()
+        return experiment
 
     @classmethod
     def from_overrides(cls, overrides: Sequence[str] = ()) -> "Experiment":

@@ -61,7 +61,7 @@ class LoadedRun(Queries, Scores, Completion):
         """data_path: where the run's data is now, if it has moved."""
         self.directory = RunDirectory(folder)
         record = self.directory.read_run()
-        self.experiment = Experiment.from_config(record["config"])
+        self.experiment = Experiment.from_config(record["config"], recorded=True)
         if data_path is not None:
             self.experiment = moved(self.experiment, data_path)
         # On whatever is at hand: a run of eight GPUs is read on a laptop.

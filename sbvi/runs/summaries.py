@@ -75,7 +75,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def _completed(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with the defaults of keys that came after it was written; as it is where this version cannot read it."""
     try:
-        return Experiment.from_config(config).to_config()
+        return Experiment.from_config(config, recorded=True).to_config()
     except UserError:
         return config
 

@@ -48,6 +48,8 @@ def train(
         show = None
         logging.getLogger("sbvi").setLevel(logging.ERROR)
     processes.check_same(str(Path(folder).absolute()), "directory; set hydra.run.dir")
+    if not directory.has_run():
+        experiment.check()
     with directory.locked(session.patience):
         processes.wait("locked")
         config = experiment.to_config()
@@ -117,7 +119,7 @@ def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) 
     Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
     longer: whether the settings of `sbvi.runs.changes` may change.
     """
-    recorded = Experiment.from_config(directory.read_run()["config"]).to_config()
+    recorded = Experiment.from_config(directory.read_run()["config"], recorded=True).to_config()
     what = difference(recorded, config)
     for key, (there, here) in what.items():
         if not longer or key not in MAY_CHANGE:

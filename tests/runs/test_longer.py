@@ -10,7 +10,7 @@ from support.small_run import experiment, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.reporting.loggers import LOGGERS
-from sbvi.runs import Experiment
+from sbvi.runs import Experiment, load_run
 from sbvi.runs.changes import MAY_CHANGE, changed, difference
 from sbvi.runs.context import RunContext
 
@@ -102,3 +102,24 @@ def test_the_command_goes_on(tmp_path, tiny_run):
     done = command("train", "resume=run", "optimizer.learning_rate=1e-4", cwd=tmp_path)
     assert done.returncode == 1
     assert "what may change is runtime.*" in done.stderr
+
+
+def test_a_run_begun_before_its_pair_was_refused_is_read_and_goes_on(tmp_path, monkeypatch):
+    pair = {
+        "model": {"latent_noise": 0.2},
+        "objective": {"name": "importance_weighted", "num_samples": 2, "estimator": "doubly_reparameterised"},
+    }
+    refusal = "latent_noise=0.2 moves samples off q"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Experiment, "check", lambda _: None)  # as it was before
+        begun = experiment(**pair)
+        train(begun, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    assert len(run.log_likelihood(run.sample(3, seed=0))) == 3
+    longer = changed(begun.to_config(), {"trainer.steps": 80})
+    assert train(Experiment.from_config(longer, recorded=True), tmp_path / "run", session=LONGER)["steps"] == 80
+    with pytest.raises(UserError, match=refusal):
+        Experiment.from_config(longer)
+    with pytest.raises(UserError, match=refusal):
+        train(begun, tmp_path / "another")
+    assert not (tmp_path / "another").exists()
