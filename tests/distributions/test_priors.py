@@ -164,6 +164,8 @@ def test_a_model_learns_its_prior(name):
     np.testing.assert_array_equal(latents["layer_1"], alone["layer_1"])
     with pytest.raises(UserError, match=r"objective\.rule=score_function needs a KL in closed form"):
         FreeEnergy(rule="score_function").check(model.spec)
+    with pytest.raises(UserError, match=r"N\(0, I\), which this prior is not; allowed: prior=standard"):
+        model.layers(params)  # what message passing takes, which would draw the top layer's latents from N(0, I)
 
 
 def test_pseudo_inputs_start_at_examples_and_are_read_within_the_data_s_range():
