@@ -178,12 +178,14 @@ def test_with_q_the_posterior_the_three_laws_are_one(x64):
     def program(params, key):
         found = importance_sampling(model.rollout, 7, 3)(params, key, x)
         slope = jax.grad(lambda p: algorithm.surrogate(p, key, x, Noise())[0])(params).recognition
-        return found, partition(model, params, key, 50, 20, 2, jnp.float64), slope
+        chosen = resampled(model, params, key, 5, 20, 2, jnp.float64)
+        return found, partition(model, params, key, 50, 20, 2, jnp.float64), slope, chosen
 
-    found, constant, slope = program(params, jax.random.key(0))
+    found, constant, slope, chosen = program(params, jax.random.key(0))
     for estimate in (found.geometric, found.log_likelihood, found.elbo):
         np.testing.assert_allclose(estimate, log_px, atol=1e-12)
     np.testing.assert_allclose([constant.log_z2, constant.stderr], 0, atol=1e-6)
+    np.testing.assert_allclose(chosen.effective, 20)  # every draw of p weighs the same
     for leaf in jax.tree.leaves(slope):
         np.testing.assert_allclose(leaf, 0, atol=1e-12)
 
@@ -276,8 +278,13 @@ def test_resampling_reaches_p_star(x64):
     star = np.exp(Enumerated(params).log_star).sum((1, 2))
     draws, pool, inner = (10_000, 100, 20) if NIGHTLY else (8_000, 50, 6)
     # A hundred at a time, of each the same number.
-    program = jax.jit(jax.vmap(lambda k: resampled(model, params, k, draws // 100, pool, inner, jnp.float64).x.value))
-    drawn = np.asarray(program(jax.random.split(jax.random.key(0), 100)))
+    program = jax.jit(jax.vmap(lambda k: resampled(model, params, k, draws // 100, pool, inner, jnp.float64)))
+    found = program(jax.random.split(jax.random.key(0), 100))
+    drawn = np.asarray(found.x.value)
+    # Of exact weights p* / p the mean square is a sum over states; estimated ones vary more.
+    joint = Enumerated(params)
+    least = np.exp(2 * joint.log_star - joint.log_p).sum()
+    assert 2 < np.mean(found.effective) < 1.2 * pool / least
     assert total_variation(number(drawn.reshape(draws, 4)), star) < (0.03 if NIGHTLY else 0.04)
     plain = model.sample_joint(params, jax.random.key(1), draws, jnp.float64)[1].value
     assert total_variation(number(np.asarray(plain)), star) > 0.1
