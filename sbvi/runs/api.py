@@ -12,6 +12,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.core.leftovers import JOB_LEAVINGS, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
@@ -56,6 +57,7 @@ def train(
     if isinstance(experiment, str):
         raise UserError(f"{experiment!r} must be an Experiment or a list of overrides, such as [{experiment!r}].")
     folder = Path(directory) if directory is not None else _new()
+    known, kept = folder.exists(), None
     if x is None:
         if labels is not None:
             raise UserError("labels are of x=, which was not given.")
@@ -67,8 +69,16 @@ def train(
             raise UserError(f"x= is the data, and {named[0]} was given too.")
         kind, path, content = _kept(x, labels, folder)
         chosen = Experiment.from_overrides([f"dataset={kind}", f'dataset.path="{path}"', *experiment])
-        _write(path, content)  # after the words are checked: a mistake leaves nothing behind
-    result = train_run(chosen, folder)
+        kept = path if _write(path, content) else None
+    try:
+        result = train_run(chosen, folder)
+    except UserError:
+        if not RunDirectory(folder).has_run():  # a mistake leaves nothing behind
+            if kept is not None:
+                kept.unlink(missing_ok=True)
+            if not known:
+                forget(folder, JOB_LEAVINGS)
+        raise
     if result["status"] != "completed":
         raise UserError(f"{folder} is {result['status']} ({result.get('reason', '')}); the same call goes on.")
     return load_run(folder)
@@ -127,6 +137,7 @@ def _as_file(frame: Any) -> str:
         raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
     named = labels_of(frame, "x")
     names = list(named)
+    quoted = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
     for name, label in named.items():
         column = frame[label]
         texts = [] if column.dtype.kind in "buifM" else [v for v in column.dropna().unique() if isinstance(v, str)]
@@ -135,8 +146,8 @@ def _as_file(frame: Any) -> str:
                 f"x: column {name} holds the text {gap[0]!r}, which is kept in a file, where it is a missing value; "
                 "put None where a value is missing, or another word."
             )
-    marks = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
-    quoting = csv.QUOTE_NONNUMERIC if marks else csv.QUOTE_MINIMAL
+        quoted |= any(text[:1].isspace() for text in texts)  # which an unquoted field loses
+    quoting = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
     counted = names == list(map(str, range(len(names))))  # as what has no names is called
     for header in (True, False) if counted else (True,):
         text: str = frame.to_csv(index=False, header=header, quoting=quoting)
@@ -157,8 +168,8 @@ def _by_split(values: Any, what: str) -> Mapping[str, Any]:
     return named
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write the file of a run's data, which stays as it is.
+def _write(path: Path, content: bytes) -> bool:
+    """Write the file of a run's data, which stays as it is; False when it was there.
 
     Raises:
       UserError: the directory holds other data, or a run on other data.
@@ -168,6 +179,8 @@ def _write(path: Path, content: bytes) -> None:
     there = RunDirectory(path.parent)
     if there.has_run() and there.read_run()["config"].get("dataset", {}).get("path") != str(path):
         raise UserError(f"{path.parent} holds another run, on other data than x; use another directory.")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    return True

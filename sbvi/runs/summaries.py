@@ -137,7 +137,7 @@ def _holder_lives(lock: Path) -> bool:
     """Whether the process named in the lock file is there; taking the lock could refuse a run that starts."""
     try:
         words = lock.read_text(encoding="utf-8").split()
-        process, host = int(words[1]), words[3]
+        process, host, written = int(words[1]), words[3], lock.stat().st_mtime
     except (OSError, ValueError, IndexError):
         return False
     if host != socket.gethostname():
@@ -147,5 +147,16 @@ def _holder_lives(lock: Path) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return not _began_after(process, written)
+
+
+def _began_after(process: int, time: float) -> bool:
+    """Whether a process is younger than a time in Unix seconds, as another with a dead one's number is; False where
+    the system does not tell."""
+    try:
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19])
+        boot = int(Path("/proc/stat").read_text().split("\nbtime ", 1)[1].split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return boot + ticks / os.sysconf("SC_CLK_TCK") > time + 60  # clocks are set now and then

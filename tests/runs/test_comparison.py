@@ -105,9 +105,12 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     (grid / "c" / ".lock").write_text(f"process {2**22 + 1} on {socket.gethostname()}\n")
     make(grid / "d", 1e-3, 10)
     (grid / "d" / "run.json").write_text("{")
+    make(grid / "e", 1e-3, 11, status=None)  # another process has the number of the one that was killed
+    (grid / "e" / ".lock").write_text((grid / "b" / ".lock").read_text())
+    os.utime(grid / "e" / ".lock", (1e9, 1e9))
     found = {p.name: read_summary(p) for p in find_runs([grid])}
-    assert {n: found[n].status for n in "abcd"} == {
-        "a": "failed", "b": "running", "c": "interrupted", "d": "unreadable",
+    assert {n: found[n].status for n in "abcde"} == {
+        "a": "failed", "b": "running", "c": "interrupted", "d": "unreadable", "e": "interrupted",
     }  # fmt: skip
     assert found["b"].note == "step 20"
     assert found["c"].curve == [(10, -99.0), (20, -98.0)]

@@ -130,7 +130,13 @@ def test_training_on_data_in_memory(tmp_path):
     ):
         with pytest.raises(UserError, match=sentence):
             sbvi.train(words, tmp_path / "b", **given)
+    wrong = {"train": x["train"], "test": x["test"][:1]}  # which is known when the data is read
+    (tmp_path / "mine").mkdir()
+    for folder in ("b", "mine"):
+        with pytest.raises(UserError, match="Every split needs at least two examples, and test has 1"):
+            sbvi.train([*SMALL, "dataset.validation_size=20"], tmp_path / folder, x=wrong)
     assert not (tmp_path / "b").exists()
+    assert not (tmp_path / "mine" / "data.npz").exists()
     (tmp_path / "a").rename(tmp_path / "c")  # its data goes with it
     moved = sbvi.load_run(tmp_path / "c")
     assert moved.experiment.dataset.load().test.label.tolist() == labels["test"].tolist()
@@ -161,6 +167,9 @@ def test_a_frame_in_memory_is_a_table(tmp_path):
             with pytest.raises(UserError, match=f"x: column c holds the text '{text}', which is kept in a file"):
                 api._kept(frame.assign(c=column), None, tmp_path)
     assert api._kept(frame.assign(c=["na", None] * 30), None, tmp_path)[2].count(b"\n") == 61
+    path.write_bytes(api._kept(frame.assign(c=[" x", "x", "y"] * 20), None, tmp_path)[2])
+    loaded = sbvi.Experiment.from_overrides(["dataset=table", f'dataset.path="{path}"']).dataset.load()
+    assert loaded.preprocessing.table[2].values == (" x", "x", "y")  # three words, as in the frame
     with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
         api._kept(frame, np.zeros(60), tmp_path)
 

@@ -13,17 +13,15 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core import UserError
-from sbvi.core.xla.once import jit_once
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import STANDARD, Composite, Paths
+from sbvi.models.dlgm.networks import Networks
 from sbvi.models.dlgm.stack import stack
 from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.models.values import Affine, Array, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
-from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
-from sbvi.networks.keys import Keys
 from sbvi.posteriors import Conditional, Moments
 
 if TYPE_CHECKING:
@@ -40,57 +38,16 @@ class BuiltDLGM:
         self.spec, self.facts = spec, facts
         self.likelihood = spec.likelihood if facts.table is None else spec.likelihood.of(facts.table)
         self.discrete = self.likelihood.discrete
-        self._images = spec.images(facts.event_shape)
-        self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, self._recognition)
+        networks = self._networks = Networks(spec, facts, self.likelihood)
+        self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, networks.recognition)
         self._prior: Prior = spec.prior.build(self._posterior.nodes)
         if facts.table is not None and self._prior.inputs:
             raise UserError(
                 "prior=vamp learns inputs of its own, and a table by column has none to learn; use prior=flow."
             )
         self._inside = self.likelihood.binary or facts.levels is not None  # inputs are within [0, 1]
-        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0), *self._first_outputs())))
-
-        @jit_once  # one program in place of one for each weight, and traced once for the shapes and for the arrays
-        def networks(first: Array, second: Array, outputs: np.ndarray, free: np.ndarray) -> tuple[Any, Any]:
-            return nnx.split(self._generative(first, outputs, free))[1], self._posterior.init(second)
-
-        self._networks = networks
-
-    def _first_outputs(
-        self, mean: np.ndarray | None = None, spread: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The likelihood's output biases and free parameters that fit the data best."""
-        mean = np.full(self.facts.event_size, 0.5) if mean is None else mean
-        spread = np.ones(self.facts.event_size) if spread is None else spread
-        return self.likelihood.initial_outputs(mean, spread), self.likelihood.initial_free(mean, spread)
-
-    def _generative(self, key: Array, outputs: np.ndarray, free: np.ndarray) -> Any:
-        return GenerativeNetwork(
-            self.spec.latents,
-            self.spec.maps(),
-            self.likelihood.outputs(self.facts.event_size),
-            self.spec.activation,
-            self.spec.noise_matrix,
-            outputs,
-            free,
-            self.spec.activate_inputs,
-            self._images,
-            Keys(key),
-            self.spec.network,
-        )
-
-    def _recognition(self, heads: Sequence[Array], rngs: Keys) -> RecognitionNetwork:
-        table = self.facts.table is not None
-        return RecognitionNetwork(
-            self.likelihood.inputs(self.spec.missing_inputs) if table else self.facts.event_size,
-            self.spec.recognition_hidden,
-            heads,
-            self.spec.recognition_activation,
-            self.spec.recognition_shared,
-            self._images,
-            rngs,
-            self.spec.recognition_network,
-        )
+        self._graph = networks.graph()
+        self._first_params = networks.first_params(self._posterior)
 
     def init(self, seed: int, summary: DataSummary) -> LatentParams:
         """Glorot-uniform weights, output biases at the data's means."""
@@ -107,7 +64,8 @@ class BuiltDLGM:
 
         prior = jax.eval_shape(of_prior, first)
         prior = jax.jit(of_prior)(first) if jax.tree.leaves(prior) else prior
-        return LatentParams(*self._networks(first, second, *self._first_outputs(summary.mean, summary.spread)), prior)
+        outputs, free = self._networks.first_outputs(summary.mean, summary.spread)
+        return LatentParams(*self._first_params(first, second, outputs, free), prior)
 
     def numbers(self, examples: int) -> dict[str, float]:
         kappa = self.spec.weight_prior_variance
