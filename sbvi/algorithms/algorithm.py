@@ -65,6 +65,23 @@ class AlgorithmSpec:
         """
 
 
+def check_weighed(num_samples: int, dreams: float | None = None) -> None:
+    """Refuse a recognition model that would learn from the weight of one sample, which is 1 whatever was drawn: its
+    gradient has the mean zero.
+
+    dreams: their share in that gradient; None of algorithms that have none.
+
+    Raises:
+      UserError: what would teach it.
+    """
+    if num_samples == 1 and not dreams:
+        allowed = "2 or more" if dreams is None else "2 or more, or algorithm.dreams above 0"
+        raise UserError(
+            f"algorithm.num_samples=1 has one weight for each example, from which the recognition model learns "
+            f"nothing; allowed: {allowed}."
+        )
+
+
 def needs(model: ModelSpec, capability: type, who: str) -> None:
     """Refuse the settings of a model that would lack a capability once built.
 

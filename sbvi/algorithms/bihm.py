@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, check_weighed, needs
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.held import held_samples
@@ -90,7 +90,7 @@ class BiHMSpec(AlgorithmSpec):
     """Climbs the bound on the geometric mean of p and q."""
 
     num_samples: PositiveInt = 10
-    """Samples K of the recognition model for each example."""
+    """Samples K of the recognition model for each example, two at least."""
     l1: NonNegative = 0.0
     """Factor of the sum of |W| over the weights of p and q, for the loss summed over the batch."""
     l2: NonNegative = 0.0
@@ -101,6 +101,7 @@ class BiHMSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=bihm")
+        check_weighed(self.num_samples)
 
     def build(self, model: Any, examples: int) -> BiHM:
         return BiHM(model, self.num_samples, self.optimizer, examples, self.l1, self.l2)

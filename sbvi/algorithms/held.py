@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from sbvi.models.capabilities import NoisyPosterior, offers
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.models.values import LatentParams
@@ -22,6 +23,9 @@ def held_samples(
     """
     fixed = params._replace(recognition=jax.lax.stop_gradient(params.recognition))
     rollout = model.rollout(fixed, key, x, num_samples, noise=noise)
-    seen = corrupt(jax.random.fold_in(key, 1), x, noise)  # as the rollout corrupts its input
-    log_q = model.posterior(params, seen).log_prob(jax.lax.stop_gradient(rollout.latents))
+    if offers(model, NoisyPosterior):
+        q = model.noisy_posterior(params, key, x, noise)
+    else:
+        q = model.posterior(params, corrupt(jax.random.fold_in(key, 1), x, noise))  # as the rollout corrupts its input
+    log_q = q.log_prob(jax.lax.stop_gradient(rollout.latents))
     return rollout._replace(log_posterior=jax.lax.stop_gradient(log_q)), sum(log_q.values())

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, check_weighed, needs
 from sbvi.algorithms.nais import proposals
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.schedules import Schedule
@@ -112,6 +112,13 @@ class SGMCMCSpec(AlgorithmSpec):
             raise UserError(
                 f"algorithm.proposal={self.proposal} needs samples that are smooth functions of noise, which this "
                 f"model's latents are not; allowed: {', '.join(proposals(model))}."
+            )
+        if self.proposal == "inclusive":
+            check_weighed(self.num_samples, self.dreams)
+        if model.sample_noise:
+            raise UserError(
+                f"model.latent_noise={model.sample_noise} moves samples off the recognition model, by whose own draws "
+                f"algorithm=sgmcmc integrates latents out; allowed: model.latent_noise=0."
             )
 
     def build(self, model: Any, examples: int) -> SGMCMC:

@@ -9,9 +9,9 @@ from sbvi.distributions.gaussian import Array
 
 
 class FullGaussian(NamedTuple):
-    """N(mean, L L^T); mean, log_diagonal (B, K), below (B, K, K) strictly lower triangular.
+    """N(mean, L L^T); mean, log_diagonal (B, K), below (B, K, K), of which what is below the diagonal counts.
 
-    L = diag(exp(log_diagonal)) + below.
+    L = diag(exp(log_diagonal)) + below. Whoever moves these along gradients moves no other entry.
     """
 
     mean: Array
@@ -20,7 +20,7 @@ class FullGaussian(NamedTuple):
 
     def _factor(self) -> Array:
         identity = jnp.eye(self.mean.shape[-1], dtype=self.mean.dtype)[None]
-        return self.below + identity * jnp.exp(self.log_diagonal)[..., None]
+        return jnp.tril(self.below, -1) + identity * jnp.exp(self.log_diagonal)[..., None]
 
     def scale(self, noise: Array) -> Array:
         return jnp.einsum("bij,sbj->sbi", self._factor(), noise)
@@ -42,4 +42,4 @@ class FullGaussian(NamedTuple):
     def kl(self) -> Array:
         log_variance = 2 * self.log_diagonal
         diagonal = jnp.sum(jnp.expm1(log_variance) - log_variance + jnp.square(self.mean), -1)
-        return 0.5 * (diagonal + jnp.sum(jnp.square(self.below), (-2, -1)))
+        return 0.5 * (diagonal + jnp.sum(jnp.square(jnp.tril(self.below, -1)), (-2, -1)))

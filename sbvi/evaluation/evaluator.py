@@ -30,7 +30,7 @@ from sbvi.models.capabilities import Bidirectional, Classifier, Density, Encoder
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
 WITH_ERRORS = ("nll", "elbo", "nll_geometric_bound", "effective_samples", "effective_samples_geometric")
-#: What is told by other numbers than its mean.
+#: What is told by other numbers than its mean (`sbvi.evaluation.trust`).
 UNAVERAGED = ("khat", "quadrature_error")
 Scores = Callable[[Any, Array, Batch], dict[str, Array]]
 
@@ -202,8 +202,6 @@ class Evaluator:
         count = len(arrays["nll"])
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
-        if "quadrature_error" in arrays:
-            scalars[f"{split}/quadrature_error"] = float(np.max(arrays["quadrature_error"]))
         for name in [n for n in WITH_ERRORS if n in arrays]:
             spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))

@@ -11,16 +11,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.inference import psis
+
 Array = jax.Array
 DECAYS = 0.9, 0.999  # of Adam's moments
 
 
 class Gaps(NamedTuple):
-    """Per example, (B,), nats: log p(x) by importance sampling from q*, and the bounds of q and of q*."""
+    """Per example, (B,), nats: log p(x) by importance sampling from q*, and the bounds of q and of q*.
+
+    effective: effective sample size of q*'s weights.  khat: the shape of their tail (`sbvi.inference.psis`), NaN where
+      there are too few samples for one.
+    """
 
     log_likelihood: Array
     amortised: Array
     optimal: Array
+    effective: Array
+    khat: Array
 
     @property
     def amortisation(self) -> Array:
@@ -74,16 +82,20 @@ def inference_gaps(
     (best, _, _), _ = jax.lax.scan(one, (start, still, still), jnp.arange(steps, dtype=jnp.int32))
     rounds = -(-num_samples // chunk)
 
-    def measured(rows: Any) -> tuple[Array, Array]:
-        """The bound, and log p(x)."""
+    def measured(rows: Any) -> Array:
+        """log weights, (S, B)."""
 
-        def some(position: Array) -> tuple[Array, Array]:
-            log_ratios = log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
-            return jnp.mean(log_ratios, 0), jax.nn.logsumexp(log_ratios, 0)
+        def some(position: Array) -> Array:
+            return log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
 
-        bounds, totals = jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32))
-        count = jnp.log(jnp.asarray(rounds * chunk, x.dtype))
-        return jnp.mean(bounds, 0), jax.nn.logsumexp(totals, 0) - count
+        return jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32)).reshape(rounds * chunk, -1)
 
-    optimal, log_likelihood = measured(best)
-    return Gaps(log_likelihood, measured(start)[0], optimal)
+    found, total = measured(best), jax.nn.logsumexp
+    tail = psis.tail_length(len(found))
+    return Gaps(
+        log_likelihood=total(found, 0) - jnp.log(jnp.asarray(len(found), x.dtype)),
+        amortised=jnp.mean(measured(start), 0),
+        optimal=jnp.mean(found, 0),
+        effective=jnp.exp(2 * total(found, 0) - total(2 * found, 0)),
+        khat=jnp.full_like(x[:, 0], jnp.nan) if tail is None else psis.khat(psis.top(found.T, tail + 1)),
+    )

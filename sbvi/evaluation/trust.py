@@ -15,21 +15,25 @@ SHARE = 0.1
 
 
 def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """`<split>/khat_above_0.7`, the share of examples whose weights' tail is too heavy; nothing without khat (N,).
-    A warning is due where the reported likelihood rests on these weights, and not on quadrature."""
-    if "khat" not in arrays:
-        return {}
-    share = float(np.mean(~(arrays["khat"] <= LIMIT)))
-    if share > SHARE and "quadrature_error" not in arrays:
-        log.warning(
-            "%s: of %.0f %% of the examples k-hat is above %s, so that the negative log-likelihood may be too high by "
-            "more than its standard error; take more importance samples (num_samples), task=annealed, or a richer "
-            "posterior.",
-            split,
-            100 * share,
-            LIMIT,
-        )
-    return {f"{split}/khat_above_{LIMIT}": share}
+    """Of per-example arrays (N,): `<split>/khat_above_0.7`, the share of examples whose weights' tail is too heavy, and
+    `<split>/quadrature_error`, the largest; of those that there are. A warning is due where the reported likelihood
+    rests on these weights, and not on quadrature."""
+    scalars: dict[str, float] = {}
+    if "khat" in arrays:
+        share = float(np.mean(~(arrays["khat"] <= LIMIT)))
+        if share > SHARE and "quadrature_error" not in arrays:
+            log.warning(
+                "%s: of %.0f %% of the examples k-hat is above %s, so that the negative log-likelihood may be too high "
+                "by more than its standard error; take more importance samples (num_samples), task=annealed, or a "
+                "richer posterior.",
+                split,
+                100 * share,
+                LIMIT,
+            )
+        scalars[f"{split}/khat_above_{LIMIT}"] = share
+    if "quadrature_error" in arrays:
+        scalars[f"{split}/quadrature_error"] = float(np.max(arrays["quadrature_error"]))
+    return scalars
 
 
 def chains_met(what: str, rhat: np.ndarray) -> float:

@@ -34,6 +34,15 @@ class Ancestral(NamedTuple):
     log_weight: Array
 
 
+class Resampled(NamedTuple):
+    """About p*: x (B, D) and latents, node -> (B, K). effective: sample size of each draw's pool, (B,); where it is
+    near 1 the pool is too small, and the draws are nearer to p."""
+
+    x: Samples
+    latents: Latents
+    effective: Array
+
+
 def log_half(model: Any, params: Any, key: Array, x: Array, inner: int) -> Array:
     """log of an unbiased estimate of sqrt(p~(x)) = E_q[sqrt(p / q)] with `inner` samples for x (B, D): (B,)."""
     log_weights = model.rollout(params, key, x, inner).log_weights()
@@ -85,16 +94,17 @@ def partition(
 
 def resampled(
     model: Any, params: Any, key: Array, num: int, pool: int = 100, inner: int = 10, dtype: Any = jnp.float32
-) -> Ancestral:
+) -> Resampled:
     """num draws of about p*(x, h) by sampling-importance-resampling: each is chosen from a pool of draws from p, with
     weights p* / p = sqrt(p~(x) q(h | x) / p(x, h)); exact for large pools and many `inner` samples of p~."""
 
-    def one(key: Array) -> Ancestral:
+    def one(key: Array) -> Resampled:
         draw, score, choose = jax.random.split(key, 3)
         drawn = ancestral(model, params, draw, pool, dtype)
         weights = log_half(model, params, score, drawn.x.value, inner) - 0.5 * drawn.log_weight
         chosen: Array = jax.random.categorical(choose, weights)
-        return jax.tree.map(lambda a: a[chosen], drawn)
+        x, latents = jax.tree.map(lambda a: a[chosen], (drawn.x, drawn.latents))
+        return Resampled(x, latents, 1 / jnp.sum(jax.nn.softmax(weights) ** 2))
 
-    draws: Ancestral = jax.lax.map(one, jax.random.split(key, num))
+    draws: Resampled = jax.lax.map(one, jax.random.split(key, num))
     return draws

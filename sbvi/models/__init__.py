@@ -59,8 +59,9 @@ def require_any(model: Any, ways: Sequence[Sequence[type]], who: str) -> Any:
 
 def _lacking(model: Any, who: str, what: str, would: Iterable[str]) -> UserError:
     kind = model if isinstance(model, type) else type(model)
-    name = next((n for n, entry in MODELS.items() if entry.builds is kind), kind.__name__)
-    models = ", ".join(sorted(would)) or "none of today's"
+    # What a spec builds may be a kind of this, by its settings.
+    name = next((n for n, entry in MODELS.items() if issubclass(entry.builds, kind)), kind.__name__)
+    models = ", ".join(f"{n} with other settings" if n == name else n for n in sorted(would)) or "none of today's"
     return UserError(f"{who} needs what model={name} has not ({what}); models that serve: {models}.")
 
 

@@ -122,6 +122,14 @@ class PosteriorDensity(Protocol):
 
 
 @runtime_checkable
+class NoisyPosterior(Protocol):
+    """Its rollouts put noise on what the recognition network reads of x, which is not x itself."""
+
+    def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
+        """The q that a rollout of x (B, D) with this key and noise draws from."""
+
+
+@runtime_checkable
 class ObservedDensity(Protocol):
     """Knows how well latents explain a part of the data, with a gradient in them: what local moves of chains need."""
 

@@ -11,6 +11,7 @@ from sbvi.core import UserError
 from sbvi.data import Dataset
 from sbvi.data.recorded import same_data
 from sbvi.evaluation import Evaluator
+from sbvi.evaluation.evaluator import UNAVERAGED
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.averaged import running_averages
 from sbvi.runs.kept import tuned_means
@@ -31,7 +32,20 @@ def averaged(log_likelihoods: Iterable[np.ndarray], counts: Sequence[int]) -> Cu
     return curve
 
 
-def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]) -> Curve:
+class Told(dict[str, np.ndarray]):
+    """What likelihoods say of themselves beside their values, such as khat: name -> (M N,), of one set of parameters
+    after the other."""
+
+    def nll(self, scored: Mapping[str, np.ndarray]) -> np.ndarray:
+        """-log p(x) of one, whose other numbers are kept."""
+        for name in [n for n in UNAVERAGED if n in scored]:
+            self[name] = np.concatenate([*([self[name]] if name in self else []), scored[name]])
+        return scored["nll"]
+
+
+def of_draws(
+    run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int], told: Told
+) -> Curve:
     """`averaged` over the draws that a run keeps.
 
     Raises:
@@ -40,12 +54,18 @@ def of_draws(run: LoadedRun, evaluator: Evaluator, split: str, num_samples: int,
     held = len(run.draws.entries())
     if odd := [count for count in counts if count > held]:
         raise UserError(f"task.draws={odd[0]} is more than the {held} draws that {run.directory.path} keeps.")
-    each = (-evaluator.likelihood(one.params, split, num_samples)["nll"] for one in run.each_draw(held))
+    each = (-told.nll(evaluator.likelihood(one.params, split, num_samples)) for one in run.each_draw(held))
     return averaged(each, counts)
 
 
 def of_runs(
-    run: LoadedRun, others: Sequence[str], evaluator: Evaluator, split: str, num_samples: int, counts: Sequence[int]
+    run: LoadedRun,
+    others: Sequence[str],
+    evaluator: Evaluator,
+    split: str,
+    num_samples: int,
+    counts: Sequence[int],
+    told: Told,
 ) -> Curve:
     """`averaged` over the best parameters of a run and of others on the same data, which are an ensemble.
 
@@ -60,13 +80,13 @@ def of_runs(
         return one.experiment.model, one.directory.read_run().get("structure")
 
     def each() -> Iterator[np.ndarray]:
-        yield -evaluator.likelihood(run.params, split, num_samples)["nll"]
+        yield -told.nll(evaluator.likelihood(run.params, split, num_samples))
         for folder in others:
             other = load_run(folder)
             own = evaluator  # one program for all that have one model
             if made(other) != made(run):
                 own = Evaluator(other.model, evaluator.dataset, evaluator.settings)
-            yield -own.likelihood(other.params, split, num_samples)["nll"]
+            yield -told.nll(own.likelihood(other.params, split, num_samples))
 
     return averaged(each(), counts)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
 from sbvi.evaluation.inference_gap import Gaps, inference_gaps
+from sbvi.evaluation.trust import trust
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.reporting.tables import text_table
@@ -17,6 +18,7 @@ from sbvi.tasks.data import run_dataset
 from sbvi.tasks.task import TaskResult
 
 BATCH = 50
+NATS = ("log_likelihood", "amortised", "optimal", "amortisation", "approximation")
 
 
 @spec
@@ -59,9 +61,15 @@ class GapTask:
             parts.append([np.asarray(values)[: len(part)] for values in gaps])
         whole: list[Any] = [np.concatenate(values) for values in zip(*parts, strict=True)]
         gaps = Gaps(*whole)
-        arrays = {**gaps._asdict(), "amortisation": gaps.amortisation, "approximation": gaps.approximation}
-        scalars = {f"gap/{name}": float(np.mean(values, dtype=np.float64)) for name, values in arrays.items()}
-        rows = [(name, f"{np.mean(values):.3f}", f"{_stderr(values):.3f}") for name, values in arrays.items()]
+        nats = {name: getattr(gaps, name) for name in NATS}
+        scalars = {f"gap/{name}": float(np.mean(values, dtype=np.float64)) for name, values in nats.items()}
+        scalars |= {f"gap/{name}_stderr": _stderr(values) for name, values in nats.items()}
+        scalars["gap/effective_samples"] = float(np.mean(gaps.effective))
+        arrays = {**nats, "effective_samples": np.asarray(gaps.effective)}
+        if not np.isnan(gaps.khat).all():  # of samples enough for one
+            arrays["khat"] = np.asarray(gaps.khat)
+        scalars |= trust("gap", arrays)
+        rows = [(name, f"{scalars[f'gap/{name}']:.3f}", f"{scalars[f'gap/{name}_stderr']:.3f}") for name in NATS]
         return TaskResult(scalars, arrays, {}, text_table(("nats", "mean", "standard error"), rows))
 
 

@@ -1,13 +1,16 @@
 """Likelihood of a trained run, with per-example values."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.evaluation import Evaluator
+from sbvi.evaluation.evaluator import UNAVERAGED
+from sbvi.evaluation.trust import trust
 from sbvi.models.capabilities import Density, offers
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks import draws_curve
@@ -74,15 +77,17 @@ class LikelihoodTask:
         evaluator = Evaluator(run.model, dataset, settings)
         curve: draws_curve.Curve = {}
         if average:
+            told = draws_curve.Told()
+            words = (evaluator, split, self.num_samples, self.draws, told)
             if self.ensemble:
-                curve = draws_curve.of_runs(run, self.ensemble, evaluator, split, self.num_samples, self.draws)
+                curve = draws_curve.of_runs(run, self.ensemble, *words)
             else:
-                curve = draws_curve.of_draws(run, evaluator, split, self.num_samples, self.draws)
+                curve = draws_curve.of_draws(run, *words)
             most = max(curve)
             arrays = {"nll": curve[most]}
             last = draws_curve.scalars({most: curve[most]}, split)
             scalars = {name.replace(f"draws_{most}/", ""): value for name, value in last.items()}
-            scalars[f"{split}/draws"] = float(most)
+            scalars |= {f"{split}/draws": float(most)} | trust(split, told)
         else:
             log.info("-log p(x): %s.", evaluator.how)
             scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
@@ -92,12 +97,25 @@ class LikelihoodTask:
         what = self.parameters or "ensemble"
         pictures = {f"{self.title}-draws": draws_curve.picture(curve, what)} if len(curve) > 1 else {}
         for count in () if offers(run.model, Density) else self.counts:
-            for name, values in evaluator.likelihood(run.params, split, count, by_samples=True).items():
-                scalars[f"{split}/samples_{count}/{name}"] = float(np.mean(values, dtype=np.float64))
-                error = float(np.std(values, dtype=np.float64)) / np.sqrt(max(1, len(values) - 1))
-                scalars[f"{split}/samples_{count}/{name}_stderr"] = float(error)
+            scalars |= self._at(evaluator, run.params, split, count, scalars)
         if self.input is not None:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}
         if self.output is not None:
             write_arrays(self.output, arrays)
         return TaskResult(scalars, arrays, pictures, about={"likelihood": evaluator.how})
+
+    def _at(
+        self, evaluator: Evaluator, params: Any, split: str, count: int, whole: Mapping[str, float]
+    ) -> dict[str, float]:
+        """What `count` samples give, with log p* by the constant that stands among the whole's scalars."""
+        arrays, where = evaluator.likelihood(params, split, count, by_samples=True), f"{split}/samples_{count}"
+        scalars = trust(where, arrays)
+        for name in [n for n in arrays if n not in UNAVERAGED]:
+            scalars[f"{where}/{name}"] = float(np.mean(arrays[name], dtype=np.float64))
+            error = np.std(arrays[name], dtype=np.float64) / np.sqrt(max(1, len(arrays[name]) - 1))
+            scalars[f"{where}/{name}_stderr"] = float(error)
+        if f"{split}/log_z2" in whole:
+            bound, error = (scalars[f"{where}/nll_geometric_bound{end}"] for end in ("", "_stderr"))
+            scalars[f"{where}/nll_geometric"] = bound + whole[f"{split}/log_z2"]
+            scalars[f"{where}/nll_geometric_stderr"] = float(np.hypot(error, whole[f"{split}/log_z2_stderr"]))
+        return scalars

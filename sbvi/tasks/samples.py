@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
@@ -18,6 +19,8 @@ from sbvi.tasks.files import check_output, read_array, write_arrays
 from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.tables import check_tables, source_frame, write_frame
 from sbvi.tasks.task import TaskResult
+
+POOL = 100  # draws of p, of which resampling takes one
 
 
 @spec
@@ -67,10 +70,11 @@ class SamplesTask:
             raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
         run = with_parameters(run, self.parameters)
         frames = np.zeros((0, self.num, 1), np.float32)
+        scalars: dict[str, float] = {}
         if average:
             samples = run.averaged().sample(self.num, self.seed, means=self.means)
         elif self.input is None and self.method != "ancestral":
-            draws, frames = self._geometric(run)
+            draws, frames, scalars = self._geometric(run)
             samples = draws.reshape(-1, *run.event_shape)
         elif self.input is None:
             samples = run.sample(self.num, self.seed, means=self.means and table is None)
@@ -88,22 +92,24 @@ class SamplesTask:
             pictures[self.title] = picture
         moving = [self._picture(run, frame.reshape(samples.shape)) for frame in frames]
         animations = {self.title: np.stack([f for f in moving if f is not None])} if pictures and moving else {}
-        scalars = {"samples/mean": float(samples.mean(dtype=np.float64))}
+        scalars = {"samples/mean": float(samples.mean(dtype=np.float64))} | scalars
         return TaskResult(scalars, {"x": samples}, pictures, animations=animations)
 
     def _picture(self, run: LoadedRun, samples: np.ndarray) -> np.ndarray | None:
         images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
         return None if images is None else grid(images, self.columns)
 
-    def _geometric(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray]:
-        """Draws of p*, (num, D), and the chains on their way, (frames, num, D)."""
+    def _geometric(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Draws of p*, (num, D), and the chains on their way, (frames, num, D); of resampling the effective size of
+        the pools of POOL draws of p that it chooses from."""
         model = require(run.model, Bidirectional, f"task.method={self.method}")
         settings = gibbs.Gibbs(x_step="drop_qx" if self.method == "gibbs_drop_qx" else "exact")
 
-        def drawn(params: Any, key: jax.Array) -> tuple[Samples, Samples]:
+        def drawn(params: Any, key: jax.Array) -> tuple[Samples, Samples, dict[str, jax.Array]]:
             if self.method == "resampling":
-                samples: Samples = resampled(model, params, key, self.num).x
-                return samples, Samples(samples.mean[None][:0], samples.value[None][:0])
+                found = resampled(model, params, key, self.num, POOL)
+                effective = {"samples/effective_pool": jnp.mean(found.effective)}
+                return found.x, Samples(found.x.mean[None][:0], found.x.value[None][:0]), effective
             first, second, third = jax.random.split(key, 3)
             begun = ancestral(model, params, first, self.num)
             state = gibbs.start(model, params, second, begun.x.value, begun.latents, settings)
@@ -120,8 +126,8 @@ class SamplesTask:
 
             state = sweeps(state, keys[:extra])
             last, way = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
-            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way)
+            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), {}
 
-        parts = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
+        *parts, told = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
         last, way = (np.asarray(part.mean if self.means else part.value) for part in parts)
-        return last, way
+        return last, way, {name: float(value) for name, value in told.items()}

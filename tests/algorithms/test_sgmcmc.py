@@ -304,5 +304,7 @@ def test_settings_that_have_no_use_are_refused():
                 SETTINGS().completed(model).check(model)
         else:
             SETTINGS().completed(model).check(model)
+    with pytest.raises(UserError, match=r"model\.latent_noise=0\.1 moves samples off .*allowed: model\.latent_noise=0"):
+        SETTINGS().completed(dlgm).check(replace(dlgm, latent_noise=0.1))
     spec = replace(SETTINGS(burn_in=30).completed(helmholtz), chains=2)
     assert spec.build(helmholtz.build(enumerable.FACTS), 100).burn_in(50) == 30

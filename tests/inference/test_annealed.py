@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.linear_gaussian import LinearGaussian
+import scipy.stats
+from support.linear_gaussian import LinearGaussian, unbounded
 from support.models import dlgm, summary
 
+from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
+from sbvi.distributions.priors import PRIORS
 from sbvi.inference.annealed import annealed, temperatures
 from sbvi.posteriors import POSTERIORS
 
@@ -62,6 +65,40 @@ def test_more_temperatures_close_the_gap(x64):
         lower, upper = jax.jit(lambda p=parts: (annealed(*p).log_likelihood, annealed(*p, xi).log_likelihood))()
         gaps.append(float((upper - lower).mean()))
     assert gaps[1] < 0.3 * gaps[0]
+
+
+def test_chains_start_at_the_prior_that_was_chosen(x64):
+    """Two Gaussians far apart, under which v = W xi + b + sigma e is two Gaussians; forward and backward."""
+    oracle = LinearGaussian(W, sigma=0.5)
+    choices = {"latents": (2,), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
+    likelihood = GaussianLikelihood(scale="fixed", fixed_scale=0.5)
+    model = dlgm((6,), likelihood, **choices, prior=PRIORS["mixture"](components=2))
+    means, scales, shares = np.array([[1.5, 0.0], [-1.0, 1.0]]), np.array([0.5, 0.8]), np.array([0.3, 0.7])
+    own = {
+        "weights": jnp.log(jnp.asarray(shares)),
+        "mean": jnp.asarray(means),
+        "log_scale": jnp.broadcast_to(jnp.asarray(unbounded(np.log(scales)))[:, None], (2, 2)),
+    }
+    params = oracle.params._replace(prior={"layer_1": own})
+    rng = np.random.default_rng(4)
+    which = rng.choice(2, size=40, p=shares)
+    xi = means[which] + scales[which, None] * rng.normal(size=(40, 2))
+    x = xi @ W.T + oracle.b + 0.5 * rng.normal(size=(40, 6))
+    spread = [scale**2 * W @ W.T + 0.25 * np.eye(6) for scale in scales]
+    law = scipy.stats.multivariate_normal
+    each = [law(W @ m + oracle.b, C).logpdf(x) for m, C in zip(means, spread, strict=True)]
+    truth = np.logaddexp(*(np.log(shares)[:, None] + each))
+
+    @jax.jit
+    def both(key):
+        few = (model, params, key, jnp.asarray(x), 1, 60, 5, "prior")
+        return annealed(*few), annealed(*few, {"layer_1": jnp.asarray(xi)}).log_likelihood
+
+    lower, upper = both(jax.random.key(1))
+    for log_weights in (np.asarray(lower.log_likelihood) - truth, truth - np.asarray(upper)):
+        weights = np.exp(log_weights)  # of mean one, one way and the other
+        assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
+        assert -1.5 < log_weights.mean() < 0
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)

@@ -1,17 +1,21 @@
 """p* of a Helmholtz machine against enumeration: its bound, its constant, its draws and its conditionals."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.enumerable import Enumerated, logsumexp, machine
+from support.enumerable import Enumerated, affine, log_bernoulli, logsumexp, machine, states
 from support.nightly import NIGHTLY
 
+from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
 from sbvi.inference import gibbs
 from sbvi.inference.geometric_mean import partition, resampled
 from sbvi.inference.importance import importance_sampling
 from sbvi.inference.imputation import impute
+from sbvi.models.rollout import Noise
 
 PLACES = {4: np.array([8.0, 4.0, 2.0, 1.0]), 3: np.array([4.0, 2.0, 1.0]), 2: np.array([2.0, 1.0])}
 
@@ -97,6 +101,93 @@ def test_layers_conditionals_are_the_enumerated_ones(x64):
         found = np.asarray(second(one[t][None]))
         wanted = joint[b, t, :]
         np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-9)
+
+
+def chain_tables(params, sizes):
+    """log p(x, h_1 .. h_L) and log q(h_1 .. h_L | x), an axis for the states of each layer, x first, in NumPy."""
+    rows = [states(size) for size in (4, *sizes)]
+    downs = [params.generative, *(params.prior[f"layer_{level}"] for level in range(1, len(sizes)))]
+
+    def along(table, level):
+        """(lower, upper) states of layers `level` and `level + 1` on their axes of all."""
+        shape = [1] * len(rows)
+        shape[level : level + 2] = table.shape
+        return table.reshape(shape)
+
+    log_p = log_bernoulli(np.asarray(params.prior[f"layer_{len(sizes)}"][0]["bias"]), rows[-1])
+    log_q = np.zeros((1,) * len(rows))
+    for level, (below, above) in enumerate(itertools.pairwise(rows)):
+        down = log_bernoulli(affine(downs[level], above)[None], below[:, None])
+        up = log_bernoulli(affine(params.recognition[f"layer_{level + 1}"], below)[:, None], above[None])
+        log_p, log_q = log_p + along(down, level), log_q + along(up, level)
+    return log_p, log_q
+
+
+def test_conditionals_of_four_layers_are_the_enumerated_ones(x64):
+    """Layers between two others, which two layers have none of: at every value of all the rest."""
+    sizes = (2, 3, 1, 2)
+    model, params = machine(seed=6, layers=sizes)
+    log_p, log_q = chain_tables(params, sizes)
+    half = 0.5 * (log_p + log_q)  # x is held, so that sqrt(q(x)) is a constant
+    rows = [jnp.asarray(states(size)) for size in (4, *sizes)]
+    for level in range(1, 5):
+        last = level == len(sizes)
+        found = jax.jit(jax.vmap(jax.vmap(
+            lambda below, above, level=level: gibbs.target(
+                model, params, level, rows[level][:, None], below[None], None if level == 4 else above[None]
+            )[:, 0],
+            (None, 0)), (0, None),
+        ))(rows[level - 1], rows[level] if last else rows[level + 1])  # fmt: skip
+        # Axes (below, above, own), of the rest the first states: what is far has no part.
+        at = [0] * 5
+        at[level - 1] = at[level] = slice(None)
+        if not last:
+            at[level + 1] = slice(None)
+        wanted = half[tuple(at)]
+        wanted = np.moveaxis(wanted, 1, -1) if not last else wanted[:, None]
+        found = np.asarray(found)[:, :1] if last else np.asarray(found)
+        np.testing.assert_allclose(found - found[..., :1], wanted - wanted[..., :1], rtol=1e-9, atol=1e-12)
+
+
+def test_with_q_the_posterior_the_three_laws_are_one(x64):
+    """Of layers of one value the posterior of each given the one below is affine in it, so that q can be set to it.
+    Then p~ = p = p*, 2 log Z = 0, and nothing pulls q, whatever is drawn."""
+    depth = 3
+    model, params = machine(seed=7, layers=(1,) * depth)
+    recognition = {}
+    for level in range(1, depth + 1):
+        own = np.asarray(params.prior[f"layer_{depth}"][0]["bias"])
+        for above in range(depth - 1, level - 1, -1):  # log-odds of h_level = 1, from the top down
+            chance, below = 1 / (1 + np.exp(-own)), params.prior[f"layer_{above}"]
+            on = 1 / (1 + np.exp(-affine(below, states(1))[:, 0]))
+            mean = (1 - chance) * on[0] + chance * on[1]
+            own = np.log(mean) - np.log1p(-mean)
+        down = params.generative if level == 1 else params.prior[f"layer_{level - 1}"]
+        off, on = affine(down, states(1))
+        bias = own - np.sum(np.logaddexp(0, on) - np.logaddexp(0, off))
+        recognition[f"layer_{level}"] = [{"kernel": jnp.asarray(on - off)[:, None], "bias": jnp.asarray(bias)}]
+    params = params._replace(recognition=recognition)
+    log_p, log_q = chain_tables(params, (1,) * depth)
+    latents = tuple(range(1, depth + 1))
+    log_px = np.log(np.exp(log_p).sum(latents))
+    np.testing.assert_allclose(log_q, log_p - log_px.reshape(-1, *(1,) * depth), atol=1e-12)
+    x = jnp.asarray(states(4))
+    algorithm = ALGORITHMS["bihm"](num_samples=3).build(model, 100)
+
+    @jax.jit
+    def program(params, key):
+        found = importance_sampling(model.rollout, 7, 3)(params, key, x)
+        slope = jax.grad(lambda p: algorithm.surrogate(p, key, x, Noise())[0])(params).recognition
+        chosen = resampled(model, params, key, 5, 20, 2, jnp.float64)
+        return found, partition(model, params, key, 50, 20, 2, jnp.float64), slope, chosen
+
+    found, constant, slope, chosen = program(params, jax.random.key(0))
+    for estimate in (found.geometric, found.log_likelihood, found.elbo):
+        np.testing.assert_allclose(estimate, log_px, atol=1e-12)
+    np.testing.assert_allclose([constant.log_z2, constant.stderr], 0, atol=1e-6)
+    np.testing.assert_allclose(chosen.effective, 20)  # every draw of p weighs the same
+    for leaf in jax.tree.leaves(slope):
+        np.testing.assert_allclose(leaf, 0, atol=1e-12)
 
 
 CHAINS, SWEEPS, BURN = 1000, 220, 20
@@ -187,8 +278,13 @@ def test_resampling_reaches_p_star(x64):
     star = np.exp(Enumerated(params).log_star).sum((1, 2))
     draws, pool, inner = (10_000, 100, 20) if NIGHTLY else (8_000, 50, 6)
     # A hundred at a time, of each the same number.
-    program = jax.jit(jax.vmap(lambda k: resampled(model, params, k, draws // 100, pool, inner, jnp.float64).x.value))
-    drawn = np.asarray(program(jax.random.split(jax.random.key(0), 100)))
+    program = jax.jit(jax.vmap(lambda k: resampled(model, params, k, draws // 100, pool, inner, jnp.float64)))
+    found = program(jax.random.split(jax.random.key(0), 100))
+    drawn = np.asarray(found.x.value)
+    # Of exact weights p* / p the mean square is a sum over states; estimated ones vary more.
+    joint = Enumerated(params)
+    least = np.exp(2 * joint.log_star - joint.log_p).sum()
+    assert 2 < np.mean(found.effective) < 1.2 * pool / least
     assert total_variation(number(drawn.reshape(draws, 4)), star) < (0.03 if NIGHTLY else 0.04)
     plain = model.sample_joint(params, jax.random.key(1), draws, jnp.float64)[1].value
     assert total_variation(number(np.asarray(plain)), star) > 0.1

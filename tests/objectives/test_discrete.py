@@ -249,6 +249,24 @@ def test_estimators_that_do_not_serve_are_refused(name):
     objective().check(smooth)
 
 
+def test_one_weight_teaches_no_recognition_model():
+    """It is 1 whatever was drawn, and E_q[grad log q] = 0."""
+    model = MODELS["helmholtz"](layers=(3, 2))
+    for name, choices, allowed in (
+        ("bihm", {}, "2 or more"),
+        ("reweighted_wake_sleep", {"dreams": 0.0}, "2 or more, or algorithm.dreams above 0"),
+        ("sgmcmc", {}, "2 or more, or algorithm.dreams above 0"),
+    ):
+        spec = ALGORITHMS[name](num_samples=1, **choices).completed(model)
+        with pytest.raises(UserError, match=f"algorithm.num_samples=1 .* learns nothing; allowed: {allowed}"):
+            spec.check(model)
+        ALGORITHMS[name](num_samples=2, **choices).completed(model).check(model)
+    for name in ("reweighted_wake_sleep", "sgmcmc"):
+        ALGORITHMS[name](num_samples=1, dreams=0.5).completed(model).check(model)
+    smooth = MODELS["dlgm"]().completed("bernoulli")
+    ALGORITHMS["sgmcmc"](num_samples=1).completed(smooth).check(smooth)  # through the samples' paths
+
+
 @pytest.mark.parametrize("temperature", [0.1, 0.7])
 def test_a_relaxed_draw_is_the_draw_with_the_derivative_of_its_relaxation(temperature, x64):
     """E[d value / d logit] = E_u[sigma'((logit - logit(u)) / T) / T], by quadrature, for each unit's own logit."""

@@ -218,7 +218,8 @@ def test_free_bits_are_a_layer_s_own():
 
 def test_what_a_posterior_is_not_is_refused():
     model, _ = built("planar")
-    with pytest.raises(UserError, match="GaussianRecognition"):
+    said = r"what model=dlgm has not \(GaussianRecognition: .* models that serve: dlgm with other settings"
+    with pytest.raises(UserError, match=said):
         require(model, GaussianRecognition, "task=gradients")
     with pytest.raises(UserError, match=r"allowed: posterior=diagonal, rank_one"):
         DLGM(posterior=chosen(POSTERIORS, "coupling"), prior=chosen(PRIORS, "vamp"))

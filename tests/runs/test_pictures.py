@@ -83,6 +83,21 @@ def test_pictures_are_the_model_s_own(shared):
     assert np.abs(first.astype(int) - (np.asarray(image).reshape(8, 8) * 255)).max() <= 1
 
 
+def test_a_manifold_is_of_the_prior_that_was_chosen(shared):
+    """Of one coupling that moves and stretches the second latent by constants: points of equal mass are N(0, I)'s, so
+    moved."""
+    assembly = assembled(shared, prior={"name": "flow", "couplings": 1, "hidden": 3})
+    model, params = assembly.model, jax.tree.map(lambda a: a, assembly.initial_state().params)
+    own = params.prior["layer_1"]
+    own |= {"last": jnp.zeros_like(own["last"]), "last_bias": jnp.asarray([[0.6, -0.7]])}
+    corner = np.array([[-1.9599640, 1.9599640 * np.exp(2 * np.tanh(0.3)) - 0.7]], np.float32)
+    image = model.decode(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
+    first = assembly.pictures.of(params, 3)["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
+    assert np.abs(first.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
+    still = model.decode(params, {"layer_1": jnp.asarray([[-1.9599640, 1.9599640]]), "layer_2": jnp.zeros((1, 3))})
+    assert np.abs(np.asarray(still - image)).max() * 255 > 3
+
+
 def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):
     assembly = assembled(shared, seed=1)
     assembly.pictures.of(assembly.initial_state().params, 1)

@@ -40,6 +40,9 @@ def test_likelihood_at_several_numbers_of_samples(machine):
     assert found["test/samples_1/nll"] == pytest.approx(found["test/samples_1/nll_geometric_bound"], rel=1e-5)
     assert found["test/samples_8/nll_stderr"] > 0
     assert found["test/log_z2_stderr"] > 0
+    for end, both in (("", np.add), ("_stderr", np.hypot)):
+        bound = found[f"test/samples_8/nll_geometric_bound{end}"]
+        assert found[f"test/samples_8/nll_geometric{end}"] == pytest.approx(both(bound, found[f"test/log_z2{end}"]))
 
 
 @pytest.mark.parametrize("method", ["resampling", "gibbs", "gibbs_drop_qx"])

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import PositiveInt, spec
+from sbvi.core.precision import in_full
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.gaussian import LOG_2PI, Array, Gaussian, log_prob, sample
@@ -19,10 +20,10 @@ from sbvi.distributions.priors.prior import Encode
 
 
 def _among_diagonal(q: DiagonalGaussian, z: Array) -> Array:
-    """log sum_m N(z | q_m) for z (N, K), by products: no (N, M, K) is held."""
+    """log sum_m N(z | q_m) for z (N, K), by products, of which differences need every digit: no (N, M, K) is held."""
     precision = jnp.exp(-2 * q.log_scale)
     constant = -jnp.sum(0.5 * q.mean**2 * precision + q.log_scale + 0.5 * LOG_2PI, -1)
-    scores = z @ (q.mean * precision).T - 0.5 * z**2 @ precision.T
+    scores = in_full(z, (q.mean * precision).T) - in_full(0.5 * z**2, precision.T)
     return jax.nn.logsumexp(scores + constant[None], -1)
 
 

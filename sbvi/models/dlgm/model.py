@@ -87,11 +87,15 @@ class BuiltDLGM:
         return x if self.facts.table is None else self.likelihood.read(x, self.spec.missing_inputs)
 
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
-        moments: dict[str, Moments] = self._posterior.given(params.recognition, self._seen(x)).moments()
-        return moments
+        return self.posterior(params, x).moments()
 
     def posterior(self, params: Params, x: Array) -> Conditional:
         q: Conditional = self._posterior.given(params.recognition, self._seen(x))
+        return q
+
+    def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
+        seen = corrupt(jax.random.fold_in(key, 1), self._seen(hidden(key, x, noise)), noise)
+        q: Conditional = self._posterior.given(params.recognition, seen)
         return q
 
     # The generative model.
@@ -210,8 +214,7 @@ class BuiltDLGM:
         With noise, the samples are scored where the noise put them, while the KL stays q's own.
         """
         noise = noise or Noise()
-        x = hidden(key, x, noise)
-        q = self._posterior.given(params.recognition, corrupt(jax.random.fold_in(key, 1), self._seen(x), noise))
+        q, x = self.noisy_posterior(params, key, x, noise), hidden(key, x, noise)
 
         def moved(points: Latents) -> Latents:
             if noise.latent is not None:

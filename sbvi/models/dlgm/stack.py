@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.distributions.priors import Standard
 from sbvi.models.values import Affine, Params
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     passing keeps one variance a layer; the top one, G_L, may be any matrix.
 
     Raises:
-      UserError: the network is no such stack; the sentence names the layer.
+      UserError: the network is no such stack, and the sentence names the layer; or the prior is not N(0, I).
     """
     if spec.convolutions:
         raise UserError(f"model.convolutions={list(spec.convolutions)} is no stack of affine layers; use model.hidden.")
+    if not isinstance(spec.prior, Standard):
+        raise UserError(
+            "Message passing starts from latents of N(0, I), which this prior is not; allowed: prior=standard."
+        )
     if not spec.likelihood.factorised:
         raise UserError("Message passing needs a likelihood whose values are independent given the network's outputs.")
     if spec.network != "dense" and any(spec.maps()):
