@@ -205,7 +205,8 @@ class Evaluator:
         if "quadrature_error" in arrays:
             scalars[f"{split}/quadrature_error"] = float(np.max(arrays["quadrature_error"]))
         for name in [n for n in WITH_ERRORS if n in arrays]:
-            spread = float(np.std(arrays[name], dtype=np.float64))
+            with np.errstate(invalid="ignore"):  # of estimates that are not finite, which are told by name
+                spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
         if offers(self.model, Bidirectional):
             log_z2, error = self.partition(params)
