@@ -148,7 +148,8 @@ def test_tables_name_the_column():
     ("event", "shape", "sentence"),
     [
         ((8, 8, 3), (5, 3, 8, 8), r"channels come first, and they must come last: x\.transpose\(0, 2, 3, 1\)"),
-        ((8, 8), (5, 1, 8, 8), "channels come first"),
+        ((8, 8), (5, 1, 8, 8), r"it must be \(N, 8, 8\).*; give it without the axis of its one channel: x\[:, 0\]\.$"),
+        ((8, 8), (5, 8, 8, 1), r"; give it without the axis of its one channel: x\[\.\.\., 0\]\.$"),
         ((8, 8), (5, 9), r"must be \(N, 8, 8\)"),
         ((4,), (0, 4), "N > 0"),
     ],
