@@ -278,7 +278,8 @@ def test_runs_that_recorded_less(case):
     assert not same_data(now | {"preprocessing": TABLE.to_config()}, now)  # other units, the same held values
 
 
-def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):
+def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch, caplog):
+    caplog.set_level("INFO")
     import sbvi.data.sources.frey_faces as module
 
     frames = np.arange(1000) % 256 * np.ones((560, 1))
@@ -287,5 +288,7 @@ def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):
     order = np.concatenate([s.x[:, 0, 0] for s in dataset.splits.values()])
     np.testing.assert_array_equal(order, np.arange(1000) % 256)
     assert [len(s) for s in dataset.splits.values()] == [600, 200, 200]
+    assert not caplog.records
     random = DATASETS["frey_faces"]().load()
+    assert "split at random: most test frames have a neighbour that trains" in caplog.text
     assert (np.diff(random.test.x[:, 0, 0].astype(int)) != 1).mean() > 0.9

@@ -17,6 +17,7 @@ from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data.sources.digits import Digits
 from sbvi.evaluation.quadrature import floor_of
+from sbvi.inference.quadrature import TOLERANCE
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.files import read_array
 
@@ -120,9 +121,12 @@ def test_what_a_model_gives_is_in_source_units(gaussian, grey):
 
 def test_rescaled_data_given_back(rescaled, tmp_path):
     run, path = rescaled
-    split = work(run, "likelihood", num_samples=50, split="train").scalars["train/nll"]
-    own = work(run, "likelihood", num_samples=50, input=str(path)).scalars["input/nll"]
+    train = work(run, "likelihood", num_samples=50, split="train")
+    given = work(run, "likelihood", num_samples=50, input=str(path))
+    split, own = train.scalars["train/nll"], given.scalars["input/nll"]
     assert abs(own - split) < 0.5
+    apart = np.abs(given.arrays["nll"][:, None] - train.arrays["nll"]).min(0)  # the file has the other splits' rows too
+    assert apart.max() < TOLERANCE
     x = np.load(path)[:20]
     gaps = x.copy()
     gaps[:, 1] = np.nan
@@ -150,6 +154,15 @@ def test_dynamic_training_data_is_drawn_for_every_task(dynamic):
     assert (posterior.arrays["log_likelihood"] < 0).all()
     imputed = work(dynamic, "imputation", iterations=6, warmup=2, **one)
     assert set(np.unique(imputed.arrays["filled"][~imputed.arrays["missing"]])) <= {0, 1}
+
+
+def test_the_gradients_of_dynamic_training_data_are_of_draws(dynamic, monkeypatch):
+    def study(model, params, x, *settings):
+        raise UserError(f"{np.unique(x)}")
+
+    monkeypatch.setattr("sbvi.tasks.gradients.study", study)
+    with pytest.raises(UserError, match=r"^\[0\. 1\.\]$"):
+        work(dynamic, "gradients", split="train", examples=4)
 
 
 def test_tasks_see_dynamic_data_as_the_model_does(dynamic):
