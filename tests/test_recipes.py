@@ -66,6 +66,24 @@ def test_a_number_of_an_evaluation_is_that_rows(scripts):
     assert over_seeds(both, "depth_bihm_3", "test/nll") == {0: 91.0}
 
 
+def test_rows_tell_how_many_examples_weights_do_badly_by(scripts):
+    tails = scripts["results_page"].tails
+    told = {"test/elbo": -92.0, "test/khat_above_0.7": 0.947}
+    assert [tails(metrics, "test") for metrics in (told, {"test/elbo": -92.0}, {"test/nll": 87.4})] == ["95 %", "-", ""]
+    of_table1 = [record for record in scripts["results_page"].stored() if record["row"] == "table1_rank_one"]
+    assert [tails(record["metrics"], "test") for record in of_table1] == ["94 %"]
+
+
+def test_figure_2_is_of_many_images_and_shows_what_the_paper_shows(scripts):
+    medians = {}
+    for record in scripts["results_page"].stored():
+        if record["row"] in ("figure2_diagonal", "figure2_rank_one"):
+            made = record["evaluations"]["posterior"]
+            assert "task.examples=200" in made["command"]
+            medians[record["row"]] = made["metrics"]["posterior/kl_median"]
+    assert medians["figure2_rank_one"] < medians["figure2_diagonal"] < 1
+
+
 def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
     pages = scripts["measured_pages"]
     monkeypatch.setattr(pages, "FIGURES", tmp_path)

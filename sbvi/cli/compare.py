@@ -5,12 +5,12 @@ import csv
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi.cli.reader import tell
 from sbvi.core import UserError
 
 #: Pictures of a run that its row of the page shows.
@@ -41,10 +41,6 @@ def main() -> None:
     given = parser.parse_args()
     try:
         _compare(given)
-        sys.stdout.flush()
-    except BrokenPipeError:  # who reads, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
@@ -75,12 +71,12 @@ def _compare(given: Any) -> None:
     left_header = [*keys, "status", "note", "run"]
     apart = sections(groups, metric)
     if given.format == "json":
-        print(_as_json(metric, apart, others))
+        tell(_as_json(metric, apart, others))
     elif given.format == "csv":
         header, rows = _rows(groups, keys, metric)
-        print(_as_csv(header, rows, left))
+        tell(_as_csv(header, rows, left))
     else:
-        print(_as_tables(given.format, metric, apart, left_header, left))
+        tell(_as_tables(given.format, metric, apart, left_header, left))
     if given.plot is not None:
         _plot(given.plot, metric, keys, groups)
     if given.html is not None:

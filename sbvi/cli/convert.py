@@ -7,6 +7,7 @@ from typing import Any
 from sbvi.cli import hydra_app
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
+from sbvi.cli.reader import tell
 from sbvi.core import UserError
 
 COMMAND = Command(
@@ -45,7 +46,7 @@ def _task(config: Any) -> None:
     else:
         raise UserError("Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own.")
     rows = sum(entry["rows"] for entry in info["train"])
-    print(f"{rows} training examples in {len(info['train'])} shards: {where}")
+    tell(f"{rows} training examples in {len(info['train'])} shards: {where}")
 
 
 def _written(config: Any, output: Path, rows: Any) -> dict[str, Any]:

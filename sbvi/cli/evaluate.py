@@ -10,6 +10,7 @@ from sbvi.cli import hydra_app
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.progress import work_bar
+from sbvi.cli.reader import tell
 from sbvi.core import UserError
 from sbvi.core.imports import uncollected
 
@@ -102,17 +103,12 @@ def _task(config: Any) -> None:
     if (shown := result.projection) is not None:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
     write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    if result.table:
-        print(result.table)
-    else:
-        for key, value in result.scalars.items():
-            print(f"{key}: {value:.4f}")
-    print(
+    tell(
+        *([result.table] if result.table else (f"{key}: {value:.4f}" for key, value in result.scalars.items())),
         f"written: {folder / name}.json and .npz",
-        *drawn,
-        *(folder / f"{title}{tail}.gif" for title in result.animations),
-        *([settings["output"]] if settings.get("output") else []),
-        sep="\n  ",
+        *(f"  {path}" for path in drawn),
+        *(f"  {folder / f'{title}{tail}.gif'}" for title in result.animations),
+        *([f"  {settings['output']}"] if settings.get("output") else []),
     )
 
 

@@ -2,10 +2,8 @@
 
 import itertools
 import json
-import os
 import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
+from sbvi.cli.reader import tell
 from sbvi.core.configs import config_folder
 from sbvi.core.errors import choices
 from sbvi.core.plugins import config_folders
@@ -202,8 +201,5 @@ def show_help(command: Command, arguments: Sequence[str]) -> bool:
     words = asked(arguments)
     if words is None:
         return False
-    try:
-        print(help_text(command, words), flush=True)
-    except BrokenPipeError:  # who reads, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    tell(help_text(command, words))
     return True

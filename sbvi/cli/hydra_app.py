@@ -13,6 +13,7 @@ from typing import Any
 from sbvi.cli import mistakes
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
+from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
@@ -52,7 +53,8 @@ def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
         mistakes.check_arguments(sys.argv[1:], command)
     except UserError as error:
         leave(str(error), error, asked)
-    _composed(task, config_name, command, before, asked)
+    with unheard():
+        _composed(task, config_name, command, before, asked)
 
 
 def _composed(task: Callable[[Any], Any], config_name: str, command: Command, before: str | None, asked: bool) -> None:

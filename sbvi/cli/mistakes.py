@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Sequence
 
 from sbvi.cli.catalogue import SETTINGS, below, entries_of, unknown_word
@@ -82,7 +83,7 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
         raise UserError(
             f"{word} is a sweep over several values, which needs --multirun; a list is written {key}=[{value}], and "
-            f"text with a comma '{key}=\"{value}\"'."
+            f"text with a comma {_quoted(key, value)}."
         )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
@@ -109,8 +110,14 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
             f'{key}="$HOME{value[1:]}".'
         )
     return UserError(
-        f"{word} holds characters that Hydra reads as its own; quote the value twice: '{key}=\"{value}\"'."
+        f"{word} holds characters that Hydra reads as its own; quote the value twice: {_quoted(key, value)}."
     )
+
+
+def _quoted(key: str, value: str) -> str:
+    """A word with text as it stands, for a shell."""
+    escaped = value.replace('"', '\\"')
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 def sentence(error: BaseException, arguments: Sequence[str], command: Command) -> str:

@@ -12,6 +12,7 @@ from sbvi.cli import hydra_app
 from sbvi.cli.catalogue import CHANGES, check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
+from sbvi.cli.reader import tell, unheard
 from sbvi.core import UserError
 from sbvi.core.imports import uncollected
 
@@ -78,7 +79,8 @@ def main() -> None:
     """The entry point of `sbvi-train`."""
     resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
     if resumed and asked(sys.argv[1:]) is None:
-        _resume(resumed)
+        with unheard():
+            _resume(resumed)
     else:
         hydra_app.run(_task, "train", COMMAND)
 
@@ -228,7 +230,7 @@ def _report(result: Mapping[str, Any], several: bool) -> None:
     from sbvi.core import processes
 
     if processes.first():
-        print(summary(result, several))
+        tell(summary(result, several))
     if result["status"] == "stopped":
         if several:
             raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it

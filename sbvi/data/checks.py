@@ -51,7 +51,7 @@ def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.n
     """Numeric values as (N, *event_shape).
 
     Raises:
-      UserError: another shape, with the transposition that would serve where channels come first; or not numbers.
+      UserError: another shape, with what would serve where axes stand elsewhere or one is too many; or not numbers.
     """
     x = unmasked(values, where)
     if x.dtype.kind not in "buif":
@@ -59,9 +59,11 @@ def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.n
     size = int(np.prod(event_shape))
     wanted = f"it must be (N, {', '.join(map(str, event_shape))}), N > 0"
     if x.ndim < 1 or len(x) == 0 or x.shape[1:] not in (event_shape, (size,)):
-        moved = (x.shape[2:] + x.shape[1:2]) if x.ndim >= 3 and len(x) else None
-        if moved is not None and moved in (event_shape, (*event_shape, 1)):
+        if x.ndim >= 3 and len(x) and x.shape[2:] + x.shape[1:2] == event_shape:
             wanted += "; its channels come first, and they must come last: x.transpose(0, 2, 3, 1)"
+        for place, alone in (("x[:, 0]", (1, *event_shape)), ("x[..., 0]", (*event_shape, 1))):
+            if x.shape[1:] == alone and len(x):
+                wanted += f"; give it without the axis of its one channel: {place}"
         raise UserError(f"{where} has shape {x.shape}; {wanted}.")
     return x.reshape(len(x), *event_shape)
 

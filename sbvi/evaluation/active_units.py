@@ -9,5 +9,6 @@ THRESHOLD = 0.01
 
 
 def active_units(means: dict[str, np.ndarray]) -> dict[str, int]:
-    """Number of active latents of each node, from posterior means (N, K)."""
-    return {node: int((np.var(values, axis=0) > THRESHOLD).sum()) for node, values in means.items()}
+    """Number of active latents of each node, from posterior means (N, K); where these are not finite a unit is none."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return {node: int((np.var(values, axis=0) > THRESHOLD).sum()) for node, values in means.items()}

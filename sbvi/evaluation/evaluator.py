@@ -203,7 +203,8 @@ class Evaluator:
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
         for name in [n for n in WITH_ERRORS if n in arrays]:
-            spread = float(np.std(arrays[name], dtype=np.float64))
+            with np.errstate(invalid="ignore"):  # of estimates that are not finite, which are told by name
+                spread = float(np.std(arrays[name], dtype=np.float64))
             scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
         if offers(self.model, Bidirectional):
             log_z2, error = self.partition(params)

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object a log point."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from sbvi.core.atomic import write_atomically
 
 
 class MetricsFile:
-    """Appends log points; on resume, those after the checkpoint are dropped first."""
+    """Appends log points, with null for what is not finite; on resume, those after the checkpoint are dropped first."""
 
     def __init__(self, path: Path, resume_step: int = 0):
         self.path = path
@@ -19,7 +20,8 @@ class MetricsFile:
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (closed by close)
 
     def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        self._file.write(json.dumps({"step": step, "epoch": epoch, **values}) + "\n")
+        told = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, "epoch": epoch, **told}, allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -32,7 +34,8 @@ def _final(line: dict[str, Any]) -> bool:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, numbers by name at a step; what a crash cut short or damaged is left out."""
+    """The whole lines of a metrics file, numbers by name at a step; what a crash cut short or damaged is left out, and
+    so is null, which stands for a number that was not finite."""
     if not path.exists():
         return []
     lines = []
@@ -41,8 +44,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             value = json.loads(line)
         except ValueError:
             continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int) and all(map(is_number, value.values())):
-            lines.append(value)
+        if not isinstance(value, dict) or not isinstance(value.get("step"), int):
+            continue
+        told = {name: number for name, number in value.items() if number is not None}
+        if all(map(is_number, told.values())):
+            lines.append(told)
     return lines
 
 

@@ -28,7 +28,7 @@ class Averaged:
             raise UserError(f"draws={count} must be of 1..{held}, the draws that {run.directory.path} keeps.")
         self.run, self.count = run, count or held
 
-    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
+    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int | None = None) -> np.ndarray:
         """log (1/M) sum_m p(x | theta_m), (N,), nats; each p as `LoadedRun.log_likelihood` has it."""
         *_, last = running_averages(one.log_likelihood(x, num_samples, seed) for one in self.run.each_draw(self.count))
         return last

@@ -23,7 +23,10 @@ from sbvi.runs.experiment import Experiment
 
 
 class Scores:
-    """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
+    """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set.
+
+    seed: of the draws; by default that of the run's evaluation, `evaluation.seed`.
+    """
 
     model: Any
     params: Any
@@ -37,12 +40,12 @@ class Scores:
     @abstractmethod
     def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray: ...
 
-    def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int = 1) -> np.ndarray:
+    def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int | None = None) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
         self._able(LatentVariable, "elbo")
         return np.asarray(self._estimate(x, num_samples, seed).elbo)
 
-    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int = 1) -> np.ndarray:
+    def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int | None = None) -> np.ndarray:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
         of one or two continuous latents, which heeds what samples show; else by importance sampling, which is a lower
         bound in expectation and tight for many samples."""
@@ -59,12 +62,13 @@ class Scores:
         if "quadrature" not in self._compiled:
             self._compiled["quadrature"] = Quadrature(self.model, own)
         least = floor_of(np.asarray(sampled.log_likelihood), np.asarray(sampled.effective))
-        log_p: np.ndarray = self._compiled["quadrature"](self.params, jax.random.key(seed), batches, least)[
-            "log_likelihood"
-        ]
+        log_p: np.ndarray = self._compiled["quadrature"](self.params, self._key(seed), batches, least)["log_likelihood"]
         return log_p
 
-    def _estimate(self, x: np.ndarray, num_samples: int, seed: int) -> Likelihood:
+    def _key(self, seed: int | None) -> jax.Array:
+        return jax.random.key(self.experiment.evaluation.seed if seed is None else seed)
+
+    def _estimate(self, x: np.ndarray, num_samples: int, seed: int | None) -> Likelihood:
         num_samples = at_least_one(num_samples, "num_samples")
         model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
         own = self._own(x)
@@ -75,14 +79,14 @@ class Scores:
         estimated: Likelihood = self._scored(("likelihood", num_samples, single), estimate, own, seed)
         return estimated
 
-    def _scored(self, name: Any, function: Any, own: tuple[Dataset, Batches], seed: int) -> Any:
+    def _scored(self, name: Any, function: Any, own: tuple[Dataset, Batches], seed: int | None) -> Any:
         """A function of (params, key, model input) over the user's values, as evaluation scores a split."""
         dataset, batches = own
         if name not in self._compiled:
             self._compiled[name] = map_batches(
                 lambda params, key, batch: function(params, key, batch.x), dataset, what="likelihood"
             )
-        return self._compiled[name](self.params, jax.random.key(seed), batches)
+        return self._compiled[name](self.params, self._key(seed), batches)
 
     def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
         """The user's values as a data set, and in batches as evaluation makes them."""

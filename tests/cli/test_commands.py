@@ -148,6 +148,11 @@ def test_imputation_of_test_images_and_of_ones_own(trained):
     found = json.loads(path.read_text())["metrics"]
     assert found["imputation/rmse"] < found["imputation/rmse_of_means"]
     assert found["imputation/log_loss"] < found["imputation/log_loss_of_means"]
+    assert all(0 < found[f"imputation/{name}"] < 1 for name in ("accepted", "accepted_local"))
+    assert 4 < found["imputation/effective_samples"] < 1000
+    assert found["imputation/rhat"] > 0.9
+    warned = "imputation: of " in done.stderr and "take more iterations" in done.stderr
+    assert warned == (found["imputation/rhat_above_1.1"] > 0.1)
     assert path.with_suffix(".png").stat().st_size > 1000
     values = np.random.default_rng(0).integers(0, 2, (5, 64)).astype(float)
     values[:, :20] = np.nan

@@ -1,9 +1,11 @@
 """Mistakes on the command line, each answered in one sentence that says what to write instead."""
 
 import re
+import shlex
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from support.processes import command
 
 from sbvi.cli.catalogue import check
@@ -43,7 +45,18 @@ def test_arguments_that_hydra_would_misread(arguments):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize("path", ["größe/x.npz", "a=b.npz", "a(1).npz", "a#b, c.npz", "ann's.npz", 'so "b".npz'])
+def test_what_is_advised_gives_the_path_as_it_stands(path):
+    with pytest.raises(UserError) as error:
+        check_arguments([f"dataset.path={path}"], COMMAND)
+    (word,) = shlex.split(re.search(r"(?:quote the value twice:|text with a comma) (.*)\.$", str(error.value))[1])
+    check_arguments([word], COMMAND)
+    assert OverridesParser.create().parse_override(word).value() == path
+
+
+@pytest.mark.quick
 def test_arguments_that_are_right_pass():
+    check_arguments(["dataset.path=my dir/x.npz"], COMMAND)
     check_arguments(["model.latents=[50, 20]", "--config-dir", "my dir", "+optimizer.arguments.b1=0.8"], COMMAND)
     check_arguments(["-m", "seed=1,2", "search=optuna", "hydra.sweeper.n_trials=3"], COMMAND)
     check_arguments(['dataset.path="a=b, c"', "model.hidden=[[3,4],[5]]", "--cfg", "job"], COMMAND)

@@ -148,7 +148,8 @@ def test_tables_name_the_column():
     ("event", "shape", "sentence"),
     [
         ((8, 8, 3), (5, 3, 8, 8), r"channels come first, and they must come last: x\.transpose\(0, 2, 3, 1\)"),
-        ((8, 8), (5, 1, 8, 8), "channels come first"),
+        ((8, 8), (5, 1, 8, 8), r"it must be \(N, 8, 8\).*; give it without the axis of its one channel: x\[:, 0\]\.$"),
+        ((8, 8), (5, 8, 8, 1), r"; give it without the axis of its one channel: x\[\.\.\., 0\]\.$"),
         ((8, 8), (5, 9), r"must be \(N, 8, 8\)"),
         ((4,), (0, 4), "N > 0"),
     ],
@@ -277,7 +278,8 @@ def test_runs_that_recorded_less(case):
     assert not same_data(now | {"preprocessing": TABLE.to_config()}, now)  # other units, the same held values
 
 
-def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):
+def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch, caplog):
+    caplog.set_level("INFO")
     import sbvi.data.sources.frey_faces as module
 
     frames = np.arange(1000) % 256 * np.ones((560, 1))
@@ -286,5 +288,7 @@ def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch):
     order = np.concatenate([s.x[:, 0, 0] for s in dataset.splits.values()])
     np.testing.assert_array_equal(order, np.arange(1000) % 256)
     assert [len(s) for s in dataset.splits.values()] == [600, 200, 200]
+    assert not caplog.records
     random = DATASETS["frey_faces"]().load()
+    assert "split at random: most test frames have a neighbour that trains" in caplog.text
     assert (np.diff(random.test.x[:, 0, 0].astype(int)) != 1).mean() > 0.9

@@ -11,6 +11,7 @@ from support.models import dlgm, summary
 
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
+from sbvi.inference import observed_chain
 from sbvi.inference.convergence import convergence
 from sbvi.inference.imputation import Imputation, compared, impute
 from sbvi.models import MODELS
@@ -74,6 +75,18 @@ def test_metropolis_draws_from_the_exact_conditional(case, leapfrogs):
     assert (found.local is None) == (leapfrogs == 0)
     if leapfrogs:
         assert 0.7 < np.asarray(found.local)[WARMUP:].mean() < 0.92
+
+
+def test_chains_start_from_draws_chosen_by_their_weights(case):
+    """Before any move: near the exact conditional, where q's own draws have six times its variance."""
+    oracle, x, missing = case
+    rows, mask = (jnp.tile(jnp.asarray(row)[None], (2000, 1)) for row in (np.where(missing, 0, x), missing))
+    begin = jax.jit(lambda key: observed_chain.start(oracle.model, oracle.params, key, rows, mask))
+    found = np.asarray(begin(jax.random.key(0)).v)
+    np.testing.assert_array_equal(found[:, ~missing], np.tile(x[~missing], (2000, 1)))
+    mean, variance = conditional(oracle, x, missing)
+    assert (np.abs(found[:, missing].mean(0) - mean) < 4 * np.sqrt(variance / 2000)).all()
+    np.testing.assert_allclose(found[:, missing].var(0), variance, rtol=0.15)
 
 
 def test_the_papers_chain_has_another_law_unless_q_is_exact(case):

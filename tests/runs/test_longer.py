@@ -1,5 +1,6 @@
 """A run that goes on for longer is the run that was longer from the start, and its record says what was changed."""
 
+import datetime
 import json
 import logging
 import shutil
@@ -27,6 +28,7 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     record = json.loads((tmp_path / "longer" / "run.json").read_text())
     (line,) = record["history"]
     assert line["step"] == 60
+    assert datetime.timedelta() < datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(line["when"])
     assert line["changed"] == {"trainer.steps": [60, 100]}
     assert record["config"]["trainer"]["steps"] == 100
     lines = [json.loads(text) for text in (tmp_path / "longer" / "metrics.jsonl").read_text().splitlines()]

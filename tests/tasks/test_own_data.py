@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data.sources.digits import Digits
 from sbvi.evaluation.quadrature import floor_of
+from sbvi.inference.quadrature import TOLERANCE
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.files import read_array
 
@@ -76,11 +78,12 @@ def test_run_json_records_the_preprocessing(gaussian, dynamic):
 
 
 def test_the_same_counts_score_the_same_in_every_file(gaussian, grey, tmp_path):
-    paths = list(forms(tmp_path, grey))
-    found = work(gaussian, "likelihood", num_samples=20, input=paths[-1]).arrays["nll"]
+    paths, run = list(forms(tmp_path, grey)), copy.copy(gaussian)
+    run.experiment = replace(run.experiment, evaluation=replace(run.experiment.evaluation, seed=7))
+    found = work(run, "likelihood", num_samples=20, input=paths[-1]).arrays["nll"]
     assert np.abs(found).mean() < 100
-    for path in paths:  # as the task reads them, with the evaluation's seed, which is 1
-        np.testing.assert_array_equal(-gaussian.log_likelihood(read_array(path), 20), found)
+    for path in paths:  # as the task reads them, with the evaluation's seed
+        np.testing.assert_array_equal(-run.log_likelihood(read_array(path), 20), found)
 
 
 def test_a_loaded_run_heeds_what_samples_show_as_the_evaluation_does(gaussian, grey):
@@ -120,9 +123,12 @@ def test_what_a_model_gives_is_in_source_units(gaussian, grey):
 
 def test_rescaled_data_given_back(rescaled, tmp_path):
     run, path = rescaled
-    split = work(run, "likelihood", num_samples=50, split="train").scalars["train/nll"]
-    own = work(run, "likelihood", num_samples=50, input=str(path)).scalars["input/nll"]
+    train = work(run, "likelihood", num_samples=50, split="train")
+    given = work(run, "likelihood", num_samples=50, input=str(path))
+    split, own = train.scalars["train/nll"], given.scalars["input/nll"]
     assert abs(own - split) < 0.5
+    apart = np.abs(given.arrays["nll"][:, None] - train.arrays["nll"]).min(0)  # the file has the other splits' rows too
+    assert apart.max() < TOLERANCE
     x = np.load(path)[:20]
     gaps = x.copy()
     gaps[:, 1] = np.nan
@@ -150,6 +156,15 @@ def test_dynamic_training_data_is_drawn_for_every_task(dynamic):
     assert (posterior.arrays["log_likelihood"] < 0).all()
     imputed = work(dynamic, "imputation", iterations=6, warmup=2, **one)
     assert set(np.unique(imputed.arrays["filled"][~imputed.arrays["missing"]])) <= {0, 1}
+
+
+def test_the_gradients_of_dynamic_training_data_are_of_draws(dynamic, monkeypatch):
+    def study(model, params, x, *settings):
+        raise UserError(f"{np.unique(x)}")
+
+    monkeypatch.setattr("sbvi.tasks.gradients.study", study)
+    with pytest.raises(UserError, match=r"^\[0\. 1\.\]$"):
+        work(dynamic, "gradients", split="train", examples=4)
 
 
 def test_tasks_see_dynamic_data_as_the_model_does(dynamic):
