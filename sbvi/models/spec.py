@@ -39,6 +39,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def stochastic_layers(self) -> int:
+        """How many stochastic layers have a KL of their own."""
+        return 1
+
+    @property
     def asks_recognition(self) -> bool:
         """Whether p(x, z) has the recognition model's parameters too, as under a prior made of what it says."""
         return False

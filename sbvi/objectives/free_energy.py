@@ -15,7 +15,7 @@ from sbvi.models.capabilities import LatentVariable
 from sbvi.models.spec import ModelSpec
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import DISCRETE, check_estimator, init_companion, score_loss
-from sbvi.objectives.pieces import KLWeight, node_kl, parts
+from sbvi.objectives.pieces import LayeredKLWeight, node_kl, parts
 from sbvi.objectives.view import Array, Report, View
 
 
@@ -42,7 +42,7 @@ class FreeEnergy:
     """Of the relaxation of estimator=relaxed: lower is less biased, and noisier."""
     free_bits: NonNegative = 0.0
     """Nats of KL that each stochastic layer may spend at no cost (mean over the batch)."""
-    kl_weight: KLWeight = KLWeight()
+    kl_weight: LayeredKLWeight = LayeredKLWeight()
     """Factor of the KL term over training."""
 
     needs: ClassVar[type] = LatentVariable
@@ -72,6 +72,11 @@ class FreeEnergy:
             )
         if self.rule in SECOND_ORDER and model.kinks:
             raise UserError(f"objective.rule={self.rule} needs {model.kinks}, or objective.rule=reparameterised.")
+        if self.kl_weight.layer_epochs and model.stochastic_layers == 1:
+            raise UserError(
+                f"objective.kl_weight.layer_epochs={self.kl_weight.layer_epochs} is for several stochastic layers that "
+                f"have a KL each, and this model has one; leave it at 0."
+            )
         check_estimator(self.estimator, self.num_samples, model)
         if self.rule != "reparameterised" and self.estimator in (*DISCRETE, "relaxed"):
             raise UserError(f"objective.rule={self.rule} is of Gaussian latents; leave it at reparameterised here.")
@@ -80,7 +85,7 @@ class FreeEnergy:
         return init_companion(self.estimator, key, size)
 
     def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
-        return {"kl_weight": self.kl_weight.at(steps, steps_per_epoch)}
+        return self.kl_weight.numbers(steps, steps_per_epoch)
 
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
         """The loss to differentiate (a scalar, mean over the batch), and the bound's parts (B,)."""
@@ -96,13 +101,18 @@ class FreeEnergy:
         means = [jnp.mean(value) for value in kl.values()]
         if self.free_bits:
             means = [jnp.maximum(value, self.free_bits) for value in means]
-        loss = numbers["kl_weight"] * sum(means) - jnp.mean(rollout.log_likelihood)
+        if self.kl_weight.layer_epochs:
+            places = list(view.model.latent_sizes())
+            weights = [self.kl_weight.of(numbers, places.index(node)) for node in kl]
+            weighted = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
+        else:
+            weights = [numbers["kl_weight"]] * len(means)
+            weighted = numbers["kl_weight"] * sum(means)
+        loss = weighted - jnp.mean(rollout.log_likelihood)
         if self.estimator in DISCRETE:
             terms = rollout.log_likelihood
-            for node, mean in zip(kl, means, strict=True):
-                spent = numbers["kl_weight"] * (jnp.mean(kl[node]) >= mean).astype(
-                    terms.dtype
-                )  # free bits cost nothing
+            for node, mean, weight in zip(kl, means, weights, strict=True):
+                spent = weight * (jnp.mean(kl[node]) >= mean).astype(terms.dtype)  # free bits cost nothing
                 terms = terms + spent * (rollout.log_prior[node] - rollout.log_posterior[node])
             loss = loss + score_loss(view, terms, rollout.score, 1.0, self.estimator)
         return loss, parts(rollout, kl)

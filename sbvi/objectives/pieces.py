@@ -1,5 +1,7 @@
 """What objectives share: the weight of the KL term over training, and the parts of the bound."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,6 +27,30 @@ class KLWeight:
             return np.full(steps.shape, self.beta)
         progress = np.minimum(1.0, steps / (self.warmup_epochs * steps_per_epoch))
         return self.start + (self.beta - self.start) * progress
+
+
+@spec
+class LayeredKLWeight(KLWeight):
+    """The same for each stochastic layer, whose warm-ups may begin one after the other from the data upwards."""
+
+    layer_epochs: NonNegative = 0.0
+    """Epochs by which the warm-up of a layer begins after that of the one below it; till then its factor is `start`."""
+
+    def __post_init__(self) -> None:
+        if self.layer_epochs and not self.warmup_epochs:
+            raise ValueError(f"layer_epochs={self.layer_epochs} delays a warm-up; set warmup_epochs, or leave it at 0")
+
+    def numbers(self, steps: np.ndarray, steps_per_epoch: float) -> dict[str, np.ndarray]:
+        """What a step must be told for `of`."""
+        weight = {"kl_weight": self.at(steps, steps_per_epoch)}
+        return weight | {"kl_epochs": steps / steps_per_epoch} if self.layer_epochs else weight
+
+    def of(self, numbers: Mapping[str, Array], layer: int) -> Array:
+        """The factor of a layer, 0 being the one nearest the data."""
+        if layer == 0 or "kl_epochs" not in numbers:
+            return numbers["kl_weight"]
+        progress = (numbers["kl_epochs"] - layer * self.layer_epochs) / self.warmup_epochs
+        return self.start + (self.beta - self.start) * jnp.clip(progress, 0.0, 1.0)
 
 
 def node_kl(rollout: Rollout, how: str) -> dict[str, Array]:

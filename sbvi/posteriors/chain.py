@@ -161,6 +161,7 @@ class ChainKind:
     drawn before it, not the last alone."""
 
     gaussian: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
     upward: ClassVar[bool]
     all_before: ClassVar[bool]
 

@@ -24,7 +24,7 @@ def _repeated(values: Sequence[float], counts: Sequence[int]) -> Array:
 class GaussianFamily:
     """What the families share: one Gaussian for each layer, built the same way."""
 
-    joint = False
+    joint: ClassVar[bool] = False
     gaussian: ClassVar[bool] = True
 
     def build(
@@ -68,7 +68,7 @@ class RankOne(GaussianFamily):
 class JointRankOne(RankOne):
     """One D and one u over the latents of all layers together; still linear cost."""
 
-    joint = True
+    joint: ClassVar[bool] = True
 
 
 @spec

@@ -129,6 +129,7 @@ class FlowKind:
     """What the specs of flows share."""
 
     gaussian: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
 
     def build(self: Kind, latents: Sequence[int], initial_scale: float, recognition: Recognition) -> FlowPosterior:
         """The posterior over stochastic layers of these sizes."""

@@ -88,9 +88,10 @@ class Posterior(Protocol):
 
 class PosteriorSpec(Protocol):
     """What a config chooses. gaussian: its nodes are independent Gaussians given x, so that a KL to N(0, I) has a
-    closed form and gradient rules serve."""
+    closed form and gradient rules serve. joint: it has one node over all layers, and not one for each."""
 
     gaussian: ClassVar[bool]
+    joint: ClassVar[bool]
 
     def build(self, latents: Sequence[int], initial_scale: float, recognition: Recognition) -> Posterior:
         """The posterior over stochastic layers of these sizes; initial_scale: its first standard deviation."""

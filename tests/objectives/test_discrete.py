@@ -21,6 +21,7 @@ from sbvi.models.helmholtz.units import Bernoulli
 from sbvi.models.rollout import Noise
 from sbvi.objectives import OBJECTIVES, View
 from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
+from sbvi.objectives.pieces import LayeredKLWeight
 
 DRAWS = 4000
 X = np.array([[1.0, 0, 1, 1], [0, 0, 1, 0]])
@@ -99,6 +100,31 @@ def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, est
     found = estimated(gradient, params)
     for weight, exact in zip(WEIGHTS, exact_gradients(alpha, samples), strict=True):
         within_errors(found(jnp.asarray(weight)), exact)
+
+
+def test_layers_warm_up_one_after_the_other_without_bias(x64):
+    """At epoch 1 the KL of layer_1 counts whole and that of layer_2 by 0.4; the exact gradient is over all latents."""
+    model, params = machine(seed=1)
+    warmup = {"warmup_epochs": 1.0, "layer_epochs": 0.6}
+    objective = OBJECTIVES["free_energy"](num_samples=2, estimator="vimco", kl_weight=LayeredKLWeight(**warmup))
+    numbers = objective.numbers(np.array([25]), 25.0)
+    numbers = {name: jnp.asarray(values[0]) for name, values in numbers.items()}
+    factors = {"layer_1": 1.0, "layer_2": 0.4}
+    batch = Batch(jnp.asarray(X), jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+    exact = Enumerated(params)
+    latents = {n: jnp.asarray(np.broadcast_to(v[:, None], (32, len(X), v.shape[1]))) for n, v in exact.latents.items()}
+
+    def loss(p):
+        log_q = model.posterior(p, batch.x).log_prob(latents)
+        prior = model.node_prior().log_prob(p.prior, latents)
+        terms = model.log_joint(p, latents, batch.x) - sum(prior.values())
+        terms = terms + sum(factors[node] * (prior[node] - log_q[node]) for node in factors)
+        return -jnp.mean(jnp.sum(jnp.exp(sum(log_q.values())) * terms, 0))
+
+    def gradient(p, key):
+        return jax.grad(lambda p: objective(View(model, p, key, batch), numbers)[0])(p)
+
+    within_errors(estimated(gradient, params)(), jax.grad(loss)(params))
 
 
 def weighted(log_p, log_q, tuples, alpha):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
-from support.models import view
+from support.models import dlgm, summary, view
 from support.quadrature import estimated_gradients, expected_gradient
 
 from sbvi.core import UserError
@@ -16,6 +16,7 @@ from sbvi.gradients import Paths
 from sbvi.models.capabilities import LatentVariable
 from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi
 from sbvi.objectives.compatibility import check_latent_noise
+from sbvi.objectives.pieces import LayeredKLWeight
 from sbvi.runs import Experiment
 
 ONE = 1.0
@@ -210,6 +211,31 @@ def test_kl_weight(oracle):
     x = oracle.data(4)
     loss, report = jax.device_get(evaluate(FreeEnergy(), oracle, x, weight=0.25))
     np.testing.assert_allclose(loss, np.mean(0.25 * report["kl"] - report["log_likelihood"]), rtol=1e-10)
+
+
+def test_kl_weights_of_layers():
+    weight = LayeredKLWeight(start=0.2, beta=2.0, warmup_epochs=3.0, layer_epochs=2.0)
+    steps = np.array([0, 20, 35, 50, 110])
+    numbers = weight.numbers(steps, 10.0)
+    np.testing.assert_allclose(weight.of(numbers, 0), [0.2, 1.4, 2.0, 2.0, 2.0])
+    np.testing.assert_allclose(weight.of(numbers, 1), [0.2, 0.2, 1.1, 2.0, 2.0])
+    np.testing.assert_allclose(weight.of(numbers, 2), [0.2, 0.2, 0.2, 0.8, 2.0])
+    assert list(LayeredKLWeight(warmup_epochs=3.0).numbers(steps, 10.0)) == ["kl_weight"]
+    with pytest.raises(ValueError, match=r"layer_epochs=2\.0 delays a warm-up; set warmup_epochs"):
+        LayeredKLWeight(layer_epochs=2.0)
+    # A top-down posterior's nodes come in another order.
+    model = dlgm((5,), posterior="top_down", latents=(3, 2), hidden=(4,), recognition_hidden=(4,))
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 2, (4, 5)), jnp.float32)
+    told = {"kl_weight": jnp.float32(1.0), "kl_epochs": jnp.float32(3.5)}
+    objective = FreeEnergy(kl_weight=LayeredKLWeight(warmup_epochs=3.0, layer_epochs=2.0))
+    loss, report = jax.jit(lambda p, v: objective(view(model, p, jax.random.key(1), v), told))(params, x)
+    kl = report["kl/layer_1"] + 0.5 * report["kl/layer_2"]
+    np.testing.assert_allclose(loss, np.mean(kl - report["log_likelihood"]), rtol=1e-6)
+    for words in (["model.latents=[3]"], ["model.latents=[3,2]", "posterior=joint_rank_one"]):
+        late = ["objective.kl_weight.warmup_epochs=3", "objective.kl_weight.layer_epochs=2"]
+        with pytest.raises(UserError, match=r"layer_epochs=2\.0 is for several stochastic layers"):
+            Experiment.from_overrides([*words, *late])
 
 
 def test_free_bits_cost_nothing_below_their_floor(oracle):

@@ -118,6 +118,10 @@ class DLGM(ModelSpec):
         return bool(self.prior.analytic_kl and self.posterior.gaussian)
 
     @property
+    def stochastic_layers(self) -> int:
+        return 1 if self.posterior.joint else len(self.latents)
+
+    @property
     def asks_recognition(self) -> bool:
         return bool(self.prior.gaussian_posterior)  # it is a mixture of that posterior
 

@@ -92,6 +92,10 @@ class Helmholtz(ModelSpec):
         return DATA_UNITS[self.data_units].discrete
 
     @property
+    def stochastic_layers(self) -> int:
+        return len(self.sizes())
+
+    @property
     def dequantizes(self) -> bool:
         return not self.binary
 
