@@ -131,3 +131,29 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
     assert "| sbvi, cold | 12.0 | 45.0 (1 of 3 not) | -96.50 |" in text
     assert "| sbvi, warm | 9.0 | not reached | -99.00 |" in text
     assert "medians over 3\nalternating rounds" in text
+
+
+def test_the_products_of_networks(scripts):
+    """Each matrix three times but the first, whose input is data; blocks and gates have two."""
+    import benchmark_networks as networks
+    import reference_loops
+
+    encoder = reference_loops.chain_products(100, [784, 300, 300, 300, 100], data=True)
+    decoder = reference_loops.chain_products(100, [50, 300, 300, 300, 784], data=False)
+    assert sorted(networks.products("dense", "")) == sorted(encoder + decoder)
+    square = 100 * 300 * 300  # multiplications of a layer whose width stays, of which there are four
+    work = {name: sum(r * i * c for r, i, c in networks.products(name, "")) for name in ("dense", "gated", "residual")}
+    assert work["residual"] - work["dense"] == 3 * 4 * square
+    first = 100 * 300 * (2 * 784 + 3 * 50)
+    assert work["gated"] - work["dense"] == 3 * 4 * square + first
+    pixels = networks.products("dense", "residual")
+    assert (100 * 14**2, 9 * 4, 24) in pixels
+    assert (100 * 7**2, 9 * 32, 32) in pixels
+
+
+def test_the_interval_of_a_median(scripts):
+    """Of eleven values the second and the tenth: less lies outside with a chance of 12 / 2048 on each side."""
+    import benchmark_commits
+
+    assert benchmark_commits.median_interval([float(v) for v in range(11, 0, -1)]) == (2.0, 10.0)
+    assert benchmark_commits.median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)

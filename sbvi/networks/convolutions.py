@@ -21,6 +21,7 @@ from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.dense import NETWORKS, NetworkName
 from sbvi.networks.keys import Keys
+from sbvi.networks.layers import layer_norm
 
 Array = jax.Array
 
@@ -109,9 +110,25 @@ class ConvolutionalBlock(nnx.Module):
         return x + self.second(function(self.first(function(x))))
 
 
-def _blocks(how: Convolutions, activation: ActivationName, rngs: Keys) -> list[list[ConvolutionalBlock]]:
+class NormalisedConvolutionalBlock(ConvolutionalBlock):
+    """x + C_2 f(N_2(C_1 f(N_1(x)))), with layer normalisations N over the channels of each pixel."""
+
+    def __init__(self, channels: int, kernel: int, activation: ActivationName, rngs: Keys):
+        super().__init__(channels, kernel, activation, rngs)
+        self.norms = nnx.List([layer_norm(channels, rngs) for _ in range(2)])
+
+    def __call__(self, x: Array) -> Array:
+        function = ACTIVATIONS[self.activation].function
+        inner = self.norms[1](self.first(function(self.norms[0](x))))
+        return x + self.second(function(inner))
+
+
+def _blocks(
+    how: Convolutions, activation: ActivationName, rngs: Keys, network: NetworkName
+) -> list[list[ConvolutionalBlock]]:
     """The residual blocks at every size, from the data up."""
-    return [[ConvolutionalBlock(c, how.kernel, activation, rngs) for _ in range(how.blocks)] for c in how.channels]
+    kind = NormalisedConvolutionalBlock if NETWORKS[network].normalised else ConvolutionalBlock
+    return [[kind(c, how.kernel, activation, rngs) for _ in range(how.blocks)] for c in how.channels]
 
 
 class ImageReader(nnx.Module):
@@ -131,7 +148,7 @@ class ImageReader(nnx.Module):
         self.convolutions = nnx.List([Convolution(4 * i, o, how.kernel, rngs) for i, o in itertools.pairwise(sizes)])
         self.dense = NETWORKS[network]([how.features, *hidden], activation, rngs, activate_last=True)
         if how.blocks:
-            self.blocks = nnx.List([nnx.List(level) for level in _blocks(how, activation, rngs)])
+            self.blocks = nnx.List([nnx.List(level) for level in _blocks(how, activation, rngs, network)])
 
     def __call__(self, x: Array) -> Array:
         function = ACTIVATIONS[self.activation].function
@@ -176,7 +193,7 @@ class ImageWriter(nnx.Module):
         )
         self.bias = nnx.Param(jnp.zeros(outputs))
         if how.blocks:
-            self.blocks = nnx.List([nnx.List(level) for level in reversed(_blocks(how, activation, rngs))])
+            self.blocks = nnx.List([nnx.List(level) for level in reversed(_blocks(how, activation, rngs, network))])
 
     def set_bias(self, values: np.ndarray) -> None:
         self.bias.set_value(jnp.asarray(values, self.bias[...].dtype))

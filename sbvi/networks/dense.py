@@ -1,12 +1,13 @@
-"""Networks of deterministic layers by name: plain, gated, and residual.
+"""Networks of deterministic layers by name: plain, gated, residual, and residual with normalisation.
 
 Each is made from (sizes, activation, rngs) and called alike, so that encoders, decoders and the dense middle of
-convolutional maps take any of them. To add one: a class with the interface of `MLP`, and a line in NETWORKS.
+convolutional maps take any of them; `normalised` says whether residual convolutions beside it are normalised too. To
+add one: a class with the interface of `MLP`, and a line in NETWORKS.
 """
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +16,10 @@ from flax import nnx
 
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.keys import Keys
-from sbvi.networks.layers import MLP, Affine
+from sbvi.networks.layers import MLP, Affine, layer_norm
 
 Array = jax.Array
-NetworkName = Literal["dense", "gated", "residual"]
+NetworkName = Literal["dense", "gated", "residual", "residual_normalised"]
 
 
 class Gated(nnx.Module):
@@ -38,6 +39,8 @@ class Gated(nnx.Module):
 
 class GatedMLP(nnx.Module):
     """Gated layers; the last is linear unless the network is to end with an activation, which is then its gate."""
+
+    normalised: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -86,9 +89,25 @@ class ResidualBlock(nnx.Module):
         return x + self.second(function(self.first(function(x))))
 
 
+class NormalisedBlock(ResidualBlock):
+    """x + A_2 f(N_2(A_1 f(N_1(x)))), the same with layer normalisations N."""
+
+    def __init__(self, size: int, activation: ActivationName, rngs: Keys):
+        super().__init__(size, activation, rngs)
+        self.norms = nnx.List([layer_norm(size, rngs) for _ in range(2)])
+
+    def __call__(self, x: Array) -> Array:
+        function = ACTIVATIONS[self.activation].function
+        inner = self.norms[1](self.first(function(self.norms[0](x))))
+        return x + self.second(function(inner))
+
+
 class ResidualMLP(nnx.Module):
     """A layer to the first width; then, for each further width, a residual block where it stays and a layer where it
     changes. The last layer is linear unless the network is to end with an activation."""
+
+    normalised: ClassVar[bool] = False
+    block: ClassVar[type[ResidualBlock]] = ResidualBlock
 
     def __init__(
         self,
@@ -102,7 +121,7 @@ class ResidualMLP(nnx.Module):
         hidden = list(sizes) if activate_last else list(sizes[:-1])
         made: list[Any] = []  # the first is a layer
         for position, (i, o) in enumerate(itertools.pairwise(hidden)):
-            made.append(ResidualBlock(o, activation, rngs) if position and i == o else Affine(i, o, rngs))
+            made.append(self.block(o, activation, rngs) if position and i == o else Affine(i, o, rngs))
         self.blocks = nnx.List(made)
         if not activate_last:
             self.last = Affine(sizes[-2], sizes[-1], rngs)
@@ -132,4 +151,16 @@ class ResidualMLP(nnx.Module):
         return x if self.activate_last else self.last(x, None if self.blocks else before)
 
 
-NETWORKS: dict[str, type] = {"dense": MLP, "gated": GatedMLP, "residual": ResidualMLP}
+class NormalisedMLP(ResidualMLP):
+    """The same with normalised blocks, here and in the convolutions beside it."""
+
+    normalised: ClassVar[bool] = True
+    block: ClassVar[type[ResidualBlock]] = NormalisedBlock
+
+
+NETWORKS: dict[str, Any] = {
+    "dense": MLP,
+    "gated": GatedMLP,
+    "residual": ResidualMLP,
+    "residual_normalised": NormalisedMLP,
+}

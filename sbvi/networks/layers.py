@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +38,16 @@ class Affine(nnx.Module):
         self.bias.set_value(jnp.asarray(values, self.bias[...].dtype))
 
 
+def layer_norm(size: int, rngs: Keys) -> nnx.LayerNorm:
+    """(x - mean) / sqrt(variance) * scale + bias over the last axis (Ba et al. 2016): of each row by itself, so that
+    what an example becomes depends on no other, on any number of devices."""
+    return nnx.LayerNorm(size, use_fast_variance=False, rngs=rngs)  # type: ignore[arg-type]  # asked for params() alone
+
+
 class MLP(nnx.Module):
     """Linear layers with an activation after each but, on request, the last; and, on request, before all."""
+
+    normalised: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -12,6 +12,8 @@ from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.gradients import RULES
 from sbvi.networks import convolutions
 from sbvi.networks.convolutions import Convolutions, doubled, halved
+from sbvi.networks.dense import NormalisedBlock
+from sbvi.networks.keys import Keys
 from sbvi.objectives import OBJECTIVES
 
 
@@ -21,6 +23,24 @@ def test_halving_keeps_blocks_together_and_doubling_undoes_it():
     assert small.shape == (2, 2, 3, 12)
     np.testing.assert_array_equal(small[1, 1, 2].reshape(2, 2, 3), x[1, 2:4, 4:6])
     np.testing.assert_array_equal(doubled(small), x)
+
+
+def test_a_normalised_block_is_the_dense_one_at_every_pixel():
+    """With kernels of side 1; what NumPy says of dense ones stands in test_dense."""
+    block = convolutions.NormalisedConvolutionalBlock(3, 1, "silu", Keys(jax.random.key(0)))
+    dense = NormalisedBlock(3, "silu", Keys(jax.random.key(1)))
+    rng = np.random.default_rng(0)
+    for ours, theirs in zip((block.first, block.second), (dense.first, dense.second), strict=True):
+        kernel, bias = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((3, 3), 3))
+        ours.kernel.set_value(kernel[None, None])
+        theirs.kernel.set_value(kernel)
+        for affine in (ours, theirs):
+            affine.bias.set_value(bias)
+    for ours, theirs in zip(block.norms, dense.norms, strict=True):
+        for norm in (ours, theirs):
+            norm.scale.set_value(jnp.asarray([0.5, 1.5, -2.0]))
+    x = jnp.asarray(rng.normal(size=(2, 4, 4, 3)), jnp.float32)
+    np.testing.assert_allclose(block(x), dense(x.reshape(-1, 3)).reshape(x.shape), rtol=1e-5, atol=1e-5)
 
 
 IMAGES = [((4, 4), (3,)), ((8, 4), (3, 2)), ((4, 4, 3), (2, 3))]

@@ -32,13 +32,21 @@ def affine(own, x):
     return x @ own["kernel"] + own["bias"]
 
 
+def normal(own, x):
+    away = x - x.mean(-1, keepdims=True)
+    return away / np.sqrt((away**2).mean(-1, keepdims=True) + 1e-6) * own["scale"] + own["bias"]
+
+
 def by_hand(name, p, x, first, last):
     """The network's value by its definition."""
     x = silu(x) if first else x
-    if name == "residual":
+    if name.startswith("residual"):
+        normalised = normal if name == "residual_normalised" else lambda _, x: x
         for position, own in sorted(p["blocks"].items()):
             if "first" in own:
-                x = x + affine(own["second"], silu(affine(own["first"], silu(x))))
+                norms = own.get("norms", (None, None))
+                inner = affine(own["first"], silu(normalised(norms[0], x)))
+                x = x + affine(own["second"], silu(normalised(norms[1], inner)))
             else:
                 x = affine(own, silu(x) if position else x)
         x = silu(x)
@@ -77,13 +85,16 @@ def test_the_value_is_the_definition_s(name, first, last):
 def test_residual_blocks_start_as_the_identity():
     """A deeper network is at first the same function; blocks stand where the width stays."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
-    shallow, deep = (NETWORKS["residual"]([4, *[3] * n], "silu", nnx.Rngs(0), activate_last=True) for n in (1, 4))
-    np.testing.assert_allclose(deep(x), shallow(x), rtol=1e-6)
-    assert len(deep.blocks) == 4
+    for name in ("residual", "residual_normalised"):
+        shallow, deep = (NETWORKS[name]([4, *[3] * n], "silu", nnx.Rngs(0), activate_last=True) for n in (1, 4))
+        np.testing.assert_allclose(deep(x), shallow(x), rtol=1e-6)
+        assert len(deep.blocks) == 4
 
 
 MODELS = [{"network": a, "recognition_network": b} for a, b in (("gated", "residual"), ("residual", "gated"))]
 MODELS += [{**MODELS[0], "convolutions": (3, 2), "residual_blocks": 1, "kernel": 3}]
+normalised = dict.fromkeys(("network", "recognition_network"), "residual_normalised")
+MODELS += [{**MODELS[2], **normalised}]
 
 
 @pytest.mark.parametrize("choices", MODELS)

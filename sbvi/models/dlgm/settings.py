@@ -31,8 +31,9 @@ class DLGM(ModelSpec):
     activation: ActivationName = "relu"
     """Activation of the generative model's deterministic layers."""
     network: NetworkName = "dense"
-    """What the generative model's deterministic layers are: dense; gated, f(x W + b) * sigmoid(x V + c); or residual,
-    where a layer as wide as the one before it is a block x + A f(B f(x))."""
+    """What the generative model's deterministic layers are: dense; gated, f(x W + b) * sigmoid(x V + c); residual,
+    where a layer as wide as the one before it is a block x + A f(B f(x)); or residual_normalised, with x and B f(x)
+    normalised by layer before each f, in the blocks of convolutions too."""
     activate_inputs: bool = False
     """Whether every map T_l begins with its activation; without deterministic layers this makes the
     non-linear Gaussian belief network, T_l(h) = A_l f(h) + b_l."""
