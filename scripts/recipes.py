@@ -308,7 +308,7 @@ ROWS = {
     "figure3_frey": Row(
         "figures 3 and 5, Frey faces",
         "figures",
-        works=(samples("Frey faces"), *three_imputations("Frey faces", 12_000)),
+        works=(samples("Frey faces"), *three_imputations("Frey faces", 36_000)),
     ),
     "figure3_cifar_patches": Row("figure 3, CIFAR-10 patches", "figures", works=(samples("CIFAR-10 patches"),)),
     "figure3_norb": Row("figure 3, NORB", "figures", works=(samples("NORB"),), files="the official small NORB files"),

@@ -6,6 +6,8 @@ import sys
 import pytest
 from support.paths import ROOT
 
+from sbvi.evaluation import trust
+
 pytestmark = pytest.mark.quick
 
 
@@ -82,6 +84,23 @@ def test_figure_2_is_of_many_images_and_shows_what_the_paper_shows(scripts):
             assert "task.examples=200" in made["command"]
             medians[record["row"]] = made["metrics"]["posterior/kl_median"]
     assert medians["figure2_rank_one"] < medians["figure2_diagonal"] < 1
+
+
+def test_stored_rows_tell_how_far_they_can_be_trusted(scripts):
+    """A likelihood that rests on importance samples has its k-hat, and an imputation chains that have met: fewer than a
+    tenth of the examples, the share above which a task warns, have an R-hat above 1.1."""
+    with_bounds = chains = 0
+    for record in scripts["results_page"].stored():
+        metrics = record["metrics"]
+        if "test/elbo" in metrics and "test/nll" in metrics:
+            with_bounds += 1
+            assert "test/khat_above_0.7" in metrics, record["row"]
+        for name, made in record["evaluations"].items():
+            if (share := made["metrics"].get("imputation/rhat_above_1.1")) is not None:
+                chains += 1
+                assert share < trust.SHARE, (record["row"], name)
+    assert with_bounds > 30
+    assert chains > 5
 
 
 def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
