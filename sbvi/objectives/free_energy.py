@@ -105,7 +105,7 @@ class FreeEnergy:
             places = list(view.model.latent_sizes())
             weights = [self.kl_weight.of(numbers, places.index(node)) for node in kl]
             weighted = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
-        else:
+        else:  # one factor of the sum: a multiplication in place of one for each layer, in every default step
             weights = [numbers["kl_weight"]] * len(means)
             weighted = numbers["kl_weight"] * sum(means)
         loss = weighted - jnp.mean(rollout.log_likelihood)

@@ -98,11 +98,7 @@ class RunDirectory:
         own = (self.path / name).absolute()
         # A path that cannot be read at all is told where the data is read.
         with contextlib.suppress(UserError):
-            if (
-                Path(recorded).name in KEPT_DATA.values()
-                and is_file(own, str(own))
-                and not is_file(Path(recorded), recorded)
-            ):
+            if name in KEPT_DATA.values() and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
                 return {**record, "config": {**record["config"], "dataset": {**dataset, "path": str(own)}}}
         return record
 
