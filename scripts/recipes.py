@@ -286,6 +286,7 @@ ROWS = {
         "25 runs of gradient ascent: average of p(x | run)",
         "small",
         experiment="small_mnist_gradient_ascent",
+        words=("evaluation.test=false",),  # the average is what is tested
         members=25,
         work="ensemble",
         works=(likelihood("ensemble", "average of p(x | run)", (1, 5, 10, 25), "task.num_samples=1000"),),

@@ -1,6 +1,6 @@
 """What every training algorithm is: pure functions, the numbers they take at each step, and what they leave."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import require
+from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataSummary
 
@@ -47,6 +48,14 @@ class Algorithm(Protocol):
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         """The numbers of each step, each (len(steps),)."""
+
+
+@runtime_checkable
+class Descent(Protocol):
+    """An algorithm whose steps follow the gradient of one function of all parameters."""
+
+    def loss(self, params: Any, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+        """What a step descends for x (B, D), a mean over the examples, and its parts."""
 
 
 class AlgorithmSpec:

@@ -51,16 +51,16 @@ class BiHM(Ascent):
     def step(self, state: State, batch: Batch, key: Array, hyper: Hyper) -> tuple[State, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)
 
-        def loss(params: LatentParams) -> tuple[Array, dict[str, Array]]:
-            value, report = self.surrogate(params, key, batch.x, noise)
+        def penalised(params: LatentParams) -> tuple[Array, dict[str, Array]]:
+            value, report = self.loss(params, key, batch.x, noise)
             return value + penalty(params, hyper) / batch.x.shape[0], report
 
-        (value, report), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        (value, report), grads = jax.value_and_grad(penalised, has_aux=True)(state.params)
         scalars = {"loss": value} | {name: jnp.mean(part) for name, part in report.items()}
         return self.update(state, grads, hyper), Info(scalars)
 
-    def surrogate(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
-        """The loss with the bound's value and the estimator's gradient, and the bound's parts (B,)."""
+    def loss(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+        """Minus the bound's value with the estimator's gradient, and the bound's parts (B,)."""
         rollout, log_q = held_samples(self.model, params, key, x, self.num_samples, noise)
         log_weights = jax.lax.stop_gradient(rollout.log_weights())
         weights = jax.nn.softmax(0.5 * log_weights, axis=0)

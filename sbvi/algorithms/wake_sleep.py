@@ -38,17 +38,16 @@ class WakeSleep(Ascent):
         return "elbo"
 
     def step(self, state: State, batch: Batch, key: Array, hyper: Hyper) -> tuple[State, Info]:
-        dtype = batch.x.dtype
-        hyper, noise = typed(hyper, dtype)
-        wake_key, sleep_key = jax.random.split(key)
-
-        def both(params: LatentParams) -> tuple[Array, dict[str, Array]]:
-            value, report = self.wake(params, wake_key, batch.x, noise)
-            dreamt = self.sleep(params, sleep_key, batch.x.shape[0], dtype)
-            return value + dreamt, {"loss": value, "sleep": dreamt} | report
-
-        (_, report), grads = jax.value_and_grad(both, has_aux=True)(state.params)
+        hyper, noise = typed(hyper, batch.x.dtype)
+        (_, report), grads = jax.value_and_grad(self.loss, has_aux=True)(state.params, key, batch.x, noise)
         return self.update(state, grads, hyper), Info({name: jnp.mean(part) for name, part in report.items()})
+
+    def loss(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
+        """What a step descends, both phases, and its parts."""
+        wake_key, sleep_key = jax.random.split(key)
+        value, report = self.wake(params, wake_key, x, noise)
+        dreamt = self.sleep(params, sleep_key, x.shape[0], x.dtype)
+        return value + dreamt, {"loss": value, "sleep": dreamt} | report
 
     def wake(self, params: LatentParams, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """What the generative parameters and the prior's descend, and the bound's parts (B,)."""

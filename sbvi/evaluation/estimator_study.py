@@ -1,7 +1,7 @@
-"""Bias, variance and cost of the estimators of a bound's gradient for models with discrete latents."""
+"""Bias, variance and cost of the gradients that models with discrete latents learn by."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,18 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Batch
+from sbvi.models.rollout import Noise
 from sbvi.models.values import LatentParams
 from sbvi.objectives import OBJECTIVES, View
 from sbvi.objectives.discrete import DISCRETE, init_companion
 
 Array = jax.Array
 Gradient = Callable[[Any, Array], Any]
+Loss = Callable[[Any, Array, Array, Noise], tuple[Array, Any]]
 
 BOUNDS = ("free_energy", "importance_weighted", "renyi")
+#: Samples of an algorithm's reference for each of its own.
+MANY = 50
 
 
 class EstimatorStudy(NamedTuple):
-    """One estimator of the gradient of one bound, the mean over the examples.
+    """One estimator of the gradient of one bound, or an algorithm's own, the mean over the examples.
 
     bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling error alone
     explains.  variance_recognition, variance_generative: of one gradient, summed over the parameters of q and of p.
@@ -39,6 +43,7 @@ class EstimatorStudy(NamedTuple):
 class _Moments(NamedTuple):
     mean: Any
     variance: Any
+    draws: int
     seconds: float
 
 
@@ -60,7 +65,7 @@ def _moments(gradient: Gradient, params: Any, draws: int, seed: int) -> _Moments
     seconds = (time.perf_counter() - began) / draws
     mean = jax.tree.map(lambda a: np.asarray(a, np.float64) / draws, first)
     variance = jax.tree.map(lambda a, m: np.maximum(np.asarray(a, np.float64) / draws - m**2, 0), second, mean)
-    return _Moments(mean, variance, seconds)
+    return _Moments(mean, variance, draws, seconds)
 
 
 def _total(tree: Any) -> float:
@@ -79,6 +84,21 @@ def _gradient(model: Any, bound: str, estimator: str, samples: int, x: Array, le
         return jax.grad(lambda p: objective(View(model, p, key, batch, companion=companion), numbers)[0])(params)
 
     return gradient
+
+
+def _compared(bound: str, estimator: str, estimate: _Moments, reference: _Moments) -> EstimatorStudy:
+    scale = np.sqrt(_total(jax.tree.map(np.square, reference.mean)))
+    away = jax.tree.map(lambda a, b: (a - b) ** 2, estimate.mean, reference.mean)
+    error = sum(_total(moments.variance) / moments.draws for moments in (estimate, reference))
+    return EstimatorStudy(
+        bound,
+        estimator,
+        float(np.sqrt(_total(away)) / scale),
+        float(np.sqrt(error) / scale),
+        _total(estimate.variance.recognition),
+        _total(estimate.variance.generative) + _total(estimate.variance.prior),
+        1e6 * estimate.seconds,
+    )
 
 
 def study_estimators(
@@ -103,18 +123,31 @@ def study_estimators(
         report = jax.jit(lambda: objective(view, {"kl_weight": jnp.ones((), x.dtype)})[1])()  # noqa: B023  (called here)
         level = float(jnp.mean(report.get("bound", report["elbo"])))
         reference = _moments(_gradient(model, bound, "vimco", samples, x, level), params, reference_draws, seed + 1)
-        scale = np.sqrt(_total(jax.tree.map(np.square, reference.mean)))
         for estimator in estimators:
             estimate = _moments(_gradient(model, bound, estimator, samples, x, level), params, draws, seed)
-            away = jax.tree.map(lambda a, b: (a - b) ** 2, estimate.mean, reference.mean)
-            error = _total(estimate.variance) / draws + _total(reference.variance) / reference_draws
-            generative = _total(estimate.variance.generative) + _total(estimate.variance.prior)
-            yield EstimatorStudy(
-                bound,
-                estimator,
-                float(np.sqrt(_total(away)) / scale),
-                float(np.sqrt(error) / scale),
-                _total(estimate.variance.recognition),
-                generative,
-                1e6 * estimate.seconds,
-            )
+            yield _compared(bound, estimator, estimate, reference)
+
+
+def study_algorithms(
+    losses: Callable[[int], Mapping[str, Loss]],
+    params: LatentParams,
+    x: Array,
+    samples: int,
+    draws: int,
+    reference_draws: int,
+    seed: int,
+) -> Iterator[EstimatorStudy]:
+    """What algorithms descend that climb no bound by one of its estimators, named in the column of the bounds.
+
+    losses: a number of samples -> algorithm -> its loss of parameters, a key, x (B, D) and noise. The reference of each
+    is its own gradient over MANY times the samples, of fewer draws, so that it costs as much as those of the bounds:
+    what its weights are normalised by costs no bias there to speak of.
+    """
+
+    def gradient(loss: Loss) -> Gradient:
+        return jax.grad(lambda params, key: loss(params, key, x, Noise())[0])
+
+    few, many = losses(samples), losses(MANY * samples)
+    for name, loss in few.items():
+        reference = _moments(gradient(many[name]), params, max(2, reference_draws // MANY), seed + 1)
+        yield _compared(name, "own", _moments(gradient(loss), params, draws, seed), reference)

@@ -1,7 +1,7 @@
 """Whether estimates can be trusted: importance sampling by the tails of its weights, chains by whether they meet."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,6 +48,21 @@ def chains_met(what: str, rhat: np.ndarray) -> float:
             convergence.LIMIT,
         )
     return share
+
+
+def law_reached(what: str, rhats: Sequence[float]) -> dict[str, float]:
+    """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; absent where one
+    is not known, of chains too short or that stood still. With a warning where it is large or not known."""
+    worst = float(np.max(rhats))
+    if not worst <= convergence.LIMIT:
+        log.warning(
+            "%s: R-hat of the chains is %s, where at most %s is asked for: their ends are not yet draws of p*, and "
+            "lean towards p, where they began; take more task.iterations.",
+            what,
+            "not known" if np.isnan(worst) else f"{worst:.2f}",
+            convergence.LIMIT,
+        )
+    return {} if np.isnan(worst) else {f"{what}/rhat": worst}
 
 
 def passing_converged(what: str, converged: np.ndarray) -> None:

@@ -1,13 +1,17 @@
 """Bias, variance and cost of every gradient rule on a trained run."""
 
+import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from sbvi.core import NonNegativeInt, PositiveInt, spec
-from sbvi.evaluation.estimator_study import EstimatorStudy, study_estimators
+from sbvi.algorithms import ALGORITHMS
+from sbvi.algorithms.algorithm import Descent
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core.spec import fields
+from sbvi.evaluation.estimator_study import MANY, EstimatorStudy, Loss, study_algorithms, study_estimators
 from sbvi.evaluation.gradient_study import RuleStudy, study
 from sbvi.models import require
 from sbvi.models.capabilities import GaussianRecognition, offers
@@ -18,14 +22,14 @@ from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.task import TaskResult
 
-BOUNDS_HEADER = ("bound", "estimator", "bias", "noise", "var q", "var p", "us/gradient", "var q x time")
+BOUNDS_HEADER = ("bound or algorithm", "estimator", "bias", "noise", "var q", "var p", "us/gradient", "var q x time")
 HEADER = ("rule", "bias", "noise", "var mean", "var covariance", "us/sample", "var x time")
 
 
 @spec
 class GradientsTask:
     """Gradient rules for E_q[log p(x | z)], side by side, on examples of the run's data; or where latents are discrete
-    the estimators of the bounds' gradients."""
+    the estimators of the bounds' gradients, and what the algorithms descend that have estimators of their own."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
@@ -36,7 +40,7 @@ class GradientsTask:
     reference_draws: PositiveInt = 20_000
     """Draws of the reference, by the reparameterised rule or by vimco."""
     num_samples: PositiveInt = 5
-    """Samples of the bounds, where latents are discrete."""
+    """Samples of the bounds and algorithms, where latents are discrete."""
     seed: NonNegativeInt = 1
     """Seed of the draws."""
 
@@ -71,7 +75,10 @@ class GradientsTask:
 
     def _estimators(self, run: LoadedRun, x: jax.Array) -> TaskResult:
         sizes = (self.num_samples, self.draws, self.reference_draws, self.seed)
-        studies = list(study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators))
+        studies = [
+            *study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators),
+            *study_algorithms(lambda samples: _losses(run, samples), run.params, x, *sizes),
+        ]
         scalars = {
             f"gradients/{row.bound}/{row.estimator}/{name}": value
             for row in studies
@@ -79,6 +86,26 @@ class GradientsTask:
             if isinstance(value, float)
         }
         return TaskResult(scalars, {}, {}, _bounds_table(studies))
+
+
+def _losses(run: LoadedRun, samples: int) -> dict[str, Loss]:
+    """What every algorithm descends that weighs `samples` samples and can train the run's model: the run's own as it
+    was set, others as they are by default."""
+    found: dict[str, Loss] = {}
+    own: Any = run.experiment.algorithm
+    for name, kind in ALGORITHMS.items():
+        if "num_samples" not in fields(kind):
+            continue
+        settings: Any = own if type(own) is kind else kind()
+        settings = dataclasses.replace(settings, num_samples=samples)
+        try:
+            settings.check(run.experiment.model)
+        except UserError:
+            continue
+        algorithm = settings.build(run.model, 1)
+        if isinstance(algorithm, Descent):
+            found[name] = algorithm.loss
+    return found
 
 
 def _bounds_table(studies: list[EstimatorStudy]) -> str:
@@ -98,6 +125,7 @@ def _bounds_table(studies: list[EstimatorStudy]) -> str:
     notes = [
         "bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling",
         "error alone explains. var: of one gradient, summed over the parameters of q and of p.",
+        f"own: the algorithm's, beside its gradient over {MANY} times the samples.",
     ]
     return "\n".join([text_table(BOUNDS_HEADER, rows), *notes])
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.evaluation.chains import summarise
+from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs
 from sbvi.inference.geometric_mean import ancestral, resampled
 from sbvi.models import require
@@ -100,16 +102,15 @@ class SamplesTask:
         return None if images is None else grid(images, self.columns)
 
     def _geometric(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """Draws of p*, (num, D), and the chains on their way, (frames, num, D); of resampling the effective size of
-        the pools of POOL draws of p that it chooses from."""
+        """Draws of p*, (num, D), and the chains on their way, (frames, num, D); and how far they can be trusted: of
+        resampling the effective size of the pools of POOL draws of p that it chooses from, of chains R-hat."""
         model = require(run.model, Bidirectional, f"task.method={self.method}")
         settings = gibbs.Gibbs(x_step="drop_qx" if self.method == "gibbs_drop_qx" else "exact")
 
         def drawn(params: Any, key: jax.Array) -> tuple[Samples, Samples, dict[str, jax.Array]]:
             if self.method == "resampling":
                 found = resampled(model, params, key, self.num, POOL)
-                effective = {"samples/effective_pool": jnp.mean(found.effective)}
-                return found.x, Samples(found.x.mean[None][:0], found.x.value[None][:0]), effective
+                return found.x, Samples(found.x.mean[None][:0], found.x.value[None][:0]), {"pools": found.effective}
             first, second, third = jax.random.split(key, 3)
             begun = ancestral(model, params, first, self.num)
             state = gibbs.start(model, params, second, begun.x.value, begun.latents, settings)
@@ -117,17 +118,24 @@ class SamplesTask:
             shown = max(self.frames, 1)
             every, extra = divmod(self.iterations, shown)
 
-            def sweeps(state: gibbs.State, keys: jax.Array) -> gibbs.State:
-                return jax.lax.scan(lambda s, k: (gibbs.sweep(model, params, k, s, settings), None), state, keys)[0]
+            def swept(state: gibbs.State, key: jax.Array) -> tuple[gibbs.State, dict[str, jax.Array]]:
+                state = gibbs.sweep(model, params, key, state, settings)
+                layers = {"x": state.x} | state.latents
+                return state, {name: jnp.mean(values, 1) for name, values in layers.items()}
 
-            def frame(state: gibbs.State, keys: jax.Array) -> tuple[gibbs.State, Samples]:
-                state = sweeps(state, keys)
-                return state, Samples(state.mean, state.x)
+            def frame(state: gibbs.State, keys: jax.Array) -> tuple[gibbs.State, tuple[Samples, dict[str, jax.Array]]]:
+                state, traces = jax.lax.scan(swept, state, keys)
+                return state, (Samples(state.mean, state.x), traces)
 
-            state = sweeps(state, keys[:extra])
-            last, way = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
-            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), {}
+            if extra:  # a program of its own, which takes seconds to compile
+                state = jax.lax.scan(swept, state, keys[:extra])[0]
+            last, (way, traces) = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
+            traces = {name: trace.reshape(-1, self.num) for name, trace in traces.items()}
+            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), traces
 
         *parts, told = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
         last, way = (np.asarray(part.mean if self.means else part.value) for part in parts)
-        return last, way, {name: float(value) for name, value in told.items()}
+        if self.method == "resampling":
+            return last, way, {"samples/effective_pool": float(np.mean(told["pools"]))}
+        halves = {name: trace[len(trace) // 2 :].T for name, trace in told.items()}
+        return last, way, law_reached("samples", [found.rhat for found in summarise(halves).values()])

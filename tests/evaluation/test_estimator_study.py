@@ -1,13 +1,18 @@
 """The study of estimators on an enumerable model: no bias beyond noise, and the order of their variances."""
 
 import importlib
+import itertools
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 from support.enumerable import Enumerated, machine
 from support.paths import ROOT
 
-from sbvi.evaluation.estimator_study import study_estimators
+from sbvi.algorithms.bihm import BiHMSpec
+from sbvi.algorithms.reweighted_wake_sleep import ReweightedWakeSleepSpec
+from sbvi.algorithms.wake_sleep import WakeSleepSpec
+from sbvi.evaluation.estimator_study import study_algorithms, study_estimators
 
 
 def test_estimators_differ_in_variance_alone(x64):
@@ -22,6 +27,41 @@ def test_estimators_differ_in_variance_alone(x64):
         assert max(others, level) < 0.2 * plain
         if bound != "free_energy":  # of single samples, the mean of four others is a noisier baseline than a constant
             assert others < level
+
+
+def test_algorithms_are_as_biased_as_enumeration_says(x64, monkeypatch):
+    """Of two samples every pair is summed over, by the script's gradients, which are apart from the package."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("study_estimators")
+    model, params = machine(seed=1)
+    own = script.Machine(np.random.default_rng(0))
+    prior, q = params.prior, params.recognition
+    parts = {"p0": params.generative[0], "p1": prior["layer_1"][0], "q1": q["layer_1"][0], "q2": q["layer_2"][0]}
+    own.layers = {name: (np.asarray(part["kernel"]), np.asarray(part["bias"])) for name, part in parts.items()}
+    own.layers["p2"] = np.zeros((1, 2)), np.asarray(prior["layer_2"][0]["bias"])
+    x = Enumerated(params).x[[3, 9]]
+    pairs = np.array(list(itertools.product(range(32), repeat=2)))
+    exact = {}
+    for row in x:
+        log_p, slope_p, log_q, slope_q = own.at(row)
+        chance = np.exp(log_q[pairs].sum(1))
+        for (name, _), of_q, of_p, alpha in script.factors((log_p - log_q)[pairs]):
+            if alpha is not None:
+                parts = [np.einsum("n,ns,nsk->k", chance, f, s[pairs]) for f, s in ((of_q, slope_q), (of_p, slope_p))]
+                away = script.limit(log_p, slope_p, log_q, slope_q, alpha)
+                exact.setdefault(name, []).append((np.concatenate(parts), away))
+
+    def losses(samples):
+        kinds = {"bihm": BiHMSpec(), "reweighted, wake": ReweightedWakeSleepSpec(dreams=0.0), "sleep": WakeSleepSpec()}
+        return {name: replace(kind, num_samples=samples).build(model, 1).loss for name, kind in kinds.items()}
+
+    found = {r.bound: r for r in study_algorithms(losses, params, jnp.asarray(x), 2, 10_000, 50_000, 1)}
+    for name, rows in exact.items():
+        mean, away = (np.mean([row[i] for row in rows], 0) for i in range(2))
+        bias = np.linalg.norm(mean - away) / np.linalg.norm(away)
+        assert bias > 5 * found[name].noise
+        assert abs(found[name].bias - bias) < 3 * found[name].noise + 0.03 * bias  # the reference has 100 samples
+    assert found["sleep"].bias < 3 * found["sleep"].noise
 
 
 def test_relaxed_gradients_of_the_script_are_slopes_of_its_bound(monkeypatch):

@@ -177,7 +177,7 @@ def test_with_q_the_posterior_the_three_laws_are_one(x64):
     @jax.jit
     def program(params, key):
         found = importance_sampling(model.rollout, 7, 3)(params, key, x)
-        slope = jax.grad(lambda p: algorithm.surrogate(p, key, x, Noise())[0])(params).recognition
+        slope = jax.grad(lambda p: algorithm.loss(p, key, x, Noise())[0])(params).recognition
         chosen = resampled(model, params, key, 5, 20, 2, jnp.float64)
         return found, partition(model, params, key, 50, 20, 2, jnp.float64), slope, chosen
 

@@ -283,15 +283,6 @@ def test_what_cannot_be_is_refused():
         MODELS["helmholtz"](data_units="gaussian").check(DataFacts((4,), True, 1))
 
 
-def test_bound_is_the_enumerated_one_at_the_posterior(x64):
-    """With q the posterior, p~ = p = p* and Z = 1: enumerated with one layer, whose posterior a table gives."""
-    exact = Enumerated(machine()[1])
-    posterior = exact.log_p - exact.log_px[:, None, None]
-    tilde = 2 * logsumexp(0.5 * (exact.log_p + posterior).reshape(16, -1), 1)
-    np.testing.assert_allclose(tilde, exact.log_px, rtol=1e-12)
-    assert logsumexp(tilde, 0) == pytest.approx(0, abs=1e-12)
-
-
 def test_values_that_depend_on_one_another_are_not_imputed_given_the_latents_alone():
     """A draw of the missing values from p(x | h) does not look at the observed ones that they depend on."""
     model = MODELS["helmholtz"](layers=(2,), data_units="darn").build(FACTS)

@@ -188,7 +188,7 @@ def test_the_exact_bounds_gradient_is_the_weighted_sum_and_many_samples_reach_it
     algorithm = ALGORITHMS["bihm"](num_samples=40_000).build(model, 100)
 
     def loss(p):
-        value, report = algorithm.surrogate(p, jax.random.key(0), jnp.asarray(X), Noise())
+        value, report = algorithm.loss(p, jax.random.key(0), jnp.asarray(X), Noise())
         return value, report["bound"]
 
     grads, reported = jax.jit(jax.grad(loss, has_aux=True))(params)

@@ -7,6 +7,7 @@ from PIL import Image
 import sbvi
 from sbvi.cli import train
 from sbvi.core import UserError, build
+from sbvi.evaluation.trust import law_reached
 from sbvi.reporting.images import save_gif
 from sbvi.tasks import TASKS
 
@@ -72,6 +73,22 @@ def test_chains_are_shown_on_their_way(machine, tmp_path):
             work(machine, "samples", **refused)
 
 
+def test_chains_tell_whether_they_reached_their_law(machine, caplog):
+    """Long ones do, and say so without a warning; those too short for R-hat warn and tell none."""
+    found = work(machine, "samples", num=20, method="gibbs", iterations=400)
+    assert 1 <= found.scalars["samples/rhat"] < 1.1
+    assert "R-hat" not in caplog.text
+    found = work(machine, "samples", num=5, method="gibbs", iterations=3)
+    assert "samples/rhat" not in found.scalars
+    assert "R-hat of the chains is not known" in caplog.text
+
+
+@pytest.mark.parametrize("rhats", [[1.02, 1.31], [1.31]])
+def test_chains_that_have_not_reached_their_law_warn(rhats, caplog):
+    assert law_reached("samples", rhats) == {"samples/rhat": 1.31}
+    assert "R-hat of the chains is 1.31, where at most 1.1 is asked for" in caplog.text
+
+
 @pytest.mark.parametrize("method", ["gibbs", "gibbs_drop_qx", "metropolis"])
 def test_imputation(machine, method):
     found = work(machine, "imputation", method=method, iterations=4, warmup=1, examples=6)
@@ -81,7 +98,9 @@ def test_imputation(machine, method):
 
 def test_estimators(machine):
     found = work(machine, "gradients", examples=3, draws=50, reference_draws=100, num_samples=2)
-    assert len([name for name in found.scalars if name.endswith("/variance_recognition")]) == 12
+    assert len([name for name in found.scalars if name.endswith("/variance_recognition")]) == 15
+    for algorithm in ("bihm", "reweighted_wake_sleep", "wake_sleep"):
+        assert found.scalars[f"gradients/{algorithm}/own/variance_recognition"] > 0
     assert "vimco" in found.table
     assert "relaxed" in found.table
 
