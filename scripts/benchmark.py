@@ -31,6 +31,7 @@ import reference_loops
 from sbvi.evaluation.evaluator import Evaluator
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.provenance import processor
 from sbvi.runs.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -239,11 +240,6 @@ def rank_one_cost(rounds):
         rates = [run_ours(1000, f"posterior={f}", "model.latents=[200]")[0] for f in order]
         ratios.append((1 / rates[1] + 1 / rates[2]) / (1 / rates[0] + 1 / rates[3]))
     return ratios
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
 def main():

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sbvi.runs.provenance import processor
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "digits": [],  # the defaults as they are
@@ -40,11 +42,6 @@ PARTS = {
 
 #: Parts with the network whose products are timed.
 PRODUCTS = ("digits", "mnist")
-
-
-def processor():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def pinned_products(run, points):

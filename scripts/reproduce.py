@@ -17,12 +17,10 @@ completed one is docs/results/ROW-SEED.json, and its pictures are in docs/result
 
 import argparse
 import json
-import platform
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import measured_pages
 import results_page
@@ -32,16 +30,9 @@ from results_page import FIGURES, RESULTS, ROOT, stored
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.provenance import processor
 
 RUNS = ROOT / "outputs" / "reproduce"
-
-
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def folder(row, seed):

@@ -54,9 +54,9 @@ esac
 """
 
 
-def made(folder, stand_in, **settings):
+def made(folder, stand_in, extra="dev", **settings):
     """What a stand-in for Python was told, while an environment was made with it."""
-    (folder / "scripts").mkdir()
+    (folder / "scripts").mkdir(exist_ok=True)
     for name in ("scripts/environment", "scripts/accelerator", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     python = folder / "python3"
@@ -64,7 +64,7 @@ def made(folder, stand_in, **settings):
     python.chmod(0o755)
     env = {"PATH": "/usr/bin:/bin", "SBVI_ACCELERATOR": "none", "SBVI_PYTHON": str(python)}
     env["TOLD"] = str(folder / "told")
-    script = ["/bin/bash", "-c", f"source {folder}/scripts/environment dev; compiled"]
+    script = ["/bin/bash", "-c", f"source {folder}/scripts/environment '{extra}'; compiled"]
     done = subprocess.run(script, capture_output=True, text=True, env=env | settings)
     assert done.returncode == 0, done.stderr
     return (folder / "told").read_text().strip()
@@ -97,6 +97,31 @@ def test_an_environment_is_installed_by_a_pip_of_its_own_where_uv_cannot_be_had(
     told = made(tmp_path, WITHOUT_UV)
     assert told.startswith(f"{tmp_path}/.venv/bin/python -m pip install ")
     assert told.endswith(f"--editable {tmp_path}[dev]")
+
+
+#: Writes down what uv is told to install last.
+INSTALLS = """#!/bin/sh
+case "$*" in
+"-m venv --without-pip "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+*" pip") ;;
+"-m uv pip install "*) echo "$*" > "$TOLD" ;;
+esac
+"""
+
+
+def test_the_checks_add_their_extra_to_the_environment_that_is_there(tmp_path):
+    """What else was installed in it stays; with other files, it is made anew."""
+    assert made(tmp_path, INSTALLS, extra="").endswith(f"--editable {tmp_path}")
+    own = tmp_path / ".venv" / "own-plugin"
+    own.touch()
+    assert made(tmp_path, INSTALLS).endswith(f"--editable {tmp_path}[dev]")
+    (tmp_path / "told").write_text("nothing")
+    assert made(tmp_path, INSTALLS) == made(tmp_path, INSTALLS, extra="") == "nothing"
+    assert own.exists()
+    made_of = (tmp_path / ".venv" / ".sbvi-installed").read_text()
+    (tmp_path / ".venv" / ".sbvi-installed").write_text("of another" + made_of)
+    assert made(tmp_path, INSTALLS).endswith(f"--editable {tmp_path}[dev]")
+    assert not own.exists()
 
 
 @pytest.fixture

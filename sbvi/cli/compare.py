@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="sbvi-compare",
         description="Compare runs and sweeps, finished or not: best first, grouped over seeds. Runs on different data, "
-        "or tested with different numbers of samples, stand in tables of their own.",
+        "or tested with different numbers of samples, or densities beside probabilities, stand in tables of their own.",
     )
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
     parser.add_argument(
@@ -81,6 +81,9 @@ def _compare(given: Any) -> None:
         _plot(given.plot, metric, keys, groups)
     if given.html is not None:
         _page(given.html, metric, apart, others, note)
+    for path in (given.plot, given.html):
+        if path is not None:
+            sys.stderr.write(f"written: {path}\n")
 
 
 def _of_run(run: Any, key: str) -> str:

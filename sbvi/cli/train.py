@@ -56,7 +56,7 @@ COMMAND = Command(
         "seed=N": "seed of parameters, data order and noise (default 0)",
         "init_from=DIR": "start from the best parameters of a run's directory",
         "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
-        "trainer.epochs=200",
+        "trainer.steps=12000",
         "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
         "hydra/launcher=sbvi": "train a sweep's jobs in workers that start once, or side by side on an accelerator",
         "hydra.run.dir=DIR": "the run's directory (default outputs/<date>/<time>); the same one goes on with its run",

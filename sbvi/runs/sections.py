@@ -1,4 +1,5 @@
-"""Groups of runs that can be ranked against each other: those of one data set, scored with as many samples."""
+"""Groups of runs that can be ranked against each other: of one data set, scored with as many samples, and of its whole
+numbers either probabilities or densities."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ DEFAULT = "test/nll"
 
 @dataclass(frozen=True)
 class Section:
-    """Groups of one data set, best first. title: the data set, and the number of samples where that differs.
+    """Groups of one data set, best first. title: the data set, the number of samples where that differs, and whether
+    they are densities.
     keys: the settings that differ between its groups."""
 
     title: str
@@ -38,7 +40,8 @@ def metric_of(runs: Sequence[RunSummary], asked: str | None) -> tuple[str, str]:
 
 
 def sections(groups: Sequence[Group], metric: str) -> list[Section]:
-    """The groups by data set and, where the metric depends on it, by the number of samples; their order is kept."""
+    """The groups by data set and, where the metric depends on it, by the number of samples and by whether p is a
+    density; their order is kept."""
     apart: dict[str, list[Group]] = {}
     for group in groups:
         apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
@@ -54,7 +57,8 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
-    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None]
+    density = group.runs[0].density and not metric.endswith("/bits_per_dimension")  # which are of whole numbers in both
+    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, density]
 
 
 def _told(settings: Mapping[str, Any], key: str) -> str:
@@ -62,10 +66,11 @@ def _told(settings: Mapping[str, Any], key: str) -> str:
 
 
 def _title(group: Group, metric: str) -> str:
-    data, samples = _apart(group, metric)
+    data, samples, density = _apart(group, metric)
     name = group.runs[0].config.get("dataset.name", "data")
     parts = [str(name), *([f"({data})"] if data else [])]
-    return " ".join(parts) + (f", S = {samples}" if samples is not None and SAMPLES in group.settings else "")
+    title = " ".join(parts) + (f", S = {samples}" if samples is not None and SAMPLES in group.settings else "")
+    return title + (", densities" if density else "")
 
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:

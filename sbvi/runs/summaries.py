@@ -23,7 +23,7 @@ class RunSummary:
 
     status: completed, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  curve: (step, value) of the monitored bound on validation data.
-    data: digest of the data set.
+    data: digest of the data set.  density: whether it is whole numbers that were given noise, so that p is a density.
     """
 
     path: Path
@@ -33,6 +33,7 @@ class RunSummary:
     metrics: Mapping[str, float]
     curve: Sequence[tuple[int, float]]
     data: str = ""
+    density: bool = False
 
     @property
     def identity(self) -> str:
@@ -86,6 +87,7 @@ def read_summary(path: Path) -> RunSummary:
     try:
         record = directory.read_run()
         config, data = flat(words(_completed(record["config"]))), str(record["data"].get("digest", ""))
+        density = bool((record["data"].get("preprocessing") or {}).get("dequantize"))
         result = directory.read_result()
         metrics = {} if result is None else _metrics(result, path)
     except UserError as error:
@@ -93,11 +95,12 @@ def read_summary(path: Path) -> RunSummary:
     lines = _lines(path / "metrics.jsonl")
     curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
     if result is not None:
-        return RunSummary(path, str(result.get("status")), str(result.get("reason", "")), config, metrics, curve, data)
+        status, reason = str(result.get("status")), str(result.get("reason", ""))
+        return RunSummary(path, status, reason, config, metrics, curve, data, density)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data)
+    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data, density)
 
 
 def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:

@@ -34,7 +34,8 @@ class Imputer(TransformerMixin, TableEstimator):
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
         ordinal, ignored, or a tuple of ranks.
       steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 2,500 steps.
-      batch_size, learning_rate: of Adam.
+      batch_size: rows of a step of Adam.
+      learning_rate: of Adam.
       bound_samples: K of the importance-weighted bound.
       extra_missing: probability that an entry is hidden in training: for complete tables.
       validation: share of entries that are held out of the training of a member, other ones for each, and choose among

@@ -58,6 +58,21 @@ def test_runs_on_other_data_or_of_other_samples_stand_apart(sweep):
 
 
 @pytest.mark.quick
+def test_densities_are_not_ranked_with_probabilities(sweep):
+    """Of whole numbers that got noise; bits per dimension are of the whole numbers in both."""
+    make(sweep / "sweep" / "density", 2e-3, 0, **{"test/nll": -130.0, "test/bits_per_dimension": 5.0})
+    path = sweep / "sweep" / "density" / "run.json"
+    record = json.loads(path.read_text())
+    record["data"]["preprocessing"] = {"dequantize": True}
+    path.write_text(json.dumps(record))
+    runs = [read_summary(path) for path in find_runs([sweep])]
+    found = sections(grouped(runs, "test/nll"), "test/nll")
+    assert [(section.title, len(section.groups)) for section in found] == [("mine, densities", 1), ("mine", 3)]
+    (one,) = sections(grouped(runs, "test/bits_per_dimension"), "test/bits_per_dimension")
+    assert one.title == ""
+
+
+@pytest.mark.quick
 def test_without_a_test_the_validation_bound_ranks(sweep):
     for seed in (0, 1):
         make(sweep / "untested" / str(seed), 1e-3 * (1 + seed), seed, **{"validation/elbo": -50.0 - seed})

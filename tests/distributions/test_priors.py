@@ -1,17 +1,21 @@
 """The contract of priors: samples and densities agree, densities integrate to one, flows equal jacfwd, and learn."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 from support.models import dlgm, summary, view
+from support.paths import ROOT
 
 from sbvi.core import UserError
 from sbvi.distributions import couplings
 from sbvi.distributions.diagonal import DiagonalGaussian
-from sbvi.distributions.priors import PRIORS
+from sbvi.distributions.priors import PRIORS, Prior, whole
 from sbvi.distributions.priors.flow import Flow
+from sbvi.distributions.priors.prior import PARTS
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 
 SIZES = {"layer_1": 3, "layer_2": 2}
@@ -42,6 +46,34 @@ def built(name, sizes=SIZES, **options):
     inputs = jnp.asarray(np.random.default_rng(3).normal(size=(prior.inputs, 4)))
     params = moved(jax.jit(prior.init)(jax.random.key(0), inputs))
     return prior, jax.jit(lambda params: prior.prepare(params, says))(params)
+
+
+def test_the_prior_of_the_page_is_whole_and_serves_a_model(monkeypatch, x64):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.S)
+    page = {"__name__": "page"}
+    exec(block, page)
+    monkeypatch.setitem(PRIORS, "student", page["Student"])
+    model = dlgm((4,), latents=(2, 3), prior=page["Student"](freedom=4.0))
+    params = model.init(0, summary(np.full(4, 0.3), np.ones(4)))
+    latents, _ = model.sample_joint(params, jax.random.key(0), 50_000, jnp.float64)
+    assert {node: z.shape[1] for node, z in latents.items()} == dict(model.latent_sizes())
+    prior = model.node_prior()
+    found = prior.log_prob((), latents)
+    for node, z in latents.items():
+        np.testing.assert_allclose(found[node], scipy.stats.t.logpdf(z, 4.0).sum(-1), rtol=1e-9)
+        assert scipy.stats.kstest(np.asarray(z).ravel()[:5000], scipy.stats.t(4.0).cdf).pvalue > 1e-3
+    bound, _ = FreeEnergy()(view(model, params, jax.random.key(1), jnp.zeros((3, 4))), {"kl_weight": jnp.ones(())})
+    assert np.isfinite(bound)
+
+
+def test_what_a_prior_lacks_is_named():
+    class Half:
+        sizes = init = prepare = sample = log_prob = kl = None
+
+    with pytest.raises(UserError, match=r"The prior Half lacks grids, inputs, plane; a prior has sizes, "):
+        whole(Half())
+    members = {*Prior.__annotations__, *(name for name in vars(Prior) if not name.startswith("_"))}
+    assert set(PARTS) == members
 
 
 @pytest.mark.parametrize("name", PRIORS)

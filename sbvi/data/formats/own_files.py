@@ -57,7 +57,10 @@ class Table:
             row = int(np.flatnonzero(bad)[0])
             place = f"line {row + self.first_line}" if self.first_line else f"row {row}"
             text = str(column.iloc[row])[:40]
-            raise UserError(f"{self.where}: column {column.name} holds {text!r} in {place}, which is no number.")
+            raise UserError(
+                f"{self.where}: column {column.name} holds {text!r} in {place}, which is no number; "
+                "a run of experiment=table takes words."
+            )
         return numbers.to_numpy(np.float64, na_value=np.nan)
 
     def names(self, columns: Sequence[str] | None = None) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core import UserError
 from sbvi.distributions.gaussian import Gaussian
 
 Array = jax.Array
@@ -20,8 +21,11 @@ class Prior(Protocol):
     argument of the rest."""
 
     sizes: Mapping[str, int]
-    grids: bool  # whether `plane` has a grid
-    inputs: int  # examples that its parameters start from
+    """Node -> K, as `build` was given them."""
+    grids: bool
+    """Whether `plane` has a grid, of which the picture of a run with two latents is made."""
+    inputs: int
+    """Training examples that its parameters start from; 0 where they start from none."""
 
     def init(self, key: Array, inputs: Array) -> Any:
         """Parameters, from examples (inputs, D) of the recognition model's input; an empty tuple where there are
@@ -41,6 +45,22 @@ class Prior(Protocol):
 
     def plane(self, params: Any, node: str, steps: int) -> Array | np.ndarray | None:
         """A grid of steps^2 points of equal prior mass in a node of two latents, top row first."""
+
+
+PARTS = ("sizes", "grids", "inputs", "init", "prepare", "sample", "log_prob", "kl", "plane")
+
+
+def whole(prior: Any) -> Prior:
+    """A prior that offers all that is asked of one, before a model is trained with it.
+
+    Raises:
+      UserError: what it lacks.
+    """
+    lacking = [name for name in PARTS if not hasattr(prior, name)]
+    if lacking:
+        raise UserError(f"The prior {type(prior).__name__} lacks {', '.join(lacking)}; a prior has {', '.join(PARTS)}.")
+    made: Prior = prior
+    return made
 
 
 class PriorSpec(Protocol):

@@ -55,7 +55,8 @@ def evolve(
     Args:
       problem: its network and output, and which entries of y there are, the same for every example.
       iterations: passes up and down.
-      seed, draws: of the averages over a unit's entries, `draws` an even number.
+      seed: of the averages over a unit's entries.
+      draws: of these averages, an even number.
       activations: values (B, n) of every variable of a trained network, the latent's first, whose own distribution
         then stands in for the normal one that a random network's has.
     """

@@ -15,7 +15,7 @@ from flax import nnx
 from sbvi.core import UserError
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
-from sbvi.distributions.priors import Prior
+from sbvi.distributions.priors import Prior, whole
 from sbvi.gradients import STANDARD, Composite, Paths
 from sbvi.models.dlgm.networks import Networks
 from sbvi.models.dlgm.stack import stack
@@ -40,7 +40,7 @@ class BuiltDLGM:
         self.discrete = self.likelihood.discrete
         networks = self._networks = Networks(spec, facts, self.likelihood)
         self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, networks.recognition)
-        self._prior: Prior = spec.prior.build(self._posterior.nodes)
+        self._prior: Prior = whole(spec.prior.build(self._posterior.nodes))
         if facts.table is not None and self._prior.inputs:
             raise UserError(
                 "prior=vamp learns inputs of its own, and a table by column has none to learn; use prior=flow."

@@ -45,7 +45,8 @@ def filtered(
       conditional: (state (B, N, H), row) -> the logit of a one, (B, N).
       extend: (state, row, value (B, N)) -> the next state.
       rows: arrays (D, ...), what belongs to each value.
-      x, observed: (B, D).
+      x: (B, D).
+      observed: (B, D) bool, which values of x are given.
     """
     batch, count = start.shape[:2]
     own = jnp.broadcast_to(jnp.arange(count, dtype=jnp.int32)[None], (batch, count))
