@@ -3,6 +3,7 @@
 import difflib
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 
 from sbvi.cli.catalogue import SETTINGS, below, entries_of, unknown_word
@@ -19,6 +20,8 @@ FLAGS = {
 }
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
+#: What sends jobs to a queue by SLURM's own commands, and flags by which a config is shown alone.
+SLURM, SHOWN = ("search=slurm", "hydra/launcher=submitit_slurm"), {"--cfg", "-c", "--info", "-i"}
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -51,12 +54,17 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
     """Refuse what Hydra would not read as it was meant.
 
     Raises:
-      UserError: a word or flag that is none; a value that needs quotes; a sweep without --multirun.
+      UserError: a word or flag that is none; a value that needs quotes; a sweep without --multirun, or for a queue that
+        is not here.
     """
     words, flags = words_of(arguments)
     several = bool(flags & {"--multirun", "-m"})
     for place, word in enumerate(words):
         _check_word(word, words[place + 1 :], command, several)
+        if several and word in SLURM and not flags & SHOWN and shutil.which("srun") is None:
+            raise UserError(
+                f"{word} needs SLURM, whose srun is not found on this machine; hydra/launcher=sbvi trains jobs here."
+            )
 
 
 def _check_word(word: str, following: Sequence[str], command: Command, several: bool) -> None:

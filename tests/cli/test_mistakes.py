@@ -55,6 +55,19 @@ def test_what_is_advised_gives_the_path_as_it_stands(path):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize("word", ["search=slurm", "hydra/launcher=submitit_slurm"])
+def test_a_queue_that_is_not_here(tmp_path, monkeypatch, word):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        UserError, match=f"^{word} needs SLURM, whose srun is not found on this machine; .*=sbvi trains"
+    ):
+        check_arguments(["--multirun", word, "seed=1,2"], COMMAND)
+    check_arguments(["--multirun", word, "seed=1,2", "--cfg", "job"], COMMAND)
+    (tmp_path / "srun").touch(mode=0o755)
+    check_arguments(["--multirun", word, "seed=1,2"], COMMAND)
+
+
+@pytest.mark.quick
 def test_arguments_that_are_right_pass():
     check_arguments(["dataset.path=my dir/x.npz"], COMMAND)
     check_arguments(["model.latents=[50, 20]", "--config-dir", "my dir", "+optimizer.arguments.b1=0.8"], COMMAND)
