@@ -20,7 +20,7 @@ PAGES = {"helmholtz.md": ("bihm", "depth"), "sgmcmc.md": ("sgmcmc", "three_layer
 BEGIN, END = "<!-- rows: rendered by scripts/reproduce.py -->\n", "<!-- end of rows -->"
 
 #: Tables whose rows' pictures stand below them.
-PICTURED = ("bihm", "three_layers", "sgmcmc", "small")
+PICTURED = ("bihm", "depth", "three_layers", "sgmcmc", "small")
 
 DEPTH_LINES = (
     ("bihm", "test/nll_geometric", "bidirectional Helmholtz machine, -log p*", "o-"),
@@ -42,6 +42,7 @@ COMPARED = (
     ("small_mnist_sgmcmc_average", "small_mnist_gradient_ascent"),
     ("small_mnist_sgmcmc_cold_average", "small_mnist_gradient_ascent"),
     ("small_mnist_ensemble", "small_mnist_gradient_ascent"),
+    ("small_mnist_sgmcmc", "small_mnist_ensemble"),
 )
 
 

@@ -101,10 +101,15 @@ DEPTHS = (1, 2, 3, 5, 8, 12)
 
 def depth(algorithm: str, title: str, layers: int) -> Row:
     sizes = ",".join(str(size) for size in LAYERS[:layers])
-    metric = "test/nll_geometric" if algorithm == "bihm" else "test/nll"
-    words = (f"model.layers=[{sizes}]",)
-    title = f"{title}, {layers} layer{'s' if layers > 1 else ''}"
-    return Row(title, "depth", experiment=f"depth_{algorithm}", words=words, metric=metric)
+    geometric = algorithm == "bihm"
+    return Row(
+        f"{title}, {layers} layer{'s' if layers > 1 else ''}",
+        "depth",
+        experiment=f"depth_{algorithm}",
+        words=(f"model.layers=[{sizes}]",),
+        works=GEOMETRIC if geometric and layers == max(DEPTHS) else (),
+        metric="test/nll_geometric" if geometric else "test/nll",
+    )
 
 
 def likelihood(label: str, said: str, draws: tuple[int, ...], *words: str) -> Work:
@@ -122,6 +127,18 @@ def lower_half(*words: str) -> Work:
     return Work("lower_half", told, "imputation-test", "the lower half missing: truth, what is left, and the chain")
 
 
+#: Draws of p*, and of it given the upper half of an image.
+GEOMETRIC = (
+    Work("samples", ("task=samples", "task.method=resampling"), "samples", "100 draws of p* by resampling"),
+    Work(
+        "gibbs",
+        ("task=samples", "task.method=gibbs", "task.iterations=250", "task.frames=50"),
+        "samples",
+        "Gibbs chains on p*, 250 sweeps from draws of p, every fifth",
+        suffix="gif",
+    ),
+    lower_half("task.method=gibbs"),
+)
 CHAIN = Work("chain", ("task=chain",), "chain", "the chain's traces")
 
 
@@ -237,17 +254,7 @@ ROWS = {
         "bihm",
         84.8,
         start="bihm_mnist",
-        works=(
-            Work("samples", ("task=samples", "task.method=resampling"), "samples", "100 draws of p* by resampling"),
-            Work(
-                "gibbs",
-                ("task=samples", "task.method=gibbs", "task.iterations=250", "task.frames=50"),
-                "samples",
-                "Gibbs chains on p*, 250 sweeps from draws of p, every fifth",
-                suffix="gif",
-            ),
-            lower_half("task.method=gibbs"),
-        ),
+        works=GEOMETRIC,
         metric="test/nll_geometric",
     ),
     "bihm_adult": helmholtz("adult", 13.82),
