@@ -74,6 +74,18 @@ def depth_figure(records):
     return f"![by depth](results/figures/depth.png)\n\n{'; '.join(said)}."
 
 
+def counted(records, name):
+    """With how many importance samples a row's number was estimated: ` (S = 5,000)`; empty where none is told."""
+    row = ROWS[name]
+    for r in records:
+        if r["row"] == (row.of or name):
+            if row.work is None:
+                return f" (S = {r['samples']:,})" if "test/elbo" in r["metrics"] else ""
+            said = re.search(r"task\.num_samples=(\d+)", r["evaluations"][row.work]["command"])
+            return f" (S = {int(said[1]):,} each)" if said else ""
+    return ""
+
+
 def differences(records, table):
     """A sentence: rows less those that they are seen beside, of one seed each; None where there are none."""
     said = []
@@ -82,7 +94,8 @@ def differences(records, table):
             continue
         one, two = over_seeds(records, name), over_seeds(records, other)
         if pairs := [one[seed] - two[seed] for seed in sorted(one) if seed in two]:
-            said.append(f"`{name}` less `{other}` {mean(pairs) if len(pairs) > 1 else f'{pairs[0]:+.2f}'}")
+            names = " less ".join(f"`{row}`{counted(records, row)}" for row in (name, other))
+            said.append(f"{names} {mean(pairs) if len(pairs) > 1 else f'{pairs[0]:+.2f}'}")
     return f"Nats: {'; '.join(said)}." if said else None
 
 

@@ -52,7 +52,12 @@ class Algorithm(Protocol):
 
 @runtime_checkable
 class Descent(Protocol):
-    """An algorithm whose steps follow the gradient of one function of all parameters."""
+    """An algorithm whose steps follow the gradient of one function of all parameters.
+
+    normalised: whether its samples are weighed by weights that sum to one, which costs a bias that falls as 1/K.
+    """
+
+    normalised: bool
 
     def loss(self, params: Any, key: Array, x: Array, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """What a step descends for x (B, D), a mean over the examples, and its parts."""

@@ -39,6 +39,7 @@ class BiHM(Ascent):
     the batch, as the authors have it; the mean over the batch is divided likewise."""
 
     monitor = "bound"
+    normalised = True
 
     def __init__(self, model: Any, num_samples: int, optimizer: Optimizer, examples: int, l1: float, l2: float):
         super().__init__(model, optimizer, examples)

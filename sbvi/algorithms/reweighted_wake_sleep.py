@@ -33,6 +33,8 @@ from sbvi.objectives.pieces import node_kl, parts
 class ReweightedWakeSleep(WakeSleep):
     """Wake-sleep with importance weights. dreams: their share of the recognition model's gradient."""
 
+    normalised = True
+
     def __init__(self, model: Any, num_samples: int, optimizer: Optimizer, examples: int, dreams: float = 0.5):
         super().__init__(model, num_samples, optimizer, examples)
         self.dreams = dreams

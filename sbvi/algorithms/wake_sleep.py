@@ -29,6 +29,8 @@ from sbvi.objectives.pieces import node_kl
 class WakeSleep(Ascent):
     """num_samples: S samples of the recognition model for each example in the wake phase."""
 
+    normalised = False
+
     def __init__(self, model: Any, num_samples: int, optimizer: Optimizer, examples: int):
         super().__init__(model, optimizer, examples)
         self.num_samples = num_samples

@@ -20,8 +20,10 @@ FLAGS = {
 }
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
-#: What sends jobs to a queue by SLURM's own commands, and flags by which a config is shown alone.
-SLURM, SHOWN = ("search=slurm", "hydra/launcher=submitit_slurm"), {"--cfg", "-c", "--info", "-i"}
+#: What sends jobs to a queue by SLURM's own commands.
+SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
+#: Flags by which something is told and nothing is run: of a single config, and of any command line.
+OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -59,11 +61,16 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
     """
     words, flags = words_of(arguments)
     several = bool(flags & {"--multirun", "-m"})
+    if several and (single := flags & OF_ONE):
+        raise UserError(
+            f"{min(single)} shows the config of one run: leave out --multirun, and give each key one value."
+        )
     for place, word in enumerate(words):
         _check_word(word, words[place + 1 :], command, several)
-        if several and word in SLURM and not flags & SHOWN and shutil.which("srun") is None:
+        if several and word in SLURM and not flags & TOLD and shutil.which("srun") is None:
             raise UserError(
-                f"{word} needs SLURM, whose srun is not found on this machine; hydra/launcher=sbvi trains jobs here."
+                f"{word} needs SLURM, whose srun is not found on this machine; hydra/launcher=sbvi in its place trains "
+                f"the jobs here."
             )
 
 

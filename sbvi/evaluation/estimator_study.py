@@ -128,26 +128,45 @@ def study_estimators(
             yield _compared(bound, estimator, estimate, reference)
 
 
+class Descended(NamedTuple):
+    """What an algorithm descends, and what its mean is beside: with MANY times the samples where they are weighed by
+    normalised weights, else itself."""
+
+    loss: Loss
+    limit: Loss
+    normalised: bool
+
+
 def study_algorithms(
-    losses: Callable[[int], Mapping[str, Loss]],
-    params: LatentParams,
-    x: Array,
-    samples: int,
-    draws: int,
-    reference_draws: int,
-    seed: int,
+    algorithms: Mapping[str, Descended], params: LatentParams, x: Array, draws: int, reference_draws: int, seed: int
 ) -> Iterator[EstimatorStudy]:
-    """What algorithms descend that climb no bound by one of its estimators, named in the column of the bounds.
+    """Gradients of algorithms that climb no bound by one of its estimators, named in the column of the bounds, for
+    examples x (B, D).
 
-    losses: a number of samples -> algorithm -> its loss of parameters, a key, x (B, D) and noise. The reference of each
-    is its own gradient over MANY times the samples, of fewer draws, so that it costs as much as those of the bounds:
-    what its weights are normalised by costs no bias there to speak of.
+    Where weights are normalised the reference is of MANY times the samples, and of fewer draws, so that it costs as
+    much as those of the bounds: what the weights are normalised by costs no bias there to speak of.
     """
+    for name, of in algorithms.items():
+        count = max(2, reference_draws // MANY) if of.normalised else reference_draws
+        reference = _moments(_one_by_one(of.limit, x), params, count, seed + 1)
+        yield _compared(name, "own", _moments(_together(of.loss, x), params, draws, seed), reference)
 
-    def gradient(loss: Loss) -> Gradient:
-        return jax.grad(lambda params, key: loss(params, key, x, Noise())[0])
 
-    few, many = losses(samples), losses(MANY * samples)
-    for name, loss in few.items():
-        reference = _moments(gradient(many[name]), params, max(2, reference_draws // MANY), seed + 1)
-        yield _compared(name, "own", _moments(gradient(loss), params, draws, seed), reference)
+def _together(loss: Loss, x: Array) -> Gradient:
+    return jax.grad(lambda params, key: loss(params, key, x, Noise())[0])
+
+
+def _one_by_one(loss: Loss, x: Array) -> Gradient:
+    """The same in the mean, holding the samples of one example at a time: some models keep hundreds of values of each
+    for the way back."""
+
+    def gradient(params: Any, key: Array) -> Any:
+        def one(total: Any, example: tuple[Array, Array]) -> tuple[Any, None]:
+            key, row = example
+            return jax.tree.map(jnp.add, total, _together(loss, row[None])(params, key)), None
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        total, _ = jax.lax.scan(one, zeros, (jax.random.split(key, x.shape[0]), x))
+        return jax.tree.map(lambda a: a / x.shape[0], total)
+
+    return gradient

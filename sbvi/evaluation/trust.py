@@ -51,18 +51,20 @@ def chains_met(what: str, rhat: np.ndarray) -> float:
 
 
 def law_reached(what: str, rhats: Sequence[float]) -> dict[str, float]:
-    """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; absent where one
-    is not known, of chains too short or that stood still. With a warning where it is large or not known."""
-    worst = float(np.max(rhats))
-    if not worst <= convergence.LIMIT:
+    """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; NaN is left out, of
+    those that stood still. Absent where none is known, of chains too short; a warning is due then, and where it is
+    large."""
+    known = [rhat for rhat in rhats if not np.isnan(rhat)]
+    worst = max(known, default=np.inf)
+    if worst > convergence.LIMIT:
         log.warning(
-            "%s: R-hat of the chains is %s, where at most %s is asked for: their ends are not yet draws of p*, and "
-            "lean towards p, where they began; take more task.iterations.",
+            "%s: R-hat of the chains is %s, where at most %s is asked for: their ends are not yet draws of their law, "
+            "and lean towards p, where they began; take more task.iterations.",
             what,
-            "not known" if np.isnan(worst) else f"{worst:.2f}",
+            f"{worst:.3f}" if known else "not known",
             convergence.LIMIT,
         )
-    return {} if np.isnan(worst) else {f"{what}/rhat": worst}
+    return {f"{what}/rhat": float(worst)} if known else {}
 
 
 def passing_converged(what: str, converged: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from sbvi.algorithms import ALGORITHMS
 from sbvi.algorithms.algorithm import Descent
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.core.spec import fields
-from sbvi.evaluation.estimator_study import MANY, EstimatorStudy, Loss, study_algorithms, study_estimators
+from sbvi.evaluation.estimator_study import MANY, Descended, EstimatorStudy, study_algorithms, study_estimators
 from sbvi.evaluation.gradient_study import RuleStudy, study
 from sbvi.models import require
 from sbvi.models.capabilities import GaussianRecognition, offers
@@ -38,7 +38,8 @@ class GradientsTask:
     draws: PositiveInt = 2000
     """Draws of each rule."""
     reference_draws: PositiveInt = 20_000
-    """Draws of the reference, by the reparameterised rule or by vimco."""
+    """Draws of the reference, by the reparameterised rule or by vimco; a fiftieth of them, of fifty times the samples,
+    for algorithms that weigh these."""
     num_samples: PositiveInt = 5
     """Samples of the bounds and algorithms, where latents are discrete."""
     seed: NonNegativeInt = 1
@@ -77,7 +78,7 @@ class GradientsTask:
         sizes = (self.num_samples, self.draws, self.reference_draws, self.seed)
         studies = [
             *study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators),
-            *study_algorithms(lambda samples: _losses(run, samples), run.params, x, *sizes),
+            *study_algorithms(_descended(run, self.num_samples), run.params, x, *sizes[1:]),
         ]
         scalars = {
             f"gradients/{row.bound}/{row.estimator}/{name}": value
@@ -88,23 +89,24 @@ class GradientsTask:
         return TaskResult(scalars, {}, {}, _bounds_table(studies))
 
 
-def _losses(run: LoadedRun, samples: int) -> dict[str, Loss]:
-    """What every algorithm descends that weighs `samples` samples and can train the run's model: the run's own as it
-    was set, others as they are by default."""
-    found: dict[str, Loss] = {}
+def _descended(run: LoadedRun, samples: int) -> dict[str, Descended]:
+    """What every algorithm descends that draws `samples` samples and can train the run's model: the run's own as it was
+    set, others as they are by default."""
+    found: dict[str, Descended] = {}
     own: Any = run.experiment.algorithm
     for name, kind in ALGORITHMS.items():
         if "num_samples" not in fields(kind):
             continue
         settings: Any = own if type(own) is kind else kind()
-        settings = dataclasses.replace(settings, num_samples=samples)
+        few, many = (dataclasses.replace(settings, num_samples=count) for count in (samples, MANY * samples))
         try:
-            settings.check(run.experiment.model)
+            few.check(run.experiment.model)
         except UserError:
             continue
-        algorithm = settings.build(run.model, 1)
+        algorithm = few.build(run.model, 1)
         if isinstance(algorithm, Descent):
-            found[name] = algorithm.loss
+            limit = (many if algorithm.normalised else few).build(run.model, 1)
+            found[name] = Descended(algorithm.loss, limit.loss, algorithm.normalised)
     return found
 
 
@@ -125,7 +127,8 @@ def _bounds_table(studies: list[EstimatorStudy]) -> str:
     notes = [
         "bias: distance of the mean from the reference, relative to it; noise: the part of it that sampling",
         "error alone explains. var: of one gradient, summed over the parameters of q and of p.",
-        f"own: the algorithm's, beside its gradient over {MANY} times the samples.",
+        f"own: the algorithm's, beside its gradient over {MANY} times the samples where it weighs them by normalised",
+        "weights, so that its bias holds what few samples cost, which that of a bound's estimator does not.",
     ]
     return "\n".join([text_table(BOUNDS_HEADER, rows), *notes])
 

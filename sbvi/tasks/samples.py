@@ -127,11 +127,14 @@ class SamplesTask:
                 state, traces = jax.lax.scan(swept, state, keys)
                 return state, (Samples(state.mean, state.x), traces)
 
+            before: list[dict[str, jax.Array]] = []
             if extra:  # a program of its own, which takes seconds to compile
-                state = jax.lax.scan(swept, state, keys[:extra])[0]
-            last, (way, traces) = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
-            traces = {name: trace.reshape(-1, self.num) for name, trace in traces.items()}
-            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), traces
+                state, traces = jax.lax.scan(swept, state, keys[:extra])
+                before = [traces]
+            last, (way, after) = jax.lax.scan(frame, state, keys[extra:].reshape(shown, every))
+            flat = {name: trace.reshape(-1, self.num) for name, trace in after.items()}
+            whole = {name: jnp.concatenate([part[name] for part in (*before, flat)]) for name in flat}
+            return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), whole
 
         *parts, told = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
         last, way = (np.asarray(part.mean if self.means else part.value) for part in parts)

@@ -32,6 +32,7 @@ ARGUMENTS = {
     ("=3",): "=3 has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1",
     ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
     ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
+    ("--multirun", "seed=1,2", "--cfg", "job"): "--cfg shows the config of one run: leave out --multirun",
 }
 
 
@@ -59,10 +60,10 @@ def test_what_is_advised_gives_the_path_as_it_stands(path):
 def test_a_queue_that_is_not_here(tmp_path, monkeypatch, word):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        UserError, match=f"^{word} needs SLURM, whose srun is not found on this machine; .*=sbvi trains"
+        UserError, match=f"^{word} needs SLURM, whose srun is not found on this machine; .*=sbvi in its place"
     ):
         check_arguments(["--multirun", word, "seed=1,2"], COMMAND)
-    check_arguments(["--multirun", word, "seed=1,2", "--cfg", "job"], COMMAND)
+    check_arguments(["--multirun", word, "seed=1,2", "--version"], COMMAND)
     (tmp_path / "srun").touch(mode=0o755)
     check_arguments(["--multirun", word, "seed=1,2"], COMMAND)
 

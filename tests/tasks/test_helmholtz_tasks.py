@@ -83,10 +83,15 @@ def test_chains_tell_whether_they_reached_their_law(machine, caplog):
     assert "R-hat of the chains is not known" in caplog.text
 
 
-@pytest.mark.parametrize("rhats", [[1.02, 1.31], [1.31]])
+@pytest.mark.parametrize("rhats", [[1.02, 1.31], [1.31], [1.31, float("nan")]])
 def test_chains_that_have_not_reached_their_law_warn(rhats, caplog):
     assert law_reached("samples", rhats) == {"samples/rhat": 1.31}
-    assert "R-hat of the chains is 1.31, where at most 1.1 is asked for" in caplog.text
+    assert "R-hat of the chains is 1.310, where at most 1.1 is asked for" in caplog.text
+
+
+def test_a_quantity_that_stands_still_is_not_held_against_chains(caplog):
+    assert law_reached("samples", [1.02, float("nan")]) == {"samples/rhat": 1.02}
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("method", ["gibbs", "gibbs_drop_qx", "metropolis"])

@@ -1,6 +1,6 @@
 """What every prior over stochastic nodes offers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -47,20 +47,24 @@ class Prior(Protocol):
         """A grid of steps^2 points of equal prior mass in a node of two latents, top row first."""
 
 
+#: What is asked of a prior, and of the spec that builds it.
+OF_SPEC = ("analytic_kl", "gaussian_posterior", "build")
 PARTS = ("sizes", "grids", "inputs", "init", "prepare", "sample", "log_prob", "kl", "plane")
 
 
-def whole(prior: Any) -> Prior:
-    """A prior that offers all that is asked of one, before a model is trained with it.
+def whole(prior: Any, parts: Sequence[str] = PARTS) -> Any:
+    """A prior, or with OF_SPEC its spec, that offers all that is asked of one, before a model is trained with it.
 
     Raises:
       UserError: what it lacks.
     """
-    lacking = [name for name in PARTS if not hasattr(prior, name)]
+    lacking = [name for name in parts if not hasattr(prior, name)]
     if lacking:
-        raise UserError(f"The prior {type(prior).__name__} lacks {', '.join(lacking)}; a prior has {', '.join(PARTS)}.")
-    made: Prior = prior
-    return made
+        what = "spec of a prior" if parts is OF_SPEC else "prior"
+        raise UserError(
+            f"The {what} {type(prior).__name__} lacks {', '.join(lacking)}; it has to have {', '.join(parts)}."
+        )
+    return prior
 
 
 class PriorSpec(Protocol):
