@@ -51,8 +51,8 @@ def chains_met(what: str, rhat: np.ndarray) -> float:
 
 
 def law_reached(what: str, rhats: Sequence[float]) -> dict[str, float]:
-    """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; NaN is left out, of
-    those that stood still. Absent where none is known, of chains too short; a warning is due then, and where it is
+    """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; NaN, of those that
+    stood still, is left out. Absent where none is known, of chains too short; a warning is due then, and where it is
     large."""
     known = [rhat for rhat in rhats if not np.isnan(rhat)]
     worst = max(known, default=np.inf)
