@@ -132,7 +132,7 @@ GEOMETRIC = (
     Work("samples", ("task=samples", "task.method=resampling"), "samples", "100 draws of p* by resampling"),
     Work(
         "gibbs",
-        ("task=samples", "task.method=gibbs", "task.iterations=250", "task.frames=50"),
+        ("task=samples", "task.method=gibbs", "task.iterations=250", "task.frames=50", "task.num=25", "task.columns=5"),
         "samples",
         "Gibbs chains on p*, 250 sweeps from draws of p, every fifth",
         suffix="gif",
