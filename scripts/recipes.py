@@ -107,7 +107,7 @@ def depth(algorithm: str, title: str, layers: int) -> Row:
         "depth",
         experiment=f"depth_{algorithm}",
         words=(f"model.layers=[{sizes}]",),
-        works=GEOMETRIC if geometric and layers == max(DEPTHS) else (),
+        works=GEOMETRIC[:2] if geometric and layers == max(DEPTHS) else (),
         metric="test/nll_geometric" if geometric else "test/nll",
     )
 
