@@ -107,7 +107,7 @@ def depth(algorithm: str, title: str, layers: int) -> Row:
         "depth",
         experiment=f"depth_{algorithm}",
         words=(f"model.layers=[{sizes}]",),
-        works=GEOMETRIC[:2] if geometric and layers == max(DEPTHS) else (),
+        works=GEOMETRIC if geometric and layers == max(DEPTHS) else (),
         metric="test/nll_geometric" if geometric else "test/nll",
     )
 
@@ -127,7 +127,7 @@ def lower_half(*words: str) -> Work:
     return Work("lower_half", told, "imputation-test", "the lower half missing: truth, what is left, and the chain")
 
 
-#: Draws of p*, and of it given the upper half of an image.
+#: Draws of p*, on their way too.
 GEOMETRIC = (
     Work("samples", ("task=samples", "task.method=resampling"), "samples", "100 draws of p* by resampling"),
     Work(
@@ -137,7 +137,6 @@ GEOMETRIC = (
         "Gibbs chains on p*, 250 sweeps from draws of p, every fifth",
         suffix="gif",
     ),
-    lower_half("task.method=gibbs"),
 )
 CHAIN = Work("chain", ("task=chain",), "chain", "the chain's traces")
 
@@ -254,7 +253,7 @@ ROWS = {
         "bihm",
         84.8,
         start="bihm_mnist",
-        works=GEOMETRIC,
+        works=(*GEOMETRIC, lower_half("task.method=gibbs")),
         metric="test/nll_geometric",
     ),
     "bihm_adult": helmholtz("adult", 13.82),

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ def adding() -> bool:
     return any(group.startswith("sbvi.") and group != "sbvi.configs" for group in entries.groups)
 
 
-def extend(registry: MutableMapping[str, Any], group: str) -> None:
+def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] = ()) -> None:
     """Add to a registry what installed packages offer under an entry point group, such as `sbvi.models`.
 
+    parts: what the class of an entry has to have beside its settings.
+
     Raises:
-      UserError: a name is taken, or an entry cannot be loaded or is no spec; names the package.
+      UserError: a name is taken, or an entry cannot be loaded, is no spec, or lacks a part; names the package.
     """
     for entry in _entries().select(group=group):
         added = f"The installed package {_package(entry)} adds {group} {entry.name}"
@@ -49,6 +51,8 @@ def extend(registry: MutableMapping[str, Any], group: str) -> None:
             raise UserError(f"{added}, and {entry.value} cannot be imported ({reason}).") from None
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
+        if lacking := [part for part in parts if not hasattr(kind, part)]:
+            raise UserError(f"{added}, and {entry.value} lacks {', '.join(lacking)}.")
         registry[entry.name] = kind
 
 

@@ -16,6 +16,7 @@ from support.processes import command, environment
 
 from sbvi.core import UserError, plugins
 from sbvi.core.plugins import config_folders, extend
+from sbvi.distributions.priors.prior import SPEC_PARTS
 
 #: Milliseconds of CPU time that reading all entry points may add to a start.
 MOST_MILLISECONDS = 30
@@ -115,6 +116,17 @@ def test_what_a_package_adds_stands_in_the_registry(installed):
     assert [(name, kind.__name__) for name, kind in registry.items()] == [("mine", "Mine")]
     extend(untouched := {}, "sbvi.models")
     assert not untouched
+
+
+@pytest.mark.quick
+def test_what_a_registry_asks_of_a_spec_is_named(installed):
+    more = SPEC + "    analytic_kl = False\n"
+    installed("half", {"sbvi.priors": ["mine = half:Mine"]}, {"half.py": more})
+    said = "half adds sbvi.priors mine, and half:Mine lacks gaussian_posterior, build"
+    with pytest.raises(UserError, match=said):
+        extend({}, "sbvi.priors", SPEC_PARTS)
+    extend(taken := {}, "sbvi.priors", ["analytic_kl"])
+    assert list(taken) == ["mine"]
 
 
 @pytest.mark.quick

@@ -1,6 +1,6 @@
 """What every prior over stochastic nodes offers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -47,24 +47,21 @@ class Prior(Protocol):
         """A grid of steps^2 points of equal prior mass in a node of two latents, top row first."""
 
 
-#: What is asked of a prior, and of the spec that builds it.
-OF_SPEC = ("analytic_kl", "gaussian_posterior", "build")
+#: The names of the two protocols.
 PARTS = ("sizes", "grids", "inputs", "init", "prepare", "sample", "log_prob", "kl", "plane")
+SPEC_PARTS = ("analytic_kl", "gaussian_posterior", "build")
 
 
-def whole(prior: Any, parts: Sequence[str] = PARTS) -> Any:
-    """A prior, or with OF_SPEC its spec, that offers all that is asked of one, before a model is trained with it.
+def whole(prior: Any) -> Prior:
+    """What a spec built, if it is all that is asked of a prior: else it is refused before a model is trained with it.
 
     Raises:
       UserError: what it lacks.
     """
-    lacking = [name for name in parts if not hasattr(prior, name)]
-    if lacking:
-        what = "spec of a prior" if parts is OF_SPEC else "prior"
-        raise UserError(
-            f"The {what} {type(prior).__name__} lacks {', '.join(lacking)}; it has to have {', '.join(parts)}."
-        )
-    return prior
+    if lacking := [part for part in PARTS if not hasattr(prior, part)]:
+        raise UserError(f"The prior {type(prior).__name__} lacks {', '.join(lacking)}; a prior has {', '.join(PARTS)}.")
+    made: Prior = prior
+    return made
 
 
 class PriorSpec(Protocol):

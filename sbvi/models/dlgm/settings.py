@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
-from sbvi.distributions.priors import OF_SPEC, PRIORS, Standard, whole
+from sbvi.distributions.priors import PRIORS, Standard
 from sbvi.models.dlgm.model import BuiltDLGM, GaussianDLGM
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataFacts
@@ -82,7 +82,7 @@ class DLGM(ModelSpec):
             raise ValueError("latents=[] must name at least one stochastic layer")
         if self.hidden and isinstance(self.hidden[0], tuple) and len(self.hidden) != len(self.latents):
             raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
-        if whole(self.prior, OF_SPEC).gaussian_posterior and not self.posterior.gaussian:
+        if self.prior.gaussian_posterior and not self.posterior.gaussian:
             raise UserError(f"This prior mixes Gaussian posteriors; allowed: posterior={', '.join(GAUSSIAN)}.")
         if self.residual_blocks and not self.convolutions:
             raise ValueError(f"residual_blocks={self.residual_blocks} needs convolutions, at whose sizes they stand")
