@@ -253,7 +253,7 @@ ROWS = {
         "bihm",
         84.8,
         start="bihm_mnist",
-        works=(*GEOMETRIC, lower_half("task.method=gibbs")),
+        works=GEOMETRIC,
         metric="test/nll_geometric",
     ),
     "bihm_adult": helmholtz("adult", 13.82),
