@@ -34,9 +34,9 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
 
 
 class Chunk(Protocol):
-    """A compiled chunk."""
+    """A compiled chunk: to a state and a ChunkResult, or, of several runs side by side, to as many of each."""
 
-    def __call__(self, *arguments: Any) -> tuple[Any, ChunkResult]: ...
+    def __call__(self, *arguments: Any) -> tuple[Any, Any]: ...
 
     def lower(self, *arguments: Any) -> Any:
         """As a jitted function's; the arguments may be shapes."""
@@ -48,7 +48,7 @@ def compile_chunk(algorithm: Algorithm, batches: Batches, *, skip_bad: bool = Fa
     return compiled(chunk_function(algorithm, batches, skip_bad=skip_bad))
 
 
-def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Chunk:
+def compiled(function: Callable[..., tuple[Any, Any]]) -> Chunk:
     """A chunk's function, jitted; the state's memory is handed on from chunk to chunk.
 
     On a CPU one program serves every number of steps. Elsewhere each number has its own, since a loop whose length a
@@ -60,22 +60,27 @@ def compiled(function: Callable[..., tuple[Any, ChunkResult]]) -> Chunk:
 class ByLength:
     """A chunk's function with a program for each number of steps; told to take none, it compiles that of all."""
 
-    def __init__(self, function: Callable[..., tuple[Any, ChunkResult]]):
+    def __init__(self, function: Callable[..., tuple[Any, Any]]):
         self._jitted = jax.jit(function, donate_argnums=0, static_argnums=6)
 
     def lower(self, *arguments: Any) -> Any:
         """As a jitted function's: of as many steps as the arguments have room for."""
-        return self._jitted.lower(*arguments[:6], arguments[2].shape[-2])
+        return self._jitted.lower(*arguments[:6], jax.tree.leaves(arguments[2])[0].shape[-2])
 
-    def __call__(self, *arguments: Any) -> tuple[Any, ChunkResult]:
+    def __call__(self, *arguments: Any) -> tuple[Any, Any]:
         *words, count = arguments
         if count:
-            result: tuple[Any, ChunkResult] = self._jitted(*words, int(count))
+            result: tuple[Any, Any] = self._jitted(*words, int(count))
             return result
         lowered = self.lower(*arguments)
         lowered.compile()  # which the first call of this length then finds
-        none = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), lowered.out_info[1])
-        return words[0], none._replace(bad_step=none.bad_step - 1)
+        results = lowered.out_info[1]  # of one run, or of several side by side
+        return words[0], jax.tree.map(_of_no_steps, results, is_leaf=lambda value: isinstance(value, ChunkResult))
+
+
+def _of_no_steps(result: ChunkResult) -> ChunkResult:
+    none: ChunkResult = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), result)
+    return none._replace(bad_step=none.bad_step - 1)
 
 
 def chunk_function(
