@@ -79,16 +79,17 @@ def others(before):
     return max(0.0, (busy - own) / (now * os.cpu_count()))
 
 
-def loops(images, batch, samples):
+def loops(images, batch, samples, without):
     by_name = {}
     for name, (module, make) in reference_loops.LOOPS.items():
-        if importlib.util.find_spec(module) is not None:
+        if module not in without and importlib.util.find_spec(module) is not None:
             by_name[name] = make(images, batch, samples)
     return by_name
 
 
-def column(images, batch, samples, rounds):
-    by_name, length = loops(images, batch, samples), reference_loops.chunk_length(samples)
+def column(images, batch, samples, rounds, without=()):
+    """without: libraries whose loops are left out."""
+    by_name, length = loops(images, batch, samples, without), reference_loops.chunk_length(samples)
     steps = {}
     for name, loop in by_name.items():  # compile, then see how many steps fill the time
         loop(length)

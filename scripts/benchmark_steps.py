@@ -22,6 +22,7 @@ from sbvi.runs.assembly import Assembly
 from sbvi.training.chunk import ByLength, chunk_function
 
 KEPT = Path(__file__).resolve().parents[1] / "docs" / "steps.json"
+ANY, THIS = "any number of steps", "this number of steps"
 EXPERIMENTS = (
     "benchmark",
     "iwae_full_k50",
@@ -33,16 +34,17 @@ EXPERIMENTS = (
 )
 
 
-def measured(experiment, steps, rounds):
-    """Milliseconds a step, and seconds of the first call, by form."""
-    made = Experiment.from_overrides([f"experiment={experiment}", f"trainer.log_every={steps}"])
+def measured(experiment, steps, rounds, words=(), only=None):
+    """Milliseconds a step, and seconds of the first call, by form: of `only` that one, where it is named."""
+    made = Experiment.from_overrides([f"experiment={experiment}", f"trainer.log_every={steps}", *words])
     assembly = Assembly.build(made)
     batches = assembly.batches()
     initial = assembly.placement.replicated(assembly.initial_state())
     hypers = assembly.algorithm.hypers(np.arange(steps), assembly.plan.steps_per_epoch, assembly.plan.total_steps)
     words = (batches.operands(), batches.indices(0, steps, steps), hypers, jax.random.key(0), np.int32(0))
     function = chunk_function(assembly.algorithm, batches)
-    forms = {"any number of steps": jax.jit(function, donate_argnums=0), "this number of steps": ByLength(function)}
+    forms = {ANY: jax.jit(function, donate_argnums=0), THIS: ByLength(function)}
+    forms = {name: form for name, form in forms.items() if only in (None, name)}
     milliseconds, first = {}, {}
     for name, chunk in forms.items():
         began = time.perf_counter()

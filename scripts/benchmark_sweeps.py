@@ -68,10 +68,15 @@ def a_run(folder):
     return json.loads(path.read_text()) | {"folder": str(path.parent)}
 
 
+def path():
+    """What a process imports from: this tree first."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
 def timed(commands, folder):
     """Seconds for all commands in a folder and a cache of their own; each must end well."""
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": path(),
         "SBVI_CACHE_DIR": str(Path(folder) / "cache"),
         "JAX_COMPILATION_CACHE_DIR": "",
     }

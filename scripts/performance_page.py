@@ -124,6 +124,43 @@ takes on an accelerator. `beside`: how many other programs used the device at th
     return text
 
 
+def _accelerator(devices):
+    """How well one accelerator is used, as scripts/benchmark_accelerator.py measured it."""
+    text = """
+By `scripts/benchmark_accelerator.py`, nothing else on the device: a step of `experiment=benchmark`, and its floor, the
+step of the same program over a network of 8 units and a batch of 8, where what is left is the launching of its kernels.
+"""
+    for device, parts in devices.items():
+        text += f"\n{device}:\n"
+        if steps := parts.get("steps"):
+            precisions = list(steps[0]["by_precision"])
+            rows = []
+            for record in steps:
+                each = [f"{record['by_precision'][name]:.3f}" for name in precisions]
+                share = record["floor"] / record["step"]
+                shape = [f"{record['batch']:,}", str(record["samples"])]
+                rows.append([*shape, f"{record['step']:.3f}", f"{record['floor']:.3f}", f"{share:.0%}", *each])
+            header = ["batch", "K", "step, ms", "floor, ms", "floor's share", *(f"{p}, ms" for p in precisions)]
+            text += f"\n{markdown_table(header, rows)}\n"
+        if sweep := parts.get("sweep"):
+            whole, alone = sweep["seconds"], sweep["training"]
+            faster = {name: of["basic"] / of["vmap"] for name, of in (("whole", whole), ("alone", alone))}
+            text += f"""
+A sweep of {sweep["points"]} learning rates, {sweep["epochs"]} epochs each and a test, one run after another in one
+process: {whole["basic"]:.0f} s; in one program (`hydra/launcher=sbvi`): {whole["vmap"]:.0f} s, {faster["whole"]:.1f}
+times as fast. Of training alone, compilation included: {alone["basic"]:.0f} and {alone["vmap"]:.0f} s,
+{faster["alone"]:.1f} times.
+"""
+        if precision := parts.get("precision"):
+            rows = []
+            for name, values in precision["nll"].items():
+                error = np.std(values, ddof=1) / np.sqrt(len(values))
+                rows.append([name, f"{np.mean(values):.2f} ± {error:.2f}", str(len(values))])
+            text += f"\nTest NLL after `{precision['command']}`:\n\n"
+            text += markdown_table(["products in training", "test NLL, nats", "seeds"], rows) + "\n"
+    return text
+
+
 def _networks(record):
     """Steps of every kind of network, as scripts/benchmark_networks.py measured them."""
     rows = []
@@ -219,6 +256,8 @@ point and its last, with logging, TensorBoard, metrics and checkpoints; the othe
         text += _profile(json.loads((folder / "profile.json").read_text()))
     if (folder / "steps.json").exists():
         text += _steps(json.loads((folder / "steps.json").read_text()))
+    if (folder / "accelerator.json").exists():
+        text += _accelerator(json.loads((folder / "accelerator.json").read_text()))
     if (folder / "networks.json").exists():
         text += _networks(json.loads((folder / "networks.json").read_text()))
     if (folder / "time_to_nll.json").exists():

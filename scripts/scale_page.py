@@ -114,8 +114,8 @@ machine of docs/performance.md `sbvi-train` reaches {rate:,.0f} examples a secon
 6 x {weights:,} x {rate:,.0f} = {speed / 1e9:,.0f} GFLOP/s: a step is {1e3 * 1000 / rate:.1f} ms.
 
 Over D devices with bandwidth b and latency a between neighbours, a ring sums gradients in
-2 (D - 1)/D x 4W/b + 2 (D - 1) a. Assumed, since no accelerator was at hand: {DEVICE / 1e12:.0f} TFLOP/s sustained by
-each device, and the links named below.
+2 (D - 1)/D x 4W/b + 2 (D - 1) a. Assumed, since no more than one accelerator was at hand:
+{DEVICE / 1e12:.0f} TFLOP/s sustained by each device, and the links named below.
 
 {table}
 
