@@ -167,6 +167,8 @@ def posterior(
 COLD = ("algorithm.posterior_temperature=0.1",)
 #: Two layers in place of the one of the Caltech recipes.
 TWO = ("model.layers=[200,100]",)
+#: A chain half as long again, of twice the draws.
+LONG = ("trainer.steps=45000",)
 #: Small batches and few steps: of more, reweighted wake-sleep learns the training set of Caltech by heart.
 START = ("trainer.steps=10000", "trainer.batch_size=100", "trainer.validate_every=1000", "evaluation.num_samples=5000")
 
@@ -284,6 +286,16 @@ ROWS = {
     ),
     **caltech("", "one layer", ()),
     **caltech("_two", "two layers", TWO),
+    **posterior(
+        "caltech_sgmcmc_two_long",
+        "sgmcmc",
+        "two layers, twice as many posterior draws from there",
+        (10, 20, 40),
+        5000,
+        experiment="caltech_sgmcmc",
+        words=(*TWO, *LONG),
+        start="caltech_reweighted_wake_sleep_two_start",
+    ),
     "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),
     "small_mnist_map": Row(
         "the same with a Gaussian prior on the weights (MAP)",
