@@ -197,6 +197,12 @@ def time_to_nll(record):
     heads = ["process", *(f"to -{float(bound):g}" for bound in bounds), "best bound met"]
     count = len(next(iter(record["cases"].values()))["cold"])
     sizes, how = "-".join(map(str, record["network"])), record["settings"]
+    over = []
+    for bound in bounds if {"sbvi", "numpyro"} <= set(record["cases"]) else []:
+        ours, theirs = ([row["seconds"][bound] for row in record["cases"][p]["warm"]] for p in ("sbvi", "numpyro"))
+        if None not in (*ours, *theirs):
+            over.append(f"{np.median(theirs) / np.median(ours):.2f} to -{float(bound):g}")
+    said = f" NumPyro's seconds over those of sbvi, warm: {', '.join(over)}." if over else ""
     return f"""
 ## Time to a number
 
@@ -205,7 +211,9 @@ alternating rounds on {record["cores"]} cores (`{record["command"]}`). All progr
 {sizes} (ReLU) in batches of {how["batch"]} by Adam, its rate a cosine from {how["learning_rate"]} over {how["epochs"]}
 epochs, with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over {how["warmup_epochs"]} epochs,
 and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
-the process before. A process ends with the last bound or its time.
+the process before. A process ends with the last bound or its time. Bounds are of a moving average of the weights
+with decay {how["average"]} where the library has one, `optimizer.average` of sbvi and AveragedModel of PyTorch;
+`unaveraged` is sbvi without it.{said}
 
 {markdown_table(heads, rows)}
 """

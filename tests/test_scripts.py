@@ -134,7 +134,7 @@ def test_programs_to_be_timed_are_refused_where_they_cannot_run(scripts, monkeyp
 
     monkeypatch.setitem(benchmark_time_to_nll.PROGRAMS, "torch", "no_such_package")
     for names, said in (
-        ("sbvi,jags", "--programs jags is not known; allowed: sbvi, numpyro, torch."),
+        ("sbvi,jags", "--programs jags is not known; allowed: sbvi, unaveraged, numpyro, torch."),
         ("sbvi,torch", "torch cannot be imported here: install what is missing, or give fewer --programs."),
     ):
         monkeypatch.setattr("sys.argv", ["benchmark_time_to_nll.py", "--programs", names])
@@ -150,12 +150,16 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
 
     cold = [row(10.0, 50.0, -96.5), row(14.0, None, -97.4), row(12.0, 40.0, -96.9)]
     record = {"bounds": [105.0, 97.0], "cores": 2, "command": "c", "network": [784, 5, 784]}
-    record |= {"settings": {"batch": 100, "learning_rate": 0.002, "warmup_epochs": 10, "epochs": 60, "dropout": 0.1}}
+    settings = {"batch": 100, "learning_rate": 0.002, "warmup_epochs": 10, "epochs": 60, "dropout": 0.1}
+    record |= {"settings": settings | {"average": 0.998}}
     record |= {"cases": {"sbvi": {"cold": cold, "warm": [row(9.0, None, -99.0)] * 3}}}
+    assert "NumPyro's seconds" not in performance_page.time_to_nll(record)
+    record["cases"]["numpyro"] = {"cold": cold, "warm": [row(18.0, 90.0, -96.9), row(27.0, 90.0, -96.9)]}
     text = performance_page.time_to_nll(record)
     assert "| sbvi, cold | 12.0 | 45.0 (1 of 3 not) | -96.50 |" in text
     assert "| sbvi, warm | 9.0 | not reached | -99.00 |" in text
     assert "medians over 3\nalternating rounds" in text
+    assert "NumPyro's seconds over those of sbvi, warm: 2.50 to -105." in text
 
 
 def test_the_products_of_networks(scripts):
