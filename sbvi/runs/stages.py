@@ -36,12 +36,14 @@ def run_stages(
     began: float,
     session: RunContext,
     changed: Mapping[str, list[Any]],
+    begun: bool = False,
 ) -> dict[str, Any]:
     """Go through them from where the directory's newest checkpoint stands; write and give back result.json.
 
     Args:
       began: when the session began, on the monotonic clock.
       changed: settings that are others than before, as key -> [before, now].
+      begun: whether a session before this one began the run.
 
     Raises:
       UserError: the run has gone further than its length.
@@ -49,7 +51,7 @@ def run_stages(
     store = Store(directory.checkpoints, writes=directory.writes)
     if not store.path("last").exists():
         session = _compiling(assembly, session)
-    state, progress, ended = _standing(assembly, directory, store)
+    state, progress, ended = _standing(assembly, directory, store, begun)
     directory.clear_result()  # not before: what is refused up to here leaves a completed run's result
     if changed:
         _note(assembly, directory, changed, progress)
@@ -96,12 +98,14 @@ def _compiling(assembly: Assembly, session: RunContext) -> RunContext:
     return replace(session, compile=CompiledAhead(assembly.algorithm, batches, assembly.plan, assembly.shapes))
 
 
-def _standing(assembly: Assembly, directory: RunDirectory, store: Store) -> tuple[Any, Progress, bool]:
+def _standing(assembly: Assembly, directory: RunDirectory, store: Store, begun: bool) -> tuple[Any, Progress, bool]:
     """State, progress and whether training has ended, of the newest checkpoint or of the start."""
     state, progress, ended = assembly.seeded_state(), Progress(), False
     saved = store.load_last(state)
     if saved is None:
         state = assembly.initial_state(state)
+        if begun:
+            log.info("%s was begun before and saved no checkpoint: it begins anew.", directory.path)
     else:  # without the run that it came from, which may be gone
         state, metadata = saved
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])

@@ -71,7 +71,7 @@ def train(
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         try:
-            result = run_stages(assembly, directory, show, began, session, what)
+            result = run_stages(assembly, directory, show, began, session, what, begun)
         except (UserError, FloatingPointError) as error:
             _fail(directory, str(error).splitlines()[0])
             if isinstance(error, UserError):

@@ -37,6 +37,20 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
 
 
+def test_a_run_that_saved_nothing_says_that_it_begins_anew(small_run, tmp_path, caplog):
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    with caplog.at_level(logging.INFO):
+        shutil.rmtree(folder / "checkpoints")
+        (folder / "result.json").unlink()
+        train(experiment(), folder)
+    assert f"{folder} was begun before and saved no checkpoint: it begins anew." in caplog.text
+    same(leaves(folder), leaves(small_run))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        train(experiment(), tmp_path / "new")
+    assert "begun before" not in caplog.text
+
+
 def test_a_schedule_of_the_whole_run_is_spoken_of(small_run, tmp_path, caplog):
     folder = shutil.copytree(small_run, tmp_path / "run")
     new = {"steps": 80, "validate_every": 40, "max_minutes": 9.0}
