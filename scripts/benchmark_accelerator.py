@@ -5,9 +5,9 @@
 
 steps: a training step of `experiment=benchmark`, and its floor, the step of the same program over a network and a
 batch so small that what is left is the launching of its kernels; both with products by JAX's own default, and the
-step by every precision that JAX_DEFAULT_MATMUL_PRECISION names.
+step by three precisions that JAX_DEFAULT_MATMUL_PRECISION knows.
 sweep: a sweep of learning rates by Hydra's basic launcher, one run after another, and by `hydra/launcher=sbvi`, in one
-program, as whole commands; the first of them fills the cache of compiled programs for both.
+program, as whole commands, once each, each from an empty cache of compiled programs.
 columns: whole runs beside the loops of scripts/reference_loops.py whose libraries are at hand.
 precision: test NLL after training by each precision; the test itself takes all digits of float32 (docs/rules.md).
 Writes docs/accelerator.json under the device's name, each part beside what was measured before;
@@ -71,7 +71,7 @@ def steps(given):
 
 
 def sweep(given):
-    """Seconds of whole commands; `basic` is run first, so that `vmap` alone has a program left to compile."""
+    """Seconds of whole commands, and of training as the runs tell it, compilation included."""
     words = ["experiment=benchmark", f"trainer.epochs={given.epochs}", "evaluation.test=true"]
     commands = benchmark_sweeps.ways([*words, "evaluation.num_samples=100"], given.points, "auto")
     record = {"points": given.points, "epochs": given.epochs, "seconds": {}, "training": {}}

@@ -148,9 +148,17 @@ step of the same program over a network of 8 units and a batch of 8, where what 
             text += f"""
 A sweep of {sweep["points"]} learning rates, {sweep["epochs"]} epochs each and a test, one run after another in one
 process: {whole["basic"]:.0f} s; in one program (`hydra/launcher=sbvi`): {whole["vmap"]:.0f} s, {faster["whole"]:.1f}
-times as fast. Of training alone, compilation included: {alone["basic"]:.0f} and {alone["vmap"]:.0f} s,
+times as fast, one round. Of training alone, compilation included: {alone["basic"]:.0f} and {alone["vmap"]:.0f} s,
 {faster["alone"]:.1f} times.
 """
+        if columns := parts.get("columns"):
+            rows = [
+                [f"{column['batch']:,}", str(column["samples"]), name, f"{np.median(rates):,.0f}"]
+                for column in columns
+                for name, rates in column["rates"].items()
+                if name != "bound"  # launched one by one, products bound nothing here
+            ]
+            text += "\n" + markdown_table(["batch", "K", "loop", "examples a second"], rows) + "\n"
         if precision := parts.get("precision"):
             rows = []
             for name, values in precision["nll"].items():
@@ -198,11 +206,15 @@ def time_to_nll(record):
     count = len(next(iter(record["cases"].values()))["cold"])
     sizes, how = "-".join(map(str, record["network"])), record["settings"]
     over = []
-    for bound in bounds if {"sbvi", "numpyro"} <= set(record["cases"]) else []:
-        ours, theirs = ([row["seconds"][bound] for row in record["cases"][p]["warm"]] for p in ("sbvi", "numpyro"))
-        if None not in (*ours, *theirs):
-            over.append(f"{np.median(theirs) / np.median(ours):.2f} to -{float(bound):g}")
-    said = f" NumPyro's seconds over those of sbvi, warm: {', '.join(over)}." if over else ""
+    for ours, kind in [(p, kind) for p in ("sbvi", "unaveraged") for kind in ("cold", "warm")]:
+        if {ours, "numpyro"} <= set(record["cases"]):
+            seconds = [
+                [[row["seconds"][b] for row in record["cases"][p][kind]] for b in bounds] for p in (ours, "numpyro")
+            ]
+            pairs = [pair for pair in zip(*seconds, strict=True) if None not in (*pair[0], *pair[1])]
+            ratios = [f"{np.median(b) / np.median(a):.2f}" for a, b in pairs]
+            over.append(f"{ours}, {kind}: {', '.join(ratios)}")
+    said = f"\nNumPyro's seconds over those of {'; '.join(over)}." if over else ""
     return f"""
 ## Time to a number
 

@@ -289,7 +289,7 @@ ROWS = {
     **posterior(
         "caltech_sgmcmc_two_long",
         "sgmcmc",
-        "two layers, twice as many posterior draws from there",
+        "two layers, a longer chain from there, S = 5,000 for each of its draws",
         (10, 20, 40),
         5000,
         experiment="caltech_sgmcmc",
