@@ -126,12 +126,12 @@ class Together:
 
 def _side_by_side(function: Callable[..., Any], *arguments: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """A chunk's function of several runs, each argument of their own a sequence, whose count may be a number known to
-    the program. Rows are put together and taken apart in here: leaf by leaf outside, it took an accelerator ten times
-    as long as the steps."""
+    the program. Rows are put together and taken apart in here: leaf by leaf outside, eight runs took an H200 four
+    times as long."""
     *each, count = arguments
     stacked = [
         jax.tree.map(lambda *leaves: jnp.stack(leaves), *argument) if own else argument
-        for own, argument in zip(_OWN, each, strict=False)
+        for own, argument in zip(_OWN[:-1], each, strict=True)
     ]
     axes = tuple(0 if own else None for own in _OWN[:-1])
     ended = jax.vmap(functools.partial(function, count=count), in_axes=axes)(*stacked)
