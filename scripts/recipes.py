@@ -258,6 +258,28 @@ ROWS = {
         works=GEOMETRIC,  # no inpainting: its Gibbs chains have not met after 400 sweeps
         metric="test/nll_geometric",
     ),
+    "bihm_mnist_core_start": Row(
+        "static MNIST, 12 layers on one core, K = 10: where the next row starts",
+        "bihm",
+        84.8,
+        experiment="bihm_mnist",
+        words=("optimizer.average=0.999", "evaluation.num_samples=1000", "evaluation.partition_samples=100000"),
+        metric="test/nll_geometric",
+    ),
+    "bihm_mnist_core": Row(
+        "static MNIST, 12 layers on one core, then K = 50 for 20 epochs",
+        "bihm",
+        84.8,
+        experiment="bihm_mnist_fine",
+        words=(
+            "algorithm.num_samples=50",
+            "trainer.epochs=20",
+            "optimizer.average=0.999",
+            "evaluation.num_samples=5000",
+        ),
+        start="bihm_mnist_core_start",
+        metric="test/nll_geometric",
+    ),
     "bihm_adult": helmholtz("adult", 13.82),
     "bihm_connect4": helmholtz("connect4", 12.31),
     "bihm_dna": helmholtz("dna", 86.5),

@@ -7,6 +7,7 @@
     scripts/reproduce.py --train ROW            train alone, such as some members of an ensemble beside others
     scripts/reproduce.py --render               the page alone
     scripts/reproduce.py --keep-trial DIR ...   keep the validation likelihood of runs that compared settings
+    scripts/reproduce.py --keep-search DIR ...  keep the trials of searches by Optuna
 
 A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=validation` wrote beside it.
 
@@ -24,6 +25,7 @@ import sys
 
 import measured_pages
 import results_page
+import search_page
 from recipes import ROWS
 from results_page import FIGURES, RESULTS, ROOT, stored
 
@@ -160,7 +162,7 @@ def keep_trial(place):
 
 def render():
     """docs/results.md, and the pages that repeat parts of it."""
-    results_page.render(measured_pages.sections)
+    results_page.render(measured_pages.sections, search_page.section())
     measured_pages.render()
 
 
@@ -181,6 +183,7 @@ def main():
     parser.add_argument("--train", action="store_true", help="train alone: nothing is evaluated or stored")
     parser.add_argument("--render", action="store_true")
     parser.add_argument("--keep-trial", nargs="+", default=[], metavar="DIR")
+    parser.add_argument("--keep-search", nargs="+", default=[], metavar="DIR")
     given = parser.parse_args()
     if not re.fullmatch(r"\d+(,\d+)*", given.seeds):
         parser.error(f"--seeds {given.seeds} must be whole numbers with commas between them")
@@ -190,11 +193,12 @@ def main():
     if given.list:
         listing()
         return
-    for place in given.keep_trial:
-        try:
-            keep_trial(place)
-        except UserError as error:
-            parser.error(str(error))
+    for kept, places in ((keep_trial, given.keep_trial), (search_page.keep, given.keep_search)):
+        for place in places:
+            try:
+                kept(place)
+            except UserError as error:
+                parser.error(str(error))
     failed = []
     for row in dict.fromkeys(ROWS[row].of or row for row in given.rows):
         for seed in map(int, given.seeds.split(",")):

@@ -190,10 +190,10 @@ def trials():
     return markdown_table(header, rows) if rows else "None yet."
 
 
-def render(sections):
+def render(sections, searches):
     """Ours beside the paper's, the figures, and every run with its command; and the page of trials.
 
-    sections: what (records, table) has below a table, paragraphs.
+    sections: what (records, table) has below a table, paragraphs. searches: paragraphs of the page of trials.
     """
     records = stored()
     parts = [
@@ -224,7 +224,9 @@ def render(sections):
     write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())
     tried = [
         "# Trials",
-        "*Rendered by `scripts/reproduce.py --render` from `docs/results/trials/`.*",
+        "*Rendered by `scripts/reproduce.py --render` from `docs/results/searches/` and `docs/results/trials/`.*",
+        *searches,
+        "## One by one",
         "Settings are chosen on the validation set with short runs: these, best first. They rank settings and are no "
         "results. Minutes are of one core that was shared at times. Those with "
         "`objective.estimator=doubly_reparameterised` and a warm-up were made before that gradient was right at KL "

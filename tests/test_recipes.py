@@ -1,11 +1,13 @@
 """The rows that scripts/reproduce.py can run, and what the pages say of stored ones."""
 
 import importlib
+import json
 import sys
 
 import pytest
 from support.paths import ROOT
 
+from sbvi.core import UserError
 from sbvi.evaluation import trust
 
 pytestmark = pytest.mark.quick
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.quick
 def scripts():
     """The modules of scripts/ by name."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    names = ("recipes", "results_page", "measured_pages", "reproduce")
+    names = ("recipes", "results_page", "measured_pages", "reproduce", "search_page")
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(ROOT / "scripts"))
 
@@ -130,3 +132,46 @@ def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
     half = {"imputation/rmse": 0.2, "imputation/coverage": 0.91, "imputation/rhat_above_1.1": 0.25}
     said = "\n".join(pages.sections([record("small_mnist_sgmcmc", {}, lower_half=half)], "small"))
     assert "| `small_mnist_sgmcmc` | 0.0400 | 91 % | 25 % |" in said
+
+
+def test_a_search_is_kept_and_shown(scripts, tmp_path, monkeypatch):
+    optuna = pytest.importorskip("optuna")
+    pages, sweep = scripts["search_page"], tmp_path / "sweep"
+    monkeypatch.setattr(pages, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(pages, "SEARCHES", tmp_path / "searches")
+    (tmp_path / "figures").mkdir()
+    with pytest.raises(UserError, match="is not the directory of a search"):
+        pages.keep(sweep)
+    sweep.mkdir()
+    study = optuna.create_study(f"sqlite:///{sweep / 'optuna-study.db'}", study_name="rates", direction="maximize")
+    with pytest.raises(UserError, match="no trial of the search completed"):
+        pages.keep(sweep)
+    for number, value in enumerate([-120.0, -99.5, -101.0]):
+        own = study.ask()
+        own.suggest_float("optimizer.learning_rate", 1e-4, 1e-1, log=True)
+        own.suggest_int("seed", 3, 3)
+        own.report(value - 1, 10)
+        own.report(value, 10 * (2 + number))
+        if number == 2:
+            own.set_user_attr("pruned", True)
+        study.tell(own, value)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    job = sweep / "job"
+    job.mkdir()
+    (job / "run.json").write_text(json.dumps({"command": ["sbvi-train", "-m", "search=x", "hydra.sweep.dir=there"]}))
+    (job / "result.json").write_text(json.dumps({"best_validation": -99.5}))
+    (job / "metrics.jsonl").write_text(json.dumps({"step": 1, "validation/elbo": -99.5, "validation/kl": 3.0}))
+    pages.keep(sweep)
+    stored = json.loads((tmp_path / "searches" / "rates.json").read_text())
+    assert stored["command"] == "sbvi-train -m search=x"
+    assert [t["value"] for t in stored["trials"]] == [-120.0, -99.5, -101.0]
+    assert stored["trials"][1]["validations"] == [[10, -100.5], [30, -99.5]]
+    said = "\n".join(pages.section())
+    assert "3 trials, 1 of them pruned" in said
+    best, pruned, worst = (line.split(" | ") for line in said.splitlines() if line.startswith("| 0."))
+    assert (best[1], best[2], best[3].strip()) == ("-99.50", "30", "")
+    assert (pruned[1], pruned[3]) == ("-101.00", "pruned")
+    assert worst[1] == "-120.00"
+    assert "best `validation/elbo`" in said
+    assert "seed" not in said  # which no trial varied
+    assert (tmp_path / "figures" / "search-rates.png").exists()

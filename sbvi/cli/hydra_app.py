@@ -19,6 +19,9 @@ from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
 
+#: What Optuna says of the best trial of a study that has no completed one.
+NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
+
 
 def study(folder: str) -> str:
     """Where a search in this folder keeps its study; the folder is made, since SQLite makes none."""
@@ -103,6 +106,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
             sentence = str(broken)
         leave(sentence, error, asked)
     except ValueError as error:  # Hydra's own, of `posterior=null` and the like
+        if str(error) in NO_TRIAL:
+            _tell(failed)
+            leave("No trial of the search completed, so that none is the best; why stands above.", error, asked)
         if (refusal := refused(str(error), sys.argv[1:])) is None:
             raise
         leave(str(refusal), error, asked)

@@ -3,8 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), and the command that asks for it."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, and
+    what ends it as a trial of a search."""
 
     experiment: Any
     folder: Path
     mode: str
     command: Sequence[str]
+    gives_up: Callable[[int, float], bool] | None = None
 
 
 COMMAND = Command(
@@ -55,6 +57,8 @@ COMMAND = Command(
     own={
         "seed=N": "seed of parameters, data order and noise (default 0)",
         "init_from=DIR": "start from the best parameters of a run's directory",
+        "pruning.rule=NAME": "of a search: median or halving, when a trial stops early by its validation (null: "
+        "never); pruning.startup_trials=N lets the first N run, pruning.first_step=N every trial so far",
         "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
         "trainer.steps=12000",
         "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
@@ -65,7 +69,7 @@ COMMAND = Command(
         "--cfg job": "print the composed config and do nothing",
         "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
     },
-    keys=("seed", "init_from"),
+    keys=("seed", "init_from", "pruning"),
     examples={
         "sbvi-train": "the defaults: scikit-learn's handwritten digits, about a minute",
         "sbvi-train dataset=mnist posterior=rank_one trainer.epochs=30": "another data set, another posterior",
@@ -101,11 +105,14 @@ def prepare(config: Any) -> Job:
     with uncollected():
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
+        from sbvi.sweeps.pruning import pruner_of
 
-    values = choices_of(content, list(hydra_config.overrides.task))
+    words = list(hydra_config.overrides.task)
+    experiment = Experiment.from_config(choices_of(content, words))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
-    command = typed(list(hydra_config.overrides.task))
-    return Job(Experiment.from_config(values), Path(hydra_config.runtime.output_dir), mode, command)
+    sweeper = hydra_config.sweeper if mode != "RUN" else None
+    gives_up = pruner_of(content.get("pruning") or {}, sweeper, words, experiment.trainer.validate_every)
+    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), gives_up)
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
@@ -145,6 +152,8 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     """
     from sbvi.sweeps.side_by_side import Point, train_together
 
+    if any(job.gives_up is not None for job in jobs):
+        log.info("Trials side by side in one program are not pruned.")
     points = [
         Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
     ]
@@ -215,6 +224,8 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     from sbvi.runs.train import train
 
     context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
+    if job.gives_up is not None:
+        context = replace(context, gives_up=job.gives_up)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
     return result | {"directory": str(job.folder), "twice": twice(job.experiment.trainer, result)}

@@ -9,6 +9,8 @@ from sbvi.core.configs import config_folder, refused
 LENGTHS = ("steps", "epochs", "examples")
 #: Groups that only change others; what is left of them after composition is not a choice of its own.
 CHANGES = ("experiment", "debug", "search")
+#: What is said of a search, and nothing of its runs.
+OF_SEARCHES = "pruning"
 
 
 def choices_of(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def choices_of(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
     Raises:
       UserError: a file of the user's changed nothing, since it lacks its package line.
     """
-    chosen = dict(values)
+    chosen = {key: value for key, value in values.items() if key != OF_SEARCHES}
     for group in CHANGES:
         left = chosen.pop(group, None)
         if left:

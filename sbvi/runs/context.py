@@ -20,6 +20,7 @@ class RunContext:
     compile: makes the function that runs a chunk of steps; see `sbvi.training.Together`.
     trained: called once when the loop has ended, however it did.
     stop: asked for a reason to stop; by default the process's own signals are.
+    gives_up: of a search's trial, whether it ends at a validation; see `sbvi.training.Training`.
     longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
     command: what asked for the run, for its record; None for the process's own.
     """
@@ -29,5 +30,6 @@ class RunContext:
     compile: Callable[..., Any] = compile_chunk
     trained: Callable[[], None] = lambda: None
     stop: Callable[[], str | None] | None = None
+    gives_up: Callable[[int, float], bool] = lambda *_: False
     longer: bool = False
     command: Sequence[str] | None = None

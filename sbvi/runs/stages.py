@@ -163,6 +163,7 @@ def _trained(
             lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
             session.compile,
             sampling(assembly, store, progress.step),
+            session.gives_up,
         ).run(state, progress)
 
 
@@ -207,6 +208,7 @@ def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], second
     return {
         "status": outcome.status,
         **({"reason": outcome.reason} if outcome.reason else {}),
+        **({"pruned": True} if progress.pruned else {}),
         "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
         **({"not_finite": odd} if (odd := sorted(n for n, v in metrics.items() if not math.isfinite(v))) else {}),
         "steps": progress.step,

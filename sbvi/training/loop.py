@@ -48,6 +48,7 @@ class Progress:
     steady_steps: int = 0
     skipped: int = 0
     burned_in: int = -1
+    pruned: bool = False
 
     @property
     def steps_per_second(self) -> float:
@@ -73,6 +74,7 @@ class Training:
     should_stop: asked after every chunk; a reason to stop, or None.
     compile: makes the function that runs a chunk of steps.
     sampling: keeps draws of the parameters, of an algorithm whose result they are.
+    gives_up: of a search's trial, whether it ends here; asked with step and score after every validation.
     """
 
     algorithm: Algorithm
@@ -86,6 +88,7 @@ class Training:
     show: Callable[[Progress, Scalars], None] = lambda *_: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
     sampling: Sampling | None = None
+    gives_up: Callable[[int, float], bool] = lambda *_: False
 
     def __post_init__(self) -> None:
         self._compiled, self._compile_seconds = False, 0.0
@@ -133,6 +136,8 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
+                progress.pruned = processes.any_of([self.gives_up(end, score)])[0]
+                stopping = stopping or progress.pruned
                 self.show(progress, values | validation)
                 if self.sampling is not None:
                     progress.burned_in = self.sampling.validated(

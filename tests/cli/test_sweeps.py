@@ -178,3 +178,53 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     statuses = [status for status, _ in after.values()]
     assert set(states) <= {"COMPLETE", "FAIL"}
     assert states.count("FAIL") >= statuses.count("failed") > 0, (first.stderr, second.stderr)
+
+
+def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
+    """Which trials stop, and where, is what the median rule says of the validations that all reported."""
+    optuna = pytest.importorskip("optuna")
+    words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=25"]
+    words += ["trainer.validate_every=25", "pruning.startup_trials=2", "pruning.first_step=26"]
+    words += ["hydra.sweeper.n_trials=7", "hydra.sweep.dir=sweep", "+hydra.sweeper.sampler.seed=1"]
+    words += ["optimizer.learning_rate=tag(log,interval(1e-6,1e-2))"]
+    done = command("train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = {}
+    for path in (tmp_path / "sweep").glob("*/result.json"):
+        rate = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["optimizer"]["learning_rate"]
+        runs[rate] = json.loads(path.read_text())
+    study = optuna.load_study(study_name="sbvi", storage=f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
+    before, stopped = [], 0
+    for trial in study.trials:
+        values, run = trial.intermediate_values, runs[trial.params["optimizer.learning_rate"]]
+        ends = None
+        for step in sorted(values):
+            others = [other[step] for other in before if step in other]
+            best = max(value for at, value in values.items() if at <= step)
+            if len(before) >= 2 and step >= 26 and others and best < np.median(others):
+                ends = step
+                break
+        assert run["status"] == "completed"
+        assert run.get("pruned", False) == trial.user_attrs.get("pruned", False) == (ends is not None)
+        assert run["steps"] == (100 if ends is None else ends) == max(values)
+        assert trial.value == max(values.values()) == run["best_validation"]
+        before.append(values)
+        stopped += ends is not None
+    assert 0 < stopped < 6
+    assert "Pruned at step" in done.stdout
+
+
+def test_pruning_needs_a_study(tmp_path):
+    words = ["--multirun", *TINY, "trainer.steps=20", "seed=0,1", "pruning.rule=median"]
+    done = command("train", *words, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "pruning is for searches whose study is kept" in done.stderr
+    alone = command("train", *TINY, "trainer.steps=20", "pruning.rule=median", cwd=tmp_path)
+    assert alone.returncode != 0
+    assert "pruning is for searches whose study is kept" in alone.stderr
+    wrong = ["--multirun", "search=optuna", "pruning.rule=best", "hydra.sweeper.n_trials=2"]
+    wrong = command("train", *wrong, cwd=tmp_path)
+    assert "pruning.rule=best" in wrong.stderr
+    assert "median" in wrong.stderr
+    assert "No trial of the search completed, so that none is the best; why stands above." in wrong.stderr
+    assert "Traceback" not in wrong.stderr
