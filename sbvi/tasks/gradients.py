@@ -76,9 +76,10 @@ class GradientsTask:
 
     def _estimators(self, run: LoadedRun, x: jax.Array) -> TaskResult:
         sizes = (self.num_samples, self.draws, self.reference_draws, self.seed)
+        descended, left = descended_by(run, self.num_samples)
         studies = [
             *study_estimators(run.model, run.params, x, *sizes, run.experiment.model.estimators),
-            *study_algorithms(_descended(run, self.num_samples), run.params, x, *sizes[1:]),
+            *study_algorithms(descended, run.params, x, *sizes[1:]),
         ]
         scalars = {
             f"gradients/{row.bound}/{row.estimator}/{name}": value
@@ -86,13 +87,14 @@ class GradientsTask:
             for name, value in row._asdict().items()
             if isinstance(value, float)
         }
-        return TaskResult(scalars, {}, {}, _bounds_table(studies))
+        return TaskResult(scalars, {}, {}, "\n".join([_bounds_table(studies), *left]))
 
 
-def _descended(run: LoadedRun, samples: int) -> dict[str, Descended]:
+def descended_by(run: LoadedRun, samples: int) -> tuple[dict[str, Descended], list[str]]:
     """What every algorithm descends that draws `samples` samples and can train the run's model: the run's own as it was
-    set, others as they are by default."""
+    set, others as they are by default. And a sentence of each that could with more samples."""
     found: dict[str, Descended] = {}
+    left: list[str] = []
     own: Any = run.experiment.algorithm
     for name, kind in ALGORITHMS.items():
         if "num_samples" not in fields(kind):
@@ -100,14 +102,19 @@ def _descended(run: LoadedRun, samples: int) -> dict[str, Descended]:
         settings: Any = own if type(own) is kind else kind()
         few, many = (dataclasses.replace(settings, num_samples=count) for count in (samples, MANY * samples))
         try:
-            few.check(run.experiment.model)
+            many.check(run.experiment.model)
         except UserError:
+            continue
+        try:
+            few.check(run.experiment.model)
+        except UserError as error:
+            left.append(f"{name} is left out: {error}")
             continue
         algorithm = few.build(run.model, 1)
         if isinstance(algorithm, Descent):
             limit = (many if algorithm.normalised else few).build(run.model, 1)
             found[name] = Descended(algorithm.loss, limit.loss, algorithm.normalised)
-    return found
+    return found, left
 
 
 def _bounds_table(studies: list[EstimatorStudy]) -> str:

@@ -10,6 +10,7 @@ from sbvi.core import UserError, build
 from sbvi.evaluation.trust import law_reached
 from sbvi.reporting.images import save_gif
 from sbvi.tasks import TASKS
+from sbvi.tasks.gradients import descended_by
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,15 @@ def test_estimators(machine):
         assert found.scalars[f"gradients/{algorithm}/own/variance_recognition"] > 0
     assert "vimco" in found.table
     assert "relaxed" in found.table
+    assert "left out" not in found.table
+
+
+def test_an_algorithm_that_needs_more_samples_is_named(machine):
+    found, left = descended_by(machine, 1)
+    assert set(found) == {"reweighted_wake_sleep", "wake_sleep"}  # the former by its dreams
+    (sentence,) = left
+    assert sentence.startswith("bihm is left out: algorithm.num_samples=1 has one weight for each example")
+    assert set(descended_by(machine, 2)[0]) == {"bihm", "reweighted_wake_sleep", "wake_sleep"}
 
 
 def test_what_does_not_serve_says_so(machine):
