@@ -169,6 +169,8 @@ COLD = ("algorithm.posterior_temperature=0.1",)
 TWO = ("model.layers=[200,100]",)
 #: A chain half as long again, of twice the draws.
 LONG = ("trainer.steps=45000",)
+#: A core's share of an accelerator's batches of 500.
+SMALL = ("trainer.batch_size=100", "trainer.validate_every=2500")
 #: Small batches and few steps: of more, reweighted wake-sleep learns the training set of Caltech by heart.
 START = ("trainer.steps=10000", "trainer.batch_size=100", "trainer.validate_every=1000", "evaluation.num_samples=5000")
 
@@ -305,6 +307,35 @@ ROWS = {
         (1, 5, 10, 20, 50, 100),
         1000,
         start="rws_mnist_200x3_start",
+    ),
+    "rws_mnist_200x3_core": Row(
+        "batches of 100, on one core: reweighted wake-sleep",
+        "three_layers",
+        90.1,
+        experiment="rws_mnist_200x3",
+        words=("trainer.steps=75000", *SMALL),
+    ),
+    "rws_mnist_200x3_core_start": Row(
+        "batches of 100, on one core: reweighted wake-sleep at a constant rate, two thirds of the steps",
+        "three_layers",
+        experiment="rws_mnist_200x3",
+        words=("trainer.steps=50000", "optimizer.schedule.kind=constant", "evaluation.num_samples=1000", *SMALL),
+    ),
+    **posterior(
+        "sgmcmc_mnist_200x3_core",
+        "three_layers",
+        "batches of 100, on one core: draws at temperature 0.3 in the last third",
+        (1, 10, 50),
+        1000,
+        experiment="sgmcmc_mnist_200x3",
+        words=(
+            "trainer.steps=20000",
+            "algorithm.posterior_temperature=0.3",
+            "algorithm.burn_in=5000",
+            "algorithm.tuning_epochs=10",
+            *SMALL,
+        ),
+        start="rws_mnist_200x3_core_start",
     ),
     **caltech("", "one layer", ()),
     **caltech("_two", "two layers", TWO),

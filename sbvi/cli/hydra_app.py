@@ -163,6 +163,25 @@ def plain(config: Any) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
+def literal(key: str, value: str) -> Any:
+    """A value as YAML reads it, which is how Hydra's overrides read theirs.
+
+    Raises:
+      UserError: it cannot be read, or is a list or a dict, which no key that may change is.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        read = OmegaConf.from_dotlist([f"value={value}"])["value"]
+    except (OmegaConfBaseException, YAMLError):
+        raise UserError(f"{key}={value} cannot be read as a value.") from None
+    if OmegaConf.is_config(read):
+        raise UserError(f"{key}={value} must be a single value.")
+    return read
+
+
 def _leaves(values: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
     leaves = []
     for key, value in values.items():

@@ -190,31 +190,12 @@ def _resume(words: list[str]) -> None:
         for name in ("absl", "jax", "matplotlib"):
             logging.getLogger(name).setLevel(logging.WARNING)
         config = RunDirectory(folder).read_run()["config"]
-        values = {key: _literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
+        values = {key: hydra_app.literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
         experiment = Experiment.from_config(changed(config, values), recorded=True)
         longer = not all(map(is_elsewhere, values))
         _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
     except UserError as error:
         hydra_app.leave(str(error), error, asked=False)
-
-
-def _literal(key: str, value: str) -> Any:
-    """A value as YAML reads it, which is how Hydra's overrides read theirs.
-
-    Raises:
-      UserError: it cannot be read, or is a list or a dict, which no key that may change is.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    try:
-        read = OmegaConf.from_dotlist([f"value={value}"])["value"]
-    except (OmegaConfBaseException, YAMLError):
-        raise UserError(f"{key}={value} cannot be read as a value.") from None
-    if OmegaConf.is_config(read):
-        raise UserError(f"{key}={value} must be a single value.")
-    return read
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:

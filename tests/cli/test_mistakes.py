@@ -9,8 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support.processes import command
 
 from sbvi.cli.catalogue import check
+from sbvi.cli.hydra_app import literal
 from sbvi.cli.mistakes import check_arguments, sentence
-from sbvi.cli.train import COMMAND, _literal
+from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.data.columns import Column
@@ -211,5 +212,5 @@ def test_a_launchers_mistake_is_its_own_sentence(key, value):
 @pytest.mark.parametrize("value", ["[", "{a: 1}", "${oc.env:NOT_THERE}"])
 def test_a_value_that_a_resumed_run_cannot_be_given_is_one_sentence(value):
     with pytest.raises(UserError, match=re.escape(f"trainer.steps={value} ")):
-        _literal("trainer.steps", value)
-    assert [_literal("trainer.steps", text) for text in ("30", "null", "false")] == [30, None, False]
+        literal("trainer.steps", value)
+    assert [literal("trainer.steps", text) for text in ("30", "null", "false")] == [30, None, False]
