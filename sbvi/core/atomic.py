@@ -16,12 +16,13 @@ def clear_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes, spare: Path | None = None) -> None:
+def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, flush: bool = True) -> None:
     """Replace a file with new content, or leave it as it was.
 
     The content is written beside its place, flushed to the disk and renamed, so that a crash at any
     moment leaves either the old file or the new one. With `spare` the old file is kept under that name
-    once the new one is whole.
+    once the new one is whole. Without `flush` that holds where the process dies, and where the machine does once
+    `flushed` has seen the file.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written or is gone.
@@ -31,7 +32,8 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None) -> N
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         if spare is not None and path.exists():
             os.replace(path, spare)
         os.replace(temporary, path)
@@ -39,6 +41,19 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None) -> N
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is untouched.") from None
+
+
+def flushed(path: Path) -> None:
+    """Have a file on the disk.
+
+    Raises:
+      UserError: the disk does not take it.
+    """
+    try:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
 
 
 def try_folder(folder: Path) -> None:

@@ -39,8 +39,10 @@ class DamagedCheckpoint(UserError):
     """A checkpoint file that cannot be used, with the reason."""
 
 
-def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None = None) -> None:
+def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None = None, *, flush: bool = True) -> None:
     """Write a tree of arrays and plain metadata; with `spare`, the file that stood there is kept as that.
+
+    flush: whether it is on the disk when this returns (`sbvi.core.atomic`).
 
     Raises:
       UserError: the file cannot be written, or the run's folder is gone.
@@ -69,7 +71,7 @@ def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None 
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"{path.parent} cannot be made ({error.strerror}).") from None
-    write_atomically(path, sealed + content[end:], spare)
+    write_atomically(path, sealed + content[end:], spare, flush=flush)
 
 
 def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:

@@ -1,14 +1,17 @@
 """The stack of draws that a run keeps: one file for each chain and step, written as they come.
 
 A draw is a function of seed and step, and a file is whole or not there. Where a run goes on from a checkpoint, what
-was drawn after that is taken away and comes again; what was drawn before is on the disk, since it is written first. So
-no draw is lost and none is there twice. One draw at a time is in memory.
+was drawn after that is taken away and comes again; what was drawn before is on the disk, since it is written first, and
+flushed before the checkpoint is, while training goes on. So no draw is lost and none is there twice. One draw at a time
+is in memory.
 """
 
+import functools
 import json
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +21,7 @@ import numpy as np
 
 from sbvi.algorithms.posterior_samples import Draw, SamplesPosterior, Stopped
 from sbvi.core import UserError
-from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.core.atomic import clear_leftovers, flushed, write_atomically
 from sbvi.training import checkpoint
 from sbvi.training.plan import Plan
 
@@ -26,6 +29,12 @@ log = logging.getLogger(__name__)
 
 FOLDER = "draws"
 _NAME = re.compile(r"step_(\d{10})-chain_(\d+)" + re.escape(checkpoint.SUFFIX))
+
+
+@functools.cache
+def _flusher() -> ThreadPoolExecutor:
+    """A thread that waits for the disk, in which a draw spends seven eighths of its time."""
+    return ThreadPoolExecutor(1, "draws")
 
 
 class Entry(NamedTuple):
@@ -41,6 +50,7 @@ class DrawStack:
 
     def __init__(self, folder: Path, *, writes: bool = True):
         self.folder, self.writes = folder / FOLDER, writes
+        self._flushing: list[Future[None]] = []
 
     def entries(self) -> list[Entry]:
         """Every draw, the oldest first, chains in order."""
@@ -48,7 +58,7 @@ class DrawStack:
         return sorted(Entry(int(match[1]), int(match[2]), path) for match, path in matches)
 
     def write(self, step: int, draw: Draw) -> None:
-        """Add a draw.
+        """Add a draw, which `settle` will have on the disk.
 
         Raises:
           UserError: it cannot be written.
@@ -56,7 +66,18 @@ class DrawStack:
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"step_{step:010d}-chain_{draw.chain}{checkpoint.SUFFIX}"
-            checkpoint.save(path, draw.params, {"step": step, "chain": draw.chain, "monitors": draw.monitors})
+            notes = {"step": step, "chain": draw.chain, "monitors": draw.monitors}
+            checkpoint.save(path, draw.params, notes, flush=False)
+            self._flushing.append(_flusher().submit(flushed, path))
+
+    def settle(self) -> None:
+        """Wait until every draw is on the disk.
+
+        Raises:
+          UserError: the disk does not take one.
+        """
+        while self._flushing:
+            self._flushing.pop(0).result()
 
     def note(self, stopped: list[Stopped]) -> None:
         """Say which chains have stopped, in `stopped.json`."""
@@ -72,6 +93,7 @@ class DrawStack:
 
     def drop_after(self, step: int) -> None:
         """Take away what was drawn after a step."""
+        self.settle()
         if self.writes and self.folder.exists():
             clear_leftovers(self.folder)
             for entry in self.entries():

@@ -214,6 +214,8 @@ class Training:
         host = jax.device_get(state)  # whole on every device
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(host) if leaf.dtype.kind == "f"):
             raise NotFinite(self._not_finite(progress.step, "a parameter"))
+        if self.sampling is not None:
+            self.sampling.stack.settle()
         # Best first: if we are killed between the two, the run goes on from an older `last`
         # and finds this best again.
         if best_params is not None:

@@ -1,7 +1,11 @@
 """Runs that draw parameters: what they keep, whatever the interruptions, and the averages over it."""
 
+import errno
 import json
+import os
 import shutil
+import threading
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -254,6 +258,49 @@ def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, capl
     assert stack.stopped() == []
     with pytest.raises(UserError, match="keeps no draw"):
         Sampling(Fake(), Plan(Trainer(steps=100, validate_every=100, batch_size=10), 100), stack)
+
+
+def test_a_state_is_saved_when_its_draws_are_on_the_disk(tmp_path, monkeypatch):
+    """Whatever a machine that loses power keeps: every draw up to the step of the newest state."""
+    told, slow = [], threading.Event()
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(number):
+        name = Path(os.readlink(f"/proc/self/fd/{number}")).name
+        if name.startswith("step_"):
+            slow.wait(0.05)
+        real_sync(number)
+        told.append(("on the disk", name))
+
+    def replace(source, target):
+        told.append(("named", Path(target).name))
+        real_replace(source, target)
+
+    monkeypatch.setattr("os.fsync", sync)
+    monkeypatch.setattr("os.replace", replace)
+    assert train(experiment(), tmp_path / "run")["status"] == "completed"
+    saved = [place for place, what in enumerate(told) if what == ("named", "last.safetensors")]
+    assert len(saved) > 1
+    for place in saved:
+        named = {name for what, name in told[:place] if what == "named" and name.startswith("step_")}
+        assert named <= {name for what, name in told[:place] if what == "on the disk"}
+    assert sorted(name for what, name in told if what == "on the disk" and name.startswith("step_")) == sorted(
+        files(tmp_path / "run")
+    )
+
+
+def test_a_disk_that_does_not_take_a_draw_is_told(tmp_path, monkeypatch):
+    stack = DrawStack(tmp_path)
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stack.write(1, Draw(0, {"w": np.zeros(2, np.float32)}, {}))
+    stack.settle()
+    monkeypatch.setattr("os.fsync", full)
+    stack.write(2, Draw(0, {"w": np.zeros(2, np.float32)}, {}))
+    with pytest.raises(UserError, match=r"step_0000000002-chain_0\.safetensors cannot be written \(No space left"):
+        stack.settle()
 
 
 def test_a_run_without_draws_says_so(tiny_run):
