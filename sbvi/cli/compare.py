@@ -78,7 +78,7 @@ def _compare(given: Any) -> None:
     else:
         tell(_as_tables(given.format, metric, apart, left_header, left))
     if given.plot is not None:
-        _plot(given.plot, metric, keys, groups)
+        _plot(given.plot, metric, apart)
     if given.html is not None:
         _page(given.html, metric, apart, others, note)
     for path in (given.plot, given.html):
@@ -159,15 +159,22 @@ def _as_tables(
     return "\n".join(parts[:-1])
 
 
-def _plot(path: Path, metric: str, keys: Sequence[str], groups: Sequence[Any]) -> None:
-    from sbvi.reporting.comparison import Series, save_comparison
+def _plot(path: Path, metric: str, apart: Sequence[Any]) -> None:
+    from sbvi.reporting.comparison import Part, Series, save_comparison
     from sbvi.runs.sections import label
 
-    series = [
-        Series(label(group.settings, keys), group.settings, group.values, [run.curve for run in group.runs])
-        for group in groups
+    parts = [
+        Part(
+            section.title,
+            section.keys,
+            [
+                Series(label(group.settings, section.keys), group.settings, group.values, [r.curve for r in group.runs])
+                for group in section.groups
+            ],
+        )
+        for section in apart
     ]
-    save_comparison(path, metric, keys, series)
+    save_comparison(path, metric, parts or [Part("", [], [])])
 
 
 def _page(path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], note: str) -> None:

@@ -10,6 +10,8 @@ from sbvi.reporting.figures import COLOURS, new_figure, save_figure
 #: Settings with a colour of their own, and a line in the legend.
 MOST_LABELS = 6
 REST = "#8a8a8a"
+#: Panels beside each other.
+MOST_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,34 @@ class Series:
     curves: Sequence[Sequence[tuple[int, float]]]
 
 
-def save_comparison(path: Path, metric: str, keys: Sequence[str], series: Sequence[Series]) -> None:
-    """One panel of the metric against each key, where a mark is a run, and one of the curves, as .png or .pdf.
+@dataclass(frozen=True)
+class Part:
+    """Series that can be ranked against each other, best first. title: what they are of, where there are other parts.
+    keys: the settings that differ between them."""
 
-    series: best first; the first MOST_LABELS have a colour, which is the same in all panels.
+    title: str
+    keys: Sequence[str]
+    series: Sequence[Series]
+
+
+def save_comparison(path: Path, metric: str, parts: Sequence[Part]) -> None:
+    """Of each part one panel of the metric against each of its keys, where a mark is a run, and one of the curves, as
+    .png or .pdf; parts stand below each other.
+
+    The first MOST_LABELS series of a part have a colour, which is the same in all its panels.
     """
-    count = len(keys) + 1
-    figure = new_figure(4.5 * min(count, 3), 3.6 * -(-count // 3))
-    for place, key in enumerate(keys):
-        axes = figure.add_subplot(-(-count // 3), min(count, 3), place + 1)
-        _panel(axes, key, series)
-        axes.set_ylabel(metric)
-    axes = figure.add_subplot(-(-count // 3), min(count, 3), count)
-    _curves(axes, series)
+    counts = [len(part.keys) + 1 for part in parts]
+    columns = min(max(counts), MOST_COLUMNS)
+    rows = [-(-count // columns) for count in counts]
+    figure = new_figure(4.5 * columns, 3.6 * sum(rows))
+    for number, part in enumerate(parts):
+        first = columns * sum(rows[:number]) + 1
+        panels = [figure.add_subplot(sum(rows), columns, first + place) for place in range(counts[number])]
+        for axes, key in zip(panels, part.keys, strict=False):
+            _panel(axes, key, part.series)
+            axes.set_ylabel(metric)
+        _curves(panels[-1], part.series)
+        panels[0].set_title(part.title, fontsize=9, loc="left")
     save_figure(figure, path)
 
 

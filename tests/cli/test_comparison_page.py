@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from support.processes import command
 
+from sbvi.cli import compare
 from sbvi.runs.comparison import grouped
 from sbvi.runs.sections import label, metric_of, sections
 from sbvi.runs.summaries import find_runs, read_summary
@@ -94,6 +95,27 @@ def test_the_plot_is_a_picture_or_a_page(sweep):
     with Image.open(sweep / "plot.png") as picture:
         assert picture.mode == "RGBA"
         assert np.asarray(picture)[0, 0, 3] == 0  # no ground: it stands on dark pages too
+
+
+@pytest.mark.quick
+def test_the_plot_has_panels_of_each_data_set(sweep, monkeypatch):
+    """Values of other data stand in other panels, and a key has a panel where it differs."""
+    for rate, value in ((1e-3, 3.0), (1e-2, 4.0)):
+        make(sweep / "sweep" / f"other-{rate}", rate, 0, digest="b" * 64, **{"test/nll": value})
+    make(sweep / "sweep" / "more", 1e-3, 0, samples=5000, **{"test/nll": 89.0})
+    drawn = []
+    monkeypatch.setattr("sbvi.reporting.comparison.save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("sys.argv", ["sbvi-compare", str(sweep / "sweep"), "--plot", str(sweep / "plot.png")])
+    compare.main()
+    axes = drawn[0].get_axes()
+    titles = [panel.get_title(loc="left") for panel in axes]
+    assert titles == [f"mine ({'b' * 12}), S = 500", "", f"mine ({'a' * 12}), S = 5000",
+                      f"mine ({'a' * 12}), S = 500", ""]  # fmt: skip
+    values = [sorted(v for line in panel.get_lines() for v in line.get_ydata()) for panel in axes]
+    assert values[0] == [3.0, 4.0]
+    assert values[3] == [90.0, 90.5, 91.0, 91.5, 95.0, 95.5]
+    assert [panel.get_xlabel() for panel in axes] == ["optimizer.learning_rate", "step", "step",
+                                                      "optimizer.learning_rate", "step"]  # fmt: skip
 
 
 @pytest.mark.quick
