@@ -326,11 +326,12 @@ ROWS = {
         "three_layers",
         "batches of 100, on one core: draws at temperature 0.3 in the last third",
         (1, 10, 50),
-        1000,
+        200,
         experiment="sgmcmc_mnist_200x3",
         words=(
             "trainer.steps=20000",
             "algorithm.posterior_temperature=0.3",
+            "algorithm.learning_rate=0.005",
             "algorithm.burn_in=5000",
             "algorithm.tuning_epochs=10",
             *SMALL,
