@@ -8,9 +8,10 @@ import re
 
 import numpy as np
 from recipes import DEPTHS, ROWS, TABLES
-from results_page import FIGURES, ROOT, mean, over_seeds, spread, stored, summary
+from results_page import FIGURES, ROOT, mean, over_seeds, spread, stored, summary, value
 
 from sbvi.core.atomic import write_atomically  # several rows may end at once
+from sbvi.inference.convergence import LIMIT as LAW_REACHED
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
 from sbvi.reporting.tables import markdown_table
@@ -36,8 +37,13 @@ COMPARED = (
     ("caltech_sgmcmc_two", "caltech_reweighted_wake_sleep_two"),
     ("caltech_sgmcmc_two_average", "caltech_reweighted_wake_sleep_two"),
     ("caltech_sgmcmc_two_cold_average", "caltech_reweighted_wake_sleep_two"),
+    ("caltech_sgmcmc_two_long", "caltech_reweighted_wake_sleep_two"),
+    ("caltech_sgmcmc_two_long_average", "caltech_reweighted_wake_sleep_two"),
     ("sgmcmc_mnist_200x3", "rws_mnist_200x3"),
     ("sgmcmc_mnist_200x3_average", "sgmcmc_mnist_200x3"),
+    ("sgmcmc_mnist_200x3_core", "rws_mnist_200x3_core"),
+    ("sgmcmc_mnist_200x3_core_average", "rws_mnist_200x3_core"),
+    ("sgmcmc_mnist_200x3_core_average", "sgmcmc_mnist_200x3_core"),
     ("small_mnist_sgmcmc", "small_mnist_gradient_ascent"),
     ("small_mnist_sgmcmc_average", "small_mnist_gradient_ascent"),
     ("small_mnist_sgmcmc_cold_average", "small_mnist_gradient_ascent"),
@@ -142,8 +148,33 @@ def chains(records, table):
     return markdown_table(header, rows) if rows else None
 
 
+def geometric(records, table):
+    """Markdown: -log p* and what it is made of, with standard errors over test images and over draws, of every run that
+    has them; None where there are none."""
+    rows = []
+    for r in records:
+        row, m = ROWS.get(r["row"]), r["metrics"]
+        if row is not None and row.table == table and "test/log_z2" in m:
+            names = ("test/nll_geometric", "test/nll_geometric_bound", "test/log_z2", "test/nll")
+            rows.append([f"`{r['row']}`", str(r["seed"]), *(value(m, name) for name in names), f"{r['samples']:,}"])
+    header = ["row", "seed", "-log p*", "-log p~", "2 log Z", "-log p", "S"]
+    return markdown_table(header, rows) if rows else None
+
+
+def reached(metrics):
+    """A sentence: how far draws of p* can be trusted; empty of other pictures."""
+    if (rhat := metrics.get("samples/rhat")) is not None:
+        met = (
+            "the chains had met" if rhat <= LAW_REACHED else "the chains had not met, and these are no draws of p* yet"
+        )
+        return f"R-hat of the chains' means: {rhat:.2f} ({met})."
+    if (pool := metrics.get("samples/effective_pool")) is not None:
+        return f"Of the 100 draws that each is chosen from, {pool:.1f} count."
+    return ""
+
+
 def pictured(records, table):
-    """The pictures of a table's rows, each after the command that made it."""
+    """The pictures of a table's rows, each after the command that made it, and what is to be known of it."""
     parts = []
     for r in records:
         row = ROWS.get(r["row"])
@@ -152,12 +183,13 @@ def pictured(records, table):
             if made is not None:
                 parts.append(f"`{made['command']}`")
                 parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
+                parts += [said] if (said := reached(made["metrics"])) else []
     return parts
 
 
 def sections(records, table):
     """What stands below a table of results beside its notes."""
-    parts = [told(records, table) for told in (differences, curves, filled, chains)]
+    parts = [told(records, table) for told in (geometric, differences, curves, filled, chains)]
     if table == "depth":
         parts.append(depth_figure(records))
     return [part for part in parts if part] + (pictured(records, table) if table in PICTURED else [])

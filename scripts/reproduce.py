@@ -17,6 +17,7 @@ completed one is docs/results/ROW-SEED.json, and its pictures are in docs/result
 """
 
 import argparse
+import hashlib
 import json
 import re
 import shutil
@@ -99,6 +100,7 @@ def evaluate(row, seed):
             "command": " ".join(["sbvi-evaluate", *command[3:]]),
             "metrics": metrics,
             "picture": kept,
+            "picture_sha256": hashlib.sha256((FIGURES / kept).read_bytes()).hexdigest(),
         }
     return evaluations
 

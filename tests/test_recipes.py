@@ -1,5 +1,6 @@
 """The rows that scripts/reproduce.py can run, and what the pages say of stored ones."""
 
+import hashlib
 import importlib
 import json
 import sys
@@ -105,6 +106,19 @@ def test_stored_rows_tell_how_far_they_can_be_trusted(scripts):
     assert chains > 5
 
 
+def test_pictures_are_of_the_runs_whose_numbers_stand_beside_them(scripts):
+    """A picture that another run has made since has another hash."""
+    known = 0
+    for record in scripts["results_page"].stored():
+        for name, made in record["evaluations"].items():
+            picture = scripts["results_page"].FIGURES / made["picture"]
+            assert picture.exists(), (record["row"], name)
+            if "picture_sha256" in made:
+                known += 1
+                assert hashlib.sha256(picture.read_bytes()).hexdigest() == made["picture_sha256"], (record["row"], name)
+    assert known > 0
+
+
 def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
     pages = scripts["measured_pages"]
     monkeypatch.setattr(pages, "FIGURES", tmp_path)
@@ -117,6 +131,15 @@ def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
     assert "reweighted wake-sleep, -log p: best with 3 layers, 92.00 ± 0.00." in said
     assert (tmp_path / "depth.png").exists()
     assert pages.sections([], "depth") == []
+
+    parts = {"nll_geometric": 89.4, "nll_geometric_bound": 93.5, "log_z2": -4.05, "nll": 89.7}
+    metrics = {f"test/{name}": v for name, v in parts.items()} | {f"test/{name}_stderr": 0.25 for name in parts}
+    drawn = [record("depth_bihm_12", metrics, gibbs={"samples/rhat": 5.041}, samples={"samples/effective_pool": 5.58})]
+    said = "\n".join(pages.sections([drawn[0] | {"samples": 5000}], "depth"))
+    assert "| `depth_bihm_12` | 0 | 89.40 ± 0.25 | 93.50 ± 0.25 | -4.05 ± 0.25 | 89.70 ± 0.25 | 5,000 |" in said
+    assert "R-hat of the chains' means: 5.04 (the chains had not met, and these are no draws of p* yet)." in said
+    assert "Of the 100 draws that each is chosen from, 5.6 count." in said
+    assert pages.reached({"samples/rhat": 1.05}) == "R-hat of the chains' means: 1.05 (the chains had met)."
 
     curve = {"test/nll": 107.0, "test/draws_1/nll": 115.0, "test/draws_1/nll_stderr": 0.5}
     chain = {f"chain/{name}/{what}": 1.5 for name in ("log_likelihood", "temperature", "thermostat")

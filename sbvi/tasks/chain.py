@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NonNegativeInt, PositiveInt, UserError, choices, spec
 from sbvi.evaluation import Evaluator
 from sbvi.evaluation.chains import Summary, summarise
 from sbvi.models.values import weighed
@@ -16,6 +16,7 @@ from sbvi.runs.loaded import LoadedRun
 from sbvi.runs.memory import abstract_params
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.task import TaskResult
+from sbvi.training.tensor_names import named_leaves
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class ChainTask:
     """Importance samples S for each of them."""
     elements: NonNegativeInt = 4
     """Elements of the generative parameters to trace, evenly spaced over all."""
+    named: tuple[str, ...] = ()
+    """Elements to trace beside those, by the arrays of the draws' files, as ["generative.0.kernel[3,17]"]."""
     arviz: str | None = None
     """Where to write the chains as an ArviZ dataset (.nc); needs the extra `arviz`."""
 
@@ -61,7 +64,7 @@ class ChainTask:
         steps = np.array([entries[place].step for place in next(iter(whole.values()))])
         about = {"chains": sorted(whole), "stopped": [chain._asdict() for chain in stack.stopped()]}
         if self.arviz is not None:
-            own = {n: v for n, v in traces.items() if n.startswith("element")}
+            own = {n: v for n, v in traces.items() if n.startswith("element_") or n in self.named}
             # Of examples' means: what ArviZ calls log_likelihood has an axis of them.
             rest = {n.replace("log_likelihood", "mean_log_likelihood"): v for n, v in traces.items() if n not in own}
             write_arviz(self.arviz, own, rest)
@@ -84,12 +87,32 @@ class ChainTask:
         return by_quantity
 
     def _elements(self, params: object) -> dict[str, float]:
-        """`element_<place>` among all generative parameters, flattened -> its value."""
+        """`element_<place>` among all generative parameters, flattened, and names that were asked for -> its value."""
         flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weighed(params))])
         if self.elements > len(flat):
             raise UserError(f"task.elements={self.elements} must be at most {len(flat)}, the parameters there are.")
         places = np.linspace(0, len(flat) - 1, self.elements).round().astype(int)
-        return {f"element_{place}": float(flat[place]) for place in places}
+        return {f"element_{place}": float(flat[place]) for place in places} | {
+            name: _named(params, name) for name in self.named
+        }
+
+
+def _named(params: object, name: str) -> float:
+    """The element of a name as `generative.0.kernel[3,17]`.
+
+    Raises:
+      UserError: no array, or no place in it, has it.
+    """
+    arrays = named_leaves(params)
+    array, _, place = name.removesuffix("]").partition("[")
+    if array not in arrays:
+        raise choices("task.named", name, [f"{each}[...]" for each in arrays])
+    values = np.asarray(arrays[array])
+    index = tuple(int(part) if part.strip().isdecimal() else -1 for part in place.split(","))
+    if len(index) != values.ndim or any(not 0 <= i < size for i, size in zip(index, values.shape, strict=True)):
+        last = ",".join(str(size - 1) for size in values.shape)
+        raise UserError(f"task.named={name} must end in a place from [{','.join('0' * values.ndim)}] to [{last}].")
+    return float(values[index])
 
 
 def _table(summary: dict[str, Summary]) -> str:

@@ -34,20 +34,26 @@ def holes(kind: Hole, fraction: float, seed: int, count: int, event_shape: tuple
     return np.broadcast_to(hole.reshape(1, -1), (count, size)).copy()
 
 
+def spread_out(count: int) -> np.ndarray:
+    """Places of the examples that a picture shows, evenly spaced: a split may be sorted, as static MNIST's test set is
+    by label."""
+    return np.unique(np.linspace(0, count - 1, min(SHOWN, count)).astype(int))
+
+
 def picture(
     truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray, event_shape: tuple[int, ...]
 ) -> np.ndarray | None:
-    """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, >= SHOWN or
-    all, D); None of what is no image."""
+    """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, N, D); None of
+    what is no image."""
     if shown(x[:1], event_shape) is None:
         return None
     rows = []
-    for row in range(min(SHOWN, len(x))):
+    for row in range(len(x)):
         first = [truth[row]] if truth is not None else []
         left = np.where(missing[row], 0.5, x[row])
         chain = [np.where(missing[row], values, x[row]) for values in courses[:, row]]
         rows += [*first, left, *chain]
-    columns = len(rows) // min(SHOWN, len(x))
+    columns = len(rows) // len(x)
     images = shown(np.stack(rows), event_shape)
     assert images is not None
     return grid(images, columns)

@@ -17,7 +17,7 @@ from sbvi.inference.imputation import Imputation, compared, impute, independent
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
-from sbvi.tasks.holes import SHOWN, Hole, holes, picture
+from sbvi.tasks.holes import Hole, holes, picture, spread_out
 from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.table_imputation import TableImputation
 from sbvi.tasks.task import TaskResult
@@ -117,6 +117,7 @@ class ImputationTask:
         chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
+        shown = spread_out(len(x))
         courses: list[np.ndarray] = []  # of the first chain of each example that is shown, at these steps
         size = at_once(self.iterations, x.shape[1], chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
@@ -129,8 +130,8 @@ class ImputationTask:
             parts.append(
                 self._reduced(followed, chains, x[rows], missing[rows], None if truth is None else truth[rows])
             )
-            if start < SHOWN:
-                courses.append(np.asarray(followed.chain.means)[steps, : len(x[rows])])
+            here = shown[(shown >= start) & (shown < start + size)] - start
+            courses.append(np.asarray(followed.chain.means[np.array(steps)[:, None], here]))
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
         scalars = {
             "imputation/missing": float(missing.mean()),
@@ -158,7 +159,8 @@ class ImputationTask:
                 "imputations": units.filled(imputations, missing, source),
             }
             write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
-        drawn = picture(truth, x, missing, np.concatenate(courses, 1), run.event_shape)
+        known = None if truth is None else truth[shown]
+        drawn = picture(known, x[shown], missing[shown], np.concatenate(courses, 1), run.event_shape)
         return TaskResult(scalars, arrays, {} if drawn is None else {self.title: drawn})
 
     def _without_use(self, names: tuple[str, ...], data: str) -> None:

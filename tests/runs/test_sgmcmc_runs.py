@@ -202,18 +202,35 @@ def test_chains_tell_of_themselves(whole, tmp_path):
     arviz = pytest.importorskip("arviz")
     run = load_run(whole)
     path = tmp_path / "chains.nc"
-    found = TASKS["chain"](examples=10, num_samples=5, elements=3, arviz=str(path)).run(run)
+    place = "generative.0.kernel[2,7]"
+    found = TASKS["chain"](examples=10, num_samples=5, elements=3, named=(place,), arviz=str(path)).run(run)
     assert found.arrays["temperature"].shape == (2, 3)
     np.testing.assert_array_equal(found.arrays["step"], STEPS)
     elements = [name for name in found.arrays if name.startswith("element_")]
     assert len(elements) == 3
     names = {name.split("/")[1] for name in found.scalars}
-    assert names == {"log_likelihood", "bound", "log_prior", "temperature", "thermostat", *elements}
+    assert names == {"log_likelihood", "bound", "log_prior", "temperature", "thermostat", *elements, place}
+    drawn = files(whole)
+    for step, values in zip(STEPS, found.arrays[place].T, strict=True):
+        for chain, value in enumerate(values):
+            assert value == drawn[f"step_{step:010d}-chain_{chain}.safetensors"][0]["generative.0.kernel"][2, 7]
     data = arviz.from_netcdf(path)
-    np.testing.assert_allclose(data.posterior[elements[0]], found.arrays[elements[0]])
+    for name in (elements[0], place):
+        np.testing.assert_allclose(data.posterior[name], found.arrays[name])
     np.testing.assert_allclose(data.sample_stats["temperature"], found.arrays["temperature"])
     with pytest.raises(UserError, match="must be a new file"):
         TASKS["chain"](arviz=str(path)).run(run)
+    few = {"examples": 2, "num_samples": 2}
+    with pytest.raises(UserError, match=r"task.named=kernel\[0\] .*generative.0.kernel"):
+        TASKS["chain"](named=("kernel[0]",), **few).run(run)
+    for wrong in (
+        "generative.0.kernel[2]",
+        "generative.0.kernel[2,-1]",
+        "generative.0.kernel[4,0]",
+        "prior.layer_1.0.bias",
+    ):
+        with pytest.raises(UserError, match="must end in a place from"):
+            TASKS["chain"](named=(wrong,), **few).run(run)
 
 
 class Fake:
