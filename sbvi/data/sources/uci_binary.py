@@ -72,7 +72,8 @@ def _split(name: str, part: str) -> Split:
 
 @spec
 class UciBinary(Streamed):
-    """The official splits."""
+    """Six binary tables in their official splits; adult, connect4 and ocr_letters each have a file without a public
+    address, which must be in SBVI_DATA_DIR."""
 
     set: Literal["adult", "connect4", "dna", "mushrooms", "nips", "ocr_letters"] = "adult"
     """Which table."""
