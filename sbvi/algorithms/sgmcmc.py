@@ -64,8 +64,12 @@ class SGMCMC:
         seeds = [(seed + 1_000_003 * chain) % SEEDS for chain in range(self.settings.chains)]
         return self._started([self.model.init(own, summary) for own in seeds], seed)
 
-    def with_params(self, state: Chains, params: LatentParams) -> Chains:
-        return self._started([params] * self.settings.chains, 0)
+    def with_params(self, state: Chains | None, params: LatentParams) -> Chains:
+        """All chains from one point, each with the momenta that the seed gave its own in `state`."""
+        started = self._started([params] * self.settings.chains, 0)
+        if state is None:
+            return started
+        return started._replace(kernel=state.kernel._replace(position=started.kernel.position))
 
     def _started(self, params: list[LatentParams], seed: int) -> Chains:
         size = self.step_size(np.ones(1))[0]

@@ -22,6 +22,7 @@ from sbvi.inference.sgmcmc import KERNELS
 from sbvi.inference.sgmcmc.kernel import Position
 from sbvi.models import MODELS
 from sbvi.models.rollout import Noise
+from sbvi.models.values import DataSummary
 
 SETTINGS = ALGORITHMS["sgmcmc"]
 X = 5  # the row of all 16 that is looked at
@@ -226,6 +227,25 @@ def test_the_likelihood_counts_n_over_b_and_the_prior_once(machine, x64):
     np.testing.assert_allclose(flat(after.kernel.position), expected, rtol=1e-6)  # the prior's scale is a float32
     assert set(info.scalars) >= {"loss", "bound"}
     assert "prior_precision" not in hyper(algorithm)
+
+
+def test_chains_from_one_point_have_momenta_of_their_seed(machine, x64):
+    model, params, tables, _, _ = machine
+    x = np.asarray(tables.x)
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)  # as a model begins
+    summary = DataSummary(x, None, x.mean(0), np.ones(x.shape[1]), len(x))
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, 60, chains=2)
+    starts = {seed: algorithm.init(seed, summary) for seed in (0, 3)}
+    momenta = {}
+    for seed, start in starts.items():
+        state = algorithm.with_params(start, params)
+        for chain in (0, 1):
+            own = jax.tree.map(lambda leaf: leaf[chain], state.kernel.position)  # noqa: B023  (called here)
+            np.testing.assert_array_equal(flat(own), flat(generative_part(params)))
+        assert (flat(state.kernel.momentum) == flat(start.kernel.momentum)).all()
+        momenta[seed] = flat(state.kernel.momentum)
+    assert (momenta[0] != momenta[3]).all()
+    assert (momenta[0] == flat(algorithm.with_params(None, params).kernel.momentum)).all()
 
 
 def test_moves_on_one_batch_and_a_chain_of_several(machine, x64):
