@@ -183,6 +183,12 @@ def caltech(suffix: str, layers: str, words: tuple[str, ...]) -> dict[str, Row]:
     chain = {"experiment": "caltech_sgmcmc", "start": f"{rws}_start"}
     return {
         rws: Row(f"{layers}, reweighted wake-sleep; published of four layers", "sgmcmc", 113.3, words=words, **own),
+        f"caltech_gradient_ascent{suffix}": Row(
+            f"{layers}, gradient ascent on the importance-weighted bound (vimco), small batches",
+            "sgmcmc",
+            experiment="caltech_gradient_ascent",
+            words=words,
+        ),
         f"{rws}_start": Row(
             f"{layers}, reweighted wake-sleep with small batches: where the chain starts",
             "sgmcmc",
@@ -339,6 +345,15 @@ ROWS = {
         start="rws_mnist_200x3_core_start",
     ),
     **caltech("", "one layer", ()),
+    "caltech_ensemble": Row(
+        "one layer, 10 runs of reweighted wake-sleep with small batches: average of p(x | run)",
+        "sgmcmc",
+        experiment="caltech_reweighted_wake_sleep",
+        words=(*START, "evaluation.test=false"),
+        members=10,
+        work="ensemble",
+        works=(likelihood("ensemble", "average of p(x | run)", (1, 5, 10), "task.num_samples=1000"),),
+    ),
     **caltech("_two", "two layers", TWO),
     **posterior(
         "caltech_sgmcmc_two_long",
