@@ -31,36 +31,36 @@ def keep(place):
     if not database.exists():
         raise UserError(f"{place} has no {database.name}: it is not the directory of a search.")
     storage = f"sqlite:///{database.absolute()}"
-    (summary,) = optuna.get_all_study_summaries(storage)
-    study = optuna.load_study(study_name=summary.study_name, storage=storage)
+    names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
+    if len(names) != 1:
+        raise UserError(f"{database} holds {len(names)} studies, and a search has one.")
+    study = optuna.load_study(study_name=names[0], storage=storage)
     done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     if not done:
         raise UserError(f"{place}: no trial of the search completed.")
-    run = json.loads(next(Path(place).glob("*/run.json")).read_text())
+    records = sorted(Path(place).glob("*/run.json"))
+    if not records:
+        raise UserError(f"{place} has none of the search's runs any more.")
+    run = json.loads(records[0].read_text())
     shown = [word for word in run["command"] if not word.startswith("hydra.sweep.dir=")]
     record = {
-        "search": summary.study_name,
+        "search": names[0],
         "command": " ".join([Path(shown[0]).name, *shown[1:]]),
         "monitor": monitor(place),
         "trials": [trial(t) for t in done],
-        "processor": processor(),
+        "processor": (run.get("machine") or {}).get("processor") or processor(),
         "device": run.get("device"),
         "versions": run.get("versions"),
         "commit": run.get("commit"),
     }
     SEARCHES.mkdir(parents=True, exist_ok=True)
-    write_atomically(SEARCHES / f"{summary.study_name}.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(SEARCHES / f"{names[0]}.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
 def monitor(place):
-    """The scalar that was searched for the best of: a trial's best validation is one of its values."""
-    for path in Path(place).glob("*/result.json"):
-        best = json.loads(path.read_text()).get("best_validation")
-        for line in (path.parent / "metrics.jsonl").read_text().splitlines():
-            for name, value in json.loads(line).items():
-                if name.startswith("validation/") and value == best:
-                    return name
-    return "validation"
+    """The scalar that was searched for the best of."""
+    results = (json.loads(path.read_text()) for path in Path(place).glob("*/result.json"))
+    return next((result["monitor"] for result in results if "monitor" in result), "validation")
 
 
 def trial(found):
@@ -80,13 +80,14 @@ def section():
     for path in sorted(SEARCHES.glob("*.json")):
         record = json.loads(path.read_text())
         name, trials = record["search"], sorted(record["trials"], key=lambda t: -t["value"])
-        varied = [key for key in trials[0]["params"] if len({str(t["params"][key]) for t in trials}) > 1]
+        keys = sorted({key for t in trials for key in t["params"]})
+        varied = [key for key in keys if len({str(t["params"].get(key)) for t in trials}) > 1]
         picture = f"search-{name}.png"
         save_png(FIGURES / picture, drawn(record, varied))
         pruned, minutes = sum(t["pruned"] for t in trials), sum(t["seconds"] for t in trials) / 60
         rows = [
             [
-                *(shown(t["params"][key]) for key in varied),
+                *(shown(t["params"].get(key, "")) for key in varied),
                 f"{t['value']:.2f}",
                 str(t["validations"][-1][0]) if t["validations"] else "",
                 "pruned" if t["pruned"] else "",
@@ -96,8 +97,8 @@ def section():
         ]
         parts += [
             f"## Search `{name}`",
-            f"`{record['command']}`: {len(trials)} trials, {pruned} of them pruned, {minutes:.0f} minutes of one "
-            f"{record['processor']} core that was shared at times.",
+            f"`{record['command']}`: {len(trials)} trials, {pruned} of them pruned; {minutes:.0f} minutes in all, on "
+            f"{record['processor']} cores that were shared at times.",
             f"![{name}: the best validation by each setting, and by step; hollow and dashed what was pruned]"
             f"(results/figures/{picture})",
             markdown_table(
@@ -120,10 +121,10 @@ def drawn(record, varied):
     figure = new_figure(2.6 * (len(varied) + 1), 2.8)
     panels = figure.subplots(1, len(varied) + 1, squeeze=False)[0]
     for axes, key in zip(panels, varied, strict=False):
-        for t in trials:
+        for t in (t for t in trials if key in t["params"]):
             face = "none" if t["pruned"] else COLOURS[0]
             axes.scatter([t["params"][key]], [t["value"]], s=22, facecolor=face, edgecolor=COLOURS[0])
-        numbers = [t["params"][key] for t in trials]
+        numbers = [t["params"][key] for t in trials if key in t["params"]]
         if all(isinstance(n, float) and n > 0 for n in numbers) and max(numbers) > LOGARITHMIC * min(numbers):
             axes.set_xscale("log")
         axes.set_ylim(*limits)

@@ -15,6 +15,7 @@ from sbvi.algorithms.schedules import Schedule
 from sbvi.core import fields, plain
 from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
+from sbvi.runs.compose import composed
 from sbvi.runs.words import CHOICES, WORDS
 from sbvi.tasks import TASKS
 
@@ -93,3 +94,16 @@ def test_experiments_say_their_command_and_cost(path):
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     for word in ("command", "expected", "cost"):
         assert any(word in line for line in header), word
+
+
+@pytest.mark.parametrize("path", files("search"), ids=lambda path: path.stem)
+def test_what_a_search_sets_holds_beside_its_experiment(path):
+    """An experiment's file comes after that of a search, and would take its keys back."""
+    (said,) = [line for line in path.read_text().splitlines() if line.startswith("#   command")]
+    words = [word for word in said.split() if word.startswith(("experiment=", "search="))]
+    composed_values, own = composed(words), OmegaConf.to_container(OmegaConf.load(path))
+    for group, values in own.items():
+        if group in ("defaults", "hydra", "pruning"):
+            continue
+        for key, value in values.items():
+            assert composed_values[group][key] == value, (group, key)

@@ -182,8 +182,7 @@ def test_a_search_is_kept_and_shown(scripts, tmp_path, monkeypatch):
     job = sweep / "job"
     job.mkdir()
     (job / "run.json").write_text(json.dumps({"command": ["sbvi-train", "-m", "search=x", "hydra.sweep.dir=there"]}))
-    (job / "result.json").write_text(json.dumps({"best_validation": -99.5}))
-    (job / "metrics.jsonl").write_text(json.dumps({"step": 1, "validation/elbo": -99.5, "validation/kl": 3.0}))
+    (job / "result.json").write_text(json.dumps({"monitor": "validation/elbo"}))
     pages.keep(sweep)
     stored = json.loads((tmp_path / "searches" / "rates.json").read_text())
     assert stored["command"] == "sbvi-train -m search=x"

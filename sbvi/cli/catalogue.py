@@ -39,9 +39,16 @@ def build() -> dict[str, dict[str, Any]]:
     from sbvi.core.describe import describe
     from sbvi.runs.experiment import GROUPS, SETTINGS
     from sbvi.runs.words import CHOICES
+    from sbvi.sweeps.pruning import Pruning
     from sbvi.tasks import TASKS
 
-    registries = {**GROUPS, **CHOICES, **{name: {name: kind} for name, kind in SETTINGS.items()}, "task": TASKS}
+    registries: dict[str, Any] = {
+        **GROUPS,
+        **CHOICES,
+        **{name: {name: kind} for name, kind in SETTINGS.items()},
+        "task": TASKS,
+    }
+    registries["pruning"] = {"pruning": Pruning}
     return {
         group: {name: describe(kind) for name, kind in sorted(registry.items())}
         for group, registry in registries.items()

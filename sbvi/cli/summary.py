@@ -30,7 +30,8 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
       result: result.json, and the run's `directory` and `twice`, the word for a run of twice its length.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
-    lines = [f"status: {result['status']}", *_numbers(result["metrics"], result.get("not_finite", ()))]
+    how = " (pruned)" if result.get("pruned") else ""
+    lines = [f"status: {result['status']}{how}", *_numbers(result["metrics"], result.get("not_finite", ()))]
     took = f"time: {clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
     if (speed := result.get("examples_per_second")) is not None:
         took += f" ({speed:,.0f} examples/s once compiled)"

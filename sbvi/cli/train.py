@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ SWEEP_PATIENCE = 600.0
 @dataclass(frozen=True)
 class Job:
     """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, and
-    what ends it as a trial of a search."""
+    what finds its trial, of a search that prunes."""
 
     experiment: Any
     folder: Path
     mode: str
     command: Sequence[str]
-    gives_up: Callable[[int, float], bool] | None = None
+    trial: Callable[[], Any] | None = None
 
 
 COMMAND = Command(
@@ -58,7 +58,8 @@ COMMAND = Command(
         "seed=N": "seed of parameters, data order and noise (default 0)",
         "init_from=DIR": "start from the best parameters of a run's directory",
         "pruning.rule=NAME": "of a search: median or halving, when a trial stops early by its validation (null: "
-        "never); pruning.startup_trials=N lets the first N run, pruning.first_step=N every trial so far",
+        "never); under median none stops before pruning.startup_trials=N are complete, and before "
+        "pruning.first_step=N",
         "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
         "trainer.steps=12000",
         "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
@@ -105,14 +106,16 @@ def prepare(config: Any) -> Job:
     with uncollected():
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
-        from sbvi.sweeps.pruning import pruner_of
+        from sbvi.sweeps.pruning import trial_of
 
     words = list(hydra_config.overrides.task)
     experiment = Experiment.from_config(choices_of(content, words))
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
     sweeper = hydra_config.sweeper if mode != "RUN" else None
-    gives_up = pruner_of(content.get("pruning") or {}, sweeper, words, experiment.trainer.validate_every)
-    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), gives_up)
+    trial = trial_of(content.get("pruning"), sweeper, words, experiment.trainer.validate_every)
+    if trial is not None and experiment.runtime.distributed:
+        raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
+    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial)
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
@@ -152,7 +155,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     """
     from sbvi.sweeps.side_by_side import Point, train_together
 
-    if any(job.gives_up is not None for job in jobs):
+    if any(job.trial is not None for job in jobs):
         log.info("Trials side by side in one program are not pruned.")
     points = [
         Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
@@ -204,9 +207,8 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     from sbvi.runs.context import RunContext
     from sbvi.runs.train import train
 
-    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command)
-    if job.gives_up is not None:
-        context = replace(context, gives_up=job.gives_up)
+    trial = None if job.trial is None else job.trial()
+    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
     return result | {"directory": str(job.folder), "twice": twice(job.experiment.trainer, result)}

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from sbvi.reporting.metrics import read_lines
 from sbvi.runs.assembly import Shared
-from sbvi.training import Plan, Progress
+from sbvi.training import Plan, Progress, Trial
 from sbvi.training.chunk import compile_chunk
 
 Show = Callable[[Plan, Progress, Mapping[str, float], str], None]
@@ -20,7 +22,7 @@ class RunContext:
     compile: makes the function that runs a chunk of steps; see `sbvi.training.Together`.
     trained: called once when the loop has ended, however it did.
     stop: asked for a reason to stop; by default the process's own signals are.
-    gives_up: of a search's trial, whether it ends at a validation; see `sbvi.training.Training`.
+    trial: that of a search, which is told of the run's validations and may end it.
     longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
     command: what asked for the run, for its record; None for the process's own.
     """
@@ -30,6 +32,16 @@ class RunContext:
     compile: Callable[..., Any] = compile_chunk
     trained: Callable[[], None] = lambda: None
     stop: Callable[[], str | None] | None = None
-    gives_up: Callable[[int, float], bool] = lambda *_: False
+    trial: Trial | None = None
     longer: bool = False
     command: Sequence[str] | None = None
+
+
+def recall(trial: Trial | None, folder: Path, monitor: str, step: int, pruned: bool = False) -> None:
+    """Tell a search's trial what a run's earlier sessions have validated, up to a step.
+
+    monitor: the scalar of metrics.jsonl that a search looks at. pruned: whether the run ended as a pruned one.
+    """
+    if trial is not None:
+        lines = [line for line in read_lines(folder / "metrics.jsonl") if monitor in line and line["step"] <= step]
+        trial.recall([(line["step"], line[monitor]) for line in lines], pruned)

@@ -16,7 +16,7 @@ from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.runs.assembly import Assembly, load_best_params
 from sbvi.runs.changes import noted, tell_schedules
-from sbvi.runs.context import RunContext, Show
+from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.kept import keep_mean, sampling
 from sbvi.runs.pictures import TITLES
@@ -57,6 +57,10 @@ def run_stages(
         _note(assembly, directory, changed, progress)
         # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
         ended = ended and not any(key.startswith("trainer.") for key in changed)
+    elif progress.pruned and session.trial is None:
+        ended = False
+    monitor = f"validation/{assembly.algorithm.monitor}"
+    recall(session.trial, directory.path, monitor, progress.step)
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
     recorder: RunRecorder | Silent = (
         RunRecorder(directory.path, progress.step, assembly.experiment.logger) if directory.writes else Silent()
@@ -74,6 +78,7 @@ def run_stages(
             _keep(assembly, store, recorder, outcome)
             _finish(assembly, directory, recorder, outcome)
         result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began)
+        result["monitor"] = monitor
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
         directory.write_result(result)
@@ -163,7 +168,7 @@ def _trained(
             lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
             session.compile,
             sampling(assembly, store, progress.step),
-            session.gives_up,
+            session.trial,
         ).run(state, progress)
 
 

@@ -21,7 +21,7 @@ from sbvi.runs.words import flat, words
 class RunSummary:
     """One run as its directory tells it.
 
-    status: completed, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
+    status: completed, pruned, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  curve: (step, value) of the monitored bound on validation data.
     data: digest of the data set.  density: whether it is whole numbers that were given noise, so that p is a density.
     """
@@ -96,6 +96,8 @@ def read_summary(path: Path) -> RunSummary:
     curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
     if result is not None:
         status, reason = str(result.get("status")), str(result.get("reason", ""))
+        if result.get("pruned"):
+            status, reason = "pruned", f"stopped at step {result.get('steps')} by its search"
         return RunSummary(path, status, reason, config, metrics, curve, data, density)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"

@@ -13,7 +13,7 @@ from sbvi.data.recorded import same_data
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.changes import MAY_CHANGE, difference
-from sbvi.runs.context import RunContext, Show
+from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
@@ -57,7 +57,11 @@ def train(
         if begun:
             what = _differences(directory, config, session.longer)
             result = directory.read_result()
-            if result is not None and result.get("status") == "completed" and not what:
+            # A pruned run goes on to its length where nothing prunes it.
+            pruned = result is not None and result.get("pruned", False)
+            left = what or (pruned and session.trial is None)
+            if result is not None and result.get("status") == "completed" and not left:
+                recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()

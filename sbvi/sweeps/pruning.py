@@ -4,13 +4,17 @@ A search's trials are runs of their own, in this process or another, and what th
 its database. A run finds its trial there by its words, reports each validation to it, and asks Optuna's pruner.
 """
 
+import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from sbvi.core import NonNegativeInt, UserError, make, spec
 
 log = logging.getLogger(__name__)
+
+#: Seconds that a trial waits for a study's SQLite file that others write.
+PATIENCE = 60.0
 
 
 @spec
@@ -18,22 +22,22 @@ class Pruning:
     """When a trial stops early."""
 
     rule: Literal["median", "halving"] | None = None
-    """`median`: its best validation so far is below the median of what earlier trials had at that step. `halving`: it
+    """`median`: its best validation so far is below the median of what completed trials had at that step. `halving`: it
     is not among the best quarter at 1, 4, 16 ... times the first validation (successive halving). null: never."""
     startup_trials: NonNegativeInt = 5
-    """The first trials, which `median` lets run."""
+    """Under `median`: none stops before so many trials are complete."""
     first_step: NonNegativeInt = 0
-    """No trial stops before this step, under `median`."""
+    """Under `median`: none stops before this step."""
 
 
 class Pruner:
-    """Whether a run of a search should stop: `pruner(step, score)` after each validation."""
+    """A run's trial in its study."""
 
     def __init__(self, settings: Pruning, storage: str, study_name: str, words: Sequence[str], every: int):
         """words: the overrides of the run's job, the trial's settings among them. every: steps between validations.
 
         Raises:
-          UserError: the study has no such trial.
+          UserError: the study cannot be read, or has no such trial.
         """
         import optuna
 
@@ -42,28 +46,53 @@ class Pruner:
             pruner: Any = optuna.pruners.MedianPruner(settings.startup_trials, settings.first_step)
         else:
             pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=max(1, every), reduction_factor=4)
-        sampler = optuna.samplers.RandomSampler()  # nothing is sampled here
-        study = optuna.load_study(study_name=study_name, storage=storage, sampler=sampler, pruner=pruner)
+        self._faults = (optuna.exceptions.StorageInternalError, RuntimeError, KeyError)
+        waits = {"connect_args": {"timeout": PATIENCE}} if storage.startswith("sqlite") else {}
+        try:
+            kept = optuna.storages.RDBStorage(storage, engine_kwargs=waits)
+            sampler = optuna.samplers.RandomSampler()  # nothing is sampled here
+            study = optuna.load_study(study_name=study_name, storage=kept, sampler=sampler, pruner=pruner)
+        except (optuna.exceptions.StorageInternalError, KeyError, OSError) as error:
+            raise UserError(f"pruning: the study {study_name} of {storage} cannot be read ({error}).") from None
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        own = [t for t in running if {f"{name}={value}" for name, value in t.params.items()} <= set(words)]
+        said = {t.number: {f"{name}={value}" for name, value in t.params.items()} for t in running}
+        own = [t for t in running if t.params and said[t.number] <= set(words)]
         if not own:
             raise UserError(f"pruning: the study {study_name} has no trial of {' '.join(words)}.")
         # A sweep that was killed leaves trials that seem to run; the newest is this one.
-        self.trial = optuna.trial.Trial(study, max(own, key=lambda t: t.number)._trial_id)
+        self.trial = optuna.trial.Trial(study, max(own, key=lambda t: (len(t.params), t.number))._trial_id)
 
-    def __call__(self, step: int, score: float) -> bool:
-        self.trial.report(score, step)
-        stops = bool(self.trial.should_prune())
+    def recall(self, validations: Iterable[tuple[int, float]], pruned: bool = False) -> None:
+        """What the run's directory has already of an earlier session: a trial whose run was made before, or begun."""
+        for step, score in validations:
+            self.report(step, score)
+            self._asked(self.trial.should_prune)  # by which halving enters a value among those of its rung
+        if pruned:
+            self._asked(lambda: self.trial.set_user_attr("pruned", True))
+
+    def report(self, step: int, score: float) -> None:
+        """Tell the study of a validation."""
+        self._asked(lambda: self.trial.report(score, step))
+
+    def stops(self, step: int) -> bool:
+        """Whether the trial should go no further than this step, the last that it reported."""
+        stops = bool(self._asked(self.trial.should_prune))
         if stops:
-            self.trial.set_user_attr("pruned", True)
-            log.info("Pruned at step %d: trials before it had a better validation (%.2f here).", step, score)
+            self._asked(lambda: self.trial.set_user_attr("pruned", True))
+            log.info("Pruned at step %d: by its best validation so far it is behind the trials before it.", step)
         return stops
 
+    def _asked(self, question: Any) -> Any:
+        """The study's answer; None, with a warning, where it cannot be reached: a search is no reason to lose a run."""
+        try:
+            return question()
+        except self._faults as error:
+            log.warning("The study of this search does not answer (%s); the trial goes on.", str(error).splitlines()[0])
+            return None
 
-def pruner_of(
-    settings: Mapping[str, Any], sweeper: Any, words: Sequence[str], every: int
-) -> Callable[[int, float], bool] | None:
-    """What a run asks after each validation; None where nothing is pruned.
+
+def trial_of(settings: Any, sweeper: Any, words: Sequence[str], every: int) -> Callable[[], Pruner] | None:
+    """What finds a run's trial once the run begins; None where nothing is pruned.
 
     Args:
       settings: of `Pruning`, as the config has them.
@@ -74,13 +103,17 @@ def pruner_of(
     Raises:
       UserError: a setting is wrong, or pruning is asked for where no study is kept.
     """
+    if settings is None:
+        return None
+    if not isinstance(settings, Mapping):
+        raise UserError(f"pruning={settings} must be a group of settings: give pruning.rule={settings}.")
     pruning = make(Pruning, settings, "pruning")
     if pruning.rule is None:
         return None
     storage, name = (getattr(sweeper, key, None) for key in ("storage", "study_name"))
-    if not storage or not name:
+    if not isinstance(storage, str) or not name:
         raise UserError(
             "pruning is for searches whose study is kept: give --multirun and search=NAME, or hydra/sweeper=optuna "
-            "with hydra.sweeper.storage and hydra.sweeper.study_name."
+            "with hydra.sweeper.storage, a database's URL, and hydra.sweeper.study_name."
         )
-    return Pruner(pruning, str(storage), str(name), words, every)
+    return functools.partial(Pruner, pruning, storage, str(name), words, every)

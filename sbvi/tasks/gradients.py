@@ -108,7 +108,8 @@ def descended_by(run: LoadedRun, samples: int) -> tuple[dict[str, Descended], li
         try:
             few.check(run.experiment.model)
         except UserError as error:
-            left.append(f"{name} is left out: {error}")
+            own_key = str(error).replace("algorithm.num_samples", "task.num_samples")
+            left.append(f"{name} was left out: {own_key}")
             continue
         algorithm = few.build(run.model, 1)
         if isinstance(algorithm, Descent):

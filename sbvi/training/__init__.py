@@ -1,7 +1,7 @@
 """The scanned training loop, checkpoints and resume."""
 
 from sbvi.training.batches import ResidentBatches
-from sbvi.training.loop import NotFinite, Outcome, Progress, Training
+from sbvi.training.loop import NotFinite, Outcome, Progress, Training, Trial
 from sbvi.training.plan import Plan, Trainer
 from sbvi.training.store import Store
 from sbvi.training.streamed import StreamedBatches
@@ -16,4 +16,5 @@ __all__ = [
     "StreamedBatches",
     "Trainer",
     "Training",
+    "Trial",
 ]

@@ -6,7 +6,7 @@ how to validate, where checkpoints live, and whether someone asked it to stop.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -29,6 +29,17 @@ class Recorder(Protocol):
     """Where scalars go."""
 
     def scalars(self, step: int, epoch: float, values: Scalars) -> None: ...
+
+
+class Trial(Protocol):
+    """A trial of a search: what is told of its validations, those of earlier sessions first, and asked whether it goes
+    on."""
+
+    def recall(self, validations: Iterable[tuple[int, float]], pruned: bool = False) -> None: ...
+
+    def report(self, step: int, score: float) -> None: ...
+
+    def stops(self, step: int) -> bool: ...
 
 
 class NotFinite(UserError):
@@ -74,7 +85,7 @@ class Training:
     should_stop: asked after every chunk; a reason to stop, or None.
     compile: makes the function that runs a chunk of steps.
     sampling: keeps draws of the parameters, of an algorithm whose result they are.
-    gives_up: of a search's trial, whether it ends here; asked with step and score after every validation.
+    trial: that of a search, which may end the run at a validation.
     """
 
     algorithm: Algorithm
@@ -88,7 +99,7 @@ class Training:
     show: Callable[[Progress, Scalars], None] = lambda *_: None
     compile: Callable[..., Callable[..., tuple[Any, ChunkResult]]] = compile_chunk
     sampling: Sampling | None = None
-    gives_up: Callable[[int, float], bool] = lambda *_: False
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         self._compiled, self._compile_seconds = False, 0.0
@@ -136,7 +147,7 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
-                progress.pruned = processes.any_of([self.gives_up(end, score)])[0]
+                progress.pruned = self._pruned(end, score, stopping or end >= plan.total_steps)
                 stopping = stopping or progress.pruned
                 self.show(progress, values | validation)
                 if self.sampling is not None:
@@ -187,6 +198,13 @@ class Training:
     def _out_of_time(self, progress: Progress) -> bool:
         limit = self.plan.trainer.max_minutes
         return limit is not None and processes.any_of([progress.train_seconds >= 60 * limit])[0]
+
+    def _pruned(self, step: int, score: float, last: bool) -> bool:
+        """Whether a search's trial ends at this validation. last: the run does."""
+        if self.trial is None:
+            return False
+        self.trial.report(step, score)
+        return not last and self.trial.stops(step)
 
     def _asked(self, saved_at: float) -> tuple[str, bool]:
         """The reason to stop, and whether a checkpoint is due: the same in all processes of the run."""

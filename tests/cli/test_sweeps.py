@@ -181,37 +181,51 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
 
 
 def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
-    """Which trials stop, and where, is what the median rule says of the validations that all reported."""
+    """Which trials stop, and where, is what the median rule says of the validations that all reported; the same search
+    again tells of the runs that are there, and a pruned one goes on to its length by itself."""
     optuna = pytest.importorskip("optuna")
     words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=25"]
     words += ["trainer.validate_every=25", "pruning.startup_trials=2", "pruning.first_step=26"]
-    words += ["hydra.sweeper.n_trials=7", "hydra.sweep.dir=sweep", "+hydra.sweeper.sampler.seed=1"]
-    words += ["optimizer.learning_rate=tag(log,interval(1e-6,1e-2))"]
-    done = command("train", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    runs = {}
-    for path in (tmp_path / "sweep").glob("*/result.json"):
-        rate = json.loads((path.parent / "run.json").read_text())["config"]["algorithm"]["optimizer"]["learning_rate"]
-        runs[rate] = json.loads(path.read_text())
-    study = optuna.load_study(study_name="sbvi", storage=f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
-    before, stopped = [], 0
-    for trial in study.trials:
-        values, run = trial.intermediate_values, runs[trial.params["optimizer.learning_rate"]]
-        ends = None
-        for step in sorted(values):
-            others = [other[step] for other in before if step in other]
-            best = max(value for at, value in values.items() if at <= step)
-            if len(before) >= 2 and step >= 26 and others and best < np.median(others):
-                ends = step
-                break
-        assert run["status"] == "completed"
-        assert run.get("pruned", False) == trial.user_attrs.get("pruned", False) == (ends is not None)
-        assert run["steps"] == (100 if ends is None else ends) == max(values)
-        assert trial.value == max(values.values()) == run["best_validation"]
-        before.append(values)
-        stopped += ends is not None
-    assert 0 < stopped < 6
-    assert "Pruned at step" in done.stdout
+    words += ["hydra.sweeper.n_trials=7", "hydra.sweep.dir=sweep", "hydra.sweeper.sampler.n_startup_trials=50"]
+    words += ["optimizer.learning_rate=tag(log,interval(1e-6,1e-2))", "+hydra.sweeper.sampler.seed=1"]
+    for session in (1, 2):
+        done = command("train", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        runs = {}
+        for path in (tmp_path / "sweep").glob("*/result.json"):
+            run = json.loads((path.parent / "run.json").read_text())
+            runs[run["config"]["algorithm"]["optimizer"]["learning_rate"]] = json.loads(path.read_text()), path.parent
+        study = optuna.load_study(study_name="sbvi", storage=f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
+        assert len(study.trials) == 7 * session
+        assert len(runs) == 7  # the sampler's seed draws the same settings again
+        before, stopped = [], []
+        for trial in study.trials:
+            values, (run, folder) = trial.intermediate_values, runs[trial.params["optimizer.learning_rate"]]
+            ends = None
+            for step in sorted(values):
+                others = [other[step] for other in before if step in other]
+                best = max(value for at, value in values.items() if at <= step)
+                if len(before) >= 2 and 26 <= step < 100 and others and best < np.median(others):
+                    ends = step
+                    break
+            if trial.number < 7:
+                assert run.get("pruned", False) == (ends is not None)
+                assert run["steps"] == (100 if ends is None else ends) == max(values)
+                stopped += [folder] if ends else []
+            assert trial.user_attrs.get("pruned", False) == run.get("pruned", False)
+            assert run["status"] == "completed"
+            assert trial.value == max(values.values()) == run["best_validation"]
+            before.append(values)
+        assert 0 < len(stopped) < 6
+        assert ("Pruned at step" in done.stdout) == (session == 1)
+        assert done.stdout.count("status: completed (pruned)") == len(stopped)
+    compared = command("compare", "sweep", "--metric", "validation/elbo", cwd=tmp_path).stdout
+    assert compared.count("by its search") == len(stopped)
+    alone = command("train", f"resume={stopped[0]}", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    result = json.loads((stopped[0] / "result.json").read_text())
+    assert result["steps"] == 100
+    assert "pruned" not in result
 
 
 def test_pruning_needs_a_study(tmp_path):

@@ -116,7 +116,7 @@ def test_an_algorithm_that_needs_more_samples_is_named(machine):
     found, left = descended_by(machine, 1)
     assert set(found) == {"reweighted_wake_sleep", "wake_sleep"}  # the former by its dreams
     (sentence,) = left
-    assert sentence.startswith("bihm is left out: algorithm.num_samples=1 has one weight for each example")
+    assert sentence.startswith("bihm was left out: task.num_samples=1 has one weight for each example")
     assert set(descended_by(machine, 2)[0]) == {"bihm", "reweighted_wake_sleep", "wake_sleep"}
 
 
