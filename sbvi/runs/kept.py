@@ -80,4 +80,5 @@ def tuned_means(run: LoadedRun, dataset: Dataset, counts: Sequence[int]) -> Iter
     with contextlib.closing(ResidentBatches(dataset, experiment.trainer.batch_size, experiment.seed)) as batches:
         fitted = tuner(algorithm, batches, plan, experiment.seed)
         for count in counts:
+            log.info("Fitting the recognition model to the mean of %d draws.", count)
             yield count, fitted(run.draws.mean(abstract_params(run.model), count))
