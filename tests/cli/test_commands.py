@@ -11,6 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.processes import command, environment, start, wait_until
 from support.tiny_run import TINY
 
@@ -189,6 +190,30 @@ def test_price_trains_to_the_same_bound(tmp_path):
     assert set(bounds) == {"reparameterised", "price"}
     assert abs(bounds["price"] - bounds["reparameterised"]) < 0.3, bounds
     assert bounds["price"] > -28
+
+
+def test_trained_runs_of_two_models_are_compared(tiny_run, tiny_helmholtz_run, tmp_path):
+    """Each by its own result; a metric that one of them alone has ranks that one."""
+    runs = {"dlgm": tiny_run, "helmholtz": tiny_helmholtz_run}
+    metrics = {name: json.loads((run / "result.json").read_text())["metrics"] for name, run in runs.items()}
+
+    def compared(*words):
+        done = command("compare", *runs.values(), *words, "--format", "json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    found = compared("--plot", "runs.png", "--html", "runs.html")
+    order = sorted(runs, key=lambda name: metrics[name]["test/nll"])
+    assert [group["settings"]["model.name"] for group in found["groups"]] == order
+    assert [group["mean"] for group in found["groups"]] == [metrics[name]["test/nll"] for name in order]
+    assert found["others"] == []
+    with Image.open(tmp_path / "runs.png") as picture:
+        assert len(np.unique(np.asarray(picture))) > 10
+    page = (tmp_path / "runs.html").read_text()
+    assert all(run.name in page for run in runs.values())
+    found = compared("--metric", "validation/bound")
+    (group,) = found["groups"]
+    assert group["runs"] == {str(tiny_helmholtz_run): metrics["helmholtz"]["validation/bound"]}
 
 
 def test_tensorboard_serves_two_runs(trained, tiny_run):

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from support.processes import command, finish, kill_when, start, wait_until
-from support.tiny_run import TINY
+from support.tiny_run import TINY, TINY_HELMHOLTZ
 
 import sbvi
 from sbvi.training import checkpoint
@@ -112,9 +112,16 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
 
 
-def test_a_point_of_a_sweep_equals_its_solo_run(tmp_path):
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param((*TINY, "model.input_dropout=0.1"), id="dlgm, dropout"),
+        pytest.param(TINY_HELMHOLTZ, id="helmholtz", marks=pytest.mark.slow),
+    ],
+)
+def test_a_point_of_a_sweep_equals_its_solo_run(model, tmp_path):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
-    words = [*TINY, "trainer.log_every=5", "trainer.validate_every=5", "model.input_dropout=0.1", "seed=3"]
+    words = [*model, "trainer.log_every=5", "trainer.validate_every=5", "seed=3"]
     swept = ["--multirun", *words, "trainer.steps=5,200", *LAUNCHERS["sbvi"], "hydra.sweep.dir=sweep"]
     done = command("train", *swept, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

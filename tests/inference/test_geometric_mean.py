@@ -215,6 +215,78 @@ def run(model, params, settings, x=None, observed=None):
     return [*(np.asarray(kept, int)[BURN:] for kept in states), averages[BURN:].mean(0)]
 
 
+MOVES, ALIKE = 24, 20_000
+#: h_1 that x is moved under, of each `ALIKE` chains, as places in `states(3)`.
+UNDER = (1, 6)
+
+
+def laws_of_x(exact, *, with_qx=True):
+    """p*(x | h_1), or where q(x) is left out what is in its place, from the enumerated joint: (16, len(UNDER))."""
+    joint = exact.log_star if with_qx else 0.5 * (exact.log_p + exact.log_q)
+    law = np.exp(joint).sum(2)[:, list(UNDER)]
+    return law / law.sum(0)
+
+
+def moved_x(model, params, x, half, settings, moves):
+    """x after so many moves under the same h_1, as places in `states(4)`: of x (len(UNDER), ALIKE) such places, and the
+    kept log of sqrt(p~(x)); None for a fresh estimate."""
+    first = np.repeat(states(3)[list(UNDER)], ALIKE, 0)
+    x, half = states(4)[x.ravel()], None if half is None else jnp.asarray(half.ravel())
+
+    @jax.jit
+    def program(params, x, half, first):
+        begin, key = jax.random.split(jax.random.key(11))
+        state = gibbs.start(model, params, begin, x, {"layer_1": first}, settings)
+        state = state if half is None else state._replace(log_half=half)
+
+        def one(state, key):
+            return gibbs.step_x(model, params, key, state, settings, None), None
+
+        return jax.lax.scan(one, state, jax.random.split(key, moves))[0].x
+
+    return number(np.asarray(program(params, jnp.asarray(x), half, jnp.asarray(first)))).reshape(len(UNDER), ALIKE)
+
+
+@pytest.mark.parametrize("inner", [1, 3])
+def test_a_move_of_x_keeps_its_enumerated_conditional(inner, x64):
+    """Chains that start in it, by pairs of x and kept estimate. Where x has its law, an estimate has its own density
+    times itself: that of one of its samples, whose h then is of sqrt(p(x, h) q(h | x)), the others of q(h | x)."""
+    model, params = machine(seed=3)
+    exact, generator = Enumerated(params), np.random.default_rng(5)
+    laws = laws_of_x(exact)
+    x = np.stack([generator.choice(16, ALIKE, p=law) for law in laws.T])
+    log_p, log_q = exact.log_p.reshape(16, 32), exact.log_q.reshape(16, 32)
+    own, others = np.exp(0.5 * (log_p + log_q)), np.exp(log_q)
+
+    def drawn(table):
+        levels = np.cumsum(table / table.sum(1, keepdims=True), 1)[x]
+        return np.minimum((levels < generator.random((*x.shape, 1))).sum(-1), 31)
+
+    h = np.stack([drawn(own), *(drawn(others) for _ in range(inner - 1))])
+    half = logsumexp(0.5 * (log_p - log_q)[x, h], 0) - np.log(inner)
+    after = moved_x(model, params, x, half, gibbs.Gibbs(candidates=3, inner=inner), 1)
+    for one, before, law in zip(after, x, laws.T, strict=True):
+        assert (one != before).mean() > 0.2
+        assert total_variation(one, law) < 0.02
+
+
+def test_moves_of_x_reach_its_enumerated_conditional_from_elsewhere(x64):
+    """All chains of one h_1 start at the value that is the least likely there."""
+    model, params = machine(seed=3)
+    exact = Enumerated(params)
+    laws, without = laws_of_x(exact), laws_of_x(exact, with_qx=False)
+    x = np.repeat(laws.argmin(0)[:, None], ALIKE, 1)
+    for settings, wanted, other in (
+        (gibbs.Gibbs(candidates=4, inner=2), laws, without),
+        (gibbs.Gibbs(candidates=4, x_step="drop_qx"), without, laws),
+    ):
+        assert all(total_variation(one, law) > 0.9 for one, law in zip(x, wanted.T, strict=True))
+        after = moved_x(model, params, x, None, settings, MOVES)
+        for one, law, left in zip(after, wanted.T, other.T, strict=True):
+            assert total_variation(one, law) < 0.02
+            assert total_variation(one, left) > 0.05
+
+
 def test_a_long_chain_has_the_enumerated_law(x64):
     """Even with three candidates and two samples of p~ for each: the kernel is exact, not only its limit."""
     model, params = machine(seed=3)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.enumerable import Enumerated, machine
+from support.enumerable import Enumerated, machine, states
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.gradient_ascent import Paired
@@ -100,6 +100,64 @@ def test_the_mean_gradient_of_every_estimator_is_exact(name, alpha, choices, est
     found = estimated(gradient, params)
     for weight, exact in zip(WEIGHTS, exact_gradients(alpha, samples), strict=True):
         within_errors(found(jnp.asarray(weight)), exact)
+
+
+def mixed_chances(model, params, x):
+    """h_1 Gaussian, h_2 of two bits: nodes of Gauss-Hermite quadrature for h_1 (40), each with every h_2 (4): latents
+    (160, B, K), and the log of their chances, (160, B), the draws' own path in them."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    below = model.up(params, 1).draw(jax.random.key(0), x, (len(x),))
+    z = below.mean[None] + jnp.sqrt(below.variance)[None] * jnp.asarray(nodes)[:, None, None]
+    latents = {
+        "layer_1": jnp.repeat(z, 4, 0),
+        "layer_2": jnp.broadcast_to(jnp.asarray(np.tile(states(2), (40, 1)))[:, None], (160, len(x), 2)),
+    }
+    upper = model.up(params, 2).log_prob(latents["layer_1"], latents["layer_2"])
+    return latents, jnp.log(jnp.asarray(np.repeat(weights / weights.sum(), 4)))[:, None] + upper
+
+
+def categorical_chances(model, params, x):
+    """h_1 of two bits, h_2 a variable of three states: all 12 latents, and the log of their chances."""
+    latents = {"layer_1": np.repeat(states(2), 3, 0), "layer_2": np.tile(np.eye(3), (4, 1))}
+    latents = {n: jnp.broadcast_to(jnp.asarray(v)[:, None], (12, len(x), v.shape[1])) for n, v in latents.items()}
+    return latents, sum(model.posterior(params, x).log_prob(latents).values())
+
+
+OTHER_UNITS = {
+    "gaussian below bernoulli": (mixed_chances, {"layers": (1, 2), "units": ("gaussian", "bernoulli")}),
+    "categorical top": (
+        categorical_chances,
+        {"layers": (2, 3), "units": ("bernoulli", "categorical"), "categories": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "alpha", "choices"), BOUNDS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("units", OTHER_UNITS)
+def test_the_mean_gradient_by_vimco_is_exact_with_other_units(units, name, alpha, choices, x64):
+    """Of two samples, over all pairs of latents: a Gaussian layer's by quadrature, through the draws' own path."""
+    chances, made = OTHER_UNITS[units]
+    model, params = machine(seed=1, **made)
+    x = jnp.asarray(X)
+
+    def loss(p, weight):
+        latents, chance = chances(model, p, x)
+        log_q = sum(model.posterior(p, x).log_prob(latents).values())
+        prior = sum(model.node_prior().log_prob(p.prior, latents).values())
+        terms = model.log_joint(p, latents, x) - prior + weight * (prior - log_q)
+        both = jnp.exp(chance[:, None] + chance[None])
+        each = jnp.broadcast_arrays(terms[:, None], terms[None])
+        return -jnp.mean(jnp.sum(both * renyi_value(jnp.stack(each), alpha), (0, 1)))
+
+    objective = OBJECTIVES[name](num_samples=2, estimator="vimco", **choices)
+    batch = Batch(x, jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+
+    def gradient(p, key, weight):
+        return jax.grad(lambda p: objective(View(model, p, key, batch), {"kl_weight": weight})[0])(p)
+
+    found, exact = estimated(gradient, params), jax.jit(jax.grad(loss))
+    for weight in WEIGHTS:
+        within_errors(found(jnp.asarray(weight)), exact(params, weight))
 
 
 def test_layers_warm_up_one_after_the_other_without_bias(x64):

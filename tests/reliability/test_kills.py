@@ -10,7 +10,7 @@ import time
 import pytest
 from support.paths import ROOT
 from support.processes import finish, kill_when, run, start, wait_until
-from support.tiny_run import TINY, WORDS, assert_same, tree
+from support.tiny_run import HELMHOLTZ_WORDS, TINY, WORDS, assert_same, tree
 
 
 def lines(folder):
@@ -68,18 +68,21 @@ RUNS = {
 @pytest.mark.parametrize(
     "moments", [name if name == "each" else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
 )
-def test_killed_at_many_moments(moments, tiny_run, tmp_path, tally):
+@pytest.mark.parametrize("model", ["dlgm", pytest.param("helmholtz", marks=pytest.mark.slow)])
+def test_killed_at_many_moments(model, moments, request, tmp_path, tally):
+    words, fixture = {"dlgm": (WORDS, "tiny_run"), "helmholtz": (HELMHOLTZ_WORDS, "tiny_helmholtz_run")}[model]
+    undisturbed = request.getfixturevalue(fixture)
     folder = tmp_path / "run"
     kills = 0
     for seen in RUNS[moments]:
-        process = start(*WORDS, "hydra.run.dir=run", cwd=tmp_path)
+        process = start(*words, "hydra.run.dir=run", cwd=tmp_path)
         if kill_when(process, lambda s=seen: s(folder)):
             kills += 1
         process.stdout.close()
-    code, output = run(*WORDS, "hydra.run.dir=run", cwd=tmp_path)
+    code, output = run(*words, "hydra.run.dir=run", cwd=tmp_path)
     assert code == 0, output
     assert json.loads((folder / "result.json").read_text())["status"] == "completed"
-    assert_same(tiny_run, folder)
+    assert_same(undisturbed, folder)
     assert not list(folder.glob("**/.*.tmp"))
     assert kills >= 3  # a moment can pass unseen, and the run then ends before it
     tally(kills)

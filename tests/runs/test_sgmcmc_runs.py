@@ -23,9 +23,10 @@ SETTINGS = {"chains": 2, "repetitions": 2, "num_samples": 3, "burn_in": 24, "thi
 STEPS = [36, 48, 60]
 
 
-def experiment(**algorithm):
+def experiment(trainer=None, **algorithm):
     parts = {name: SMALL[name] for name in ("dataset", "trainer", "evaluation", "runtime")}
     parts["evaluation"] = parts["evaluation"] | {"partition_samples": 50}
+    parts["trainer"] = parts["trainer"] | (trainer or {})
     model = {"name": "helmholtz", "layers": [4]}
     config = parts | {"model": model, "algorithm": {"name": "sgmcmc"} | SETTINGS | algorithm}
     return Experiment.from_config(config | {"optimizer": {"name": "adam", "learning_rate": 3e-3}})
@@ -102,6 +103,36 @@ def test_a_chain_that_is_not_finite_stops_and_the_other_goes_on_to_the_same_bits
     for name in [n for n in best if not n.startswith("recognition")]:
         np.testing.assert_allclose(best[name], np.mean([d[name] for d in draws], 0), rtol=1e-5, atol=1e-6)
     assert TASKS["chain"](examples=5, num_samples=5).run(load_run(folder)).about["stopped"] == [stopped._asdict()]
+
+
+def test_a_burn_in_that_validation_ends(tmp_path, caplog):
+    """Two validations in a row without a better one, before the middle of the run; also where the run was cut on the
+    way there, and after."""
+    caplog.set_level("INFO", "sbvi")
+    made = experiment({"steps": 160, "validate_every": 5}, burn_in=None, burn_in_validations=2)
+    folder = tmp_path / "run"
+    interrupted(made, folder, 10)
+    interrupted(made, folder, 120)
+    assert train(made, folder)["status"] == "completed"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    best, since, ends = -np.inf, 0, None
+    for line in (line for line in lines if "validation/bound" in line):
+        best, since = (line["validation/bound"], 0) if line["validation/bound"] > best else (best, since + 1)
+        if since == 2:
+            ends = line["step"]
+            break
+    assert 10 < ends < 80  # not in the middle of the run, which would end it whatever was validated
+    said = [record.message for record in caplog.records if "burn-in is over" in record.message]
+    assert set(said) == {f"The burn-in is over at step {ends}; a draw is kept every 12 steps."}
+    due = range(ends + 12, 161, 12)
+    names = [f"step_{step:010d}-chain_{chain}.safetensors" for step in due for chain in (0, 1)]
+    assert sorted(files(folder)) == names
+    run = load_run(folder)
+    assert [(entry.step, entry.chain) for entry in run.draws.entries()] == [(s, c) for s in due for c in (0, 1)]
+    drawn = [arrays for arrays, _ in files(folder).values()]
+    for name, value in leaves(folder, "best").items():
+        if not name.startswith("recognition"):
+            np.testing.assert_allclose(value, np.mean([d[name] for d in drawn], 0), rtol=1e-5, atol=1e-6)
 
 
 def test_the_best_parameters_are_the_mean_with_a_proposal_fitted_to_it(whole):

@@ -6,7 +6,7 @@ import pytest
 
 from support.processes import command
 from support.small_run import experiment, train
-from support.tiny_run import WORDS
+from support.tiny_run import HELMHOLTZ_WORDS, WORDS
 
 DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")
 
@@ -47,3 +47,9 @@ def small_run(tmp_path_factory):
 def tiny_run(tmp_path_factory):
     """A tiny run on synthetic data, validated fifteen times."""
     return trained_once(tmp_path_factory, "tiny", *WORDS)
+
+
+@pytest.fixture(scope="session")
+def tiny_helmholtz_run(tmp_path_factory):
+    """The same of a Helmholtz machine."""
+    return trained_once(tmp_path_factory, "tiny_helmholtz", *HELMHOLTZ_WORDS)

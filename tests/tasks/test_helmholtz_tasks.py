@@ -1,8 +1,11 @@
 """Every task on a short run of a Helmholtz machine on digits: what serves gives numbers, what does not says so."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sbvi
 from sbvi.cli import train
@@ -35,6 +38,30 @@ def test_training_tells_the_geometric_mean(machine):
     assert found["test/nll_geometric_bound"] >= found["test/nll"]  # of the same samples, sqrt(w) is the lower mean
     assert found["test/log_z2_stderr"] > 0
     assert "validation/bound" in found
+
+
+def test_training_leaves_pictures_and_tensorboard_has_its_numbers(machine):
+    """Pictures of what the model can do, on disk and in TensorBoard; every logged value under its name and step."""
+    folder = machine.directory.path
+    names = {"samples", "reconstructions"}
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == names | {"curves"}
+    board = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0}).Reload()
+    tags = board.Tags()
+    assert set(tags["images"]) == names
+    for name in names:
+        with Image.open(folder / "figures" / f"{name}.png") as image:
+            shown = board.Images(name)[-1]
+            assert (shown.step, shown.width, shown.height) == (60, *image.size)
+            assert len(np.unique(np.asarray(image))) > 10
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    logged = {name for line in lines for name in line if "/" in name}
+    assert {"train/bound", "validation/bound", "test/nll", "test/nll_geometric", "test/log_z2"} <= logged
+    assert logged == set(tags["scalars"])
+    for name in logged:
+        kept = [(line["step"], line[name]) for line in lines if name in line]
+        served = [(event.step, event.value) for event in board.Scalars(name)]
+        assert [step for step, _ in served] == [step for step, _ in kept]
+        np.testing.assert_allclose([v for _, v in served], [v for _, v in kept], rtol=1e-6, err_msg=name)
 
 
 def test_likelihood_at_several_numbers_of_samples(machine):
@@ -125,6 +152,34 @@ def test_what_does_not_serve_says_so(machine):
         work(machine, "annealed")
     with pytest.raises(UserError, match="needs what model=helmholtz has not"):
         work(machine, "posterior")
+
+
+def test_embedding(machine, tmp_path):
+    """Means and variances of every layer, those of `encode`; the chosen layer's are drawn and laid out."""
+    found = work(machine, "embedding", node="layer_2", projector=100, output=str(tmp_path / "means.npz"))
+    data = machine.experiment.dataset.load()
+    moments = machine.encode(data.test.x.reshape(-1, 8, 8))
+    assert [found.arrays[f"layer_{level}/mean"].shape for level in (1, 2)] == [(250, 8), (250, 4)]
+    for node, own in moments.items():
+        np.testing.assert_allclose(found.arrays[f"{node}/mean"], own.mean, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.arrays[f"{node}/variance"], own.variance, rtol=1e-5, atol=1e-6)
+        assert ((found.arrays[f"{node}/mean"] > 0) & (found.arrays[f"{node}/mean"] < 1)).all()
+        spread = found.scalars[f"embedding/{node}/variance_of_means"]
+        assert spread == pytest.approx(np.var(own.mean, axis=0).sum(), rel=1e-3)
+    np.testing.assert_array_equal(found.arrays["label"], data.test.label)
+    with np.load(tmp_path / "means.npz") as written:
+        assert set(written) == set(found.arrays)
+        np.testing.assert_array_equal(written["layer_2/mean"], found.arrays["layer_2/mean"])
+    scales = np.linalg.svd(moments["layer_2"].mean - moments["layer_2"].mean.mean(0), compute_uv=False) ** 2
+    assert found.scalars["embedding/share_drawn"] == pytest.approx(scales[:2].sum() / scales.sum(), rel=1e-3)
+    (axes,) = found.pictures["embedding-test"].get_axes()
+    assert "two principal components" in axes.get_title()
+    assert sum(len(points.get_offsets()) for points in axes.collections) == 250
+    points = found.projection
+    assert (points.points.shape, points.images.shape) == ((100, 4), (100, 8, 8))
+    np.testing.assert_array_equal(points.points, found.arrays["layer_2/mean"][:100])
+    with pytest.raises(UserError, match=r"task\.node=layer_3 is not known; allowed: layer_1, layer_2"):
+        work(machine, "embedding", node="layer_3")
 
 
 def test_encoding_and_decoding(machine):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.processes import command, environment
 from support.small_run import experiment, leaves, train
-from support.tiny_run import TINY
+from support.tiny_run import TINY, TINY_HELMHOLTZ
 
 import sbvi
 from sbvi.core import UserError
@@ -120,9 +120,12 @@ def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
         np.testing.assert_allclose(a[key], b[key], rtol=2e-3, atol=2e-5)
 
 
-def test_eight_devices_from_the_command_line(tmp_path):
+@pytest.mark.parametrize(
+    "model", [pytest.param(TINY, id="dlgm"), pytest.param(TINY_HELMHOLTZ, id="helmholtz", marks=pytest.mark.slow)]
+)
+def test_eight_devices_from_the_command_line(model, tmp_path):
     """Trained on eight; evaluated, compared and resumed on one, read where there are two."""
-    words = [*TINY, "trainer.steps=20", "trainer.batch_size=40", "hydra.run.dir=run"]
+    words = [*model, "trainer.steps=20", "trainer.batch_size=40", "hydra.run.dir=run"]
 
     def run(count, *words, name="train"):
         flags = f"--xla_force_host_platform_device_count={count}"

@@ -18,7 +18,14 @@ VIMCO = {"name": "importance_weighted", "num_samples": 3, "estimator": "vimco", 
 CASES = {
     "bihm": {"model": HELMHOLTZ, "algorithm": {"name": "bihm", "num_samples": 3}},
     "reweighted wake-sleep of layers": {"model": HELMHOLTZ, "algorithm": {"name": "reweighted_wake_sleep"}},
+    "wake_sleep of layers": {"model": HELMHOLTZ, "algorithm": {"name": "wake_sleep"}},
     "vimco": {"model": HELMHOLTZ, "algorithm": {"name": "gradient_ascent"}, "objective": VIMCO},
+    "nvil": {"model": HELMHOLTZ, "algorithm": {"name": "gradient_ascent"}, "objective": VIMCO | {"estimator": "nvil"}},
+    "relaxed": {
+        "model": HELMHOLTZ,
+        "algorithm": {"name": "gradient_ascent"},
+        "objective": VIMCO | {"estimator": "relaxed"},
+    },
     "circuit, online EM": {"model": CIRCUIT, "algorithm": {"name": "expectation_maximisation", "mode": "online"}},
     "circuit, gradients": {"model": CIRCUIT},
     "parts": {"model": {"name": "parts", "parts": 2, "templates": 2}, "dataset": {"name": "digits"}},
@@ -34,7 +41,7 @@ def made(case):
 
 
 #: Whose algorithm is the same loop as that of a case that always runs.
-SLOW = ("reweighted wake-sleep of layers", "vimco")
+SLOW = ("reweighted wake-sleep of layers", "wake_sleep of layers", "vimco", "nvil", "relaxed")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES])
@@ -50,8 +57,8 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(case, tmp_p
         same(leaves(tmp_path / "whole", name), leaves(tmp_path / "cut", name))
 
 
-#: Whose model is that of a case that always runs, and whose algorithm is in tests/training/test_devices.py.
-REPEATED = ("reweighted wake-sleep of layers", "circuit, gradients")
+#: Whose model is that of a case that always runs, and whose algorithm is in tests/training/test_devices.py or "vimco".
+REPEATED = ("reweighted wake-sleep of layers", "wake_sleep of layers", "nvil", "relaxed", "circuit, gradients")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in REPEATED else c for c in CASES])
