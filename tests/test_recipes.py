@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import re
 import sys
 
 import pytest
@@ -104,6 +105,45 @@ def test_stored_rows_tell_how_far_they_can_be_trusted(scripts):
                 assert share < trust.SHARE, (record["row"], name)
     assert with_bounds > 30
     assert chains > 5
+
+
+def below(page, picture):
+    """What a page says from each place where it shows a picture to the next picture or heading."""
+    shown = f"figures/{picture})"
+    return [re.split(r"!\[|\n#", rest)[0] for rest in page.split(shown)[1:]]
+
+
+def untold(pages, picture, rhat):
+    """Names of the pages that show a picture of chains and do not tell their R-hat beside it."""
+    told = re.compile(rf"R-hat\D*{re.escape(f'{rhat:.2f}')}\b")
+    return [name for name, page in pages.items() if not all(told.search(said) for said in below(page, picture))]
+
+
+def test_a_picture_of_chains_that_have_not_met_says_so_where_it_is_shown(scripts):
+    pages = {path.name: path.read_text() for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]}
+    shown = 0
+    for record in scripts["results_page"].stored():
+        for name, made in record["evaluations"].items():
+            if (rhat := made["metrics"].get("samples/rhat", 0)) > 1.1:
+                assert untold(pages, made["picture"], rhat) == [], (record["row"], name)
+                shown += sum(len(below(page, made["picture"])) for page in pages.values())
+    assert shown > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("![c](figures/a.png)\n\nR-hat of the chains' means: 5.04 (had not met).", []),
+        ("![c](figures/a.png)\n\nR-hat of the chains' means: 1.04 (had met).", ["page"]),
+        ("![c](figures/a.png)\n\n## Next\n\nR-hat of the chains' means: 5.04.", ["page"]),
+        ("![c](figures/a.png)\n\n![d](figures/b.png)\n\nR-hat of the chains' means: 5.04.", ["page"]),
+        ("R-hat of the chains' means: 5.04.\n\n![c](figures/a.png)\n", ["page"]),
+        ("R-hat is of other chains: ![d](figures/b.png)", []),
+    ],
+    ids=["told", "another number", "after a heading", "of the next picture", "before it", "not shown"],
+)
+def test_a_page_that_leaves_r_hat_out_is_found(said, wrong):
+    assert untold({"page": said}, "a.png", 5.0415) == wrong
 
 
 def test_pictures_are_of_the_runs_whose_numbers_stand_beside_them(scripts):
