@@ -17,6 +17,8 @@ class Quantity(NamedTuple):
 #: How quantities without a bound are told over examples.
 QUARTILES = ("lower_quartile", "median", "upper_quartile")
 
+#: What the standard error of a quantity is called after.
+ERROR = "_stderr"
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),
@@ -24,16 +26,16 @@ QUANTITIES: dict[str, Quantity] = {
     "nll_by_samples": Quantity("nats", "lower"),
     "quadrature_error": Quantity("nats", "lower"),
     "nll_lower": Quantity("nats", "lower"),
-    "nll_stderr": Quantity("nats", "lower"),
+    "nll_geometric": Quantity("nats", "lower"),
+    "nll_geometric_bound": Quantity("nats", "lower"),
+    "log_z2": Quantity("nats", "higher"),
     "elbo": Quantity("nats", "higher"),
-    "elbo_stderr": Quantity("nats", "lower"),
     "bound": Quantity("nats", "higher"),
     "log_likelihood": Quantity("nats", "higher"),
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
     **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
     "gap": Quantity("nats", "lower"),
-    "gap_stderr": Quantity("nats", "lower"),
     "loss": Quantity("nats", "lower"),
     "sleep": Quantity("nats", "lower"),
     "log_loss": Quantity("nats", "lower"),
@@ -42,6 +44,8 @@ QUANTITIES: dict[str, Quantity] = {
     "rmse": Quantity("", "lower"),
     "rmse_of_means": Quantity("", "lower"),
     "effective_samples": Quantity("samples", "higher"),
+    "effective_samples_geometric": Quantity("samples", "higher"),
+    "effective_pool": Quantity("samples", "higher"),
     "khat": Quantity("", "lower"),
     "khat_above_0.7": Quantity("", "lower"),
     "active_units": Quantity("latents", None),
@@ -76,8 +80,9 @@ QUANTITIES: dict[str, Quantity] = {
 
 def quantity(name: str) -> Quantity | None:
     """What a scalar of this name is; None where it was never declared."""
-    parts = name.split("/")
-    for part in reversed(parts):
+    for part in reversed(name.split("/")):
         if part in QUANTITIES:
             return QUANTITIES[part]
+        if part.endswith(ERROR) and (of := QUANTITIES.get(part.removesuffix(ERROR))) is not None:
+            return Quantity(of.unit, "lower")
     return None

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import sbvi
 from sbvi.cli import train
 from sbvi.core import UserError, build
+from sbvi.core.quantities import quantity
 from sbvi.evaluation.trust import law_reached
 from sbvi.reporting.images import save_gif
 from sbvi.tasks import TASKS
@@ -62,6 +63,13 @@ def test_training_leaves_pictures_and_tensorboard_has_its_numbers(machine):
         served = [(event.step, event.value) for event in board.Scalars(name)]
         assert [step for step, _ in served] == [step for step, _ in kept]
         np.testing.assert_allclose([v for _, v in served], [v for _, v in kept], rtol=1e-6, err_msg=name)
+
+
+def test_its_numbers_can_be_ranked_by(machine):
+    """`sbvi-compare --metric` takes every number of the final test."""
+    for name in machine.directory.read_result()["metrics"]:
+        if name.startswith("test/"):
+            assert quantity(name) is not None, name
 
 
 def test_likelihood_at_several_numbers_of_samples(machine):
