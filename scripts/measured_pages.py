@@ -20,6 +20,8 @@ from sbvi.reporting.tables import markdown_table
 PAGES = {"helmholtz.md": ("bihm", "depth"), "sgmcmc.md": ("sgmcmc", "three_layers", "small")}
 BEGIN, END = "<!-- rows: rendered by scripts/reproduce.py -->\n", "<!-- end of rows -->"
 
+#: Tables of runs that are told by p*.
+GEOMETRIC = ("bihm", "depth")
 #: Tables whose rows' pictures stand below them.
 PICTURED = ("bihm", "depth", "three_layers", "sgmcmc", "small")
 
@@ -149,9 +151,11 @@ def chains(records, table):
 
 
 def geometric(records, table):
-    """Markdown: -log p* and what it is made of, with standard errors over test images and over draws, of every run that
-    has them; None where there are none."""
+    """Markdown: -log p* and what it is made of, with standard errors over test images and over draws, of every run of a
+    table on p*; None where there are none."""
     rows = []
+    if table not in GEOMETRIC:
+        return None
     for r in records:
         row, m = ROWS.get(r["row"]), r["metrics"]
         if row is not None and row.table == table and "test/log_z2" in m:
