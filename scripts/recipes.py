@@ -64,9 +64,9 @@ def labels(what: str) -> Work:
     return Work("classification", ("task=classification",), "classification", f"{what}: labels by guesses")
 
 
-def imputation(what: str, name: str, *words: str, shown: str, iterations: int = 400) -> Work:
+def imputation(what: str, name: str, *words: str, shown: str, iterations: int = 400, examples: int = 24) -> Work:
     length = (f"task.iterations={iterations}", f"task.warmup={iterations // 4}")
-    words = ("task=imputation", *length, "task.examples=24", *words)
+    words = ("task=imputation", *length, f"task.examples={examples}", *words)
     return Work(name, words, "imputation-test", f"{what}, {shown}: truth, what is left, and the chain")
 
 
@@ -286,6 +286,17 @@ ROWS = {
             "evaluation.num_samples=5000",
         ),
         start="bihm_mnist_core_start",
+        works=(
+            imputation(
+                "Gibbs chains on p*",
+                "missing60",
+                "task.method=gibbs",
+                "task.fraction=0.6",
+                shown="60 % missing at random",
+                iterations=24_000,  # of 8,000 a quarter of the chains had not met
+                examples=8,
+            ),
+        ),
         metric="test/nll_geometric",
     ),
     "bihm_adult": helmholtz("adult", 13.82),
