@@ -357,13 +357,13 @@ ROWS = {
     ),
     **caltech("", "one layer", ()),
     "caltech_ensemble": Row(
-        "one layer, 10 runs of reweighted wake-sleep with small batches: average of p(x | run)",
+        "one layer, 5 runs of reweighted wake-sleep with small batches: average of p(x | run)",
         "sgmcmc",
         experiment="caltech_reweighted_wake_sleep",
         words=(*START, "evaluation.test=false"),
-        members=10,
+        members=5,
         work="ensemble",
-        works=(likelihood("ensemble", "average of p(x | run)", (1, 5, 10), "task.num_samples=1000"),),
+        works=(likelihood("ensemble", "average of p(x | run)", (1, 2, 5), "task.num_samples=1000"),),
     ),
     **caltech("_two", "two layers", TWO),
     **posterior(
