@@ -263,7 +263,7 @@ ROWS = {
         "bihm",
         84.8,
         start="bihm_mnist",
-        works=GEOMETRIC,  # no inpainting: its Gibbs chains have not met after 400 sweeps
+        works=GEOMETRIC,
         metric="test/nll_geometric",
     ),
     "bihm_mnist_core_start": Row(
