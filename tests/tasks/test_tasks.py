@@ -66,7 +66,8 @@ def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeyp
     found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
     picture = found.pictures["imputation-test"][::7, ::7]  # pixels of 8 x 8 images, with borders of one
     assert picture.shape == (8 * 9 + 1, 5 * 9 + 1)  # truth, what is left, three steps
-    for row, filled in enumerate(found.arrays["filled"][:8]):  # the only step that is kept is the last one shown
+    shown = found.arrays["filled"][[0, 1, 2, 3, 5, 6, 7, 9]]  # spread over the ten
+    for row, filled in enumerate(shown):  # the only step that is kept is the last one shown
         tile = picture[9 * row + 1 : 9 * row + 9, 4 * 9 + 1 : 4 * 9 + 9]
         np.testing.assert_allclose(tile.ravel(), 255 * filled, atol=0.51)
 
