@@ -65,7 +65,8 @@ class SGMCMC:
         return self._started([self.model.init(own, summary) for own in seeds], seed)
 
     def with_params(self, state: Chains | None, params: LatentParams) -> Chains:
-        """All chains from one point, each with the momenta that the seed gave its own in `state`."""
+        """All chains from one point, each with the momenta that the seed gave its own in `state`; without a state, with
+        those of seed 0."""
         started = self._started([params] * self.settings.chains, 0)
         if state is None:
             return started

@@ -47,8 +47,8 @@ def build() -> dict[str, dict[str, Any]]:
         **CHOICES,
         **{name: {name: kind} for name, kind in SETTINGS.items()},
         "task": TASKS,
+        "pruning": {"pruning": Pruning},
     }
-    registries["pruning"] = {"pruning": Pruning}
     return {
         group: {name: describe(kind) for name, kind in sorted(registry.items())}
         for group, registry in registries.items()

@@ -45,8 +45,10 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """What `sbvi-train OVERRIDES` would train, as plain data.
 
     Raises:
-      UserError: Hydra refuses an override, or a value that must be given is not.
+      UserError: Hydra refuses an override, a value that must be given is not, or one is of searches alone.
     """
+    if odd := [word for word in overrides if word.lstrip("+").partition("=")[0].partition(".")[0] == OF_SEARCHES]:
+        raise UserError(f"{odd[0]} is for a search by sbvi-train --multirun; a run by itself has no other trials.")
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException

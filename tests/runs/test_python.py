@@ -176,3 +176,9 @@ def test_a_frame_in_memory_is_a_table(tmp_path):
 
 def test_the_package_shows_what_there_is():
     assert dir(sbvi) == ["Experiment", "LoadedRun", "__version__", "load_run", "train"]
+
+
+@pytest.mark.quick
+def test_what_is_of_searches_is_refused_of_a_run_by_itself(tmp_path):
+    with pytest.raises(UserError, match=r"pruning.rule=median is for a search by sbvi-train --multirun"):
+        sbvi.train(["pruning.rule=median", "trainer.steps=5"], tmp_path / "run")
