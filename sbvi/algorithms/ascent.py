@@ -60,14 +60,17 @@ class Ascent:
         hypers["learning_rate"] = self.optimizer.learning_rate * factor
         return {name: value.astype(np.float32) for name, value in hypers.items()}
 
-    def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
+    def pulled(self, grads: Any, params: Any, hyper: Hyper) -> Any:
         """The gradients with the weight prior's."""
-        return with_weighed(grads, jax.tree.map(lambda g, p: g + precision * p, weighed(grads), weighed(params)))
+        if "prior_precision" in hyper:
+            grads = with_weighed(grads, _pulled(weighed(grads), weighed(params), hyper["prior_precision"]))
+        if "upper_precision" in hyper:
+            grads = grads._replace(prior=_pulled(grads.prior, params.prior, hyper["upper_precision"]))
+        return grads
 
     def update(self, state: State, grads: Any, hyper: Hyper) -> State:
         """One step of the optimiser along -grads, the weight prior's pull added."""
-        if "prior_precision" in hyper:
-            grads = self.pulled(grads, state.params, hyper["prior_precision"])
+        grads = self.pulled(grads, state.params, hyper)
         if "clip_norm" in hyper:
             grads = clip(grads, hyper["clip_norm"])
         optimizer = set_learning_rate(state.optimizer, hyper["learning_rate"])
@@ -84,6 +87,10 @@ class Ascent:
         if state.average is None or self.optimizer.average is None or int(state.updates) == 0:
             return state.params
         return averaging.debiased(state.average, averaging.rate_of(self.optimizer.average), int(state.updates))
+
+
+def _pulled(grads: Any, params: Any, precision: Array) -> Any:
+    return jax.tree.map(lambda g, p: g + precision * p, grads, params)
 
 
 def typed(hyper: Hyper, dtype: Any) -> tuple[Hyper, Noise]:

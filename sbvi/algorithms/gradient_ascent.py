@@ -50,10 +50,10 @@ class GradientAscent(Ascent):
         params = super().eval_params(state)
         return params.model if isinstance(params, Paired) else params
 
-    def pulled(self, grads: Any, params: Any, precision: Array) -> Any:
+    def pulled(self, grads: Any, params: Any, hyper: Hyper) -> Any:
         if isinstance(grads, Paired):
-            return grads._replace(model=super().pulled(grads.model, params.model, precision))
-        return super().pulled(grads, params, precision)
+            return grads._replace(model=super().pulled(grads.model, params.model, hyper))
+        return super().pulled(grads, params, hyper)
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         own = self.objective.numbers(steps, steps_per_epoch)

@@ -20,7 +20,7 @@ from sbvi.algorithms.held import held_samples
 from sbvi.algorithms.wake_sleep import dream_loss
 from sbvi.models.rollout import Noise
 from sbvi.models.spec import ModelSpec
-from sbvi.models.values import LatentParams
+from sbvi.models.values import LatentParams, generative_part
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import node_kl, parts
 
@@ -40,11 +40,6 @@ class Gradients(NamedTuple):
 def proposals(model: ModelSpec) -> tuple[Proposal, ...]:
     """The ways in which a model's recognition model can learn here, the better one first."""
     return ("pathwise", "inclusive") if "standard" in model.estimators else ("inclusive",)
-
-
-def generative_part(params: LatentParams) -> LatentParams:
-    """What is sampled: all parameters but the recognition model's."""
-    return params._replace(recognition=())
 
 
 def gradients(

@@ -8,10 +8,10 @@ import numpy as np
 from sbvi.algorithms.algorithm import Array, Hyper, Info
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
-from sbvi.algorithms.nais import Proposal, generative_part, gradients
+from sbvi.algorithms.nais import Proposal, gradients
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.data import Batch
-from sbvi.models.values import DataSummary, LatentParams
+from sbvi.models.values import WEIGHT_PRIORS, DataSummary, LatentParams, generative_part
 from sbvi.objectives import ImportanceWeighted
 
 
@@ -58,7 +58,7 @@ class ProposalTuning:
 
     def hypers(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> dict[str, np.ndarray]:
         hypers = self.ascent.hypers(steps, steps_per_epoch, total_steps)
-        return {name: value for name, value in hypers.items() if name != "prior_precision"}
+        return {name: value for name, value in hypers.items() if name not in WEIGHT_PRIORS}
 
     def step(self, state: TuningState, batch: Batch, key: Array, hyper: Hyper) -> tuple[TuningState, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)

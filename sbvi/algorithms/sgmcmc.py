@@ -20,7 +20,7 @@ import numpy as np
 from sbvi.algorithms.algorithm import Algorithm, Array, Hyper, Info
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
-from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
+from sbvi.algorithms.nais import generative_gradient, gradients
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.algorithms.proposal_tuning import ProposalTuning, negative
 from sbvi.core.xla import for_cpu
@@ -28,7 +28,7 @@ from sbvi.data import Batch
 from sbvi.inference.sgmcmc import Kernel
 from sbvi.inference.sgmcmc.priors import ParameterPrior
 from sbvi.models.rollout import Noise
-from sbvi.models.values import DataSummary, LatentParams
+from sbvi.models.values import WEIGHT_PRIORS, DataSummary, LatentParams, generative_part
 from sbvi.objectives import ImportanceWeighted
 
 REASON = "its bound or its parameters were not finite"
@@ -116,7 +116,7 @@ class SGMCMC:
         factor = self.settings.schedule.at(steps, steps_per_epoch, total_steps)
         hypers["step_size"] = self.step_size(factor).astype(np.float32)
         # The prior on parameters stands in the place of the model's weight prior.
-        return {name: value for name, value in hypers.items() if name != "prior_precision"}
+        return {name: value for name, value in hypers.items() if name not in WEIGHT_PRIORS}
 
     def step(self, state: Chains, batch: Batch, key: Array, hyper: Hyper) -> tuple[Chains, Info]:
         hyper, noise = typed(hyper, batch.x.dtype)

@@ -90,9 +90,18 @@ class Affine(NamedTuple):
     noise: float = 0.0
 
 
+#: Numbers of a step: the precisions of the weight prior, over N, on the generative part and on a layered prior's.
+WEIGHT_PRIORS = ("prior_precision", "upper_precision")
+
+
 def weighed(params: Params) -> Params:
     """The parameters that a weight prior is on: the generative model's, or all of a model without latents."""
     return params.generative if isinstance(params, LatentParams) else params
+
+
+def generative_part(params: LatentParams) -> LatentParams:
+    """All parameters but the recognition model's."""
+    return params._replace(recognition=())
 
 
 def with_weighed(params: Params, part: Params) -> Params:

@@ -9,7 +9,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, choices, spec
 from sbvi.evaluation import Evaluator
 from sbvi.evaluation.chains import Summary, summarise
-from sbvi.models.values import weighed
+from sbvi.models.values import LatentParams, generative_part
 from sbvi.reporting.tables import text_table
 from sbvi.reporting.traces import check_arviz, draw_traces, write_arviz
 from sbvi.runs.loaded import LoadedRun
@@ -86,9 +86,9 @@ class ChainTask:
                 by_quantity.setdefault(name, []).append(value)
         return by_quantity
 
-    def _elements(self, params: object) -> dict[str, float]:
+    def _elements(self, params: LatentParams) -> dict[str, float]:
         """`element_<place>` among all generative parameters, flattened, and names that were asked for -> its value."""
-        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weighed(params))])
+        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(generative_part(params))])
         if self.elements > len(flat):
             raise UserError(f"task.elements={self.elements} must be at most {len(flat)}, the parameters there are.")
         places = np.linspace(0, len(flat) - 1, self.elements).round().astype(int)

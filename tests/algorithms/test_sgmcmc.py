@@ -14,7 +14,7 @@ from support.linear_gaussian import LinearGaussian
 from support.models import batch
 
 from sbvi.algorithms import ALGORITHMS, Optimizer
-from sbvi.algorithms.nais import generative_gradient, generative_part, gradients
+from sbvi.algorithms.nais import generative_gradient, gradients
 from sbvi.algorithms.posterior_samples import SamplesPosterior
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
@@ -22,7 +22,7 @@ from sbvi.inference.sgmcmc import KERNELS
 from sbvi.inference.sgmcmc.kernel import Position
 from sbvi.models import MODELS
 from sbvi.models.rollout import Noise
-from sbvi.models.values import DataSummary
+from sbvi.models.values import DataSummary, generative_part
 
 SETTINGS = ALGORITHMS["sgmcmc"]
 X = 5  # the row of all 16 that is looked at

@@ -19,7 +19,7 @@ from sbvi.models.helmholtz.kinds import DATA_UNITS
 from sbvi.models.helmholtz.units import Array, Layer
 from sbvi.models.noise import corrupt
 from sbvi.models.rollout import Noise, Rollout
-from sbvi.models.values import DataFacts, DataSummary, LatentParams, Latents, Params, Samples
+from sbvi.models.values import WEIGHT_PRIORS, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.posteriors import Moments
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class BuiltHelmholtz:
         return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
     def numbers(self, examples: int) -> dict[str, float]:
-        return {}
+        kappa = self.spec.weight_prior_variance
+        return dict.fromkeys(WEIGHT_PRIORS, 1 / (kappa * examples)) if kappa else {}
 
     def latent_sizes(self) -> dict[str, int]:
         return dict(self.sizes)

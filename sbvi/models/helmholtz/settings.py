@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
 from sbvi.models.helmholtz.kinds import DATA_UNITS, UNITS, DataUnitName, UnitName
 from sbvi.models.helmholtz.model import BuiltHelmholtz
 from sbvi.models.helmholtz.units import Relaxing, Unit
@@ -48,6 +48,8 @@ class Helmholtz(ModelSpec):
     """Tanh layers between two stochastic layers, each of half the units of both together."""
     output_bias: Literal["data", "minus_one"] = "data"
     """First biases of p(x | h_1): what gives the data's means, or the authors' -1."""
+    weight_prior_variance: Positive | None = None
+    """kappa of the prior N(0, kappa I) on the parameters of p, those of all layers; null for none."""
 
     def __post_init__(self) -> None:
         if not self.sizes():
