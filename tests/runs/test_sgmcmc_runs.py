@@ -262,6 +262,11 @@ def test_chains_tell_of_themselves(whole, tmp_path):
     ):
         with pytest.raises(UserError, match="must end in a place from"):
             TASKS["chain"](named=(wrong,), **few).run(run)
+    generative = {n: v for n, v in next(iter(drawn.values()))[0].items() if not n.startswith("recognition.")}
+    assert any(name.startswith("prior.layer_1.") for name in generative)  # upper layers are among them
+    every = sum(np.size(value) for value in generative.values())
+    with pytest.raises(UserError, match=f"task.elements={every + 1} must be at most {every}, "):
+        TASKS["chain"](elements=every + 1, **few).run(run)
 
 
 class Fake:
