@@ -376,11 +376,11 @@ ROWS = {
     **posterior(
         "caltech_sgmcmc_long",
         "sgmcmc",
-        "one layer, a chain three times as long from there, S = 5,000 for each of its draws",
+        "one layer, a longer chain from there, S = 5,000 for each of its draws",
         (10, 20, 40),
         5000,
         experiment="caltech_sgmcmc",
-        words=("trainer.steps=90000", "algorithm.burn_in=45000", "algorithm.thinning=1125"),
+        words=LONG,
         start="caltech_reweighted_wake_sleep_start",
     ),
     "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),

@@ -1,6 +1,9 @@
 """Active units (Burda et al. 2016): latents whose posterior mean moves with the data.
 
 unit k is active when Var_x(E_q[xi_k | x]) > 0.01
+
+A mean that is itself estimated from samples has noise of its own, which would count: with 64 samples of a latent that
+says nothing of x, 1 / 64 > 0.01. Its variance, the average of what each mean's error is, is taken off.
 """
 
 import numpy as np
@@ -8,7 +11,14 @@ import numpy as np
 THRESHOLD = 0.01
 
 
-def active_units(means: dict[str, np.ndarray]) -> dict[str, int]:
-    """Number of active latents of each node, from posterior means (N, K); where these are not finite a unit is none."""
+def variance_of_means(mean: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Var_x(E_q[xi | x]), (K,), without bias from posterior means (N, K) whose errors have the variances (N, K)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return {node: int((np.var(values, axis=0) > THRESHOLD).sum()) for node, values in means.items()}
+        result: np.ndarray = np.var(mean, axis=0) - np.mean(error, axis=0)
+        return result
+
+
+def active_units(means: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, int]:
+    """Number of active latents of each node, from posterior means and the variances of their errors, (N, K) both;
+    where these are not finite a unit is none."""
+    return {node: int((variance_of_means(*pair) > THRESHOLD).sum()) for node, pair in means.items()}

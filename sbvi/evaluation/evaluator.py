@@ -156,17 +156,19 @@ class Evaluator:
         estimate = jax.device_get(self._partition(self.placement.replicated(params), self.key))
         return float(estimate.log_z2), float(estimate.stderr)
 
-    def posterior_means(self, params: Any, split: str) -> dict[str, np.ndarray]:
-        """node -> E_q[xi | x], (N, K)."""
+    def posterior_means(self, params: Any, split: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """node -> E_q[xi | x] and the variance of its error, (N, K) both."""
         if self._means is None:
             model = require(self.model, Encoder, "Posterior means")
 
-            def means(params: Any, _: Array, batch: Batch) -> dict[str, Array]:
-                return {node: moments.mean for node, moments in model.encode(params, batch.x).items()}
+            def means(params: Any, _: Array, batch: Batch) -> dict[str, tuple[Array, Array]]:
+                return {node: (moments.mean, moments.error) for node, moments in model.encode(params, batch.x).items()}
 
             self._means = map_batches(means, self.dataset, placement=self.placement)
         batches = batched(self.dataset, split, 10 * self.settings.batch_size, None, self.placement)
-        by_node: dict[str, np.ndarray] = self._means(self.placement.replicated(params), self.key, batches)
+        by_node: dict[str, tuple[np.ndarray, np.ndarray]] = self._means(
+            self.placement.replicated(params), self.key, batches
+        )
         return by_node
 
     @functools.cached_property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from sbvi.distributions.gaussian import Array, Gaussian, log_prob
@@ -54,7 +55,7 @@ class FactorisedGaussian(NamedTuple):
         return prior.kl(params, self.nodes)
 
     def moments(self) -> dict[str, Moments]:
-        return {node: Moments(q.mean, q.variance()) for node, q in self.nodes.items()}
+        return {node: Moments(q.mean, q.variance(), jnp.zeros_like(q.mean)) for node, q in self.nodes.items()}
 
     def rows(self) -> dict[str, Any]:
         return self.nodes

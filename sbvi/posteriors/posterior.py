@@ -33,10 +33,14 @@ class Draws(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Of q at one stochastic node, (B, K): of discrete latents the mean is the probability of 1."""
+    """Of q at one stochastic node, (B, K): of discrete latents the mean is the probability of 1.
+
+    error: variance of the mean as an estimate from samples, independent between examples; 0 where the mean is exact.
+    """
 
     mean: Array
     variance: Array
+    error: Array
 
 
 #: Samples behind the moments of posteriors that have them in no closed form.
@@ -46,7 +50,8 @@ MOMENT_SAMPLES = 64
 def sampled_moments(q: "Conditional") -> dict[str, Moments]:
     """Moments of MOMENT_SAMPLES samples, the same ones at every call."""
     drawn = q.draw(jax.random.key(0), MOMENT_SAMPLES)
-    return {node: Moments(jnp.mean(z, 0), jnp.var(z, 0)) for node, z in drawn.items()}
+    spread = {node: jnp.var(z, axis=0, ddof=1) for node, z in drawn.items()}
+    return {n: Moments(jnp.mean(z, 0), spread[n], spread[n] / MOMENT_SAMPLES) for n, z in drawn.items()}
 
 
 class Conditional(Protocol):

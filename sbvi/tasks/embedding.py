@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import PositiveInt, UserError, spec
+from sbvi.evaluation.active_units import variance_of_means
 from sbvi.models import require
 from sbvi.models.capabilities import Encoder, LatentVariable
 from sbvi.reporting.figures import Figure, new_figure
@@ -62,7 +63,10 @@ class EmbeddingTask:
         few = slice(0, self.projector)
         named = None if label is None else _named(label[few], names)
         projection = Projection(means[few], named, shown(x[few], run.event_shape), f"{node} of {split}")
-        scalars = {f"embedding/{n}/variance_of_means": float(e.mean.var(0).sum()) for n, e in moments.items()}
+        scalars = {
+            f"embedding/{n}/variance_of_means": float(variance_of_means(e.mean, e.error).sum())
+            for n, e in moments.items()
+        }
         scalars["embedding/share_drawn"] = share
         return TaskResult(scalars, arrays, {self.title: _draw(plane, label, names, share)}, projection=projection)
 

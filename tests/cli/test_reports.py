@@ -66,7 +66,8 @@ def test_estimates_that_are_not_finite_are_told_without_a_warning_of_numpys():
     data = Synthetic(dimensions=4, train_size=10, validation_size=10, test_size=6).load()
     evaluator = Evaluator(model, data, Evaluation())
     evaluator.likelihood = lambda *_: {"nll": np.array([1.0, math.inf]), "elbo": np.array([math.nan, -2.0])}
-    evaluator.posterior_means = lambda *_: {"layer_1": np.array([[1.0, math.inf, math.nan], [2.0, 1.0, 1.0]])}
+    means = np.array([[1.0, math.inf, math.nan], [2.0, 1.0, 1.0]])
+    evaluator.posterior_means = lambda *_: {"layer_1": (means, np.zeros_like(means))}
     scalars, _ = evaluator.summary(model.init(0, summary(np.full(4, 0.4), np.ones(4))), "test")
     assert scalars["test/active_units/layer_1"] == 1
     assert not any(math.isfinite(scalars[f"test/{name}"]) for name in ("nll", "nll_stderr", "elbo", "elbo_stderr"))
