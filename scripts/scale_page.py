@@ -129,8 +129,18 @@ latency stays, and sweeps.
 {local}"""
 
 
+#: Sweep -> the way that workers are compared with, and how many times as fast they are wanted.
+WANTED = {"digits": ("fresh", 2.5), "mnist": ("basic", 1.4)}
+
+
 def sweep_section(sweeps):
-    rows = []
+    rows, compared = [], []
+    for part, (way, wanted) in WANTED.items():
+        if part in sweeps:
+            ratio = sweeps[part]["ratios"][f"{way} / workers"]
+            bound = sweeps[part]["ratios"][f"{way} / products"]
+            verdict = "pass" if ratio >= wanted else "falls short"
+            compared.append([f"{part}: {way} / workers", f"{ratio:.2f}", f"{bound:.2f}", f"{wanted}", verdict])
     for part, record in sweeps.items():
         for way, seconds in record["seconds"].items():
             each = float(np.median(seconds)) / record["points"]
@@ -153,6 +163,8 @@ def sweep_section(sweeps):
 Median seconds of `scripts/benchmark_sweeps.py` on this machine, a point's share of a sweep, and {POINTS:,} times that:
 
 {table}
+
+{markdown_table(["seconds over seconds", "measured", "of its products", "wanted", ""], compared)}
 
 No way of running a sweep takes less than its matrix products, one point a core.
 Points need nothing of one another, so N machines divide the time by N until one of three ends it: the longest point
