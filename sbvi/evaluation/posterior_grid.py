@@ -18,11 +18,13 @@ from sbvi.models.capabilities import GaussianRecognition, LatentVariable
 
 Array = jax.Array
 ROWS = 2_000  # points of the grid scored at once
+EDGE = 1e-6  # of the mass, in the square's outermost points: more of it says that the posterior goes on beyond them
+DOUBLINGS = 6  # of the square's sides, at most
 
 
 class GridPosterior(NamedTuple):
     """One example. horizontal, vertical: (G,), the axes of the two latents.
-    true, approximate: log densities at (vertical, horizontal), (G, G); nats.
+    true, approximate, prior: log densities at (vertical, horizontal), (G, G); nats.
     mean, covariance: of q, (2,) and (2, 2). log_likelihood: log p(x) by quadrature.
     kl: KL(q || p(.|x)).  reverse_kl: KL(p(.|x) || q).  Both are sums over the grid."""
 
@@ -30,6 +32,7 @@ class GridPosterior(NamedTuple):
     vertical: np.ndarray
     true: np.ndarray
     approximate: np.ndarray
+    prior: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
     log_likelihood: float
@@ -54,7 +57,8 @@ def two_latents(model: Any) -> str:
 def posterior_on_grid(
     model: Any, params: Any, x: np.ndarray, points: int = 200, extent: float = 5.0
 ) -> list[tuple[GridPosterior, GridPosterior]]:
-    """For each x (N, D): the whole square [-extent, extent]^2, and a closer look where the densities are.
+    """For each x (N, D): the whole square [-extent, extent]^2, and a closer look where the densities are. The square's
+    sides are doubled until the posterior does not reach its edge.
 
     The closer look holds all but 1e-6 of the mass that the square shows, and q to five standard
     deviations; its KLs are the exact ones to quadrature error.
@@ -65,9 +69,12 @@ def posterior_on_grid(
     for row in np.asarray(x, np.float32):
         q = model.gaussians(params, jnp.asarray(row[None]))
         mean, matrix = np.asarray(q[node].mean)[0], np.asarray(covariance(q[node]))[0]
-        axis = np.linspace(-extent, extent, points)
-        whole = _grid(scored, params, q, row, axis, axis, mean, matrix)
-        mass = np.exp(whole.true - whole.true.max())
+        for doubled in range(DOUBLINGS + 1):
+            axis = 2**doubled * np.linspace(-extent, extent, points)
+            whole = _grid(scored, params, q, row, axis, axis, mean, matrix)
+            mass = np.exp(whole.true - whole.true.max())
+            if 1 - mass[1:-1, 1:-1].sum() / mass.sum() <= EDGE:
+                break
         low, high = [], []
         spread = 5 * np.sqrt(np.diag(matrix))
         for k, axis_mass in enumerate((mass.sum(0), mass.sum(1))):
@@ -103,10 +110,11 @@ def divergences(model: Any) -> Further:
     return further
 
 
-def _score(model: Any, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array]:
-    """log p(x, xi) and log q(xi | x) at grid points (M, 2)."""
+def _score(model: Any, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array, Array]:
+    """log p(x, xi), log q(xi | x) and log p(xi) at grid points (M, 2)."""
     points = grid[:, None]
-    return model.log_joint(params, {node: points}, x)[:, 0], log_prob(q[node], points)[:, 0]
+    prior = model.node_prior().log_prob(model.prior_params(params), {node: points})[node]
+    return model.log_joint(params, {node: points}, x)[:, 0], log_prob(q[node], points)[:, 0], prior[:, 0]
 
 
 def _grid(
@@ -122,7 +130,9 @@ def _grid(
     grid = np.stack(np.meshgrid(horizontal, vertical), -1).reshape(-1, 2).astype(np.float32)
     padded = np.concatenate([grid, np.repeat(grid[:1], -len(grid) % ROWS, 0)])
     parts = [scored(params, q, jnp.asarray(row[None]), jnp.asarray(part)) for part in padded.reshape(-1, ROWS, 2)]
-    joint, approximate = (np.concatenate([np.asarray(p[i], np.float64) for p in parts])[: len(grid)] for i in (0, 1))
+    joint, approximate, prior = (
+        np.concatenate([np.asarray(part, np.float64) for part in one])[: len(grid)] for one in zip(*parts, strict=True)
+    )
     area = np.log((horizontal[1] - horizontal[0]) * (vertical[1] - vertical[0]))
     evidence = float(_logsumexp(joint) + area)
     true = joint - evidence
@@ -133,6 +143,7 @@ def _grid(
         vertical,
         true.reshape(shape),
         approximate.reshape(shape),
+        prior.reshape(shape),
         mean,
         matrix,
         evidence,

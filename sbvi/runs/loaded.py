@@ -150,10 +150,16 @@ class LoadedRun(Queries, Scores, Completion):
         gaussians = self._able(GaussianRecognition, "covariances").gaussians(self.params, jnp.asarray(self.checked(x)))
         return {node: np.asarray(covariance(q)) for node, q in gaussians.items()}
 
-    def decode(self, latents: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
-        """E[x | latents], (N, *event_shape)."""
-        decode = self._jitted("decode", self._able(LatentVariable, "decode").decode)
-        decoded = self._batches(lambda part, _: decode(self.params, part), self._checked_latents(latents))
+    def decode(self, latents: np.ndarray | dict[str, np.ndarray], draw: int | None = None) -> np.ndarray:
+        """E[x | latents], (N, *event_shape); or with the seed `draw` a draw of x."""
+        model, checked = self._able(LatentVariable, "decode"), self._checked_latents(latents)
+        if draw is None:
+            decode = self._jitted("decode", model.decode)
+            decoded = self._batches(lambda part, _: decode(self.params, part), checked)
+        else:
+            observe, key = self._jitted("observe", model.observe), jax.random.key(draw)
+            fold = jax.random.fold_in
+            decoded = self._batches(lambda part, i: observe(self.params, fold(key, i), part).value, checked)
         return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:

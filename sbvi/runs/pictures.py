@@ -1,6 +1,9 @@
 """The pictures a run leaves: samples, reconstructions, ways between test examples and along latents, and the 2-D
 manifold, of a model that can make them."""
 
+import logging
+from collections.abc import Mapping
+from statistics import NormalDist
 from typing import Any
 
 import jax
@@ -8,48 +11,69 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.data import Dataset
-from sbvi.models.capabilities import Encoder, GaussianRecognition, Generative, LatentVariable, offers
+from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
+from sbvi.models.capabilities import Encoder, Generative, LatentVariable, ObservedDensity, offers
 from sbvi.reporting.images import grid, shown
+
+log = logging.getLogger(__name__)
 
 COLUMNS = 10
 STEPS = 20  # of the manifold, along each of its two latents
 TRAVERSED = 8  # latents, the most active ones
-REACH = 3.0  # of a traversal, either way; a standard normal prior's deviations
-
-#: Picture -> its title, and what its first rows are.
-TITLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "samples": ("samples of the model", ()),
-    "reconstructions": ("test examples, and below each its reconstruction", ("data", "reconstruction")),
-    "interpolations": ("from the posterior mean of a test example to that of another", ()),
-    "traversals": (f"the most active latents, one a row, from -{REACH:g} to {REACH:g}", ()),
-}
+#: Shares of the prior's mass below the ends of a traversal: three deviations of a normal law, either way.
+ENDS = NormalDist().cdf(-3.0), NormalDist().cdf(3.0)
+#: Shares below the quantiles that are asked of the prior: a traversal's ends, and the manifold's steps between these.
+SHARES = (ENDS[0], *((step + 0.5) / STEPS for step in range(STEPS)), ENDS[1])
 
 
 class Pictures:
-    """Makes them in one compiled program, kept for the runs of one process that have model and data in common."""
+    """Makes them in one compiled program, kept for the runs of one process that have model and data in common.
+
+    names: node -> its manifold's. titles: picture -> its title, and what its first rows are.
+    """
 
     def __init__(self, model: Any, dataset: Dataset):
         self.shape, self.dataset, self.model = dataset.event_shape, dataset, model
-        planes = _planes(model) if offers(model, LatentVariable) else []
-        self.names = {node: "manifold" if len(model.latent_sizes()) == 1 else f"manifold_{node}" for node in planes}
+        latent = offers(model, LatentVariable)
+        # A density with a gradient in the latents: between values of 0 and 1 there is nothing.
+        continuous = latent and offers(model, ObservedDensity)
+        flat = [node for node, size in model.latent_sizes().items() if size == 2] if latent else []
+        self.names = {node: "manifold" if len(model.latent_sizes()) == 1 else f"manifold_{node}" for node in flat}
+        self.missing = () if continuous else tuple(self.names.values())
+        planes = flat if continuous else []
+        means = not latent or model.factorises()
+        self.titles = _titles(model if continuous else None, means) | {
+            self.names[node]: (_of_manifold(model, node), ()) for node in planes
+        }
+
+        def seen(params: Any, key: jax.Array, latents: dict[str, jax.Array]) -> jax.Array:
+            """E[x | z]; or a draw, where values depend on one another given z and their means are no such x."""
+            value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
+            return value
 
         @jax.jit  # op by op it would be dozens of programs
         def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
             pictures: dict[str, jax.Array] = {}
             if offers(model, Generative):
-                pictures["samples"] = model.sample(params, key, COLUMNS**2).mean
-            if offers(model, Encoder) and offers(model, LatentVariable):
-                means = {node: moments.mean for node, moments in model.encode(params, real).items()}
-                parts = {"reconstructions": means}
-                if offers(model, GaussianRecognition):  # between values of 0 and 1 there is nothing
-                    parts |= {"interpolations": between(means), "traversals": along(means)}
-                joined = {node: jnp.concatenate([part[node] for part in parts.values()]) for node in means}
+                drawn = model.sample(params, key, COLUMNS**2)
+                pictures["samples"] = drawn.mean if means else drawn.value
+            prior: dict[str, Marginal] = {}
+            if continuous:
+                prior = marginals(model.node_prior(), model.prior_params(params), SHARES, real.dtype)
+            if offers(model, Encoder) and latent:
+                encoded = {node: moments.mean for node, moments in model.encode(params, real).items()}
+                parts = {"reconstructions": encoded}
+                if continuous:
+                    parts |= {"interpolations": between(encoded), "traversals": along(encoded, prior)}
+                joined = {node: jnp.concatenate([part[node] for part in parts.values()]) for node in encoded}
                 ends = np.cumsum([len(next(iter(part.values()))) for part in parts.values()])
-                pictures |= dict(zip(parts, jnp.split(model.decode(params, joined), ends[:-1]), strict=True))
-            for node in planes:
-                points = jnp.asarray(model.node_prior().plane(model.prior_params(params), node, STEPS), real.dtype)
-                origin = {n: jnp.zeros((len(points), k), real.dtype) for n, k in model.latent_sizes().items()}
-                pictures[self.names[node]] = model.decode(params, origin | {node: points})
+                images = seen(params, jax.random.fold_in(key, 1), joined)
+                pictures |= dict(zip(parts, jnp.split(images, ends[:-1]), strict=True))
+            for place, node in enumerate(planes, 2):
+                points = _points(model, params, node, prior[node])
+                others = {n: jnp.broadcast_to(own.mean, (len(points), *own.mean.shape)) for n, own in prior.items()}
+                own_key = jax.random.fold_in(key, place)
+                pictures[self.names[node]] = seen(params, own_key, others | {node: points})
             return pictures
 
         self.made = made
@@ -58,6 +82,8 @@ class Pictures:
         """name -> uint8 picture; empty when the events are not images."""
         if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
             return {}
+        for name in self.missing:
+            log.info("There is no picture %s: it is of continuous latents, which these are not.", name)
         real = self.dataset.seen("test", 5 * COLUMNS)
         made = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
         if (decoded := made.get("reconstructions")) is not None:
@@ -82,20 +108,52 @@ def between(means: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return {node: way(mean) for node, mean in means.items()}
 
 
-def along(means: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """node -> (rows * COLUMNS, K): the first example's latents, of which each row moves another from -REACH to REACH.
+def along(means: dict[str, jax.Array], prior: Mapping[str, Marginal]) -> dict[str, jax.Array]:
+    """node -> (rows * COLUMNS, K): the first example's latents, of which each row moves another between the prior's
+    first and last quantile of it.
 
     Those are moved whose posterior means vary most over the examples (Burda et al. 2016), of all nodes together.
     """
     whole = jnp.concatenate(list(means.values()), -1)
     chosen = jax.lax.top_k(jnp.var(whole, 0), min(TRAVERSED, whole.shape[-1]))[1]
     moved = jax.nn.one_hot(chosen, whole.shape[-1], dtype=whole.dtype)[:, None]
-    values = jnp.linspace(-REACH, REACH, COLUMNS, dtype=whole.dtype)[None, :, None]
+    low, high = (jnp.concatenate([prior[node].quantiles[end] for node in means])[chosen] for end in (0, -1))
+    values = jnp.linspace(low, high, COLUMNS, axis=1, dtype=whole.dtype)[..., None]
     points = (whole[:1, None] * (1 - moved) + moved * values).reshape(-1, whole.shape[-1])
     ends = np.cumsum([mean.shape[-1] for mean in means.values()])
     return dict(zip(means, jnp.split(points, ends[:-1], axis=-1), strict=True))
 
 
-def _planes(model: Any) -> list[str]:
-    """Nodes of two latents whose prior has a grid of equal mass."""
-    return [node for node, size in model.latent_sizes().items() if size == 2 and model.node_prior().grids]
+def _points(model: Any, params: Any, node: str, own: Marginal) -> jax.Array:
+    """The manifold's, (STEPS^2, 2), top row first: of equal mass where the prior knows such a grid."""
+    prior = model.node_prior()
+    if prior.grids:
+        return jnp.asarray(prior.plane(model.prior_params(params), node, STEPS), own.mean.dtype)
+    return plane(own.quantiles[1:-1])
+
+
+def _titles(continuous: Any | None, means: bool) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Of all but manifolds. continuous: the model, if its latents are."""
+    titles: dict[str, tuple[str, tuple[str, ...]]] = {
+        "samples": ("samples of the model", ()),
+        "reconstructions": (
+            f"test examples, and below each {'its reconstruction' if means else 'a draw given its posterior mean'}",
+            ("data", "reconstruction"),
+        ),
+    }
+    if continuous is None:
+        return titles
+    reach = f"over the prior's quantiles {ENDS[0]:.2%} to {ENDS[1]:.2%}".replace("%", " %")
+    if isinstance(prior := continuous.node_prior(), OneMarginal):
+        reach = "from {:g} to {:g}".format(*map(prior.marginal.inv_cdf, ENDS))
+    return titles | {
+        "interpolations": ("from the posterior mean of a test example to that of another", ()),
+        "traversals": (f"the most active latents, one a row, {reach}", ()),
+    }
+
+
+def _of_manifold(model: Any, node: str) -> str:
+    """Its title."""
+    where = "points of equal prior mass" if model.node_prior().grids else "the prior's quantiles of each"
+    others = f" of {node}, at {where}; others at the prior's mean"
+    return "two latents" + (others if len(model.latent_sizes()) > 1 else f", at {where}")

@@ -19,7 +19,6 @@ from sbvi.runs.changes import noted, tell_schedules
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.kept import keep_mean, sampling
-from sbvi.runs.pictures import TITLES
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
 from sbvi.training import Outcome, Plan, Progress, ResidentBatches, Store, Training
@@ -202,7 +201,7 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
     if not directory.writes:
         return
     for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
-        recorder.picture(step, name, picture, *TITLES.get(name, ()))
+        recorder.picture(step, name, picture, *assembly.pictures.titles[name])
     recorder.curves(assembly.algorithm.monitor)
 
 

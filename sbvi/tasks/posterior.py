@@ -31,7 +31,8 @@ class PosteriorTask:
     points: PositiveInt = 200
     """Points of the drawn grids on each axis."""
     extent: Positive = 5.0
-    """The first drawn grid spans [-extent, extent] in both latents."""
+    """The first drawn grid spans [-extent, extent] in both latents, twice as much as often as the posterior reaches its
+    edge."""
     drawn: PositiveInt = 8
     """Greatest number of examples in the picture, whose grids are kept."""
     input: str | None = None
@@ -86,9 +87,8 @@ def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray |
             axes.contourf(grid.horizontal, grid.vertical, true, levels=12, cmap="Greys")
             axes.contour(grid.horizontal, grid.vertical, own, levels=levels, colors="tab:blue", linewidths=1)
             axes.plot(*grid.mean, "+", color="tab:blue")
-        for radius in (1, 2):
-            turn = np.linspace(0, 2 * np.pi, 100)
-            panels[row, first].plot(radius * np.cos(turn), radius * np.sin(turn), color="tab:green", lw=0.8, ls=":")
+        prior, style = np.exp(whole.prior - whole.prior.max()), {"colors": "tab:green", "linewidths": 0.8}
+        panels[row, first].contour(whole.horizontal, whole.vertical, prior, levels=levels[1:], linestyles=":", **style)
         panels[row, first].set_aspect("equal")
         panels[row, -1].set_title(f"KL(q || p) = {close.kl:.3f} nats", fontsize=9)
     panels[0, first].set_title("posterior (grey), q (blue), prior (dots)", fontsize=9)

@@ -13,7 +13,7 @@ from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs
 from sbvi.inference.geometric_mean import ancestral, resampled
 from sbvi.models import require
-from sbvi.models.capabilities import Bidirectional
+from sbvi.models.capabilities import Bidirectional, LatentVariable
 from sbvi.models.values import Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
@@ -32,7 +32,8 @@ class SamplesTask:
     num: PositiveInt = 100
     """Samples."""
     means: bool = True
-    """E[x | xi] in place of draws, as papers show; of tables by column always draws."""
+    """E[x | xi] in place of draws, as papers show; of tables by column, and of models whose values of x depend on one
+    another given the latents, always draws."""
     method: Literal["ancestral", "resampling", "gibbs", "gibbs_drop_qx"] = "ancestral"
     """From p; or from p* of a Helmholtz machine: by importance resampling, or by Gibbs chains that start at draws of
     p, the last named of which is cheaper and biased."""
@@ -71,19 +72,22 @@ class SamplesTask:
         if average and (self.input is not None or self.method != "ancestral"):
             raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
         run = with_parameters(run, self.parameters)
+        # Of values that depend on one another given the latents a mean is no x, and is known along a draw alone.
+        depend = run.offers(LatentVariable) and not run.model.factorises()
+        means = self.means and table is None and not depend
         frames = np.zeros((0, self.num, 1), np.float32)
         scalars: dict[str, float] = {}
         if average:
-            samples = run.averaged().sample(self.num, self.seed, means=self.means)
+            samples = run.averaged().sample(self.num, self.seed, means=means)
         elif self.input is None and self.method != "ancestral":
-            draws, frames, scalars = self._geometric(run)
+            draws, frames, scalars = self._geometric(run, means)
             samples = draws.reshape(-1, *run.event_shape)
         elif self.input is None:
-            samples = run.sample(self.num, self.seed, means=self.means and table is None)
-        elif not self.means:
+            samples = run.sample(self.num, self.seed, means=means)
+        elif not self.means and not depend:
             raise UserError("task.means=false has no meaning with task.input, whose latents are decoded to means.")
         else:
-            samples = run.decode(read_array(self.input))
+            samples = run.decode(read_array(self.input), self.seed if depend else None)
         if self.output is not None:
             if table is not None:
                 write_frame(Path(self.output), source_frame(table, samples))
@@ -101,7 +105,7 @@ class SamplesTask:
         images = shown(run.preprocessing.drawable(samples).reshape(len(samples), -1), run.event_shape)
         return None if images is None else grid(images, self.columns)
 
-    def _geometric(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    def _geometric(self, run: LoadedRun, means: bool) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """Draws of p*, (num, D), and the chains on their way, (frames, num, D); and how far they can be trusted: of
         resampling the effective size of the pools of POOL draws of p that it chooses from, of chains R-hat."""
         model = require(run.model, Bidirectional, f"task.method={self.method}")
@@ -137,7 +141,7 @@ class SamplesTask:
             return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), whole
 
         *parts, told = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
-        last, way = (np.asarray(part.mean if self.means else part.value) for part in parts)
+        last, way = (np.asarray(part.mean if means else part.value) for part in parts)
         if self.method == "resampling":
             return last, way, {"samples/effective_pool": float(np.mean(told["pools"]))}
         halves = {name: trace[len(trace) // 2 :].T for name, trace in told.items()}

@@ -1,6 +1,7 @@
-"""The autoregressive likelihood against every image of 3 x 3 pixels."""
+"""The autoregressive likelihood against every image of 3 x 3 and of 2 x 3 pixels."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,83 +13,122 @@ from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.inference.imputation import impute
 
-D, DRAWS = 9, 4_000
-IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=D)))
-CNN = LIKELIHOODS["pixel_cnn"](features=2, channels=3, layers=3)
+DRAWS = 4_000
+SETTINGS = LIKELIHOODS["pixel_cnn"](features=2, channels=3, layers=3)
+SQUARE, WIDE = (3, 3), (2, 3)
 
 
-def parts(seed=0):
-    """Outputs of three latents' features, and weights away from the start."""
-    rng = np.random.default_rng(seed)
-    outputs = rng.normal(size=(3, 1, CNN.outputs(D)))
-    free = CNN.initial_free(np.full(D, 0.5), np.ones(D)) + 0.5 * rng.normal(size=CNN.free(D))
-    return jnp.asarray(outputs, jnp.float32), jnp.asarray(free, jnp.float32)
+def every_image(size):
+    return np.array(list(itertools.product([0.0, 1.0], repeat=size)))
 
 
-@pytest.fixture(scope="module")
-def scored():
-    """log p of every image, (3, 512), and draws with their probabilities, (3, DRAWS, D)."""
-    outputs, free = parts()
-    many = jnp.repeat(outputs, len(IMAGES), 1)
-    log_p = jax.jit(CNN.log_prob)(many, free, jnp.asarray(IMAGES, jnp.float32))
+def parts(shape, seed=0):
+    """The likelihood of a shape, outputs of three latents' features, and weights away from the start."""
+    rng, cnn, size = np.random.default_rng(seed), SETTINGS.of_shape(shape), math.prod(shape)
+    outputs = rng.normal(size=(3, 1, cnn.outputs(size)))
+    free = cnn.initial_free(np.full(size, 0.5), np.ones(size)) + 0.5 * rng.normal(size=cnn.free(size))
+    return cnn, jnp.asarray(outputs, jnp.float32), jnp.asarray(free, jnp.float32)
+
+
+@pytest.fixture(scope="module", params=[SQUARE, WIDE, (3, 2, 1)], ids=str)
+def scored(request):
+    """Every image, (M, D), log p of each, (3, M), and draws with their probabilities, (3, DRAWS, D)."""
+    cnn, outputs, free = parts(request.param)
+    images = every_image(math.prod(request.param))
+    many = jnp.repeat(outputs, len(images), 1)
+    log_p = jax.jit(cnn.log_prob)(many, free, jnp.asarray(images, jnp.float32))
     several = jnp.repeat(outputs, DRAWS, 1)
-    drawn = jax.jit(lambda: (CNN.sample(jax.random.key(1), several, free), CNN.mean(several, free)))()
-    return tuple(np.asarray(v, np.float64) for v in (log_p, *drawn))
+    drawn = jax.jit(lambda: cnn.drawn(jax.random.key(1), several, free))()
+    return images, *(np.asarray(v, np.float64) for v in (log_p, *drawn))
 
 
 def test_every_image_s_probability_adds_to_one(scored):
-    np.testing.assert_allclose(np.exp(scored[0]).sum(1), 1, rtol=1e-5)
-    assert np.abs(np.exp(scored[0][0]) - np.exp(scored[0][1])).max() > 1e-3  # the latents matter
+    log_p = scored[1]
+    np.testing.assert_allclose(np.exp(log_p).sum(1), 1, rtol=1e-5)
+    assert np.abs(np.exp(log_p[0]) - np.exp(log_p[1])).max() > 1e-3  # the latents matter
 
 
 def test_samples_have_the_probabilities_and_the_means_along_them(scored):
-    log_p, draws, along = scored
-    codes = draws @ 2.0 ** np.arange(D)[::-1]
+    images, log_p, draws, along = scored
+    codes = draws @ 2.0 ** np.arange(images.shape[1])[::-1]
     for own, code, image, p in zip(np.exp(log_p), codes, draws, along, strict=True):
-        found = np.bincount(code.astype(int), minlength=len(IMAGES)) / DRAWS
+        found = np.bincount(code.astype(int), minlength=len(images)) / DRAWS
         assert (np.abs(found - own) < 5 * np.sqrt(own / DRAWS) + 3 / DRAWS).all()
-        exact = own @ IMAGES
+        exact = own @ images
         for values in (image, p):
             assert (np.abs(values.mean(0) - exact) < 5 * values.std(0) / np.sqrt(DRAWS) + 1e-4).all()
         assert np.median(p.std(0)[1:]) > 0.01  # what came before matters
 
 
-def test_a_pixel_sees_those_before_it_within_reach_and_no_others():
-    likelihood = LIKELIHOODS["pixel_cnn"](channels=2, layers=2)  # two layers of 3 x 3: two rows up
+@pytest.mark.parametrize("shape", [SQUARE, WIDE], ids=str)
+def test_means_and_draws_that_are_observed_are_of_the_same_pixels(shape):
+    """The mean of each pixel is what enumeration says of it given the pixels before it in that very draw."""
+    model = dlgm(shape, SETTINGS, latents=(2,), hidden=(), recognition_hidden=())
+    size = math.prod(shape)
+    params = model.init(0, summary(np.linspace(0.2, 0.8, size), np.ones(size)))
+    rng = np.random.default_rng(1)
+    shaken = jax.tree.map(lambda a: a + jnp.asarray(rng.normal(size=a.shape), a.dtype) / 2, params.generative)
+    params, z = params._replace(generative=shaken), {"layer_1": jnp.asarray(rng.normal(size=(1, 2)), jnp.float32)}
+    outputs = model.outputs(params, z)
+    images = every_image(size)
+    p = np.exp(model.likelihood.log_prob(jnp.repeat(outputs[0][None], len(images), 1), outputs[1], images)[0])
+    found = [[np.asarray(v)[0] for v in model.observe(params, jax.random.key(seed), z)] for seed in range(4)]
+    for mean, value in found:
+        for d in range(size):
+            before = (images[:, :d] == value[:d]).all(1)
+            assert mean[d] == pytest.approx(p[before & (images[:, d] == 1)].sum() / p[before].sum(), abs=1e-4)
+    assert len({tuple(value) for _, value in found}) > 1
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 7), (2, 8), (6, 2), (1, 6)], ids=str)
+def test_a_pixel_sees_those_before_it_within_reach_and_no_others(shape):
+    likelihood = LIKELIHOODS["pixel_cnn"](channels=2, layers=2).of_shape(shape)  # two of 3 x 3: two rows up
+    (height, width), size = shape, math.prod(shape)
     rng = np.random.default_rng(0)
-    free = jnp.asarray(rng.normal(size=likelihood.free(25)), jnp.float32)
-    outputs = jnp.asarray(rng.normal(size=(1, 1, 25)), jnp.float32)
-    x = jnp.asarray(rng.uniform(size=(1, 25)), jnp.float32)
+    free = jnp.asarray(rng.normal(size=likelihood.free(size)), jnp.float32)
+    outputs = jnp.asarray(rng.normal(size=(1, 1, size)), jnp.float32)
+    x = jnp.asarray(rng.uniform(size=(1, size)), jnp.float32)
     slopes = np.asarray(jax.jit(jax.jacrev(lambda x: likelihood.logits(outputs, free, x)[0, 0]))(x))[:, 0]
-    for pixel, other in itertools.product(range(25), repeat=2):
-        rows, columns = pixel // 5 - other // 5, abs(pixel % 5 - other % 5)
-        reached = other < pixel and rows <= 2 and columns <= 2
-        assert (slopes[pixel, other] != 0) <= reached
-    assert all(slopes[12, other] != 0 for other in (11, 10, 7, 6, 1))
+    slopes = slopes.reshape(*shape, *shape)
+    places = list(itertools.product(range(height), range(width)))
+    for pixel, other in itertools.product(places, repeat=2):
+        down, right = pixel[0] - other[0], pixel[1] - other[1]
+        reached = other < pixel and down <= 2 and abs(right) <= 2
+        assert (slopes[*pixel, *other] != 0) <= reached
+        if (down, right) in {(0, 1), (1, 1), (1, 0), (1, -1)}:  # those that the image has beside it
+            assert slopes[*pixel, *other] != 0
+    if shape == (5, 5):
+        assert all(slopes[2, 2, other // 5, other % 5] != 0 for other in (11, 10, 7, 6, 1))
 
 
 def test_it_starts_as_the_bernoulli_of_the_first_feature():
-    mean = np.linspace(0.1, 0.9, D)
-    outputs = jnp.asarray(CNN.initial_outputs(mean, mean)[None, None], jnp.float32)
-    free = jnp.asarray(CNN.initial_free(mean, mean), jnp.float32)
-    x = jnp.asarray(IMAGES[37][None], jnp.float32)
-    bernoulli = LIKELIHOODS["bernoulli"]().log_prob(outputs[..., :D], jnp.zeros(0), x)
-    np.testing.assert_allclose(CNN.log_prob(outputs, free, x), bernoulli, rtol=1e-6)
-    np.testing.assert_allclose(CNN.mean(outputs, free)[0, 0], mean, rtol=1e-5)
+    cnn, mean = SETTINGS.of_shape(SQUARE), np.linspace(0.1, 0.9, 9)
+    outputs = jnp.asarray(cnn.initial_outputs(mean, mean)[None, None], jnp.float32)
+    free = jnp.asarray(cnn.initial_free(mean, mean), jnp.float32)
+    x = jnp.asarray(every_image(9)[37][None], jnp.float32)
+    bernoulli = LIKELIHOODS["bernoulli"]().log_prob(outputs[..., :9], jnp.zeros(0), x)
+    np.testing.assert_allclose(cnn.log_prob(outputs, free, x), bernoulli, rtol=1e-6)
+    np.testing.assert_allclose(cnn.mean(outputs, free)[0, 0], mean, rtol=1e-5)
 
 
 def test_what_it_cannot_serve_is_refused():
     sizes = {"latents": (2,), "hidden": (), "recognition_hidden": ()}
-    model = dlgm((3, 3), CNN, **sizes)
-    params = model.init(0, summary(np.full(D, 0.5), np.ones(D)))
-    x = jnp.zeros((2, D))
+    model = dlgm((3, 3), SETTINGS, **sizes)
+    params = model.init(0, summary(np.full(9, 0.5), np.ones(9)))
+    x = jnp.zeros((2, 9))
     with pytest.raises(UserError, match=r"allowed: values that are independent given the latents"):
         impute(model, params, jax.random.key(0), x, x > 0, 2, 1)
     with pytest.raises(UserError, match="independent given the network's outputs"):
         model.layers(params)
-    with pytest.raises(UserError, match="square images of one channel, not of 8 values"):
-        dlgm((8,), CNN, **sizes)
+    for shape in ((8,), (16,), (2, 2, 4), (4, 4, 3), (1, 4, 4), (2, 2, 2, 2)):
+        with pytest.raises(UserError) as refused:
+            dlgm(shape, SETTINGS, **sizes)
+        assert str(refused.value) == (
+            f"likelihood=pixel_cnn needs binary images of one channel, and the data has shape {shape}; "
+            "allowed: (H, W) or (H, W, 1)."
+        )
+    cnn, *given = parts(SQUARE)
     with pytest.raises(UserError, match="no elementwise curvature"):
-        CNN.output_precision(*parts())
+        cnn.output_precision(*given)
     with pytest.raises(ValueError, match="kernel=4 must be odd"):
         LIKELIHOODS["pixel_cnn"](kernel=4)

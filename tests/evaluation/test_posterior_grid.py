@@ -58,6 +58,24 @@ def test_densities_and_kls(family):
             assert close.kl > 0.05
 
 
+@pytest.mark.parametrize(("far", "extent"), [(1.5, 5), (8.0, 10), (-37.0, 40)])
+def test_the_square_is_as_wide_as_the_posterior_is_far(far, extent):
+    with jax.enable_x64(True):
+        oracle = LinearGaussian(np.array([[8.0, 1.0], [0.0, 9.0], [2.0, 2.0]]), sigma=2.0, posterior="diagonal")
+        oracle.set_recognition(np.array([-1.2, -0.9]))
+        C, mean = np.linalg.inv(oracle.precision), np.array([far, 0.5])
+        x = oracle.b + oracle.sigma**2 * oracle.W @ np.linalg.solve(oracle.W.T @ oracle.W, np.linalg.solve(C, mean))
+    oracle.params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), oracle.params)
+    ((whole, close),) = posterior_on_grid(oracle.model, oracle.params, x[None], 121)
+    assert (whole.horizontal[0], whole.horizontal[-1]) == pytest.approx((-extent, extent))
+    weight = np.exp(close.true - close.true.max())
+    weight /= weight.sum()
+    points = np.stack(np.meshgrid(close.horizontal, close.vertical), -1)
+    np.testing.assert_allclose((weight[..., None] * points).sum((0, 1)), mean, atol=0.02)
+    squares = (np.stack(np.meshgrid(whole.horizontal, whole.vertical), -1) ** 2).sum(-1)
+    np.testing.assert_allclose(whole.prior, -0.5 * squares - np.log(2 * np.pi), rtol=1e-5)
+
+
 def test_three_latents_are_refused(x64):
     oracle = LinearGaussian(np.ones((3, 3)))
     with pytest.raises(UserError, match=r"two latents at one node; this one has {'layer_1': 3}"):

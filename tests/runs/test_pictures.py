@@ -5,9 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sbvi.distributions.priors.marginals import marginals
+from sbvi.models import Helmholtz
+from sbvi.models.values import DataFacts
 from sbvi.reporting.images import grid
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared
+from sbvi.runs.pictures import ENDS, STEPS, Pictures
 
 MADE = {
     "dataset": {"name": "digits"},
@@ -96,6 +100,112 @@ def test_a_manifold_is_of_the_prior_that_was_chosen(shared):
     assert np.abs(first.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
     still = model.decode(params, {"layer_1": jnp.asarray([[-1.9599640, 1.9599640]]), "layer_2": jnp.zeros((1, 3))})
     assert np.abs(np.asarray(still - image)).max() * 255 > 3
+
+
+def tile(picture, row, column):
+    """One image of a grid of images of 8 x 8, of which each pixel is seven; values of 0..255."""
+    return picture[::7, ::7].astype(int)[1 + 9 * row : 9 + 9 * row, 1 + 9 * column : 9 + 9 * column]
+
+
+def decoded(model, params, **latents):
+    """E[x | z] of one z, in 0..255."""
+    z = {node: jnp.asarray(np.asarray(value)[None], jnp.float32) for node, value in latents.items()}
+    return np.asarray(model.decode(params, z)).reshape(8, 8) * 255
+
+
+@pytest.mark.parametrize("posterior", ["planar", "coupling", "inverse_autoregressive", "hierarchical", "top_down"])
+def test_every_posterior_of_continuous_latents_has_ways_between_examples_and_along_latents(shared, posterior):
+    assembly = assembled(shared, posterior={"name": posterior})
+    model, params = assembly.model, assembly.initial_state().params
+    found = assembly.pictures.of(params, 3)
+    assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
+    means = {n: q.mean for n, q in model.encode(params, jnp.asarray(assembly.dataset.seen("test", 50))).items()}
+    for column, example in ((0, 0), (9, 1)):
+        ends = {node: mean[example] for node, mean in means.items()}
+        assert np.abs(tile(found["interpolations"], 0, column) - decoded(model, params, **ends)).max() <= 1
+
+
+@pytest.mark.parametrize("units", ["bernoulli", ("gaussian", "bernoulli")])
+def test_discrete_latents_have_no_ways_between_values_and_are_said_to_have_no_manifold(shared, units, caplog):
+    model = Helmholtz(layers=(3, 2), units=units).build(DataFacts((8, 8), True))
+    pictures = Pictures(model, assembled(shared).dataset)
+    with caplog.at_level("INFO"):
+        found = pictures.of(model.init(0, assembled(shared).summary), 3)
+    assert set(found) == {"samples", "reconstructions"} == set(pictures.titles)
+    assert [record.getMessage() for record in caplog.records if "manifold" in record.getMessage()] == [
+        "There is no picture manifold_layer_2: it is of continuous latents, which these are not."
+    ]
+
+
+def away_from_zero(model, params):
+    """A mixture prior far from N(0, I), whose means and ranges are other ones for each latent."""
+    for node, size in model.latent_sizes().items():
+        own = params.prior[node]
+        own |= {
+            "mean": own["mean"] / 4 + 5 + jnp.arange(size, dtype=jnp.float32)[None],
+            "log_scale": 0.7 + own["log_scale"],
+        }
+    return params
+
+
+def test_traversals_span_the_prior_s_own_range_and_are_said_to(shared):
+    assembly = assembled(shared, prior={"name": "mixture", "components": 3})
+    model, params = assembly.model, away_from_zero(assembly.model, assembly.initial_state().params)
+    found = assembly.pictures.of(params, 3)
+    real = jnp.asarray(assembly.dataset.seen("test", 50))
+    means = {n: np.asarray(q.mean) for n, q in model.encode(params, real).items()}
+    drawn = model.node_prior().sample(params.prior, jax.random.key(8), 200_000)
+    most = max(means, key=lambda n: means[n].var(0).max())
+    latent = int(np.argmax(means[most].var(0)))
+    for column, share in ((0, ENDS[0]), (9, ENDS[1])):
+        point = {node: mean[0].copy() for node, mean in means.items()}
+        point[most][latent] = np.quantile(np.asarray(drawn[most])[:, latent], share)
+        image = decoded(model, params, **point)
+        assert np.abs(tile(found["traversals"], 0, column) - image).max() <= 4  # 10,000 draws know the end to 0.1
+        point[most][latent] = 3.0 if column else -3.0
+        assert np.abs(decoded(model, params, **point) - image).max() > 8  # which N(0, I)'s range is not
+    said, _ = assembly.pictures.titles["traversals"]
+    assert said == "the most active latents, one a row, over the prior's quantiles 0.13 % to 99.87 %"
+    assert assembled(shared).pictures.titles["traversals"][0] == "the most active latents, one a row, from -3 to 3"
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_a_prior_without_a_grid_has_a_manifold_of_its_quantiles_with_other_nodes_at_its_mean(shared, prior):
+    assembly = assembled(shared, prior={"name": prior, "components": 3})
+    model, params = assembly.model, assembly.initial_state().params
+    params = away_from_zero(model, params) if prior == "mixture" else params
+    found = assembly.pictures.of(params, 3)["manifold_layer_1"]
+    middles = [(step + 0.5) / STEPS for step in range(STEPS)]
+    asked = marginals(model.node_prior(), model.prior_params(params), middles)
+    rows, others = asked["layer_1"].quantiles, asked["layer_2"].mean
+    for row, column in ((0, 0), (0, STEPS - 1), (STEPS - 1, 0), (7, 12)):
+        image = decoded(model, params, layer_1=[rows[column, 0], rows[STEPS - 1 - row, 1]], layer_2=others)
+        assert np.abs(tile(found, row, column) - image).max() <= 1
+        if prior == "mixture":
+            still = decoded(
+                model, params, layer_1=[rows[column, 0], rows[STEPS - 1 - row, 1]], layer_2=np.zeros(len(others))
+            )
+            assert np.abs(still - image).max() > 3
+    said = "two latents of layer_1, at the prior's quantiles of each; others at the prior's mean"
+    assert assembly.pictures.titles["manifold_layer_1"][0] == said
+    said = "two latents of layer_1, at points of equal prior mass; others at the prior's mean"
+    assert assembled(shared).pictures.titles["manifold_layer_1"][0] == said
+
+
+def test_pixels_that_depend_on_one_another_are_shown_as_draws(shared):
+    """Black and white, and not the grey of p along a draw."""
+    assembly = assembled(shared, likelihood={"name": "pixel_cnn", "channels": 2, "layers": 2})
+    model, params = assembly.model, assembly.initial_state().params
+    found = assembly.pictures.of(params, 3)
+    values = np.asarray(model.sample(params, jax.random.key(3), 100).value).reshape(-1, 8, 8)
+    np.testing.assert_array_equal(found["samples"], grid(values, 10))
+    for name, picture in found.items():
+        rows, columns = (np.array(picture.shape) // 63).tolist()
+        first = 1 if name == "reconstructions" else 0  # above each is the data
+        drawn = [tile(picture, row, column) for row in range(first, rows, first + 1) for column in range(columns)]
+        assert set(np.unique(drawn)) == {0, 255}
+    assert assembly.pictures.titles["reconstructions"][0].endswith("below each a draw given its posterior mean")
+    assert assembled(shared).pictures.titles["reconstructions"][0].endswith("below each its reconstruction")
 
 
 def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):

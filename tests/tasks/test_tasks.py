@@ -114,6 +114,24 @@ def test_samples_and_decoding(digits, tmp_path):
         work(digits, "samples", input=str(tmp_path / "three.csv"))
 
 
+def test_samples_of_pixels_that_depend_on_one_another_are_draws(tmp_path, monkeypatch):
+    words = ["likelihood=pixel_cnn", "likelihood.channels=2", "likelihood.layers=2", "model.latents=[2]"]
+    run = trained(tmp_path, [*words, "trainer.steps=20"], monkeypatch)
+    found = work(run, "samples", num=20)
+    np.testing.assert_array_equal(found.arrays["x"], run.sample(20, 0))
+    assert set(np.unique(found.arrays["x"])) == {0, 1} != set(np.unique(run.sample(20, 0, means=True)))
+    latents = np.tile([[0.5, -1.0]], (40, 1))
+    np.save(tmp_path / "z.npy", latents)
+    decoded = work(run, "samples", input=str(tmp_path / "z.npy"), seed=4).arrays["x"]
+    np.testing.assert_array_equal(decoded, run.decode(latents, draw=4))
+    assert set(np.unique(decoded)) == {0, 1}
+    assert len(np.unique(decoded, axis=0)) > 20  # of one z
+    means = run.decode(np.tile(latents, (10, 1))).mean(0)
+    assert np.abs(run.decode(np.tile(latents, (10, 1)), draw=1).mean(0) - means).max() < 5 * 0.5 * np.sqrt(2 / 400)
+    asked = work(run, "samples", input=str(tmp_path / "z.npy"), seed=4, means=False)
+    np.testing.assert_array_equal(asked.arrays["x"], decoded)
+
+
 def test_embedding(digits, grey, tmp_path):
     found = work(digits, "embedding", projector=100)
     assert found.arrays["layer_1/mean"].shape == (250, 2)

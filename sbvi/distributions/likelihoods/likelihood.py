@@ -1,5 +1,6 @@
 """What every likelihood p(x | outputs) offers: the network's outputs are its natural parameters."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -74,11 +75,39 @@ class LikelihoodSpec:
 
 
 @runtime_checkable
+class OfShape(Protocol):
+    """Settings of a likelihood that must know where in an example each value stands."""
+
+    def of_shape(self, event_shape: Sequence[int]) -> Likelihood:
+        """The likelihood of examples of this shape.
+
+        Raises:
+          UserError: it is of no such data.
+        """
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """Its values are drawn one after the other, each given those before it."""
+
+    def drawn(self, key: Array, outputs: Array, free: Array) -> tuple[Array, Array]:
+        """A draw of x, and E[x_d | x_<d] of each value along that same draw; both (..., D)."""
+
+
+@runtime_checkable
 class Entrywise(Protocol):
     """Its entries are independent given the outputs: what a table's columns are put together of."""
 
     def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
         """log p(x_d | outputs) of each entry, (..., D), nats; x broadcasts against the entries' shape."""
+
+
+def mean_and_draw(likelihood: Likelihood, key: Array, outputs: Array, free: Array) -> tuple[Array, Array]:
+    """E[x] and a draw of x, both (..., D); of values drawn one by one the mean of each is along that same draw."""
+    if isinstance(likelihood, OneByOne):
+        value, mean = likelihood.drawn(key, outputs, free)
+        return mean, value
+    return likelihood.mean(outputs, free), likelihood.sample(key, outputs, free)
 
 
 def row(values: Array, ndim: int) -> Array:

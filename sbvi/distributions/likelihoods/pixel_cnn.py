@@ -1,4 +1,4 @@
-"""An autoregressive likelihood of square binary images: masked convolutions over pixels in raster order.
+"""An autoregressive likelihood of binary images: masked convolutions over pixels in raster order.
 
     p(x | features) = prod_d Bernoulli(x_d; sigmoid(features_d,1 + w^T h_d(x_<d, features)))
 
@@ -8,7 +8,8 @@ layers of k x k a pixel sees L (k // 2) rows up: few keep the latents in use (Ch
 the likelihood's free parameters.
 """
 
-from math import isqrt, prod
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import jax
@@ -45,14 +46,39 @@ class PixelCNN(LikelihoodSpec):
     def check(self, levels: int | None) -> None:
         """Binary data is told by its own flag."""
 
-    def _side(self, size: int) -> int:
-        side = isqrt(size)
-        if side * side != size:
-            raise UserError(f"likelihood=pixel_cnn is of square images of one channel, not of {size} values.")
-        return side
+    def of_shape(self, event_shape: Sequence[int]) -> "Pixels":
+        """The likelihood of images (H, W) or (H, W, 1).
+
+        Raises:
+          UserError: the data has another shape.
+        """
+        shape = tuple(event_shape)
+        if len(shape) == 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        if len(shape) != 2:
+            raise UserError(
+                f"likelihood=pixel_cnn needs binary images of one channel, and the data has shape "
+                f"{tuple(event_shape)}; allowed: (H, W) or (H, W, 1)."
+            )
+        return Pixels(self, *shape)
+
+
+class Pixels:
+    """The likelihood of images of one height and width; see `PixelCNN` and `Likelihood`."""
+
+    binary = discrete = True
+    factorised = dequantize = by_column = False
+
+    def __init__(self, settings: PixelCNN, height: int, width: int):
+        self.height, self.width = height, width
+        self.features, self.channels = settings.features, settings.channels
+        self.layers, self.kernel = settings.layers, settings.kernel
+
+    def check(self, levels: int | None) -> None:
+        """Binary data is told by its own flag."""
 
     def outputs(self, size: int) -> int:
-        return self.features * self._side(size) ** 2
+        return self.features * size
 
     def _shapes(self) -> list[tuple[int, ...]]:
         """Of each layer: kernel, what it makes of the features, bias; and last of w."""
@@ -100,8 +126,7 @@ class PixelCNN(LikelihoodSpec):
 
     def _features(self, outputs: Array) -> Array:
         """(..., F D) -> (N, H, W, F)."""
-        side = self._side(outputs.shape[-1] // self.features)
-        return jnp.moveaxis(outputs.reshape(-1, self.features, side, side), 1, -1)
+        return jnp.moveaxis(outputs.reshape(-1, self.features, self.height, self.width), 1, -1)
 
     def logits(self, outputs: Array, free: Array, x: Array) -> Array:
         """Of every pixel given those before it in x (B, D): (S, B, D)."""
@@ -120,18 +145,18 @@ class PixelCNN(LikelihoodSpec):
         logits = self.logits(outputs, free, x)
         return log_bernoulli(logits, jnp.broadcast_to(x[None], logits.shape))
 
-    def _drawn(self, key: Array, outputs: Array, free: Array) -> tuple[Array, Array]:
-        """x, and p(x_d = 1 | x_<d) along the way, (..., D): one loop over pixels, whose every turn makes one pixel of
+    def drawn(self, key: Array, outputs: Array, free: Array) -> tuple[Array, Array]:
+        """x, and p(x_d = 1 | x_<d) along it, (..., D): one loop over pixels, whose every turn makes one pixel of
         every layer from what earlier turns made around it."""
         features = self._features(outputs)
         layers, last = self._weights(free)
-        count, side, pad = len(features), features.shape[1], self.kernel // 2
-        wide = side + 2 * pad
-        noise = jax.random.uniform(key, (side * side, count), outputs.dtype)
+        count, pad = len(features), self.kernel // 2
+        size, padded = self.height * self.width, (self.height + 2 * pad, self.width + 2 * pad)
+        noise = jax.random.uniform(key, (size, count), outputs.dtype)
 
         def one(maps: list[Array], inputs: tuple[Array, Array]) -> tuple[list[Array], Any]:
             position, u = inputs
-            row, column = position // side, position % side
+            row, column = position // self.width, position % self.width
             own = jax.lax.dynamic_slice(features, (0, row, column, 0), (count, 1, 1, self.features))[:, 0, 0]
 
             def written(target: Array, value: Array) -> Array:
@@ -150,16 +175,16 @@ class PixelCNN(LikelihoodSpec):
             x = (u < p).astype(outputs.dtype)
             return [written(made[0], x[:, None]), *made[1:]], (x, p)
 
-        start = [jnp.zeros((count, wide, wide, c), outputs.dtype) for c in [1] + [self.channels] * (self.layers - 1)]
-        _, (x, p) = jax.lax.scan(one, start, (jnp.arange(side * side, dtype=jnp.int32), noise))
+        start = [jnp.zeros((count, *padded, c), outputs.dtype) for c in [1] + [self.channels] * (self.layers - 1)]
+        _, (x, p) = jax.lax.scan(one, start, (jnp.arange(size, dtype=jnp.int32), noise))
         return x.T.reshape(*outputs.shape[:-1], -1), p.T.reshape(*outputs.shape[:-1], -1)
 
     def mean(self, outputs: Array, free: Array) -> Array:
         """p(x_d = 1 | x_<d) along one draw, the same at every call: E[x] has no closed form, and is its mean."""
-        return self._drawn(jax.random.key(0), outputs, free)[1]
+        return self.drawn(jax.random.key(0), outputs, free)[1]
 
     def sample(self, key: Array, outputs: Array, free: Array) -> Array:
-        return self._drawn(key, outputs, free)[0]
+        return self.drawn(key, outputs, free)[0]
 
     def output_precision(self, outputs: Array, free: Array) -> Array:
         """Refuse: the curvature is not elementwise.

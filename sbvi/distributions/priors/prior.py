@@ -23,7 +23,8 @@ class Prior(Protocol):
     sizes: Mapping[str, int]
     """Node -> K, as `build` was given them."""
     grids: bool
-    """Whether `plane` has a grid, of which the picture of a run with two latents is made."""
+    """Whether `plane` has a grid, of which the picture of a run with two latents is made; where it has none, that is of
+    the two latents' quantiles over draws."""
     inputs: int
     """Training examples that its parameters start from; 0 where they start from none."""
 

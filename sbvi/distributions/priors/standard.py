@@ -19,6 +19,7 @@ class StandardPrior:
 
     grids = True
     inputs = 0
+    marginal = NormalDist()
 
     def __init__(self, sizes: Mapping[str, int]):
         self.sizes = dict(sizes)
@@ -40,7 +41,7 @@ class StandardPrior:
         return {node: gaussian.kl() for node, gaussian in q.items()}
 
     def plane(self, params: Any, node: str, steps: int) -> np.ndarray:
-        axis = [NormalDist().inv_cdf((i + 0.5) / steps) for i in range(steps)]
+        axis = [self.marginal.inv_cdf((i + 0.5) / steps) for i in range(steps)]
         return np.array([(a, b) for b in reversed(axis) for a in axis], np.float32)
 
 

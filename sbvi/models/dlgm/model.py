@@ -15,9 +15,10 @@ from flax import nnx
 from sbvi.core import UserError
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
+from sbvi.distributions.likelihoods.likelihood import mean_and_draw
 from sbvi.distributions.priors import Prior, whole
 from sbvi.gradients import STANDARD, Composite, Paths
-from sbvi.models.dlgm.networks import Networks
+from sbvi.models.dlgm.networks import Networks, likelihood_of
 from sbvi.models.dlgm.stack import stack
 from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
@@ -36,7 +37,7 @@ class BuiltDLGM:
 
     def __init__(self, spec: "DLGM", facts: DataFacts):
         self.spec, self.facts = spec, facts
-        self.likelihood = spec.likelihood if facts.table is None else spec.likelihood.of(facts.table)
+        self.likelihood = likelihood_of(spec.likelihood, facts)
         self.discrete = self.likelihood.discrete
         networks = self._networks = Networks(spec, facts, self.likelihood)
         self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, networks.recognition)
@@ -155,7 +156,7 @@ class BuiltDLGM:
 
     def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)
-        return Samples(self.likelihood.mean(*outputs), self.likelihood.sample(key, *outputs))
+        return Samples(*mean_and_draw(self.likelihood, key, *outputs))
 
     def decode(self, params: Params, latents: Latents) -> Array:
         mean: Array = self.likelihood.mean(*self.outputs(params, latents))

@@ -1,4 +1,4 @@
-"""A DLGM's two networks: how they are made from its settings, and what they start from."""
+"""A DLGM's likelihood and two networks: how they are made from its settings, and what these start from."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core.xla.once import jit_once
+from sbvi.distributions.likelihoods.likelihood import OfShape
 from sbvi.models.values import Array, DataFacts
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
 from sbvi.networks.keys import Keys
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 #: Generative parameters and the posterior's, from their keys and the likelihood's first outputs and free parameters.
 FirstParams = Callable[[Array, Array, np.ndarray, np.ndarray], tuple[Any, Any]]
+
+
+def likelihood_of(settings: Any, facts: DataFacts) -> Any:
+    """The likelihood over data of these facts: of a table's columns, or of values at their places.
+
+    Raises:
+      UserError: it is of no data of this shape.
+    """
+    if facts.table is not None:
+        return settings.of(facts.table)
+    return settings.of_shape(facts.event_shape) if isinstance(settings, OfShape) else settings
 
 
 class Networks:
