@@ -105,6 +105,20 @@ def needs(model: ModelSpec, capability: type, who: str) -> None:
     require(model.builds, capability, who)
 
 
+def check_halves(model: ModelSpec, who: str) -> None:
+    """Refuse a posterior with parameters of the generative model, by an algorithm that holds one half of the parameters
+    while the other learns.
+
+    Raises:
+      UserError: what serves.
+    """
+    if model.asks_generative:
+        raise UserError(
+            f"{who} holds one half of the parameters while the other learns, and posterior.combine=ladder has both in "
+            "the recognition model; use algorithm=gradient_ascent, or posterior.combine=residual."
+        )
+
+
 def check_reported(info: Info, monitor: str) -> None:
     """Refuse an algorithm whose steps do not report what the loop, the progress bar and comparisons read.
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, check_weighed, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, check_halves, check_weighed, needs
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.held import held_samples
@@ -102,6 +102,7 @@ class BiHMSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=bihm")
+        check_halves(model, "algorithm=bihm")
         check_weighed(self.num_samples)
 
     def build(self, model: Any, examples: int) -> BiHM:

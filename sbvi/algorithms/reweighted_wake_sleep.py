@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, Array, check_weighed, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, check_halves, check_weighed, needs
 from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.held import held_samples
 from sbvi.algorithms.optimizer import Optimizer
@@ -78,6 +78,7 @@ class ReweightedWakeSleepSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=reweighted_wake_sleep")
+        check_halves(model, "algorithm=reweighted_wake_sleep")
         check_weighed(self.num_samples, self.dreams)
 
     def build(self, model: Any, examples: int) -> ReweightedWakeSleep:

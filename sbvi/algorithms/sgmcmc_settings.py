@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, check_weighed, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, check_halves, check_weighed, needs
 from sbvi.algorithms.nais import proposals
 from sbvi.algorithms.optimizer import Optimizer
 from sbvi.algorithms.schedules import Schedule
@@ -103,6 +103,7 @@ class SGMCMCSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=sgmcmc")
+        check_halves(model, "algorithm=sgmcmc")
         if model.asks_recognition:
             raise UserError(
                 "algorithm=sgmcmc draws generative parameters while the recognition model follows, and this prior is "

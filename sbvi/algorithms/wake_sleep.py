@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, needs
+from sbvi.algorithms.algorithm import AlgorithmSpec, Array, Hyper, Info, check_halves, needs
 from sbvi.algorithms.ascent import Ascent, State, typed
 from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.algorithms.optimizer import Optimizer
@@ -86,6 +86,7 @@ class WakeSleepSpec(AlgorithmSpec):
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
             needs(model, capability, "algorithm=wake_sleep")
+        check_halves(model, "algorithm=wake_sleep")
 
     def build(self, model: Any, examples: int) -> WakeSleep:
         return WakeSleep(model, self.num_samples, self.optimizer, examples)

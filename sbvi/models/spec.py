@@ -49,6 +49,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def asks_generative(self) -> bool:
+        """Whether q(z | x) has the generative model's parameters too, as where a ladder meets its layers' means."""
+        return False
+
+    @property
     def sample_noise(self) -> float:
         """Standard deviation of noise that moves samples off q in training."""
         return 0.0

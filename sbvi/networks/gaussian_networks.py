@@ -35,6 +35,14 @@ class NoiseMap(nnx.Module):
             return noise * self.matrix[...].reshape((1,) * (noise.ndim - 1) + (-1,))
         return noise
 
+    def inverse(self, h: Array) -> Array:
+        """The noise (..., K) that becomes h."""
+        if self.kind == "full":
+            return jnp.linalg.solve(self.matrix[...].T, h.T).T
+        if self.kind == "diagonal":
+            return h / self.matrix[...].reshape((1,) * (h.ndim - 1) + (-1,))
+        return h
+
 
 class GenerativeNetwork(nnx.Module):
     """h_L = G_L xi_L;  h_l = T_l(h_{l+1}) + G_l xi_l;  outputs = T_0(h_1)  (PAPER eq. 2-4)."""
@@ -83,6 +91,20 @@ class GenerativeNetwork(nnx.Module):
             before = None
         outputs = self.maps[0](h, before)
         return outputs.reshape(*leading, outputs.shape[-1])
+
+    def layer_mean(self, level: int, above: Sequence[Array]) -> Array:
+        """G_l^-1 T_l(h_{l+1}), the mean of p(h_l | h_{l+1}) in units of xi_l, for l = level + 1.
+
+        above: xi_{l+1} .. xi_L, each (..., K).
+        """
+        leading = above[0].shape[:-1]
+        noise = [xi.reshape(-1, xi.shape[-1]) for xi in above]
+        h = self.noise_maps[-1](noise[-1])
+        for position in range(len(noise) - 2, -1, -1):
+            here = level + 1 + position
+            h = self.maps[here + 1](h) + self.noise_maps[here](noise[position])
+        mean = self.noise_maps[level].inverse(self.maps[level + 1](h))
+        return mean.reshape(*leading, mean.shape[-1])
 
     def free_parameters(self) -> Array:
         free = getattr(self, "free", None)

@@ -8,7 +8,10 @@ through a small network, out = A_2 silu(d_i + A_1 z_before + a) + b.
 hierarchical: from the layer nearest the data up, each seeing the one below (Burda et al. 2016).
 top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets the
 layer's prior N(0, I): `precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of
-mean and log-scale (Kingma et al. 2016). An empty message, tau_d = 0 or no change, leaves the prior.
+mean and log-scale (Kingma et al. 2016); `ladder`, by precisions, but of the layer's activations (Sonderby et al. 2016):
+with h_l = G_l xi_l + T_l(h_{l+1}) the message is of G_l^-1 h_l, and mu = (mu_d - G_l^-1 T_l(h_{l+1})) tau_d / tau. So
+what the layers above say moves the prior and not the data's message, where otherwise q's network has to undo T_l. An
+empty message, tau_d = 0 or no change, leaves the prior.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +29,9 @@ from sbvi.distributions.gaussian import log_prob as gaussian_log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
 from sbvi.networks.keys import Keys
-from sbvi.posteriors.posterior import Draws, Moments, Nodes, Recognition, sampled_moments
+from sbvi.posteriors.posterior import Draws, LayerMean, Moments, Nodes, Recognition, sampled_moments
 
-Combine = Literal["precision", "residual"]
+Combine = Literal["precision", "residual", "ladder"]
 
 
 class _Gaussian(NamedTuple):
@@ -44,12 +47,15 @@ class _Gaussian(NamedTuple):
         return gaussian_log_prob(flat, z.reshape(1, s * b, k)).reshape(s, b)
 
 
-def combined(raw: Array, how: Combine) -> _Gaussian:
-    """The Gaussian of (mean, r) in raw (S, B, 2 K); r: the message's log-precision, or the change of log-scale."""
+def combined(raw: Array, how: Combine, layer_mean: Array | None = None) -> _Gaussian:
+    """The Gaussian of (mean, r) in raw (S, B, 2 K); r: the message's log-precision, or the change of log-scale.
+    layer_mean: where p puts the layer, in units of xi; None for 0."""
     mean, r = jnp.split(raw, 2, axis=-1)
     r = bounded(r)
     if how == "residual":
         return _Gaussian(mean, r)
+    if layer_mean is not None:
+        mean = mean - layer_mean
     return _Gaussian(mean * jax.nn.sigmoid(r), -0.5 * jax.nn.softplus(r))  # tau_d / tau, and tau^(-1/2)
 
 
@@ -63,6 +69,11 @@ class Chained(NamedTuple):
     order: tuple[str, ...]
     all_before: bool
     combine: Combine
+    layer_mean: LayerMean | None = None
+    generative: Any = None
+
+    def with_layers(self, layer_mean: LayerMean, generative: Any) -> "Chained":
+        return self._replace(layer_mean=layer_mean, generative=generative) if self.combine == "ladder" else self
 
     def _gaussian(self, node: str, before: Sequence[Array]) -> _Gaussian:
         message = self.messages[node][None]
@@ -71,7 +82,10 @@ class Chained(NamedTuple):
         own = self.weights[node]
         seen = jnp.concatenate(before, -1) if self.all_before else before[-1]
         h = jax.nn.silu(message + seen @ own["first"] + own["first_bias"][None, None])
-        return combined(h @ own["last"] + own["last_bias"][None, None], self.combine)
+        layer_mean = None
+        if self.layer_mean is not None:  # drawn from the top down, while p counts from the data
+            layer_mean = self.layer_mean(self.generative, self.nodes.index(node), list(reversed(before)))
+        return combined(h @ own["last"] + own["last_bias"][None, None], self.combine, layer_mean)
 
     def _drawn(self, key: Array, num_samples: int) -> Nodes:
         drawn: Nodes = {}
@@ -93,8 +107,8 @@ class Chained(NamedTuple):
     def log_prob(self, latents: Nodes, *, detached: bool = False) -> Nodes:
         q = self
         if detached:
-            messages, weights = jax.lax.stop_gradient((self.messages, self.weights))
-            q = self._replace(messages=messages, weights=weights)
+            messages, weights, generative = jax.lax.stop_gradient((self.messages, self.weights, self.generative))
+            q = self._replace(messages=messages, weights=weights, generative=generative)
         scored: Nodes = {}
         before: list[Array] = []
         for node in self.order:
@@ -195,4 +209,9 @@ class TopDown(ChainKind):
     hidden: PositiveInt = 100
     """Units of each layer's network."""
     combine: Combine = "precision"
-    """How a layer's message meets its prior N(0, I)."""
+    """How a layer's message meets its prior N(0, I): by precisions, as a change of it, or by precisions in the layer's
+    activations (ladder)."""
+
+    @property
+    def reads_layers(self) -> bool:
+        return self.combine == "ladder"

@@ -1,7 +1,7 @@
 """What every posterior offers: built over the nodes of a model, then given x, then drawn from."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +79,18 @@ class Conditional(Protocol):
         """The same for other examples."""
 
 
+#: T_l(h_{l+1}) in units of xi_l, (S, B, K_l): of the generative parameters, l - 1 and xi_{l+1} .. xi_L.
+LayerMean = Callable[[Any, int, Sequence[Array]], Array]
+
+
+@runtime_checkable
+class ReadsLayers(Protocol):
+    """A conditional that may ask where p puts a layer given those above."""
+
+    def with_layers(self, layer_mean: LayerMean, generative: Any) -> Conditional:
+        """The same, told so."""
+
+
 class Posterior(Protocol):
     """A posterior over the nodes of a model; nodes: node -> K."""
 
@@ -93,7 +105,8 @@ class Posterior(Protocol):
 
 class PosteriorSpec(Protocol):
     """What a config chooses. gaussian: its nodes are independent Gaussians given x, so that a KL to N(0, I) has a
-    closed form and gradient rules serve. joint: it has one node over all layers, and not one for each."""
+    closed form and gradient rules serve. joint: it has one node over all layers, and not one for each. A spec may have
+    reads_layers: whether q has parameters of the generative model in it, True of a conditional that `ReadsLayers`."""
 
     gaussian: ClassVar[bool]
     joint: ClassVar[bool]

@@ -24,6 +24,7 @@ from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
 from sbvi.models.values import Affine, Array, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
 from sbvi.posteriors import Conditional, Moments
+from sbvi.posteriors.posterior import ReadsLayers
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
@@ -91,13 +92,19 @@ class BuiltDLGM:
         return self.posterior(params, x).moments()
 
     def posterior(self, params: Params, x: Array) -> Conditional:
-        q: Conditional = self._posterior.given(params.recognition, self._seen(x))
-        return q
+        return self._given(params, self._seen(x))
+
+    def _given(self, params: Params, seen: Array) -> Conditional:
+        q: Conditional = self._posterior.given(params.recognition, seen)
+        return q.with_layers(self._layer_mean, params.generative) if isinstance(q, ReadsLayers) else q
+
+    def _layer_mean(self, generative: Any, level: int, above: Sequence[Array]) -> Array:
+        mean: Array = nnx.merge(self._graph, generative).layer_mean(level, above)
+        return mean
 
     def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
         seen = corrupt(jax.random.fold_in(key, 1), self._seen(hidden(key, x, noise)), noise)
-        q: Conditional = self._posterior.given(params.recognition, seen)
-        return q
+        return self._given(params, seen)
 
     # The generative model.
 

@@ -127,6 +127,10 @@ class DLGM(ModelSpec):
         return bool(self.prior.gaussian_posterior)  # it is a mixture of that posterior
 
     @property
+    def asks_generative(self) -> bool:
+        return bool(getattr(self.posterior, "reads_layers", False))
+
+    @property
     def sample_noise(self) -> float:
         return self.latent_noise
 

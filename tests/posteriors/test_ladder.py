@@ -1,0 +1,150 @@
+"""A ladder whose messages are of activations: the posterior's formula, quadrature, gradients, and who refuses it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.models import dlgm, summary, view
+
+from sbvi.algorithms import ALGORITHMS
+from sbvi.core import UserError
+from sbvi.distributions.priors import PRIORS
+from sbvi.models import DLGM
+from sbvi.objectives import FreeEnergy, ImportanceWeighted
+from sbvi.posteriors import POSTERIORS
+
+D, SAMPLES = 5, 20_000
+AXIS = np.linspace(-8, 8, 81)
+X = np.array([[1.0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
+LADDER = POSTERIORS["top_down"](hidden=4, combine="ladder")
+
+
+def built(noise_matrix="identity", latents=(1, 1), hidden=(3,), prior="standard", scale=0.05):
+    """Parameters away from where they start, G_l among them, in float64."""
+    small = {"recognition_hidden": (4,), "activation": "tanh", "initial_posterior_scale": 0.9}
+    model = dlgm(
+        (D,),
+        posterior=LADDER,
+        prior=PRIORS[prior](**({"components": 2} if prior == "mixture" else {})),
+        latents=latents,
+        hidden=hidden,
+        noise_matrix=noise_matrix,
+        **small,
+    )
+    rng = np.random.default_rng(0)
+    params = model.init(0, summary(np.linspace(0.2, 0.8, D), np.ones(D)))
+    params = jax.tree.map(
+        lambda a: jnp.asarray(0.7 * np.asarray(a, np.float64) + scale * rng.normal(size=a.shape)), params
+    )
+    return model, params
+
+
+@pytest.mark.parametrize("prior", ["standard", "mixture"])
+@pytest.mark.parametrize("noise_matrix", ["identity", "diagonal", "full"])
+def test_importance_sampling_is_quadrature_s(noise_matrix, prior, x64):
+    model, params = built(noise_matrix, prior=prior)
+    plane = np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 1, 2)
+    lower, upper = jnp.split(jnp.asarray(np.repeat(plane, len(X), 1)), 2, -1)
+    points = {"layer_1": lower, "layer_2": upper}
+
+    @jax.jit
+    def everything(params):
+        q = model.posterior(params, jnp.asarray(X))
+        found = model.rollout(params, jax.random.key(1), jnp.asarray(X), SAMPLES)
+        again = sum(q.log_prob(found.latents).values())
+        return found, again, sum(q.log_prob(points).values()), model.log_joint(params, points, jnp.asarray(X))
+
+    found, again, whole, joint = everything(params)
+    np.testing.assert_allclose(again, sum(found.log_posterior.values()), atol=1e-9)
+    area = (AXIS[1] - AXIS[0]) ** 2
+    np.testing.assert_allclose(np.exp(whole).sum(0) * area, 1, atol=2e-4)
+    weights = np.exp(np.asarray(found.log_weights()))
+    assert (weights.sum(0) ** 2 / (weights**2).sum(0)).min() > 500  # effective samples: else nothing is compared
+    evidence = np.exp(joint).sum(0) * area
+    assert (np.abs(weights.mean(0) - evidence) < 5 * weights.std(0) / np.sqrt(SAMPLES)).all()
+
+
+@pytest.mark.parametrize("noise_matrix", ["identity", "diagonal", "full"])
+def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
+    """Of p(h_1 | h_2) and of the message, N(G mu_d, G G^T / tau_d) of h_1, which the layer above does not move."""
+    model, params = built(noise_matrix, latents=(2, 3), hidden=(), scale=0.4)
+    own = params.recognition["chain"]["layer_1"]
+    own["first"] = jnp.zeros_like(own["first"])  # the message is then x's alone
+    q = model.posterior(params, jnp.asarray(X))
+    generative = {name: np.asarray(leaf) for name, leaf in named(params.generative).items()}
+    drawn = q.draw(jax.random.key(0), 40_000)
+    xi, above = (np.asarray(drawn[node][:, 0]) for node in ("layer_1", "layer_2"))
+
+    def through(level, noise):
+        matrix = generative.get(f"noise_maps.{level}.matrix", np.ones(noise.shape[-1]))
+        return noise @ matrix if matrix.ndim == 2 else noise * matrix
+
+    mean = through(1, above) @ generative["maps.1.layers.0.kernel"] + generative["maps.1.layers.0.bias"]
+    raw = jax.nn.silu(q.messages["layer_1"][0] + own["first_bias"]) @ own["last"] + own["last_bias"]
+    message, r = np.split(np.asarray(raw), 2)
+    share = np.exp(r) / (np.exp(r) + 1)  # tau_d / (tau_d + 1)
+    centre = {"full": np.linalg.solve, "diagonal": lambda m, v: v / np.diag(m), "identity": lambda _, v: v}
+    matrix = generative.get("noise_maps.0.matrix", np.eye(2))
+    matrix = np.diag(matrix) if matrix.ndim == 1 else matrix
+    prior_mean = (
+        centre[noise_matrix](matrix.T, mean.T).T if noise_matrix == "full" else centre[noise_matrix](matrix, mean)
+    )
+    errors = xi - share * (message - prior_mean)
+    assert np.abs(errors.mean(0) / errors.std(0)).max() < 5 / np.sqrt(len(xi))
+    np.testing.assert_allclose(errors.var(0), 1 - share, rtol=0.05)
+    assert np.abs(np.corrcoef(np.concatenate([errors, above], 1).T)[:2, 2:]).max() < 0.03  # nothing of h_2 is left
+    assert np.std(share * prior_mean) > 0.1  # and there was something
+
+
+def named(tree):
+    flat = jax.tree_util.tree_flatten_with_path(tree)[0]
+    parts = {".".join(str(getattr(k, "key", getattr(k, "name", ""))) for k in path): leaf for path, leaf in flat}
+    return {name.removesuffix(".value").rstrip("."): leaf for name, leaf in parts.items()}
+
+
+def test_an_empty_message_leaves_the_prior(x64):
+    model, params = built(latents=(2, 1))
+    heads = params.recognition["network"]["heads"][0]
+    heads["kernel"].set_value(jnp.zeros_like(heads["kernel"].get_value()))
+    heads["bias"].set_value(heads["bias"].get_value().at[:2].set(jnp.asarray([7.0, -40.0])))
+    own = params.recognition["chain"]["layer_1"]
+    own["last"] = jnp.zeros_like(own["last"])
+    own["last_bias"] = jnp.asarray([7.0] * 2 + [-40.0] * 2)
+    found = model.rollout(params, jax.random.key(0), jnp.asarray(X), 50)
+    for node in ("layer_1", "layer_2"):
+        np.testing.assert_allclose(found.log_posterior[node], found.log_prior[node], atol=1e-4)
+
+
+OBJECTIVES = {
+    "sticking_the_landing": lambda name: FreeEnergy(num_samples=1, estimator=name, kl="sampled"),
+    "doubly_reparameterised": lambda name: ImportanceWeighted(num_samples=2, estimator=name),
+}
+
+
+@pytest.mark.parametrize("estimator", OBJECTIVES)
+def test_estimators_agree_in_the_mean_for_both_halves(estimator, x64):
+    """q has the generative parameters in it, whose part of its score has to go as the recognition model's has."""
+    model, params = built(noise_matrix="diagonal")
+    x = jnp.asarray(np.repeat(X[:1], 8_000, 0))
+
+    @jax.jit
+    def gradients(params):
+        def loss(params, name):
+            return OBJECTIVES[estimator](name)(view(model, params, jax.random.key(0), x), {"kl_weight": 1.0})[0]
+
+        return [jax.grad(loss)(params, name) for name in ("standard", estimator)]
+
+    for half in ("generative", "recognition"):
+        plain, other = (
+            np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(getattr(found, half))])
+            for found in gradients(params)
+        )
+        assert np.abs(plain).max() > 0.01
+        assert np.linalg.norm(plain - other) < 0.15 * np.linalg.norm(plain), half
+
+
+@pytest.mark.parametrize("name", ["wake_sleep", "reweighted_wake_sleep", "bihm", "sgmcmc"])
+def test_who_holds_one_half_refuses_it(name):
+    spec = DLGM(latents=(2, 2), posterior=LADDER)
+    with pytest.raises(UserError, match=rf"algorithm={name} holds one half .*posterior.combine=residual"):
+        ALGORITHMS[name]().check(spec)
