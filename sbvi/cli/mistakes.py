@@ -1,23 +1,16 @@
 """What is wrong with a command line, in one sentence: before Hydra reads it, and from what Hydra says of it."""
 
-import difflib
 import re
 import shlex
 import shutil
 from collections.abc import Sequence
 
 from sbvi.cli.catalogue import SETTINGS, below, entries_of, unknown_word
+from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError, unknown_key
 
-#: Hydra's flags, each with whether a value follows it.
-FLAGS = {
-    **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"), False),
-    **dict.fromkeys(("--multirun", "-m", "--shell-completion", "-sc"), False),
-    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"), True),
-    **dict.fromkeys(("--config-dir", "-cd", "--info", "-i", "--experimental-rerun"), True),
-}
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
 #: What sends jobs to a queue by SLURM's own commands.
@@ -26,30 +19,6 @@ SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
 OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
-
-
-def words_of(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
-    """The overrides among the arguments, and the flags that were given.
-
-    Raises:
-      UserError: a flag that Hydra does not have.
-    """
-    words, flags, skip = [], set(), False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument.startswith("-"):
-            flag = argument.partition("=")[0]
-            if flag not in FLAGS:
-                near = difflib.get_close_matches(flag, FLAGS, n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                known = ", ".join(sorted(name for name in FLAGS if name.startswith("--")))
-                raise UserError(f"{flag} is not a flag{hint}; settings are given as KEY=VALUE; flags: {known}.")
-            flags.add(flag)
-            skip = FLAGS[flag] and "=" not in argument
-        else:
-            words.append(argument)
-    return words, flags
 
 
 def check_arguments(arguments: Sequence[str], command: Command) -> None:
