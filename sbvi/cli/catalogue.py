@@ -69,6 +69,13 @@ def keys(group: str) -> list[str]:
     return sorted({key for entry in catalogue().get(group, {}).values() for key in entry["keys"]})
 
 
+def is_list(path: str) -> bool:
+    """Whether a dotted key takes a list alone, in every entry that has it."""
+    group, _, key = path.partition(".")
+    types = [entry["keys"][key]["type"] for entry in catalogue().get(group, {}).values() if key in entry["keys"]]
+    return bool(types) and all(each.startswith("list") for each in types)
+
+
 def below(path: str) -> list[str]:
     """The keys right below a dotted path, such as `optimizer.schedule`."""
     group, _, rest = path.partition(".")

@@ -64,5 +64,7 @@ def _parts(arguments: Sequence[str]) -> Iterator[tuple[str, ...]]:
                 value = rest.pop(0) if rest else ""
             if not value or (allowed != ANY and value not in allowed):
                 said = f"{flag} {value}".rstrip()
-                raise UserError(f"{said}: {flag} needs a value; allowed: {'any' if allowed == ANY else ', '.join(allowed)}, as in {flag} {allowed[0]}.")
+                raise UserError(
+                    f"{said}: {flag} needs a value; allowed: {'any' if allowed == ANY else ', '.join(allowed)}, as in {flag} {allowed[0]}."
+                )
             yield (argument,) if equals else (flag, value)

@@ -169,7 +169,7 @@ def test_imputation_of_test_images_and_of_ones_own(trained):
         assert (filled["spread"].reshape(5, 64)[:, 20:] == 0).all()
     again = command("evaluate", "run=first", "task=imputation", *own, cwd=folder)
     assert again.returncode == 1
-    assert "output=filled.npz is there already" in again.stderr
+    assert "task.output=filled.npz is there already" in again.stderr
     restored = sbvi.load_run(folder / "first").impute(values.reshape(5, 8, 8), 20, 5)
     np.testing.assert_array_equal(restored.reshape(5, 64)[:, 20:], values[:, 20:])
     assert np.isfinite(restored).all()
