@@ -63,8 +63,6 @@ def _parts(arguments: Sequence[str]) -> Iterator[tuple[str, ...]]:
             if not equals:
                 value = rest.pop(0) if rest else ""
             if not value or (allowed != ANY and value not in allowed):
-                said = f"{flag} {value}".rstrip()
-                raise UserError(
-                    f"{said}: {flag} needs a value; allowed: {'any' if allowed == ANY else ', '.join(allowed)}, as in {flag} {allowed[0]}."
-                )
+                said, which = f"{flag} {value}".rstrip(), "any" if allowed == ANY else ", ".join(allowed)
+                raise UserError(f"{said}: {flag} needs a value; allowed: {which}, as in {flag} {allowed[0]}.")
             yield (argument,) if equals else (flag, value)
