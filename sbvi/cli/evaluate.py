@@ -16,7 +16,7 @@ from sbvi.core.imports import uncollected
 
 COMMAND = Command(
     name="sbvi-evaluate",
-    sentence="sbvi-evaluate run=DIR task=NAME [task.KEY=VALUE ...]: works on a trained run.",
+    sentence="sbvi-evaluate run=DIR [task=NAME] [task.KEY=VALUE ...]: of a trained run, by default task=likelihood.",
     groups=("task",),
     own={
         "run=DIR": "the run's directory; this or decoder=FILE must be given",

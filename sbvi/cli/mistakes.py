@@ -154,7 +154,7 @@ def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
     if re.match(r"hydra[./]", key):
         return unknown_hydra(key, value, arguments)
     if top not in known or not group:
-        return unknown_word(key, value, command.groups, command.keys)
+        return unknown_word(key, value, command.groups, command.words)
     if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
         return UserError(f"{key}={value} is given as {rest}={value}.")
     allowed = [f"{group}.{each}" for each in below(group)]
