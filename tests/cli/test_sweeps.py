@@ -1,8 +1,8 @@
 """Sweeps as a user meets them: killed, run again, with a job that fails, under each launcher at hand."""
 
 import json
-import re
 import os
+import re
 import signal
 import subprocess
 
