@@ -14,6 +14,7 @@ from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
 from sbvi.core import UserError
+from sbvi.core.errors import check_seed
 from sbvi.core.imports import uncollected
 
 log = logging.getLogger("sbvi")
@@ -101,8 +102,9 @@ def prepare(config: Any) -> Job:
     hydra_config = HydraConfig.get()
     content = hydra_app.plain(config)
     check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
+    check_seed(content.get("seed"))
 
-    # What trains takes seconds to import: a wrong key is answered before.
+    # What trains takes seconds to import: a wrong key or value is answered before.
     with uncollected():
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
