@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi.cli.values import check_values
 from sbvi.core.errors import UserError, choices, unknown_key
 from sbvi.core.plugins import adding
 
@@ -69,6 +70,13 @@ def keys(group: str) -> list[str]:
     return sorted({key for entry in catalogue().get(group, {}).values() for key in entry["keys"]})
 
 
+def is_list(path: str) -> bool:
+    """Whether a dotted key takes a list alone, in every entry that has it."""
+    group, _, key = path.partition(".")
+    types = [entry["keys"][key]["type"] for entry in catalogue().get(group, {}).values() if key in entry["keys"]]
+    return bool(types) and all(each.startswith("list") for each in types)
+
+
 def below(path: str) -> list[str]:
     """The keys right below a dotted path, such as `optimizer.schedule`."""
     group, _, rest = path.partition(".")
@@ -89,7 +97,8 @@ def entries_of(word: str, groups: Sequence[str]) -> list[str]:
 
 
 def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) -> None:
-    """Refuse keys and closed choices that no entry has; all else is checked when the experiment is built.
+    """Refuse keys and closed choices that no entry has, and values of a wrong type or range where the catalogue tells
+    these; all else is checked when the experiment is built.
 
     Args:
       config: what Hydra composed, as plain data.
@@ -114,6 +123,8 @@ def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) 
         for entry in [chosen] if chosen else entries.values():
             known |= entry["keys"]
         _check_values(group, values, known, chosen or {}, groups)
+        if chosen or len(entries) == 1:
+            check_values(group, values, known)
 
 
 def _check_values(

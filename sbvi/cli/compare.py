@@ -1,6 +1,5 @@
 """sbvi-compare: many runs in one table, best first, with mean and standard error over seeds."""
 
-import argparse
 import csv
 import io
 import json
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi.cli.parsing import Parser
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
 
@@ -19,7 +19,7 @@ PICTURES = ("samples", "reconstructions", "manifold")
 
 def main() -> None:
     """The entry point of `sbvi-compare`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sbvi-compare",
         description="Compare runs and sweeps, finished or not: best first, grouped over seeds. Runs on different data, "
         "or tested with different numbers of samples, or densities beside probabilities, stand in tables of their own.",
@@ -38,9 +38,8 @@ def main() -> None:
         metavar="FILE",
         help="a page in one file: a table that sorts, curves and samples of each run",
     )
-    given = parser.parse_args()
     try:
-        _compare(given)
+        _compare(parser.parse_args())
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -16,10 +16,10 @@ from sbvi.core.imports import uncollected
 
 COMMAND = Command(
     name="sbvi-evaluate",
-    sentence="sbvi-evaluate run=DIR task=NAME [task.KEY=VALUE ...]: works on a trained run.",
+    sentence="sbvi-evaluate run=DIR [task=NAME] [task.KEY=VALUE ...]: of a trained run, by default task=likelihood.",
     groups=("task",),
     own={
-        "run=DIR": "the run's directory; must be given, or",
+        "run=DIR": "the run's directory; this or decoder=FILE must be given",
         "decoder=FILE": "a network of your own (.npz, .safetensors), for task=recover",
         "dataset.path=FILE": "where the run's data is now, if it has moved; checked to be the same",
         "folder=DIR": "where to write (default: evaluations/ in the run's directory)",
@@ -45,6 +45,10 @@ def _task(config: Any) -> None:
     decoder = values["decoder"]
     if decoder is not None and values["run"] is not None:
         raise UserError("Give run=DIR or decoder=FILE, not both.")
+    if decoder is None and values["run"] is None:
+        raise UserError(
+            "run=DIR must be given, the directory of a run; or decoder=FILE, a network of your own, for task=recover."
+        )
     if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
         raise UserError(
             f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."

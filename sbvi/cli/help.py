@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
+from sbvi.cli.catalogue import keys as keys_of
 from sbvi.cli.reader import tell
 from sbvi.core.configs import config_folder
-from sbvi.core.errors import choices
+from sbvi.core.errors import choices, unknown_key
 from sbvi.core.plugins import config_folders
 
 FLAGS = ("-h", "--help")
@@ -33,6 +34,12 @@ class Command:
     own: Mapping[str, str]
     keys: Sequence[str]
     examples: Mapping[str, str]
+
+    @property
+    def words(self) -> list[str]:
+        """Its keys, and its words that are none of the config's, such as resume."""
+        own = [word.partition("=")[0] for word in self.own if re.match(r"\w+=", word)]
+        return [*self.keys, *(word for word in own if word not in self.keys)]
 
 
 def asked(arguments: Sequence[str]) -> list[str] | None:
@@ -125,13 +132,13 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
     """The help of `GROUP`, `GROUP=NAME`, `GROUP.KEY` or a word of the command's own."""
     path, _, name = word.partition("=")
     group, _, key = path.partition(".")
-    if group in command.keys:
-        told = {own: text for own, text in command.own.items() if own.startswith((f"{group}=", f"{group}."))}
+    told = {own: text for own, text in command.own.items() if _named(own, path)}
+    if told and group not in command.groups:
         return "\n".join(_line(own, text) for own, text in told.items())
     if group not in command.groups:
         if group not in catalogue() and (candidates := meant(path, command.groups)):
             return "\n\n".join(_of(command, each, folders) for each in candidates)
-        raise unknown_word(path, name, command.groups, command.keys)
+        raise unknown_word(path, name, command.groups, command.words)
     entries = dict(_entries(group, folders)) if group not in SETTINGS else {}
     if name and not key and name not in entries:
         raise choices(group, name, entries)
@@ -148,8 +155,15 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
     texts = [_entry(group, each, key, folders) for each in chosen]
     nonempty = [text for text in texts if text]
     if not nonempty:
-        raise unknown_word(word, name, command.groups, command.keys)
+        raise unknown_key(path, name, [f"{group}.{each}" for each in keys_of(group)])
     return "\n\n".join(nonempty)
+
+
+def _named(own: str, path: str) -> bool:
+    """Whether a word or flag of the command's own, such as `resume=DIR` or `-m, --multirun`, is what a path names, or
+    is below it."""
+    words = [re.split(r"[= ]", part)[0].lstrip("-") for part in own.split(", ")]
+    return any(word == path or word.startswith((f"{path}.", f"{path}/")) for word in words)
 
 
 def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import mistakes
+from sbvi.cli.flags import flags_first
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import unheard
@@ -54,6 +55,7 @@ def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
         if show_help(command, sys.argv[1:]):
             return
         mistakes.check_arguments(sys.argv[1:], command)
+        sys.argv[1:] = flags_first(sys.argv[1:])
     except UserError as error:
         leave(str(error), error, asked)
     with unheard():

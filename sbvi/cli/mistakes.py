@@ -1,23 +1,17 @@
 """What is wrong with a command line, in one sentence: before Hydra reads it, and from what Hydra says of it."""
 
-import difflib
 import re
 import shlex
 import shutil
 from collections.abc import Sequence
 
-from sbvi.cli.catalogue import SETTINGS, below, entries_of, unknown_word
+from sbvi.cli.catalogue import SETTINGS, below, entries_of, is_list, unknown_word
+from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
+from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError, unknown_key
 
-#: Hydra's flags, each with whether a value follows it.
-FLAGS = {
-    **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"), False),
-    **dict.fromkeys(("--multirun", "-m", "--shell-completion", "-sc"), False),
-    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"), True),
-    **dict.fromkeys(("--config-dir", "-cd", "--info", "-i", "--experimental-rerun"), True),
-}
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
 #: What sends jobs to a queue by SLURM's own commands.
@@ -26,30 +20,6 @@ SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
 OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
-
-
-def words_of(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
-    """The overrides among the arguments, and the flags that were given.
-
-    Raises:
-      UserError: a flag that Hydra does not have.
-    """
-    words, flags, skip = [], set(), False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument.startswith("-"):
-            flag = argument.partition("=")[0]
-            if flag not in FLAGS:
-                near = difflib.get_close_matches(flag, FLAGS, n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                known = ", ".join(sorted(name for name in FLAGS if name.startswith("--")))
-                raise UserError(f"{flag} is not a flag{hint}; settings are given as KEY=VALUE; flags: {known}.")
-            flags.add(flag)
-            skip = FLAGS[flag] and "=" not in argument
-        else:
-            words.append(argument)
-    return words, flags
 
 
 def check_arguments(arguments: Sequence[str], command: Command) -> None:
@@ -89,6 +59,7 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         if taken is not None:  # the shell has cut a list at its spaces
             whole = f"{key}={_joined(value, following[: taken + 1])}"
             raise UserError(f"{word} is cut at a space: quote it, as '{whole}', or leave out the space.")
+    _check_commas(word, value, following, several)
     try:
         override = OverridesParser.create().parse_override(word)
     except HydraException:
@@ -102,6 +73,20 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _check_commas(word: str, value: str, following: Sequence[str], several: bool) -> None:
+    """Refuse values between commas that the shell has cut at their spaces."""
+    whole, comma = word, re.search(r",$", value) if value[:1] not in ("'", '"') else None
+    for part in following:
+        if "=" in part or not (whole.endswith(",") or part.startswith(",")):
+            break
+        whole += part
+    if whole != word:
+        more = "" if several else ", and add --multirun, since several values are a sweep"
+        raise UserError(f"{word} is cut at a space: leave the space out, as in {whole}{more}.")
+    if comma and value.strip(","):
+        raise UserError(f"{word} ends with a comma: several values of a sweep are written {word.rstrip(',')},VALUE.")
 
 
 def _joined(value: str, following: Sequence[str]) -> str:
@@ -124,6 +109,9 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
             f"{word}: the shell leaves ~ as it is within a word, and Hydra has another use for it; give "
             f'{key}="$HOME{value[1:]}".'
         )
+    if re.fullmatch(r"\(.*\)", value) and is_list(key.lstrip("+")):
+        inner = value[1:-1].strip().rstrip(",")
+        return UserError(f"{word}: a list is written in square brackets, without spaces: {key}=[{inner}].")
     return UserError(
         f"{word} holds characters that Hydra reads as its own; quote the value twice: {_quoted(key, value)}."
     )
@@ -163,8 +151,10 @@ def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
     group, _, _ = key.rpartition(".")
     top, _, rest = key.partition(".")
     known = [*command.groups, *command.keys]
+    if re.match(r"hydra[./]", key):
+        return unknown_hydra(key, value, arguments)
     if top not in known or not group:
-        return unknown_word(key, value, command.groups, command.keys)
+        return unknown_word(key, value, command.groups, command.words)
     if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
         return UserError(f"{key}={value} is given as {rest}={value}.")
     allowed = [f"{group}.{each}" for each in below(group)]

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,23 @@ log = logging.getLogger("sbvi")
 
 #: Seconds between lines about an evaluation where there is no terminal.
 LINE_SECONDS = 15.0
-_FORMAT = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
+#: A run's line, the fullest first: narrow terminals lose the bar, then where the run is, then words.
+RUN = (
+    "{where} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}, {long}",
+    "{where} {percentage:3.0f}%|{bar:8}| {elapsed}<{remaining}, {long}",
+    "{where} {percentage:3.0f}% {elapsed}<{remaining}, {long}",
+    "{percentage:3.0f}% {elapsed}<{remaining}, {long}",
+    "{percentage:3.0f}% {remaining} left, {long}",
+    "{percentage:3.0f}% {remaining} left, {short}",
+    "{remaining} left, {short}",
+    "{short}",
+)
+#: That of other long work.
+WORK = (
+    "{what} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}",
+    "{what} {percentage:3.0f}% {remaining} left",
+    "{what} {percentage:3.0f}%",
+)
 
 
 class TrainingBar:
@@ -31,35 +47,36 @@ class TrainingBar:
 
     def show(self, plan: Any, progress: Any, values: Mapping[str, float], monitor: str) -> None:
         """Called after every log point and every validation."""
-        from tqdm import tqdm
-
         with self.turn:
             self.steps[threading.get_ident()] = progress.step
             done, total = sum(self.steps.values()), self.runs * plan.total_steps
             self.validation = values.get(f"validation/{monitor}", self.validation)
             if self.bar is None:
                 self.began, self.first = time.monotonic(), done
-                # disable=None: only on a terminal.
-                self.bar = tqdm(total=total, initial=done, disable=None, leave=False, bar_format=_FORMAT)
-            told = self._told(values, monitor, progress.best if self.runs == 1 else None)
+                self.bar = _bar(RUN, total, done)
+            best = progress.best if self.runs == 1 else None
             epoch, epochs = (steps / plan.steps_per_epoch / self.runs for steps in (done, total))
+            where, told = f"epoch {epoch:.4g} of {epochs:.4g}", self._told(values, monitor, best)
             if not self.bar.disable:
-                self.bar.set_description_str(f"epoch {epoch:.4g} of {epochs:.4g}", refresh=False)
-                self.bar.set_postfix_str(told, refresh=False)
-                self.bar.update(done - self.bar.n)
-                self.bar.refresh()
+                short = self._told(values, monitor, best, ("valid", "/s"))
+                self.bar.tell({"where": where, "long": told, "short": short}, done)
             elif (now := 10 * done // total) > self.tenth:
                 self.tenth = now
-                left = self._left(done, total)
-                log.info("step %d of %d: %s, epoch %.4g of %.4g%s", done, total, told, epoch, epochs, left)
+                log.info("step %d of %d: %s, %s%s", done, total, told, where, self._left(done, total))
 
-    def _told(self, values: Mapping[str, float], monitor: str, best: float | None) -> str:
+    def _told(
+        self,
+        values: Mapping[str, float],
+        monitor: str,
+        best: float | None,
+        words: tuple[str, str] = ("validation", " examples/s"),
+    ) -> str:
         parts = [f"{monitor} {values[f'train/{monitor}']:.2f}"]
         if self.validation is not None:
-            parts.append(f"validation {self.validation:.2f}")
+            parts.append(f"{words[0]} {self.validation:.2f}")
             if best is not None:
                 parts.append(f"best {best:.2f}")
-        return ", ".join([*parts, f"{values['train/examples_per_second']:,.0f} examples/s"])
+        return ", ".join([*parts, f"{values['train/examples_per_second']:,.0f}{words[1]}"])
 
     def _left(self, done: int, total: int) -> str:
         taken, seconds = done - self.first, time.monotonic() - self.began
@@ -82,16 +99,14 @@ class WorkBar:
         self.began = self.told = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        from tqdm import tqdm
-
         now = time.monotonic()
         if not done:
             self.before()
             self.close()
             self.began = self.told = now
-            self.bar = tqdm(total=total, disable=None, leave=False, desc=what, bar_format=_FORMAT)
-        elif self.bar is not None and not self.bar.disable:
-            self.bar.update(done - self.bar.n)
+            self.bar = _bar(WORK, total)
+        if self.bar is not None and not self.bar.disable:
+            self.bar.tell({"what": what}, done)
         elif done < total and now - self.told > LINE_SECONDS:
             self.told = now
             log.info("%s: %d %%, %s left", what, 100 * done // total, clock((now - self.began) * (total / done - 1)))
@@ -102,6 +117,12 @@ class WorkBar:
         if self.bar is not None:
             self.bar.close()
         self.bar = None
+
+
+def _bar(layouts: Sequence[str], total: int, done: int = 0) -> Any:
+    from sbvi.cli.terminal import FittedBar  # tqdm, which help has no use for
+
+    return FittedBar(layouts, total=total, initial=done)
 
 
 def clock(seconds: float) -> str:

@@ -2,44 +2,70 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sbvi.cli.progress import clock
 from sbvi.core.quantities import quantity
 
 #: The share of examples that importance sampling does badly by.
 WEIGHTS = "test/khat_above_0.7"
-#: Scalars of the final test with what they are called here.
-NAMES = {
-    "test/nll": "test/nll",
-    "test/elbo": "test/elbo",
-    "test/nll_geometric": "test/nll of p*",
-    "test/exact_nll": "test/exact_nll",
-    "test/nll_independent": "test/nll of independent dimensions",
-    "test/bits_per_dimension": "bits per dimension",
-    WEIGHTS: "share of examples with k-hat above 0.7",
+#: Scalars of the final test, called as in result.json, each with what is said beside its unit.
+SCALARS = {
+    "test/nll": "",
+    "test/elbo": "",
+    "test/nll_geometric": "of p*",
+    "test/exact_nll": "of the law that drew the data",
+    "test/nll_independent": "of independent dimensions",
+    "test/bits_per_dimension": "",
+    WEIGHTS: "of the examples",
 }
+#: Scalars of validation, of which the first that there is stands for an untested run.
+BOUNDS = ("validation/elbo", "validation/bound", "validation/log_likelihood")
+
+
+class Row(NamedTuple):
+    """A line of the table: a name, and a number with its error and what follows, or a text alone."""
+
+    name: str
+    number: str = ""
+    error: str = ""
+    text: str = ""
 
 
 def summary(result: Mapping[str, Any], several: bool = False) -> str:
-    """Lines `name: value`.
+    """A table `name:  value`, of which the numbers stand one below the other, and then what to do next.
 
     Args:
       result: result.json, and the run's `directory` and `twice`, the word for a run of twice its length.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     how = " (pruned)" if result.get("pruned") else ""
-    lines = [f"status: {result['status']}{how}", *_numbers(result["metrics"], result.get("not_finite", ()))]
-    took = f"time: {clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
+    took = f"{clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
     if (speed := result.get("examples_per_second")) is not None:
         took += f" ({speed:,.0f} examples/s once compiled)"
     folder = _shown(result["directory"])
-    lines += [took, f"directory: {folder}"]
+    rows = [
+        Row("status", text=f"{result['status']}{how}"),
+        *_numbers(result["metrics"], result.get("not_finite", ())),
+        Row("time", text=took),
+        Row("directory", text=folder),
+    ]
+    lines = _aligned(rows)
     if result["status"] == "completed" and not several:
         lines += ["next:", *(f"  {line}" for line in _next(result, folder))]
     return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[Row]) -> list[str]:
+    name, number, error = (max(len(row[i]) for row in rows) for i in range(3))
+    lines = []
+    for row in rows:
+        told = f"{row.error:<{error}} " if error else ""
+        cells = f"{row.number:>{number}} {told}{row.text}" if row.number else row.text
+        lines.append(f"{row.name + ':':<{name + 1}} {cells}".rstrip())
+    return lines
 
 
 def twice(trainer: Any, result: Mapping[str, Any]) -> str:
@@ -56,29 +82,26 @@ def _exact(metrics: Mapping[str, Any]) -> bool:
     return "test/quadrature_error" in metrics
 
 
-def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[str]:
-    for name, called in NAMES.items():
-        if name == WEIGHTS and _exact(metrics):
-            continue
+def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[Row]:
+    shown = dict(SCALARS)
+    if _exact(metrics):
+        del shown[WEIGHTS]
+    if "test/nll" not in metrics:
+        shown |= dict.fromkeys([name for name in BOUNDS if metrics.get(name)][:1], "")
+    for name, about in shown.items():
         value, error = metrics.get(name), metrics.get(f"{name}_stderr")
         if name in odd or (name in metrics and value is None):
-            yield f"{called}: not finite"
+            yield Row(name, text="not finite")
         elif value is not None:
             known = quantity(name)
-            unit = known.unit if known is not None and known.unit not in ("bits", "") else ""
-            yield " ".join(part for part in (f"{called}: {value:.2f}{_error(error)}", unit) if part)
+            unit = known.unit if known is not None else ""
+            said = f"{unit}, {about}" if unit and about else unit or about
+            yield Row(name, f"{value:.2f}", f"+- {error:.2f}" if error is not None else "", said)
     if (accuracy := metrics.get("test/accuracy")) is not None:
-        yield f"test accuracy: {100 * accuracy:.2f} %"
+        yield Row("test/accuracy", f"{100 * accuracy:.2f}", text="%")
     prefix = "test/active_units/"
     if units := {n.removeprefix(prefix): v for n, v in metrics.items() if n.startswith(prefix) and v is not None}:
-        yield "active units: " + ", ".join(f"{value:.0f} in {node}" for node, value in units.items())
-    if "test/nll" not in metrics:
-        bounds = [n for n in ("validation/elbo", "validation/bound", "validation/log_likelihood") if metrics.get(n)]
-        yield from (f"{name}: {metrics[name]:.2f} nats" for name in bounds[:1])
-
-
-def _error(error: Any) -> str:
-    return f" +- {error:.2f}" if error is not None else ""
+        yield Row("active units", text=", ".join(f"{value:.0f} in {node}" for node, value in units.items()))
 
 
 def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:

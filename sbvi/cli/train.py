@@ -14,6 +14,7 @@ from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
 from sbvi.core import UserError
+from sbvi.core.errors import check_seed
 from sbvi.core.imports import uncollected
 
 log = logging.getLogger("sbvi")
@@ -101,8 +102,9 @@ def prepare(config: Any) -> Job:
     hydra_config = HydraConfig.get()
     content = hydra_app.plain(config)
     check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
+    check_seed(content.get("seed"))
 
-    # What trains takes seconds to import: a wrong key is answered before.
+    # What trains takes seconds to import: a wrong key or value is answered before.
     with uncollected():
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
@@ -185,15 +187,18 @@ def _resume(words: list[str]) -> None:
             raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
         with uncollected():
             from sbvi.runs import Experiment
-            from sbvi.runs.changes import changed, is_elsewhere
+            from sbvi.runs.changes import changed, check_may_change, is_elsewhere
             from sbvi.runs.directory import RunDirectory
 
         folder = Path(words[0].split("=", 1)[1])
         logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
         for name in ("absl", "jax", "matplotlib"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        pairs = {key: value for key, _, value in (word.partition("=") for word in rest)}
+        for key, value in pairs.items():
+            check_may_change(key, value)
         config = RunDirectory(folder).read_run()["config"]
-        values = {key: hydra_app.literal(key, value) for key, _, value in (word.partition("=") for word in rest)}
+        values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
         experiment = Experiment.from_config(changed(config, values), recorded=True)
         longer = not all(map(is_elsewhere, values))
         _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)

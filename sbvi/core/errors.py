@@ -30,6 +30,16 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")
 
 
+def check_seed(value: object) -> None:
+    """Refuse what is no seed of a run.
+
+    Raises:
+      UserError: it is no whole number of 31 bits.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise UserError(f"seed={value} must be a whole number of 0..{2**31 - 1}.")
+
+
 def at_least_one(value: object, name: str) -> int:
     """A number of things that a caller gives.
 

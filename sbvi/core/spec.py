@@ -149,9 +149,23 @@ def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, A
     if first["type"] in ("dataclass_type", "dataclass_exact_type"):
         parts = ", ".join(f"{path}.{key}" for key in fields(_owner(cls, loc)))
         return UserError(f"{path}={shown[:80]} must be a group of settings: give one of {parts}{more}.")
+    if first["type"] == "tuple_type":
+        example = f", such as {path}=[{first['input']}]" if _serves_in_a_list(cls, loc, first["input"]) else ""
+        return UserError(f"{path}={shown[:80]} must be a list{example}{more}.")
     if first["type"] == "value_error":
         return UserError(f"{where + ': ' if where else ''}{message}{more}.")
     return UserError(f"{path}={shown[:80]} {message}{more}.")
+
+
+def _serves_in_a_list(cls: type, loc: list[str], value: Any) -> bool:
+    """Whether a list of the value alone would do at a key of the spec."""
+    if len(loc) != 1 or value is None:
+        return False
+    try:
+        _adapter(cast(Any, cls)).validate_json(json.dumps({loc[0]: [value]}))
+    except pydantic.ValidationError as error:
+        return all(each["loc"][:1] != (loc[0],) for each in error.errors(include_url=False))
+    return True
 
 
 def _keys(values: Any) -> set[str]:

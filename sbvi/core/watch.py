@@ -21,6 +21,12 @@ def watching(told: Told) -> Iterator[None]:
         _told.reset(token)
 
 
+def compiling(what: str, total: int) -> None:
+    """Tell that what does the work is being compiled, which may take longer than a piece of it."""
+    if (told := _told.get()) is not None:
+        told(f"{what}: compiling", 0, total)
+
+
 def counted(what: str, items: Sequence[T]) -> Iterator[T]:
     """The items, one after the other, told before the first and after each."""
     told = _told.get()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.core.precision import full_precision
-from sbvi.core.watch import counted
+from sbvi.core.watch import compiling, counted
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
 from sbvi.evaluation.sharing import ONE_CORE, by_core, cores, piece_size
@@ -85,6 +86,7 @@ def map_batches(
 
     def shared(starts: list[int], params: Any, key: Array, batches: Batches, each: int) -> list[Any]:
         """The pieces that begin at these batches, each by the core that is free, through one compiled program."""
+        compiling(what, len(starts))
         compiled = alone.lower(params, key, np.int32(0), batches.x, batches.label, each).compile()
 
         def piece(start: int) -> Any:
@@ -106,11 +108,16 @@ def map_batches(
             if single and cores() > 1:
                 parts = shared(starts, params, key, batches, each)
             else:
-                program = alone if single else together
+                program = partial(alone if single else together, params, key)
+                if what:
+                    compiling(what, len(starts))
+                # Whoever calls a program waits until it is compiled, and not until it has run.
+                first = program(np.int32(0), batches.x, batches.label, each)
                 parts = [
-                    jax.device_get(program(params, key, np.int32(start), batches.x, batches.label, each))
+                    jax.device_get(program(np.int32(start), batches.x, batches.label, each) if start else first)
                     for start in (counted(what, starts) if what else starts)
                 ]
+                del first
         surplus = each * len(starts) - count  # batches of the last piece that the one before has, too
         parts[-1] = jax.tree.map(lambda values: values[surplus:], parts[-1])
         joined = parts[0] if len(parts) == 1 else jax.tree.map(lambda *values: np.concatenate(values), *parts)

@@ -57,7 +57,7 @@ def train(
     if isinstance(experiment, str):
         raise UserError(f"{experiment!r} must be an Experiment or a list of overrides, such as [{experiment!r}].")
     folder = Path(directory) if directory is not None else _new()
-    known, kept = folder.exists(), None
+    known, kept, path = folder.exists(), None, Path()
     if x is None:
         if labels is not None:
             raise UserError("labels are of x=, which was not given.")
@@ -72,7 +72,9 @@ def train(
         kept = path if _write(path, content) else None
     try:
         result = train_run(chosen, folder)
-    except UserError:
+    except UserError as error:
+        if x is not None:
+            error.args = (_of_argument(str(error), path, isinstance(x, Mapping)),)
         if not RunDirectory(folder).has_run():  # a mistake leaves nothing behind
             if kept is not None:
                 kept.unlink(missing_ok=True)
@@ -108,6 +110,14 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
     return "npz", (folder / KEPT_DATA["npz"]).absolute(), buffer.getvalue()
+
+
+def _of_argument(sentence: str, path: Path, by_split: bool) -> str:
+    """A sentence about the file in which data in memory is kept, as one about the argument that the caller gave."""
+    for prefix, name in (("x", "x"), ("y", "labels")):
+        for part in SPLITS:
+            sentence = sentence.replace(f"{path}: {prefix}_{part} ", f"{name}[{part!r}] " if by_split else f"{name} ")
+    return sentence.replace(f"dataset.path={path}", "x").replace(str(path), "x")
 
 
 def _plain(values: Any, what: str) -> np.ndarray:

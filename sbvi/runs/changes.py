@@ -48,15 +48,24 @@ def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
         if key in CHOSEN_ELSEWHERE:
             new[group] = {"name": value}
             continue
-        if key not in MAY_CHANGE and not is_elsewhere(key):
-            raise UserError(
-                f"resume=DIR goes on with the run's own settings, and {key}={value} was given; what may change is "
-                f"runtime.*, logger, logger.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
-            )
+        check_may_change(key, value)
         if len(given) == 1 and key in given:
             new[group] = {**new[group], **dict.fromkeys(LENGTHS)}
         new[group] = {**new.get(group, ABSENT.get(group, {})), name: value}
     return new
+
+
+def check_may_change(key: str, value: object) -> None:
+    """Refuse a setting of which a run cannot go on with another.
+
+    Raises:
+      UserError: it may not change.
+    """
+    if key not in MAY_CHANGE and not is_elsewhere(key):
+        raise UserError(
+            f"resume=DIR goes on with the run's own settings, and {key}={value} was given; what may change is "
+            f"runtime.*, logger, logger.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
+        )
 
 
 def is_elsewhere(key: str) -> bool:

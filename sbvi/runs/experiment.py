@@ -10,6 +10,7 @@ from typing import Any
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build, make, name_of, plain, unknown_key
+from sbvi.core.errors import check_seed
 from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
@@ -45,8 +46,7 @@ class Experiment:
     init_from: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**31:
-            raise UserError(f"seed={self.seed} must be a whole number of 0..{2**31 - 1}.")
+        check_seed(self.seed)
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(f"init_from={self.init_from} must be the folder of a run.")
         # Open choices are made and written down, so that run.json says what was done.

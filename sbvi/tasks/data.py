@@ -61,7 +61,7 @@ def own_values(
     """
     columns: tuple[str, ...] | None
     if (table := run.preprocessing.table) is not None:  # gaps are what it is for
-        x = encoded(table, read_frame(input_path)[0], f"input={input_path}")
+        x = encoded(table, read_frame(input_path)[0], f"task.input={input_path}")
         columns = tuple(column.name for column in table)
     else:
         x, columns = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
@@ -70,7 +70,7 @@ def own_values(
     if examples is not None and examples < len(x):
         log.info("The first %d of the %d rows of %s.", examples, len(x), input_path)
         x = x[:examples]
-    return x, f"input={input_path}"
+    return x, f"task.input={input_path}"
 
 
 def own_dataset(run: LoadedRun, x: np.ndarray, where: str = OWN) -> Dataset:

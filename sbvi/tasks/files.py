@@ -35,7 +35,7 @@ def read_values(
       UserError: the file is not there, of another kind, holds objects, lacks a column, or has values that are not
         finite.
     """
-    where = f"input={path}"
+    where = f"task.input={path}"
     content = read_own(path, where)
     named = None
     if isinstance(content, Archive):
@@ -70,11 +70,11 @@ def check_output(path: str) -> None:
     """
     place = Path(path)
     if place.suffix != ".npz":
-        raise UserError(f"output={path} must end in .npz.")
+        raise UserError(f"task.output={path} must end in .npz.")
     if place.exists():
-        raise UserError(f"output={path} is there already; name another file.")
+        raise UserError(f"task.output={path} is there already; name another file.")
     if not place.parent.is_dir():
-        raise UserError(f"output={path} is in a folder that is not there.")
+        raise UserError(f"task.output={path} is in a folder that is not there.")
 
 
 def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
@@ -87,9 +87,9 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
         with open(path, "xb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
     except FileExistsError:
-        raise UserError(f"output={path} is there already; name another file.") from None
+        raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:
-        raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
 
 
 def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:

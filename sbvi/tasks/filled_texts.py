@@ -22,7 +22,7 @@ def own_texts(path: str, output: str | None) -> Texts | None:
     """The fields of a text file whose filled copy is to be text too; None of all others."""
     if output is None or suffix(Path(path)) not in TEXTS or suffix(Path(output)) not in TEXTS:
         return None
-    return read_fields(Path(path).expanduser(), f"input={path}")
+    return read_fields(Path(path).expanduser(), f"task.input={path}")
 
 
 def filled_rows(
@@ -75,9 +75,9 @@ def write_rows(path: Path, texts: Texts, rows: list[list[str]]) -> None:
         with path.open("xb") as file:
             file.write(gzip.compress(data) if suffix(path).endswith(".gz") else data)
     except FileExistsError:
-        raise UserError(f"output={path} is there already; name another file.") from None
+        raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:
-        raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
 
 
 def separator(path: Path, dialect: Dialect) -> str:

@@ -66,7 +66,7 @@ class TableImputation:
         if self.input is not None:
             frame, named = read_frame(self.input)
             texts = own_texts(self.input, self.output)
-            held = known.store(encoded(known.table, frame, f"input={self.input}"), f"input={self.input}")
+            held = known.store(encoded(known.table, frame, f"task.input={self.input}"), f"task.input={self.input}")
         else:
             dataset = run_dataset(run)
             truth, held = self._removed(run, dataset)

@@ -23,7 +23,7 @@ def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
     Raises:
       UserError: it is not there, or no table.
     """
-    where = f"input={path}"
+    where = f"task.input={path}"
     content = read_own(path, where)
     return as_frame(content, where), isinstance(content, Table) and content.named
 
@@ -42,18 +42,18 @@ def check_tables(path: str, parts: list[str]) -> None:
       UserError: it is no table's name, one of the files is there, or their folder is not.
     """
     if suffix(Path(path)) not in WRITTEN:
-        raise UserError(f"output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}, as tables do.")
+        raise UserError(f"task.output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}, as tables do.")
     for place in [Path(path), *(beside(path, part) for part in parts)]:
         if place.exists():
-            raise UserError(f"output={place} is there already; name another file.")
+            raise UserError(f"task.output={place} is there already; name another file.")
     if not Path(path).parent.is_dir():
-        raise UserError(f"output={path} is in a folder that is not there.")
+        raise UserError(f"task.output={path} is in a folder that is not there.")
     if suffix(Path(path)) == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError:
             raise UserError(
-                f"output={path} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'."
+                f"task.output={path} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'."
             ) from None
 
 
@@ -73,9 +73,9 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
                 packed = "gzip" if ending.endswith(".gz") else None
                 frame.to_csv(file, sep=separator, index=False, header=named, compression=packed)
     except FileExistsError:
-        raise UserError(f"output={path} is there already; name another file.") from None
+        raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:
-        raise UserError(f"output={path} cannot be written ({error.strerror}).") from None
+        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
 
 
 def whole_again(frame: "pandas.DataFrame") -> "pandas.DataFrame":

@@ -66,8 +66,8 @@ def trained(digits_run, tmp_path_factory):
 
 def test_a_run_ends_with_its_numbers_and_files(trained):
     folder, printed = trained
-    assert "status: completed" in printed
-    assert re.search(r"test/nll: \d+\.\d+ \+- \d+\.\d+ nats", printed)
+    assert re.search(r"^status: +completed$", printed, re.MULTILINE)
+    assert re.search(r"^test/nll: +\d+\.\d+ \+- \d+\.\d+ nats$", printed, re.MULTILINE)
     names = {p.relative_to(folder / "first").as_posix() for p in (folder / "first").rglob("*") if p.is_file()}
     pictures = {f"figures/{n}.png" for n in ("samples", "reconstructions", "manifold", "curves")}
     assert names >= {"run.json", "result.json", "metrics.jsonl", "checkpoints/last.safetensors", *pictures}
@@ -169,7 +169,7 @@ def test_imputation_of_test_images_and_of_ones_own(trained):
         assert (filled["spread"].reshape(5, 64)[:, 20:] == 0).all()
     again = command("evaluate", "run=first", "task=imputation", *own, cwd=folder)
     assert again.returncode == 1
-    assert "output=filled.npz is there already" in again.stderr
+    assert "task.output=filled.npz is there already" in again.stderr
     restored = sbvi.load_run(folder / "first").impute(values.reshape(5, 8, 8), 20, 5)
     np.testing.assert_array_equal(restored.reshape(5, 64)[:, 20:], values[:, 20:])
     assert np.isfinite(restored).all()
@@ -278,7 +278,7 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path, tally):
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + signal.SIGTERM
-    assert "status: stopped" in output
+    assert re.search(r"^status: +stopped$", output, re.MULTILINE)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "stopped"
     assert result["reason"] == "SIGTERM"

@@ -1,14 +1,17 @@
 """Help that explains, and wrong keys, both answered without importing what trains."""
 
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 from support.processes import command, environment
 
-from sbvi.cli import catalogue, convert, evaluate, train
+from sbvi.cli import catalogue, compare, convert, evaluate, train
 from sbvi.cli.help import help_text
 from sbvi.core import UserError, fields, spec
+from sbvi.core.configs import config_folder
 from sbvi.core.describe import describe, first_sentence
 from sbvi.runs.experiment import GROUPS, SETTINGS
 from sbvi.runs.words import CHOICES, WORDS
@@ -65,11 +68,53 @@ def test_what_help_says_of_a_key():
         help_text(evaluate.COMMAND, ["model.latents"])
     for words, sentence in (
         (["task"], "task= is a word of sbvi-evaluate: sbvi-evaluate --help task"),
+        (
+            ["trainer.stps"],
+            r"trainer\.stps= is not a key \(did you mean trainer\.steps\?\); allowed: trainer\.batch_size",
+        ),
+        (["resum"], r"resum= is not a key \(did you mean resume\?\)"),
         (["modle"], r"modle= is not a key \(did you mean model\?\)"),
         (["model=dlmg"], r"model=dlmg is not known \(did you mean dlgm\?\)"),
     ):
         with pytest.raises(UserError, match=sentence):
             help_text(train.COMMAND, words)
+
+
+def test_help_for_words_and_flags_of_a_commands_own():
+    """Every word that the whole help lists can be asked for by its name."""
+    for one in COMMANDS.values():
+        for own, sentence in one.own.items():
+            name = re.split(r"[= ]", own.split(", ")[-1])[0].lstrip("-")
+            if name.partition(".")[0] not in one.groups:
+                said = " ".join(help_text(one, [name]).split())
+                assert f"{own} {' '.join(sentence.split())}" in said, own
+    assert "hydra.sweep.dir=DIR" in help_text(train.COMMAND, ["hydra"])
+    assert "this or decoder=FILE must be given" in help_text(evaluate.COMMAND, [])
+
+
+def test_the_default_task_is_told():
+    content = yaml.safe_load((config_folder() / "evaluate.yaml").read_text())
+    (default,) = [each["task"] for each in content["defaults"] if isinstance(each, dict) and "task" in each]
+    assert f"by default task={default}." in help_text(evaluate.COMMAND, []).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fromat", "csv"], "--fromat is not a flag (did you mean --format?); flags: --format, --help, --html, "),
+        (["runs", "--format", "cvs"], "--format=cvs is not known (did you mean csv?); allowed: csv, json, markdown, "),
+        (["runs", "--metric"], "--metric needs a value; flags: --format"),
+        ([], "DIR must be given; sbvi-compare --help tells what it is."),
+    ],
+)
+def test_a_wrong_flag_of_the_comparison_is_one_sentence(words, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sbvi-compare", *words])
+    with pytest.raises(SystemExit) as end:
+        compare.main()
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("\n") == 1
+    assert end.value.code == 1
 
 
 def test_commands_name_themselves_and_their_groups_alone():

@@ -6,6 +6,8 @@ import shlex
 import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException
 from support.processes import command
 
 from sbvi.cli.catalogue import check
@@ -25,6 +27,16 @@ ARGUMENTS = {
     "optimizer.learning_rate=[1e-3,3e-4]",
     ("seed=range(3)",): "needs --multirun",
     ("model.latents=[50,", "20]"): "is cut at a space: quote it, as 'model.latents=[50, 20]'",
+    (
+        "optimizer.learning_rate=1e-3,",
+        "3e-4",
+    ): "optimizer.learning_rate=1e-3, is cut at a space: leave the space out, as "
+    "in optimizer.learning_rate=1e-3,3e-4, and add --multirun",
+    ("--multirun", "seed=0,", "1,", "2"): "seed=0, is cut at a space: leave the space out, as in seed=0,1,2.",
+    ("seed=0", ",1"): "seed=0 is cut at a space: leave the space out, as in seed=0,1, and add --multirun",
+    ("seed=0,",): "seed=0, ends with a comma: several values of a sweep are written seed=0,VALUE.",
+    ("model.latents=(50,20)",): "a list is written in square brackets, without spaces: model.latents=[50,20].",
+    ("dataset.path=(50)",): "quote the value twice: 'dataset.path=\"(50)\"'",
     ("dataset=npz", "dataset.path=~/x.npz"): 'give dataset.path="$HOME/x.npz"',
     ("dataset=npz", "dataset.path=a=b.npz"): "quote the value twice: 'dataset.path=\"a=b.npz\"'",
     ("~dataset",): "nothing can be left out with ~",
@@ -194,6 +206,63 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     assert not caplog.records
     tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found)
     assert "test/nll is 11.00, worse than the 10.00 of independent columns" in caplog.text
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["hydra.launchr=x"],
+            "hydra.launchr=x is not a key (did you mean hydra.launcher?); allowed: hydra.callbacks, ",
+        ),
+        (["hydra/launchr=sbvi"], "(did you mean hydra/launcher?)"),
+        (["hydra.run.dri=x"], "(did you mean hydra.run.dir?); allowed: hydra.run.dir."),
+        (["hydra.swep.dir=x"], "(did you mean hydra.sweep.dir?); allowed: hydra.sweep.dir, hydra.sweep.subdir."),
+        (["hydra.launcher.workers=2"], "is a key of hydra/launcher=sbvi, which is not chosen."),
+        (
+            ["hydra/launcher=sbvi", "hydra.launcher.worker=2"],
+            "(did you mean hydra.launcher.workers?); allowed: hydra.launcher.mode, hydra.launcher.pin, ",
+        ),
+        (["hydra.sweeper.max_batch_sise=3"], "(did you mean hydra.sweeper.max_batch_size?)"),
+    ],
+)
+def test_a_word_of_hydras_is_told_by_hydras_keys(words, said):
+    Plugins.instance()  # which registers launchers and sweepers, as a command does
+    key = words[-1].partition("=")[0]
+    error = ConfigCompositionException(f"Could not override '{key}'.\nTo append to your config use +{words[-1]}")
+    told = sentence(error, words, COMMAND)
+    assert said in told
+    assert told.startswith(f"{words[-1]} is ")
+    assert "dataset" not in told
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model.latents=50", "model.latents=50 must be a list, such as model.latents=[50]."),
+        ("model.latents=abc", 'model.latents="abc" must be a list.'),
+    ],
+)
+def test_one_value_where_a_list_is_needed(word, said):
+    with pytest.raises(UserError) as error:
+        Experiment.from_overrides([word])
+    assert str(error.value) == said
+
+
+def test_an_evaluation_of_nothing_is_asked_for_its_run(tmp_path):
+    done = command("evaluate", "task=likelihood", cwd=tmp_path)
+    assert done.stderr.startswith("run=DIR must be given, the directory of a run; or decoder=FILE")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_may_not_change_on_resume_is_told_before_how_it_is_written(tmp_path):
+    done = command("train", "resume=D", "model.latents=[3]", cwd=tmp_path)
+    assert done.stderr.startswith(
+        "resume=DIR goes on with the run's own settings, and model.latents=[3] was given; what "
+    )
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("key", "value"), [("workers", 0), ("workers", -1), ("points", 0), ("points", -2)])

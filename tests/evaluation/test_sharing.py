@@ -55,7 +55,10 @@ def test_shared_work_gives_the_same_numbers(monkeypatch, count, dispatches):
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values)
     np.testing.assert_array_equal(found["index"], np.arange(38))
-    assert heard == [("long", done, dispatches) for done in range(dispatches + 1)]
+    assert heard == [
+        ("long: compiling", 0, dispatches),
+        *(("long", done, dispatches) for done in range(dispatches + 1)),
+    ]
 
 
 def test_a_failure_in_one_core_is_told(monkeypatch):

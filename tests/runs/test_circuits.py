@@ -107,7 +107,7 @@ def test_the_classification_task(labelled, tmp_path):
     assert found.arrays["confusion"].sum() == 250
     assert np.trace(found.arrays["confusion"]) == round(250 * accuracy)
     np.save(tmp_path / "rows.npy", np.full((2, 8, 8), 0.5))
-    with pytest.raises(UserError, match=r"input=.*rows.npy holds 0.5 at row 0, place \(0, 0\)"):
+    with pytest.raises(UserError, match=r"^task\.input=.*rows.npy holds 0.5 at row 0, place \(0, 0\)"):
         TASKS["classification"](input=str(tmp_path / "rows.npy")).run(labelled)
     np.save(tmp_path / "some.npy", np.where(np.arange(64) < 9, np.nan, run_dataset(labelled).test.x[:4].reshape(4, 64)))
     some = TASKS["classification"](input=str(tmp_path / "some.npy"), examples=3).run(labelled)

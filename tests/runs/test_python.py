@@ -92,6 +92,33 @@ def test_a_short_run_has_a_rate(tmp_path):
 SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))), "trainer.steps=2"]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"x": np.linspace(-3.5, 4.25, 60).reshape(15, 4)},
+            r"^x holds -3\.5 at row 0, column 0; allowed: dataset\.minimum=0 to dataset\.maximum=1; for real values "
+            r"such as these give likelihood=gaussian dataset\.minimum=-4 dataset\.maximum=5 \(",
+        ),
+        ({"x": {"train": np.ones((9, 4)), "test": np.full((9, 4), np.nan)}}, r"^x\['test'\] holds nan at row 0"),
+        ({"x": np.ones((9, 4)), "labels": np.ones(8, int)}, r"^labels "),
+        ({"x": np.ones((9, 0))}, r"^x has shape \(9, 0\)"),
+    ],
+)
+def test_a_fault_of_data_in_memory_is_told_of_the_argument(tmp_path, given, said):
+    """Not of the file in which it was to be kept, which is gone."""
+    with pytest.raises(UserError, match=said) as caught:
+        sbvi.train(SMALL, tmp_path / "run", **given)
+    assert "data.npz" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    if "likelihood=gaussian" in said:  # what is advised does
+        words = str(caught.value).split("give ")[1].split(" (")[0].split()
+        tmp_path.mkdir(exist_ok=True)  # which went with the empty folder
+        np.save(tmp_path / "x.npy", given["x"])
+        advised = sbvi.Experiment.from_overrides(["dataset=npz", f"dataset.path={tmp_path / 'x.npy'}", *words])
+        assert len(advised.dataset.load().train.x) == 11
+
+
 def test_training_on_data_in_memory(tmp_path):
     """Arrays by split with labels, kept beside the run; and a frame."""
     generator = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """The user's own arrays, from .npz, .npy or a table of numbers."""
 
 import logging
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -143,6 +144,9 @@ class Npz(OwnData):
         if not self.minimum < maximum:
             raise UserError(f"dataset.minimum={self.minimum} must be less than dataset.maximum={maximum}.")
         allowed = f"dataset.minimum={self.minimum:g} to dataset.maximum={maximum:g}"
+        if not whole:
+            ends = f"dataset.minimum={math.floor(low)} dataset.maximum={math.ceil(high)}"
+            allowed += f"; for real values such as these give likelihood=gaussian {ends}"
         for name, x in arrays.items():
             in_range(x, self.minimum, maximum, allowed, f"{self.path}: {name}", columns)
         steps = maximum - self.minimum
