@@ -27,7 +27,8 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     """Lines `name: value`.
 
     Args:
-      result: result.json, and the run's `directory` and `twice`, the word for a run of twice its length.
+      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, and `logged`, the
+        command that shows what its logger has, where there is one.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     how = " (pruned)" if result.get("pruned") else ""
@@ -35,7 +36,7 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     took = f"time: {clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
     if (speed := result.get("examples_per_second")) is not None:
         took += f" ({speed:,.0f} examples/s once compiled)"
-    folder = _shown(result["directory"])
+    folder = shown(result["directory"])
     lines += [took, f"directory: {folder}"]
     if result["status"] == "completed" and not several:
         lines += ["next:", *(f"  {line}" for line in _next(result, folder))]
@@ -93,10 +94,11 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
     above = shlex.quote(str(Path(folder).parent))
     yield f"sbvi-compare {above}"
-    yield f"tensorboard --logdir {above}"
+    if result["logged"] is not None:
+        yield result["logged"]
 
 
-def _shown(folder: str) -> str:
+def shown(folder: str) -> str:
     """A directory as one types it from here."""
     relative = os.path.relpath(folder)
     return folder if relative.startswith("..") else relative

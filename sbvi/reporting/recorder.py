@@ -9,20 +9,19 @@ import numpy as np
 from sbvi.reporting.curves import save_curves
 from sbvi.reporting.figures import save_panel
 from sbvi.reporting.images import save_png
-from sbvi.reporting.loggers import LoggerSpec, TensorBoardEvents
+from sbvi.reporting.loggers import Logger
 from sbvi.reporting.metrics import MetricsFile, read_lines
 
 
 class RunRecorder:
     """Writes into a run directory; a resumed run goes on after `resume_step`.
 
-    logger: what else is told.
+    logger: what else is told, opened at that step.
     """
 
-    def __init__(self, folder: Path, resume_step: int = 0, logger: LoggerSpec = TensorBoardEvents()):
-        self.folder = folder
+    def __init__(self, folder: Path, resume_step: int, logger: Logger):
+        self.folder, self.logger = folder, logger
         self.metrics = MetricsFile(folder / "metrics.jsonl", resume_step)
-        self.logger = logger.open(folder, resume_step)
         #: The newest value of every scalar.
         self.last: dict[str, float] = {}
         for line in read_lines(folder / "metrics.jsonl"):
