@@ -35,7 +35,7 @@ th[aria-sort=descending] button::after { content: " \\25BC"; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr.run { cursor: pointer; } tr.run:hover, tr.run:focus { background: #8882; }
 tr.more > td { padding: 1rem; } .side { display: flex; gap: 1.5rem; flex-wrap: wrap; }
-img { image-rendering: pixelated; max-height: 260px; } figure { margin: 0; } figcaption { opacity: .7; }
+img { max-height: 420px; max-width: 100%; } figure { margin: 0; } figcaption { opacity: .7; }
 pre { font-size: 12px; overflow: auto; max-height: 16rem; }
 svg text { fill: currentColor; font-size: 11px; }
 """

@@ -8,7 +8,6 @@ import numpy as np
 
 from sbvi.reporting.curves import save_curves
 from sbvi.reporting.figures import save_panel
-from sbvi.reporting.images import save_png
 from sbvi.reporting.loggers import Logger
 from sbvi.reporting.metrics import MetricsFile, read_lines
 
@@ -33,10 +32,10 @@ class RunRecorder:
         self.logger.scalars(step, values)
 
     def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
-        """As the logger shows it and as .png; and as .pdf with a title and names of its first rows."""
+        """As it is for the logger; and as .png and .pdf with a title and names of its first rows."""
         self.logger.image(step, name, picture)
-        save_png(self.folder / "figures" / f"{name}.png", picture)
-        save_panel(self.folder / "figures" / f"{name}.pdf", picture, title, rows)
+        places = (self.folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".pdf"))
+        save_panel(picture, title, rows, *places)
 
     def curves(self, monitor: str) -> None:
         """The monitored bound on training and validation data against the step, as .png and .pdf."""

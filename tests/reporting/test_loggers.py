@@ -189,7 +189,7 @@ def test_a_long_message_ends_in_a_whole_word():
     def fails():
         raise RuntimeError("seven words of a message " * 40)
 
-    with pytest.raises(UserError, match=r"\((seven words of a message ){11}seven words of \.\.\.\); log in\.$"):
+    with pytest.raises(UserError, match=r"\((seven words of a message ){11}seven words of a \.\.\.\); log in\.$"):
         Service("mlflow", fails, "log in")
 
 
