@@ -87,7 +87,7 @@ def save_panel(picture: np.ndarray, title: str, rows: Sequence[str], *paths: Pat
     dpi = times * width / PANEL_INCHES
     figure = new_figure(dpi=dpi)
     figure.set_layout_engine("none")  # which would bring the picture to whatever room is left
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes: Any = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)  # a map of greys would round
     axes.imshow(coloured, interpolation="none", aspect="auto")
     for spine in axes.spines.values():
