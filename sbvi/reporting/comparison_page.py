@@ -36,7 +36,8 @@ th[aria-sort=ascending] button::after { content: " \\25B2"; opacity: 1; }
 th[aria-sort=descending] button::after { content: " \\25BC"; opacity: 1; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr.run { cursor: pointer; } tr.run:hover, tr.run:focus-within { background: #8882; }
-button.open { font: inherit; background: none; border: 0; padding: 0 .4em 0 0; color: inherit; cursor: pointer; }
+button.open { float: left;
+  font: inherit; background: none; border: 0; padding: 0 .4em 0 0; color: inherit; cursor: pointer; }
 button.open::before { content: "\\25B8"; } button.open[aria-expanded=true]::before { content: "\\25BE"; }
 tr.more > td { padding: 1rem; } .side { display: flex; gap: 1.5rem; flex-wrap: wrap; }
 img { max-height: 420px; max-width: 100%; } figure { margin: 0; } figcaption { opacity: .7; }
