@@ -38,14 +38,15 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     """A table `name:  value`, of which the numbers stand one below the other, and then what to do next.
 
     Args:
-      result: result.json, and the run's `directory` and `twice`, the word for a run of twice its length.
+      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, and `logged`, the
+        command that shows what its logger has, where there is one.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     how = " (pruned)" if result.get("pruned") else ""
     took = f"{clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
     if (speed := result.get("examples_per_second")) is not None:
         took += f" ({speed:,.0f} examples/s once compiled)"
-    folder = _shown(result["directory"])
+    folder = shown(result["directory"])
     rows = [
         Row("status", text=f"{result['status']}{how}"),
         *_numbers(result["metrics"], result.get("not_finite", ())),
@@ -83,12 +84,12 @@ def _exact(metrics: Mapping[str, Any]) -> bool:
 
 
 def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[Row]:
-    shown = dict(SCALARS)
+    scalars = dict(SCALARS)
     if _exact(metrics):
-        del shown[WEIGHTS]
+        del scalars[WEIGHTS]
     if "test/nll" not in metrics:
-        shown |= dict.fromkeys([name for name in BOUNDS if metrics.get(name)][:1], "")
-    for name, about in shown.items():
+        scalars |= dict.fromkeys([name for name in BOUNDS if metrics.get(name)][:1], "")
+    for name, about in scalars.items():
         value, error = metrics.get(name), metrics.get(f"{name}_stderr")
         if name in odd or (name in metrics and value is None):
             yield Row(name, text="not finite")
@@ -116,10 +117,11 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
     above = shlex.quote(str(Path(folder).parent))
     yield f"sbvi-compare {above}"
-    yield f"tensorboard --logdir {above}"
+    if result["logged"] is not None:
+        yield result["logged"]
 
 
-def _shown(folder: str) -> str:
+def shown(folder: str) -> str:
     """A directory as one types it from here."""
     relative = os.path.relpath(folder)
     return folder if relative.startswith("..") else relative

@@ -207,7 +207,7 @@ def _resume(words: list[str]) -> None:
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
-    from sbvi.cli.summary import twice
+    from sbvi.cli.summary import shown, twice
     from sbvi.runs.assembly import Shared
     from sbvi.runs.context import RunContext
     from sbvi.runs.train import train
@@ -216,7 +216,9 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
-    return result | {"directory": str(job.folder), "twice": twice(job.experiment.trainer, result)}
+    logged = job.experiment.logger.command(Path(shown(str(job.folder))))
+    again = twice(job.experiment.trainer, result)
+    return result | {"directory": str(job.folder), "twice": again, "logged": logged}
 
 
 def _report(result: Mapping[str, Any], several: bool) -> None:

@@ -30,12 +30,17 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #8884; vertical-align: top; }
 th button { font: inherit; font-weight: 600; background: none; border: 0; padding: 0; color: inherit; cursor: pointer; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; }
-th[aria-sort=descending] button::after { content: " \\25BC"; }
+th button { white-space: nowrap; } th button:hover { text-decoration: underline; }
+th button::after { content: " \\21C5"; opacity: .45; }
+th[aria-sort=ascending] button::after { content: " \\25B2"; opacity: 1; }
+th[aria-sort=descending] button::after { content: " \\25BC"; opacity: 1; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr.run { cursor: pointer; } tr.run:hover, tr.run:focus { background: #8882; }
+tr.run { cursor: pointer; } tr.run:hover, tr.run:focus-within { background: #8882; }
+button.open { float: left;
+  font: inherit; background: none; border: 0; padding: 0 .4em 0 0; color: inherit; cursor: pointer; }
+button.open::before { content: "\\25B8"; } button.open[aria-expanded=true]::before { content: "\\25BE"; }
 tr.more > td { padding: 1rem; } .side { display: flex; gap: 1.5rem; flex-wrap: wrap; }
-img { image-rendering: pixelated; max-height: 260px; } figure { margin: 0; } figcaption { opacity: .7; }
+img { max-height: 420px; max-width: 100%; } figure { margin: 0; } figcaption { opacity: .7; }
 pre { font-size: 12px; overflow: auto; max-height: 16rem; }
 svg text { fill: currentColor; font-size: 11px; }
 """
@@ -59,9 +64,12 @@ for (const table of document.querySelectorAll("table.runs")) {
   [...table.tHead.rows[0].cells].forEach((head, i) => head.querySelector("button").addEventListener("click", () =>
     sort(table, i, head.getAttribute("aria-sort") === "ascending")));
   for (const row of table.querySelectorAll("tr.run")) {
-    const turn = () => { row.nextElementSibling.hidden = !row.nextElementSibling.hidden; };
-    row.addEventListener("click", turn);
-    row.addEventListener("keydown", event => { if (event.key === "Enter") turn(); });
+    // The mark is a button, so that keys reach it; its clicks come here too.
+    row.addEventListener("click", () => {
+      const more = row.nextElementSibling;
+      more.hidden = !more.hidden;
+      row.querySelector("button.open").setAttribute("aria-expanded", String(!more.hidden));
+    });
   }
 }
 const asked = new URLSearchParams(location.hash.slice(1));
@@ -82,7 +90,10 @@ def comparison_page(title: str, tables: Sequence[tuple[str, Sequence[Row]]], not
     parts = [f"<h1>{html.escape(title)}</h1>"]
     if note:
         parts.append(f"<p>{html.escape(note)}</p>")
-    parts.append("<p>A click on a column sorts by it; one on a run shows its curve, pictures and settings.</p>")
+    parts.append(
+        "<p>A click on a heading (\u21c5) sorts by it; one on a run (\u25b8) shows its curve, pictures and "
+        "settings.</p>"
+    )
     for name, rows in tables:
         parts += [f"<h2>{html.escape(name)}</h2>"] if name else []
         parts.append(_table(rows))
@@ -102,24 +113,28 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _row(row: Row, columns: Sequence[str]) -> str:
-    cells = "".join(_cell(row.cells[column]) for column in columns)
+    cells = "".join(_cell(row.cells[column], _MARK if column == columns[0] else "") for column in columns)
     more = [_curve(row.curve)] if row.curve else []
     more += [_picture(name, path) for name, path in row.pictures.items()]
     settings = "\n".join(f"{key}: {json.dumps(value)}" for key, value in row.settings.items())
     more.append(f"<details><summary>settings</summary><pre>{html.escape(settings)}</pre></details>")
     return (
-        f'<tr class="run" tabindex="0">{cells}</tr>\n<tr class="more" hidden><td colspan="{len(columns)}">'
+        f'<tr class="run">{cells}</tr>\n<tr class="more" hidden><td colspan="{len(columns)}">'
         f'<div class="side">{"".join(more)}</div></td></tr>'
     )
 
 
-def _cell(value: Any) -> str:
+#: What opens a run, in its first cell.
+_MARK = '<button class="open" aria-expanded="false" aria-label="curve, pictures and settings"></button>'
+
+
+def _cell(value: Any, mark: str) -> str:
     data = "" if value is None else html.escape(json.dumps(value), quote=True)
     shown = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, float) and 0 < abs(value) < 0.01:
         shown = f"{value:g}"
-    return f'<td data-value="{data}"{" class=number" if number else ""}>{html.escape(shown)}</td>'
+    return f'<td data-value="{data}"{" class=number" if number else ""}>{mark}{html.escape(shown)}</td>'
 
 
 def _picture(name: str, path: Path) -> str:

@@ -1,5 +1,6 @@
 """Matplotlib figures without a window system: as arrays of pixels, and as files."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,11 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 INK = "#7a7a7a"
 #: Rows of a picture of pairs, an original above its reconstruction.
 ROWS_OF_PAIRS = 10
+#: Of a grid of images: inches across, pixels across at least, and inches of room around it.
+PANEL_INCHES, SHARP, EDGE = 6.0, 900, 0.06
 
 
-def new_figure(width: float = 7, height: float = 4, dpi: int = 110) -> Figure:
+def new_figure(width: float = 7, height: float = 4, dpi: float = 110) -> Figure:
     """A figure of so many inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -73,18 +76,33 @@ def save_picture(folder: Path, name: str, picture: np.ndarray | Figure) -> tuple
     return [png, pdf], seen
 
 
-def save_panel(path: Path, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
-    """A grid of images as a page of its own, such as .pdf, with a title.
+def save_panel(picture: np.ndarray, title: str, rows: Sequence[str], *paths: Path) -> None:
+    """A grid of images with a title, as files such as .png and .pdf. In the former each of its pixels is a square of
+    whole pixels.
 
     rows: what its first rows are, told at their left.
     """
     height, width = picture.shape[:2]
-    figure = new_figure(6, 6 * height / width + (0.4 if title else 0))
-    axes = figure.add_subplot()
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    times = -(-SHARP // width)
+    dpi = times * width / PANEL_INCHES
+    figure = new_figure(dpi=dpi)
+    figure.set_layout_engine("none")  # which would bring the picture to whatever room is left
+    axes: Any = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)  # a map of greys would round
+    axes.imshow(coloured, interpolation="none", aspect="auto")
+    for spine in axes.spines.values():
+        spine.set_visible(False)  # the grid has borders of its own, which these would cover
     axes.set_xticks([])
-    axes.set_yticks([])
-    if rows:
-        axes.set_yticks([height / ROWS_OF_PAIRS * (place + 0.5) for place in range(len(rows))], rows)
+    places = [height / ROWS_OF_PAIRS * (place + 0.5) for place in range(len(rows))]
+    axes.set_yticks(places, rows, fontsize=8)
+    axes.tick_params(length=0)
     axes.set_title(title, fontsize=9)
-    save_figure(figure, path)
+    # Pixels, of which the picture begins and ends on whole ones: around it there is room for the words.
+    edge = round(dpi * EDGE)
+    box = axes.get_tightbbox()
+    whole = axes.get_window_extent()
+    left, top = (edge + math.ceil(max(0.0, room)) for room in (whole.x0 - box.x0, box.y1 - whole.y1))
+    wide, high = left + times * width + edge, top + times * height + edge
+    figure.set_size_inches((wide + 0.01) / dpi, (high + 0.01) / dpi)  # files round down
+    axes.set_position((left / wide, edge / high, times * width / wide, times * height / high))
+    save_figure(figure, *paths)

@@ -8,21 +8,19 @@ import numpy as np
 
 from sbvi.reporting.curves import save_curves
 from sbvi.reporting.figures import save_panel
-from sbvi.reporting.images import save_png
-from sbvi.reporting.loggers import LoggerSpec, TensorBoardEvents
+from sbvi.reporting.loggers import Logger
 from sbvi.reporting.metrics import MetricsFile, read_lines
 
 
 class RunRecorder:
     """Writes into a run directory; a resumed run goes on after `resume_step`.
 
-    logger: what else is told.
+    logger: what else is told, opened at that step.
     """
 
-    def __init__(self, folder: Path, resume_step: int = 0, logger: LoggerSpec = TensorBoardEvents()):
-        self.folder = folder
+    def __init__(self, folder: Path, resume_step: int, logger: Logger):
+        self.folder, self.logger = folder, logger
         self.metrics = MetricsFile(folder / "metrics.jsonl", resume_step)
-        self.logger = logger.open(folder, resume_step)
         #: The newest value of every scalar.
         self.last: dict[str, float] = {}
         for line in read_lines(folder / "metrics.jsonl"):
@@ -34,10 +32,10 @@ class RunRecorder:
         self.logger.scalars(step, values)
 
     def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
-        """As the logger shows it and as .png; and as .pdf with a title and names of its first rows."""
+        """As it is for the logger; and as .png and .pdf with a title and names of its first rows."""
         self.logger.image(step, name, picture)
-        save_png(self.folder / "figures" / f"{name}.png", picture)
-        save_panel(self.folder / "figures" / f"{name}.pdf", picture, title, rows)
+        places = (self.folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".pdf"))
+        save_panel(picture, title, rows, *places)
 
     def curves(self, monitor: str) -> None:
         """The monitored bound on training and validation data against the step, as .png and .pdf."""

@@ -35,23 +35,27 @@ def run_stages(
     began: float,
     session: RunContext,
     changed: Mapping[str, list[Any]],
-    begun: bool = False,
+    record: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Go through them from where the directory's newest checkpoint stands; write and give back result.json.
 
     Args:
       began: when the session began, on the monotonic clock.
       changed: settings that are others than before, as key -> [before, now].
-      begun: whether a session before this one began the run.
+      record: the content of run.json; None where a session before this one began the run.
 
     Raises:
-      UserError: the run has gone further than its length.
+      UserError: the run has gone further than its length, or cannot be logged.
     """
     store = Store(directory.checkpoints, writes=directory.writes)
     if not store.path("last").exists():
         session = _compiling(assembly, session)
-    state, progress, ended = _standing(assembly, directory, store, begun)
-    directory.clear_result()  # not before: what is refused up to here leaves a completed run's result
+    state, progress, ended = _standing(assembly, directory, store, record is None)
+    logger = assembly.experiment.logger.open(directory.path, progress.step) if directory.writes else None
+    # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result.
+    if record is not None:
+        directory.write_run(record)
+    directory.clear_result()
     if changed:
         _note(assembly, directory, changed, progress)
         # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
@@ -61,13 +65,11 @@ def run_stages(
     monitor = f"validation/{assembly.algorithm.monitor}"
     recall(session.trial, directory.path, monitor, progress.step)
     processes.check_same(str(progress.step), "newest checkpoint (its step)")
-    recorder: RunRecorder | Silent = (
-        RunRecorder(directory.path, progress.step, assembly.experiment.logger) if directory.writes else Silent()
-    )
+    recorder: RunRecorder | Silent = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
     settings = flat(words(assembly.experiment.to_config())).items()
-    recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
     success = False
     try:
+        recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
         if ended:
             outcome = Outcome("completed", "", progress, state)
         else:

@@ -69,13 +69,14 @@ def train(
         assembly = Assembly.build(experiment, session.shared, known)
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
+        record = None
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
-            directory.write_run({"config": config, "data": data, **learned, **provenance(session.command)})
+            record = {"config": config, "data": data, **learned, **provenance(session.command)}
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         try:
-            result = run_stages(assembly, directory, show, began, session, what, begun)
+            result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:
             _fail(directory, str(error).splitlines()[0])
             if isinstance(error, UserError):
@@ -110,10 +111,11 @@ class ProcessLost(UserError):
 
 
 def _fail(directory: RunDirectory, reason: str) -> None:
-    """Record how a session failed; a completed run that was refused before it went on keeps its result."""
+    """Record how a session failed; a completed run that was refused before it went on keeps its result, and one that
+    never began has none."""
     # Where nothing can be written any more, the first failure is the one to tell.
     with contextlib.suppress(UserError):
-        if (directory.read_result() or {}).get("status") != "completed":
+        if directory.has_run() and (directory.read_result() or {}).get("status") != "completed":
             directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
 
 

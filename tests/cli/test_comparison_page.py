@@ -1,23 +1,22 @@
 """sbvi-compare's pictures and page, the latter in a real browser."""
 
+import itertools
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.browser import CHROMIUM, DRIVER, ENTER, SPACE, WORDS, opened
 from support.processes import command
 
 from sbvi.cli import compare
+from sbvi.reporting.comparison import swept_ticks
+from sbvi.reporting.figures import new_figure
 from sbvi.runs.comparison import grouped
 from sbvi.runs.sections import label, metric_of, sections
 from sbvi.runs.summaries import find_runs, read_summary
-
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 
 
 def make(folder, rate, seed, digest="a" * 64, samples=500, **metrics):
@@ -109,13 +108,68 @@ def test_the_plot_has_panels_of_each_data_set(sweep, monkeypatch):
     compare.main()
     axes = drawn[0].get_axes()
     titles = [panel.get_title(loc="left") for panel in axes]
-    assert titles == [f"mine ({'b' * 12}), S = 500", "", f"mine ({'a' * 12}), S = 5000",
+    assert titles == [f"mine ({'b' * 12}), S = 500", "", f"mine ({'a' * 12}), S = 5000", "",
                       f"mine ({'a' * 12}), S = 500", ""]  # fmt: skip
     values = [sorted(v for line in panel.get_lines() for v in line.get_ydata()) for panel in axes]
     assert values[0] == [3.0, 4.0]
-    assert values[3] == [90.0, 90.5, 91.0, 91.5, 95.0, 95.5]
-    assert [panel.get_xlabel() for panel in axes] == ["optimizer.learning_rate", "step", "step",
+    assert values[2] == [89.0]  # a run by itself
+    assert values[4] == [90.0, 90.5, 91.0, 91.5, 95.0, 95.5]
+    assert [panel.get_xlabel() for panel in axes] == ["optimizer.learning_rate", "step", "", "step",
                                                       "optimizer.learning_rate", "step"]  # fmt: skip
+    assert [panel.get_ylabel() for panel in axes] == ["test/nll, nats", "validation bound, nats"] * 3
+    assert [text.get_text() for text in axes[2].get_xticklabels()] == ["1 run"]
+
+    # Means and standard errors over seeds, at each rate; of single runs there are none.
+    assert [len(panel.collections) for panel in axes] == [0, 0, 0, 0, 6, 0]
+    means = [m.get_offsets()[0] for m in axes[4].collections if hasattr(m, "get_sizes") and len(m.get_offsets())]
+    assert sorted(map(tuple, np.round(means, 9))) == [(1e-3, 91.25), (3e-3, 90.25), (1e-2, 95.25)]
+    errors = [m.get_segments()[0] for m in axes[4].collections if hasattr(m, "get_segments")]
+    spans = sorted(tuple(segment[:, 1]) for segment in errors)
+    # Of two values the standard error is half their difference.
+    np.testing.assert_allclose(spans, [(90.0, 90.5), (91.0, 91.5), (95.0, 95.5)])
+
+    # The settings of a part are told below its panels, in their colours.
+    legends = [room.legends for room in drawn[0].subfigs]
+    told = [[text.get_text() for text in own[0].get_texts()] if own else [] for own in legends]
+    rates = ["learning_rate 0.003", "learning_rate 0.001", "learning_rate 0.01"]
+    assert told == [["learning_rate 0.001", "learning_rate 0.01"], [], [*rates, "mean and standard error over seeds"]]
+    colours = [mark.get_color() for mark in legends[2][0].legend_handles][:3]
+    at = {line.get_xdata()[0]: line.get_color() for line in axes[4].get_lines()}
+    assert colours == [at[3e-3], at[1e-3], at[1e-2]]
+    assert len(set(colours)) == 3
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("swept", "shown", "scale"),
+    [
+        ((1e-3, 3e-3), ["0.001", "0.003"], "linear"),
+        ((3e-4, 1e-3, 3e-3, 1e-2), ["0.0003", "0.001", "0.003", "0.01"], "log"),
+        (range(1, 9), list("12345678"), "linear"),
+        ((0,), ["0"], "linear"),
+        ((0.0, 0.1, 0.5), ["0", "0.1", "0.5"], "linear"),
+        ((0.001, 0.00101, 0.002), ["0.001", "0.002"], "linear"),  # labels that would touch
+        (np.geomspace(1e-4, 1e-2, 40).tolist(), None, "log"),
+    ],
+)
+def test_swept_values_are_the_ticks(swept, shown, scale):
+    figure = new_figure(4.5, 3.6)
+    axes = figure.add_subplot()
+    axes.plot(swept, np.zeros(len(swept)), "o")
+    axes.set_ylabel("a label\nof two lines")
+    swept_ticks(axes, swept)
+    axes.tick_params(labelsize=8)  # as files have them
+    figure.draw_without_rendering()
+    labels = axes.get_xticklabels()
+    assert axes.get_xscale() == scale
+    if shown is None:
+        assert 4 <= len(labels) <= 8
+        assert (labels[0].get_text(), labels[-1].get_text()) == ("0.0001", "0.01")
+    else:
+        assert [label.get_text() for label in labels] == shown
+    assert not [tick for tick in axes.get_xticklabels(minor=True) if tick.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 @pytest.mark.quick
@@ -131,18 +185,54 @@ def test_the_page_holds_all_it_needs(sweep):
 def test_the_page_sorts_in_a_browser(sweep):
     """Chromium without a window prints the page as its script leaves it."""
     # A browser is a package of the system's, which scripts/test cannot install; the last lines of a run say so.
-    if BROWSER is None:
+    if CHROMIUM is None:
         pytest.skip("no chromium on this machine: sbvi-compare's page was not opened in a browser")
     assert command("compare", "sweep", "--html", "page.html", cwd=sweep).returncode == 0
-    words = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        f"--user-data-dir={sweep}/profile",
-    ]
+    words = [*WORDS, f"--user-data-dir={sweep}/profile"]
     asked = f"file://{sweep}/page.html#sort=optimizer.learning_rate&descending"
-    done = subprocess.run([BROWSER, *words, "--dump-dom", asked], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([CHROMIUM, *words, "--dump-dom", asked], capture_output=True, text=True, timeout=180)
     rates = re.findall(r'<tr class="run"[^>]*><td data-value="([^"]*)"', done.stdout)
     assert [float(rate) for rate in rates] == [1e-2, 1e-2, 3e-3, 3e-3, 1e-3, 1e-3], done.stderr
     assert 'aria-sort="descending"' in done.stdout
+
+
+def test_the_page_answers_clicks_and_keys(sweep):
+    """Headings sort and runs open, in a browser that is driven as by a user; both show that they do."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no chromium with chromedriver on this machine: sbvi-compare's page was not clicked")
+    assert command("compare", "sweep", "--html", "page.html", cwd=sweep).returncode == 0
+    rates = "return [...document.querySelectorAll('tr.run')].map(row => Number(row.cells[0].dataset.value))"
+    heading = "//th[contains(., 'learning_rate')]"
+
+    def content(place, pseudo):
+        return page.run(f"return getComputedStyle(document.evaluate(`{place}`, document, null, 9).singleNodeValue, "
+                        f"'{pseudo}').content.replaceAll('\"', '').trim()")  # fmt: skip
+
+    def open_rows():
+        return page.run("return [...document.querySelectorAll('tr.more')].map(row => row.offsetHeight > 0)")
+
+    with opened(sweep / "page.html", sweep / "profile") as page:
+        assert page.run(rates) == [3e-3, 3e-3, 1e-3, 1e-3, 1e-2, 1e-2]  # best first
+        assert content(f"{heading}/button", "::after") == "\u21c5"
+        page.click(f"{heading}/button")
+        assert page.run(rates) == [1e-3, 1e-3, 3e-3, 3e-3, 1e-2, 1e-2]
+        assert content(f"{heading}/button", "::after") == "\u25b2"
+        page.press(f"{heading}/button", ENTER)
+        assert page.run(rates) == [1e-2, 1e-2, 3e-3, 3e-3, 1e-3, 1e-3]
+        assert content(f"{heading}/button", "::after") == "\u25bc"
+        assert content("//th[contains(., 'seed')]/button", "::after") == "\u21c5"
+
+        mark = "(//tr[@class='run'])[2]//button"
+        assert not any(open_rows())
+        assert content(mark, "::before") == "\u25b8"
+        page.click("(//tr[@class='run'])[2]/td[2]")  # anywhere on the run
+        assert open_rows() == [False, True, False, False, False, False]
+        assert content(mark, "::before") == "\u25be"
+        assert page.run("return document.querySelectorAll('tr.more')[1].querySelector('img').naturalWidth") == 4
+        page.press(mark, SPACE)
+        assert not any(open_rows())
+        page.click(mark)
+        page.click(f"{heading}/button")  # a run's own row stays below it
+        assert page.run(rates) == [1e-3, 1e-3, 3e-3, 3e-3, 1e-2, 1e-2]
+        assert open_rows() == [False, False, False, False, False, True]
+        assert page.run("return document.querySelectorAll('button[aria-expanded=true]').length") == 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from PIL import Image
+from support.panels import grid_within, words_around
 
 from sbvi.reporting.curves import save_curves, shown_range
 from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure, save_panel
@@ -46,12 +47,24 @@ def test_curves_show_the_end_of_training(tmp_path):
         assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) in colours
 
 
-def test_a_panel_is_a_page_with_its_title(tmp_path):
-    picture = grid(np.random.default_rng(0).random((20, 4, 4)), 10)
-    save_panel(tmp_path / "new" / "a.pdf", picture, "samples", ["data", "reconstruction"])
-    again = tmp_path / "b.pdf"
-    save_panel(again, picture, "samples", ["data", "reconstruction"])
-    assert again.read_bytes() == (tmp_path / "new" / "a.pdf").read_bytes()  # no date in it
+@pytest.mark.parametrize(
+    ("count", "side", "colours", "times"), [(20, 4, (), 2), (100, 28, (), 2), (10, 5, (3,), 2), (200, 28, (), 1)]
+)
+def test_a_panel_shows_pixels_as_whole_ones(count, side, colours, times, tmp_path):
+    """With its title, and the names of its first rows at the left."""
+    columns = 20 if count == 200 else 10
+    picture = grid(np.random.default_rng(0).random((count, side, side, *colours)), columns)
+    places = [tmp_path / "new" / f"a{suffix}" for suffix in (".png", ".pdf")]
+    save_panel(picture, "samples", ["data", "reconstruction"], *places)
+    whole = picture.repeat(times, 0).repeat(times, 1)
+    found = grid_within(places[0])
+    np.testing.assert_array_equal(found, whole if colours else np.repeat(whole[..., None], 3, -1))
+    assert min(words_around(places[0])) > 200
+    again = [tmp_path / f"b{suffix}" for suffix in (".png", ".pdf")]
+    save_panel(picture, "", [], *again)
+    assert words_around(again[0]) == (0, 0)
+    save_panel(picture, "samples", ["data", "reconstruction"], *again)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in places]  # no date in it
 
 
 @pytest.mark.parametrize("users_own", [False, True])

@@ -3,16 +3,22 @@
 import csv
 import importlib.util
 import json
+import re
+import subprocess
+import tomllib
 
 import numpy as np
 import pytest
-from support.processes import command, wait_until
-from support.tiny_run import TINY
+from PIL import Image
+from support.paths import ROOT
+from support.processes import command, environment, wait_until
+from support.tiny_run import TINY, tree
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from sbvi.core import UserError
 from sbvi.reporting.loggers import LOGGERS
-from sbvi.reporting.loggers.logger import Service
+from sbvi.reporting.loggers.logger import Service, undone
+from sbvi.reporting.loggers.mlflow import elsewhere, place_of
 from sbvi.reporting.recorder import RunRecorder
 from sbvi.runs import Experiment
 
@@ -22,14 +28,14 @@ PICTURE = np.full((4, 4), 7, np.uint8)
 
 def log_two_sessions(folder, logger):
     """Three log points and a picture; then the run goes on from step 20, and ends."""
-    folder.mkdir()
-    first = RunRecorder(folder, 0, logger)
+    folder.mkdir(parents=True)
+    first = RunRecorder(folder, 0, logger.open(folder, 0))
     first.start(SETTINGS)
     for step in (10, 20, 30):
         first.scalars(step, step / 100, {"train/elbo": -step / 10, "validation/elbo": -1.0 / step})
     first.picture(30, "samples", PICTURE)
     first.close(False)
-    second = RunRecorder(folder, 20, logger)
+    second = RunRecorder(folder, 20, logger.open(folder, 20))
     second.start(SETTINGS)
     second.scalars(30, 0.3, {"train/elbo": -2.5})
     second.scalars(30, 0.3, {"test/nll": 2.25})
@@ -71,15 +77,23 @@ def test_tensorboard_has_the_same(tmp_path):
     )
 
 
-def test_mlflow_in_files(tmp_path, monkeypatch):
+def test_mlflow_by_default(tmp_path, monkeypatch):
+    """In a database below the outputs, with what the extra brings; nothing is left in the working directory."""
     # The environment of scripts/test has both packages; who runs pytest in one without an extra is told.
     if importlib.util.find_spec("mlflow") is None:
         pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database needs packages that this one does not bring
-    uri = str(tmp_path / "mlruns")
-    log_two_sessions(tmp_path / "run", LOGGERS["mlflow"](uri=uri))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    logger = LOGGERS["mlflow"]()
+    logger.check()
+    run_folder = tmp_path / "outputs" / "today" / "run"
+    log_two_sessions(run_folder, logger)
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    assert {path.name for path in (tmp_path / "outputs" / "mlflow").iterdir()} == {"mlflow.db", "artifacts"}
+    uri = "sqlite:///outputs/mlflow/mlflow.db"
+    assert logger.command(run_folder) == f"mlflow ui --backend-store-uri {uri}"
     client = mlflow.MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("sbvi").experiment_id])
     assert run.info.run_name == "run"
@@ -88,6 +102,22 @@ def test_mlflow_in_files(tmp_path, monkeypatch):
     assert run.data.metrics == {"train/elbo": -2.5, "validation/elbo": pytest.approx(-1 / 30), "test/nll": 2.25}
     steps = [point.step for point in client.get_metric_history(run.info.run_id, "train/elbo")]
     assert steps == [10, 20, 30, 30]
+    with Image.open(next((tmp_path / "outputs" / "mlflow" / "artifacts").rglob("samples.png"))) as picture:
+        assert (np.asarray(picture) == PICTURE).all()
+    # Where the run that an earlier session began is not known, it is another.
+    (run_folder / "mlflow_run.txt").write_text("0123456789abcdef0123456789abcdef\n")
+    logger.open(run_folder, 20).close(True)
+    assert len(client.search_runs([run.info.experiment_id])) == 2
+
+
+@pytest.mark.quick
+def test_where_mlflow_logs(tmp_path, monkeypatch):
+    assert place_of(tmp_path / "outputs" / "a" / "outputs" / "b" / "run") == tmp_path / "outputs/a/outputs/mlflow"
+    assert place_of(tmp_path / "run") == tmp_path / "run" / "mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert elsewhere(None) == "http://host:5000"
+    assert elsewhere("sqlite:///a.db") == "sqlite:///a.db"
+    assert LOGGERS["mlflow"]().command(tmp_path) is None
 
 
 def test_wandb_offline(tmp_path):
@@ -120,6 +150,20 @@ def test_a_logger_whose_package_is_absent_is_named(monkeypatch):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize("lacking", ["sqlalchemy", "alembic"])
+def test_what_mlflow_s_database_needs_is_of_its_extra(lacking, monkeypatch):
+    """MLflow's small package brings neither; a server needs none of them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert lacking in [re.split("[<>=]", need)[0] for need in project["optional-dependencies"]["mlflow"]]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == lacking else name)
+    for uri in (None, "sqlite:///a.db", "mysql+pymysql://host/runs"):
+        with pytest.raises(UserError, match=rf"logger=mlflow needs {lacking} of the extra `mlflow`, which is not inst"):
+            LOGGERS["mlflow"](uri=uri).check()
+    LOGGERS["mlflow"](uri="http://host:5000").check()
+
+
+@pytest.mark.quick
 def test_what_fails_in_a_service_is_a_sentence():
     """Such as a server that does not answer, at the start or in mid-run."""
 
@@ -131,12 +175,62 @@ def test_what_fails_in_a_service_is_a_sentence():
         raise RuntimeError("no answer\nfrom there")
 
     sentence = r"^logger=mlflow failed \(no answer\); what was saved before is untouched\.$"
-    with pytest.raises(UserError, match=sentence):
-        Service("mlflow", fails)
-    service = Service("mlflow", Down)
+    opening = r"^logger=mlflow cannot be opened \(no answer\); log in\.$"
+    with pytest.raises(UserError, match=opening):
+        Service("mlflow", fails, "log in")
+    service = Service("mlflow", Down, "log in")
     for call, words in (("start", ({},)), ("scalars", (1, {})), ("image", (1, "x", PICTURE)), ("close", (True,))):
         with pytest.raises(UserError, match=sentence):
             getattr(service, call)(*words)
+
+
+@pytest.mark.quick
+def test_a_long_message_ends_in_a_whole_word():
+    def fails():
+        raise RuntimeError("seven words of a message " * 40)
+
+    with pytest.raises(UserError, match=r"\((seven words of a message ){11}seven words of a \.\.\.\); log in\.$"):
+        Service("mlflow", fails, "log in")
+
+
+@pytest.mark.quick
+def test_what_fails_takes_away_what_it_made(tmp_path):
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+
+    def makes_and_fails():
+        (new / "below").mkdir(parents=True)
+        (tmp_path / "file").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), undone(old, new, tmp_path / "file", tmp_path / "never"):
+        makes_and_fails()
+    assert list(tmp_path.iterdir()) == [old]
+
+
+SERVICES = {
+    "wandb": ("logger=wandb",),
+    "mlflow": ("logger=mlflow", "logger.uri=http://127.0.0.1:9"),  # where nothing answers
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_logger_that_cannot_be_opened_leaves_no_folder(name, tmp_path):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"the extra `{name}` is not installed: its logger was not tested")
+    (tmp_path / "home").mkdir()  # where nobody is logged in
+    alone = {"HOME": str(tmp_path / "home"), "NETRC": str(tmp_path / "none"), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    env = environment(**alone)
+    env.pop("WANDB_API_KEY", None)
+    words = [*TINY, "trainer.steps=20", "evaluation.test=false", *SERVICES[name]]
+    done = command("train", *words, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert f"logger={name} cannot be opened (" in done.stderr
+    assert {"wandb": "log in, or give logger.mode=offline", "mlflow": "logger.uri must be a server"}[
+        name
+    ] in done.stderr
+    assert "untouched" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 @pytest.mark.quick
@@ -160,3 +254,13 @@ def test_a_run_goes_on_under_another_logger(tmp_path):
     )  # the same run: where it is logged is no part of it
     assert again.returncode == 0, again.stderr
     assert "is completed already" in again.stdout + again.stderr
+    if importlib.util.find_spec("mlflow") is None:
+        return
+    # One that cannot be opened leaves a completed run as it was.
+    kept = tree(folder)
+    env = environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    longer = ("resume=run", "trainer.steps=40", *SERVICES["mlflow"])
+    refused = command("train", *longer, cwd=tmp_path, env=env)
+    assert refused.returncode == 1
+    assert "logger=mlflow cannot be opened (" in refused.stderr
+    assert tree(folder) == kept

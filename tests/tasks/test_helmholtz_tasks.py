@@ -1,10 +1,12 @@
 """Every task on a short run of a Helmholtz machine on digits: what serves gives numbers, what does not says so."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.panels import grid_within
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sbvi
@@ -50,10 +52,13 @@ def test_training_leaves_pictures_and_tensorboard_has_its_numbers(machine):
     tags = board.Tags()
     assert set(tags["images"]) == names
     for name in names:
-        with Image.open(folder / "figures" / f"{name}.png") as image:
-            shown = board.Images(name)[-1]
-            assert (shown.step, shown.width, shown.height) == (60, *image.size)
-            assert len(np.unique(np.asarray(image))) > 10
+        shown, image = board.Images(name)[-1], grid_within(folder / "figures" / f"{name}.png")
+        with Image.open(io.BytesIO(shown.encoded_image_string)) as file:
+            bare = np.asarray(file)
+        assert (shown.step, shown.width, shown.height) == (60, *bare.shape[::-1])
+        assert len(np.unique(bare)) > 10
+        times = len(image) // len(bare)
+        np.testing.assert_array_equal(image[..., 0], bare.repeat(times, 0).repeat(times, 1))
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     logged = {name for line in lines for name in line if "/" in name}
     assert {"train/bound", "validation/bound", "test/nll", "test/nll_geometric", "test/log_z2"} <= logged

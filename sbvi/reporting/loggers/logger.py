@@ -3,6 +3,8 @@
 import abc
 import contextlib
 import importlib.util
+import shutil
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,10 +32,13 @@ class Service:
     """A logger that stands for a package of others': what fails there, such as a server that does not answer, is told
     in a sentence."""
 
-    def __init__(self, name: str, made: Callable[[], Logger]):
+    def __init__(self, name: str, made: Callable[[], Logger], remedy: str):
+        """remedy: what to do where it cannot be opened."""
         self._name = name
-        with self._told():
+        try:
             self._logger = made()
+        except Exception as error:  # of any kind, as below
+            raise UserError(f"logger={name} cannot be opened ({_in_brief(error)}); {remedy}.") from error
 
     def start(self, settings: Mapping[str, Any]) -> None:
         with self._told():
@@ -56,8 +61,29 @@ class Service:
         try:
             yield
         except Exception as error:  # of any kind: packages have their own, and those of what they stand on
-            what = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            what = _in_brief(error)
             raise UserError(f"logger={self._name} failed ({what}); what was saved before is untouched.") from error
+
+
+def _in_brief(error: Exception) -> str:
+    """The first line of what an error says, of whole words."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return textwrap.shorten(line, 300, placeholder=" ...")
+
+
+@contextlib.contextmanager
+def undone(*paths: Path) -> Iterator[None]:
+    """What is made at these places goes again where the work within fails; what was there before stays."""
+    new = [path for path in paths if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)  # a service of the package's may be writing there still
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 class LoggerSpec(abc.ABC):
@@ -70,19 +96,34 @@ class LoggerSpec(abc.ABC):
           UserError: the extra that brings it.
         """
 
+    def command(self, folder: Path) -> str | None:
+        """The command that shows what was logged of the run in a folder, of those beside it too; None where nothing
+        but its files would."""
+        return None
+
     @abc.abstractmethod
     def open(self, folder: Path, resume_step: int) -> Logger:
-        """For the run in a folder, which goes on after a step; what was logged later is dropped where that can be."""
+        """For the run in a folder, which goes on after a step; what was logged later is dropped where that can be.
+
+        A run that begins is logged before anything of it is written: where that fails, nothing is left in the folder.
+
+        Raises:
+          UserError: it cannot be logged there.
+        """
 
 
-def needs_extra(package: str) -> None:
-    """Refuse a logger whose package is not installed.
+def needs_extra(extra: str, *packages: str) -> None:
+    """Refuse a logger whose packages are not installed.
+
+    extra: what brings them, the logger's name. packages: by default the one of that name.
 
     Raises:
-      UserError: the extra of the same name.
+      UserError: the extra, and what of it is lacking.
     """
-    if importlib.util.find_spec(package) is None:
+    lacking = next((name for name in packages or (extra,) if importlib.util.find_spec(name) is None), None)
+    if lacking is not None:
+        what = f"the extra `{extra}`" if lacking == extra else f"{lacking} of the extra `{extra}`"
         raise UserError(
-            f"logger={package} needs the extra `{package}`, which is not installed: pip install 'sbvi[{package}]', or "
-            f"pip install -e '.[{package}]' in a clone."
+            f"logger={extra} needs {what}, which is not installed: pip install 'sbvi[{extra}]', or "
+            f"pip install -e '.[{extra}]' in a clone."
         )

@@ -1,5 +1,7 @@
-"""MLflow: a run of an experiment, at a tracking server or in files."""
+"""MLflow: a run of an experiment, at a tracking server or in a database."""
 
+import os
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,28 +10,84 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra
+from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
 
 #: Parameters that MLflow takes at once.
 MOST = 100
+#: Schemes of places that MLflow reaches by SQLAlchemy, which its small package does not bring.
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+#: What to do where a run cannot be opened.
+REMEDY = "logger.uri must be a server that answers, sqlite:///FILE, or null for a database among the outputs"
+
+
+def place_of(folder: Path) -> Path:
+    """Where runs are logged of which nothing else is said: within the outputs folder that a run stands in, so that its
+    runs are seen beside each other; of a run elsewhere in its own directory."""
+    whole = folder.absolute()
+    return next((above for above in whole.parents if above.name == "outputs"), whole) / "mlflow"
+
+
+def address(place: Path) -> str:
+    """The database in such a folder, as it is typed from here."""
+    near = os.path.relpath(place)
+    return f"sqlite:///{place if near.startswith('..') else near}/mlflow.db"
+
+
+def elsewhere(uri: str | None) -> str | None:
+    """The place that was chosen for MLflow, by a setting or by its own variable."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def _in_database(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 class _MlflowRun:
     def __init__(self, folder: Path, uri: str | None, experiment: str):
-        import mlflow
+        from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
 
         self._metric, self._param = Metric, Param
-        self.client = mlflow.MlflowClient(uri)
-        known = folder / "mlflow_run.txt"
-        if known.exists():  # the run goes on
-            self.run_id = known.read_text(encoding="utf-8").strip()
-            self.client.update_run(self.run_id, status="RUNNING")
-            return
+        known, own = folder / "mlflow_run.txt", place_of(folder)
+        with undone(known, *([own] if uri is None else [])):
+            if uri is None:
+                own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
+            self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
+            self.run_id = self._going_on(known) or self._begun(experiment, folder.name, own if uri is None else None)
+            known.write_text(f"{self.run_id}\n", encoding="utf-8")
+
+    def _going_on(self, known: Path) -> str | None:
+        """The run that an earlier session began, where this place has it: another may have been chosen since."""
+        from mlflow.exceptions import MlflowException
+
+        if not known.exists():
+            return None
+        run = known.read_text(encoding="utf-8").strip()
+        try:
+            self.client.update_run(run, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return run
+
+    def _begun(self, experiment: str, name: str, own: Path | None) -> str:
+        return str(self.client.create_run(self._place(experiment, own), run_name=name).info.run_id)
+
+    def _place(self, experiment: str, own: Path | None) -> str:
+        """The experiment's identifier; made where it is not there, with pictures in a folder of our own."""
+        from mlflow.exceptions import MlflowException
+
         there = self.client.get_experiment_by_name(experiment)
-        place = there.experiment_id if there is not None else self.client.create_experiment(experiment)
-        self.run_id = self.client.create_run(place, run_name=folder.name).info.run_id
-        known.write_text(f"{self.run_id}\n", encoding="utf-8")
+        if there is not None:
+            return str(there.experiment_id)
+        pictures = None if own is None else (own / "artifacts").as_uri()
+        try:
+            return str(self.client.create_experiment(experiment, pictures))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._place(experiment, own)  # another job of a sweep made it meanwhile
 
     def start(self, settings: Mapping[str, Any]) -> None:
         params = [self._param(name, str(value)[:500]) for name, value in settings.items()]
@@ -51,16 +109,25 @@ class _MlflowRun:
 
 @spec
 class Mlflow(LoggerSpec):
-    """A run of MLflow's; needs the extra `mlflow`."""
+    """A run of MLflow's, by default in a database below the outputs folder; needs the extra `mlflow`."""
 
     uri: str | None = None
-    """Tracking server or folder, such as http://host:5000 or sqlite:///mlflow.db; null for MLflow's own choice
-    ($MLFLOW_TRACKING_URI)."""
+    """Tracking server or database, such as http://host:5000 or sqlite:////data/mlflow.db; null for what
+    $MLFLOW_TRACKING_URI says, else mlflow/mlflow.db in the outputs folder that the run stands in, or in the run's own
+    directory where there is none."""
     experiment: str = "sbvi"
     """Name of MLflow's experiment that the run stands in."""
 
     def check(self) -> None:
         needs_extra("mlflow")
+        uri = elsewhere(self.uri)
+        if uri is None or _in_database(uri):
+            needs_extra("mlflow", "sqlalchemy", "alembic")
+
+    def command(self, folder: Path) -> str | None:
+        uri = elsewhere(self.uri) or address(place_of(folder))
+        # A server shows its runs itself.
+        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if _in_database(uri) else None
 
     def open(self, folder: Path, resume_step: int) -> Service:
-        return Service("mlflow", lambda: _MlflowRun(folder, self.uri, self.experiment))
+        return Service("mlflow", lambda: _MlflowRun(folder, elsewhere(self.uri), self.experiment), REMEDY)

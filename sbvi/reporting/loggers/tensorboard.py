@@ -1,5 +1,6 @@
 """TensorBoard's event files, in the run's directory."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ class _Events:
 @spec
 class TensorBoardEvents(LoggerSpec):
     """Scalars, pictures and HParams for `tensorboard --logdir`, in the run's directory."""
+
+    def command(self, folder: Path) -> str:
+        return f"tensorboard --logdir {shlex.quote(str(folder.parent))}"
 
     def open(self, folder: Path, resume_step: int) -> _Events:
         return _Events(folder, resume_step)

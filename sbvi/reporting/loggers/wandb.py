@@ -8,7 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra
+from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
+
+#: What to do where a run cannot be opened.
+REMEDY = "log in, or give logger.mode=offline, whose files `wandb sync` sends later"
 
 
 class _WandbRun:
@@ -17,18 +20,19 @@ class _WandbRun:
 
         self._wandb = wandb
         known = folder / "wandb_run.txt"
-        if not known.exists():
-            known.write_text(f"{secrets.token_hex(6)}\n", encoding="utf-8")
-        self.run = wandb.init(
-            project=project,
-            name=folder.name,
-            id=known.read_text(encoding="utf-8").strip(),
-            dir=str(folder),
-            mode=mode,
-            resume="allow",
-            reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+        with undone(known, folder / "wandb"):
+            if not known.exists():
+                known.write_text(f"{secrets.token_hex(6)}\n", encoding="utf-8")
+            self.run = wandb.init(
+                project=project,
+                name=folder.name,
+                id=known.read_text(encoding="utf-8").strip(),
+                dir=str(folder),
+                mode=mode,
+                resume="allow",
+                reinit="create_new",
+                settings=wandb.Settings(silent=True, console="off"),
+            )
 
     def start(self, settings: Mapping[str, Any]) -> None:
         self.run.config.update(dict(settings), allow_val_change=True)
@@ -56,4 +60,4 @@ class Wandb(LoggerSpec):
         needs_extra("wandb")
 
     def open(self, folder: Path, resume_step: int) -> Service:
-        return Service("wandb", lambda: _WandbRun(folder, self.project, self.mode))
+        return Service("wandb", lambda: _WandbRun(folder, self.project, self.mode), REMEDY)
