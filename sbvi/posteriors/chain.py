@@ -6,9 +6,10 @@ The recognition network gives the deterministic messages d_i; the first layer's 
 through a small network, out = A_2 silu(d_i + A_1 z_before + a) + b.
 
 hierarchical: from the layer nearest the data up, each seeing the one below (Burda et al. 2016).
-top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets the
-layer's prior N(0, I): `precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of
-mean and log-scale (Kingma et al. 2016). An empty message, tau_d = 0 or no change, leaves the prior.
+top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets N(0, I):
+`precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of mean and log-scale
+(Kingma et al. 2016). An empty message, tau_d = 0 or no change, leaves N(0, I), which is the layer's prior where that is
+not learned. A message meets N(0, I), also where the prior is learned: a way of writing q, which stays a valid one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,8 @@ class _Gaussian(NamedTuple):
 
 
 def combined(raw: Array, how: Combine) -> _Gaussian:
-    """The Gaussian of (mean, r) in raw (S, B, 2 K); r: the message's log-precision, or the change of log-scale."""
+    """The Gaussian of (mean, r) in raw (S, B, 2 K), whatever the prior; r: the message's log-precision beside N(0, I),
+    or the change of log-scale."""
     mean, r = jnp.split(raw, 2, axis=-1)
     r = bounded(r)
     if how == "residual":
@@ -195,4 +197,4 @@ class TopDown(ChainKind):
     hidden: PositiveInt = 100
     """Units of each layer's network."""
     combine: Combine = "precision"
-    """How a layer's message meets its prior N(0, I)."""
+    """How a layer's message meets N(0, I), also where the prior is learned."""
