@@ -67,11 +67,25 @@ CASES = {
         "posterior": {"name": "planar", "flows": 2},
         "prior": {"name": "mixture", "components": 4},
     },
+    "vamp prior": {"posterior": "diagonal", "prior": {"name": "vamp", "components": 5}},
+    "inverse_autoregressive": {"posterior": {"name": "inverse_autoregressive", "steps": 2, "hidden": 6, "context": 3}},
+    "hierarchical": {"posterior": {"name": "hierarchical", "hidden": 4}, "model": {"latents": [3, 2]}},
+    "top_down, free bits": {
+        "posterior": {"name": "top_down", "hidden": 4},
+        "model": {"latents": [3, 2]},
+        "objective": {"name": "free_energy", "free_bits": 0.3, "kl_weight": {}},
+    },
+    "free bits in closed form": {"objective": {"name": "free_energy", "free_bits": 0.3, "kl_weight": {}}},
+    "pixel_cnn": {
+        "likelihood": {"name": "pixel_cnn", "features": 3, "layers": 2},
+        "dataset": Digits(binarization="dynamic"),
+    },
 }
 
 
 #: Of parts that another case has too, or that work row by row, so that the gradient's sum is all that devices share.
-SLOW = {"rank_one", "wake_sleep", "normalised", "normalised convolutions", "mixture prior, planar"}
+SLOW = {"rank_one", "wake_sleep", "normalised", "normalised convolutions", "mixture prior, planar", "vamp prior"}
+SLOW |= {"inverse_autoregressive", "hierarchical", "top_down, free bits", "free bits in closed form", "pixel_cnn"}
 
 
 @pytest.mark.parametrize(
