@@ -84,6 +84,12 @@ def below(path: str) -> list[str]:
     return sorted({key[len(prefix) :].partition(".")[0] for key in keys(group) if key.startswith(prefix)})
 
 
+def owning(group: str, key: str) -> list[str]:
+    """The entries of a group that have a dotted key, or keys below it."""
+    entries = catalogue().get(group, {})
+    return sorted(n for n, entry in entries.items() if any(f"{own}.".startswith(f"{key}.") for own in entry["keys"]))
+
+
 def meant(word: str, groups: Sequence[str]) -> list[str]:
     """The keys that a word without its group may stand for: `learning_rate` is `optimizer.learning_rate`."""
     if word in ALIASES:

@@ -5,7 +5,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 
-from sbvi.cli.catalogue import SETTINGS, below, entries_of, is_list, unknown_word
+from sbvi.cli.catalogue import SETTINGS, below, entries_of, is_list, owning, unknown_word
 from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
@@ -159,8 +159,9 @@ def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
         return UserError(f"{key}={value} is given as {rest}={value}.")
     allowed = [f"{group}.{each}" for each in below(group)]
     if key in allowed:
-        made = next((a for a in arguments if a.startswith(f"{group}=")), f"the {group} of this config")
-        return UserError(f"{key}={value} is not a key of {made}, though of another {group}.")
+        made = next((a for a in arguments if a.startswith(f"{top}=")), f"the {top} of this config")
+        owners = ", ".join(owning(top, rest))
+        return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}.")
     owner, _, name = group.rpartition(".")
     if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
         return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")

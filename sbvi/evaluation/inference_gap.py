@@ -3,7 +3,10 @@
     log p(x) - L(q) = [log p(x) - L(q*)] + [L(q*) - L(q)]
 
 the approximation gap, of the best member q* of the posterior's family for this x, and the amortisation gap, of a
-network that gives every x its q at once. q* is found by Adam on what there is a row of for each example.
+network that gives every x its q at once. q* is found by Adam on what there is a row of for each example: all of a
+Gaussian or of planar flows, but of `inverse_autoregressive` and `coupling` the base and the context, and of
+`hierarchical` and `top_down` the messages, while the weights that examples share stay. There the family is the one with
+these weights, and its gap includes what the network loses through them.
 """
 
 from typing import Any, NamedTuple

@@ -38,10 +38,19 @@ class Affine(nnx.Module):
         self.bias.set_value(jnp.asarray(values, self.bias[...].dtype))
 
 
+class _LayerNorm(nnx.LayerNorm):
+    """Flax's, which promotes types in float64 even where JAX is told not to."""
+
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        with jax.numpy_dtype_promotion("standard"):
+            result: Array = super().__call__(x, mask=mask)
+        return result
+
+
 def layer_norm(size: int, rngs: Keys) -> nnx.LayerNorm:
     """(x - mean) / sqrt(variance) * scale + bias over the last axis (Ba et al. 2016): of each row by itself, so that
     what an example becomes depends on no other, on any number of devices."""
-    return nnx.LayerNorm(size, use_fast_variance=False, rngs=rngs)  # type: ignore[arg-type]  # asked for params() alone
+    return _LayerNorm(size, use_fast_variance=False, rngs=rngs)  # type: ignore[arg-type]  # asked for params() alone
 
 
 class MLP(nnx.Module):

@@ -6,12 +6,13 @@ The recognition network gives the deterministic messages d_i; the first layer's 
 through a small network, out = A_2 silu(d_i + A_1 z_before + a) + b.
 
 hierarchical: from the layer nearest the data up, each seeing the one below (Burda et al. 2016).
-top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets the
-layer's prior N(0, I): `precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of
-mean and log-scale (Kingma et al. 2016); `ladder`, by precisions, but of the layer's activations (Sonderby et al. 2016):
-with h_l = G_l xi_l + T_l(h_{l+1}) the message is of G_l^-1 h_l, and mu = (mu_d - G_l^-1 T_l(h_{l+1})) tau_d / tau. So
-what the layers above say moves the prior and not the data's message, where otherwise q's network has to undo T_l. An
-empty message, tau_d = 0 or no change, leaves the prior.
+top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets N(0, I):
+`precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of mean and log-scale
+(Kingma et al. 2016); `ladder`, by precisions, but of the layer's activations (Sonderby et al. 2016): with
+h_l = G_l xi_l + T_l(h_{l+1}) the message is of G_l^-1 h_l, and mu = (mu_d - G_l^-1 T_l(h_{l+1})) tau_d / tau. So what
+the layers above say moves the prior and not the data's message, where otherwise q's network has to undo T_l. An empty
+message, tau_d = 0 or no change, leaves N(0, I), which is the layer's prior where that is not learned. A message meets
+N(0, I), also where the prior is learned: a way of writing q, which stays a valid one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +49,8 @@ class _Gaussian(NamedTuple):
 
 
 def combined(raw: Array, how: Combine, layer_mean: Array | None = None) -> _Gaussian:
-    """The Gaussian of (mean, r) in raw (S, B, 2 K); r: the message's log-precision, or the change of log-scale.
-    layer_mean: where p puts the layer, in units of xi; None for 0."""
+    """The Gaussian of (mean, r) in raw (S, B, 2 K), whatever the prior; r: the message's log-precision beside N(0, I),
+    or the change of log-scale. layer_mean: where p puts the layer, in units of xi; None for 0."""
     mean, r = jnp.split(raw, 2, axis=-1)
     r = bounded(r)
     if how == "residual":
@@ -209,8 +210,8 @@ class TopDown(ChainKind):
     hidden: PositiveInt = 100
     """Units of each layer's network."""
     combine: Combine = "precision"
-    """How a layer's message meets its prior N(0, I): by precisions, as a change of it, or by precisions in the layer's
-    activations (ladder)."""
+    """How a layer's message meets N(0, I), also where the prior is learned: by precisions, as a change of it, or by
+    precisions in the layer's activations (ladder)."""
 
     @property
     def reads_layers(self) -> bool:

@@ -23,14 +23,18 @@ NATS = ("log_likelihood", "amortised", "optimal", "amortisation", "approximation
 
 @spec
 class GapTask:
-    """The gap between the bound and log p(x), split into approximation and amortisation, in nats."""
+    """The gap between the bound and log p(x), split into approximation and amortisation, in nats.
+
+    Of flows and chains whose weights examples share, contexts and messages move and these weights stay, so that the
+    approximation gap includes what the network loses through them.
+    """
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt = 100
     """Examples, evenly spaced over the split."""
     steps: PositiveInt = 500
-    """Steps of Adam on each example's own posterior."""
+    """Steps of Adam on what is an example's own of its posterior; weights that examples share stay."""
     samples: PositiveInt = 10
     """Draws of each step."""
     learning_rate: Positive = 0.01

@@ -318,7 +318,10 @@ MISTAKES = {
     "optimizer.arguments.b1=0.8": "is added, as +optimizer.arguments.b1=0.8.",
     "posterior=null": "posterior=null: a group of settings is chosen by a name",
     "algorithm.optimizer.learning_rate=1": "is given as optimizer.learning_rate=1.",
-    "dataset.path=mine.csv": "dataset.path=mine.csv is not a key of the dataset of this config, though of another",
+    "dataset.path=mine.csv": "dataset.path=mine.csv is not a key of the dataset of this config, though of another: "
+    "dataset=npz, shards, table.",
+    "objective=renyi objective.kl_weight.layer_epochs=2": "objective.kl_weight.layer_epochs=2 is not a key of "
+    "objective=renyi, though of another: objective=free_energy.",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -122,6 +122,29 @@ def test_an_extra_that_is_not_installed_is_named():
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize(
+    ("key", "given", "said"),
+    [
+        (
+            "objective.kl_weight.layer_epochs",
+            ["objective=importance_weighted"],
+            "is not a key of objective=importance_weighted, though of another: objective=free_energy.",
+        ),
+        (
+            "objective.kl_weight",
+            ["objective=log_likelihood"],
+            "is not a key of objective=log_likelihood, though of another: "
+            "objective=free_energy, importance_weighted, renyi.",
+        ),
+        ("prior.couplings", [], "is not a key of the prior of this config, though of another: prior=flow."),
+    ],
+)
+def test_a_key_of_another_choice_names_those_that_have_it(key, given, said):
+    text = f"Could not override '{key}'.\nTo append to your config use +{key}=2"
+    assert sentence(ValueError(text), [*given, f"{key}=2"], COMMAND) == f"{key}=2 {said}"
+
+
+@pytest.mark.quick
 def test_a_length_that_is_given_twice():
     with pytest.raises(UserError, match="must be set, and steps and epochs are"):
         Experiment.from_overrides(["trainer.steps=1", "trainer.epochs=2"])

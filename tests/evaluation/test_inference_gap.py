@@ -1,10 +1,17 @@
-"""The gaps of a linear model with Gaussian noise, whose posterior and best approximations are in closed form."""
+"""The gaps of linear models with Gaussian noise, whose posteriors and best approximations are in closed form, and of
+flows and chains beside quadrature."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 from support.linear_gaussian import LinearGaussian
+from support.models import dlgm, summary
+from support.two_latents import LAYERED, ONE, TWO, X, built, evidence_and_bound
 
+from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.evaluation.inference_gap import inference_gaps
+from sbvi.posteriors import GAUSSIAN, POSTERIORS
 
 
 def test_both_gaps_are_the_closed_forms(x64):
@@ -52,3 +59,51 @@ def test_the_best_full_gaussian_is_the_posterior(x64):
     kl = 0.5 * (np.trace(product) - 2 - np.linalg.slogdet(product)[1])
     np.testing.assert_allclose(found.amortisation, kl, atol=0.15)
     assert kl > 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("posterior", [q for q in POSTERIORS if q not in GAUSSIAN])
+def test_the_gaps_of_flows_and_chains_sum_to_the_bound_s_distance_from_quadrature(posterior, x64):
+    model, params = built(posterior, latents=TWO if posterior in LAYERED else ONE)
+    params = params._replace(generative=jax.tree.map(lambda a: 3 * a, params.generative))
+    evidence, bound = evidence_and_bound(model, params)
+
+    @jax.jit
+    def gaps(params):
+        return inference_gaps(model, params, jax.random.key(0), jnp.asarray(X), 120, 10, 0.05, 6000)
+
+    found = gaps(params)
+    np.testing.assert_allclose(found.log_likelihood, evidence, atol=0.02)
+    np.testing.assert_allclose(found.amortised, bound, atol=0.08)
+    np.testing.assert_allclose(found.approximation + found.amortisation, evidence - bound, atol=0.08)
+    assert (evidence - found.optimal > -0.005).all()
+    assert (np.asarray(found.approximation) > 0).all()  # of weights of one set of draws: Jensen's inequality
+    assert (np.asarray(found.amortisation) > 0.1).all()
+
+
+def test_what_a_chain_s_shared_weights_cannot_say_is_the_approximation_gap(x64):
+    """Messages move and weights stay: one that does not look at the layer below leaves independent layers, the best of
+    which have the precision's diagonal, though the family holds the exact posterior."""
+    choices = {"latents": (1, 1), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
+    likelihood = GaussianLikelihood(scale="fixed", fixed_scale=0.6)
+    model = dlgm((3,), likelihood, POSTERIORS["hierarchical"](hidden=4), **choices)
+    params = model.init(0, summary(np.zeros(3), np.ones(3)))
+    params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
+
+    def outputs(a, b):
+        latents = {"layer_1": jnp.full((1, 1, 1), a), "layer_2": jnp.full((1, 1, 1), b)}
+        return np.asarray(model.decode(params, latents))[0, 0]
+
+    start = outputs(0.0, 0.0)
+    own = np.stack([outputs(1.0, 0.0) - start, outputs(0.0, 1.0) - start], 1)  # the model is linear
+    oracle = LinearGaussian(own, sigma=0.6)
+    oracle.b = start
+    x = 0.5 * oracle.data(3)
+    weights = params.recognition["chain"]["layer_2"]
+    weights["first"] = jnp.zeros_like(weights["first"])
+    weights["last"] = jnp.asarray([[1.0, 0], [-1, 0], [0, 1], [0, -1]])  # from which a message reaches every Gaussian
+    found = jax.jit(lambda params: inference_gaps(model, params, jax.random.key(0), x, 400, 8, 0.05, 8000))(params)
+    approximation = 0.5 * (np.log(np.diag(oracle.precision)).sum() - np.linalg.slogdet(oracle.precision)[1])
+    exact = oracle.log_likelihood(x)
+    assert approximation > 0.5
+    np.testing.assert_allclose(exact - found.optimal, approximation, atol=0.05)

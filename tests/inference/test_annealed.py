@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from support.learned_priors import Learned
 from support.linear_gaussian import LinearGaussian, unbounded
 from support.models import dlgm, summary
+from support.two_latents import LAYERED, ONE, TWO, X, built, evidence_and_bound
 
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.priors import PRIORS
@@ -99,6 +101,66 @@ def test_chains_start_at_the_prior_that_was_chosen(x64):
         weights = np.exp(log_weights)  # of mean one, one way and the other
         assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
         assert -1.5 < log_weights.mean() < 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flow", "vamp"])
+def test_chains_start_at_a_prior_that_is_bent(name, x64):
+    """A flow, and what q says of two learned inputs, under v = W xi + b + sigma e; forward and backward."""
+    oracle = LinearGaussian(W, sigma=0.5)
+    oracle.set_recognition([-0.9, -0.3])
+    choices = {"latents": (2,), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
+    prior = PRIORS["vamp"](components=2) if name == "vamp" else PRIORS["flow"](couplings=3, hidden=4)
+    model = dlgm((6,), GaussianLikelihood(scale="fixed", fixed_scale=0.5), **choices, prior=prior)
+    first = model.init(0, summary(np.zeros(6), np.ones(6))).prior
+    rng = np.random.default_rng(4)
+    if name == "vamp":  # the exact posterior means, nearly, of what the model makes of these latents
+        own = jnp.asarray(np.array([[1.5, 0.0], [-1.0, 1.0]]) @ W.T + oracle.b)
+    else:
+        own = jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64) + 0.4 * rng.normal(size=a.shape)), first)
+    params = oracle.params._replace(prior=own)
+    learned = Learned(name, params)
+    xi = learned.draw(rng, 40)
+    x = xi @ W.T + oracle.b + 0.5 * rng.normal(size=(40, 6))
+    points, log_mass = learned.points()
+    assert np.exp(log_mass).sum() == pytest.approx(1, abs=1e-9)
+    squares = ((x[:, None] - (points @ W.T + oracle.b)[None]) ** 2).sum(-1)
+    truth = np.logaddexp.reduce(log_mass - squares / (2 * 0.25), 1) - 3 * np.log(2 * np.pi * 0.25)
+    far = np.abs(truth - oracle.log_likelihood(x))  # under N(0, I)
+    assert far.mean() > 0.3
+
+    @jax.jit
+    def both(key):
+        few = (model, params, key, jnp.asarray(x), 1, 60, 5, "prior")
+        return annealed(*few), annealed(*few, {"layer_1": jnp.asarray(xi)}).log_likelihood
+
+    lower, upper = both(jax.random.key(1))
+    for log_weights in (np.asarray(lower.log_likelihood) - truth, truth - np.asarray(upper)):
+        weights = np.exp(log_weights)  # of mean one, one way and the other
+        assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
+        assert -1.5 < log_weights.mean() < 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_chains_from_every_posterior_give_quadrature_s_evidence(posterior, x64):
+    """Of a recognition model that was never trained, whose own weights are far from even."""
+    model, params = built(posterior, latents=TWO if posterior in LAYERED else ONE)
+    params = params._replace(generative=jax.tree.map(lambda a: 3 * a, params.generative))
+    evidence, bound = evidence_and_bound(model, params)
+    assert (evidence - bound > 0.1).all()
+
+    @jax.jit
+    def found(key):
+        return annealed(model, params, key, jnp.asarray(X), 400, 40, 4, "posterior")
+
+    result = found(jax.random.key(0))
+    stderr = np.sqrt(1 / np.asarray(result.effective))
+    away = np.asarray(result.log_likelihood) - evidence
+    assert (np.abs(np.exp(away) - 1) < 5 * stderr).all()
+    assert (np.abs(away) < 0.15).all()
+    assert (np.asarray(result.effective) > 200).all()
+    assert (np.asarray(result.accepted) > 0.4).all()
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.enumerable import Enumerated, machine
+from support.learned_priors import Learned
 from support.linear_gaussian import LinearGaussian
 from support.models import dlgm, summary
 
@@ -100,33 +101,42 @@ def test_the_papers_chain_has_another_law_unless_q_is_exact(case):
     np.testing.assert_allclose(draws.var((0, 1)), variance, rtol=0.06)
 
 
-def on_a_grid(model, params, x, missing):
-    """E[v_m | v_o] and E[v_m v_m' | v_o] of two latents, by sums over a grid."""
-    axis = np.linspace(-6, 6, 241)
-    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 1, 2)
-    p = np.asarray(jax.jit(model.decode)(params, {"layer_1": jnp.asarray(points)}))[:, 0]
-    log_w = -0.5 * ((points[:, 0] - PRIOR_MEAN) ** 2).sum(-1)
-    log_w += np.log(np.where(x == 1, p, 1 - p))[:, ~missing].sum(-1)
+def on_a_grid(model, params, x, missing, points, log_mass):
+    """E[v_m | v_o] and E[v_m v_m' | v_o] of two latents, by sums over points (G, 2) of these prior masses."""
+    p = np.asarray(jax.jit(model.decode)(params, {"layer_1": jnp.asarray(points[:, None])}))[:, 0]
+    log_w = log_mass + np.log(np.where(x == 1, p, 1 - p))[:, ~missing].sum(-1)
     w = np.exp(log_w - log_w.max())
     w /= w.sum()
     means = p[:, missing]
     return w @ means, np.einsum("g,gi,gj->ij", w, means, means)
 
 
-def test_a_curved_model_of_binary_data(x64):
+@pytest.mark.parametrize(
+    "name", ["mixture", *(pytest.param(name, marks=pytest.mark.slow) for name in ("flow", "vamp"))]
+)
+def test_a_curved_model_of_binary_data(name, x64):
     """A recognition model that was never trained, and a prior that is not N(0, I)."""
     choices = {"latents": (2,), "hidden": (4,), "activation": "tanh", "recognition_hidden": ()}
-    model = dlgm((8,), **choices, prior=PRIORS["mixture"](components=1))
+    sizes = {"mixture": {"components": 1}, "flow": {"couplings": 3, "hidden": 4}, "vamp": {"components": 3}}
+    model = dlgm((8,), **choices, prior=PRIORS[name](**sizes[name]))
     shapes = jax.eval_shape(lambda: model.init(0, summary(np.full(8, 0.5), np.ones(8))))
     generator = np.random.default_rng(5)
     params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)
-    own = {"weights": jnp.zeros(1), "mean": jnp.asarray(PRIOR_MEAN)[None], "log_scale": jnp.zeros((1, 2))}
-    recognition = jax.tree.map(lambda a: 0.2 * a, params.recognition)
-    params = params._replace(recognition=recognition, prior={"layer_1": own})
+    params = params._replace(recognition=jax.tree.map(lambda a: 0.2 * a, params.recognition))
+    if name == "mixture":
+        own = {"weights": jnp.zeros(1), "mean": jnp.asarray(PRIOR_MEAN)[None], "log_scale": jnp.zeros((1, 2))}
+        params = params._replace(prior={"layer_1": own})
+    elif name == "flow":
+        params = params._replace(prior=jax.tree.map(lambda a: 0.4 * a, params.prior))
+    else:  # components apart, and narrower than N(0, I)
+        head = params.recognition["heads"][0]
+        head["kernel"].set_value(head["kernel"].get_value() * jnp.asarray([[5.0, 5, 1, 1]]))
+        head["bias"].set_value(jnp.asarray([0.3, -0.3, -0.5, -0.7]))
+    points, log_mass = Learned(name, params, inside=True).points()
     x = np.array([1.0, 0, 1, 1, 0, 1, 0, 0])
     missing = np.array([True, True, False, False, False, True, False, False])
     draws, found = chain(model, params, x, missing)
-    first, second = on_a_grid(model, params, x, missing)
+    first, second = on_a_grid(model, params, x, missing, points, log_mass)
     agree(draws.mean(0), first)
     pairs = np.einsum("tci,tcj->cij", draws, draws) / len(draws)
     off = ~np.eye(3, dtype=bool)

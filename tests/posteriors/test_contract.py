@@ -7,76 +7,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.models import chosen, dlgm, summary, view
+from scipy import stats
+from support.models import chosen, view
+from support.two_latents import AREA, LAYERED, ONE, TWO, X, built, grid, moved, sized
 
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.models import DLGM, require
 from sbvi.models.capabilities import GaussianRecognition
-from sbvi.models.values import Latents
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 from sbvi.posteriors import GAUSSIAN, POSTERIORS
 
-D, SAMPLES = 5, 5_000
-SMALL = {
-    "planar": {"flows": 3},
-    "inverse_autoregressive": {"steps": 2, "hidden": 5, "context": 3},
-    "coupling": {"couplings": 3, "hidden": 4, "context": 3},
-    "hierarchical": {"hidden": 4},
-    "top_down": {"hidden": 4},
-    "vamp": {"components": 4},
-    "flow": {"couplings": 2, "hidden": 3},
-    "mixture": {"components": 3},
-}
-AXIS = np.linspace(-8, 8, 81)
-X = np.array([[1.0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
-
-ROWS = [(posterior, "standard") for posterior in POSTERIORS if posterior not in (*GAUSSIAN, "coupling")]
-ROWS += [("coupling", "flow"), ("diagonal", "mixture"), ("diagonal", "vamp"), ("rank_one", "vamp")]
+SAMPLES = 15_000
+PAIRS = [(q, prior) for q in POSTERIORS for prior in PRIORS if q in GAUSSIAN or not PRIORS[prior].gaussian_posterior]
+ALL = [(*pair, TWO if pair[0] in LAYERED else ONE) for pair in PAIRS]
+ALL += [(*pair, TWO) for pair in PAIRS if pair[0] in ("diagonal", "coupling")]
+#: Those that always run: every prior, and every posterior but Gaussians whose own tests know their densities.
+QUICK = {(q, "standard", ONE) for q in ("planar", "inverse_autoregressive")}
+QUICK |= {(q, "standard", TWO) for q in LAYERED} | {(q, "vamp", ONE) for q in ("diagonal", "rank_one")}
+QUICK |= {("coupling", "flow", ONE), ("top_down", "flow", TWO), ("diagonal", "mixture", ONE)}
+ROWS = [
+    pytest.param(*row, id="-".join((*row[:2], f"{len(row[2])}")), marks=() if row in QUICK else pytest.mark.slow)
+    for row in ALL
+]
 
 
-def sized(registry, name, **options):
-    return registry[name](**SMALL.get(name, {}) | options)
+def test_every_prior_and_every_kind_of_posterior_always_runs():
+    assert {prior for _, prior, _ in QUICK} == set(PRIORS)
+    assert {posterior for posterior, _, _ in QUICK} >= set(POSTERIORS) - set(GAUSSIAN) | {"joint_rank_one"}
+    assert set(ALL) >= QUICK
 
 
-def moved(tree, scale=0.2):
-    """Parameters away from where they start, in float64."""
-    rng = np.random.default_rng(0)
-    return jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64) + scale * rng.normal(size=a.shape)), tree)
-
-
-def built(posterior, prior="standard", latents=(2,), **options):
-    """With two nodes a chain's order shows."""
-    model = dlgm(
-        (D,),
-        posterior=sized(POSTERIORS, posterior, **options),
-        prior=sized(PRIORS, prior),
-        latents=latents,
-        hidden=(3,),
-        recognition_hidden=(4,),
-        activation="tanh",
-        initial_posterior_scale=0.9,
-    )
-    first = model.init(0, summary(np.linspace(0.2, 0.8, D), np.ones(D)))
-    # The posterior stays near the prior, so that weights are even enough for a comparison.
-    return model, first._replace(
-        generative=jax.tree.map(lambda a: 0.5 * a, moved(first.generative, 0.05)),
-        recognition=jax.tree.map(lambda a: 0.5 * a, moved(first.recognition)),
-        prior=moved(first.prior),
-    )
-
-
-def grid(model) -> Latents:
-    """Every point of a plane as latents (G, B, K), for B = len(X)."""
-    plane = np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 1, 2)
-    plane = jnp.asarray(np.repeat(plane, len(X), 1))
-    sizes = model.latent_sizes()
-    return {"layer_1": plane} if len(sizes) == 1 else dict(zip(sizes, jnp.split(plane, 2, -1), strict=True))
-
-
-@pytest.mark.parametrize(("posterior", "prior"), ROWS)
-def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(posterior, prior, x64):
-    model, params = built(posterior, prior, (1, 1) if posterior in ("hierarchical", "top_down") else (2,))
+@pytest.mark.parametrize(("posterior", "prior", "latents"), ROWS)
+def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(posterior, prior, latents, x64):
+    model, params = built(posterior, prior, latents)
 
     @jax.jit
     def everything(params):
@@ -95,23 +59,26 @@ def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(poste
     own = sum(found.log_posterior.values())
     np.testing.assert_allclose(again, own, atol=1e-8)
     np.testing.assert_allclose(alone, own[:5, 1:], atol=1e-8)
-    area = (AXIS[1] - AXIS[0]) ** 2
-    np.testing.assert_allclose(np.exp(whole).sum(0) * area, 1, atol=2e-4)
-    np.testing.assert_allclose(np.exp(prior_density).sum(0) * area, 1, atol=2e-4)
+    np.testing.assert_allclose(np.exp(whole).sum(0) * AREA, 1, atol=2e-4)
+    np.testing.assert_allclose(np.exp(prior_density).sum(0) * AREA, 1, atol=2e-4)
+    assert (found.kl is not None) == (posterior in GAUSSIAN and prior == "standard")
+    if found.kl is not None:
+        apart = (np.exp(whole) * (whole - prior_density)).sum(0) * AREA
+        np.testing.assert_allclose(sum(found.kl.values()), apart, atol=2e-3)
     plane = np.concatenate([np.asarray(z) for z in grid(model).values()], -1)
     for density, samples in ((whole, found.latents), (prior_density, {n: z[:, None] for n, z in drawn.items()})):
         values = np.concatenate([np.asarray(z) for z in samples.values()], -1)
-        exact = (np.exp(density)[..., None] * plane).sum(0) * area
+        exact = (np.exp(density)[..., None] * plane).sum(0) * AREA
         assert (np.abs(values.mean(0) - exact) < 5 * values.std(0) / np.sqrt(SAMPLES)).all()
     mean = np.concatenate([np.asarray(m.mean) for m in moments.values()], -1)
-    exact = (np.exp(whole)[..., None] * plane).sum(0) * area
-    spread = np.sqrt((np.exp(whole)[..., None] * plane**2).sum(0) * area - exact**2)
+    exact = (np.exp(whole)[..., None] * plane).sum(0) * AREA
+    spread = np.sqrt((np.exp(whole)[..., None] * plane**2).sum(0) * AREA - exact**2)
     assert (np.abs(mean - exact) < 5 * spread / 8).all()  # of 64 samples, where there is no closed form
 
     log_weights = np.asarray(found.log_weights())
     weights = np.exp(log_weights)
     assert (weights.sum(0) ** 2 / (weights**2).sum(0)).min() > 200  # effective samples: else nothing is compared
-    evidence = np.exp(joint).sum(0) * area
+    evidence = np.exp(joint).sum(0) * AREA
     assert (np.abs(weights.mean(0) - evidence) < 5 * weights.std(0) / np.sqrt(SAMPLES)).all()
 
 
@@ -143,9 +110,12 @@ def test_a_flow_s_log_determinant_is_jacfwd_s_both_ways(name, size, x64):
         np.testing.assert_allclose(opposite[:, 0], -log_det, atol=1e-9)
 
 
-@pytest.mark.parametrize("combine", ["precision", "residual"])
-def test_a_ladder_whose_message_is_empty_is_the_prior(combine, x64):
-    model, params = built("top_down", latents=(2, 1), combine=combine)
+@pytest.mark.parametrize(
+    ("combine", "prior"), [("precision", "standard"), ("residual", "standard"), ("precision", "mixture")]
+)
+def test_a_ladder_whose_message_is_empty_is_standard_normal(combine, prior, x64):
+    """Which is the prior, unless that is learned."""
+    model, params = built("top_down", prior, latents=(2, 1), combine=combine)
     nothing = -1e6 if combine == "precision" else 0.0
     heads = params.recognition["network"]["heads"][0]
     heads["kernel"].set_value(jnp.zeros_like(heads["kernel"].get_value()))
@@ -156,7 +126,10 @@ def test_a_ladder_whose_message_is_empty_is_the_prior(combine, x64):
     own["last_bias"] = jnp.asarray([0.0 if nothing == 0 else 7.0] * 2 + [nothing] * 2)
     found = model.rollout(params, jax.random.key(0), jnp.asarray(X), 50)
     for node in ("layer_1", "layer_2"):
-        np.testing.assert_allclose(found.log_posterior[node], found.log_prior[node], atol=1e-4)
+        expected = stats.norm.logpdf(found.latents[node]).sum(-1)
+        np.testing.assert_allclose(found.log_posterior[node], expected, atol=1e-4)
+        away = np.abs(np.asarray(found.log_prior[node]) - expected)
+        assert away.max() < 1e-4 if prior == "standard" else away.mean() > 0.1
 
 
 def test_a_ladder_s_layer_depends_on_all_above_and_a_chain_s_on_the_one_below(x64):
@@ -194,6 +167,18 @@ def test_the_doubly_reparameterised_gradient_is_the_bound_s(posterior, x64):
     )
     assert np.abs(plain).max() > 0.01
     assert np.linalg.norm(plain - other) < 0.15 * np.linalg.norm(plain)
+
+
+def test_the_joint_node_s_latents_are_those_of_its_layers(x64):
+    """p(x, z) where a node spans both layers is that of the same weights with a node for each."""
+    joint, params = built("joint_rank_one", latents=(2, 1))
+    apart, other = built("diagonal", latents=(2, 1))
+    same = other._replace(generative=params.generative)
+    z = jnp.asarray(np.random.default_rng(0).normal(size=(7, len(X), 3)))
+    nodes = {"layer_1": z[..., :2], "layer_2": z[..., 2:]}
+    x = jnp.asarray(X)
+    found, expected = joint.log_joint(params, {"joint": z}, x), apart.log_joint(same, nodes, x)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_free_bits_are_a_layer_s_own():

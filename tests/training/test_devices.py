@@ -22,8 +22,9 @@ from sbvi.training.chunk import compile_chunk
 
 
 def start(algorithm="gradient_ascent", posterior="rank_one", dataset=None, **groups):
-    """An assembly and its first state."""
-    made = experiment(posterior={"name": posterior}, algorithm={"name": algorithm}, **groups)
+    """An assembly and its first state. posterior: its name, or its settings."""
+    chosen = {"name": posterior} if isinstance(posterior, str) else posterior
+    made = experiment(posterior=chosen, algorithm={"name": algorithm}, **groups)
     assembly = Assembly.build(replace(made, dataset=dataset or made.dataset))
     return assembly, jax.device_get(assembly.initial_state())
 
@@ -41,6 +42,7 @@ def parameters(devices, assembly, state):
         return jax.device_get((state.params, result.sums)), state
 
 
+NORMALISED = {"network": "residual_normalised", "recognition_network": "residual_normalised"}
 CASES = {
     "rank_one": {},
     "full, dropout": {"posterior": "full"},
@@ -51,11 +53,39 @@ CASES = {
     },
     "convolutions": {"model": {"convolutions": [3, 2]}, "dataset": Digits(binarization="dynamic")},
     "wake_sleep": {"algorithm": "wake_sleep", "objective": None},
+    "normalised": {"model": {"hidden": [8, 8], "recognition_hidden": [8, 8], **NORMALISED}},
+    "normalised convolutions": {
+        "model": {"convolutions": [3, 2], "residual_blocks": 1, **NORMALISED},
+        "dataset": Digits(binarization="dynamic"),
+    },
+    "flow prior, coupling, free bits": {
+        "posterior": {"name": "coupling", "couplings": 2, "hidden": 4, "context": 3},
+        "prior": {"name": "flow", "couplings": 2, "hidden": 4},
+        "objective": {"name": "free_energy", "free_bits": 0.3, "kl_weight": {}},
+    },
+    "mixture prior, planar": {
+        "posterior": {"name": "planar", "flows": 2},
+        "prior": {"name": "mixture", "components": 4},
+    },
+    "vamp prior": {"posterior": "diagonal", "prior": {"name": "vamp", "components": 5}},
+    "inverse_autoregressive": {"posterior": {"name": "inverse_autoregressive", "steps": 2, "hidden": 6, "context": 3}},
+    "hierarchical": {"posterior": {"name": "hierarchical", "hidden": 4}, "model": {"latents": [3, 2]}},
+    "top_down, free bits": {
+        "posterior": {"name": "top_down", "hidden": 4},
+        "model": {"latents": [3, 2]},
+        "objective": {"name": "free_energy", "free_bits": 0.3, "kl_weight": {}},
+    },
+    "free bits in closed form": {"objective": {"name": "free_energy", "free_bits": 0.3, "kl_weight": {}}},
+    "pixel_cnn": {
+        "likelihood": {"name": "pixel_cnn", "features": 3, "layers": 2},
+        "dataset": Digits(binarization="dynamic"),
+    },
 }
 
 
-#: Of a posterior and an algorithm whose parts another case has too.
-SLOW = {"rank_one", "wake_sleep"}
+#: Of parts that another case has too, or that work row by row, so that the gradient's sum is all that devices share.
+SLOW = {"rank_one", "wake_sleep", "normalised", "normalised convolutions", "mixture prior, planar", "vamp prior"}
+SLOW |= {"inverse_autoregressive", "hierarchical", "top_down, free bits", "free bits in closed form", "pixel_cnn"}
 
 
 @pytest.mark.parametrize(
