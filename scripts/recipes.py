@@ -218,7 +218,6 @@ ROWS = {
     "residual_flow": Row("residual convolutions, prior a flow", "modern", 79.84),
     "ladder": Row("three layers, top-down posterior", "modern", 79.24),
     "dense_ladder": Row("gated layers, two stochastic layers, a ladder for the posterior, prior a flow", "modern"),
-    "dense_ladder_k5": Row("the same, then five samples", "modern", start="dense_ladder"),
     "pixel_decoder": Row("pixel decoder, prior a flow", "modern", 79.0),
     "circuit_static_mnist": Row("circuit: hidden Chow-Liu tree, 256 states; exact (not published)", "modern"),
     "circuit_mnist_8bit": Row("hidden Chow-Liu tree, 256 states", "circuits", 1.20, metric="test/bits_per_dimension"),
