@@ -4,9 +4,10 @@
     scripts/render_docs.py            write them
     scripts/render_docs.py --check    fail where a document differs from what the registries say
 
-README.md leads with results that were stored, and lists what can be combined; the commands' pages what their --help
-says; docs/architecture.md where to add what, in the words of the docstring of the room that holds the registry ("To add
-one: ...").
+README.md leads with results that were stored and a picture of them (docs/readme.png, put together here), and lists what
+can be combined; the commands' pages what their --help says; docs/choosing.md what stochastic layers carry;
+docs/architecture.md where to add what, in the words of the docstring of the room that holds the registry ("To add one:
+...").
 """
 
 import argparse
@@ -34,7 +35,8 @@ from sbvi.tasks import TASKS
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))  # where a test runs this file by its path
 
-from results_page import headline  # noqa: E402  (from that folder)
+import readme_picture  # noqa: E402  (from that folder)
+from results_page import headline, stored  # noqa: E402
 
 
 class Addition(NamedTuple):
@@ -81,6 +83,8 @@ def likelihoods() -> str:
     return "; ".join(f"of {of} {code(names)}" for of, names in kinds.items())
 
 
+#: Rows of table 1's data with several stochastic layers.
+SEVERAL_LAYERS = ("ladder", "iwae_two_layers_k50")
 #: What stands beside a group's names.
 NOTES = {
     "dataset": f"`dataset.binarization=` {code(get_args(Binarization))} ([docs/data.md](docs/data.md))",
@@ -170,10 +174,25 @@ def helped(command: Command) -> Callable[[], str]:
     return text
 
 
+def layers() -> str:
+    """What stochastic layers carry, of the runs that have several Gaussian ones."""
+    rows = []
+    for record in stored():
+        carried = [value for name, value in sorted(record["metrics"].items()) if name.startswith("test/kl/layer_")]
+        if len(carried) > 1 and record["row"] in SEVERAL_LAYERS:
+            nll = f"{record['metrics']['test/nll']:.2f}"
+            rows.append([f"`{record['row']}`", nll, *(f"{value:.2f}" for value in carried)])
+    longest = max(len(row) for row in rows)
+    rows = [[*row, *[""] * (longest - len(row))] for row in rows]
+    names = [f"layer {number}" for number in range(1, longest - 1)]
+    return markdown_table(["row", "test NLL", *(f"KL of {name}" for name in names)], rows)
+
+
 #: Document -> name of a mark in it -> the table that stands there.
 TABLES = {
-    "README.md": {"results": headline, "combined": combined},
+    "README.md": {"picture": readme_picture.shown, "results": headline, "combined": combined},
     "docs/architecture.md": {"additions": additions},
+    "docs/choosing.md": {"layers": layers},
     "docs/command_train.md": {"help": helped(train.COMMAND)},
     "docs/command_evaluate.md": {"help": helped(evaluate.COMMAND)},
     "docs/command_convert.md": {"help": helped(convert.COMMAND)},
@@ -200,7 +219,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = []
+    stale = ["docs/readme.png"] if readme_picture.stale() else []
+    if stale and not check:
+        readme_picture.write()
     for path in TABLES:
         text = rendered(path)
         if (ROOT / path).read_text() != text:

@@ -1,6 +1,7 @@
 """The YAML files and the specs say the same."""
 
 import ast
+import importlib
 import inspect
 import runpy
 import subprocess
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 from support.paths import ROOT
 
 import sbvi.runs.experiment as schema
@@ -65,6 +67,17 @@ def test_tables_of_documents_are_what_the_registries_say(monkeypatch):
     """Written by scripts/render_docs.py."""
     monkeypatch.setattr(sys, "argv", ["render_docs.py", "--check"])
     runpy.run_path(str(ROOT / "scripts" / "render_docs.py"), run_name="__main__")
+
+
+def test_another_picture_than_that_of_stored_results_is_stale(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    picture = importlib.import_module("readme_picture")
+    assert not picture.stale()
+    pixels = picture.composed()
+    pixels[100, 100] ^= 255
+    Image.fromarray(pixels).save(tmp_path / "other.png")
+    monkeypatch.setattr(picture, "TARGET", tmp_path / "other.png")
+    assert picture.stale()
 
 
 @pytest.mark.parametrize("group", schema.SETTINGS)

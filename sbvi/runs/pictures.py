@@ -98,11 +98,12 @@ class Pictures:
 
 
 def between(means: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """node -> (5 * COLUMNS, K): a row of COLUMNS latents from each of the first five even examples to the next one."""
+    """node -> (5 * COLUMNS, K): a row of COLUMNS latents from each of the first five even examples to the next one, and
+    from the last one, where they are few and odd, to the first."""
     share = jnp.linspace(0.0, 1.0, COLUMNS)[None, :, None]
 
     def way(mean: jax.Array) -> jax.Array:
-        first, last = mean[0:COLUMNS:2, None], mean[1:COLUMNS:2, None]
+        first, last = (at[0:COLUMNS:2, None] for at in (mean, jnp.roll(mean, -1, 0)))
         return ((1 - share) * first + share * last).reshape(-1, mean.shape[-1])
 
     return {node: way(mean) for node, mean in means.items()}

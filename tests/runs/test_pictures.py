@@ -11,7 +11,7 @@ from sbvi.models.values import DataFacts
 from sbvi.reporting.images import grid
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared
-from sbvi.runs.pictures import ENDS, STEPS, Pictures
+from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, between
 
 MADE = {
     "dataset": {"name": "digits"},
@@ -221,3 +221,13 @@ def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):
     fresh = assembled(Shared(), seed=2)
     fresh.pictures.of(params, 2)
     assert len(compiled) == 1
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("count", "ends"), [(1, [(0, 0)]), (3, [(0, 1), (2, 0)]), (4, [(0, 1), (2, 3)])])
+def test_ways_between_few_examples(count, ends):
+    """From every second example to the next one, the last one's being the first; of twelve as of ten."""
+    ways = np.asarray(between({"z": jnp.arange(float(count))[:, None]})["z"]).reshape(-1, COLUMNS)
+    assert [(row[0], row[-1]) for row in ways] == ends
+    many = between({"z": jnp.arange(12.0)[:, None]})["z"].reshape(-1, COLUMNS)
+    assert many[:, [0, -1]].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
