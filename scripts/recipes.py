@@ -354,6 +354,12 @@ ROWS = {
     "caltech_gradient_ascent": Row(
         "one layer, gradient ascent on the importance-weighted bound (vimco), small batches", "sgmcmc"
     ),
+    "caltech_map": Row(
+        "the same with a Gaussian prior on the parameters (MAP)",
+        "sgmcmc",
+        experiment="caltech_gradient_ascent",
+        words=("model.weight_prior_variance=0.5",),  # of 0.03, 0.1 and 0.5, by validation
+    ),
     "caltech_ensemble": Row(
         "one layer, 5 runs of reweighted wake-sleep with small batches: average of p(x | run)",
         "sgmcmc",
@@ -374,15 +380,16 @@ ROWS = {
         words=(*TWO, *LONG),
         start="caltech_reweighted_wake_sleep_two_start",
     ),
-    **posterior(
-        "caltech_sgmcmc_long",
+    "caltech_sgmcmc_long": Row(
+        "one layer, a longer chain from there: the mean of its draws",
         "sgmcmc",
-        "one layer, a longer chain from there, S = 5,000 for each of its draws",
-        (10, 20, 40),
-        5000,
         experiment="caltech_sgmcmc",
         words=LONG,
         start="caltech_reweighted_wake_sleep_start",
+        works=(
+            likelihood("mean", "mean of the draws", (40,), "task.parameters=mean", "task.num_samples=20000"),
+            CHAIN,
+        ),
     ),
     "small_mnist_gradient_ascent": Row("gradient ascent, early stopping", "small", works=(lower_half(),)),
     "small_mnist_map": Row(
