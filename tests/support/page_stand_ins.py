@@ -93,7 +93,7 @@ def files(page, folder):
 
 
 def runs(page, folder, factory):
-    """The run directories and shards that a page takes for there; runs on shipped data are trained once for all pages."""
+    """The run directories and shards that a page takes for there; what shipped data needs is trained once for all."""
     for place, words in RUNS.get(page, {}).items():
         if any(word.startswith("dataset.path=") for word in words):
             done = command("train", *words, f"hydra.run.dir={place}", cwd=folder, timeout=3600)
