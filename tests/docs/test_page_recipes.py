@@ -51,7 +51,7 @@ def trains(words, folder, reproduce, *more):
             trains(reproduce["words"](name, int(seed)), folder, reproduce, f"hydra.run.dir={place}")
     draws = _DRAWS if "sgmcmc" in words[0] else ()
     small = stand_ins.shortened(["sbvi-train", *words])[1:]
-    done = command("train", *small, *_STEPS, *draws, *more, cwd=folder)
+    done = command("train", *small, *_STEPS, *draws, *more, cwd=folder, timeout=3600)
     assert done.returncode == 0, (words, done.stderr[-2000:])
 
 

@@ -84,12 +84,14 @@ class Reader:
     def commands(self, words):
         name, *arguments = stand_ins.shortened(words)
         fresh = self.packages is not None  # an installed package is seen when Python starts
-        done = command(name.removeprefix("sbvi-"), *arguments, cwd=self.folder, env=self.env(), fresh=fresh)
+        done = command(
+            name.removeprefix("sbvi-"), *arguments, cwd=self.folder, env=self.env(), fresh=fresh, timeout=3600
+        )
         assert done.returncode == 0, (shlex.join(words), done.stdout[-2000:], done.stderr[-2000:])
 
     def python(self, *words):
         done = subprocess.run(
-            [sys.executable, *words], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=300
+            [sys.executable, *words], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=3600
         )
         assert done.returncode == 0, (words, done.stderr[-2000:])
 
@@ -144,7 +146,7 @@ class Reader:
 @pytest.fixture
 def reader(request, tmp_path, tmp_path_factory, monkeypatch):
     page = request.param
-    stand_ins.files(tmp_path)
+    stand_ins.files(page.name, tmp_path)
     stand_ins.runs(page.name, tmp_path, tmp_path_factory)
     monkeypatch.chdir(tmp_path)
     train = sbvi.train
