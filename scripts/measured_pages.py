@@ -186,7 +186,8 @@ def pictured(records, table):
             made = r.get("evaluations", {}).get(work.label)
             if made is not None:
                 parts.append(f"`{made['command']}`")
-                parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
+                if "picture" in made:
+                    parts.append(f"![{row.title}: {work.caption}](results/figures/{made['picture']})")
                 parts += [said] if (said := reached(made["metrics"])) else []
     return parts
 

@@ -23,11 +23,11 @@ TABLES = {
 @dataclass(frozen=True)
 class Work:
     """An evaluation of a row's run: a label, words for sbvi-evaluate, its picture among the run's
-    evaluations, what the picture shows, and the kind of its file."""
+    evaluations, what the picture shows, and the kind of its file; picture: None where one number is all there is."""
 
     label: str
     words: tuple[str, ...]
-    picture: str
+    picture: str | None
     caption: str
     suffix: str = "png"
 
@@ -116,9 +116,8 @@ def likelihood(label: str, said: str, draws: tuple[int, ...], *words: str) -> Wo
     """By the number of draws or runs; the numbers of all that are compared have as many samples of each image."""
     counts = ",".join(str(count) for count in draws)
     words = ("task=likelihood", f"task.draws=[{counts}]", *words)
-    return Work(
-        label, words, "likelihood-test-draws", f"{said}, by the number of {'runs' if label == 'ensemble' else 'draws'}"
-    )
+    curve = "likelihood-test-draws" if len(draws) > 1 else None
+    return Work(label, words, curve, f"{said}, by the number of {'runs' if label == 'ensemble' else 'draws'}")
 
 
 def lower_half(*words: str) -> Work:

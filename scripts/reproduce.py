@@ -89,20 +89,22 @@ def evaluate(row, seed):
         command = [sys.executable, "-m", "sbvi.cli.evaluate", f"run={run}", *told]
         if subprocess.run(command, cwd=ROOT).returncode:
             return None
-        kept = f"{row}-{work.label}-{seed}.{work.suffix}"
-        FIGURES.mkdir(parents=True, exist_ok=True)
         made = ROOT / run / "evaluations"
-        picture = newest(made, f"{work.picture}-*.{work.suffix}")
-        shutil.copyfile(picture, FIGURES / kept)
-        settings = picture.stem.rpartition("-")[2]  # their digest; another row may evaluate the same run meanwhile
+        pattern = "*.json" if work.picture is None else f"{work.picture}-*.{work.suffix}"
+        newly = newest(made, pattern)
+        settings = newly.stem.rpartition("-")[2]  # their digest; another row may evaluate the same run meanwhile
         metrics = json.loads(newest(made, f"*-{settings}.json").read_text())["metrics"]
-        evaluations[work.label] = {
-            "command": " ".join(["sbvi-evaluate", *command[3:]]),
-            "metrics": metrics,
-            "picture": kept,
-            "picture_sha256": hashlib.sha256((FIGURES / kept).read_bytes()).hexdigest(),
-        }
+        evaluations[work.label] = {"command": " ".join(["sbvi-evaluate", *command[3:]]), "metrics": metrics}
+        if work.picture is not None:
+            evaluations[work.label] |= _kept_picture(newly, f"{row}-{work.label}-{seed}.{work.suffix}")
     return evaluations
+
+
+def _kept_picture(path, name):
+    """Copy a picture beside the others: its name there, and its hash."""
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, FIGURES / name)
+    return {"picture": name, "picture_sha256": hashlib.sha256((FIGURES / name).read_bytes()).hexdigest()}
 
 
 def newest(folder, pattern):

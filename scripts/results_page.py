@@ -137,7 +137,8 @@ def figures(records):
                     continue
                 numbers = ", ".join(f"{key} {number:.4g}" for key, number in made["metrics"].items())
                 parts.append(f"{work.caption}.\n`{made['command']}`; {numbers}.")
-                parts.append(f"![{work.caption}](results/figures/{made['picture']})")
+                if "picture" in made:
+                    parts.append(f"![{work.caption}](results/figures/{made['picture']})")
     return parts
 
 
