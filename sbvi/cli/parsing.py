@@ -25,7 +25,8 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(odd, flags, n=1)
             raise UserError(f"{odd} is not a flag{f' (did you mean {near[0]}?)' if near else ''}; {known}.")
         if match := re.match(r"argument (\S+): invalid choice: '([^']*)'", message):
-            allowed = next(action.choices or () for action in self._actions if match[1] in action.option_strings)
+            names = match[1].split("/")
+            allowed = next((a.choices or () for a in self._actions if set(names) & set(a.option_strings)), ())
             raise choices(match[1], match[2], map(str, allowed))
         if match := re.match(r"argument (\S+): expected one argument", message):
             raise UserError(f"{match[1]} needs a value; {known}.")

@@ -58,7 +58,7 @@ def posterior_on_grid(
     model: Any, params: Any, x: np.ndarray, points: int = 200, extent: float = 5.0
 ) -> list[tuple[GridPosterior, GridPosterior]]:
     """For each x (N, D): the whole square [-extent, extent]^2, and a closer look where the densities are. The square's
-    sides are doubled until the posterior does not reach its edge.
+    sides are doubled, six times at most, while the posterior reaches its edge.
 
     The closer look holds all but 1e-6 of the mass that the square shows, and q to five standard
     deviations; its KLs are the exact ones to quadrature error.

@@ -83,7 +83,7 @@ class Pictures:
         if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
             return {}
         for name in self.missing:
-            log.info("There is no picture %s: it is of continuous latents, which these are not.", name)
+            log.info("There is no picture %s: it needs a density with a gradient in the latents.", name)
         real = self.dataset.seen("test", 5 * COLUMNS)
         made = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
         if (decoded := made.get("reconstructions")) is not None:

@@ -31,8 +31,8 @@ class PosteriorTask:
     points: PositiveInt = 200
     """Points of the drawn grids on each axis."""
     extent: Positive = 5.0
-    """The first drawn grid spans [-extent, extent] in both latents, twice as much as often as the posterior reaches its
-    edge."""
+    """The first drawn grid spans [-extent, extent] in both latents; doubled, six times at most, while the posterior
+    reaches its edge."""
     drawn: PositiveInt = 8
     """Greatest number of examples in the picture, whose grids are kept."""
     input: str | None = None

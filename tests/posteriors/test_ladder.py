@@ -148,3 +148,9 @@ def test_who_holds_one_half_refuses_it(name):
     spec = DLGM(latents=(2, 2), posterior=LADDER)
     with pytest.raises(UserError, match=rf"algorithm={name} holds one half .*posterior.combine=residual"):
         ALGORITHMS[name]().check(spec)
+
+
+def test_of_one_layer_it_has_no_parameters_of_p():
+    """There is no layer above whose mean it could meet."""
+    for name in ("wake_sleep", "reweighted_wake_sleep"):
+        ALGORITHMS[name]().check(DLGM(latents=(2,), posterior=LADDER))

@@ -133,7 +133,7 @@ def test_discrete_latents_have_no_ways_between_values_and_are_said_to_have_no_ma
         found = pictures.of(model.init(0, assembled(shared).summary), 3)
     assert set(found) == {"samples", "reconstructions"} == set(pictures.titles)
     assert [record.getMessage() for record in caplog.records if "manifold" in record.getMessage()] == [
-        "There is no picture manifold_layer_2: it is of continuous latents, which these are not."
+        "There is no picture manifold_layer_2: it needs a density with a gradient in the latents."
     ]
 
 

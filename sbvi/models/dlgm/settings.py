@@ -128,7 +128,7 @@ class DLGM(ModelSpec):
 
     @property
     def asks_generative(self) -> bool:
-        return bool(getattr(self.posterior, "reads_layers", False))
+        return len(self.latents) > 1 and bool(getattr(self.posterior, "reads_layers", False))
 
     @property
     def sample_noise(self) -> float:

@@ -49,7 +49,8 @@ class _MlflowRun:
 
         self._metric, self._param = Metric, Param
         known, own = folder / "mlflow_run.txt", place_of(folder)
-        with undone(known, *([own] if uri is None else [])):
+        # What runs share stays: another may be writing to it.
+        with undone(known, *([own] if uri is None and own.is_relative_to(folder.absolute()) else [])):
             if uri is None:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
             self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
@@ -126,8 +127,9 @@ class Mlflow(LoggerSpec):
 
     def command(self, folder: Path) -> str | None:
         uri = elsewhere(self.uri) or address(place_of(folder))
-        # A server shows its runs itself.
-        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if _in_database(uri) else None
+        if not _in_database(uri) or "@" in uri:  # a server shows its runs itself; a password is not told
+            return None
+        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
     def open(self, folder: Path, resume_step: int) -> Service:
         return Service("mlflow", lambda: _MlflowRun(folder, elsewhere(self.uri), self.experiment), REMEDY)
