@@ -31,7 +31,12 @@ def pairs(moments):
     return {node: (np.asarray(m.mean), np.asarray(m.error)) for node, m in moments.items()}
 
 
-@pytest.mark.parametrize("posterior", [*SMALL, "diagonal"])
+QUICK = ("planar", "top_down", "diagonal")
+
+
+@pytest.mark.parametrize(
+    "posterior", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL if name not in QUICK)]
+)
 def test_latents_that_say_nothing_of_x_are_not_active(posterior):
     """The same x a thousand times: what its means differ by is noise of the samples, which is above the threshold."""
     model, params = model_of(posterior)

@@ -39,8 +39,13 @@ def built(noise_matrix="identity", latents=(1, 1), hidden=(3,), prior="standard"
     return model, params
 
 
-@pytest.mark.parametrize("prior", ["standard", "mixture"])
-@pytest.mark.parametrize("noise_matrix", ["identity", "diagonal", "full"])
+ALL = [(noise_matrix, prior) for noise_matrix in ("identity", "diagonal", "full") for prior in ("standard", "mixture")]
+QUICK = {("identity", "standard"), ("full", "mixture")}
+
+
+@pytest.mark.parametrize(
+    ("noise_matrix", "prior"), [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in ALL]
+)
 def test_importance_sampling_is_quadrature_s(noise_matrix, prior, x64):
     model, params = built(noise_matrix, prior=prior)
     plane = np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 1, 2)

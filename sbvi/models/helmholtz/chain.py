@@ -100,9 +100,9 @@ class BottomUp(NamedTuple):
     def moments(self) -> dict[str, Moments]:
         """Over draws of the layers below from one fixed key; exact at the lowest layer where its unit factorises."""
         drawn = self.walk(jax.random.key(0), DRAWS)
-        between = {node: jnp.var(d.mean, axis=0, ddof=1) for node, d in drawn.items()}
+        between = {node: jnp.var(d.mean, axis=0) for node, d in drawn.items()}
         return {
-            node: Moments(jnp.mean(d.mean, 0), jnp.mean(d.variance, 0) + between[node], between[node] / DRAWS)
+            node: Moments(jnp.mean(d.mean, 0), jnp.mean(d.variance, 0) + between[node], between[node] / (DRAWS - 1))
             for node, d in drawn.items()
         }
 
