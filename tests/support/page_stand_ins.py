@@ -113,7 +113,7 @@ def names(page, folder):
     images = generator.integers(0, 256, (40, 8, 8), np.uint8)
     if page == "README.md":
         return {
-            "array": generator.normal(size=(40, 5)).astype(np.float32),
+            "array": generator.random((40, 5), np.float32),
             "x": pd.read_csv("whole.csv").to_numpy()[:4],
         }
     if page == "howto_images.md":
