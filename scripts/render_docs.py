@@ -59,7 +59,7 @@ ADDITIONS = (
         "tests/distributions/test_likelihoods.py",
     ),
     Addition("a prior", "sbvi.distributions.priors", "PRIORS", "prior", "tests/distributions/test_priors.py"),
-    Addition("a posterior", "sbvi.posteriors", "POSTERIORS", "posterior", "tests/distributions/test_gaussians.py"),
+    Addition("a posterior", "sbvi.posteriors", "POSTERIORS", "posterior", "tests/posteriors/test_contract.py"),
     Addition("a model", "sbvi.models", "MODELS", "model", "tests/models/"),
     Addition("a gradient rule", "sbvi.gradients", "RULES", None, "tests/gradients/test_rules.py"),
     Addition("an objective", "sbvi.objectives", "OBJECTIVES", "objective", "tests/objectives/test_objectives.py"),

@@ -16,7 +16,7 @@ import urllib.request
 import pytest
 from support import page_stand_ins as stand_ins
 from support.pages import PAGES, Code, Line, named, own, steps
-from support.paths import DATA, ROOT
+from support.paths import ROOT, needs_data
 from support.processes import command, environment, wait_until
 
 import sbvi
@@ -51,7 +51,7 @@ def key(step):
 
 def marks(page):
     text = "\n".join(str(step) for step in steps(page))
-    real = [pytest.mark.skipif(not DATA, reason="SBVI_DATA_DIR is not set")] if REAL.search(text) else []
+    real = [needs_data] if REAL.search(text) else []
     return [*real, *([] if page.name in QUICK else [pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 

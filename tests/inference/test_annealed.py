@@ -69,6 +69,21 @@ def test_more_temperatures_close_the_gap(x64):
     assert gaps[1] < 0.3 * gaps[0]
 
 
+def from_the_prior_is(truth, model, params, x, xi):
+    """Annealing from the prior, forward and backward from xi (40, 2), bounds log p(x) from both sides."""
+
+    @jax.jit
+    def both(key):
+        few = (model, params, key, jnp.asarray(x), 1, 60, 5, "prior")
+        return annealed(*few), annealed(*few, {"layer_1": jnp.asarray(xi)}).log_likelihood
+
+    lower, upper = both(jax.random.key(1))
+    for log_weights in (np.asarray(lower.log_likelihood) - truth, truth - np.asarray(upper)):
+        weights = np.exp(log_weights)  # of mean one, one way and the other
+        assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
+        assert -1.5 < log_weights.mean() < 0
+
+
 def test_chains_start_at_the_prior_that_was_chosen(x64):
     """Two Gaussians far apart, under which v = W xi + b + sigma e is two Gaussians; forward and backward."""
     oracle = LinearGaussian(W, sigma=0.5)
@@ -91,16 +106,7 @@ def test_chains_start_at_the_prior_that_was_chosen(x64):
     each = [law(W @ m + oracle.b, C).logpdf(x) for m, C in zip(means, spread, strict=True)]
     truth = np.logaddexp(*(np.log(shares)[:, None] + each))
 
-    @jax.jit
-    def both(key):
-        few = (model, params, key, jnp.asarray(x), 1, 60, 5, "prior")
-        return annealed(*few), annealed(*few, {"layer_1": jnp.asarray(xi)}).log_likelihood
-
-    lower, upper = both(jax.random.key(1))
-    for log_weights in (np.asarray(lower.log_likelihood) - truth, truth - np.asarray(upper)):
-        weights = np.exp(log_weights)  # of mean one, one way and the other
-        assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
-        assert -1.5 < log_weights.mean() < 0
+    from_the_prior_is(truth, model, params, x, xi)
 
 
 @pytest.mark.slow
@@ -129,16 +135,7 @@ def test_chains_start_at_a_prior_that_is_bent(name, x64):
     far = np.abs(truth - oracle.log_likelihood(x))  # under N(0, I)
     assert far.mean() > 0.3
 
-    @jax.jit
-    def both(key):
-        few = (model, params, key, jnp.asarray(x), 1, 60, 5, "prior")
-        return annealed(*few), annealed(*few, {"layer_1": jnp.asarray(xi)}).log_likelihood
-
-    lower, upper = both(jax.random.key(1))
-    for log_weights in (np.asarray(lower.log_likelihood) - truth, truth - np.asarray(upper)):
-        weights = np.exp(log_weights)  # of mean one, one way and the other
-        assert abs(weights.mean() - 1) < 5 * weights.std() / np.sqrt(40)
-        assert -1.5 < log_weights.mean() < 0
+    from_the_prior_is(truth, model, params, x, xi)
 
 
 @pytest.mark.slow
