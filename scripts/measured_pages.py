@@ -8,7 +8,8 @@ import re
 
 import numpy as np
 from recipes import DEPTHS, ROWS, TABLES
-from results_page import FIGURES, ROOT, mean, over_seeds, spread, stored, summary, value
+from results_page import FIGURES, ROOT, stored, value
+from row_summary import mean, over_seeds, spread, summary
 
 from sbvi.core.atomic import write_atomically  # several rows may end at once
 from sbvi.inference.convergence import LIMIT as LAW_REACHED

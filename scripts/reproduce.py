@@ -29,6 +29,7 @@ import results_page
 import search_page
 from recipes import ROWS
 from results_page import FIGURES, RESULTS, ROOT, stored
+from row_summary import aimed
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
@@ -175,8 +176,9 @@ def listing():
     for name, row in ROWS.items():
         seeds = ", ".join(str(r["seed"]) for r in done if r["row"] == (row.of or name)) or "none"
         paper = f", paper {row.paper:.2f}" if row.paper else ""
+        aim = f", aim {aimed([], name)}" if row.aim else ""
         needs = f"; needs {row.files}" if row.files else ""
-        print(f"{name}: {row.title} ({row.table}){paper}; seeds done: {seeds}{needs}")
+        print(f"{name}: {row.title} ({row.table}){paper}{aim}; seeds done: {seeds}{needs}")
 
 
 def main():
@@ -203,16 +205,22 @@ def main():
                 kept(place)
             except UserError as error:
                 parser.error(str(error))
-    failed = []
+    failed, lacking = [], []
     for row in dict.fromkeys(ROWS[row].of or row for row in given.rows):
         for seed in map(int, given.seeds.split(",")):
             stored_already = (RESULTS / f"{row}-{seed}.json").exists()
             if not stored_already and not (train(row, seed) and (given.train or keep(row, seed))):
-                failed.append(f"{row} (seed {seed})")
+                if ROWS[row].files and not RunDirectory(folder(row, seed)).has_run():
+                    needs = f"it needs {ROWS[row].files} in the folder that SBVI_DATA_DIR names"
+                    lacking.append(f"{row} (seed {seed}) was not begun: {needs}")
+                else:
+                    failed.append(f"{row} (seed {seed})")
     if not given.train:
         render()
     if failed:
-        sys.exit(f"did not complete: {', '.join(failed)}; the same command goes on with them")
+        lacking.append(f"did not complete: {', '.join(failed)}; the same command goes on with them")
+    if lacking:
+        sys.exit("\n".join(lacking))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes import HEADLINE, ROWS, TABLES
+from recipes import HEADLINE, NOTES, ROWS, TABLES
+from row_summary import accelerator, aimed, hardware, mean, minutes, over_seeds, spread, summary, verdict
 
 from sbvi.core.atomic import write_atomically
 from sbvi.reporting.figures import new_figure, pixels
@@ -43,42 +44,6 @@ def tails(metrics, split):
     if share is not None:
         return f"{100 * share:.0f} %"
     return "-" if f"{split}/elbo" in metrics else ""
-
-
-def over_seeds(records, name, metric=None):
-    """Test negative log-likelihoods of a row, seed -> nats; metric: another than the row's."""
-    row = ROWS[name]
-    own = [r for r in records if r["row"] == (row.of or name)]
-    held = {
-        r["seed"]: r.get("evaluations", {}).get(row.work, {}).get("metrics", {}) if row.work else r["metrics"]
-        for r in own
-    }
-    metric = metric or row.metric
-    return {seed: metrics[metric] for seed, metrics in held.items() if metric in metrics}
-
-
-def spread(values):
-    """The standard error of a mean over seeds; None for one."""
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-
-
-def mean(values, digits=2):
-    error = spread(values)
-    return f"{np.mean(values):.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
-
-
-def summary(records, table):
-    """Markdown: the rows of a table, means over seeds."""
-    rows = []
-    for name, row in ROWS.items():
-        if row.table != table:
-            continue
-        values = list(over_seeds(records, name).values())
-        paper = f"{row.paper:.2f}" if row.paper else "-"
-        digits = 3 if row.metric.endswith("bits_per_dimension") else 2
-        here = mean(values, digits) if values else "not run yet"
-        rows.append([row.title, f"`{name}`", paper, here, str(len(values))])
-    return markdown_table(["model", "row", "paper", "here", "seeds"], rows)
 
 
 def versus(records, table):
@@ -153,10 +118,8 @@ def runs(records):
         units = sorted((len(key), key) for key in m if key.startswith("test/active_units/"))  # layer_2 before layer_10
         active = "+".join(str(m[key]) for _, key in units)
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
-        minutes = f"{r['train_seconds'] / 60:.0f}"
-        device = r.get("device") or {}
-        hardware = r["processor"] if device.get("platform", "cpu") == "cpu" else device["kind"]
-        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes, hardware])
+        made_on = accelerator(r) or r["processor"]
+        rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes(r["train_seconds"]), made_on])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]
     return markdown_table(header, rows) if rows else "None yet."
@@ -168,12 +131,13 @@ def headline():
     for name, published in HEADLINE.items():
         record = next((r for r in records if r["row"] == name), None)
         if record is not None:
-            device = record.get("device") or {}
-            of = "two cores" if device.get("platform", "cpu") == "cpu" else device["kind"]
-            minutes = f"{record['train_seconds'] / 60:.0f}, {of}"
+            of = hardware(record) if accelerator(record) else "two cores"
             here = value(record["metrics"], ROWS[name].metric)
-            rows.append([ROWS[name].title, f"`{record['command']}`", here, published, minutes])
-    return markdown_table(["model", "command", "test NLL here, nats", "published beside it", "minutes"], rows)
+            aim = f"{aimed([record], name)}: {verdict([record], name)}" if ROWS[name].aim else ""
+            cost = f"{minutes(record['train_seconds'])}, {of}"
+            rows.append([ROWS[name].title, f"`{record['command']}`", here, published, aim, cost])
+    header = ["model", "command", "test NLL here, nats", "published beside it", "aim", "minutes"]
+    return markdown_table(header, rows)
 
 
 def trials():
@@ -183,10 +147,11 @@ def trials():
     rows = []
     for r in records:
         settings = " ".join(f"`{word}`" for word in r["settings"])
-        minutes = f"{r['train_seconds'] / 60:.0f}"
         m = r["metrics"]
         bound = f"{m['validation/elbo']:.2f}" if "validation/elbo" in m else ""
-        rows.append([settings, value(m, "validation/nll"), bound, samples(m, "validation", r), minutes])
+        rows.append(
+            [settings, value(m, "validation/nll"), bound, samples(m, "validation", r), minutes(r["train_seconds"])]
+        )
     header = ["settings, beside `dataset=mnist dataset.binarization=static`", "NLL", "ELBO", "S", "minutes"]
     return markdown_table(header, rows) if rows else "None yet."
 
@@ -201,6 +166,10 @@ def render(sections, searches):
         "# Results",
         "*Rendered by `scripts/reproduce.py --render` from `docs/results/`; no number here is typed by hand. A row is "
         "made again by `scripts/reproduce.py ROW`.*",
+        "`paper` is a published value, `here` the mean over seeds. `aim` is the greatest number wanted here on the "
+        "hardware that a row was made on, two CPU cores or an accelerator (the recipe's head tells both), and the "
+        "verdict compares the mean with it. `minutes` are of training, with those of the run that it starts from, and "
+        "CPU is one or two of its cores.",
     ]
     for table, title in TABLES.items():
         parts.append(f"## {title}")
@@ -208,6 +177,7 @@ def render(sections, searches):
             parts += figures(records)
             continue
         parts.append(summary(records, table))
+        parts += [NOTES[table]] if table in NOTES else []
         if sentence := versus(records, table):
             parts.append(sentence)
         if table == "figure2c" and (chart := bars(records)):
@@ -220,7 +190,7 @@ def render(sections, searches):
         "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "
-        "the run that it starts from, on one core or one accelerator that other runs shared at times.",
+        "the run that it starts from, on one or two cores or one accelerator, which other runs shared at times.",
     ]
     write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())
     tried = [
