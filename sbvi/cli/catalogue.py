@@ -65,9 +65,11 @@ def catalogue() -> Catalogue:
     return content
 
 
-def keys(group: str) -> list[str]:
-    """The dotted keys of a group, without its name."""
-    return sorted({key for entry in catalogue().get(group, {}).values() for key in entry["keys"]})
+def keys(group: str, entry: str | None = None) -> list[str]:
+    """The dotted keys of a group, without its name; of one entry, where that is named and there."""
+    entries = catalogue().get(group, {})
+    chosen = [entries[entry]] if entry is not None and entry in entries else entries.values()
+    return sorted({key for each in chosen for key in each["keys"]})
 
 
 def is_list(path: str) -> bool:
@@ -77,11 +79,11 @@ def is_list(path: str) -> bool:
     return bool(types) and all(each.startswith("list") for each in types)
 
 
-def below(path: str) -> list[str]:
-    """The keys right below a dotted path, such as `optimizer.schedule`."""
+def below(path: str, entry: str | None = None) -> list[str]:
+    """The keys right below a dotted path, such as `optimizer.schedule`; entry: see `keys`."""
     group, _, rest = path.partition(".")
     prefix = f"{rest}." if rest else ""
-    return sorted({key[len(prefix) :].partition(".")[0] for key in keys(group) if key.startswith(prefix)})
+    return sorted({key[len(prefix) :].partition(".")[0] for key in keys(group, entry) if key.startswith(prefix)})
 
 
 def owning(group: str, key: str) -> list[str]:

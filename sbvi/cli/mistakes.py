@@ -5,7 +5,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 
-from sbvi.cli.catalogue import SETTINGS, below, entries_of, is_list, owning, unknown_word
+from sbvi.cli.catalogue import below, entries_of, is_list, owning, unknown_word
 from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
@@ -165,6 +165,7 @@ def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
     owner, _, name = group.rpartition(".")
     if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
         return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")
-    if group in SETTINGS or allowed:
-        return unknown_key(key, value, allowed)
-    return unknown_key(key, value, [f"{top}.{each}" for each in below(top)])
+    chosen = next((a.split("=", 1)[1] for a in reversed(arguments) if a.startswith(f"{top}=")), None)
+    if own := [f"{group}.{each}" for each in below(group, chosen)]:
+        return unknown_key(key, value, own)
+    return unknown_key(key, value, [f"{top}.{each}" for each in below(top, chosen)])

@@ -145,6 +145,19 @@ def test_a_key_of_another_choice_names_those_that_have_it(key, given, said):
 
 
 @pytest.mark.quick
+def test_a_key_that_none_has_is_answered_with_those_of_the_choice_made():
+    for key, given, there, elsewhere in [
+        ("model.layrs", ["model=dlgm", "model=helmholtz"], "model.layers", "model.noise_matrix"),
+        ("objective.kl_weight.bta", ["objective=importance_weighted"], "objective.kl_weight.beta", "layer_epochs"),
+        ("trainer.stps", [], "trainer.steps", "model."),
+    ]:
+        text = f"Could not override '{key}'.\nTo append to your config use +{key}=2"
+        said = sentence(ValueError(text), [*given, f"{key}=2"], COMMAND)
+        assert f"{key}=2 is not a key (did you mean {there}?)" in said
+        assert elsewhere not in said
+
+
+@pytest.mark.quick
 def test_a_length_that_is_given_twice():
     with pytest.raises(UserError, match="must be set, and steps and epochs are"):
         Experiment.from_overrides(["trainer.steps=1", "trainer.epochs=2"])
