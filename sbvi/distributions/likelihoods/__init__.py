@@ -15,6 +15,7 @@ from sbvi.distributions.likelihoods.mixed import Mixed
 from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
 from sbvi.distributions.likelihoods.ordinal import Ordinal
 from sbvi.distributions.likelihoods.pixel_cnn import PixelCNN
+from sbvi.distributions.likelihoods.pixel_mixture import PixelMixture
 from sbvi.distributions.likelihoods.poisson import Poisson
 from sbvi.distributions.likelihoods.student_t import StudentT
 
@@ -30,6 +31,7 @@ LIKELIHOODS: dict[str, type] = {
     "ordinal": Ordinal,
     "mixed": Mixed,
     "logistic_mixture": LogisticMixture,
+    "pixel_mixture": PixelMixture,
 }
 extend(LIKELIHOODS, "sbvi.likelihoods")
 

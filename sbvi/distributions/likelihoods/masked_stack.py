@@ -1,0 +1,137 @@
+"""A residual stack of masked convolutions over pixels in raster order (van den Oord et al. 2016).
+
+    h_1 = f(K_1 * x + V_1 features + b_1),   h_l = h_{l-1} + f(K_l * h_{l-1} + V_l features + b_l),   given = W h_L
+
+f is the exponential linear unit. K_1 sees pixels before its own, the other K_l their own too, so that what a pixel is
+given depends on the pixels of x before it alone, all of their channels; with L layers of k x k on L (k // 2) rows up.
+W = 0 at the start.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbvi.core.xla.convolution import convolved
+
+Array = jax.Array
+#: (a pixel's features (N, F), what the stack gives it (N, outputs), its noise) -> its x (N, inputs), what is told of it
+MakePixel = Callable[[Array, Array, Any], tuple[Array, Any]]
+
+
+def check_side(kernel: int) -> None:
+    """Refuse kernels that have no middle."""
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel={kernel} must be odd")
+
+
+@dataclass(frozen=True)
+class MaskedStack:
+    """Functions of the stack's weights, a flat array (size,), over images (H, W, inputs).
+
+    features: numbers F that each pixel has beside x. outputs: numbers that each pixel is given. channels: of h.
+    """
+
+    height: int
+    width: int
+    inputs: int
+    features: int
+    outputs: int
+    channels: int
+    layers: int
+    kernel: int
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """Of each layer: kernel, what it makes of the features, bias; and last of W."""
+        c, k = self.channels, self.kernel
+        shapes: list[tuple[int, ...]] = []
+        for i in [self.inputs] + [c] * (self.layers - 1):
+            shapes += [(k, k, i, c), (self.features, c), (c,)]
+        return [*shapes, (c, self.outputs)]
+
+    @property
+    def size(self) -> int:
+        return sum(prod(shape) for shape in self._shapes())
+
+    def initial(self) -> np.ndarray:
+        """Of variance one over a unit's inputs, the same for every seed; biases and W zero."""
+        rng, weights = np.random.default_rng(0), []
+        *layers, last = self._shapes()
+        for shape in layers:
+            # Of one channel V is zero too: so its runs have begun, and another draw would change all after it.
+            zero = len(shape) == 1 or (len(shape) == 2 and shape[-1] == 1)
+            wide = prod(shape[:-1])
+            weights.append(np.zeros(prod(shape)) if zero else rng.normal(size=prod(shape)) / np.sqrt(wide))
+        return np.concatenate([*weights, np.zeros(prod(last))])
+
+    def _weights(self, flat: Array) -> tuple[list[tuple[Array, Array, Array]], Array]:
+        """Layers' (masked kernel, of the features, bias), and W."""
+        parts, start = [], 0
+        for shape in self._shapes():
+            parts.append(flat[start : start + prod(shape)].reshape(shape))
+            start += prod(shape)
+        layers = []
+        for level in range(self.layers):
+            kernel, seen, bias = parts[3 * level : 3 * level + 3]
+            layers.append((kernel * jnp.asarray(self._mask(own=level > 0), flat.dtype), seen, bias))
+        return layers, parts[-1]
+
+    def _mask(self, own: bool) -> np.ndarray:
+        """Rows above, and in the pixel's own row what stands left of it; of layers also its own place."""
+        k, middle = self.kernel, self.kernel // 2
+        mask = np.zeros((k, k, 1, 1), np.float32)
+        mask[:middle] = 1
+        mask[middle, : middle + own] = 1
+        return mask
+
+    def given(self, flat: Array, features: Array, images: Array) -> Array:
+        """What each pixel is given, (N, H, W, outputs), of features (N, H, W, F) and the pixels before it.
+
+        images: (B, H, W, inputs), of which N is a multiple; they repeat as a whole.
+        """
+        layers, last = self._weights(flat)
+        h = jnp.zeros((), features.dtype)
+        for level, (kernel, seen, bias) in enumerate(layers):
+            filtered = convolved(images if level == 0 else h, kernel)
+            if level == 0:
+                filtered = jnp.tile(filtered, (len(features) // len(images), 1, 1, 1))
+            h = h + jax.nn.elu(filtered + features @ seen + bias[None, None, None])
+        return h @ last
+
+    def drawn(self, flat: Array, features: Array, noise: Any, made_of: MakePixel) -> Any:
+        """What `made_of` tells of every pixel, (H W, ...), as it makes one image for each of features (N, H, W, F).
+
+        One loop over pixels, whose every turn makes one pixel of every layer from what earlier turns made around it.
+        noise: arrays (H W, ...).
+        """
+        layers, last = self._weights(flat)
+        count, pad, dtype = len(features), self.kernel // 2, features.dtype
+        size, padded = self.height * self.width, (self.height + 2 * pad, self.width + 2 * pad)
+
+        def one(maps: list[Array], inputs: tuple[Array, Any]) -> tuple[list[Array], Any]:
+            position, own_noise = inputs
+            row, column = position // self.width, position % self.width
+            own = jax.lax.dynamic_slice(features, (0, row, column, 0), (count, 1, 1, self.features))[:, 0, 0]
+
+            def written(target: Array, value: Array) -> Array:
+                return jax.lax.dynamic_update_slice(target, value[:, None, None], (0, row + pad, column + pad, 0))
+
+            h, made = jnp.zeros((), dtype), [maps[0]]
+            for level, (kernel, seen, bias) in enumerate(layers):
+                source = made[level]
+                shape = (count, self.kernel, self.kernel, source.shape[-1])
+                patch = jax.lax.dynamic_slice(source, (0, row, column, 0), shape)
+                filtered = patch.reshape(count, -1) @ kernel.reshape(-1, kernel.shape[-1])
+                h = h + jax.nn.elu(filtered + own @ seen + bias[None])
+                if level + 1 < self.layers:
+                    made.append(written(maps[level + 1], h))
+            x, told = made_of(own, h @ last, own_noise)
+            return [written(made[0], x), *made[1:]], told
+
+        channels = [self.inputs] + [self.channels] * (self.layers - 1)
+        start = [jnp.zeros((count, *padded, c), dtype) for c in channels]
+        return jax.lax.scan(one, start, (jnp.arange(size, dtype=jnp.int32), noise))[1]
