@@ -121,6 +121,11 @@ class SGMCMCSpec(AlgorithmSpec):
                 f"model.latent_noise={model.sample_noise} moves samples off the recognition model, by whose own draws "
                 f"algorithm=sgmcmc integrates latents out; allowed: model.latent_noise=0."
             )
+        if model.hidden_noise:
+            raise UserError(
+                f"model.hidden_dropout={model.hidden_noise} changes the likelihood at every step, and algorithm=sgmcmc "
+                f"draws from the posterior of one; allowed: model.hidden_dropout=0."
+            )
 
     def build(self, model: Any, examples: int) -> SGMCMC:
         own = {key: getattr(self, key) for key in OF_KERNELS if getattr(self, key) is not None}

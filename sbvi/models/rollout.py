@@ -39,14 +39,16 @@ class Rollout(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Regularising noise of the recognition model in training (PAPER 3.1); None where absent.
+    """Regularising noise in training, of the recognition model but for the last (PAPER 3.1); None where absent.
 
     bit_flip: probability that a binary input is flipped. dropout: probability that an input is zeroed.
     latent: standard deviation of Gaussian noise added to the samples. missing: probability that a table's entry is
-    taken for a missing one, by recognition model and likelihood alike.
+    taken for a missing one, by recognition model and likelihood alike. units: probability that a unit of the
+    generative model's deterministic layers is zeroed.
     """
 
     bit_flip: Array | None = None
     dropout: Array | None = None
     latent: Array | None = None
     missing: Array | None = None
+    units: Array | None = None

@@ -59,6 +59,11 @@ class ModelSpec(abc.ABC):
         return 0.0
 
     @property
+    def hidden_noise(self) -> float:
+        """Probability that training leaves out a unit of p(x | z)'s network."""
+        return 0.0
+
+    @property
     def kinks(self) -> str:
         """Where its density is not twice differentiable in the latents: what is needed instead, for a sentence; empty
         where it is smooth."""

@@ -20,6 +20,7 @@ from sbvi.core.xla.convolution import convolved
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 from sbvi.networks.dense import NETWORKS, NetworkName
+from sbvi.networks.dropout import Dropout
 from sbvi.networks.keys import Keys
 from sbvi.networks.layers import layer_norm
 
@@ -203,9 +204,10 @@ class ImageWriter(nnx.Module):
         joined: bool = self.dense.joins(rows)
         return joined
 
-    def __call__(self, h: Array, before: Array | None = None) -> Array:
+    def __call__(self, h: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
+        """dropout: of the deterministic layers' units."""
         function = ACTIVATIONS[self.activation].function
-        x = self.dense(h, before).reshape(-1, *self.smallest)
+        x = self.dense(h, before, dropout).reshape(-1, *self.smallest)
         deep = hasattr(self, "blocks")
         for level, convolution in enumerate(self.convolutions):
             for block in self.blocks[level] if deep else ():

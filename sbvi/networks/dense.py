@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.dropout import Dropout, thinned
 from sbvi.networks.keys import Keys
 from sbvi.networks.layers import MLP, Affine, layer_norm
 
@@ -67,12 +68,12 @@ class GatedMLP(nnx.Module):
         first = self.layers[0].both if self.layers else self.last
         return not self.activate_first and rows > 2 * first.kernel.shape[-1]
 
-    def __call__(self, x: Array, before: Array | None = None) -> Array:
-        """(..., sizes[0]) -> (..., sizes[-1])."""
+    def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
+        """(..., sizes[0]) -> (..., sizes[-1]). before and dropout: see `MLP`."""
         if self.activate_first:
             x = ACTIVATIONS[self.activation].function(x)
         for position, layer in enumerate(self.layers):
-            x = layer(x, None if position else before)
+            x = thinned(layer(x, None if position else before), dropout, position)
         return x if self.activate_last else self.last(x, None if self.layers else before)
 
 
@@ -84,9 +85,10 @@ class ResidualBlock(nnx.Module):
         self.second.kernel.set_value(jnp.zeros((size, size)))
         self.activation = activation
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, dropout: Dropout | None = None) -> Array:
+        """dropout: of the units within the block."""
         function = ACTIVATIONS[self.activation].function
-        return x + self.second(function(self.first(function(x))))
+        return x + self.second(thinned(function(self.first(function(x))), dropout, 0))
 
 
 class NormalisedBlock(ResidualBlock):
@@ -96,10 +98,10 @@ class NormalisedBlock(ResidualBlock):
         super().__init__(size, activation, rngs)
         self.norms = nnx.List([layer_norm(size, rngs) for _ in range(2)])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, dropout: Dropout | None = None) -> Array:
         function = ACTIVATIONS[self.activation].function
         inner = self.norms[1](self.first(function(self.norms[0](x))))
-        return x + self.second(function(inner))
+        return x + self.second(thinned(function(inner), dropout, 0))
 
 
 class ResidualMLP(nnx.Module):
@@ -136,18 +138,18 @@ class ResidualMLP(nnx.Module):
         first = self.blocks[0] if self.blocks else self.last
         return not self.activate_first and rows > 2 * first.bias.shape[-1]
 
-    def __call__(self, x: Array, before: Array | None = None) -> Array:
-        """(..., sizes[0]) -> (..., sizes[-1])."""
+    def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
+        """(..., sizes[0]) -> (..., sizes[-1]). before and dropout: see `MLP`."""
         function = ACTIVATIONS[self.activation].function
         if self.activate_first:
             x = function(x)
         for position, block in enumerate(self.blocks):
             if isinstance(block, ResidualBlock):
-                x = block(x)
+                x = block(x, None if dropout is None else dropout.within(position))
             else:
-                x = block(function(x), None) if position else block(x, before)
+                x = block(thinned(function(x), dropout, position), None) if position else block(x, before)
         if self.blocks:
-            x = function(x)
+            x = thinned(function(x), dropout, len(self.blocks))
         return x if self.activate_last else self.last(x, None if self.blocks else before)
 
 

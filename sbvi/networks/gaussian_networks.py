@@ -11,6 +11,7 @@ from flax import nnx
 from sbvi.networks.activations import ActivationName
 from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
 from sbvi.networks.dense import NETWORKS, NetworkName
+from sbvi.networks.dropout import Dropout
 from sbvi.networks.keys import Keys
 from sbvi.networks.layers import Affine
 
@@ -75,21 +76,25 @@ class GenerativeNetwork(nnx.Module):
         if free.size:
             self.free = nnx.Param(jnp.asarray(free, jnp.float32))
 
-    def __call__(self, noise: Sequence[Array]) -> Array:
-        """noise: xi_1 .. xi_L, each (..., K_l) -> likelihood outputs (..., O)."""
+    def __call__(self, noise: Sequence[Array], thinning: tuple[Array, Array] | None = None) -> Array:
+        """noise: xi_1 .. xi_L, each (..., K_l) -> likelihood outputs (..., O).
+
+        thinning: a key and the probability that a unit of a deterministic layer is left out.
+        """
         # Samples and examples in one axis: on CPU, XLA multiplies two matrices half as fast again when the
         # first has two leading axes.
         leading = noise[-1].shape[:-1]
         noise = [xi.reshape(-1, xi.shape[-1]) for xi in noise]
+        dropped = [Dropout(*thinning, leading).within(level) if thinning else None for level in range(len(noise))]
         h, before = noise[-1], None
         if self.noise_maps[-1].kind == "full" and self.maps[-1].joins(len(h)):
             before = self.noise_maps[-1].matrix[...]  # with many samples, made one with the map's first matrix
         else:
             h = self.noise_maps[-1](h)
         for level in range(len(noise) - 2, -1, -1):
-            h = self.maps[level + 1](h, before) + self.noise_maps[level](noise[level])
+            h = self.maps[level + 1](h, before, dropped[level + 1]) + self.noise_maps[level](noise[level])
             before = None
-        outputs = self.maps[0](h, before)
+        outputs = self.maps[0](h, before, dropped[0])
         return outputs.reshape(*leading, outputs.shape[-1])
 
     def layer_mean(self, level: int, above: Sequence[Array]) -> Array:

@@ -11,6 +11,7 @@ from flax import nnx
 
 from sbvi.core.xla.sums import down_columns
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
+from sbvi.networks.dropout import Dropout, thinned
 from sbvi.networks.keys import Keys
 
 Array = jax.Array
@@ -80,13 +81,14 @@ class MLP(nnx.Module):
         and saves 3 k^2 (rows - m) multiplications for B (k, k) and W (k, m)."""
         return not self.activate_first and rows > 2 * self.layers[0].kernel.shape[-1]
 
-    def __call__(self, x: Array, before: Array | None = None) -> Array:
-        """(..., sizes[0]) -> (..., sizes[-1]). before: a matrix that x meets first, for a network that `joins` it."""
+    def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
+        """(..., sizes[0]) -> (..., sizes[-1]). before: a matrix that x meets first, for a network that `joins` it.
+        dropout: of the units after every activation that is not the first."""
         function = ACTIVATIONS[self.activation].function
         if self.activate_first:
             x = function(x)
         for position, layer in enumerate(self.layers):
             x = layer(x, None if position else before)
             if self.activate_last or position + 1 < len(self.layers):
-                x = function(x)
+                x = thinned(function(x), dropout, position)
         return x

@@ -326,5 +326,7 @@ def test_settings_that_have_no_use_are_refused():
             SETTINGS().completed(model).check(model)
     with pytest.raises(UserError, match=r"model\.latent_noise=0\.1 moves samples off .*allowed: model\.latent_noise=0"):
         SETTINGS().completed(dlgm).check(replace(dlgm, latent_noise=0.1))
+    with pytest.raises(UserError, match=r"model\.hidden_dropout=0\.1 changes .*allowed: model\.hidden_dropout=0"):
+        SETTINGS().completed(dlgm).check(replace(dlgm, hidden_dropout=0.1))
     spec = replace(SETTINGS(burn_in=30).completed(helmholtz), chains=2)
     assert spec.build(helmholtz.build(enumerable.FACTS), 100).burn_in(50) == 30

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from support.models import dlgm, summary
 
 from sbvi.models import DLGM
@@ -144,7 +145,32 @@ def test_latent_noise_moves_samples_only():
     assert abs(shift.std() - 0.5) < 0.01
 
 
+@pytest.mark.parametrize("sizes", [{"latents": (3,), "hidden": (4, 4)}, {"latents": (3, 2), "hidden": ((4,), (5,))}])
+def test_hidden_dropout_thins_the_generative_network_alone(sizes):
+    """The latents stay; outputs are the thinned network's; evaluation, without noise, is of the whole network."""
+    model, params = built(**sizes)
+    x, key, rate = jnp.asarray(np.arange(4 * D).reshape(4, D) % 2, jnp.float32), jax.random.key(5), jnp.float32(0.5)
+
+    @jax.jit
+    def of(params):
+        found = model.rollout(params, key, x, 3, noise=Noise(units=rate))
+        network = nnx.merge(model._graph, params.generative)
+        outputs = network(model.noises(found.latents), (jax.random.fold_in(key, 4), rate))
+        by_hand = model.likelihood.log_prob(outputs, network.free_parameters(), x)
+        return found, model.rollout(params, key, x, 3), by_hand
+
+    thinned, whole, by_hand = of(params)
+    for node, latent in whole.latents.items():
+        np.testing.assert_array_equal(thinned.latents[node], latent)
+    np.testing.assert_allclose(thinned.log_likelihood, by_hand, rtol=1e-6)
+    assert (np.asarray(thinned.log_likelihood) != np.asarray(whole.log_likelihood)).all()
+    assert model.numbers(10)["units"] == 0
+    assert dlgm((D,), **sizes, hidden_dropout=0.2).numbers(10)["units"] == 0.2
+
+
 def test_impossible_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"hidden_dropout=0\.2 needs deterministic layers"):
+        DLGM(hidden=(), hidden_dropout=0.2)
     with pytest.raises(ValueError, match="hidden lists 3 maps for 2"):
         DLGM(latents=(3, 2), hidden=((1,), (2,), (3,)))
     with pytest.raises(ValueError, match="at least one stochastic layer"):

@@ -12,6 +12,7 @@ from support.models import dlgm, summary
 from sbvi.core import UserError
 from sbvi.models import DLGM
 from sbvi.networks.dense import NETWORKS
+from sbvi.networks.dropout import Dropout
 from sbvi.networks.keys import Keys
 
 SIZES = [4, 3, 3, 2, 5]
@@ -37,8 +38,8 @@ def normal(own, x):
     return away / np.sqrt((away**2).mean(-1, keepdims=True) + 1e-6) * own["scale"] + own["bias"]
 
 
-def by_hand(name, p, x, first, last):
-    """The network's value by its definition."""
+def by_hand(name, p, x, first, last, drop=lambda h, *places: h):
+    """The network's value by its definition; drop: what dropout leaves of a layer at its places."""
     x = silu(x) if first else x
     if name.startswith("residual"):
         normalised = normal if name == "residual_normalised" else lambda _, x: x
@@ -46,20 +47,20 @@ def by_hand(name, p, x, first, last):
             if "first" in own:
                 norms = own.get("norms", (None, None))
                 inner = affine(own["first"], silu(normalised(norms[0], x)))
-                x = x + affine(own["second"], silu(normalised(norms[1], inner)))
+                x = x + affine(own["second"], drop(silu(normalised(norms[1], inner)), position, 0))
             else:
-                x = affine(own, silu(x) if position else x)
-        x = silu(x)
+                x = affine(own, drop(silu(x), position) if position else x)
+        x = drop(silu(x), len(p["blocks"]))
         return x if last else affine(p["last"], x)
     layers = [own for _, own in sorted(p["layers"].items())]
     if name == "gated":
-        for own in layers:
+        for position, own in enumerate(layers):
             value, gate = np.split(affine(own["both"], x), 2, -1)
-            x = silu(value) / (1 + np.exp(-gate))
+            x = drop(silu(value) / (1 + np.exp(-gate)), position)
         return x if last else affine(p["last"], x)
     for position, own in enumerate(layers):
         x = affine(own, x)
-        x = silu(x) if last or position + 1 < len(layers) else x
+        x = drop(silu(x), position) if last or position + 1 < len(layers) else x
     return x
 
 
@@ -80,6 +81,44 @@ def test_the_value_is_the_definition_s(name, first, last):
         if not first:
             joined = merged(jnp.asarray(wide), jnp.asarray(before))
             np.testing.assert_allclose(joined, merged(jnp.asarray(wide @ before)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dropout_is_of_every_hidden_unit_and_of_no_other(name, last):
+    graph, state = nnx.split(NETWORKS[name](SIZES, "silu", nnx.Rngs(0), activate_last=last))
+    state, p = values(state)
+    dropout = Dropout(jax.random.key(3), jnp.float32(0.4), (2, 4))
+    seen = []
+
+    def drop(h, *places):
+        """By masks of ones that went through the same places."""
+        seen.append(places)
+        own = dropout
+        for place in places[:-1]:
+            own = own.within(place)
+        return h * np.asarray(own(jnp.ones(h.shape, jnp.float32), places[-1]))
+
+    x = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32)
+    found = nnx.merge(graph, state)(jnp.asarray(x), None, dropout)
+    np.testing.assert_allclose(found, by_hand(name, p, x, False, last, drop), rtol=2e-5, atol=1e-5)
+    assert len(seen) == len(set(seen)) == len(SIZES) - 2 + last
+
+
+def test_dropout_s_masks():
+    """Of the rate, unbiased, a row's own, and the same at every call."""
+    key, rate, rows = jax.random.key(0), jnp.float32(0.3), (4, 500)
+    ones = jnp.ones((2000, 150))
+    mask = Dropout(key, rate, rows)(ones, 0)
+    assert set(np.unique(mask)) == {np.float32(0), np.float32(1 / np.float32(0.7))}
+    spread = np.sqrt(0.3 * 0.7 / mask.size)
+    assert abs(float((mask == 0).mean()) - 0.3) < 5 * spread
+    assert np.abs(np.corrcoef(np.asarray(mask)[:, :20].T) - np.eye(20)).max() < 5 / np.sqrt(2000)
+    np.testing.assert_array_equal(mask, Dropout(key, rate, rows)(ones, 0))
+    assert (mask != Dropout(key, rate, rows)(ones, 1)).any()
+    assert (mask != Dropout(key, rate, rows).within(0)(ones, 0)).any()
+    fewer = Dropout(key, rate, (4, 50))(ones[:200], 0).reshape(4, 50, 150)
+    np.testing.assert_array_equal(fewer[0], mask.reshape(4, 500, 150)[0, :50])
 
 
 def test_residual_blocks_start_as_the_identity():

@@ -76,6 +76,7 @@ class BuiltDLGM:
             "dropout": self.spec.input_dropout,
             "latent": self.spec.latent_noise,
             "missing": self.spec.extra_missing,
+            "units": self.spec.hidden_dropout,
             "prior_precision": 1 / (kappa * examples) if kappa else 0.0,
         }
 
@@ -121,9 +122,14 @@ class BuiltDLGM:
         return network(self.noises(latents)), network.free_parameters()
 
     def expected(
-        self, params: Params, x: Array, moved: Callable[[Latents], Latents] = lambda points: points
+        self,
+        params: Params,
+        x: Array,
+        moved: Callable[[Latents], Latents] = lambda points: points,
+        thinning: tuple[Array, Array] | None = None,
     ) -> Composite:
-        """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve."""
+        """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve; thinning: see
+        `GenerativeNetwork`."""
         network = nnx.merge(self._graph, params.generative)
         free = network.free_parameters()
 
@@ -133,7 +139,7 @@ class BuiltDLGM:
             return self.likelihood.precision_given(outputs, free, x)
 
         return Composite(
-            inner=lambda points: network(self.noises(moved(points))),
+            inner=lambda points: network(self.noises(moved(points)), thinning),
             outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
             precision=precision,
             smooth=not self.spec.kinks,
@@ -233,7 +239,9 @@ class BuiltDLGM:
                 }
             return points
 
-        draws = q.sample(jax.random.fold_in(key, 0), num_samples, self.expected(params, x, moved), paths)
+        thinning = None if noise.units is None else (jax.random.fold_in(key, 4), noise.units)
+        f = self.expected(params, x, moved, thinning)
+        draws = q.sample(jax.random.fold_in(key, 0), num_samples, f, paths)
         points = moved(draws.latents)
         scored = draws.log_posterior
         if scored is None or noise.latent is not None:

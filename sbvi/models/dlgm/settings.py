@@ -61,6 +61,8 @@ class DLGM(ModelSpec):
     """Probability that the recognition model sees a binary input flipped, in training."""
     input_dropout: Probability = 0.0
     """Probability that the recognition model sees an input as zero, in training."""
+    hidden_dropout: Probability = 0.0
+    """Probability that a unit of the generative model's deterministic layers is zero, in training: each row's own."""
     missing_inputs: bool = True
     """Whether the recognition model of a table with gaps is told which entries are there."""
     extra_missing: Probability = 0.0
@@ -84,6 +86,10 @@ class DLGM(ModelSpec):
             raise ValueError(f"hidden lists {len(self.hidden)} maps for {len(self.latents)} stochastic layers")
         if self.prior.gaussian_posterior and not self.posterior.gaussian:
             raise UserError(f"This prior mixes Gaussian posteriors; allowed: posterior={', '.join(GAUSSIAN)}.")
+        if self.hidden_dropout and not any(self.maps()) and not self.convolutions:
+            raise ValueError(
+                f"hidden_dropout={self.hidden_dropout} needs deterministic layers; allowed: hidden=[n, ...]"
+            )
         if self.residual_blocks and not self.convolutions:
             raise ValueError(f"residual_blocks={self.residual_blocks} needs convolutions, at whose sizes they stand")
         if self.bit_flip and self.likelihood is not None and not self.likelihood.binary:
@@ -133,6 +139,10 @@ class DLGM(ModelSpec):
     @property
     def sample_noise(self) -> float:
         return self.latent_noise
+
+    @property
+    def hidden_noise(self) -> float:
+        return self.hidden_dropout
 
     @property
     def kinks(self) -> str:
