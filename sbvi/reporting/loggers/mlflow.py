@@ -55,7 +55,11 @@ class _MlflowRun:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
             self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
             self.run_id = self._going_on(known) or self._begun(experiment, folder.name, own if uri is None else None)
-            known.write_text(f"{self.run_id}\n", encoding="utf-8")
+            try:
+                known.write_text(f"{self.run_id}\n", encoding="utf-8")
+            except OSError:
+                self.close(False)  # nobody else would
+                raise
 
     def _going_on(self, known: Path) -> str | None:
         """The run that an earlier session began, where this place has it: another may have been chosen since."""
