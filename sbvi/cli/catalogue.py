@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli.values import check_values
+from sbvi.core.describe import describe, holds
 from sbvi.core.errors import UserError, choices, unknown_key
 from sbvi.core.plugins import adding
 
@@ -37,7 +38,6 @@ Catalogue = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 def build() -> dict[str, dict[str, Any]]:
     """Group -> entry -> what `sbvi.core.describe` says of its spec, from the registries."""
-    from sbvi.core.describe import describe
     from sbvi.runs.experiment import GROUPS, SETTINGS
     from sbvi.runs.words import CHOICES
     from sbvi.sweeps.pruning import Pruning
@@ -137,7 +137,7 @@ def _check_values(
     group: str, values: Mapping[str, Any], known: Mapping[str, Any], entry: Mapping[str, Any], words: Sequence[str]
 ) -> None:
     for key, value in _leaves(values, known):
-        if key == "name" or key.partition(".")[0] in entry.get("words", []) or value is None:
+        if (key == "name" and key not in known) or key.partition(".")[0] in entry.get("words", []) or value is None:
             continue
         if key not in known:
             if key.partition(".")[0] in words:
@@ -145,9 +145,15 @@ def _check_values(
             if parts := [f"{group}.{each}" for each in known if each.startswith(f"{key}.")]:
                 raise UserError(f"{group}.{key}={value} must be a group of settings: give one of {', '.join(parts)}.")
             raise unknown_key(f"{group}.{key}", value, [f"{group}.{each}" for each in known])
-        about = known[key]
-        if "allowed" in about and not about.get("open") and value not in about["allowed"]:
-            raise choices(f"{group}.{key}", value, map(str, about["allowed"]))
+        if _refuses(known[key], value):
+            raise choices(f"{group}.{key}", value, map(str, known[key]["allowed"]))
+
+
+def _refuses(about: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is none of a closed choice; of names, which another version of their package may have."""
+    if "allowed" not in about or about.get("open") or value in about["allowed"]:
+        return False
+    return "of" not in about or (isinstance(value, str) and holds(about))
 
 
 def _leaves(values: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,12 +1,14 @@
 """Wrong values, answered by the catalogue as the specs themselves would answer, before what trains is imported."""
 
+import importlib.metadata
 import subprocess
 import sys
 
 import pytest
 from support.processes import environment
 
-from sbvi.cli.catalogue import catalogue
+from sbvi.algorithms.optimizer import Optimizer, factories
+from sbvi.cli.catalogue import catalogue, check
 from sbvi.cli.values import annotation, check_values
 from sbvi.core import UserError, make
 from sbvi.runs.experiment import GROUPS, SETTINGS
@@ -76,11 +78,11 @@ def test_a_wrong_value_imports_nothing_that_trains():
         "def run(*words):\n    sys.argv = ['sbvi-train', *words]\n"
         "    try:\n        train.main()\n    except SystemExit as end:\n        print('exit', end.code)\n"
         "run('trainer.steps=abc')\nrun('seed=-1')\nrun('optimizer.learning_rate=abc')\nrun('model.latents=50')\n"
-        "run('optimizer.schedule.final=abc', 'optimizer.clip_norm=-1')\n"
+        "run('optimizer.schedule.final=abc', 'optimizer.clip_norm=-1')\nrun('optimizer.name=adm')\n"
         "print('jax' in sys.modules, 'optax' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), cwd="/tmp")
-    assert done.stdout.splitlines() == ["exit 1"] * 5 + ["False False"], done.stderr
+    assert done.stdout.splitlines() == ["exit 1"] * 6 + ["False False"], done.stderr
     assert done.stderr.splitlines()[:4] == [
         'trainer.steps="abc" should be a valid integer.',
         "seed=-1 must be a whole number of 0..2147483647.",
@@ -88,3 +90,22 @@ def test_a_wrong_value_imports_nothing_that_trains():
         "model.latents=50 must be a list, such as model.latents=[50].",
     ]
     assert "(1 more like this)" in done.stderr.splitlines()[4]
+    assert done.stderr.splitlines()[5].startswith("optimizer.name=adm is not known (did you mean adam?); allowed: ada")
+
+
+def test_names_of_a_package_are_those_of_its_version(monkeypatch):
+    """Where another is installed, what it has besides waits for the spec, which asks the package itself."""
+    known = catalogue()["optimizer"]["optimizer"]["keys"]["name"]
+    assert known["allowed"] == sorted(factories())
+    package, version = known["of"].split()
+    assert version == importlib.metadata.version(package)
+
+    def said(name):
+        return refusal(check, {"optimizer": {"name": name}}, ["optimizer"], [])
+
+    assert said("adam") is None
+    assert said("adm") == refusal(make, Optimizer, {"name": "adm"}, "optimizer")
+    assert said(3) == refusal(make, Optimizer, {"name": 3}, "optimizer")
+    for told in (f"{package} 0.0.1", "absent 1.0"):
+        monkeypatch.setitem(known, "of", told)
+        assert said("adm") is None
