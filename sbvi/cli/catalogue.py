@@ -6,7 +6,7 @@ package adds to a registry, the registries themselves are read.
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +125,24 @@ def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) 
         if name is not None and name not in entries and group not in SETTINGS and group != "optimizer":
             raise choices(f"{group}.name", name, entries)
         chosen = entries.get(name) if isinstance(name, str) else None
-        known: dict[str, Any] = {}
-        for entry in [chosen] if chosen else entries.values():
-            known |= entry["keys"]
+        known = chosen["keys"] if chosen else _of_any(entries.values())
         _check_values(group, values, known, chosen or {}, groups)
         if chosen or len(entries) == 1:
             check_values(group, values, known)
+
+
+def _of_any(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The keys of entries of which none is chosen yet; a key's allowed values are those of all that have it."""
+    known: dict[str, Any] = {}
+    for entry in entries:
+        for key, about in entry["keys"].items():
+            if (other := known.get(key, about)) is about:
+                known[key] = about
+            elif other.get("allowed") != about.get("allowed") or other.get("open") != about.get("open"):
+                values = [*other.get("allowed", ()), *about.get("allowed", ())]
+                free = any("allowed" not in each or each.get("open") for each in (other, about))
+                known[key] = {**about, "allowed": list(dict.fromkeys(values)), "open": free}
+    return known
 
 
 def _check_values(
