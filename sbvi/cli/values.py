@@ -17,7 +17,9 @@ from sbvi.core.spec import make, spec
 _KINDS: dict[str, Any] = {"whole number": int, "number": float, "text": str, "true or false": bool}
 _BOUNDS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le"}
 _PLAIN = re.compile(r"(whole number|number|text|true or false)(s?)((?: (?:and )?[<>]=? [\d.]+)*)")
-_VALUES = re.compile(r"\w+(?:, \w+)+")
+#: Values of a closed choice in a list, which are texts for sure: `1` and `True` may be none.
+_VALUE = r"(?!True\b|False\b)[A-Za-z_]\w*"
+_VALUES = re.compile(f"{_VALUE}(?:, {_VALUE})+")
 #: Between the members of a union: not the `or` of `true or false`.
 _OR = re.compile(r"(?<!\btrue) or ")
 

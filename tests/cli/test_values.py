@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import subprocess
 import sys
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -166,6 +167,17 @@ def test_types_in_words():
     assert annotation("whole number or null") == int | None
     assert annotation("list of texts") == tuple[str, ...]
     assert annotation("true or false") is bool
+    assert annotation("true or false or number or null") == bool | float | None
+    assert annotation("list of a, b") == tuple[Literal["a", "b"], ...]
+    assert annotation("whole number or all", ["all"]) == int | Literal["all"]
+    assert annotation("one of 1, 2", [1, 2]) == Literal[1, 2]
+    for words in (
+        "list of 1, 2",
+        "list of True, False",
+        "list of a, b or settings c",
+        "list of lists of texts or numbers",
+    ):
+        assert annotation(words) is None
     for words in ("list of number", "numbers", "one of a, b", "settings by name", "whole number > 0 or all"):
         assert annotation(words) is None
 
