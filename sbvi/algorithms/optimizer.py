@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 import inspect
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from sbvi.algorithms.schedules import Schedule
-from sbvi.core import Positive, Probability, UserError, choices, spec, unknown_key
+from sbvi.core import NamesOf, Positive, Probability, UserError, choices, spec, unknown_key
 
 Array = jax.Array
 
@@ -33,7 +33,7 @@ def factories() -> dict[str, Any]:
 class Optimizer:
     """An Optax optimiser, its schedule, clipping, and an average of the weights on request."""
 
-    name: str = "adam"
+    name: Annotated[str, NamesOf("optax", factories)] = "adam"
     """Name of the Optax factory."""
     learning_rate: Positive = 1e-3
     """Peak learning rate."""

@@ -6,11 +6,12 @@ package adds to a registry, the registries themselves are read.
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sbvi.cli.values import check_values
+from sbvi.core.describe import describe, holds
 from sbvi.core.errors import UserError, choices, unknown_key
 from sbvi.core.plugins import adding
 
@@ -37,7 +38,6 @@ Catalogue = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 def build() -> dict[str, dict[str, Any]]:
     """Group -> entry -> what `sbvi.core.describe` says of its spec, from the registries."""
-    from sbvi.core.describe import describe
     from sbvi.runs.experiment import GROUPS, SETTINGS
     from sbvi.runs.words import CHOICES
     from sbvi.sweeps.pruning import Pruning
@@ -127,19 +127,31 @@ def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) 
         if name is not None and name not in entries and group not in SETTINGS and group != "optimizer":
             raise choices(f"{group}.name", name, entries)
         chosen = entries.get(name) if isinstance(name, str) else None
-        known: dict[str, Any] = {}
-        for entry in [chosen] if chosen else entries.values():
-            known |= entry["keys"]
+        known = chosen["keys"] if chosen else _of_any(entries.values())
         _check_values(group, values, known, chosen or {}, groups)
         if chosen or len(entries) == 1:
             check_values(group, values, known)
+
+
+def _of_any(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The keys of entries of which none is chosen yet; a key's allowed values are those of all that have it."""
+    known: dict[str, Any] = {}
+    for entry in entries:
+        for key, about in entry["keys"].items():
+            if (other := known.get(key, about)) is about:
+                known[key] = about
+            elif other.get("allowed") != about.get("allowed") or other.get("open") != about.get("open"):
+                values = [*other.get("allowed", ()), *about.get("allowed", ())]
+                free = any("allowed" not in each or each.get("open") for each in (other, about))
+                known[key] = {**about, "allowed": list(dict.fromkeys(values)), "open": free}
+    return known
 
 
 def _check_values(
     group: str, values: Mapping[str, Any], known: Mapping[str, Any], entry: Mapping[str, Any], words: Sequence[str]
 ) -> None:
     for key, value in _leaves(values, known):
-        if key == "name" or key.partition(".")[0] in entry.get("words", []) or value is None:
+        if (key == "name" and key not in known) or key.partition(".")[0] in entry.get("words", []) or value is None:
             continue
         if key not in known:
             if key.partition(".")[0] in words:
@@ -147,9 +159,15 @@ def _check_values(
             if parts := [f"{group}.{each}" for each in known if each.startswith(f"{key}.")]:
                 raise UserError(f"{group}.{key}={value} must be a group of settings: give one of {', '.join(parts)}.")
             raise unknown_key(f"{group}.{key}", value, [f"{group}.{each}" for each in known])
-        about = known[key]
-        if "allowed" in about and not about.get("open") and value not in about["allowed"]:
-            raise choices(f"{group}.{key}", value, map(str, about["allowed"]))
+        if _refuses(known[key], value):
+            raise choices(f"{group}.{key}", value, map(str, known[key]["allowed"]))
+
+
+def _refuses(about: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is none of a closed choice; of names, which another version of their package may have."""
+    if "allowed" not in about or about.get("open") or value in about["allowed"]:
+        return False
+    return "of" not in about or (isinstance(value, str) and holds(about))
 
 
 def _leaves(values: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

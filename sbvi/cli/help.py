@@ -183,7 +183,8 @@ def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:
         default = given.get(key, about.get("default", "VALUE"))
         shown = "VALUE" if "default" not in about else _as_written(default)
         needed = "" if "default" in about else "; must be given"
-        parts += [f"\n  {group}.{key}={shown}", _line("", f"{about['type']}{needed}", 0, 6)]
+        names = f", one of {', '.join(about['allowed'])} ({about['of']})" if "of" in about else ""
+        parts += [f"\n  {group}.{key}={shown}", _line("", f"{about['type']}{names}{needed}", 0, 6)]
         parts += [_line("", about["sentence"], 0, 6)]
     if not keys:
         parts += ["  It has no keys."]

@@ -4,6 +4,7 @@ from sbvi.core.errors import UserError, at_least_one, choices, unknown_key
 from sbvi.core.spec import (
     Choice,
     Fraction,
+    NamesOf,
     NonNegative,
     NonNegativeInt,
     Part,
@@ -22,6 +23,7 @@ from sbvi.core.spec import (
 __all__ = [
     "Choice",
     "Fraction",
+    "NamesOf",
     "NonNegative",
     "NonNegativeInt",
     "Part",

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib.metadata
 import inspect
 import textwrap
 import types
@@ -9,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from sbvi.core.spec import Choice, Part, plain
+from sbvi.core.spec import Choice, NamesOf, Part, plain
 
 #: Of a type of numbers: its name for one, and the name in a list.
 _NAMES = {int: ("whole number", "whole numbers"), float: ("number", "numbers"), str: ("text", "texts")}
@@ -22,7 +23,8 @@ def describe(kind: type) -> dict[str, Any]:
     Returns:
       sentence: the first of its docstring. words: fields that users name by a word of their own. keys: dotted key ->
       type, in words; default, as a config writes it, where there is one; allowed, the values of a closed choice;
-      open, whether other values than those are allowed too; sentence, its doc line.
+      open, whether other values than those are allowed too; of, the package and version that has those names;
+      sentence, its doc line.
     """
     words = [name for name, annotation in _annotations(kind).items() if _owns(annotation)]
     sentence = first_sentence(inspect.getdoc(kind) or "")
@@ -62,12 +64,10 @@ def _keys(kind: type, prefix: str, values: Mapping[str, Any] | None) -> dict[str
             keys |= _keys(field.type, f"{prefix}{field.name}.", inner)
             continue
         default = plain(default) if dataclasses.is_dataclass(default) else default
-        allowed, free = _allowed(field.type)
         keys[f"{prefix}{field.name}"] = {
             "type": _words(field.type),
             **({"default": default} if given or values is not None else {}),
-            **({"allowed": allowed} if allowed else {}),
-            **({"open": True} if allowed and free else {}),
+            **_choice(field.type),
             "sentence": " ".join(lines.get(field.name, "").split()),
         }
     return keys
@@ -103,11 +103,28 @@ def _nullable(annotation: Any) -> bool:
     return type(None) in get_args(annotation) and get_origin(annotation) in (typing.Union, types.UnionType)
 
 
-def _allowed(annotation: Any) -> tuple[list[Any], bool]:
-    """The values of a closed choice, and whether there is another way to give one."""
+def _choice(annotation: Any) -> dict[str, Any]:
+    """The values of a closed choice, and whether there is another way to give one; or names and whose they are."""
+    for part in getattr(annotation, "__metadata__", ()):
+        if isinstance(part, NamesOf):
+            return {"allowed": sorted(part.names()), "of": _installed(part.package)}
     parts = _parts(annotation)
     values = [value for part in parts if get_origin(part) is Literal for value in get_args(part)]
-    return values, any(get_origin(part) is not Literal for part in parts) or _nullable(annotation)
+    free = any(get_origin(part) is not Literal for part in parts) or _nullable(annotation)
+    return {**({"allowed": values} if values else {}), **({"open": True} if values and free else {})}
+
+
+def _installed(package: str) -> str:
+    """A package and its version, where it tells one."""
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return package
+
+
+def holds(about: Mapping[str, Any]) -> bool:
+    """Whether what is said to be allowed is so in this environment: names are those of one version of a package."""
+    return "of" not in about or _installed(about["of"].partition(" ")[0]) == about["of"]
 
 
 def _words(annotation: Any) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import pydantic
@@ -74,6 +74,18 @@ class Part:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         written = core_schema.plain_serializer_function_ser_schema(plain)
         return core_schema.no_info_plain_validator_function(self._made, serialization=written)
+
+
+class NamesOf:
+    """Beside the type of a text that is to be one of the names which a package of others' has:
+    `Annotated[str, NamesOf("optax", factories)]`.
+
+    The spec itself refuses other names. This tells them to help and to the first check of a config, which import
+    neither; another version of the package may have others.
+    """
+
+    def __init__(self, package: str, names: Callable[[], Iterable[str]]):
+        self.package, self.names = package, names
 
 
 def name_of(registry: Mapping[str, type], entry: Any) -> str:

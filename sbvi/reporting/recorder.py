@@ -46,8 +46,10 @@ class RunRecorder:
         self.logger.start(hparams)
 
     def close(self, success: bool) -> None:
-        self.logger.close(success)
-        self.metrics.close()
+        try:
+            self.logger.close(success)
+        finally:  # a service that does not answer keeps no file open
+            self.metrics.close()
 
 
 class Silent:

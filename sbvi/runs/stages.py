@@ -52,23 +52,24 @@ def run_stages(
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
     logger = assembly.experiment.logger.open(directory.path, progress.step) if directory.writes else None
-    # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result.
-    if record is not None:
-        directory.write_run(record)
-    directory.clear_result()
-    if changed:
-        _note(assembly, directory, changed, progress)
-        # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
-        ended = ended and not any(key.startswith("trainer.") for key in changed)
-    elif progress.pruned and session.trial is None:
-        ended = False
-    monitor = f"validation/{assembly.algorithm.monitor}"
-    recall(session.trial, directory.path, monitor, progress.step)
-    processes.check_same(str(progress.step), "newest checkpoint (its step)")
-    recorder: RunRecorder | Silent = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
-    settings = flat(words(assembly.experiment.to_config())).items()
+    recorder: RunRecorder | Silent | None = None
     success = False
     try:
+        # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result.
+        if record is not None:
+            directory.write_run(record)
+        directory.clear_result()
+        if changed:
+            _note(assembly, directory, changed, progress)
+            # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
+            ended = ended and not any(key.startswith("trainer.") for key in changed)
+        elif progress.pruned and session.trial is None:
+            ended = False
+        monitor = f"validation/{assembly.algorithm.monitor}"
+        recall(session.trial, directory.path, monitor, progress.step)
+        processes.check_same(str(progress.step), "newest checkpoint (its step)")
+        recorder = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
+        settings = flat(words(assembly.experiment.to_config())).items()
         recorder.start({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in settings if v is not None})
         if ended:
             outcome = Outcome("completed", "", progress, state)
@@ -89,7 +90,8 @@ def run_stages(
         return result
     finally:
         try:
-            recorder.close(success)
+            if (opened := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
+                opened.close(success)
         except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell

@@ -60,6 +60,7 @@ def test_what_help_says_of_a_key():
     assert "model.activation=relu\n      one of relu, leaky_relu, elu" in text
     assert "optimizer.learning_rate=0.0001" in help_text(train.COMMAND, ["optimizer=rmsprop"])  # the file's
     assert "optimizer.learning_rate=" in help_text(train.COMMAND, ["lr"])
+    assert "optimizer.name=adam\n      text, one of adabelief, adadelta" in help_text(train.COMMAND, ["optimizer.name"])
     assert "dataset.path=VALUE\n      text; must be given" in help_text(train.COMMAND, ["dataset=npz"])
     assert "seed of parameters" in help_text(train.COMMAND, ["seed"])
     assert "where the run's data is now" in help_text(evaluate.COMMAND, ["dataset.path"])

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from sbvi.core import UserError
 from sbvi.reporting.loggers import LOGGERS
 from sbvi.reporting.loggers.logger import Service, undone
-from sbvi.reporting.loggers.mlflow import elsewhere, place_of
+from sbvi.reporting.loggers.mlflow import _told, elsewhere, place_of
 from sbvi.reporting.recorder import RunRecorder
 from sbvi.runs import Experiment
 
@@ -77,7 +77,7 @@ def test_tensorboard_has_the_same(tmp_path):
     )
 
 
-def test_mlflow_by_default(tmp_path, monkeypatch):
+def test_mlflow_by_default(tmp_path, monkeypatch, caplog):
     """In a database below the outputs, with what the extra brings; nothing is left in the working directory."""
     # The environment of scripts/test has both packages; who runs pytest in one without an extra is told.
     if importlib.util.find_spec("mlflow") is None:
@@ -105,9 +105,24 @@ def test_mlflow_by_default(tmp_path, monkeypatch):
     with Image.open(next((tmp_path / "outputs" / "mlflow" / "artifacts").rglob("samples.png"))) as picture:
         assert (np.asarray(picture) == PICTURE).all()
     # Where the run that an earlier session began is not known, it is another.
+    assert "not found" not in caplog.text
     (run_folder / "mlflow_run.txt").write_text("0123456789abcdef0123456789abcdef\n")
     logger.open(run_folder, 20).close(True)
     assert len(client.search_runs([run.info.experiment_id])) == 2
+    told = "MLflow's run 0123456789abcdef0123456789abcdef, as which this run was logged before, is not found at"
+    assert f"{told} {uri}: a new one begins there" in caplog.text
+    # So it is where the folder of runs has another name since.
+    (tmp_path / "outputs").rename(tmp_path / "archive")
+    caplog.clear()
+    logger.open(tmp_path / "archive" / "today" / "run", 20).close(True)
+    assert "is not found at sqlite:///archive/today/run/mlflow/mlflow.db: a new one begins there" in caplog.text
+
+
+@pytest.mark.quick
+def test_no_password_of_a_place_is_told():
+    assert _told("mysql+pymysql://me:secret@host/runs") == "mysql+pymysql://host/runs"
+    for place in ("http://host:5000/a@b", "sqlite:///me@home.db", "sqlite:////data/me@home/mlflow.db"):
+        assert _told(place) == place
 
 
 @pytest.mark.quick

@@ -1,6 +1,8 @@
 """MLflow: a run of an experiment, at a tracking server or in a database."""
 
+import logging
 import os
+import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -11,6 +13,8 @@ import numpy as np
 
 from sbvi.core import spec
 from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
+
+log = logging.getLogger(__name__)
 
 #: Parameters that MLflow takes at once.
 MOST = 100
@@ -38,6 +42,11 @@ def elsewhere(uri: str | None) -> str | None:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or None
 
 
+def _told(uri: str) -> str:
+    """A place without the name and password that may stand in it."""
+    return re.sub("^([^/]*//)[^/]*@", r"\1", uri)
+
+
 def _in_database(uri: str) -> bool:
     return uri.partition(":")[0].partition("+")[0] in DATABASES
 
@@ -54,11 +63,17 @@ class _MlflowRun:
             if uri is None:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
             self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
-            self.run_id = self._going_on(known) or self._begun(experiment, folder.name, own if uri is None else None)
-            known.write_text(f"{self.run_id}\n", encoding="utf-8")
+            found = self._going_on(known, _told(uri or address(own)))
+            self.run_id = found or self._begun(experiment, folder.name, own if uri is None else None)
+            try:
+                known.write_text(f"{self.run_id}\n", encoding="utf-8")
+            except OSError:
+                self.close(False)  # nobody else would
+                raise
 
-    def _going_on(self, known: Path) -> str | None:
-        """The run that an earlier session began, where this place has it: another may have been chosen since."""
+    def _going_on(self, known: Path, place: str) -> str | None:
+        """The run that an earlier session began, where this place has it: another may have been chosen since, or the
+        folder moved, which is told."""
         from mlflow.exceptions import MlflowException
 
         if not known.exists():
@@ -69,6 +84,12 @@ class _MlflowRun:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+            log.warning(
+                "MLflow's run %s, as which this run was logged before, is not found at %s: a new one begins there; "
+                "logger.uri or $MLFLOW_TRACKING_URI names another place.",
+                run,
+                place,
+            )
             return None
         return run
 

@@ -26,8 +26,10 @@ class _Events:
         self.board.image(step, name, picture)
 
     def close(self, success: bool) -> None:
-        self.board.end_session(success)
-        self.board.close()
+        try:
+            self.board.end_session(success)
+        finally:
+            self.board.close()
 
 
 @spec
