@@ -155,6 +155,7 @@ def keep_trial(place):
     record = {
         "settings": [word for word in run["command"][1:] if not word.startswith(ignored)],
         "samples": evaluation["task"]["num_samples"],
+        "examples": evaluation["task"]["examples"] or run["data"]["sizes"]["validation"],
         "metrics": evaluation["metrics"],
         "seed": run["config"]["seed"],
         "epochs": result["epochs"],

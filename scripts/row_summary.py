@@ -20,7 +20,7 @@ def over_seeds(records, name, metric=None):
         for r in own
     }
     metric = metric or row.metric
-    return {seed: metrics[metric] for seed, metrics in held.items() if metric in metrics}
+    return {seed: metrics[metric] for seed, metrics in held.items() if metrics.get(metric) is not None}
 
 
 def spread(values):
@@ -46,7 +46,9 @@ def hardware(record):
 
 def minutes(seconds):
     """Whole minutes, and tenths below one."""
-    return f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}"
+    if seconds < 3:
+        return "under 0.1"
+    return f"{seconds / 60:.0f}" if seconds >= 57 else f"{seconds / 60:.1f}"
 
 
 def made_by(records, name):
@@ -56,12 +58,13 @@ def made_by(records, name):
 
 
 def cost(records, name):
-    """Minutes of training, the mean over seeds, and on what; empty where nothing was run."""
-    found = made_by(records, name)
-    if not found:
-        return ""
-    kinds = dict.fromkeys(map(hardware, found))
-    return f"{minutes(np.mean([r['train_seconds'] for r in found]))}, {' and '.join(kinds)}"
+    """Minutes of training, the least and the most of the seeds, and on what; empty where nothing was run."""
+    found, said = made_by(records, name), []
+    for kind in dict.fromkeys(map(hardware, found)):
+        seconds = [r["train_seconds"] for r in found if hardware(r) == kind]
+        ends = dict.fromkeys(map(minutes, (min(seconds), max(seconds))))
+        said.append(f"{' to '.join(ends)}, {kind}")
+    return "; ".join(said)
 
 
 def wanted(aim, found):
@@ -89,7 +92,7 @@ def verdict(records, name):
         return "" if aim is None else "not run"
     nll, limit = wanted(aim, found)
     over = np.mean(list(over_seeds(records, name).values())) - nll
-    late = np.mean([r["train_seconds"] for r in found]) / 60 - limit if limit else 0.0
+    late = max(r["train_seconds"] for r in found) / 60 - limit if limit else 0.0
     missed = [f"{over:.2f}" if over >= 0.005 else "less than 0.01"] if over > 0 else []
     missed += [f"{late:.0f} minutes" if late >= 1.5 else "a minute"] if late > 0 else []
     return f"missed by {' and '.join(missed)}" if missed else "met"
@@ -105,7 +108,7 @@ def summary(records, table):
         values = list(over_seeds(records, name).values())
         digits = 3 if row.metric.endswith("bits_per_dimension") else 2
         paper = f"{row.paper:.2f}" if row.paper else ""
-        absent = "recipe ready, file not at hand" if row.files else "not run"
+        absent = f"not run: needs {row.files}" if row.files else "not run"
         here = mean(values, digits) if values else absent
         judged = aimed(records, name), here, verdict(records, name), cost(records, name)
         rows.append([row.title, f"`{name}`", paper, *judged, str(len(values))])

@@ -67,8 +67,21 @@ def test_what_a_row_cost(scripts):
     summary = scripts["row_summary"]
     assert summary.cost([], "ladder") == ""
     both = [made("ladder", 80.0, GPU, minutes=2), made("ladder", 80.0, seed=1, minutes=60)]
-    assert summary.cost(both, "ladder") == "31, NVIDIA H100 and CPU"
+    assert summary.cost(both, "ladder") == "2, NVIDIA H100; 60, CPU"
     assert summary.cost([made("ladder", 80.0, minutes=0.25)], "ladder") == "0.2, CPU"
+    assert summary.cost([made("ladder", 80.0, minutes=0.02)], "ladder") == "under 0.1, CPU"
+    seeds = [made("quick_mnist", 84.0, seed=seed, minutes=minutes) for seed, minutes in enumerate((23, 4, 4.3))]
+    assert summary.cost(seeds, "quick_mnist") == "4 to 23, CPU"
+    assert summary.verdict(seeds, "quick_mnist") == "met"
+    assert (
+        summary.verdict([*seeds, made("quick_mnist", 84.0, seed=3, minutes=40)], "quick_mnist")
+        == "missed by 15 minutes"
+    )
+
+
+def test_a_number_that_is_not_finite_is_none(scripts):
+    summary = scripts["row_summary"]
+    assert summary.verdict([made("ladder", None)], "ladder") == "not run"
 
 
 def table(text):
@@ -89,7 +102,7 @@ def test_tables_leave_out_what_all_their_rows_lack(scripts):
     header, _ = table(summary([made("figure2c_diagonal", 93.0)], "figure2c"))
     assert header == ["model", "row", "here", "minutes", "seeds"]  # nothing is published or aimed at
     header, rows = table(summary([], "omniglot"))
-    assert [row["here"] for row in rows] == ["recipe ready, file not at hand"]
+    assert [row["here"] for row in rows] == ["not run: needs chardata.mat of Burda et al. (2016)"]
     assert "aim" not in header
 
 

@@ -158,14 +158,15 @@ def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
     if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
         return UserError(f"{key}={value} is given as {rest}={value}.")
     allowed = [f"{group}.{each}" for each in below(group)]
+    chosen = next((a.split("=", 1)[1] for a in reversed(arguments) if a.startswith(f"{top}=")), None)  # as Hydra does
     if key in allowed:
-        made = next((a for a in arguments if a.startswith(f"{top}=")), f"the {top} of this config")
+        made = f"the {top} of this config" if chosen is None else f"{top}={chosen}"
         owners = ", ".join(owning(top, rest))
         return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}.")
     owner, _, name = group.rpartition(".")
     if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
         return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")
-    chosen = next((a.split("=", 1)[1] for a in reversed(arguments) if a.startswith(f"{top}=")), None)
-    if own := [f"{group}.{each}" for each in below(group, chosen)]:
-        return unknown_key(key, value, own)
-    return unknown_key(key, value, [f"{top}.{each}" for each in below(top, chosen)])
+    for place, entry in ((group, chosen), (top, chosen), (group, None), (top, None)):  # an entry may have no keys
+        if known := [f"{place}.{each}" for each in below(place, entry)]:
+            return unknown_key(key, value, known)
+    return unknown_key(key, value, [])

@@ -97,18 +97,19 @@ class GenerativeNetwork(nnx.Module):
         outputs = self.maps[0](h, before, dropped[0])
         return outputs.reshape(*leading, outputs.shape[-1])
 
-    def layer_mean(self, level: int, above: Sequence[Array]) -> Array:
+    def layer_mean(self, level: int, above: Sequence[Array], thinning: tuple[Array, Array] | None = None) -> Array:
         """G_l^-1 T_l(h_{l+1}), the mean of p(h_l | h_{l+1}) in units of xi_l, for l = level + 1.
 
-        above: xi_{l+1} .. xi_L, each (..., K).
+        above: xi_{l+1} .. xi_L, each (..., K). thinning: as of a call, which leaves out the same units.
         """
         leading = above[0].shape[:-1]
         noise = [xi.reshape(-1, xi.shape[-1]) for xi in above]
+        dropped = [Dropout(*thinning, leading).within(at) if thinning else None for at in range(len(self.maps))]
         h = self.noise_maps[-1](noise[-1])
         for position in range(len(noise) - 2, -1, -1):
             here = level + 1 + position
-            h = self.maps[here + 1](h) + self.noise_maps[here](noise[position])
-        mean = self.noise_maps[level].inverse(self.maps[level + 1](h))
+            h = self.maps[here + 1](h, None, dropped[here + 1]) + self.noise_maps[here](noise[position])
+        mean = self.noise_maps[level].inverse(self.maps[level + 1](h, None, dropped[level + 1]))
         return mean.reshape(*leading, mean.shape[-1])
 
     def free_parameters(self) -> Array:

@@ -155,6 +155,16 @@ def test_a_key_that_none_has_is_answered_with_those_of_the_choice_made():
         said = sentence(ValueError(text), [*given, f"{key}=2"], COMMAND)
         assert f"{key}=2 is not a key (did you mean {there}?)" in said
         assert elsewhere not in said
+    told = "Could not override '{}'.\nTo append to your config use +{}=2"
+    for given, key, there in [
+        ("posterior=diagonal", "posterior.combin", "posterior.combine"),  # which has no keys itself
+        ("objective=log_likelihood", "objective.kl_weight.bta", "objective.kl_weight.beta"),
+    ]:
+        said = sentence(ValueError(told.format(key, key)), [given, f"{key}=2"], COMMAND)
+        assert f"(did you mean {there}?)" in said
+    twice = ["model=dlgm", "model=helmholtz", "model.noise_matrix=full"]
+    said = sentence(ValueError(told.format(*["model.noise_matrix"] * 2)), twice, COMMAND)
+    assert said == "model.noise_matrix=full is not a key of model=helmholtz, though of another: model=dlgm."
 
 
 @pytest.mark.quick

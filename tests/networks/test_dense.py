@@ -13,6 +13,7 @@ from sbvi.core import UserError
 from sbvi.models import DLGM
 from sbvi.networks.dense import NETWORKS
 from sbvi.networks.dropout import Dropout
+from sbvi.networks.gaussian_networks import GenerativeNetwork
 from sbvi.networks.keys import Keys
 
 SIZES = [4, 3, 3, 2, 5]
@@ -119,6 +120,22 @@ def test_dropout_s_masks():
     assert (mask != Dropout(key, rate, rows).within(0)(ones, 0)).any()
     fewer = Dropout(key, rate, (4, 50))(ones[:200], 0).reshape(4, 50, 150)
     np.testing.assert_array_equal(fewer[0], mask.reshape(4, 500, 150)[0, :50])
+
+
+def test_a_layer_s_mean_leaves_out_the_units_of_a_call():
+    """xi_1 = -(mean of h_1 given xi_2) makes h_1 = 0, whatever xi_2 is: with dropout the same units must be gone."""
+    sizes = (3, 2), ((4,), (6,)), 5, "silu", "full", np.zeros(5), np.zeros(0), False, None
+    graph, state = nnx.split(GenerativeNetwork(*sizes, Keys(jax.random.key(0))))
+    network = nnx.merge(graph, values(state)[0])
+    thinning = jax.random.key(1), jnp.float32(0.5)
+    zero = None
+    for seed in (2, 3):
+        upper = jax.random.normal(jax.random.key(seed), (4, 5, 2))
+        mean = network.layer_mean(0, [upper], thinning)
+        found = network([-mean, upper], thinning)
+        assert np.abs(mean - network.layer_mean(0, [upper])).max() > 0.01
+        zero = found if zero is None else zero
+        np.testing.assert_allclose(found, zero, atol=1e-5)
 
 
 def test_residual_blocks_start_as_the_identity():

@@ -3,8 +3,9 @@
     h_1 = f(K_1 * x + V_1 features + b_1),   h_l = h_{l-1} + f(K_l * h_{l-1} + V_l features + b_l),   given = W h_L
 
 f is the exponential linear unit. K_1 sees pixels before its own, the other K_l their own too, so that what a pixel is
-given depends on the pixels of x before it alone, all of their channels; with L layers of k x k on L (k // 2) rows up.
-W = 0 at the start.
+given depends on pixels of x before it alone, all of their channels; with L layers of k x k on those up to L (k // 2)
+rows up. Of these it never sees a triangle on the right, which no row below leads to: this stack has the blind spot of
+the first PixelCNN. Beyond the edges are zeros. W = 0 at the start.
 """
 
 from collections.abc import Callable
@@ -24,9 +25,9 @@ MakePixel = Callable[[Array, Array, Any], tuple[Array, Any]]
 
 
 def check_side(kernel: int) -> None:
-    """Refuse kernels that have no middle."""
-    if kernel % 2 == 0:
-        raise ValueError(f"kernel={kernel} must be odd")
+    """Refuse kernels that have no middle, or none beside it: these see no pixel before their own."""
+    if kernel % 2 == 0 or kernel < 3:
+        raise ValueError(f"kernel={kernel} must be odd, and at least 3")
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,17 @@ class MaskedStack:
         def one(maps: list[Array], inputs: tuple[Array, Any]) -> tuple[list[Array], Any]:
             position, own_noise = inputs
             row, column = position // self.width, position % self.width
-            own = jax.lax.dynamic_slice(features, (0, row, column, 0), (count, 1, 1, self.features))[:, 0, 0]
+            zero = jnp.zeros((), position.dtype)
+            own = jax.lax.dynamic_slice(features, (zero, row, column, zero), (count, 1, 1, self.features))[:, 0, 0]
 
             def written(target: Array, value: Array) -> Array:
-                return jax.lax.dynamic_update_slice(target, value[:, None, None], (0, row + pad, column + pad, 0))
+                return jax.lax.dynamic_update_slice(target, value[:, None, None], (zero, row + pad, column + pad, zero))
 
             h, made = jnp.zeros((), dtype), [maps[0]]
             for level, (kernel, seen, bias) in enumerate(layers):
                 source = made[level]
                 shape = (count, self.kernel, self.kernel, source.shape[-1])
-                patch = jax.lax.dynamic_slice(source, (0, row, column, 0), shape)
+                patch = jax.lax.dynamic_slice(source, (zero, row, column, zero), shape)
                 filtered = patch.reshape(count, -1) @ kernel.reshape(-1, kernel.shape[-1])
                 h = h + jax.nn.elu(filtered + own @ seen + bias[None])
                 if level + 1 < self.layers:

@@ -7,7 +7,9 @@ of `sbvi.distributions.likelihoods.discretized_logistic`'s p: one mixture for al
 follow the channels before them. Its parameters are the decoder's plus W h_i, of the stack of
 `sbvi.distributions.likelihoods.masked_stack`; W = 0 at the start. Outputs stand in blocks of D = H W C: logits, means
 and raw log-scales, as of `sbvi.distributions.likelihoods.logistic_mixture`, where a pixel's logit is the sum over its
-channels; as many as the M C (C - 1) / 2 coefficients a of each pixel take; and `features` that the stack alone sees.
+channels; whole blocks that hold the M C (C - 1) / 2 coefficients a of each pixel, the last of which may be longer than
+that; and `features` that the stack alone sees. Of PixelCNN++ it is the output: that has other streams of convolutions,
+without a blind spot, strided, gated and with dropout.
 """
 
 from collections.abc import Sequence
@@ -30,7 +32,7 @@ MOST_CHANNELS = 4
 
 @spec
 class PixelMixture(LikelihoodSpec):
-    """Levels of grey or colour depend on the pixels before them, and on features of the latents (PixelCNN++)."""
+    """Levels of grey or colour depend on pixels before them and features of the latents, with PixelCNN++'s output."""
 
     levels: PositiveInt = 255
     """The greatest whole number in the data: 255 for 8-bit images, 16 for the digits."""

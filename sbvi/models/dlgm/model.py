@@ -95,17 +95,20 @@ class BuiltDLGM:
     def posterior(self, params: Params, x: Array) -> Conditional:
         return self._given(params, self._seen(x))
 
-    def _given(self, params: Params, seen: Array) -> Conditional:
+    def _given(self, params: Params, seen: Array, thinning: tuple[Array, Array] | None = None) -> Conditional:
         q: Conditional = self._posterior.given(params.recognition, seen)
-        return q.with_layers(self._layer_mean, params.generative) if isinstance(q, ReadsLayers) else q
+        if not isinstance(q, ReadsLayers):
+            return q
 
-    def _layer_mean(self, generative: Any, level: int, above: Sequence[Array]) -> Array:
-        mean: Array = nnx.merge(self._graph, generative).layer_mean(level, above)
-        return mean
+        def layer_mean(generative: Any, level: int, above: Sequence[Array]) -> Array:
+            mean: Array = nnx.merge(self._graph, generative).layer_mean(level, above, thinning)
+            return mean
+
+        return q.with_layers(layer_mean, params.generative)
 
     def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
         seen = corrupt(jax.random.fold_in(key, 1), self._seen(hidden(key, x, noise)), noise)
-        return self._given(params, seen)
+        return self._given(params, seen, _thinning(key, noise))
 
     # The generative model.
 
@@ -239,8 +242,7 @@ class BuiltDLGM:
                 }
             return points
 
-        thinning = None if noise.units is None else (jax.random.fold_in(key, 4), noise.units)
-        f = self.expected(params, x, moved, thinning)
+        f = self.expected(params, x, moved, _thinning(key, noise))
         draws = q.sample(jax.random.fold_in(key, 0), num_samples, f, paths)
         points = moved(draws.latents)
         scored = draws.log_posterior
@@ -255,6 +257,11 @@ class BuiltDLGM:
             kl=q.kl(self._prior, prepared),
             gate=draws.gate,
         )
+
+
+def _thinning(key: Array, noise: Noise) -> tuple[Array, Array] | None:
+    """What says which units of the generative network are left out."""
+    return None if noise.units is None else (jax.random.fold_in(key, 4), noise.units)
 
 
 class GaussianDLGM(BuiltDLGM):

@@ -62,7 +62,8 @@ class DLGM(ModelSpec):
     input_dropout: Probability = 0.0
     """Probability that the recognition model sees an input as zero, in training."""
     hidden_dropout: Probability = 0.0
-    """Probability that a unit of the generative model's deterministic layers is zero, in training: each row's own."""
+    """Probability that a unit of the generative model's dense layers is zero, in training: each row's own. Of residual
+    layers the units within a block are; channels of convolutions are not."""
     missing_inputs: bool = True
     """Whether the recognition model of a table with gaps is told which entries are there."""
     extra_missing: Probability = 0.0
