@@ -227,9 +227,10 @@ def time_to_nll(record):
 
 Seconds from the start of a process to a validation bound on static MNIST, start included, medians over {count}
 alternating rounds on {record["cores"]} cores (`{record["command"]}`). All programs train the network
-{sizes} (ReLU) in batches of {how["batch"]} by Adam, its rate a cosine from {how["learning_rate"]} over {how["epochs"]}
-epochs, with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over {how["warmup_epochs"]} epochs,
-and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
+{sizes} (ReLU) in batches of {how["batch"]} by AdamW with decay {how["weight_decay"]}, its rate a cosine from
+{how["learning_rate"]} over {how["epochs"]} epochs,
+with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over
+{how["warmup_epochs"]} epochs, and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
 the process before. A process ends with the last bound or its time. Bounds are of a moving average of the weights
 with decay {how["average"]} where the library has one, `optimizer.average` of sbvi and AveragedModel of PyTorch;
 `unaveraged` is sbvi without it.
