@@ -130,5 +130,6 @@ def test_what_it_cannot_serve_is_refused():
     cnn, *given = parts(SQUARE)
     with pytest.raises(UserError, match="no elementwise curvature"):
         cnn.output_precision(*given)
-    with pytest.raises(ValueError, match="kernel=4 must be odd"):
-        LIKELIHOODS["pixel_cnn"](kernel=4)
+    for side in (1, 4):
+        with pytest.raises(ValueError, match=f"kernel={side} must be odd, and at least 3"):
+            LIKELIHOODS["pixel_cnn"](kernel=side)

@@ -168,6 +168,9 @@ def test_float32_is_near_float64(x64):
     found = scored(*(v.astype(jnp.float32) for v in (outputs, free, x)))
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    drawn = jax.jit(pixels.sample)(jax.random.key(0), outputs, free)
+    assert drawn.dtype == jnp.float64
+    np.testing.assert_allclose(drawn * 255, np.round(drawn * 255), atol=1e-9)
 
 
 def test_what_it_cannot_serve_is_refused():
@@ -189,7 +192,8 @@ def test_what_it_cannot_serve_is_refused():
     pixels, *given = parts((2, 2))
     with pytest.raises(UserError, match="no elementwise curvature"):
         pixels.output_precision(*given)
-    with pytest.raises(ValueError, match="kernel=4 must be odd"):
-        KIND(kernel=4)
+    for side in (1, 4):
+        with pytest.raises(ValueError, match=f"kernel={side} must be odd, and at least 3"):
+            KIND(kernel=side)
     with pytest.raises(UserError, match=r"likelihood.levels=2 is not what the data set holds: levels 0..255"):
         pixels.check(255)

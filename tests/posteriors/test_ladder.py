@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from support.models import dlgm, summary, view
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.models import DLGM
+from sbvi.models.rollout import Noise
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 from sbvi.posteriors import POSTERIORS
 
@@ -159,3 +161,16 @@ def test_of_one_layer_it_has_no_parameters_of_p():
     """There is no layer above whose mean it could meet."""
     for name in ("wake_sleep", "reweighted_wake_sleep"):
         ALGORITHMS[name]().check(DLGM(latents=(2,), posterior=LADDER))
+
+
+def test_messages_meet_the_thinned_layers(x64):
+    """In training with dropout a layer's mean is that of the units which the rollout's likelihood leaves as well."""
+    model, params = built("diagonal", latents=(2, 3), hidden=(6,))
+    key, rate = jax.random.key(4), jnp.float64(0.5)
+    network = nnx.merge(model._graph, params.generative)
+    upper = jax.random.normal(jax.random.key(5), (7, len(X), 3))
+    q = model.noisy_posterior(params, key, jnp.asarray(X), Noise(units=rate))
+    found = q.layer_mean(params.generative, 0, [upper])
+    np.testing.assert_allclose(found, network.layer_mean(0, [upper], (jax.random.fold_in(key, 4), rate)), rtol=1e-12)
+    whole = model.posterior(params, jnp.asarray(X)).layer_mean(params.generative, 0, [upper])
+    assert np.abs(found - whole).max() > 0.01
