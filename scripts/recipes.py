@@ -231,6 +231,7 @@ ROWS = {
     "vamp_prior": Row("gated layers, VampPrior", "modern", 85.57, Aim(85.6)),
     "planar_flow": Row("gated layers, planar flows for the posterior", "modern", 85.1, Aim(86.0)),
     "residual_flow": Row("residual convolutions, prior a flow", "modern", 79.84, Aim(81.0, accelerator=79.8)),
+    "residual_flow_core": Row("the same on one core, fewer inputs dropped", "modern", 79.84, Aim(81.0)),
     "ladder": Row("three layers, top-down posterior", "modern", 79.24, Aim(82.0, accelerator=79.5)),
     "dense_ladder": Row("gated layers, two stochastic layers, a ladder for the posterior, prior a flow", "modern"),
     "pixel_decoder": Row("pixel decoder, prior a flow", "modern", 79.03, Aim(80.5, accelerator=79.4)),
