@@ -134,6 +134,7 @@ def keep(row, seed):
         "versions": run.get("versions"),
         "device": run.get("device"),
         "processor": (run.get("machine") or {}).get("processor") or processor(),
+        "cores": (run.get("machine") or {}).get("cores"),
         "commit": run.get("commit"),
     }
     RESULTS.mkdir(exist_ok=True)

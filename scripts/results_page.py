@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from recipes import HEADLINE, NOTES, ROWS, TABLES
-from row_summary import accelerator, aimed, hardware, mean, minutes, over_seeds, spread, summary, verdict
+from row_summary import accelerator, aimed, cores, hardware, mean, minutes, over_seeds, spread, summary, verdict
 
 from sbvi.core.atomic import write_atomically
 from sbvi.reporting.figures import new_figure, pixels
@@ -118,7 +118,7 @@ def runs(records):
         units = sorted((len(key), key) for key in m if key.startswith("test/active_units/"))  # layer_2 before layer_10
         active = "+".join(str(m[key]) for _, key in units)
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
-        made_on = accelerator(r) or r["processor"]
+        made_on = accelerator(r) or f"{r['processor']}, {cores(r)}"
         rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes(r["train_seconds"]), made_on])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]
@@ -168,7 +168,7 @@ def render(sections, searches):
         "`paper` is a published value, `here` the mean over seeds. `aim` is the greatest number wanted here on the "
         "hardware that a row was made on, two CPU cores or an accelerator (the recipe's head tells both), and the "
         "verdict compares the mean with it. `minutes` are of training, from the fastest seed to the slowest, with "
-        "those of the start that the run had; CPU is one or two of its cores.",
+        "those of the start that the run had; CPU is one or two of its cores, where the record does not say how many.",
     ]
     for table, title in TABLES.items():
         parts.append(f"## {title}")
@@ -189,7 +189,7 @@ def render(sections, searches):
         "The standard error beside a number is that over test examples. k-hat > 0.7: the share of test examples whose "
         "importance weights have so heavy a tail that the estimate may be too high by more than that error; a dash "
         "where a run was made before this was told. Minutes are of training, with those of "
-        "the run that it starts from, on one or two cores or one accelerator, which other runs shared at times.",
+        "the run that it starts from, on cores or one accelerator that other runs shared at times.",
     ]
     write_atomically(ROOT / "docs" / "results.md", ("\n\n".join(parts) + "\n").encode())
     tried = [

@@ -39,9 +39,15 @@ def accelerator(record):
     return None if device.get("platform", "cpu") == "cpu" else device["kind"]
 
 
+def cores(record):
+    """How many a run had, in words; CPU where its record does not tell."""
+    count = record.get("cores")
+    return f"{count} CPU core{'s' if count > 1 else ''}" if count else "CPU"
+
+
 def hardware(record):
-    """CPU, or an accelerator's name without the size of its memory."""
-    return re.sub(r" \d+GB.*", "", accelerator(record) or "CPU")
+    """The CPU's cores, or an accelerator's name without the size of its memory."""
+    return re.sub(r" \d+GB.*", "", accelerator(record) or cores(record))
 
 
 def minutes(seconds):

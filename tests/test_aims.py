@@ -70,6 +70,10 @@ def test_what_a_row_cost(scripts):
     assert summary.cost(both, "ladder") == "2, NVIDIA H100; 60, CPU"
     assert summary.cost([made("ladder", 80.0, minutes=0.25)], "ladder") == "0.2, CPU"
     assert summary.cost([made("ladder", 80.0, minutes=0.02)], "ladder") == "under 0.1, CPU"
+    one, two = (made("ladder", 80.0) | {"cores": count} for count in (1, 2))
+    assert summary.cost([one], "ladder") == "10, 1 CPU core"
+    assert summary.cost([one, two | {"seed": 1}], "ladder") == "10, 1 CPU core; 10, 2 CPU cores"
+    assert summary.cost([both[0] | {"cores": 16}], "ladder") == "2, NVIDIA H100"
     seeds = [made("quick_mnist", 84.0, seed=seed, minutes=minutes) for seed, minutes in enumerate((23, 4, 4.3))]
     assert summary.cost(seeds, "quick_mnist") == "4 to 23, CPU"
     assert summary.verdict(seeds, "quick_mnist") == "met"
