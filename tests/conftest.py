@@ -27,7 +27,7 @@ import absl.logging
 import jax
 import pytest
 from hypothesis import settings
-from support import config_files, cpu, lowering, nightly, processes, promises
+from support import config_files, cpu, lowering, mappings, nightly, processes, promises
 
 # absl's handler, where its logging is set up anew, closes the stream that it was made with unless that is the process's
 # own or today's: while a test's own capture stood it closed pytest's, and every later test of that worker failed.
@@ -67,6 +67,12 @@ def _settings_restored():
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_of_earlier_modules_do_not_pile_up():
+    yield
+    mappings.release()
 
 
 @pytest.fixture(autouse=True)
