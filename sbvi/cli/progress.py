@@ -46,7 +46,7 @@ class TrainingBar:
         self.began, self.first = time.monotonic(), 0
 
     def show(self, plan: Any, progress: Any, values: Mapping[str, float], monitor: str) -> None:
-        """Called after every log point and every validation."""
+        """Called after every log point, with its validation where there is one."""
         with self.turn:
             self.steps[threading.get_ident()] = progress.step
             done, total = sum(self.steps.values()), self.runs * plan.total_steps

@@ -1,14 +1,17 @@
 """Signals that end a run at the next chunk."""
 
+import logging
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 
 class StopSignals:
-    """Turns the first SIGTERM or SIGINT into a reason to stop at the next chunk; the second ends the process
-    at once, in the middle of one."""
+    """Turns the first SIGTERM or SIGINT into a reason to stop at the next chunk, which it says, since that may take
+    minutes; the second ends the process at once, in the middle of one."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -21,6 +24,9 @@ class StopSignals:
         self._reason = signal.Signals(number).name
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
+        # In a thread: what the signal interrupted may be in the middle of writing a line itself.
+        said = "%s: stopping at the next log point; a second one ends this at once, which leaves the last checkpoint."
+        threading.Thread(target=log.info, args=(said, self._reason)).start()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -130,7 +130,6 @@ class Training:
                 values["train/learning_rate"] = rate
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
-            self.show(progress, values)
             stopping = stopping or self._out_of_time(progress)
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
@@ -149,11 +148,12 @@ class Training:
                         stopping = True
                 progress.pruned = self._pruned(end, score, stopping or end >= plan.total_steps)
                 stopping = stopping or progress.pruned
-                self.show(progress, values | validation)
+                values |= validation  # shown with the step's own, and no earlier ones
                 if self.sampling is not None:
                     progress.burned_in = self.sampling.validated(
                         end, progress.burned_in, progress.validations_since_best
                     )
+            self.show(progress, values)
             if self.sampling is not None:  # before the state is saved, so that no draw is lost
                 self.sampling.visit(end, progress.burned_in, state)
             reason, due = self._asked(saved_at)

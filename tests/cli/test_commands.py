@@ -278,6 +278,7 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path, tally):
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM: stopping at the next log point; a second one ends this at once" in output
     assert re.search(r"^status: +stopped$", output, re.MULTILINE)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "stopped"

@@ -104,9 +104,10 @@ def test_a_second_sigint_leaves_at_once(tmp_path, tally):
     time.sleep(0.2)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
-    code, _ = finish(process, timeout=30)
+    code, output = finish(process, timeout=30)
     assert time.monotonic() - sent < 1.5
     assert code == -signal.SIGINT
+    assert output.count("SIGINT: stopping at the next log point") == 1  # said at once, within the chunk
     assert before == tree(tmp_path / "run" / "checkpoints")
     tally(2)
 

@@ -80,12 +80,19 @@ def test_batches_cover_every_epoch(tmp_path):
 
 
 def test_early_stopping_and_time_budget(tmp_path):
-    stopped = train(
-        experiment(trainer={"steps": 5000, "patience": 2}, optimizer={"learning_rate": 0.2}), tmp_path / "a"
-    )
+    shown = {}
+
+    def show(plan, progress, values, monitor):
+        assert progress.step not in shown  # once each
+        shown[progress.step] = values.get(f"validation/{monitor}")
+
+    made = experiment(trainer={"steps": 5000, "patience": 2}, optimizer={"learning_rate": 0.2})
+    stopped = train(made, tmp_path / "a", show)
     assert stopped["status"] == "completed"
     assert stopped["steps"] < 5000
     assert stopped["best_step"] <= stopped["steps"] - 2 * 20
+    assert shown[stopped["best_step"]] == stopped["best_validation"]  # a step's own validation, with the step
+    assert [step for step, value in shown.items() if value is not None] == list(range(20, stopped["steps"] + 1, 20))
     # Out of time long before the first validation that the period asks for.
     endless = {"steps": 10**8, "max_minutes": 0.02, "validate_every": 10**8}
     timed = train(experiment(trainer=endless), tmp_path / "b")
