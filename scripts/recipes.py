@@ -233,7 +233,7 @@ ROWS = {
     "residual_flow": Row("residual convolutions, prior a flow", "modern", 79.84, Aim(81.0, accelerator=79.8)),
     "residual_flow_core": Row("the same on one core, fewer inputs dropped", "modern", 79.84, Aim(81.0)),
     "ladder": Row("three layers, top-down posterior", "modern", 79.24, Aim(82.0, accelerator=79.5)),
-    "ladder_core": Row("three layers, a ladder for the posterior, prior a flow, on one core", "modern", 79.24, Aim(82.0)),
+    "ladder_core": Row("three layers, a ladder for q, prior a flow, on one core", "modern", 79.24, Aim(82.0)),
     "dense_ladder": Row("gated layers, two stochastic layers, a ladder for the posterior, prior a flow", "modern"),
     "pixel_decoder": Row("pixel decoder, prior a flow", "modern", 79.03, Aim(80.5, accelerator=79.4)),
     "circuit_static_mnist": Row("circuit: hidden Chow-Liu tree, 256 states; exact (not published)", "modern"),
