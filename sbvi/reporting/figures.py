@@ -1,7 +1,7 @@
 """Matplotlib figures without a window system: as arrays of pixels, and as files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def save_panel(picture: np.ndarray, title: str, rows: Sequence[str], *paths: Pat
     figure.set_layout_engine("none")  # which would bring the picture to whatever room is left
     axes: Any = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)  # a map of greys would round
-    axes.imshow(coloured, interpolation="none", aspect="auto")
+    image = axes.imshow(coloured, interpolation="none", aspect="auto")
     for spine in axes.spines.values():
         spine.set_visible(False)  # the grid has borders of its own, which these would cover
     axes.set_xticks([])
@@ -105,4 +105,18 @@ def save_panel(picture: np.ndarray, title: str, rows: Sequence[str], *paths: Pat
     wide, high = left + times * width + edge, top + times * height + edge
     figure.set_size_inches((wide + 0.01) / dpi, (high + 0.01) / dpi)  # files round down
     axes.set_position((left / wide, edge / high, times * width / wide, times * height / high))
+    image.make_image = _squares(image, coloured, times, left, edge)
     save_figure(figure, *paths)
+
+
+def _squares(image: Any, picture: np.ndarray, times: int, left: int, bottom: int) -> Callable[..., Any]:
+    """Stands for an image's `make_image`, whose resampling to the same squares takes most of a panel's time."""
+    make = image.make_image
+
+    def made(renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:
+        if unsampled:  # a PDF has the picture as it is
+            return make(renderer, magnification, unsampled=True)
+        opaque = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+        return opaque[::-1].repeat(times, 0).repeat(times, 1), left, bottom, None
+
+    return made

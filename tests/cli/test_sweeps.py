@@ -193,7 +193,7 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
     again tells of the runs that are there, and a pruned one goes on to its length by itself."""
     optuna = pytest.importorskip("optuna")
     words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=25"]
-    words += ["trainer.validate_every=25", "pruning.startup_trials=2", "pruning.first_step=26"]
+    words += ["trainer.validate_every=25", "pruning.startup_trials=2", "pruning.first_step=26", "evaluation.test=false"]
     words += ["hydra.sweeper.n_trials=7", "hydra.sweep.dir=sweep", "hydra.sweeper.sampler.n_startup_trials=50"]
     words += ["optimizer.learning_rate=tag(log,interval(1e-6,1e-2))", "+hydra.sweeper.sampler.seed=1"]
     for session in (1, 2):

@@ -33,7 +33,8 @@ def grey():
 
 def run_of(name, tmp_path_factory, *words):
     with pytest.MonkeyPatch.context() as patch:
-        return trained(tmp_path_factory.mktemp(name), [*TINY, *words], patch)
+        # What tasks say is tested here, of which the final test is one.
+        return trained(tmp_path_factory.mktemp(name), [*TINY, *words, "evaluation.test=false"], patch)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +249,9 @@ def test_evaluations_are_named_by_their_settings_and_moved_data_is_checked(tmp_p
     (tmp_path / "here").mkdir()
     x = np.random.default_rng(0).integers(0, 2, (40, 6))
     np.save(tmp_path / "here" / "x.npy", x)
-    words = [*TINY[:3], "trainer.steps=2", "evaluation.test=false", "dataset=npz", "dataset.path=here/x.npy"]
+    # Three latents, whose likelihood is by samples: quadrature would be compiled for every evaluation.
+    words = ["model.latents=[3]", *TINY[1:3], "trainer.steps=2", "evaluation.test=false"]
+    words += ["dataset=npz", "dataset.path=here/x.npy"]
     run = trained(tmp_path, words, monkeypatch)
     assert run.experiment.dataset.path == str(tmp_path / "here" / "x.npy")
     capsys.readouterr()
