@@ -4,6 +4,7 @@ Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this p
 reach us, and show the traceback only to users who asked for it.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ def study(folder: str) -> str:
     """Where a search in this folder keeps its study; the folder is made, since SQLite makes none."""
     place = Path(folder).absolute()
     place.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the database's tool names each of its parts
     return f"sqlite:///{place / 'optuna-study.db'}"
 
 

@@ -172,6 +172,8 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     first = command("train", *words, cwd=tmp_path)
     before = results(tmp_path / "sweep")
     assert before, first.stderr
+    assert "Study name" in (said := first.stdout + first.stderr)
+    assert "alembic" not in said
     second = command("train", *words, cwd=tmp_path)
     after = results(tmp_path / "sweep")
     done = {name for name, (status, _) in before.items() if status == "completed"}
