@@ -118,7 +118,7 @@ def runs(records):
         units = sorted((len(key), key) for key in m if key.startswith("test/active_units/"))  # layer_2 before layer_10
         active = "+".join(str(m[key]) for _, key in units)
         numbers = [value(m, "test/nll"), value(m, "test/elbo"), bits, active, samples(m, "test", r), tails(m, "test")]
-        made_on = accelerator(r) or f"{r['processor']}, {cores(r)}"
+        made_on = accelerator(r) or ", ".join(filter(None, (r["processor"], cores(r))))
         rows.append([f"`{r['command']}`", str(r["seed"]), *numbers, minutes(r["train_seconds"]), made_on])
     header = ["command", "seed", "test NLL", "test ELBO", "bits/dim", "active units", "S", "k-hat > 0.7"]
     header += ["minutes", "hardware"]

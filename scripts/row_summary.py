@@ -40,14 +40,14 @@ def accelerator(record):
 
 
 def cores(record):
-    """How many a run had, in words; CPU where its record does not tell."""
+    """How many a run had, in words; empty where its record does not tell."""
     count = record.get("cores")
-    return f"{count} CPU core{'s' if count > 1 else ''}" if count else "CPU"
+    return f"{count} CPU core{'s' if count > 1 else ''}" if count else ""
 
 
 def hardware(record):
     """The CPU's cores, or an accelerator's name without the size of its memory."""
-    return re.sub(r" \d+GB.*", "", accelerator(record) or cores(record))
+    return re.sub(r" \d+GB.*", "", accelerator(record) or cores(record) or "CPU")
 
 
 def minutes(seconds):

@@ -158,7 +158,7 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
         "dropout": 0.1,
         "weight_decay": 0.05,
     }
-    record |= {"settings": settings | {"average": 0.998, "weight_decay": 0.05}}
+    record |= {"settings": settings | {"average": 0.998}}
     record |= {"cases": {"sbvi": {"cold": cold, "warm": [row(9.0, None, -99.0)] * 3}}}
     assert "NumPyro's seconds" not in performance_page.time_to_nll(record)
     record["cases"]["numpyro"] = {"cold": cold, "warm": [row(18.0, 90.0, -96.9), row(27.0, 90.0, -96.9)]}

@@ -33,7 +33,7 @@ def grey():
 
 def run_of(name, tmp_path_factory, *words):
     with pytest.MonkeyPatch.context() as patch:
-        # What tasks say is tested here, of which the final test is one.
+        # Tasks are tested here; what the run's own final test says is read by none.
         return trained(tmp_path_factory.mktemp(name), [*TINY, *words, "evaluation.test=false"], patch)
 
 
