@@ -7,7 +7,8 @@ made here too.
 import re
 
 import numpy as np
-from recipes import DEPTHS, ROWS, TABLES
+from recipes import ROWS, TABLES
+from recipes.helmholtz import DEPTHS
 from results_page import FIGURES, ROOT, stored, value
 from row_summary import mean, over_seeds, spread, summary
 

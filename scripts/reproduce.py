@@ -11,7 +11,7 @@
 
 A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=validation` wrote beside it.
 
-A row is an `experiment=` config, perhaps with words beside it, and the evaluations of its run (scripts/recipes.py).
+A row is an `experiment=` config, perhaps with words beside it, and the evaluations of its run (scripts/recipes/).
 Runs live in outputs/reproduce/EXPERIMENT-SEED, or ROW-SEED where a row has words of its own; what is kept of a
 completed one is docs/results/ROW-SEED.json, and its pictures are in docs/results/figures/.
 """

@@ -46,9 +46,12 @@ def tails(metrics, split):
     return "-" if f"{split}/elbo" in metrics else ""
 
 
-def versus(records, table):
-    """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none."""
-    names = [f"{table}_{family}" for family in ("rank_one", "diagonal")]
+def versus(records, table, stage=""):
+    """A sentence: rank-one less diagonal, runs of one seed against each other; None where there are none.
+
+    stage: "_fine" for the runs that go on from those with more samples.
+    """
+    names = [f"{table}_{family}{stage}" for family in ("rank_one", "diagonal")]
     if not all(name in ROWS for name in names):
         return None
     one, other = (over_seeds(records, name) for name in names)
@@ -57,7 +60,7 @@ def versus(records, table):
         return None
     each = ", ".join(f"{difference:+.2f} (seed {seed})" for seed, difference in pairs.items())
     end = f"; mean {mean(list(pairs.values()))}" if len(pairs) > 1 else ""
-    return f"Rank-one less diagonal, nats: {each}{end}."
+    return f"Rank-one less diagonal{', with more samples' if stage else ''}, nats: {each}{end}."
 
 
 def bars(records):
@@ -177,8 +180,7 @@ def render(sections, searches):
             continue
         parts.append(summary(records, table))
         parts += [NOTES[table]] if table in NOTES else []
-        if sentence := versus(records, table):
-            parts.append(sentence)
+        parts += [sentence for stage in ("", "_fine") if (sentence := versus(records, table, stage))]
         if table == "figure2c" and (chart := bars(records)):
             parts.append(chart)
         parts += sections(records, table)
