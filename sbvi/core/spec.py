@@ -146,7 +146,7 @@ def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, A
     loc = [str(part) for part in first["loc"] if str(part) in _keys(values) or isinstance(part, int)]
     if first["type"] in ("missing", "unexpected_keyword_argument", "missing_keyword_only_argument"):
         loc = [str(part) for part in first["loc"]]
-    path = ".".join([where] * bool(where) + loc) or "the config"
+    path = _path(where, loc, values) or "the config"
     more = f" ({len(errors) - 1} more like this)" if len(errors) > 1 else ""
     if first["type"] == "unexpected_keyword_argument":
         owner = _owner(cls, loc[:-1])
@@ -167,6 +167,16 @@ def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, A
     if first["type"] == "value_error":
         return UserError(f"{where + ': ' if where else ''}{message}{more}.")
     return UserError(f"{path}={shown[:80]} {message}{more}.")
+
+
+def _path(where: str, loc: list[str], values: Any) -> str:
+    """The key as a user would point to it: `model.latents[1]` is the second of a list."""
+    path, inside = where, values
+    for part in loc:
+        in_list = isinstance(inside, list | tuple) and part.isdigit()
+        path += f"[{part}]" if in_list else f".{part}" if path else part
+        inside = inside[int(part)] if in_list else inside.get(part) if isinstance(inside, Mapping) else None
+    return path
 
 
 def _serves_in_a_list(cls: type, loc: list[str], value: Any) -> bool:

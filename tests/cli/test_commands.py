@@ -303,7 +303,7 @@ MISTAKES = {
     "dataset=mnst": "dataset=mnst is not known (did you mean mnist?); allowed: caltech_silhouettes",
     "+foo=3": "foo=3 is not a key",
     "objective.kl_weight.betta=1": "(did you mean objective.kl_weight.beta?)",
-    "model.latents=[-1]": "model.latents.0=-1 should be greater than 0",
+    "model.latents=[-1]": "model.latents[0]=-1 should be greater than 0",
     "trainer.steps=abc": 'trainer.steps="abc" should be a valid integer',
     "optimizer.name=admm": "optimizer.name=admm is not known (did you mean adam?)",
     "dataset=npz": "dataset.path must be given",

@@ -41,7 +41,7 @@ def test_round_trip():
         ({"rate": float("nan")}, "group.rate=NaN should be a finite number."),
         ({"kind": "frist"}, "group.kind=frist is not known (did you mean first?); allowed: first, second."),
         ({"inner": 3}, "group.inner=3 must be a group of settings: give one of group.inner.size."),
-        ({"sizes": [1, -2]}, "group.sizes.1=-2 should be greater than 0."),
+        ({"sizes": [1, -2]}, "group.sizes[1]=-2 should be greater than 0."),
         ({"cuont": 1}, "group.cuont=1 is not a key (did you mean group.count?)"),
         ({"inner": {"sise": 1}}, "group.inner.sise=1 is not a key (did you mean group.inner.size?)"),
         ({"inner": {"size": -1}}, "group.inner.size=-1 should be greater than 0."),
