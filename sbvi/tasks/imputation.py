@@ -1,52 +1,23 @@
 """Filling in what is missing: on test images with pixels removed, or on the user's own data with NaN."""
 
-from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple
-
-import jax
-import jax.numpy as jnp
-import numpy as np
+from typing import Literal
 
 from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
-from sbvi.core.watch import counted
-from sbvi.evaluation.filled import log_losses, squares, within
-from sbvi.evaluation.trust import chains_met
-from sbvi.inference.convergence import LIMIT, Convergence
-from sbvi.inference.imputation import Imputation, compared, impute, independent
+from sbvi.inference.imputation import Method
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import own_with_gaps, run_dataset
-from sbvi.tasks.files import check_output, write_arrays
-from sbvi.tasks.holes import Hole, holes, picture, spread_out
-from sbvi.tasks.parameters import Parameters, with_parameters
+from sbvi.tasks.chain_imputation import ChainImputation
+from sbvi.tasks.holes import Hole
+from sbvi.tasks.parameters import Parameters
 from sbvi.tasks.table_imputation import TableImputation
 from sbvi.tasks.task import TaskResult
-
-BATCH = 250
-HELD = 50_000_000  # values of all iterations of a batch's chains that are held at once
-
-#: What has no use for a table by column, and what has none for any other run.
-OF_CHAINS = ("method", "iterations", "warmup", "chains", "leapfrog_steps", "parameters", "missing")
-OF_TABLES = ("draws", "samples", "interval", "guess")
-
-
-def at_once(iterations: int, values: int, chains: int) -> int:
-    """Examples of a batch, at least one: all of their chains are held with every iteration's values."""
-    return max(1, min(BATCH, HELD // (iterations * values)) // chains)
-
-
-class _Followed(NamedTuple):
-    """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
-
-    chain: Imputation
-    convergence: Convergence | None
 
 
 @spec
 class ImputationTask:
     """The paper's chain, or the exact one with Metropolis steps."""
 
-    method: Literal["pseudo_gibbs", "metropolis", "gibbs", "gibbs_drop_qx"] = "metropolis"
+    method: Method = "metropolis"
     """The paper's chain takes every proposal; the exact one accepts or refuses. Of a Helmholtz machine, whose p* is
     another law, gibbs is exact and gibbs_drop_qx cheaper and biased."""
     iterations: PositiveInt = 100
@@ -98,72 +69,15 @@ class ImputationTask:
 
     def run(self, run: LoadedRun) -> TaskResult:
         by_column = run.preprocessing.table is not None
-        self._without_use(OF_CHAINS if by_column else OF_TABLES, "tables by column" if by_column else "this run's data")
-        if by_column:
-            names = [field.name for field in fields(TableImputation)]
-            return TableImputation(**{name: getattr(self, name) for name in names}).run(run, self.title)
-        if self.imputations > self.iterations - self.warmup:
-            raise UserError(f"task.imputations={self.imputations} must be at most task.iterations - task.warmup.")
-        if self.output is not None:
-            check_output(self.output)
-        run = with_parameters(run, self.parameters)
-        truth: np.ndarray | None = None
-        source: np.ndarray | None = None
-        if self.input is not None:
-            x, missing, source = own_with_gaps(run, self.input)
-        else:
-            truth, x, missing = self._removed(run)
-        chains = 1 if independent(run.model) else self.chains
-        chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
-        parts: list[dict[str, np.ndarray]] = []
-        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
-        shown = spread_out(len(x))
-        courses: list[np.ndarray] = []  # of the first chain of each example that is shown, at these steps
-        size = at_once(self.iterations, x.shape[1], chains)
-        size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
-        # A chain's whole course is held for one batch at a time.
-        for start in counted("imputation", range(0, len(x), size)):
-            index = np.arange(start, start + size) % len(x)
-            key = jax.random.fold_in(jax.random.key(self.seed), start)
-            followed = self._followed(run, chains, chain, key, jnp.asarray(x[index]), jnp.asarray(missing[index]))
-            rows = slice(start, start + size)
-            parts.append(
-                self._reduced(followed, chains, x[rows], missing[rows], None if truth is None else truth[rows])
-            )
-            here = shown[(shown >= start) & (shown < start + size)] - start
-            courses.append(np.asarray(followed.chain.means[np.array(steps)[:, None], here]))
-        arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
-        scalars = {
-            "imputation/missing": float(missing.mean()),
-        }
-        weights = [len(part["filled"]) for part in parts]
-        for name in [n for n in ("accepted", "accepted_local") if n in parts[0]]:
-            scalars[f"imputation/{name}"] = float(np.average([part[name] for part in parts], weights=weights))
-        if "rhat" in parts[0] and not independent(run.model):
-            arrays |= {n: np.concatenate([part[n] for part in parts]) for n in ("rhat", "effective_samples")}
-            scalars |= {
-                "imputation/effective_samples": float(np.median(arrays["effective_samples"])),
-                "imputation/rhat": float(np.median(arrays["rhat"])),
-                f"imputation/rhat_above_{LIMIT}": chains_met("imputation", arrays["rhat"]),
-            }
-        if truth is not None:
-            scores = self._scores(run, truth, missing, parts)
-            scalars |= {f"imputation/{name}": float(values[-1]) for name, values in scores.items()}
-            arrays |= scores
-        if self.output is not None:
-            imputations = np.concatenate([part["imputations"] for part in parts], 1)
-            units = run.preprocessing
-            own = {
-                "filled": units.filled(arrays["filled"], missing, source),
-                "spread": units.to_source(arrays["spread"]) - units.to_source(np.zeros_like(arrays["spread"])),
-                "imputations": units.filled(imputations, missing, source),
-            }
-            write_arrays(self.output, {n: v.reshape(*v.shape[:-1], *run.event_shape) for n, v in own.items()})
-        known = None if truth is None else truth[shown]
-        drawn = picture(known, x[shown], missing[shown], np.concatenate(courses, 1), run.event_shape)
-        return TaskResult(scalars, arrays, {} if drawn is None else {self.title: drawn})
+        kind, other = (TableImputation, ChainImputation) if by_column else (ChainImputation, TableImputation)
+        names = [field.name for field in fields(kind)]
+        self._without_use(
+            {field.name for field in fields(other)}.difference(names),
+            "tables by column" if by_column else "this run's data",
+        )
+        return kind(**{name: getattr(self, name) for name in names}).run(run, self.title)
 
-    def _without_use(self, names: tuple[str, ...], data: str) -> None:
+    def _without_use(self, names: set[str], data: str) -> None:
         """Refuse a setting that would change nothing.
 
         Raises:
@@ -172,100 +86,3 @@ class ImputationTask:
         for field in fields(self):
             if field.name in names and (value := getattr(self, field.name)) != field.default:
                 raise UserError(f"task.{field.name}={value} has no use for {data}; leave it out.")
-
-    def _reduced(
-        self, followed: _Followed, chains: int, x: np.ndarray, missing: np.ndarray, truth: np.ndarray | None
-    ) -> dict[str, np.ndarray]:
-        """What is kept of a batch's chains; errors as sums over missing entries, (T + 1,): at each iteration of one
-        state, a mean over chains, and last that of the average over iterations and chains."""
-        means, draws = (
-            v.reshape(self.iterations, chains, -1, x.shape[1])[:, :, : len(x)]
-            for v in (followed.chain.means, followed.chain.draws)
-        )
-        kept = slice(self.warmup, None)
-        places = np.linspace(0, chains * (self.iterations - self.warmup) - 1, self.imputations).round().astype(int)
-        filled = np.where(missing, means[kept].mean((0, 1)), x)
-        part: dict[str, np.ndarray] = {
-            "filled": filled,
-            "spread": np.where(missing, draws[kept].std((0, 1)), 0),
-            "missing": missing,
-            # Of the first chain first, evenly spaced over all that are kept.
-            "imputations": np.swapaxes(draws[kept], 0, 1).reshape(-1, *x.shape)[places],
-            "accepted": np.asarray(followed.chain.accepted[kept].mean()),
-        }
-        if followed.chain.local is not None:
-            part["accepted_local"] = np.asarray(followed.chain.local[kept].mean())
-        if followed.convergence is not None:
-            rhat, effective = followed.convergence
-            part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
-        if truth is not None:
-            part["within"] = within(np.asarray(draws[kept]), truth, missing)[missing.any(1)]
-            for name, error in (("squares", squares), ("log_losses", log_losses)):
-                each = [np.mean([error(guess, truth, missing) for guess in at]) for at in means]
-                part[name] = np.array([*each, error(filled, truth, missing)])
-        return part
-
-    def _chain(
-        self, run: LoadedRun, chains: int, params: Any, key: jax.Array, x: jax.Array, missing: jax.Array
-    ) -> _Followed:
-        tiled = jnp.tile(x, (chains, 1)), jnp.tile(missing, (chains, 1))
-        imputation = impute(
-            run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps
-        )
-        return _Followed(imputation, compared(imputation, missing, chains, self.warmup))
-
-    def _followed(
-        self,
-        run: LoadedRun,
-        count: int,
-        chain: Callable[..., _Followed],
-        key: jax.Array,
-        x: jax.Array,
-        missing: jax.Array,
-    ) -> _Followed:
-        """The chains; with task.parameters=average their kept steps are those of chains of every draw of the parameters
-        in turn (of the first ones, where there are more draws than steps), so that means and spread are over these
-        too."""
-        if self.parameters != "average":
-            followed: _Followed = jax.device_get(chain(run.params, key, x, missing))
-            return followed
-        used = min(len(run.draws.entries()), self.iterations - self.warmup)
-        each = [
-            jax.device_get(chain(one.params, jax.random.fold_in(key, place), x, missing)).chain
-            for place, one in enumerate(run.each_draw(used))
-        ]
-        turns = (np.arange(self.iterations) - self.warmup) % used  # whose step stands at each place
-
-        def merged(name: str) -> Any:
-            if getattr(each[0], name) is None:
-                return None
-            return np.stack([getattr(each[turn], name)[step] for step, turn in enumerate(turns)])
-
-        fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
-        joined = each[turns[-1]]._replace(**fields)
-        return _Followed(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
-
-    def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        truth = run_dataset(run).seen(self.split, self.examples)
-        missing = holes(self.missing, self.fraction, self.seed, len(truth), run.event_shape)
-        return truth, np.where(missing, 0, truth), missing
-
-    def _scores(
-        self, run: LoadedRun, truth: np.ndarray, missing: np.ndarray, parts: list[dict[str, np.ndarray]]
-    ) -> dict[str, np.ndarray]:
-        """RMSE on missing entries at every iteration and, last, of the average; and of the training means. The share of
-        examples with missing values whose sum is in the middle of its draws' (`within`). With binary data also the
-        log-loss (nats an entry)."""
-        base = run_dataset(run)
-        column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
-        total = max(1, int(missing.sum()))
-        scores = {
-            "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
-            "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
-        }
-        if missing.any():
-            scores["coverage"] = np.array([np.concatenate([part["within"] for part in parts]).mean()])
-        if run.data["binary"]:
-            scores["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
-            scores["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total
-        return scores

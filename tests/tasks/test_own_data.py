@@ -345,12 +345,12 @@ def test_a_runs_numbers_are_the_same_for_every_form(gaussian, rescaled, grey, tm
 def test_the_picture_of_an_imputation_shows_examples_of_the_whole_split(dynamic, monkeypatch):
     """Eight of twenty, in batches of three: their courses end where what is filled in stands."""
     shown = {}
-    monkeypatch.setattr("sbvi.tasks.imputation.at_once", lambda *_: 3)
+    monkeypatch.setattr("sbvi.tasks.chain_imputation.at_once", lambda *_: 3)
 
     def picture(truth, x, missing, courses, event_shape):
         shown.update(x=x, missing=missing, courses=courses)
 
-    monkeypatch.setattr("sbvi.tasks.imputation.picture", picture)
+    monkeypatch.setattr("sbvi.tasks.chain_imputation.picture", picture)
     filled = work(dynamic, "imputation", iterations=9, warmup=8, chains=1, imputations=1, examples=20).arrays
     places = [0, 2, 5, 8, 10, 13, 16, 19]
     np.testing.assert_array_equal(shown["missing"], filled["missing"][places])

@@ -10,7 +10,7 @@ from sbvi.cli import train
 from sbvi.core import UserError, build
 from sbvi.reporting.projector import write_projector
 from sbvi.tasks import TASKS
-from sbvi.tasks.imputation import at_once
+from sbvi.tasks.chain_imputation import at_once
 
 
 def trained(folder, words, monkeypatch):
@@ -62,7 +62,7 @@ def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
 
 def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):
     """Where so few examples are held at once that the picture is of several batches."""
-    monkeypatch.setattr("sbvi.tasks.imputation.HELD", 3 * 3 * 64)
+    monkeypatch.setattr("sbvi.tasks.chain_imputation.HELD", 3 * 3 * 64)
     found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
     picture = found.pictures["imputation-test"][::7, ::7]  # pixels of 8 x 8 images, with borders of one
     assert picture.shape == (8 * 9 + 1, 5 * 9 + 1)  # truth, what is left, three steps
