@@ -1,7 +1,7 @@
 """Every group's entries and keys as plain data, so that help and wrong keys are answered without importing JAX.
 
-`catalogue.json` holds what the specs of this package say, written by `scripts/render_configs.py`. Where an installed
-package adds to a registry, the registries themselves are read.
+`catalogue.json` holds what the specs of this package say, written by `scripts/render_configs.py`. What an installed
+package adds to a group is imported when that group is asked for.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 from sbvi.cli.values import check_values
 from sbvi.core.describe import describe, holds
 from sbvi.core.errors import UserError, choices, unknown_key
-from sbvi.core.plugins import adding
+from sbvi.core.plugins import adding, extend
 
 FILE = Path(__file__).with_name("catalogue.json")
 #: The groups of one entry, which has no name.
@@ -56,13 +56,34 @@ def build() -> dict[str, dict[str, Any]]:
     }
 
 
+class _Whole(Mapping[str, Mapping[str, Mapping[str, Any]]]):
+    """The file's groups, each with what installed packages add to it."""
+
+    def __init__(self, groups: Catalogue):
+        self._groups = groups
+        self._read: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+
+    def __getitem__(self, group: str) -> Mapping[str, Mapping[str, Any]]:
+        if group not in self._read:
+            entries = dict(self._groups[group])
+            if adding(group):
+                added: dict[str, Any] = dict.fromkeys(entries)
+                extend(added, f"sbvi.{group}s")
+                entries |= {name: describe(kind) for name, kind in added.items() if name not in entries}
+            self._read[group] = {name: entries[name] for name in sorted(entries)}
+        return self._read[group]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+
 @functools.cache
 def catalogue() -> Catalogue:
     """What there is in this environment."""
-    if adding():
-        return build()
-    content: Catalogue = json.loads(FILE.read_text(encoding="utf-8"))
-    return content
+    return _Whole(json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def keys(group: str, entry: str | None = None) -> list[str]:
@@ -119,10 +140,11 @@ def check(config: Mapping[str, Any], groups: Sequence[str], top: Sequence[str]) 
     for key, value in config.items():
         if key not in (*groups, *top, *CHANGES):
             raise unknown_word(key, value, groups, top)
-    for group in groups:
-        values, entries = config.get(group), catalogue()[group]
+    for group in sorted(groups, key=adding):  # what packages add is imported last: a mistake elsewhere need not wait
+        values = config.get(group)
         if not isinstance(values, Mapping):
             continue
+        entries = catalogue()[group]
         name = values.get("name")
         if name is not None and name not in entries and group not in SETTINGS and group != "optimizer":
             raise choices(f"{group}.name", name, entries)

@@ -15,6 +15,9 @@ from typing import Any
 
 from sbvi.core.errors import UserError
 
+#: Config groups that packages may add to, by an entry point group of this name and an s.
+OPEN = ("algorithm", "dataset", "likelihood", "logger", "model", "objective", "posterior", "prior", "task")
+
 
 @functools.cache
 def _entries() -> Any:
@@ -26,10 +29,9 @@ def _package(entry: importlib.metadata.EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else entry.value
 
 
-def adding() -> bool:
-    """Whether an installed package adds to a registry."""
-    entries = _entries()
-    return any(group.startswith("sbvi.") and group != "sbvi.configs" for group in entries.groups)
+def adding(group: str) -> bool:
+    """Whether an installed package adds to a config group."""
+    return group in OPEN and f"sbvi.{group}s" in _entries().groups
 
 
 def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] = ()) -> None:
@@ -40,6 +42,7 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
     Raises:
       UserError: a name is taken, or an entry cannot be loaded, is no spec, or lacks a part; names the package.
     """
+    assert group.removeprefix("sbvi.").removesuffix("s") in OPEN, group
     for entry in _entries().select(group=group):
         added = f"The installed package {_package(entry)} adds {group} {entry.name}"
         if entry.name in registry:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from support.processes import command, environment
 
-from sbvi.cli import catalogue, compare, convert, evaluate, train
+from sbvi.cli import compare, convert, evaluate, train
 from sbvi.cli.help import help_text
 from sbvi.core import UserError, fields, spec
 from sbvi.core.configs import config_folder
@@ -167,14 +167,6 @@ def test_help_and_a_wrong_key_import_nothing_that_trains():
     assert "trainer.epoch=3 is not a key (did you mean trainer.epochs?)" in done.stderr
     assert "model.sise=3 is not a key" in done.stderr
     assert "model.activation=rleu is not known (did you mean relu?)" in done.stderr
-
-
-def test_the_catalogue_is_read_from_the_registries_where_a_package_adds_to_them(monkeypatch):
-    catalogue.catalogue.cache_clear()
-    monkeypatch.setattr(catalogue, "adding", lambda: True)
-    monkeypatch.setattr(catalogue, "build", lambda: {"model": {}})
-    assert catalogue.catalogue() == {"model": {}}
-    catalogue.catalogue.cache_clear()
 
 
 def test_the_shell_completes_words(tmp_path):

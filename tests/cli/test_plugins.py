@@ -14,6 +14,7 @@ from scipy import stats
 from support.paths import ROOT
 from support.processes import command, environment
 
+from sbvi.cli.catalogue import catalogue, check
 from sbvi.core import UserError, plugins
 from sbvi.core.plugins import config_folders, extend
 from sbvi.distributions.priors.prior import SPEC_PARTS
@@ -119,6 +120,24 @@ def test_what_a_package_adds_stands_in_the_registry(installed):
 
 
 @pytest.mark.quick
+def test_a_mistake_elsewhere_does_not_wait_for_a_package(installed):
+    """Help and the first check read the added entry when its group is asked for; other groups' mistakes come first."""
+    installed("adding", {"sbvi.tasks": ["mine = adding_task:Mine"]}, {"adding_task.py": SPEC})
+    catalogue.cache_clear()
+    try:
+        wrong = {"task": {"name": "mine"}, "trainer": {"step": 3}}
+        with pytest.raises(UserError, match=r"trainer.step=3 is not a key"):
+            check(wrong, ("task", "trainer"), ())
+        assert "adding_task" not in sys.modules
+        with pytest.raises(UserError, match=r"task.name=mnie is not known \(did you mean mine\?\)"):
+            check({"task": {"name": "mnie"}}, ("task",), ())
+        check({"task": {"name": "mine"}}, ("task",), ())
+        assert ["mine" in catalogue()[group] for group in ("task", "model")] == [True, False]
+    finally:
+        catalogue.cache_clear()
+
+
+@pytest.mark.quick
 def test_what_a_registry_asks_of_a_spec_is_named(installed):
     more = SPEC + "    analytic_kl = False\n"
     installed("half", {"sbvi.priors": ["mine = half:Mine"]}, {"half.py": more})
@@ -172,7 +191,7 @@ def test_reading_entry_points_takes_little_of_a_start():
     for _ in range(5):
         plugins._entries.cache_clear()
         began = time.process_time()
-        extend({}, "sbvi.nothing")
+        extend({}, "sbvi.models")
         list(config_folders())
         times.append(1000 * (time.process_time() - began))
     assert min(times) < MOST_MILLISECONDS
