@@ -26,7 +26,8 @@ def main() -> None:
     )
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
     parser.add_argument(
-        "--metric", help="what to rank by (default: test/nll, or the validation bound where no run was tested)"
+        "--metric",
+        help="what to rank by (default: test/nll; where no run has one test/log_loss, or what validation scored runs by)",
     )
     parser.add_argument("--format", default="table", choices=["table", "markdown", "csv", "json"])
     parser.add_argument(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sbvi.cli.progress import clock
-from sbvi.core.quantities import quantity
+from sbvi.core.quantities import monitor_of, quantity
 
 #: The share of examples that importance sampling does badly by.
 WEIGHTS = "test/khat_above_0.7"
@@ -21,8 +21,6 @@ SCALARS = {
     "test/bits_per_dimension": "",
     WEIGHTS: "of the examples",
 }
-#: Scalars of validation, of which the first that there is stands for an untested run.
-BOUNDS = ("validation/elbo", "validation/bound", "validation/log_likelihood")
 
 
 class Row(NamedTuple):
@@ -49,7 +47,7 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     folder = shown(result["directory"])
     rows = [
         Row("status", text=f"{result['status']}{how}"),
-        *_numbers(result["metrics"], result.get("not_finite", ())),
+        *_numbers(_with_best(result), result.get("not_finite", ())),
         Row("time", text=took),
         Row("directory", text=folder),
     ]
@@ -78,6 +76,12 @@ def twice(trainer: Any, result: Mapping[str, Any]) -> str:
     return f"trainer.epochs={max(1, round(2 * result['epochs']))}"
 
 
+def _with_best(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics, of validation's score the one of the parameters that were chosen."""
+    monitor, best = result.get("monitor"), result.get("best_validation")
+    return result["metrics"] | ({monitor: best} if monitor and best is not None else {})
+
+
 def _exact(metrics: Mapping[str, Any]) -> bool:
     """Whether test/nll is by quadrature, which the importance weights say nothing of."""
     return "test/quadrature_error" in metrics
@@ -88,7 +92,8 @@ def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[Row]:
     if _exact(metrics):
         del scalars[WEIGHTS]
     if "test/nll" not in metrics:
-        scalars |= dict.fromkeys([name for name in BOUNDS if metrics.get(name)][:1], "")
+        monitor = monitor_of({name for name, value in metrics.items() if value is not None})
+        scalars |= {monitor: ""} if monitor is not None else {}
     for name, about in scalars.items():
         value, error = metrics.get(name), metrics.get(f"{name}_stderr")
         if name in odd or (name in metrics and value is None):

@@ -4,6 +4,7 @@ A scalar is named by where it comes from and what it is, `test/nll` or `validati
 from its end, or the part before a node's name, says what it is.
 """
 
+from collections.abc import Container
 from typing import Literal, NamedTuple
 
 
@@ -19,6 +20,10 @@ QUARTILES = ("lower_quartile", "median", "upper_quartile")
 
 #: What the standard error of a quantity is called after.
 ERROR = "_stderr"
+#: What each column of a table has of its own, as in `test/nll/NAME`.
+COLUMNS_HAVE = ("nll",)
+#: What validation scores runs by, those first that come with others: with a bound over samples comes an ELBO.
+MONITORS = ("hybrid", "conditional_log_likelihood", "bound", "elbo", "log_likelihood")
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),
@@ -32,6 +37,8 @@ QUANTITIES: dict[str, Quantity] = {
     "elbo": Quantity("nats", "higher"),
     "bound": Quantity("nats", "higher"),
     "log_likelihood": Quantity("nats", "higher"),
+    "conditional_log_likelihood": Quantity("nats", "higher"),
+    "hybrid": Quantity("nats", "higher"),
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
     **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
@@ -66,6 +73,7 @@ QUANTITIES: dict[str, Quantity] = {
     "thermostat": Quantity("", None),
     "log_prior": Quantity("nats", "higher"),
     "chains": Quantity("chains", None),
+    "calibration_error": Quantity("", "lower"),
     "accuracy": Quantity("", "higher"),
     "accuracy_of_modes": Quantity("", "higher"),
     "coverage": Quantity("", None),
@@ -80,9 +88,17 @@ QUANTITIES: dict[str, Quantity] = {
 
 def quantity(name: str) -> Quantity | None:
     """What a scalar of this name is; None where it was never declared."""
-    for part in reversed(name.split("/")):
+    parts = name.split("/")
+    if len(parts) > 2 and parts[1] in COLUMNS_HAVE:  # whatever its column is called
+        return QUANTITIES[parts[1]]
+    for part in reversed(parts):
         if part in QUANTITIES:
             return QUANTITIES[part]
         if part.endswith(ERROR) and (of := QUANTITIES.get(part.removesuffix(ERROR))) is not None:
             return Quantity(of.unit, "lower")
     return None
+
+
+def monitor_of(names: Container[str]) -> str | None:
+    """The validation scalar that a run which wrote these scalars is scored by, such as `validation/elbo`."""
+    return next((f"validation/{name}" for name in MONITORS if f"validation/{name}" in names), None)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.quantities import monitor_of
 from sbvi.runs.comparison import Group
 from sbvi.runs.summaries import RunSummary
 
-#: What stands in for the final test's likelihood where there is none, and how a run was scored.
-BOUNDS = ("validation/elbo", "validation/bound", "validation/log_likelihood")
+#: The final test's likelihood; and what a classifier has in its place.
+DEFAULT, OF_LABELS = "test/nll", "test/log_loss"
+#: How a run was scored.
 SAMPLES = "evaluation.num_samples"
-DEFAULT = "test/nll"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,16 @@ def metric_of(runs: Sequence[RunSummary], asked: str | None) -> tuple[str, str]:
     if asked is not None:
         return asked, ""
     done = [run for run in runs if run.status == "completed"]
-    if done and not any(DEFAULT in run.metrics for run in done):
-        metric = next((bound for bound in BOUNDS if any(bound in run.metrics for run in done)), None)
-        if metric is not None:
-            return metric, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {metric}."
-    return DEFAULT, ""
+    if not done or any(DEFAULT in run.metrics for run in done):
+        return DEFAULT, ""
+    if any(OF_LABELS in run.metrics for run in done):
+        return OF_LABELS, f"No completed run has {DEFAULT}: ranked by {OF_LABELS}."
+    monitors = {run.monitor for run in done if run.monitor}
+    shared = [name for run in done[:1] for name in run.metrics if all(name in other.metrics for other in done)]
+    metric = next(iter(monitors)) if len(monitors) == 1 else monitor_of(shared) or monitor_of(monitors)
+    if metric is None:
+        return DEFAULT, ""
+    return metric, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {metric}."
 
 
 def sections(groups: Sequence[Group], metric: str) -> list[Section]:

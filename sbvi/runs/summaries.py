@@ -10,6 +10,7 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.places import is_folder
+from sbvi.core.quantities import monitor_of
 from sbvi.reporting.metrics import is_number, read_lines
 from sbvi.runs.changes import ELSEWHERE
 from sbvi.runs.directory import RunDirectory
@@ -22,8 +23,9 @@ class RunSummary:
     """One run as its directory tells it.
 
     status: completed, pruned, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
-    config: flat, dotted keys.  curve: (step, value) of the monitored bound on validation data.
+    config: flat, dotted keys.  metrics: the final ones, of the monitor the best.  curve: (step, value) of the monitor.
     data: digest of the data set.  density: whether it is whole numbers that were given noise, so that p is a density.
+    monitor: the scalar that validation scores the run by.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class RunSummary:
     curve: Sequence[tuple[int, float]]
     data: str = ""
     density: bool = False
+    monitor: str = ""
 
     @property
     def identity(self) -> str:
@@ -93,16 +96,20 @@ def read_summary(path: Path) -> RunSummary:
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])
     lines = _lines(path / "metrics.jsonl")
-    curve = _first_tag(lines, ("validation/bound", "validation/elbo", "validation/log_likelihood"))
+    monitor = str((result or {}).get("monitor") or monitor_of({name for line in lines for name in line}) or "")
+    curve = [(line["step"], line[monitor]) for line in lines if monitor in line]
     if result is not None:
         status, reason = str(result.get("status")), str(result.get("reason", ""))
         if result.get("pruned"):
             status, reason = "pruned", f"stopped at step {result.get('steps')} by its search"
-        return RunSummary(path, status, reason, config, metrics, curve, data, density)
+        best = result.get("best_validation")
+        if monitor and best is not None and is_number(best):
+            metrics[monitor] = best
+        return RunSummary(path, status, reason, config, metrics, curve, data, density, monitor)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data, density)
+    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data, density, monitor)
 
 
 def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:
@@ -119,15 +126,6 @@ def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:
     if odd := [name for name, value in metrics.items() if not is_number(value)]:
         raise UserError(f"{path / 'result.json'} holds {metrics[odd[0]]!r} as {odd[0]}, which is no number.")
     return metrics
-
-
-def _first_tag(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[int, float]]:
-    """The points of the first of these scalars that was written."""
-    for name in names:
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        if points:
-            return points
-    return []
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -84,6 +84,36 @@ def test_without_a_test_the_validation_bound_ranks(sweep):
 
 
 @pytest.mark.quick
+def test_untested_runs_are_ranked_by_the_best_of_what_scored_them(sweep):
+    """Of a bound over samples, which comes with an ELBO: by the bound, and where it was best, as the checkpoint is."""
+    for place, (best, last) in enumerate([(-80.0, -95.0), (-85.0, -86.0)]):
+        folder = sweep / "bounds" / str(place)
+        make(folder, 1e-3 * (1 + place), 0, **{"validation/bound": last, "validation/elbo": -100.0 + place})
+        result = json.loads((folder / "result.json").read_text())
+        told = {"monitor": "validation/bound", "best_validation": best}
+        (folder / "result.json").write_text(json.dumps(result | told))
+    runs = [read_summary(path) for path in find_runs([sweep / "bounds"])]
+    metric, note = metric_of(runs, None)
+    assert metric == "validation/bound"
+    assert note.endswith("ranked by validation/bound.")
+    assert [group.mean for group in grouped(runs, metric)] == [-80.0, -85.0]
+    # Beside runs that have no such bound: by what all have.
+    make(sweep / "bounds" / "elbo", 1e-2, 0, **{"validation/elbo": -90.0})
+    runs = [read_summary(path) for path in find_runs([sweep / "bounds"])]
+    assert metric_of(runs, None)[0] == "validation/elbo"
+
+
+@pytest.mark.quick
+def test_classifiers_are_ranked_by_their_log_loss(sweep):
+    for seed, loss in ((0, 0.3), (1, 0.2)):
+        make(sweep / "labels" / str(seed), 1e-3 * (1 + seed), seed, **{"test/log_loss": loss, "test/accuracy": 0.9})
+    done = command("compare", "labels", cwd=sweep)
+    assert done.returncode == 0, done.stderr
+    assert "No completed run has test/nll: ranked by test/log_loss." in done.stderr
+    assert done.stdout.splitlines()[2].split()[1] == "0.2000"
+
+
+@pytest.mark.quick
 def test_the_plot_is_a_picture_or_a_page(sweep):
     assert label({"a.rate": 0.1, "b.name": "x"}, ["a.rate", "b.name"]) == "rate 0.1, b x"
     assert label({"a.n": 1, "b.n": [2]}, ["a.n", "b.n"]) == "a.n 1, b.n [2]"

@@ -3,7 +3,8 @@
 import pytest
 
 from sbvi.core import UserError
-from sbvi.core.quantities import quantity
+from sbvi.core.quantities import MONITORS, monitor_of, quantity
+from sbvi.objectives import OBJECTIVES
 from sbvi.runs.comparison import less_is_better
 
 
@@ -32,3 +33,25 @@ def test_numbers_without_a_better_direction_do_not_rank():
     for name in ("train/learning_rate", "test/active_units/layer_1", "test/unheard_of"):
         with pytest.raises(UserError, match=f"--metric {name} has no better direction"):
             less_is_better(name)
+
+
+@pytest.mark.parametrize("column", ["accuracy", "temperature", "width", "loss"])
+def test_a_column_keeps_the_direction_of_what_is_told_of_it(column):
+    """Whatever it is called: -log p of a column named accuracy is not better where it is higher."""
+    assert quantity(f"test/nll/{column}") == quantity("test/nll")
+
+
+def test_what_scores_a_run_is_told_by_what_it_wrote():
+    assert monitor_of({"validation/elbo", "validation/bound", "validation/kl"}) == "validation/bound"
+    assert monitor_of({"validation/elbo", "validation/log_likelihood"}) == "validation/elbo"
+    assert monitor_of({"validation/hybrid", "validation/conditional_log_likelihood"}) == "validation/hybrid"
+    assert monitor_of({"train/elbo"}) is None
+
+
+def test_every_monitor_and_score_of_labels_ranks():
+    monitors = {objective.monitor for objective in OBJECTIVES.values()}
+    assert monitors <= set(MONITORS)
+    for name in (*monitors, "accuracy"):
+        assert not less_is_better(f"validation/{name}")
+    for name in ("calibration_error", "log_loss"):
+        assert less_is_better(f"test/{name}")
