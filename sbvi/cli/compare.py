@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
     parser.add_argument(
         "--metric",
-        help="what to rank by (default: test/nll; where no run has one test/log_loss, or what validation scored runs by)",
+        help="what to rank by (default: test/nll; without one test/log_loss, or what validation scored by)",
     )
     parser.add_argument("--format", default="table", choices=["table", "markdown", "csv", "json"])
     parser.add_argument(

@@ -1,6 +1,9 @@
 """How exactly numbers that are reported are computed."""
 
 import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,18 @@ def full_precision() -> contextlib.AbstractContextManager[None]:
     if for_cpu():
         return contextlib.nullcontext()
     return jax.default_matmul_precision("highest")
+
+
+def jit_reported(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
+    """`jax.jit` of what makes reported numbers: traced in full precision. settings: as of `jax.jit`."""
+    compiled = jax.jit(function, **settings)
+
+    @functools.wraps(compiled)
+    def called(*arguments: Any) -> Any:
+        with full_precision():
+            return compiled(*arguments)
+
+    return called
 
 
 def in_full(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -177,11 +177,20 @@ def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) ->
     Raises:
       UserError: a column is not there, or see `Column.codes`.
     """
+    own = by_name([c.name for c in columns], frame, where)
+    return np.stack([c.codes(frame[name], where) for c, name in zip(columns, own, strict=True)], 1)
+
+
+def by_name(names: Sequence[str], frame: "pandas.DataFrame", where: str) -> list[Any]:
+    """What a frame calls the columns of these names.
+
+    Raises:
+      UserError: a column is not there, or two have one name.
+    """
     named = labels(frame, where)
-    absent = [c.name for c in columns if c.name not in named]
-    if absent:
+    if absent := [name for name in names if name not in named]:
         raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
-    return np.stack([c.codes(frame[named[c.name]], where) for c in columns], 1)
+    return [named[name] for name in names]
 
 
 def decoded(

@@ -104,6 +104,7 @@ class Preprocessing:
           UserError: another shape, a dtype that is not numeric, or a value that is not finite or not in the range;
             with the value, its place and what is allowed.
         """
+        values = self.arranged(values, where)
         if self.table is not None:
             return self._columns(values, where, missing)
         x = shaped(values, self.event_shape, where)
@@ -124,11 +125,22 @@ class Preprocessing:
             held = finite(x.astype(np.float32), where, self.columns, source=x)
         return self._unit(held) if self.rescale else held
 
-    def _columns(self, values: Any, where: str, missing: np.ndarray | None) -> np.ndarray:
-        """A frame, or numbers and codes (N, D), as held; NaN stays."""
+    def arranged(self, values: Any, where: str = "x") -> Any:
+        """A frame's columns in the run's own order, found by name, as numbers and codes; an array as it is.
+
+        Raises:
+          UserError: a column is not there, or holds what the run does not know.
+        """
+        if not hasattr(values, "columns"):
+            return values
+        if self.table is not None:
+            return tables.encoded(self.table, values, where)
+        return values if self.columns is None else values[tables.by_name(self.columns, values, where)].to_numpy()
+
+    def _columns(self, values: np.ndarray, where: str, missing: np.ndarray | None) -> np.ndarray:
+        """Numbers and codes (N, D) as held; NaN stays."""
         table = self.table or ()
-        x = tables.encoded(table, values, where) if hasattr(values, "columns") else values
-        x = shaped(x, self.event_shape, where).astype(np.float64)
+        x = shaped(values, self.event_shape, where).astype(np.float64)
         gaps = np.isnan(x) if missing is None else np.isnan(x) | missing
         held = tables.store(table, np.where(gaps, np.nan, x), where)
         finite(np.where(gaps, 0.0, held).astype(np.float32), where, self.columns, source=x)
@@ -170,7 +182,7 @@ class Preprocessing:
           UserError: see `store`.
         """
         if self.binarization != "none":
-            x = shaped(values, self.event_shape, where)
+            x = shaped(self.arranged(values, where), self.event_shape, where)
             known = x if missing is None else np.where(missing.reshape(x.shape), 0, x)
             if ((known == 0) | (known == 1)).all():
                 return known.astype(np.uint8)

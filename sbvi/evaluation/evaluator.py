@@ -10,6 +10,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, processes, spec
 from sbvi.core.placement import SINGLE, Placement
+from sbvi.core.precision import jit_reported
 from sbvi.data import Batch, Dataset
 from sbvi.evaluation.active_units import active_units
 from sbvi.evaluation.baseline import independent_nll
@@ -152,7 +153,7 @@ class Evaluator:
         """2 log Z of the geometric mean of p and q, nats, and its standard error."""
         draws, batch = self.settings.partition_samples, self.settings.batch_size * self.settings.chunk
         if self._partition is None:
-            self._partition = jax.jit(lambda params, key: partition(self.model, params, key, draws, batch))
+            self._partition = jit_reported(lambda params, key: partition(self.model, params, key, draws, batch))
         estimate = jax.device_get(self._partition(self.placement.replicated(params), self.key))
         return float(estimate.log_z2), float(estimate.stderr)
 

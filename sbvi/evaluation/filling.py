@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.precision import jit_reported
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
@@ -61,11 +62,10 @@ class Filled:
 def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", chunk: int = 100) -> Draw:
     """Draws by sampling-importance-resampling, or by a chain over the same samples."""
 
-    @jax.jit
     def drawn(params: Any, key: jax.Array, x: jax.Array) -> Any:
         return resampled(model, params, key, x, num_samples, draws, chunk, how)
 
-    return drawn
+    return jit_reported(drawn)
 
 
 def batches(draw: Draw, params: Any, held: np.ndarray, seed: int) -> Iterator[tuple[slice, Any]]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.precision import jit_reported
 from sbvi.distributions.gaussian import covariance, log_prob, sample, standard_log_prob
 from sbvi.evaluation.quadrature import Further
 from sbvi.inference.quadrature import Integral, lattice, log_joint
@@ -64,7 +65,7 @@ def posterior_on_grid(
     deviations; its KLs are the exact ones to quadrature error.
     """
     node = two_latents(model)
-    scored = jax.jit(lambda params, q, x, grid: _score(model, node, params, q, x, grid))
+    scored = jit_reported(lambda params, q, x, grid: _score(model, node, params, q, x, grid))
     pairs = []
     for row in np.asarray(x, np.float32):
         q = model.gaussians(params, jnp.asarray(row[None]))

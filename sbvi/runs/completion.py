@@ -48,6 +48,7 @@ class Completion:
         chains = at_least_one(chains, "chains")
         if self.preprocessing.table is not None:
             raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
+        x = self.preprocessing.arranged(x)
         missing = not_there(x)
         values = np.asarray(x)
         known = self.preprocessing.to_model(values, "x", missing)
@@ -90,7 +91,7 @@ class Completion:
         network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
         fits(network, int(np.prod(self.event_shape)))
-        values = unmasked(y, "y")
+        values = unmasked(y if operator is not None else self.preprocessing.arranged(y, "y"), "y")
         if operator is not None:
             return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
         missing = not_there(values)

@@ -14,6 +14,7 @@ import numpy as np
 
 from sbvi.core import UserError, at_least_one
 from sbvi.core.memory import require as room
+from sbvi.core.precision import jit_reported
 from sbvi.data.recorded import recorded
 from sbvi.distributions.gaussian import covariance
 from sbvi.models import require
@@ -175,7 +176,7 @@ class LoadedRun(Queries, Scores, Completion):
         room(4 * num * prod(self.event_shape), f"num={num} draws")
         if "sample" not in self._compiled:
             model = self._able(Generative, "sample")
-            self._compiled["sample"] = jax.jit(model.sample, static_argnums=2)
+            self._compiled["sample"] = jit_reported(model.sample, static_argnums=2)
         key = jax.random.key(secrets.randbits(31) if seed is None else seed)
         drawn = self._compiled["sample"](self.params, key, num)
         values = np.asarray(drawn.mean if means else drawn.value)
@@ -186,7 +187,7 @@ class LoadedRun(Queries, Scores, Completion):
 
     def _jitted(self, name: Any, function: Any) -> Any:
         if name not in self._compiled:
-            self._compiled[name] = jax.jit(function)
+            self._compiled[name] = jit_reported(function)
         return self._compiled[name]
 
     def _batches(self, function: Any, values: Any, size: int = BATCH) -> Any:

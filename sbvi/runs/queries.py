@@ -56,7 +56,8 @@ class Queries:
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given."""
-        values, known = unmasked(x, "x"), unmasked(given, "given")
+        arranged = self.preprocessing.arranged
+        values, known = unmasked(arranged(x, "x"), "x"), unmasked(arranged(given, "given"), "given")
         if values.shape != known.shape:
             raise UserError(f"x has shape {values.shape} and given {known.shape}; they must be equal.")
         absent = not_there(known).reshape(known.shape)
@@ -99,11 +100,13 @@ class Queries:
 
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Model input (N, D), and where it is observed."""
+        x = self.preprocessing.arranged(x)
         missing = not_there(x)
         return self.preprocessing.to_model(np.asarray(x), "x", missing), ~missing
 
     def _filled(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Values (N, D) of the model where x has none, in the source's units and the shape of x."""
+        x = self.preprocessing.arranged(x)
         missing = not_there(x)
         source = np.asarray(x).reshape(missing.shape)
         return self.preprocessing.filled(np.asarray(values), missing, source).reshape(np.shape(x))

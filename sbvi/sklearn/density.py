@@ -17,12 +17,13 @@ class DensityEstimator(DensityMixin, TableEstimator):
         expectation that rises to it with `samples`."""
         import jax
 
+        from sbvi.core.precision import jit_reported
         from sbvi.inference.importance import importance_sampling
 
         _, held = self._held(X)
         _, model = self._fitted()
         if 0 not in self._draw:
-            self._draw[0] = jax.jit(importance_sampling(model.rollout, self.samples, 100))
+            self._draw[0] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
         scores = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]

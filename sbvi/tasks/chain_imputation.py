@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.precision import jit_reported
 from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met
@@ -92,7 +93,7 @@ class ChainImputation:
         """What is kept of each batch's chains, and the course of the first chain of the examples that are shown, at
         some steps: a chain's whole course is held for one batch at a time."""
         chains = 1 if independent(run.model) else self.chains
-        chain = jax.jit(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
+        chain = jit_reported(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         courses: list[np.ndarray] = []
         steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))

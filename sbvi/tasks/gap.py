@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
+from sbvi.core.precision import jit_reported
 from sbvi.evaluation.inference_gap import Gaps, inference_gaps
 from sbvi.evaluation.trust import trust
 from sbvi.models import require
@@ -55,7 +56,7 @@ class GapTask:
             raise UserError("task=gap moves posteriors along gradients, and this model's latents are discrete.")
         x = np.asarray(run_dataset(run).seen(self.split, self.examples), np.float32)
         settings = (self.steps, self.samples, self.learning_rate, self.num_samples)
-        compiled = jax.jit(partial(_gaps, run, settings))
+        compiled = jit_reported(partial(_gaps, run, settings))
         key = jax.random.key(self.seed)
         parts = []
         for start in range(0, len(x), BATCH):

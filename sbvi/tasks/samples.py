@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core.precision import jit_reported
 from sbvi.evaluation.chains import summarise
 from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs
@@ -140,7 +141,7 @@ class SamplesTask:
             whole = {name: jnp.concatenate([part[name] for part in (*before, flat)]) for name in flat}
             return Samples(last.mean, last.x), jax.tree.map(lambda a: a[: self.frames], way), whole
 
-        *parts, told = jax.device_get(jax.jit(drawn)(run.params, jax.random.key(self.seed)))
+        *parts, told = jax.device_get(jit_reported(drawn)(run.params, jax.random.key(self.seed)))
         last, way = (np.asarray(part.mean if means else part.value) for part in parts)
         if self.method == "resampling":
             return last, way, {"samples/effective_pool": float(np.mean(told["pools"]))}

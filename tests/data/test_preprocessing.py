@@ -6,6 +6,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 import pytest
 
 from sbvi.core import UserError
@@ -292,3 +293,20 @@ def test_frey_blocks_are_in_the_order_of_the_video(monkeypatch, caplog):
     random = DATASETS["frey_faces"]().load()
     assert "split at random: most test frames have a neighbour that trains" in caplog.text
     assert (np.diff(random.test.x[:, 0, 0].astype(int)) != 1).mean() > 0.9
+
+
+@pytest.mark.parametrize("known", [TABLE, dataclasses.replace(TABLE, location=None, scale=None)])
+def test_a_frame_is_taken_by_the_names_of_its_columns(known):
+    values = np.array([[1.0, -2.0, 1e6], [3.0, np.nan, 0.0]])
+    frame = pandas.DataFrame(values, columns=["a", "b", "c"])[["c", "b", "a"]].assign(other="text")
+    missing = not_there(known.arranged(frame))
+    np.testing.assert_array_equal(known.arranged(frame), values)
+    np.testing.assert_array_equal(known.to_model(frame, "x", missing), known.to_model(values, "x", not_there(values)))
+    with pytest.raises(UserError, match="x has no column b, which the run was trained on"):
+        known.to_model(frame[["a", "c"]])
+
+
+def test_a_frame_of_bits_is_taken_by_names_too():
+    known = dataclasses.replace(Preprocessing.whole((2,), 1), columns=("a", "b"), binarization="static")
+    frame = pandas.DataFrame({"b": [1, 1], "a": [0, 1]})
+    assert known.own(frame).tolist() == [[0, 1], [1, 1]]

@@ -2,8 +2,9 @@
 
 import jax
 import numpy as np
+from support.paths import ROOT
 
-from sbvi.core.precision import full_precision
+from sbvi.core.precision import full_precision, jit_reported
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.trust import chains_met, passing_converged
@@ -28,6 +29,27 @@ def test_scores_on_an_accelerator_take_all_digits(monkeypatch):
     assert set(traced(monkeypatch, "gpu")) == {"highest"}
     assert jax.config.jax_default_matmul_precision is None
     assert set(traced(monkeypatch, "cpu")) == {None}
+
+
+def test_so_do_functions_that_report(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    seen = []
+
+    def doubled(x):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return 2 * x
+
+    assert jit_reported(doubled)(np.ones((), np.float32)) == 2
+    assert seen == ["highest"]
+
+
+def test_what_reports_compiles_in_no_other_way():
+    """Tasks, loaded runs, the estimators of tables, and evaluation but for studies of the gradients of training."""
+    studies = {"estimator_study.py", "gradient_study.py"}
+    own = {"batched.py", "quadrature.py", "annealed.py"}  # within the context
+    for room in ("tasks", "runs", "sklearn", "evaluation"):
+        for path in (ROOT / "sbvi" / room).rglob("*.py"):
+            assert path.name in studies | own or "jax.jit" not in path.read_text(), path
 
 
 def test_the_program_says_so(monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.errors import choices
+from sbvi.core.precision import full_precision
 from sbvi.inference.ml_vamp.descent import Descent, descend
 from sbvi.inference.ml_vamp.problem import Problem
 from sbvi.inference.ml_vamp.solve import Settings, infer
@@ -96,7 +97,8 @@ def recover(
     else:
         find = method
     start = time.perf_counter()
-    latents, variances, signal, signal_variances, about = find(problem, seed)
+    with full_precision():
+        latents, variances, signal, signal_variances, about = find(problem, seed)
     if not np.isfinite(latents).all():
         raise UserError(f"method={method} left latents that are not finite.")
     return Recovery(latents, variances, signal, signal_variances, time.perf_counter() - start, about)
