@@ -135,6 +135,14 @@ def _tell(failed: Sequence[str]) -> None:
         sys.stderr.write("\n  ".join([f"{len(failed)} of the sweep's jobs did not complete:", *failed]) + "\n")
 
 
+def log_to(folder: Path) -> None:
+    """From now on the log goes into the folder's own file too, as Hydra's does of a run that begins."""
+    if os.access(folder, os.W_OK):
+        handler = logging.FileHandler(folder / "sbvi-train.log", encoding="utf-8", delay=True)
+        handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%H:%M:%S"))
+        logging.getLogger().addHandler(handler)
+
+
 def leave(sentence: str, error: BaseException, asked: bool) -> None:
     """End the process with a sentence, or with the traceback for who asked for it."""
     if asked:

@@ -68,7 +68,14 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def twice(trainer: Any, result: Mapping[str, Any]) -> str:
-    """The word for twice a run's length, in what the length was given in."""
+    """The word for twice a run's length, in what that was given in; of a run that ended before it, twice what ended it."""
+    done = {"steps": result["steps"], "examples": result["steps"] * trainer.batch_size, "epochs": result["epochs"]}
+    if any(getattr(trainer, name) is not None and done[name] < getattr(trainer, name) for name in done):
+        minutes = trainer.max_minutes
+        if minutes is not None and result["train_seconds"] >= 60 * minutes:
+            return f"trainer.max_minutes={2 * minutes:g}"
+        if trainer.patience is not None:
+            return f"trainer.patience={2 * trainer.patience}"
     if trainer.steps is not None:
         return f"trainer.steps={max(1, 2 * result['steps'])}"
     if trainer.examples is not None:

@@ -198,6 +198,7 @@ def _resume(words: list[str]) -> None:
         for key, value in pairs.items():
             check_may_change(key, value)
         config = RunDirectory(folder).read_run()["config"]
+        hydra_app.log_to(folder)
         values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
         experiment = Experiment.from_config(changed(config, values), recorded=True)
         longer = not all(map(is_elsewhere, values))

@@ -60,7 +60,7 @@ def predicting(model: Any) -> Callable[[Any, Array, Places], tuple[float, Predic
     """A function (params, key, places) -> mean log p of hidden entries, nats, 0 where nothing is hidden; and what is
     predicted; of a model that is Tabular."""
 
-    @jax.jit
+    @jit_reported
     def predicted(params: Any, key: Array, x: Array, truth: Array) -> tuple[Array, Array]:
         rollout = model.rollout(params, key, x, SAMPLES)
         weights = jax.nn.log_softmax(rollout.log_weights(), 0)

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
 from sbvi.runs.legacy import FORMAT, upgraded
 
@@ -28,6 +29,7 @@ class RunDirectory:
     def __init__(self, path: Path | str, writes: bool = True):
         """writes: whether this process does, of those that share the run."""
         self.path, self.writes = Path(path), writes
+        self.goes_on = False  # from where a session's failure is the run's
 
     @property
     def checkpoints(self) -> Path:
@@ -105,6 +107,11 @@ class RunDirectory:
     def has_run(self) -> bool:
         return (self.path / "run.json").exists()
 
+    def others(self) -> list[str]:
+        """What stands in the folder of a run that is yet to begin, and is not of it."""
+        own = (*JOB_LEAVINGS, *KEPT_DATA.values())
+        return sorted(path.name for path in self.path.iterdir() if not any(path.match(name) for name in own))
+
     def write_run(self, content: Mapping[str, Any]) -> None:
         if self.writes:
             write_atomically(self.path / "run.json", _json({**content, "format": FORMAT}))
@@ -119,6 +126,7 @@ class RunDirectory:
 
     def clear_result(self) -> None:
         """Forget how an earlier session ended: this one goes on."""
+        self.goes_on = True
         if self.writes:
             (self.path / "result.json").unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.precision import jit_reported
 from sbvi.data import Dataset
 from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
 from sbvi.models.capabilities import Encoder, Generative, LatentVariable, ObservedDensity, offers
@@ -51,7 +52,7 @@ class Pictures:
             value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
             return value
 
-        @jax.jit  # op by op it would be dozens of programs
+        @jit_reported  # op by op it would be dozens of programs
         def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
             pictures: dict[str, jax.Array] = {}
             if offers(model, Generative):

@@ -118,12 +118,12 @@ def _standing(assembly: Assembly, directory: RunDirectory, store: Store, begun: 
         state, metadata = saved
         progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
         total = assembly.plan.total_steps
-        log.info("Going on from step %d of %d.", progress.step, total)
         if total < progress.step:
             raise UserError(
                 f"{directory.path} has taken {progress.step} steps already, and the length now given is {total}; "
                 f"allowed: more."
             )
+        log.info("Going on from step %d of %d.", progress.step, total)
     return assembly.placement.replicated(state), progress, ended
 
 

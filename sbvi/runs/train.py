@@ -54,6 +54,9 @@ def train(
         processes.wait("locked")
         config = experiment.to_config()
         begun, what = directory.has_run(), {}
+        if not begun and (others := directory.others()):
+            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+            log.warning("%s is no run and holds %s; the run's files are put beside them.", directory.path, some)
         if begun:
             what = _differences(directory, config, session.longer)
             result = directory.read_result()
@@ -111,11 +114,11 @@ class ProcessLost(UserError):
 
 
 def _fail(directory: RunDirectory, reason: str) -> None:
-    """Record how a session failed; a completed run that was refused before it went on keeps its result, and one that
-    never began has none."""
+    """Record how a session failed; a run that was refused before it went on keeps its result, and one that never began
+    has none."""
     # Where nothing can be written any more, the first failure is the one to tell.
     with contextlib.suppress(UserError):
-        if directory.has_run() and (directory.read_result() or {}).get("status") != "completed":
+        if directory.goes_on and (directory.read_result() or {}).get("status") != "completed":
             directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
 
 

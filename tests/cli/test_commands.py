@@ -293,6 +293,9 @@ def test_sigterm_saves_and_resume_goes_on(tmp_path, tally):
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == sorted(steps)
     assert sorted(set(steps)) == list(range(500, 24_001, 500))
+    said = (tmp_path / "run" / "sbvi-train.log").read_text()
+    assert "Going on from step" in said  # what both sessions said
+    assert said.count("Training on") == 2
     tally(1)
 
 

@@ -71,3 +71,9 @@ def test_a_mistake_has_the_same_sentence(composed, word, capsys):
             composed(word, once=once)
         said.append(capsys.readouterr().err)
     assert said[0] == said[1] != ""
+
+
+def test_debug_shortens_whatever_experiment_is_chosen(composed):
+    ((config, _),), _ = composed("experiment=quick_mnist", "debug=quick", once=True)
+    assert OmegaConf.create(config).trainer.steps == 20
+    assert OmegaConf.create(config).trainer.epochs is None

@@ -128,6 +128,9 @@ def test_the_end_of_a_run():
         ({"examples": 4000}, "trainer.examples=8000"),
     ):
         assert twice(Trainer(**length, batch_size=100), ended) == word
+    short = {"steps": 200_000, "max_minutes": 0.5, "patience": 3}
+    for seconds, word in ((30.0, "trainer.max_minutes=1"), (10.0, "trainer.patience=6")):
+        assert twice(Trainer(**short, batch_size=100), ended | {"train_seconds": seconds}) == word
 
 
 def test_a_run_tells_how_far_it_is_and_records_what_was_typed(tmp_path):

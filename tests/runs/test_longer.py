@@ -90,6 +90,29 @@ def test_another_final_test_of_a_run_that_ended_early_trains_no_further(tmp_path
     assert train(experiment(), tmp_path, session=LONGER)["steps"] == 60
 
 
+def test_a_refused_length_leaves_a_stopped_run_as_it_was(tmp_path, caplog):
+    stop = RunContext(stop=lambda: "SIGINT")
+    assert train(experiment(), tmp_path, session=stop)["status"] == "stopped"
+    before = (tmp_path / "result.json").read_bytes()
+    caplog.set_level("INFO")
+    steps = json.loads(before)["steps"]
+    with pytest.raises(UserError, match=f"has taken {steps} steps already, and the length now given is {steps - 5}"):
+        train(experiment(trainer={"steps": steps - 5}), tmp_path, session=LONGER)
+    assert (tmp_path / "result.json").read_bytes() == before
+    assert "Going on" not in caplog.text
+
+
+def test_a_folder_that_holds_other_things_is_told(tmp_path, caplog):
+    for name in ("notes.txt", "sbvi-train.log"):
+        (tmp_path / name).write_text("mine")
+    train(experiment(trainer={"steps": 5}, evaluation={"test": False}), tmp_path)
+    assert f"{tmp_path} is no run and holds notes.txt; the run's files are put beside them." in caplog.text
+    caplog.clear()
+    train(experiment(trainer={"steps": 5}, evaluation={"test": False}), tmp_path / "new")
+    assert "put beside them" not in caplog.text
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_a_length_clears_the_others():
     config = experiment().to_config()
     new = changed(config, {"trainer.epochs": 20.0, "evaluation.num_samples": 7})

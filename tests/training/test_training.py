@@ -103,16 +103,18 @@ def test_early_stopping_and_time_budget(tmp_path):
 
 @pytest.mark.promise("A loss that is not finite stops the run, names the step, and keeps the last good state", "runs")
 def test_a_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path, tally):
-    made = experiment(
-        optimizer={"learning_rate": 1e30, "schedule": {"kind": "staged", "boundaries": [1], "factors": [1]}}
-    )
-    with pytest.raises(UserError, match=r"not finite at step \d+"):
+    # The rate is a good one for two epochs, 23 steps.
+    schedule = {"kind": "staged", "boundaries": [2], "factors": [1e33]}
+    made = experiment(optimizer={"learning_rate": 1e-3, "schedule": schedule})
+    last = tmp_path / "checkpoints" / "last.safetensors"
+    with pytest.raises(UserError, match=rf"not finite at step 2\d; the last good checkpoint is {last}"):
         train(made, tmp_path)
     result = RunDirectory(tmp_path).read_result()
     assert result["status"] == "failed"
     assert "not finite" in result["reason"]
-    for path in (tmp_path / "checkpoints").glob("last.safetensors"):
-        assert all(np.isfinite(v).all() for v in checkpoint.read(path)[0].values() if v.dtype.kind == "f")
+    arrays, metadata = checkpoint.read(last)
+    assert metadata["progress"]["step"] == 20
+    assert all(np.isfinite(v).all() for v in arrays.values() if v.dtype.kind == "f")
     tally(1)
 
 
