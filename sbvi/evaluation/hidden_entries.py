@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.precision import jit_reported
+
 Array = jax.Array
 
 #: Rows of which entries are held out, at most, and importance samples of each.
@@ -60,7 +62,6 @@ def predicting(model: Any) -> Callable[[Any, Array, Places], tuple[float, Predic
     """A function (params, key, places) -> mean log p of hidden entries, nats, 0 where nothing is hidden; and what is
     predicted; of a model that is Tabular."""
 
-    @jit_reported
     def predicted(params: Any, key: Array, x: Array, truth: Array) -> tuple[Array, Array]:
         rollout = model.rollout(params, key, x, SAMPLES)
         weights = jax.nn.log_softmax(rollout.log_weights(), 0)
@@ -69,8 +70,10 @@ def predicting(model: Any) -> Callable[[Any, Array, Places], tuple[float, Predic
         means = model.missing_columns(params, key, rollout.latents).mean
         return log_prob, jnp.einsum("sb,sbd->bd", jnp.exp(weights), means)
 
+    compiled = jit_reported(predicted)
+
     def scored(params: Any, key: Array, places: Places) -> tuple[float, Prediction]:
-        arrays = predicted(params, key, places.x, places.truth)
+        arrays = compiled(params, key, places.x, places.truth)
         log_prob, mean = jax.device_get(arrays)
         mean_log_prob = float(log_prob[places.hidden].mean(dtype=np.float64)) if places.hidden.any() else 0.0
         return mean_log_prob, Prediction(places, log_prob, mean)

@@ -52,7 +52,6 @@ class Pictures:
             value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
             return value
 
-        @jit_reported  # op by op it would be dozens of programs
         def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
             pictures: dict[str, jax.Array] = {}
             if offers(model, Generative):
@@ -77,7 +76,7 @@ class Pictures:
                 pictures[self.names[node]] = seen(params, own_key, others | {node: points})
             return pictures
 
-        self.made = made
+        self.made = jit_reported(made)  # op by op it would be dozens of programs
 
     def of(self, params: Any, seed: int) -> dict[str, np.ndarray]:
         """name -> uint8 picture; empty when the events are not images."""
