@@ -68,7 +68,7 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def twice(trainer: Any, result: Mapping[str, Any]) -> str:
-    """The word for twice a run's length, in what that was given in; of one that ended before it, twice what ended it."""
+    """The word for twice a run's length, as that was given; or of one that ended before it, twice what ended it."""
     done = {"steps": result["steps"], "examples": result["steps"] * trainer.batch_size, "epochs": result["epochs"]}
     if any(getattr(trainer, name) is not None and done[name] < getattr(trainer, name) for name in done):
         minutes = trainer.max_minutes
