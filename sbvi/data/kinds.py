@@ -1,5 +1,6 @@
 """What kind of values each column of a table holds: found by looking, told in one table, or as the user says."""
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -7,10 +8,14 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.cells import plain
+from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
+from sbvi.data.formats.missing_words import is_number
 
 if TYPE_CHECKING:
     import pandas
+
+log = logging.getLogger(__name__)
 
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
@@ -30,8 +35,10 @@ class ColumnKind(NamedTuple):
     why: str
 
 
-def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, where: str) -> ColumnKind:
-    """What a column of a frame holds; `told` is the user's word for it.
+def column_kind(
+    column: "pandas.Series", told: str | tuple[str, ...] | None, where: str, first_line: int = 0
+) -> ColumnKind:
+    """What a column of a frame holds; `told` is the user's word for it, `first_line` that of its file's first row.
 
     Raises:
       UserError: it does not hold what the user says.
@@ -57,10 +64,27 @@ def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, whe
     if len(values) == 2:
         return ColumnKind("binary", tuple(values), "two values")
     if not numeric:
-        if len(values) > max(CATEGORIES, 0) or len(values) > 0.5 * len(known):
-            return ColumnKind("ignored", (), f"text with {len(values)} different values")
+        if len(values) > CATEGORIES or len(values) > 0.5 * len(known):
+            return ColumnKind("ignored", (), _text(column, values, where, first_line))
         return ColumnKind("categorical", tuple(values), "text")
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+
+
+def _text(column: "pandas.Series", values: list[Any], where: str, first_line: int) -> str:
+    """Why a column of text is left out, with a warning where nearly all of it is numbers: a typing error drops it."""
+    why = f"text with {len(values)} different values"
+    allowed = max(1, int(column.notna().sum()) // 10)
+    words = {str(v) for v in values if not is_number(str(v))}
+    odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
+    if not 0 < len(odd) <= allowed:
+        return why
+    place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
+    log.warning(
+        "%s: column %s is left out, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
+        "give the column's kind: dataset.columns={%s: ignored}, or categorical.",
+        where, column.name, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+    )  # fmt: skip
+    return f"{why}, of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
@@ -114,7 +138,7 @@ def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> t
 
 
 def described(
-    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str
+    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
 ) -> dict[str, ColumnKind]:
     """Column name -> what it holds, for all columns of a frame.
 
@@ -124,7 +148,7 @@ def described(
     names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
-    return {str(name): column_kind(frame[name], told.get(str(name)), where) for name in frame.columns}
+    return {str(name): column_kind(frame[name], told.get(str(name)), where, first_line) for name in frame.columns}
 
 
 def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column:

@@ -99,6 +99,35 @@ def test_a_wrong_word_is_refused(name, told, sentence):
     assert sentence in str(caught.value)
 
 
+def test_a_typing_error_among_numbers_is_told(tmp_path, caplog):
+    """One cell of text leaves a column of numbers out; the log says which cell, and what to do."""
+    x = np.random.default_rng(0).normal(size=200).round(6)
+    cells = [f"{value:.6f}" for value in x]
+    cells[2], cells[7] = "oops", ""
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{value}\n" for cell, value in zip(cells, x, strict=True)))
+    with caplog.at_level(logging.INFO, "sbvi"):
+        dataset = Table(path=str(path), types="found").load()
+    assert [c.name for c in dataset.preprocessing.table] == ["b"]
+    assert "text with 199 different values, of which 198 are numbers; line 4 holds 'oops'" in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert (
+        "column a is left out, since it holds 'oops' in line 4 among numbers; correct the cell or leave it" in warning
+    )
+    assert "dataset.columns={a: ignored}" in warning
+    caplog.clear()
+    Table(path=str(path), types="found", columns={"a": "ignored"}).load()
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
+    kind = column_kind(LABORATORY["name"], None, "x")
+    assert kind.why == "text with 200 different values"
+    half = pd.Series([f"{i}" if i % 2 else f"n{i}" for i in range(200)], name="code")
+    assert column_kind(half, None, "x").why == "text with 200 different values"
+    assert not caplog.records
+
+
 def test_a_table_is_read_split_and_recorded(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "sbvi"):
         dataset = Table(path=written(tmp_path), types="found", labels="ward").load()
