@@ -53,6 +53,12 @@ def column_kind(
         return ColumnKind("ignored", (), "empty")
     values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
+    if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
+        row = next(row for row, v in enumerate(column) if plain(v) in infinite)
+        raise UserError(
+            f"{where}: column {name} holds {column.iloc[row]} in {line(row, first_line)}; numbers must be finite, "
+            "and an empty cell says that one is missing."
+        )
     if isinstance(told, tuple):
         return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
     if told is not None:

@@ -128,6 +128,25 @@ def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
+@pytest.mark.parametrize("told", [None, {"a": "continuous"}, {"a": "positive"}])
+def test_infinity_is_refused_by_its_line(cells, told, tmp_path):
+    """Before anything is computed of it: a warning of NumPy's would be an error here."""
+    numbers = np.exp(np.random.default_rng(0).normal(size=200)).round(5).astype(str).tolist()
+    numbers[150 : 150 + len(cells)] = cells
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{i % 7}\n" for i, cell in enumerate(numbers)))
+    with pytest.raises(UserError, match=rf"column a holds {cells[0]} in line 152; numbers must be finite"):
+        Table(path=str(path), types="found", columns=told).load()
+
+
+def test_a_column_of_infinity_alone_is_refused_unless_ignored():
+    column = pd.Series([np.inf] * 20, name="a")
+    with pytest.raises(UserError, match="x: column a holds inf in row 0; numbers must be finite"):
+        column_kind(column, None, "x")
+    assert column_kind(column, "ignored", "x").why == "as told"
+
+
 def test_a_table_is_read_split_and_recorded(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "sbvi"):
         dataset = Table(path=written(tmp_path), types="found", labels="ward").load()
