@@ -1,5 +1,6 @@
 """What kind of values each column of a table holds: found by looking, told in one table, or as the user says."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain
+from sbvi.data.cells import plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
@@ -135,12 +136,16 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
 
 
 def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
-    unknown = [v for v in values if str(v) not in told and not (isinstance(v, float) and f"{v:g}" in told)]
-    if unknown:
-        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(told)}.")
+    ranks = tuple(map(str, told))
+    known = {spelled(rank) for rank in ranks}
+    if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
+        raise UserError(
+            f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(ranks)}."
+        )
     if all(isinstance(v, float) for v in values):
-        return tuple(float(rank) for rank in told)
-    return tuple(told)
+        with contextlib.suppress(ValueError):
+            return tuple(map(float, ranks))
+    return ranks  # texts, among which a number is found by its spelling
 
 
 def described(

@@ -83,6 +83,20 @@ def test_the_users_word_stands(name, told, kind, values):
     assert column_kind(LABORATORY[name], told, "x")[:2] == (kind, values)
 
 
+def test_ranks_of_words_and_numbers_are_found_among_numbers():
+    """What a later file may hold beside the numbers of this one."""
+    grade = pd.Series([1.0, 2.0, 2.0, None, 1.0], name="grade")
+    kind = column_kind(grade, ("low", "1", "2"), "x")
+    assert kind == ("ordinal", ("low", "1", "2"), "as told")
+    made = tables.Column("grade", "ordinal", values=kind.values)
+    np.testing.assert_array_equal(tables.encoded((made,), grade.to_frame(), "x")[:, 0], [1, 2, 2, np.nan, 1])
+    later = pd.DataFrame({"grade": ["low", "2"]})
+    np.testing.assert_array_equal(tables.encoded((made,), later, "x")[:, 0], [0, 2])
+    assert column_kind(grade, ("1", "2", "1,5"), "x").values == ("1", "2", "1,5")
+    great = pd.Series([1234567.0, 2.0], name="grade")
+    assert column_kind(great, ("2", "1234567"), "x").values == (2.0, 1234567.0)
+
+
 @pytest.mark.parametrize(
     ("name", "told", "sentence"),
     [
