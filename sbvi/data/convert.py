@@ -37,6 +37,7 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
         "name": dataset.name,
         "levels": dataset.levels,
         "binary": dataset.binary,
+        "classes": None if dataset.classes is None else list(dataset.classes),
         "preprocessing": dataset.preprocessing.to_config(),
         "train": train,
         "validation": _write(folder, "validation", dataset.validation),

@@ -1,6 +1,7 @@
 """Shards: what is converted comes back, damaged directories are told, and the order visits everything once."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,20 @@ def test_a_converted_set_is_the_set(tmp_path, labels):
     with pytest.raises(UserError, match="would take all shards into memory"):
         binarize(found, "static", 0)
     assert binarize(found, "dynamic", 0).train.x is found.train.x
+
+
+@pytest.mark.parametrize("classes", [None, ("cat", "dog", "eel")])
+def test_names_of_classes_come_back(tmp_path, classes):
+    dataset = replace(made(), classes=classes)
+    convert(dataset, tmp_path, 10)
+    assert Shards(path=str(tmp_path)).load().classes == classes
+    info = json.loads((tmp_path / "info.json").read_text())
+    (tmp_path / "info.json").write_text(json.dumps(info | {"classes": ["cat", 1]}))
+    with pytest.raises(UserError, match=r"info.json is not one that sbvi-convert wrote \(ValueError\('classes'\)\)"):
+        Shards(path=str(tmp_path)).load()
+    del info["classes"]  # of an earlier version
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    assert Shards(path=str(tmp_path)).load().classes is None
 
 
 def damage(folder, how):

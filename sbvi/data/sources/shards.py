@@ -71,12 +71,13 @@ class Shards(Streamed):
             train = Split(_joined(folder, parts, info["train"]), _labels(folder, info["train"]))
             validation, test = (_whole(folder, info[name]) for name in ("validation", "test"))
             known, name = _preprocessing(info, train.x.shape[1:]), str(info["name"])
+            classes = _classes(info)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{folder / INFO} is not one that sbvi-convert wrote ({error!r}).") from None
         for split in (validation, test):
             if split.x.shape[1:] != train.x.shape[1:] or split.x.dtype != train.x.dtype:
                 raise UserError(f"{folder}: validation and test must have the shape and dtype of the training shards.")
-        return Dataset(name, train, validation, test, known)
+        return Dataset(name, train, validation, test, known, classes=classes)
 
 
 def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Preprocessing:
@@ -89,6 +90,14 @@ def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Pre
     if info["levels"] is None:
         return Preprocessing.real(event_shape, 0.0, 1.0)
     return Preprocessing.whole(event_shape, int(info["levels"]))
+
+
+def _classes(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of the labels, which earlier versions did not record."""
+    names = info.get("classes")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError("classes")
+    return None if names is None else tuple(names)
 
 
 def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str, Any]]) -> Any:
