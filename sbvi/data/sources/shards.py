@@ -1,7 +1,8 @@
 """A data set larger than memory: a directory of shards, mapped and read where they are needed.
 
 `sbvi-convert` writes such a directory, or describes one of your own; `info.json` in it says what the values are
-and holds a digest of every shard. Validation and test are taken into memory, the training shards are not.
+and holds a digest of every shard, with size and time of its file: what was written later is hashed again.
+Validation and test are taken into memory, the training shards are not.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard
+from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard, unchanged
 from sbvi.data.own import absolute
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
@@ -67,7 +68,7 @@ class Shards(Streamed):
         folder = Path(self.path)
         info = read_info(folder)
         try:
-            parts = [shard(folder, entry) for entry in info["train"]]
+            parts = [unchanged(folder, entry) for entry in info["train"]]
             train = Split(_joined(folder, parts, info["train"]), _labels(folder, info["train"]))
             validation, test = (_whole(folder, info[name]) for name in ("validation", "test"))
             known, name = _preprocessing(info, train.x.shape[1:]), str(info["name"])
@@ -115,4 +116,4 @@ def _labels(folder: Path, entries: Sequence[Mapping[str, Any]]) -> np.ndarray | 
 
 
 def _whole(folder: Path, entry: Mapping[str, Any]) -> Split:
-    return Split(np.array(shard(folder, entry)), _labels(folder, [entry]))
+    return Split(np.array(unchanged(folder, entry)), _labels(folder, [entry]))
