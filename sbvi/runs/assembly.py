@@ -21,10 +21,10 @@ from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
-from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
+from sbvi.runs.start import parameters_of
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -192,9 +192,8 @@ class Assembly:
         state = self.seeded_state() if seeded is None else seeded
         if self.experiment.init_from is None:
             return state
-        source = RunDirectory(self.experiment.init_from)
-        source.read_run()
-        params, _ = Store(source.checkpoints).load_best(self.algorithm.eval_params(state))
+        like, config = self.algorithm.eval_params(state), self.experiment.to_config()
+        params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:
