@@ -1,6 +1,7 @@
 """The estimators for scikit-learn: its own checks that apply, and a pipeline."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -159,3 +160,32 @@ def test_frames_and_pipelines(table):
         make_pipeline(Imputer(**ONE, random_state=1), Ridge()).fit(holes[:, :2], x[:, 2]).score(holes[:, :2], x[:, 2])
     )
     assert np.isfinite(scored)
+
+
+BAD_ARGUMENTS = [
+    (Imputer, {"members": 0}, "members=0 cannot be used; allowed: whole numbers of at least 1"),
+    (Imputer, {"steps": 0}, "steps=0 cannot be used; allowed: None, or whole numbers of at least 1"),
+    (Imputer, {"guess": "meen"}, "guess='meen' cannot be used; allowed: mean, median, mode"),
+    (Imputer, {"hidden": (4, 0)}, "hidden=(4, 0) cannot be used; allowed: a tuple of whole numbers of at least 1"),
+    (DensityEstimator, {"steps": 2.5}, "steps=2.5 cannot be used"),
+    (DensityEstimator, {"latents": True}, "latents=True cannot be used"),
+    (DensityEstimator, {"batch_size": 0}, "batch_size=0 cannot be used"),
+    (DensityEstimator, {"learning_rate": -1.0}, "learning_rate=-1.0 cannot be used; allowed: finite numbers above 0"),
+    (DensityEstimator, {"validation": 1.0}, "validation=1.0 cannot be used; allowed: numbers above 0 and below 1"),
+    (DensityEstimator, {"extra_missing": 1}, "extra_missing=1 cannot be used; allowed: numbers from 0 and below 1"),
+    (DensityEstimator, {"scale": None}, "scale=None cannot be used; allowed: learned, predicted"),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "sentence"), BAD_ARGUMENTS)
+def test_arguments_are_checked_before_anything_is_learned(kind, given, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        kind(**(SMALL | given)).fit(pd.DataFrame({"a": np.arange(20) / 7}))
+
+
+@pytest.mark.parametrize("interval", [0, 1, 90, -0.1, "0.9", float("nan")])
+def test_intervals_are_probabilities(interval, table, imputer):
+    with pytest.raises(ValueError, match=r"interval=.* cannot be used; allowed: numbers above 0 and below 1"):
+        imputer.multiple(table[1], 2, interval)
+    with pytest.raises(ValueError, match="imputations=-1 cannot be used"):
+        imputer.complete(table[1], -1)

@@ -9,6 +9,13 @@ from sbvi.core import UserError
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 
+#: What becomes of a grey value, in words.
+SAID = {
+    "static": "each is drawn once, with its place in the range as its mean",
+    "dynamic": "each is drawn at every use, with its place in the range as its mean",
+    "threshold": "each is on from the middle of the range",
+}
+
 
 def binarize(dataset: Dataset, how: Binarization, seed: int) -> Dataset:
     """A data set of grey values as a binary one; a value's mean is its place in the range.

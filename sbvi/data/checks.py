@@ -33,6 +33,11 @@ def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | No
     return f"row {row}, place ({inside})"
 
 
+def line(row: int, first_line: int) -> str:
+    """Where a row of a file's table stands; first_line: of the first row, 0 where rows are not lines."""
+    return f"line {row + first_line}" if first_line else f"row {row}"
+
+
 def unmasked(values: Any, where: str) -> np.ndarray:
     """Values as an array.
 

@@ -11,9 +11,7 @@ from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, mapped
-
-_BLOCK = 1 << 24  # bytes that are looked at together
+from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, stamp
 
 
 def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
@@ -37,6 +35,7 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
         "name": dataset.name,
         "levels": dataset.levels,
         "binary": dataset.binary,
+        "classes": None if dataset.classes is None else list(dataset.classes),
         "preprocessing": dataset.preprocessing.to_config(),
         "train": train,
         "validation": _write(folder, "validation", dataset.validation),
@@ -55,6 +54,7 @@ def _write(folder: Path, name: str, split: Split) -> dict[str, Any]:
         "file": f"{name}.npy",
         "rows": len(split),
         "sha256": _save(folder / f"{name}.npy", split.x),
+        **stamp(folder / f"{name}.npy"),
     }
     if split.label is not None:
         entry["label"] = f"{name}.label.npy"
@@ -122,6 +122,7 @@ def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """A shard, mapped, and its entry, with the greatest value as `most`."""
     packed = file.suffix == ".npz"
     x = mapped(file, "x" if packed else "")
+    before = stamp(file)  # what is written from here on is seen by it
     if x.dtype not in DTYPES or x.ndim < 2 or x.size == 0:
         raise UserError(
             f"{file} holds {x.dtype} of shape {x.shape}; it must be uint8 or float32 of shape (N, ...), with at least "
@@ -135,15 +136,13 @@ def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:
             raise UserError(f"{file}: labels are {label.dtype} of shape {label.shape}, not {len(x)} whole numbers.")
         entry["label"] = f"{file.name}:label" if packed else beside.name
     digest, most = hashlib.sha256(), 0.0
-    rows = max(1, _BLOCK // max(1, x[0].nbytes))
-    for start in range(0, len(x), rows):
-        block = np.ascontiguousarray(x[start : start + rows])
+    for block in blocks(x):
         low, high = block.min(), block.max()  # NaN where there is one
         if not (low >= 0 and (x.dtype == np.uint8 or high <= 1)):
             raise UserError(f"{file} ranges over [{low:g}, {high:g}]; float32 values must be in [0, 1].")
         most = max(most, float(high))
         digest.update(block.data)
-    return x, entry | {"sha256": digest.hexdigest(), "most": most}
+    return x, entry | {"sha256": digest.hexdigest(), **before, "most": most}
 
 
 def _packed_label(file: Path) -> np.ndarray | None:

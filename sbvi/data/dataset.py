@@ -138,7 +138,7 @@ class Dataset:
         hasher = hashlib.sha256()
         for name, split in self.splits.items():
             for array in (split.x, split.label):
-                if (known := getattr(array, "digest", None)) is not None:  # shards have theirs on file
+                if (known := getattr(array, "digest", None)) is not None:  # shards have theirs on file, see `unchanged`
                     hasher.update(known.encode())
                 elif array is not None:
                     hasher.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -11,6 +11,10 @@ from typing import Literal
 from sbvi.core import UserError
 
 
+class Unavailable(UserError):
+    """A file is neither at hand nor to be had."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file with one content and several places to get it from, TLS mirrors first.
@@ -45,7 +49,8 @@ def fetch(remote: RemoteFile) -> bytes:
     """The content of a file: from `$SBVI_DATA_DIR`, else the cache, else downloaded into the cache.
 
     Raises:
-      UserError: the content does not have the expected hash, or no source had the file.
+      Unavailable: no source had the file.
+      UserError: what is at hand cannot be read, or does not have the expected hash.
     """
     places = [Path(folder).expanduser() for folder in [os.environ.get("SBVI_DATA_DIR")] if folder]
     for folder in [*places, cache_folder() / "data"]:
@@ -99,7 +104,7 @@ def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
             (folder / partial).unlink(missing_ok=True)
     looked = ", ".join(map(str, searched))
     reasons = "; ".join(text[:160] for text in failures) or "there is no public address for it"
-    raise UserError(
+    raise Unavailable(
         f"{remote.name} is not in {looked} and could not be downloaded ({reasons}); "
         f"put the file in a folder and set SBVI_DATA_DIR to it."
     )

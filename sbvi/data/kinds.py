@@ -1,16 +1,22 @@
 """What kind of values each column of a table holds: found by looking, told in one table, or as the user says."""
 
+import contextlib
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain
+from sbvi.data.cells import plain, spelled
+from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
+from sbvi.data.formats.missing_words import is_number
 
 if TYPE_CHECKING:
     import pandas
+
+log = logging.getLogger(__name__)
 
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
@@ -30,8 +36,10 @@ class ColumnKind(NamedTuple):
     why: str
 
 
-def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, where: str) -> ColumnKind:
-    """What a column of a frame holds; `told` is the user's word for it.
+def column_kind(
+    column: "pandas.Series", told: str | tuple[str, ...] | None, where: str, first_line: int = 0
+) -> ColumnKind:
+    """What a column of a frame holds; `told` is the user's word for it, `first_line` that of its file's first row.
 
     Raises:
       UserError: it does not hold what the user says.
@@ -46,6 +54,12 @@ def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, whe
         return ColumnKind("ignored", (), "empty")
     values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
+    if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
+        row = next(row for row, v in enumerate(column) if plain(v) in infinite)
+        raise UserError(
+            f"{where}: column {name} holds {column.iloc[row]} in {line(row, first_line)}; numbers must be finite, "
+            "and an empty cell says that one is missing."
+        )
     if isinstance(told, tuple):
         return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
     if told is not None:
@@ -57,10 +71,27 @@ def column_kind(column: "pandas.Series", told: str | tuple[str, ...] | None, whe
     if len(values) == 2:
         return ColumnKind("binary", tuple(values), "two values")
     if not numeric:
-        if len(values) > max(CATEGORIES, 0) or len(values) > 0.5 * len(known):
-            return ColumnKind("ignored", (), f"text with {len(values)} different values")
+        if len(values) > CATEGORIES or len(values) > 0.5 * len(known):
+            return ColumnKind("ignored", (), _text(column, values, where, first_line))
         return ColumnKind("categorical", tuple(values), "text")
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+
+
+def _text(column: "pandas.Series", values: list[Any], where: str, first_line: int) -> str:
+    """Why a column of text is left out, with a warning where nearly all of it is numbers: a typing error drops it."""
+    why = f"text with {len(values)} different values"
+    allowed = max(1, int(column.notna().sum()) // 10)
+    words = {str(v) for v in values if not is_number(str(v))}
+    odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
+    if not 0 < len(odd) <= allowed:
+        return why
+    place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
+    log.warning(
+        "%s: column %s is left out, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
+        "give the column's kind: dataset.columns={%s: ignored}, or categorical.",
+        where, column.name, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+    )  # fmt: skip
+    return f"{why}, of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
@@ -105,16 +136,20 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
 
 
 def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
-    unknown = [v for v in values if str(v) not in told and not (isinstance(v, float) and f"{v:g}" in told)]
-    if unknown:
-        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(told)}.")
+    ranks = tuple(map(str, told))
+    known = {spelled(rank) for rank in ranks}
+    if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
+        raise UserError(
+            f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(ranks)}."
+        )
     if all(isinstance(v, float) for v in values):
-        return tuple(float(rank) for rank in told)
-    return tuple(told)
+        with contextlib.suppress(ValueError):
+            return tuple(map(float, ranks))
+    return ranks  # texts, among which a number is found by its spelling
 
 
 def described(
-    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str
+    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
 ) -> dict[str, ColumnKind]:
     """Column name -> what it holds, for all columns of a frame.
 
@@ -124,7 +159,7 @@ def described(
     names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
-    return {str(name): column_kind(frame[name], told.get(str(name)), where) for name in frame.columns}
+    return {str(name): column_kind(frame[name], told.get(str(name)), where, first_line) for name in frame.columns}
 
 
 def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column:

@@ -29,7 +29,7 @@ class DataFacts(NamedTuple):
 
     event_shape: shape of one example.  binary: every value is 0 or 1.  levels: values are whole numbers 0..levels,
     scaled to [0, 1]; None for real values.  classes: number of labels, 0 without labels.  table: a table's columns,
-    each of its own kind and with gaps, NaN in what a model sees; None for other data.
+    each of its own kind and with gaps, NaN in what a model sees; None for other data.  units: the source's, in words.
     """
 
     event_shape: tuple[int, ...]
@@ -37,6 +37,7 @@ class DataFacts(NamedTuple):
     levels: int | None = None
     classes: int = 0
     table: tuple[Column, ...] | None = None
+    units: str = "real numbers"
 
     @property
     def event_size(self) -> int:

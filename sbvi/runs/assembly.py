@@ -1,6 +1,7 @@
 """From an experiment to the objects that do the work."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,24 +15,32 @@ from sbvi.algorithms import Algorithm
 from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
+from sbvi.data.binarize import SAID
 from sbvi.data.rows import ScaledRows
 from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
-from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
+from sbvi.runs.start import parameters_of
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
+
+log = logging.getLogger(__name__)
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, binarized as it says, fit for its model."""
     spec = experiment.dataset
-    dataset = binarize(spec.load(), spec.binarization, spec.split_seed)
+    held = spec.load()
+    dataset = binarize(held, spec.binarization, spec.split_seed)
     check_data(experiment, dataset)
+    if dataset is not held and (own := getattr(spec, "path", None)) is not None:
+        other = "; likelihood=gaussian takes them as they are" if hasattr(experiment.model, "likelihood") else ""
+        how = f"dataset.binarization={spec.binarization}: {SAID[spec.binarization]}"
+        log.info("Grey values of %s become 0 and 1, since the model is of binary data (%s)%s.", own, how, other)
     if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
@@ -68,7 +77,8 @@ def data_facts(dataset: Dataset) -> DataFacts:
     """What a model must know of the data."""
     labels = [split.label for split in dataset.splits.values() if split.label is not None]
     classes = 0 if dataset.train.label is None else max(int(label.max(initial=0)) for label in labels) + 1
-    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, dataset.preprocessing.table)
+    known = dataset.preprocessing
+    return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, known.table, known.units)
 
 
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
@@ -182,9 +192,8 @@ class Assembly:
         state = self.seeded_state() if seeded is None else seeded
         if self.experiment.init_from is None:
             return state
-        source = RunDirectory(self.experiment.init_from)
-        source.read_run()
-        params, _ = Store(source.checkpoints).load_best(self.algorithm.eval_params(state))
+        like, config = self.algorithm.eval_params(state), self.experiment.to_config()
+        params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:

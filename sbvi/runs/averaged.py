@@ -1,11 +1,14 @@
 """A trained run averaged over the draws of its parameters."""
 
+import secrets
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, at_least_one
+from sbvi.core.memory import require as room
 
 if TYPE_CHECKING:
     from sbvi.runs.loaded import LoadedRun
@@ -33,11 +36,17 @@ class Averaged:
         *_, last = running_averages(one.log_likelihood(x, num_samples, seed) for one in self.run.each_draw(self.count))
         return last
 
-    def sample(self, num: int, seed: int = 0, *, means: bool = False) -> np.ndarray:
-        """Draws of x, each from the model of one of the draws, in turn; (num, *event_shape)."""
-        each = -(-num // self.count)
+    def sample(self, num: int, seed: int | None = None, *, means: bool = False) -> np.ndarray:
+        """Draws of x, each from the model of one of the draws, in turn; (num, *event_shape).
+
+        seed: the same one gives the same draws; without one every call draws anew.
+        """
+        num = at_least_one(num, "num")
+        room(4 * num * prod(self.run.event_shape), f"num={num} draws")
+        first, each = secrets.randbits(31) if seed is None else seed, -(-num // self.count)
         samples = [
-            one.sample(each, seed + 7919 * m, means=means) for m, one in enumerate(self.run.each_draw(self.count))
+            one.sample(each, (first + 7919 * m) % 2**31, means=means)
+            for m, one in enumerate(self.run.each_draw(self.count))
         ]
         return np.stack(samples, 1).reshape(-1, *self.run.event_shape)[:num]
 

@@ -5,12 +5,33 @@ from typing import Any
 import numpy as np
 from sklearn.base import DensityMixin
 
-from sbvi.core import UserError
+from sbvi.sklearn.arguments import checked
 from sbvi.sklearn.estimator import TableEstimator
 
 
 class DensityEstimator(DensityMixin, TableEstimator):
-    """The density of a table's rows, by importance sampling; see `Imputer` for its arguments."""
+    """The density of a table's rows, by importance sampling.
+
+    Args:
+      latents: size of the latent layer.
+      hidden: deterministic layers of the generative and of the recognition network.
+      continuous: law of continuous columns.
+      scale: whether the scale of continuous columns is learned for each, or predicted by the network.
+      columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
+        ordinal, ignored, or a tuple of ranks.
+      steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 6,000 steps.
+      batch_size: rows of a step of Adam.
+      learning_rate: of Adam.
+      bound_samples: K of the importance-weighted bound.
+      extra_missing: probability that an entry is hidden in training: for complete tables.
+      validation: share of rows that are held out of training, and choose among its steps.
+      samples: importance samples of each row that is scored.
+      random_state: seed.
+
+    Attributes:
+      columns_: the columns that are modelled. seed_; and of the one model best_steps_ and validation_scores_ (nats of a
+      row in the columns' own units).
+    """
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of the observed entries of each row, (N,), nats of the columns' own units: a lower bound in
@@ -38,12 +59,15 @@ class DensityEstimator(DensityMixin, TableEstimator):
         return float(np.mean(self.score_samples(X)))
 
     def sample(self, n_samples: int = 1, random_state: int = 0) -> Any:
-        """Draws of complete rows, a frame of the columns that are modelled."""
+        """Draws of complete rows, a frame of the columns that are modelled.
+
+        Raises:
+          ValueError: n_samples is no whole number of at least 1.
+        """
         import jax
         import pandas as pd
 
-        if n_samples < 1:
-            raise UserError(f"n_samples={n_samples} must be at least 1.")
+        checked(n_samples=n_samples)
         known, model = self._fitted()
         drawn = model.sample(self.params_[0], jax.random.key(random_state), n_samples).value
         numbers = known.to_source(np.asarray(drawn))

@@ -13,6 +13,7 @@ from sbvi.data import columns as tables
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import Column
 from sbvi.runs.frames import Fit, Fitted
+from sbvi.sklearn.arguments import checked
 
 Kinds = Mapping[str, str | tuple[str, ...]]
 
@@ -68,7 +69,12 @@ class TableEstimator(BaseEstimator):
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on a table (N, D), NaN or None where an entry is missing."""
+        """Train on a table (N, D), NaN or None where an entry is missing.
+
+        Raises:
+          ValueError: an argument of the estimator, or the table, cannot be used.
+        """
+        checked(**self.get_params(deep=False))
         frame = self._frame(X, reset=True)
         hidden = [int(size) for size in self.hidden]
         self.seed_ = self._seed()

@@ -11,6 +11,7 @@ from sbvi.evaluation.calibrated_tails import calibrate
 from sbvi.evaluation.filling import Draw, Filled, drawing, fill
 from sbvi.evaluation.stacking import Beside, Mixture
 from sbvi.runs.frames import Fitted
+from sbvi.sklearn.arguments import checked
 from sbvi.sklearn.estimator import Kinds, TableEstimator
 
 
@@ -110,8 +111,10 @@ class Imputer(TransformerMixin, TableEstimator):
         """All that is said of the gaps of X; `multiple` gives it in another order.
 
         Raises:
-          ValueError: an earlier version fitted this one, without what intervals are calibrated by.
+          ValueError: `interval` or `imputations` cannot be used; or an earlier version fitted this one, without what
+            intervals are calibrated by.
         """
+        checked(interval=interval, imputations=imputations)
         frame, held = self._held(X)
         said = self._fill(held, imputations, self._tails(interval))
         gaps = np.isnan(held)
@@ -128,8 +131,7 @@ class Imputer(TransformerMixin, TableEstimator):
         return np.full(len(self.columns_), (1 - interval) / 2) if self.tails_ is None else self.tails_(interval)
 
     def _fill(self, held: np.ndarray, imputations: int = 0, tails: np.ndarray | None = None) -> Filled:
-        if self.guess not in ("mean", "median", "mode"):
-            raise ValueError(f"guess={self.guess!r} is not known; allowed: mean, median, mode.")
+        checked(guess=self.guess)
         draw = Mixture(self._drawing(imputations), self.beside_)
         return fill(draw, self.params_, self._fitted()[0], held, self.seed_, imputations=imputations, tails=tails)
 

@@ -39,6 +39,10 @@ class DamagedCheckpoint(UserError):
     """A checkpoint file that cannot be used, with the reason."""
 
 
+class OtherModel(DamagedCheckpoint):
+    """One that is whole, and holds other arrays than are asked for."""
+
+
 def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None = None, *, flush: bool = True) -> None:
     """Write a tree of arrays and plain metadata; with `spare`, the file that stood there is kept as that.
 
@@ -88,16 +92,16 @@ def arranged(arrays: Mapping[str, np.ndarray], like: Any, path: Path) -> Any:
     """Arrays by their names as a tree of the structure of `like`.
 
     Raises:
-      DamagedCheckpoint: names, dtypes or shapes differ.
+      OtherModel: names, dtypes or shapes differ.
     """
     expected = named_leaves(like)
     if expected.keys() != arrays.keys():
         odd = sorted(expected.keys() ^ arrays.keys())[0]
-        raise DamagedCheckpoint(f"{path} belongs to another model: {odd} is in only one of the two.")
+        raise OtherModel(f"{path} belongs to another model: {odd} is in only one of the two.")
     for name, leaf in expected.items():
         array = arrays[name]
         if array.shape != tuple(leaf.shape) or array.dtype != leaf.dtype:
-            raise DamagedCheckpoint(
+            raise OtherModel(
                 f"{path} belongs to another model: {name} is {array.dtype}{array.shape} in the file and "
                 f"{leaf.dtype}{tuple(leaf.shape)} here."
             )

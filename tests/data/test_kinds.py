@@ -83,6 +83,20 @@ def test_the_users_word_stands(name, told, kind, values):
     assert column_kind(LABORATORY[name], told, "x")[:2] == (kind, values)
 
 
+def test_ranks_of_words_and_numbers_are_found_among_numbers():
+    """What a later file may hold beside the numbers of this one."""
+    grade = pd.Series([1.0, 2.0, 2.0, None, 1.0], name="grade")
+    kind = column_kind(grade, ("low", "1", "2"), "x")
+    assert kind == ("ordinal", ("low", "1", "2"), "as told")
+    made = tables.Column("grade", "ordinal", values=kind.values)
+    np.testing.assert_array_equal(tables.encoded((made,), grade.to_frame(), "x")[:, 0], [1, 2, 2, np.nan, 1])
+    later = pd.DataFrame({"grade": ["low", "2"]})
+    np.testing.assert_array_equal(tables.encoded((made,), later, "x")[:, 0], [0, 2])
+    assert column_kind(grade, ("1", "2", "1,5"), "x").values == ("1", "2", "1,5")
+    great = pd.Series([1234567.0, 2.0], name="grade")
+    assert column_kind(great, ("2", "1234567"), "x").values == (2.0, 1234567.0)
+
+
 @pytest.mark.parametrize(
     ("name", "told", "sentence"),
     [
@@ -97,6 +111,54 @@ def test_a_wrong_word_is_refused(name, told, sentence):
     with pytest.raises(UserError) as caught:
         column_kind(LABORATORY[name], told, "x")
     assert sentence in str(caught.value)
+
+
+def test_a_typing_error_among_numbers_is_told(tmp_path, caplog):
+    """One cell of text leaves a column of numbers out; the log says which cell, and what to do."""
+    x = np.random.default_rng(0).normal(size=200).round(6)
+    cells = [f"{value:.6f}" for value in x]
+    cells[2], cells[7] = "oops", ""
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{value}\n" for cell, value in zip(cells, x, strict=True)))
+    with caplog.at_level(logging.INFO, "sbvi"):
+        dataset = Table(path=str(path), types="found").load()
+    assert [c.name for c in dataset.preprocessing.table] == ["b"]
+    assert "text with 199 different values, of which 198 are numbers; line 4 holds 'oops'" in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert (
+        "column a is left out, since it holds 'oops' in line 4 among numbers; correct the cell or leave it" in warning
+    )
+    assert "dataset.columns={a: ignored}" in warning
+    caplog.clear()
+    Table(path=str(path), types="found", columns={"a": "ignored"}).load()
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
+    kind = column_kind(LABORATORY["name"], None, "x")
+    assert kind.why == "text with 200 different values"
+    half = pd.Series([f"{i}" if i % 2 else f"n{i}" for i in range(200)], name="code")
+    assert column_kind(half, None, "x").why == "text with 200 different values"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
+@pytest.mark.parametrize("told", [None, {"a": "continuous"}, {"a": "positive"}])
+def test_infinity_is_refused_by_its_line(cells, told, tmp_path):
+    """Before anything is computed of it: a warning of NumPy's would be an error here."""
+    numbers = np.exp(np.random.default_rng(0).normal(size=200)).round(5).astype(str).tolist()
+    numbers[150 : 150 + len(cells)] = cells
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{i % 7}\n" for i, cell in enumerate(numbers)))
+    with pytest.raises(UserError, match=rf"column a holds {cells[0]} in line 152; numbers must be finite"):
+        Table(path=str(path), types="found", columns=told).load()
+
+
+def test_a_column_of_infinity_alone_is_refused_unless_ignored():
+    column = pd.Series([np.inf] * 20, name="a")
+    with pytest.raises(UserError, match="x: column a holds inf in row 0; numbers must be finite"):
+        column_kind(column, None, "x")
+    assert column_kind(column, "ignored", "x").why == "as told"
 
 
 def test_a_table_is_read_split_and_recorded(tmp_path, caplog):

@@ -1,6 +1,8 @@
 """Shards: what is converted comes back, damaged directories are told, and the order visits everything once."""
 
 import json
+import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +54,53 @@ def test_a_converted_set_is_the_set(tmp_path, labels):
     with pytest.raises(UserError, match="would take all shards into memory"):
         binarize(found, "static", 0)
     assert binarize(found, "dynamic", 0).train.x is found.train.x
+
+
+@pytest.mark.parametrize("classes", [None, ("cat", "dog", "eel")])
+def test_names_of_classes_come_back(tmp_path, classes):
+    dataset = replace(made(), classes=classes)
+    convert(dataset, tmp_path, 10)
+    assert Shards(path=str(tmp_path)).load().classes == classes
+    info = json.loads((tmp_path / "info.json").read_text())
+    (tmp_path / "info.json").write_text(json.dumps(info | {"classes": ["cat", 1]}))
+    with pytest.raises(UserError, match=r"info.json is not one that sbvi-convert wrote \(ValueError\('classes'\)\)"):
+        Shards(path=str(tmp_path)).load()
+    del info["classes"]  # of an earlier version
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    assert Shards(path=str(tmp_path)).load().classes is None
+
+
+def describing(folder):
+    own(folder)
+    describe(folder, "mine")
+
+
+@pytest.mark.parametrize("write", [lambda folder: convert(made(), folder, 10), describing])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_shard_that_was_written_later_is_hashed_again(tmp_path, write, part, caplog):
+    write(tmp_path)
+    info = json.loads((tmp_path / "info.json").read_text())
+    entry = info[part][1] if part == "train" else info[part]
+    file = tmp_path / entry["file"]
+    before = Shards(path=str(tmp_path)).load().digest()
+    x = np.load(file)
+    with caplog.at_level("INFO", "sbvi"):
+        Shards(path=str(tmp_path)).load()
+        assert "Hashing" not in caplog.text
+        np.save(file, x)  # the same values
+        os.utime(file, ns=(0, entry["mtime_ns"] + 1))
+        assert Shards(path=str(tmp_path)).load().digest() == before
+        assert f"Hashing {file}" in caplog.text
+    x[0, 0, 0] ^= 1
+    np.save(file, x)
+    os.utime(file, ns=(0, entry["mtime_ns"] + 1))
+    with pytest.raises(UserError, match=rf"{entry['file']} has changed since info.json was written") as caught:
+        Shards(path=str(tmp_path)).load()
+    assert "\n" not in str(caught.value)
+    for one in (*info["train"], info["validation"], info["test"]):  # of an earlier version: believed
+        del one["size"], one["mtime_ns"]
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    Shards(path=str(tmp_path)).load()
 
 
 def damage(folder, how):

@@ -216,6 +216,16 @@ def test_an_ensemble_is_averaged_over_its_runs(whole, tiny_run, tmp_path):
             TASKS["likelihood"](**wrong).run(runs[0])
 
 
+def test_averaged_samples_are_drawn_anew_unless_seeded(whole):
+    averaged = load_run(whole).averaged(2)
+    assert (averaged.sample(50) != averaged.sample(50)).any()
+    np.testing.assert_array_equal(averaged.sample(50, 3), averaged.sample(50, 3))
+    assert averaged.sample(2, 2**31 - 1).shape == (2, *averaged.run.event_shape)
+    for num in (0, -1, 2.5, True):
+        with pytest.raises(UserError, match=f"num={num} must be a whole number of at least 1"):
+            averaged.sample(num)
+
+
 def test_samples_and_imputations_are_averaged(whole):
     run = load_run(whole)
     drawn = TASKS["samples"](parameters="average", num=7).run(run)

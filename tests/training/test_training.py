@@ -13,6 +13,7 @@ from support.small_run import SMALL, experiment, interrupted, leaves, same, trai
 from sbvi.algorithms import Info, Optimizer
 from sbvi.core import UserError
 from sbvi.core.placement import SINGLE
+from sbvi.runs.assembly import Assembly
 from sbvi.runs.directory import RunDirectory
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
 from sbvi.training.chunk import compile_chunk
@@ -220,6 +221,25 @@ def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
     shutil.rmtree(source)  # a run that has begun needs it no more
     (tmp_path / "second" / "result.json").unlink()
     assert train(made, tmp_path / "second")["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ({"posterior": {"name": "diagonal"}}, "posterior=rank_one there and diagonal here"),
+        ({"model": {"latents": [4]}}, "model.latents=[3] there and [4] here"),
+        ({"dataset": {"dimensions": 11}}, "its examples have the shape (12,) there and (11,) here"),
+        (
+            {"dataset": {"observation": "gaussian"}, "likelihood": {"name": "gaussian"}},
+            "likelihood=bernoulli there and gaussian here",
+        ),
+    ],
+)
+def test_init_from_a_run_of_another_model_says_what_differs(small_run, groups, sentence, tmp_path):
+    made = experiment(init_from=str(small_run), **groups)
+    with pytest.raises(UserError) as refused:
+        Assembly.build(made).initial_state()
+    assert f"init_from={small_run} is a run whose parameters are of another model: {sentence}; " in str(refused.value)
 
 
 @pytest.mark.promise("A damaged newest checkpoint costs one interval: the one before it is used", "files altered")

@@ -13,6 +13,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
+from sbvi.data.checks import line
 
 if TYPE_CHECKING:
     import pandas
@@ -55,10 +56,10 @@ class Table:
         bad = (numbers.isna() & column.notna()).to_numpy(bool)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            place = f"line {row + self.first_line}" if self.first_line else f"row {row}"
             text = str(column.iloc[row])[:40]
             raise UserError(
-                f"{self.where}: column {column.name} holds {text!r} in {place}, which is no number; "
+                f"{self.where}: column {column.name} holds {text!r} in {line(row, self.first_line)}, which is no "
+                "number; "
                 "a run of experiment=table takes words."
             )
         return numbers.to_numpy(np.float64, na_value=np.nan)
@@ -153,9 +154,9 @@ def _table(place: Path, kind: str, where: str) -> Table:
     else:
         from sbvi.data.formats.text_tables import read_text
 
-        frame, dialect, line = read_text(place, where)
+        frame, dialect, first = read_text(place, where)
         frame, index = _without_index(frame)
-        table = Table(frame, dialect.header, where, line)
+        table = Table(frame, dialect.header, where, first)
         said = f"{dialect}, {'a header' if dialect.header else 'no header'}{index}"
     frame = table.frame
     if not len(frame):

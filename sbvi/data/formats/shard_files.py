@@ -3,10 +3,12 @@
 A shard is an .npy file, or an array of an .npz file that is stored as it is: what is compressed cannot be mapped.
 """
 
+import hashlib
 import json
+import logging
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ import numpy as np
 
 from sbvi.core import UserError
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 INFO = "info.json"
 DTYPES = (np.uint8, np.float32)
+BLOCK = 1 << 24  # bytes that are looked at together
 _LOCAL = struct.Struct("<4s22xHH")  # of a zip's local header: signature, lengths of name and extra field
 
 
@@ -50,6 +55,45 @@ def shard(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarr
     array = mapped(folder / file, member)
     if array.ndim < 1 or len(array) != entry["rows"] or not len(array):
         raise UserError(f"{folder / name} does not hold the {entry['rows']} rows that {INFO} announces.")
+    return array
+
+
+def stamp(path: Path) -> dict[str, int]:
+    """Size and time of a file, by which `unchanged` sees that nobody has written to it since."""
+    about = path.stat()
+    return {"size": about.st_size, "mtime_ns": about.st_mtime_ns}
+
+
+def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """An array's rows, some at a time, in C order."""
+    rows = max(1, BLOCK // max(1, array[0].nbytes))
+    for start in range(0, len(array), rows):
+        yield np.ascontiguousarray(array[start : start + rows])
+
+
+def unchanged(folder: Path, entry: Mapping[str, Any]) -> np.ndarray:
+    """The mapped shard of an entry, which holds what its digest is of.
+
+    The values are hashed again where the file has another size or time than it had: an older info.json, which has
+    neither, is believed.
+
+    Raises:
+      UserError: it does not; or see `shard`.
+    """
+    array = shard(folder, entry)
+    file = folder / str(entry["file"]).partition(":")[0]
+    recorded = {name: entry[name] for name in ("size", "mtime_ns") if name in entry}
+    if not recorded or recorded == stamp(file):
+        return array
+    log.info("Hashing %s, which was written after %s.", file, INFO)
+    digest = hashlib.sha256()
+    for block in blocks(array):
+        digest.update(block.data)
+    if digest.hexdigest() != entry["sha256"]:
+        raise UserError(
+            f"{file} has changed since {INFO} was written: its values have SHA-256 {digest.hexdigest()[:16]}.., and "
+            f"{str(entry['sha256'])[:16]}.. is announced; put the old file back, or write or describe the shards anew."
+        )
     return array
 
 

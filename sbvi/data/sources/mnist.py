@@ -9,7 +9,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.files import RemoteFile, fetch
+from sbvi.data.files import RemoteFile, Unavailable, fetch
 from sbvi.data.formats import decoders
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
@@ -67,7 +67,7 @@ class Mnist(Streamed):
     def _available(self) -> Dataset:
         try:
             return self._files()
-        except UserError as error:
+        except Unavailable as error:
             if self.when_absent == "fail":
                 raise
             log.warning("Random images stand in for MNIST: %s", error)
@@ -93,12 +93,18 @@ class Mnist(Streamed):
 
 
 def _random_images(validation_size: int) -> Dataset:
-    """Grey noise of MNIST's shape, a fifth of it ink."""
+    """Grey noise of MNIST's shape, a fifth of it ink.
+
+    Raises:
+      UserError: no training image would be left.
+    """
+    if validation_size >= 60_000:
+        raise UserError(f"dataset.validation_size={validation_size} must be less than 60000.")
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (70_000, 28, 28), np.uint8) * (generator.random((70_000, 28, 28)) < 0.2)
     train, validation, test = np.split(images.astype(np.uint8), [60_000 - validation_size, 60_000])
     splits = (Split(train), Split(validation), Split(test))
-    return Dataset("mnist", *splits, Preprocessing.whole((28, 28), 255), "random images, not MNIST")
+    return Dataset("random_images", *splits, Preprocessing.whole((28, 28), 255), "random images, not MNIST")
 
 
 def _larochelle() -> Dataset:

@@ -1,7 +1,8 @@
 """A data set larger than memory: a directory of shards, mapped and read where they are needed.
 
 `sbvi-convert` writes such a directory, or describes one of your own; `info.json` in it says what the values are
-and holds a digest of every shard. Validation and test are taken into memory, the training shards are not.
+and holds a digest of every shard, with size and time of its file: what was written later is hashed again.
+Validation and test are taken into memory, the training shards are not.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard
+from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard, unchanged
 from sbvi.data.own import absolute
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
@@ -67,16 +68,17 @@ class Shards(Streamed):
         folder = Path(self.path)
         info = read_info(folder)
         try:
-            parts = [shard(folder, entry) for entry in info["train"]]
+            parts = [unchanged(folder, entry) for entry in info["train"]]
             train = Split(_joined(folder, parts, info["train"]), _labels(folder, info["train"]))
             validation, test = (_whole(folder, info[name]) for name in ("validation", "test"))
             known, name = _preprocessing(info, train.x.shape[1:]), str(info["name"])
+            classes = _classes(info)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{folder / INFO} is not one that sbvi-convert wrote ({error!r}).") from None
         for split in (validation, test):
             if split.x.shape[1:] != train.x.shape[1:] or split.x.dtype != train.x.dtype:
                 raise UserError(f"{folder}: validation and test must have the shape and dtype of the training shards.")
-        return Dataset(name, train, validation, test, known)
+        return Dataset(name, train, validation, test, known, classes=classes)
 
 
 def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Preprocessing:
@@ -89,6 +91,14 @@ def _preprocessing(info: Mapping[str, Any], event_shape: tuple[int, ...]) -> Pre
     if info["levels"] is None:
         return Preprocessing.real(event_shape, 0.0, 1.0)
     return Preprocessing.whole(event_shape, int(info["levels"]))
+
+
+def _classes(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of the labels, which earlier versions did not record."""
+    names = info.get("classes")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError("classes")
+    return None if names is None else tuple(names)
 
 
 def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str, Any]]) -> Any:
@@ -106,4 +116,4 @@ def _labels(folder: Path, entries: Sequence[Mapping[str, Any]]) -> np.ndarray | 
 
 
 def _whole(folder: Path, entry: Mapping[str, Any]) -> Split:
-    return Split(np.array(shard(folder, entry)), _labels(folder, [entry]))
+    return Split(np.array(unchanged(folder, entry)), _labels(folder, [entry]))

@@ -56,7 +56,7 @@ class Table(OwnData):
         where = f"dataset.path={self.path}"
         content = read_own(self.path, where)
         if self.types == "found":
-            return mixed(self, as_frame(content, where), where)
+            return mixed(self, as_frame(content, where), where, content.first_line if isinstance(content, File) else 0)
         if self.columns or self.missing.fraction:
             raise UserError("dataset.columns and dataset.missing are for tables by column; use likelihood=mixed.")
         return _numbers(self, content, where)
@@ -87,13 +87,15 @@ class Known:
     numbers: np.ndarray
 
     @classmethod
-    def of(cls, frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str) -> "Known":
+    def of(
+        cls, frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
+    ) -> "Known":
         """See `kinds.described`.
 
         Raises:
           UserError: nothing is left to model, or a column does not hold what it is said to.
         """
-        columns = kinds.described(frame, told, where)
+        columns = kinds.described(frame, told, where, first_line)
         gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
         log.info("Columns of %s:\n%s", where, kinds.table(columns, gaps))
         seen = {name: what for name, what in columns.items() if what.kind != "ignored"}
@@ -114,8 +116,8 @@ class Known:
         return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
 
 
-def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
-    """The data set of a frame with columns of every kind.
+def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: int = 0) -> Dataset:
+    """The data set of a frame with columns of every kind; first_line: see `kinds.column_kind`.
 
     Raises:
       UserError: see `Known.of`; or labels that are not there.
@@ -128,7 +130,7 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
         label = checked_labels(frame[settings.labels].to_numpy(), len(frame), f"{where}: {settings.labels}")
         (label,), classes = coded([label], where)
         frame = frame.drop(columns=settings.labels)
-    known = Known.of(frame, settings.columns or {}, where)
+    known = Known.of(frame, settings.columns or {}, where, first_line)
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
     train, validation, test = split(settings, x, label, {})
     made = known.preprocessing(train.x, settings.scale)

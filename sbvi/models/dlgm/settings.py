@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
-from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
+from sbvi.core import Choice, NonNegative, NonNegativeInt, Positive, PositiveInt, Probability, UserError, name_of, spec
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
 from sbvi.distributions.priors import PRIORS, Standard
 from sbvi.models.dlgm.model import BuiltDLGM, GaussianDLGM
@@ -190,4 +190,9 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
     if not likelihood.binary and facts.binary:
         why = "this likelihood is of other values" if likelihood.discrete else "a continuous density has no bound"
         raise UserError(f"The data set is binary, for which {why}; use likelihood=bernoulli.")
+    if facts.levels is None and getattr(likelihood, "levels", None) is not None:
+        raise UserError(
+            f"likelihood={name_of(LIKELIHOODS, likelihood)} needs whole numbers, and the data set holds {facts.units}; "
+            "store whole numbers from 0, such as 0..255, or use likelihood=gaussian."
+        )
     likelihood.check(facts.levels)

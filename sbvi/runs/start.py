@@ -1,0 +1,52 @@
+"""Starting from another run's best parameters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sbvi.core import UserError
+from sbvi.runs.changes import difference
+from sbvi.runs.directory import RunDirectory
+from sbvi.training import Store
+from sbvi.training.checkpoint import OtherModel
+
+#: Groups of settings that parameters are of, those that tell most first.
+GROUPS = ("model", "likelihood", "posterior", "prior", "dataset")
+
+
+def parameters_of(folder: str, like: Any, config: Mapping[str, Any], event_shape: Sequence[int]) -> Any:
+    """The best parameters of the run in a folder, as a tree like `like`, that of a run of this config.
+
+    Raises:
+      UserError: it is no run, or one of another model: the sentence names a setting by which the two differ.
+    """
+    source = RunDirectory(folder)
+    record = source.read_run()
+    try:
+        return Store(source.checkpoints).load_best(like)[0]
+    except OtherModel as error:
+        other = _differs(record, config, event_shape)
+        if other is None:
+            raise
+        raise UserError(
+            f"init_from={folder} is a run whose parameters are of another model: {other}; allowed: runs with the same "
+            "settings of model, likelihood, posterior and prior, on data of the same shape and kind."
+        ) from error
+
+
+def _differs(record: Mapping[str, Any], config: Mapping[str, Any], event_shape: Sequence[int]) -> str | None:
+    """What differs, in words: the name of a group's choice, else the shape of the data, else a setting."""
+    found = difference(record["config"], config)
+    names = [f"{group}.name" for group in GROUPS[:-1] if f"{group}.name" in found]
+    if names:
+        there, here = found[names[0]]
+        return f"{names[0].removesuffix('.name')}={there} there and {here} here"
+    shape = record.get("data", {}).get("event_shape")
+    if shape is not None and list(shape) != list(event_shape):
+        return f"its examples have the shape {tuple(shape)} there and {tuple(event_shape)} here"
+    for key in sorted((k for k in found if k.partition(".")[0] in GROUPS), key=_place):
+        return f"{key}={found[key][0]} there and {found[key][1]} here"
+    return None
+
+
+def _place(key: str) -> int:
+    return GROUPS.index(key.partition(".")[0])

@@ -1,0 +1,56 @@
+"""What the log and the refusals say of a user's grey values."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from sbvi.core import UserError
+from sbvi.runs.assembly import load_dataset
+from sbvi.runs.experiment import Experiment
+
+pytestmark = pytest.mark.quick
+
+
+def words(tmp_path, x, *more):
+    np.save(tmp_path / "x.npy", x)
+    return ["dataset=npz", f"dataset.path={tmp_path / 'x.npy'}", *more]
+
+
+def told(caplog):
+    return [r.getMessage() for r in caplog.records if "become 0 and 1" in r.getMessage()]
+
+
+GREY = np.linspace(0, 1, 160).reshape(40, 4)
+
+
+def test_grey_values_that_become_binary_are_told(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "sbvi"):
+        found = load_dataset(Experiment.from_overrides(words(tmp_path, GREY)))
+    assert found.binary
+    (line,) = told(caplog)
+    assert line == (
+        f"Grey values of {tmp_path / 'x.npy'} become 0 and 1, since the model is of binary data "
+        "(dataset.binarization=static: each is drawn once, with its place in the range as its mean); "
+        "likelihood=gaussian takes them as they are."
+    )
+
+
+@pytest.mark.parametrize(("x", "more"), [(GREY, ["likelihood=gaussian"]), (np.rint(GREY), [])])
+def test_values_that_stay_are_not_told(x, more, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "sbvi"):
+        found = load_dataset(Experiment.from_overrides(words(tmp_path, x, *more)))
+    values = np.concatenate([split.x for split in found.splits.values()])
+    np.testing.assert_allclose(np.sort(values.ravel()), np.sort(x.ravel()), rtol=1e-6)
+    assert not told(caplog)
+
+
+@pytest.mark.parametrize("name", ["discretized_logistic", "logistic_mixture", "poisson"])
+def test_a_likelihood_of_whole_numbers_says_what_serves(name, tmp_path):
+    experiment = Experiment.from_overrides(words(tmp_path, GREY, f"likelihood={name}"))
+    with pytest.raises(UserError) as refused:
+        load_dataset(experiment)
+    assert str(refused.value) == (
+        f"likelihood={name} needs whole numbers, and the data set holds real numbers of [0, 1]; "
+        "store whole numbers from 0, such as 0..255, or use likelihood=gaussian."
+    )
