@@ -190,8 +190,8 @@ def test_costs_that_are_told_in_words():
 
 
 def test_heads_of_recipes_say_what_stored_runs_took(scripts):
-    """Within a factor of two of the quickest or the slowest seed on hardware of that kind; machines differ as much. A row
-    that starts from another has that one's seconds among its own."""
+    """Within a factor of two of the quickest or the slowest seed on hardware of that kind; machines differ as much. A
+    row that starts from another has that one's seconds among its own."""
     records, judged = scripts["results_page"].stored(), 0
     for name, row in scripts["recipes"].ROWS.items():
         if row.of is not None or row.words or row.start or row.experiment not in (None, name):

@@ -33,7 +33,8 @@ class AnnealedTask:
     split: Literal["train", "validation", "test", "dreams"] = "test"
     """Which part of the data, or draws of the model."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split, or draws; null for 100, and for the whole of the user's own data."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows, or draws; null for 100, and for
+    the whole of the user's own data."""
     chains: PositiveInt = 16
     """Chains for each example; backward ones are single."""
     temperatures: PositiveInt = 1000

@@ -146,7 +146,7 @@ def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
 
 
 def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:
-    """The negative log-likelihood against the number of draws, with standard errors; (H, W, 3) uint8."""
+    """A figure of the negative log-likelihood against the number of draws, with standard errors."""
     figure = new_figure()
     axes = figure.add_subplot()
     errors = [values.std() / np.sqrt(max(1, len(values) - 1)) for values in curve.values()]

@@ -44,7 +44,7 @@ class LikelihoodTask:
     ensemble: tuple[str, ...] = ()
     """Further runs on the same data, such as those of other seeds: the average of p(x | run) over this run and them."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for all."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows; null for all."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
