@@ -158,6 +158,54 @@ def test_what_recipes_expect_of_themselves_was_reached(scripts):
     assert judged > 4
 
 
+#: Lengths in words, longer ones first, as minutes.
+LENGTHS = {
+    "an hour and a quarter": "75 minutes",
+    "three quarters of an hour": "45 minutes",
+    "a quarter of an hour": "15 minutes",
+    "half an hour": "30 minutes",
+    "a minute and a half": "1.5 minutes",
+    "a minute or two": "1 to 2 minutes",
+    "half a minute": "0.5 minutes",
+    "a minute": "1 minutes",
+    "three minutes": "3 minutes",
+    "five minutes": "5 minutes",
+    "nine minutes": "9 minutes",
+}
+TOLD = r"([\d.]+)(?: to ([\d.]+))? minutes (?:of training )?(?:of|on) (?:(one core|two cores)|an H[12]00)"
+
+
+def costs(said):
+    """What the head of a recipe tells of minutes: (least, most, whether of cores)."""
+    for words, minutes in LENGTHS.items():
+        said = said.replace(words, minutes)
+    return [(float(low), float(high or low), bool(cores)) for low, high, cores in re.findall(TOLD, said)]
+
+
+def test_costs_that_are_told_in_words():
+    assert costs("about 5 minutes of training on one core, 5 more for the test") == [(5, 5, True)]
+    assert costs("a minute and a half of two cores; 2 to 4 minutes of an H100") == [(1.5, 1.5, True), (2, 4, False)]
+    assert costs("a quarter of an hour on two cores, hours of a GPU") == [(15, 15, True)]
+    assert costs("596,000 steps, some minutes of an accelerator") == []
+
+
+def test_heads_of_recipes_say_what_stored_runs_took(scripts):
+    """Within a factor of two of the quickest or the slowest seed on hardware of that kind; machines differ as much. A
+    row that starts from another has that one's seconds among its own."""
+    records, judged = scripts["results_page"].stored(), 0
+    for name, row in scripts["recipes"].ROWS.items():
+        if row.of is not None or row.words or row.start or row.experiment not in (None, name):
+            continue
+        cost = re.search(r"^#   cost      (.*)$", expected(name)[1], re.M)
+        for low, high, cores in costs(cost[1]) if cost else []:
+            found = [r for r in records if r["row"] == name and (not scripts["row_summary"].accelerator(r)) == cores]
+            if taken := [r["train_seconds"] / 60 for r in found]:
+                assert min(taken) / 2 <= high, (name, taken)
+                assert low <= 2 * max(taken), (name, taken)
+                judged += 1
+    assert judged > 30
+
+
 def test_a_row_whose_file_is_missing_says_so_in_a_sentence(scripts, tmp_path, monkeypatch):
     reproduce = scripts["reproduce"]
     monkeypatch.setattr(reproduce, "RUNS", reproduce.ROOT / "outputs" / tmp_path.name)

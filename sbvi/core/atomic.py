@@ -17,17 +17,17 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, flush: bool = True) -> None:
-    """Replace a file with new content, or leave it as it was.
+    """Replace a file with new content, or leave the old one.
 
     The content is written beside its place, flushed to the disk and renamed, so that a crash at any
-    moment leaves either the old file or the new one. With `spare` the old file is kept under that name
-    once the new one is whole. Without `flush` that holds where the process dies, and where the machine does once
-    `flushed` has seen the file.
+    moment leaves either the old file or the new one. With `spare` the old file is renamed to that once the new one is
+    whole, and a crash between the two renamings leaves it under that name alone. Without `flush` that holds where the
+    process dies, and where the machine does once `flushed` has seen the file.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written or is gone.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    temporary, kept = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}"), "untouched"
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -36,11 +36,12 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
                 os.fsync(file.fileno())
         if spare is not None and path.exists():
             os.replace(path, spare)
+            kept = f"now {spare}"
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is untouched.") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is {kept}.") from None
 
 
 def flushed(path: Path) -> None:

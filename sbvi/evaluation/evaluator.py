@@ -20,6 +20,7 @@ from sbvi.evaluation.columns import column_nll
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
 from sbvi.evaluation.sharing import by_core
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.evaluation.trust import trust
 from sbvi.gradients import Paths
 from sbvi.inference.geometric_mean import partition
@@ -202,13 +203,10 @@ class Evaluator:
         if self.how == "labels":
             return self._of_labels(params, split)
         arrays = self.likelihood(params, split, num_samples)
-        count = len(arrays["nll"])
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
         for name in [n for n in WITH_ERRORS if n in arrays]:
-            with np.errstate(invalid="ignore"):  # of estimates that are not finite, which are told by name
-                spread = float(np.std(arrays[name], dtype=np.float64))
-            scalars[f"{split}/{name}_stderr"] = spread / np.sqrt(max(1, count - 1))
+            scalars[f"{split}/{name}_stderr"] = standard_error(arrays[name])
         if offers(self.model, Bidirectional):
             log_z2, error = self.partition(params)
             scalars |= {f"{split}/log_z2": log_z2, f"{split}/log_z2_stderr": error}

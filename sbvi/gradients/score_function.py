@@ -37,7 +37,7 @@ def surrogate(values: Array, log_q: Array, *, with_baseline: bool) -> Array:
 
 @spec
 class ScoreFunction:
-    """For comparison, and for discrete latents; high variance."""
+    """For comparison, of Gaussian latents; discrete ones have `objective.estimator=score_function`. High variance."""
 
     baseline: bool = True
     """Subtract the mean over the other samples."""

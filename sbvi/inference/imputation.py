@@ -140,7 +140,8 @@ def _gibbs(
     model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int, settings: gibbs.Gibbs
 ) -> Imputation:
     """From random fills and a draw of q; every move is one of the chain's own, so that all are accepted."""
-    gibbs.check(model, settings, "task.method=gibbs", clamped=True)
+    name = "gibbs" if settings.x_step == "exact" else "gibbs_drop_qx"
+    gibbs.check(model, settings, f"task.method={name}", clamped=True)
     first, second, third, last = jax.random.split(key, 4)
     fills = model.sample_joint(params, first, x.shape[0], x.dtype)[1].value
     v = jnp.where(missing, fills.astype(x.dtype), x)

@@ -39,9 +39,9 @@ class Rollout(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Regularising noise in training, of the recognition model but for the last (PAPER 3.1); None where absent.
+    """Regularising noise in training (PAPER 3.1 has that of the recognition model's inputs); None where absent.
 
-    bit_flip: probability that a binary input is flipped. dropout: probability that an input is zeroed.
+    bit_flip: probability that a binary input of the recognition model is flipped. dropout: that an input is zeroed.
     latent: standard deviation of Gaussian noise added to the samples. missing: probability that a table's entry is
     taken for a missing one, by recognition model and likelihood alike. units: probability that a unit of the
     generative model's deterministic layers is zeroed.

@@ -10,7 +10,7 @@ from sbvi.reporting.figures import Figure, new_figure
 
 
 def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], columns: int = 2) -> Figure:
-    """Every quantity (chains, draws) against the draw's number, with its target as a line; (H, W, 3) uint8."""
+    """A figure of every quantity (chains, draws) against the draw's number, with its target as a line."""
     rows = -(-len(traces) // columns)
     figure = new_figure(4.6 * columns, 2.1 * rows)
     for place, (name, trace) in enumerate(traces.items(), 1):

@@ -110,13 +110,13 @@ class Pool:
         try:
             for slot in range(self.count):
                 self._start(slot)
-            while any(worker.is_alive() for worker in self.workers.values()) or not self._drained():
+            while any(worker.is_alive() for worker in self.workers.values()) or self._deaths_untold():
                 self._listen()
         except KeyboardInterrupt:  # the terminal has told the workers too
             self._withdraw()
             for worker in self.workers.values():
                 worker.join()
-            self._drained()
+            self._drain()
         finally:
             signal.signal(signal.SIGTERM, before)
         for number in range(self.first, self.first + len(self.overrides)):
@@ -124,20 +124,30 @@ class Pool:
                 self._settle(number, None, "was not run: the sweep was stopped")
         return [self.outcome[number] for number in sorted(self.outcome)]
 
-    def _drained(self) -> bool:
-        """Take in every message that is there; whether all workers were found at rest."""
+    def _drain(self) -> None:
+        """Take in every message that is there."""
         try:
             while True:
                 self._note(*self.results.get(timeout=0.2))
         except queue.Empty:
-            return True
+            return
+
+    def _deaths_untold(self) -> bool:
+        """Where no worker is alive: take in what they have said; whether one died of a job that is still to be settled,
+        so that another goes on with the rest. Of a sweep that is stopped nobody does."""
+        self._drain()
+        return not self.stopping and any(map(self._died, self.workers.values()))
+
+    def _died(self, worker: Any) -> bool:
+        """Whether a worker ended with a job in its hands."""
+        return not worker.is_alive() and worker.exitcode != 0 and worker.pid in self.holding
 
     def _listen(self) -> None:
         try:
             self._note(*self.results.get(timeout=0.5))
         except queue.Empty:
             for slot, worker in list(self.workers.items()):
-                if not worker.is_alive() and worker.exitcode != 0 and worker.pid in self.holding:
+                if self._died(worker):
                     number = self.holding.pop(worker.pid)
                     self._settle(number, None, f"its worker died (exit code {worker.exitcode})")
                     if not self.stopping:

@@ -10,6 +10,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.data.traced import Traced
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
@@ -33,7 +34,8 @@ class AnnealedTask:
     split: Literal["train", "validation", "test", "dreams"] = "test"
     """Which part of the data, or draws of the model."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split, or draws; null for 100, and for the whole of the user's own data."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows, or draws; null for 100, and for
+    the whole of the user's own data."""
     chains: PositiveInt = 16
     """Chains for each example; backward ones are single."""
     temperatures: PositiveInt = 1000
@@ -78,7 +80,7 @@ class AnnealedTask:
         arrays = {"nll": -np.asarray(forward.log_likelihood), "effective_samples": np.asarray(forward.effective)}
         scalars = {
             f"{where}/nll": float(np.mean(arrays["nll"], dtype=np.float64)),
-            f"{where}/nll_stderr": _stderr(arrays["nll"]),
+            f"{where}/nll_stderr": standard_error(arrays["nll"]),
             f"{where}/effective_samples": float(np.mean(forward.effective)),
             f"{where}/accepted": float(np.mean(forward.accepted)),
         }
@@ -89,7 +91,7 @@ class AnnealedTask:
             scalars |= {
                 f"{where}/nll_lower": float(np.mean(-above, dtype=np.float64)),
                 f"{where}/gap": float(np.mean(gap, dtype=np.float64)),
-                f"{where}/gap_stderr": _stderr(gap),
+                f"{where}/gap_stderr": standard_error(gap),
             }
         if self.output is not None:
             write_arrays(self.output, arrays)
@@ -110,7 +112,3 @@ class AnnealedTask:
                 part = one(run.params, jax.random.fold_in(key, start), jnp.asarray(x[rows]), own)
             parts.append(jax.device_get(part))
         return Annealed(*(np.concatenate(values) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
-
-
-def _stderr(values: np.ndarray) -> float:
-    return float(np.std(values, dtype=np.float64) / np.sqrt(max(1, len(values) - 1)))

@@ -22,13 +22,13 @@ class ClassificationTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for all."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows; null for all."""
     missing: tuple[Share, ...] = (0.25, 0.5, 0.75, 0.9)
     """Shares of values removed at random, for accuracy against them; for models that sum over what is missing."""
     seed: NonNegativeInt = 1
     """Seed of the removed places."""
     input: str | None = None
-    """The user's own data (.npz, .npy, .csv), NaN where a value is missing, in place of the run's."""
+    """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None
     """Where to write the probabilities of every label (.npz), beside the copy in the run's folder."""
 

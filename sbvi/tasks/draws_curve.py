@@ -12,6 +12,7 @@ from sbvi.data import Dataset
 from sbvi.data.recorded import same_data
 from sbvi.evaluation import Evaluator
 from sbvi.evaluation.evaluator import UNAVERAGED
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.averaged import running_averages
 from sbvi.runs.kept import tuned_means
@@ -141,15 +142,15 @@ def scalars(curve: Mapping[int, np.ndarray], split: str) -> dict[str, float]:
     metrics = {}
     for count, values in curve.items():
         metrics[f"{split}/draws_{count}/nll"] = float(values.mean())
-        metrics[f"{split}/draws_{count}/nll_stderr"] = float(values.std() / np.sqrt(max(1, len(values) - 1)))
+        metrics[f"{split}/draws_{count}/nll_stderr"] = standard_error(values)
     return metrics
 
 
 def picture(curve: Mapping[int, np.ndarray], what: str) -> Figure:
-    """The negative log-likelihood against the number of draws, with standard errors; (H, W, 3) uint8."""
+    """A figure of the negative log-likelihood against the number of draws, with standard errors."""
     figure = new_figure()
     axes = figure.add_subplot()
-    errors = [values.std() / np.sqrt(max(1, len(values) - 1)) for values in curve.values()]
+    errors = [standard_error(values) for values in curve.values()]
     axes.errorbar(list(curve), [v.mean() for v in curve.values()], errors, marker="o", capsize=3, label=what)
     axes.set_xscale("log")
     axes.set_xticks(list(curve), [str(count) for count in curve])

@@ -25,7 +25,7 @@ class EmbeddingTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for all."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows; null for all."""
     node: str | None = None
     """The stochastic node to draw; by default the one nearest the data."""
     projector: PositiveInt = 2000

@@ -10,6 +10,7 @@ import numpy as np
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
 from sbvi.core.precision import jit_reported
 from sbvi.evaluation.inference_gap import Gaps, inference_gaps
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.evaluation.trust import trust
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
@@ -68,7 +69,7 @@ class GapTask:
         gaps = Gaps(*whole)
         nats = {name: getattr(gaps, name) for name in NATS}
         scalars = {f"gap/{name}": float(np.mean(values, dtype=np.float64)) for name, values in nats.items()}
-        scalars |= {f"gap/{name}_stderr": _stderr(values) for name, values in nats.items()}
+        scalars |= {f"gap/{name}_stderr": standard_error(values) for name, values in nats.items()}
         scalars["gap/effective_samples"] = float(np.mean(gaps.effective))
         arrays = {**nats, "effective_samples": np.asarray(gaps.effective)}
         if not np.isnan(gaps.khat).all():  # of samples enough for one
@@ -80,7 +81,3 @@ class GapTask:
 
 def _gaps(run: LoadedRun, settings: tuple[int, int, float, int], params: object, key: jax.Array, x: jax.Array) -> Gaps:
     return inference_gaps(run.model, params, key, x, *settings)
-
-
-def _stderr(values: np.ndarray) -> float:
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -39,7 +39,7 @@ class ImputationTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt = 100
-    """Examples, evenly spaced over the split."""
+    """Examples, evenly spaced over the split; the user's own data is filled in whole."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""
     output: str | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from sbvi.core import PositiveInt, UserError, spec
 from sbvi.evaluation import Evaluator
 from sbvi.evaluation.evaluator import UNAVERAGED
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.evaluation.trust import trust
 from sbvi.models.capabilities import Density, offers
 from sbvi.runs.loaded import LoadedRun
@@ -44,7 +45,7 @@ class LikelihoodTask:
     ensemble: tuple[str, ...] = ()
     """Further runs on the same data, such as those of other seeds: the average of p(x | run) over this run and them."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for all."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows; null for all."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
@@ -112,8 +113,7 @@ class LikelihoodTask:
         scalars = trust(where, arrays)
         for name in [n for n in arrays if n not in UNAVERAGED]:
             scalars[f"{where}/{name}"] = float(np.mean(arrays[name], dtype=np.float64))
-            error = np.std(arrays[name], dtype=np.float64) / np.sqrt(max(1, len(arrays[name]) - 1))
-            scalars[f"{where}/{name}_stderr"] = float(error)
+            scalars[f"{where}/{name}_stderr"] = standard_error(arrays[name])
         if f"{split}/log_z2" in whole:
             bound, error = (scalars[f"{where}/nll_geometric_bound{end}"] for end in ("", "_stderr"))
             scalars[f"{where}/nll_geometric"] = bound + whole[f"{split}/log_z2"]

@@ -27,7 +27,8 @@ class PosteriorTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     examples: PositiveInt | None = None
-    """Examples, evenly spaced over the split; null for 200, and for the whole of the user's own data."""
+    """Examples, evenly spaced over the split, of the user's own data the first rows; null for 200, and for the whole of
+    the user's own data."""
     points: PositiveInt = 200
     """Points of the drawn grids on each axis."""
     extent: Positive = 5.0

@@ -16,7 +16,7 @@ class QueryTask:
     """log p(columns asked for | columns given); what is NaN is summed out."""
 
     input: str | None = None
-    """The rows (.npz, .npy, .csv): values of the columns that are given or asked for, NaN elsewhere."""
+    """The rows (.npz, .npy, .csv, .tsv, .parquet): values of the columns that are given or asked for, NaN elsewhere."""
     given: tuple[NonNegativeInt | str, ...] = ()
     """Columns that are given, by name or from 0; all others that are not NaN are asked for. None: their joint
     probability."""

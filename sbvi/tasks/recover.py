@@ -65,11 +65,12 @@ class RecoverTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the run's data."""
     examples: PositiveInt = 20
-    """Examples, evenly spaced over the split."""
+    """Examples, evenly spaced over the split; the user's own data is recovered whole."""
     input: str | None = None
     """The user's own data in place of the run's, NaN where missing; with an operator, its projections."""
     operator: str | None = None
-    """A matrix (m, D) in place of random projections, of data as the model sees it (.npz, .npy, .csv)."""
+    """A matrix (m, D) in place of random projections, of data as the model sees it (.npz, .npy, .csv, .tsv,
+    .parquet)."""
     output: str | None = None
     """Where to write latents and data, each with its variances (.npz)."""
     state_evolution: bool = False

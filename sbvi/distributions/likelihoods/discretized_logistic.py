@@ -14,7 +14,7 @@ import numpy as np
 
 from sbvi.core import Positive, PositiveInt, UserError, spec
 from sbvi.distributions.gaussian import bounded
-from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale
 
 #: Up to so many levels the mean is summed over them.
 FEW = 256
@@ -75,7 +75,7 @@ class DiscretizedLogistic(LikelihoodSpec):
 
     def _initial_log_scale(self, spread: np.ndarray) -> np.ndarray:
         scale = spread * np.sqrt(3) / np.pi  # a logistic variable's standard deviation is pi s / sqrt(3)
-        return np.log(np.maximum(scale, 2 * self.minimum_scale) - self.minimum_scale)
+        return initial_log_scale(scale, self.minimum_scale)
 
     def check(self, levels: int | None) -> None:
         """Refuse data of other levels.

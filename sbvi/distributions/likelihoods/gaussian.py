@@ -8,7 +8,7 @@ import numpy as np
 
 from sbvi.core import Positive, spec
 from sbvi.distributions.gaussian import LOG_2PI, bounded
-from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale
 
 
 @spec
@@ -41,14 +41,11 @@ class GaussianLikelihood(LikelihoodSpec):
 
     def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
         if self.scale == "predicted":
-            return np.concatenate([mean, self._initial_log_scale(spread)])
+            return np.concatenate([mean, initial_log_scale(spread, self.minimum_scale)])
         return mean
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        return self._initial_log_scale(spread) if self.scale == "learned" else np.zeros(0)
-
-    def _initial_log_scale(self, spread: np.ndarray) -> np.ndarray:
-        return np.log(np.maximum(spread, 2 * self.minimum_scale) - self.minimum_scale)
+        return initial_log_scale(spread, self.minimum_scale) if self.scale == "learned" else np.zeros(0)
 
     def moments(self, outputs: Array, free: Array) -> tuple[Array, Array]:
         """Means (..., D) and standard deviations of the same rank."""

@@ -113,3 +113,8 @@ def mean_and_draw(likelihood: Likelihood, key: Array, outputs: Array, free: Arra
 def row(values: Array, ndim: int) -> Array:
     """Free parameters (D,) with the rank of what they meet."""
     return values.reshape((1,) * (ndim - 1) + (-1,))
+
+
+def initial_log_scale(spread: np.ndarray, least: float) -> np.ndarray:
+    """r (D,) with exp(r) + least = spread, the data's standard deviations, or twice the least where they are less."""
+    return np.log(np.maximum(spread, 2 * least) - least)

@@ -9,7 +9,7 @@ from jax.scipy.special import gammaln
 
 from sbvi.core import Positive, spec
 from sbvi.distributions.gaussian import bounded
-from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, row
+from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale, row
 
 
 @spec
@@ -40,15 +40,18 @@ class StudentT(LikelihoodSpec):
         return size if self.scale == "predicted" else 2 * size
 
     def initial_outputs(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        return np.concatenate([mean, self._initial_log_scale(spread)]) if self.scale == "predicted" else mean
+        return (
+            np.concatenate([mean, initial_log_scale(spread, self.minimum_scale)]) if self.scale == "predicted" else mean
+        )
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Degrees of freedom, then scales where they are learned."""
         degrees = np.full(mean.shape, 2.0)  # softplus(2) above the least: between heavy tails and a Gaussian's
-        return degrees if self.scale == "predicted" else np.concatenate([degrees, self._initial_log_scale(spread)])
-
-    def _initial_log_scale(self, spread: np.ndarray) -> np.ndarray:
-        return np.log(np.maximum(spread, 2 * self.minimum_scale) - self.minimum_scale)
+        return (
+            degrees
+            if self.scale == "predicted"
+            else np.concatenate([degrees, initial_log_scale(spread, self.minimum_scale)])
+        )
 
     def parameters(self, outputs: Array, free: Array) -> tuple[Array, Array, Array]:
         """Means (..., D), scales and degrees of freedom of the same rank."""

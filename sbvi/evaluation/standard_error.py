@@ -1,0 +1,13 @@
+"""How far a mean over examples may be from that over all examples there could be."""
+
+import numpy as np
+
+
+def standard_error(values: np.ndarray) -> float:
+    """The standard error of the mean of values (N,), sd / sqrt(N) with N - 1 in the variance; 0 of one value.
+
+    It is computed in all digits. Of values that are not finite, which are told by name, it is NaN without a warning.
+    """
+    with np.errstate(invalid="ignore"):
+        spread = np.std(values, dtype=np.float64)
+    return float(spread / np.sqrt(max(1, len(values) - 1)))
