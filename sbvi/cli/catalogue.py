@@ -12,7 +12,7 @@ from typing import Any
 
 from sbvi.cli.values import check_values
 from sbvi.core.describe import describe, holds
-from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.errors import ALIASES, UserError, choices, unknown_key
 from sbvi.core.plugins import adding, extend
 
 FILE = Path(__file__).with_name("catalogue.json")
@@ -20,18 +20,6 @@ FILE = Path(__file__).with_name("catalogue.json")
 SETTINGS = ("trainer", "evaluation", "runtime")
 #: Groups whose files change others.
 CHANGES = ("experiment", "debug", "search")
-#: What people call a key elsewhere.
-ALIASES = {
-    "lr": "optimizer.learning_rate",
-    "batch": "trainer.batch_size",
-    "epoch": "trainer.epochs",
-    "latent_dim": "model.latents",
-    "hidden_sizes": "model.hidden",
-    "beta": "objective.kl_weight.beta",
-    "data": "dataset",
-    "device": "runtime.platform",
-    "gpus": "runtime.devices",
-}
 
 Catalogue = Mapping[str, Mapping[str, Mapping[str, Any]]]
 

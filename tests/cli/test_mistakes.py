@@ -100,6 +100,8 @@ def test_arguments_that_are_right_pass():
         ({"lr": 1}, "lr=1 is not a key by itself; give optimizer.learning_rate=1."),
         ({"epochs": 3}, "give trainer.epochs=3."),
         ({"model": {"name": "dlgm", "activation": "rleu"}}, "model.activation=rleu is not known (did you mean relu?)"),
+        ({"model": {"name": "dlgm", "activation": "Relu"}}, "model.activation=Relu is not known (did you mean relu?)"),
+        ({"optimizer": {"lr": 1}}, "optimizer.lr=1 is not a key (did you mean optimizer.learning_rate?); allowed: "),
         ({"trainer": {"on_nan": "skipp"}}, "trainer.on_nan=skipp is not known (did you mean skip?); allowed: skip, st"),
         ({"objective": {"kl_weight": 2}}, "must be a group of settings: give one of objective.kl_weight.beta, "),
         ({"model": {"name": "mixture", "latents": [2]}}, "model.latents=[2] is not a key"),
