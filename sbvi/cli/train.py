@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
-from sbvi.cli.catalogue import CHANGES, check
+from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
 from sbvi.core import UserError
+from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import check_seed
 from sbvi.core.imports import uncollected
 
@@ -38,23 +39,7 @@ class Job:
 COMMAND = Command(
     name="sbvi-train",
     sentence="sbvi-train [GROUP=NAME ...] [KEY=VALUE ...]: trains and tests an experiment, or with --multirun a sweep.",
-    groups=(
-        "dataset",
-        "model",
-        "likelihood",
-        "posterior",
-        "prior",
-        "algorithm",
-        "objective",
-        "optimizer",
-        "trainer",
-        "evaluation",
-        "runtime",
-        "logger",
-        "experiment",
-        "debug",
-        "search",
-    ),
+    groups=(*TRAINED, *CHANGES),
     own={
         "seed=N": "seed of parameters, data order and noise (default 0)",
         "init_from=DIR": "start from the best parameters of a run's directory",
@@ -71,7 +56,7 @@ COMMAND = Command(
         "--cfg job": "print the composed config and do nothing",
         "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
     },
-    keys=("seed", "init_from", "pruning"),
+    keys=(*TOP, "pruning"),
     examples={
         "sbvi-train": "the defaults: scikit-learn's handwritten digits, about a minute",
         "sbvi-train dataset=mnist posterior=rank_one trainer.epochs=30": "another data set, another posterior",
@@ -101,7 +86,7 @@ def prepare(config: Any) -> Job:
 
     hydra_config = HydraConfig.get()
     content = hydra_app.plain(config)
-    check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
+    check(content, TRAINED, COMMAND.keys)
     check_seed(content.get("seed"))
 
     # What trains takes seconds to import: a wrong key or value is answered before.

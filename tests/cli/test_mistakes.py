@@ -170,6 +170,19 @@ def test_a_key_that_none_has_is_answered_with_those_of_the_choice_made():
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize(
+    "word", ["trainer.step=20", "optimizer.lr=1e-3", "steps=3", "posterior.noise=1", "model.likelihood.kernel=3"]
+)
+def test_python_is_answered_as_the_command_is(word):
+    key = word.partition("=")[0]
+    told = sentence(ValueError(f"Could not override '{key}'.\nTo append to your config use +{word}"), [word], COMMAND)
+    with pytest.raises(UserError) as error:
+        Experiment.from_overrides([word])
+    assert str(error.value) == told
+    assert "append" not in told
+
+
+@pytest.mark.quick
 def test_a_length_that_is_given_twice():
     with pytest.raises(UserError, match="must be set, and steps and epochs are"):
         Experiment.from_overrides(["trainer.steps=1", "trainer.epochs=2"])
