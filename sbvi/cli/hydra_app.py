@@ -4,10 +4,11 @@ Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this p
 reach us, and show the traceback only to users who asked for it.
 """
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,27 +51,43 @@ def compose_once() -> None:
 
 def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     """Compose the config from the command line and call the task with it, or help; exits on failure."""
-    before = os.environ.get("HYDRA_FULL_ERROR")
-    asked = before == "1"
     sys.argv[1:] = expanded(sys.argv[1:])
-    try:
+    with answered():
         if show_help(command, sys.argv[1:]):
             return
         mistakes.check_arguments(sys.argv[1:], command)
         sys.argv[1:] = flags_first(sys.argv[1:])
+        with unheard():
+            _composed(task, config_name, command)
+
+
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Within, a mistake and a file that cannot be used end the process with a sentence, and Ctrl-C with its code."""
+    asked = full_errors()
+    try:
+        yield
     except UserError as error:
         leave(str(error), error, asked)
-    with unheard():
-        _composed(task, config_name, command, before, asked)
+    except OSError as error:  # Hydra makes the run's directory before our code runs
+        leave(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", error, asked)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def _composed(task: Callable[[Any], Any], config_name: str, command: Command, before: str | None, asked: bool) -> None:
+def full_errors() -> bool:
+    """Whether the user asked for tracebacks."""
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def _composed(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
+    before, asked = os.environ.get("HYDRA_FULL_ERROR"), full_errors()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     compose_once()
@@ -100,9 +117,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
         if failures:
             raise failures[0]
         _tell(failed)
-    except UserError as error:
+    except UserError:
         _tell(failed)
-        leave(str(error), error, asked)
+        raise
     except (HydraException, OmegaConfBaseException) as error:
         try:
             sentence = mistakes.sentence(error, sys.argv[1:], command)
@@ -116,10 +133,6 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
         if (refusal := refused(str(error), sys.argv[1:])) is None:
             raise
         leave(str(refusal), error, asked)
-    except OSError as error:  # Hydra makes the run's directory before our code runs
-        leave(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", error, asked)
-    except KeyboardInterrupt:
-        sys.exit(130)
     finally:
         for folder in sweeps:
             forget(Path(folder), SWEEP_LEAVINGS)

@@ -13,6 +13,7 @@ from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
+from sbvi.cli.tilde import expanded, home
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import check_seed
@@ -70,7 +71,7 @@ def main() -> None:
     """The entry point of `sbvi-train`."""
     resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
     if resumed and asked(sys.argv[1:]) is None:
-        with unheard():
+        with hydra_app.answered(), unheard():
             _resume(resumed)
     else:
         hydra_app.run(_task, "train", COMMAND)
@@ -164,31 +165,32 @@ _task.prepare = prepare  # type: ignore[attr-defined]
 
 
 def _resume(words: list[str]) -> None:
-    """Go on with a run from its own run.json, on other devices and for longer where asked."""
-    try:
-        rest = [word for word in sys.argv[1:] if word not in words]
-        odd = [word for word in rest if "=" not in word] + words[1:]
-        if odd:
-            raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
-        with uncollected():
-            from sbvi.runs import Experiment
-            from sbvi.runs.changes import changed, check_may_change, is_elsewhere
-            from sbvi.runs.directory import RunDirectory
+    """Go on with a run from its own run.json, on other devices and for longer where asked.
 
-        folder = Path(words[0].split("=", 1)[1])
-        logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
-        for name in ("absl", "jax", "matplotlib"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        pairs = {key: value for key, _, value in (word.partition("=") for word in rest)}
-        for key, value in pairs.items():
-            check_may_change(key, value)
-        config = RunDirectory(folder).read_run()["config"]
-        values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
-        experiment = Experiment.from_config(changed(config, values), recorded=True)
-        longer = not all(map(is_elsewhere, values))
-        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
-    except UserError as error:
-        hydra_app.leave(str(error), error, asked=False)
+    Raises:
+      UserError: there is no run, or something is given of which it cannot go on with another.
+    """
+    rest = [word for word in sys.argv[1:] if word not in words]
+    odd = [word for word in rest if "=" not in word] + words[1:]
+    if odd:
+        raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
+    with uncollected():
+        from sbvi.runs import Experiment
+        from sbvi.runs.changes import changed, check_may_change, is_elsewhere
+        from sbvi.runs.directory import RunDirectory
+
+    folder = Path(home(words[0].partition("=")[2]))
+    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
+    for name in ("absl", "jax", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    pairs = {key: value for key, _, value in (word.partition("=") for word in expanded(rest))}
+    for key, value in pairs.items():
+        check_may_change(key, value)
+    config = RunDirectory(folder).read_run()["config"]
+    values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
+    experiment = Experiment.from_config(changed(config, values), recorded=True)
+    longer = not all(map(is_elsewhere, values))
+    _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:
