@@ -20,8 +20,10 @@ from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
-from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
+from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
+#: Keys of the folder that a command makes.
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 #: What Optuna says of the best trial of a study that has no completed one.
 NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
 
@@ -75,6 +77,17 @@ def answered() -> Iterator[None]:
         sys.exit(130)
 
 
+def folders(arguments: Sequence[str]) -> dict[str, Path]:
+    """The folders that the words name for a run or a sweep, as far as they are told: word -> folder."""
+    named = {}
+    for word in arguments:
+        key, _, value = word.partition("=")
+        told, more, _ = value.strip("'\"").partition("${")
+        if key.lstrip("+") in FOLDERS and told:
+            named[word] = Path(told) if not more or told.endswith("/") else Path(told).parent
+    return named
+
+
 def full_errors() -> bool:
     """Whether the user asked for tracebacks."""
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -94,12 +107,13 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
+    stood = Before.of([Path(), *folders(sys.argv[1:]).values()])
 
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
         except UserError as error:
-            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS)
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
             if HydraConfig.get().mode != RunMode.RUN:
                 sweeps.add(str(HydraConfig.get().sweep.dir))
@@ -111,6 +125,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             return None
 
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
+    guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
     try:
         main()
@@ -135,7 +150,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         leave(str(refusal), error, asked)
     finally:
         for folder in sweeps:
-            forget(Path(folder), SWEEP_LEAVINGS)
+            forget(Path(folder), SWEEP_LEAVINGS, stood)
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:

@@ -203,11 +203,14 @@ def test_a_mistake_leaves_no_folder(tmp_path):
     """Neither one that shows before the run begins, nor one of a sweep, nor one in data; files of others stay."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    elsewhere.mkdir()
     for words in (
         ["trainer.steps=abc"],
         ["dataset=npz", "dataset.path=nowhere.npz"],
         ["model.latents=[-1]", "hydra.run.dir=a/b/c"],
         ["trainer.steps=abc", "hydra.run.dir=mine"],
+        ["trainer.steps=abc", f"hydra.run.dir={elsewhere}/a/b"],
         ["--multirun", "seed=-1,-2"],
         ["--multirun", "seed=-1,-2", "hydra/launcher=sbvi", "hydra.launcher.workers=1"],
     ):
@@ -215,6 +218,7 @@ def test_a_mistake_leaves_no_folder(tmp_path):
         assert done.returncode == 1, (words, done.stderr)
         assert [path.name for path in tmp_path.iterdir()] == ["mine"], words
     assert (tmp_path / "mine" / "notes.txt").exists()
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.quick
