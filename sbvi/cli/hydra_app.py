@@ -14,6 +14,7 @@ from typing import Any
 
 from sbvi.cli import mistakes
 from sbvi.cli.flags import flags_first
+from sbvi.cli.folders import named, unusable
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import unheard
@@ -22,8 +23,6 @@ from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
-#: Keys of the folder that a command makes.
-FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 #: What Optuna says of the best trial of a study that has no completed one.
 NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
 
@@ -72,20 +71,9 @@ def answered() -> Iterator[None]:
     except UserError as error:
         leave(str(error), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
-        leave(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", error, asked)
+        leave(unusable(error, sys.argv[1:]), error, asked)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def folders(arguments: Sequence[str]) -> dict[str, Path]:
-    """The folders that the words name for a run or a sweep, as far as they are told: word -> folder."""
-    named = {}
-    for word in arguments:
-        key, _, value = word.partition("=")
-        told, more, _ = value.strip("'\"").partition("${")
-        if key.lstrip("+") in FOLDERS and told:
-            named[word] = Path(told) if not more or told.endswith("/") else Path(told).parent
-    return named
 
 
 def full_errors() -> bool:
@@ -107,7 +95,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
-    stood = Before.of([Path(), *folders(sys.argv[1:]).values()])
+    stood = Before.of([Path(), *named(sys.argv[1:]).values()])
 
     def guarded(config: Any) -> Any:
         try:
