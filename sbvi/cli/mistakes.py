@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
-from sbvi.core.catalogue import entries_of, is_list
+from sbvi.core.catalogue import entries_of, is_list, is_text
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import unknown_override, value_of
@@ -19,6 +19,8 @@ EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "subm
 SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
 #: Flags by which something is told and nothing is run: of a single config, and of any command line.
 OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
+#: Keys outside the groups that take any text.
+TEXTS = ("init_from", "run", "decoder", "folder", "input", "output")
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -68,10 +70,10 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
-        raise UserError(
-            f"{word} is a sweep over several values, which needs --multirun; a list is written {key}=[{value}], and "
-            f"text with a comma {_quoted(key, value)}."
-        )
+        advice = f"; a list is written {key}=[{value}]" if is_list(key.lstrip("+")) else ""
+        if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
+            advice = f"; text with a comma is written {_quoted(key, value)}"
+        raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
 

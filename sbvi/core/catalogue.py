@@ -6,6 +6,7 @@ installed package adds to a group is imported when that group is asked for.
 
 import functools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,19 @@ def keys(group: str, entry: str | None = None) -> list[str]:
 
 def is_list(path: str) -> bool:
     """Whether a dotted key takes a list alone, in every entry that has it."""
-    group, _, key = path.partition(".")
-    types = [entry["keys"][key]["type"] for entry in catalogue().get(group, {}).values() if key in entry["keys"]]
+    types = [about["type"] for about in _of(path)]
     return bool(types) and all(each.startswith("list") for each in types)
+
+
+def is_text(path: str) -> bool:
+    """Whether a dotted key takes any text in some entry."""
+    return any(re.search(r"\btext\b", about["type"]) and "allowed" not in about for about in _of(path))
+
+
+def _of(path: str) -> list[Mapping[str, Any]]:
+    """What is said of a dotted key, of every entry that has it."""
+    group, _, key = path.partition(".")
+    return [entry["keys"][key] for entry in catalogue().get(group, {}).values() if key in entry["keys"]]
 
 
 def below(path: str, entry: str | None = None) -> list[str]:

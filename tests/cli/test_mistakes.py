@@ -23,8 +23,12 @@ from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.training import Plan, Trainer
 
 ARGUMENTS = {
-    ("optimizer.learning_rate=1e-3,3e-4",): "is a sweep over several values, which needs --multirun; a list is written "
-    "optimizer.learning_rate=[1e-3,3e-4]",
+    ("optimizer.learning_rate=1e-3,3e-4",): "is a sweep over several values, which needs --multirun.",
+    ("posterior=diagonal,rank_one",): "posterior=diagonal,rank_one is a sweep over several values, which needs "
+    "--multirun.",
+    ("model.activation=relu,tanh",): "which needs --multirun.",
+    ("model.latents=50,20",): "which needs --multirun; a list is written model.latents=[50,20].",
+    ("init_from=a,b",): "which needs --multirun; text with a comma is written 'init_from=\"a,b\"'.",
     ("seed=range(3)",): "needs --multirun",
     ("model.latents=[50,", "20]"): "is cut at a space: quote it, as 'model.latents=[50, 20]'",
     (
@@ -63,7 +67,9 @@ def test_arguments_that_hydra_would_misread(arguments):
 def test_what_is_advised_gives_the_path_as_it_stands(path):
     with pytest.raises(UserError) as error:
         check_arguments([f"dataset.path={path}"], COMMAND)
-    (word,) = shlex.split(re.search(r"(?:quote the value twice:|text with a comma) (.*)\.$", str(error.value))[1])
+    (word,) = shlex.split(
+        re.search(r"(?:quote the value twice:|text with a comma is written) (.*)\.$", str(error.value))[1]
+    )
     check_arguments([word], COMMAND)
     assert OverridesParser.create().parse_override(word).value() == path
 
