@@ -40,7 +40,12 @@ def main() -> None:
     hydra_app.run(_task, "evaluate", COMMAND)
 
 
-def _task(config: Any) -> None:
+def _checked(config: Any) -> dict[str, Any]:
+    """A composed config as plain data, checked as far as that needs no import of what evaluates.
+
+    Raises:
+      UserError: a key or value is none, or not one of run=DIR and decoder=FILE is given.
+    """
     values = hydra_app.plain(config)
     check(values, COMMAND.groups, COMMAND.keys)
     decoder = values["decoder"]
@@ -56,6 +61,12 @@ def _task(config: Any) -> None:
         )
     if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
         raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
+    return values
+
+
+def _task(config: Any) -> None:
+    values = _checked(config)
+    decoder = values["decoder"]
 
     with uncollected():
         from sbvi.core import build, plain
@@ -124,6 +135,9 @@ def _write(folder: Path, name: str, tail: str, settings: dict[str, Any], result:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
     write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     return drawn
+
+
+_task.check = _checked  # type: ignore[attr-defined]  # of several evaluations, before the first begins
 
 
 if __name__ == "__main__":

@@ -43,13 +43,6 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
-def compose_once() -> None:
-    """A single run's config, in one pass."""
-    from sbvi.cli import composing  # Hydra takes long to import
-
-    composing.compose_once()
-
-
 def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     """Compose the config from the command line and call the task with it, or help; exits on failure."""
     sys.argv[1:] = expanded(sys.argv[1:])
@@ -86,12 +79,15 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+
+    from sbvi.cli import composing  # Hydra takes long to import
 
     before, asked = os.environ.get("HYDRA_FULL_ERROR"), full_errors()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
-    compose_once()
+    composing.compose_once()
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
@@ -112,6 +108,17 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             failures.append(error)
             return None
 
+    def check(config: Any) -> None:
+        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        try:
+            OmegaConf.to_container(own, resolve=True)
+        except OmegaConfBaseException:  # it asks for what is there when the job runs, which tells the rest
+            return
+        sweeps.add(str(config.hydra.sweep.dir))
+        task.check(own)  # type: ignore[attr-defined]
+
+    if hasattr(task, "check"):
+        composing.check_jobs_first(check)
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)

@@ -86,9 +86,7 @@ def prepare(config: Any) -> Job:
     from hydra.core.hydra_config import HydraConfig
 
     hydra_config = HydraConfig.get()
-    content = hydra_app.plain(config)
-    check(content, TRAINED, COMMAND.keys)
-    check_seed(content.get("seed"))
+    content = _checked(config)
 
     # What trains takes seconds to import: a wrong key or value is answered before.
     with uncollected():
@@ -104,6 +102,18 @@ def prepare(config: Any) -> Job:
     if trial is not None and experiment.runtime.distributed:
         raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
     return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial)
+
+
+def _checked(config: Any) -> dict[str, Any]:
+    """A composed config as plain data, checked as far as that needs no import of what trains.
+
+    Raises:
+      UserError: a key or value that the catalogue has not.
+    """
+    content = hydra_app.plain(config)
+    check(content, TRAINED, COMMAND.keys)
+    check_seed(content.get("seed"))
+    return content
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
@@ -162,6 +172,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
 
 _task.together = together  # type: ignore[attr-defined]  # for launchers that can
 _task.prepare = prepare  # type: ignore[attr-defined]
+_task.check = _checked  # type: ignore[attr-defined]  # of a sweep's jobs, before the first starts
 
 
 def _resume(words: list[str]) -> None:
