@@ -70,4 +70,4 @@ def check_jobs_first(check: Callable[[Any], None]) -> None:
                 for words in jobs:
                     check(sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(words)))
 
-    Sweeper.validate_batch_is_legal = validate  # type: ignore[method-assign]
+    Sweeper.validate_batch_is_legal = validate  # type: ignore[assignment, method-assign]
