@@ -18,8 +18,9 @@ from pathlib import Path
 import yaml
 
 from sbvi.algorithms import ALGORITHMS
-from sbvi.cli import catalogue
+from sbvi.cli.catalogue import build
 from sbvi.core import fields
+from sbvi.core.catalogue import FILE
 from sbvi.runs.words import CHOICES, WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +52,7 @@ def main() -> None:
         ROOT / "configs" / group / "auto.yaml": rendered(group, registry)
         for group, registry in {**CHOICES, "algorithm": ALGORITHMS}.items()
     }
-    texts[catalogue.FILE] = json.dumps(catalogue.build(), indent=1) + "\n"
+    texts[FILE] = json.dumps(build(), indent=1) + "\n"
     stale = []
     for path, text in texts.items():
         if not path.exists() or path.read_text() != text:

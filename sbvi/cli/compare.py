@@ -51,7 +51,7 @@ def main() -> None:
 
 def _compare(given: Any) -> None:
     from sbvi.runs.comparison import counted_once, differing, grouped
-    from sbvi.runs.sections import check_suffix, metric_of, sections
+    from sbvi.runs.sections import check_suffix, left_keys, metric_of, sections
     from sbvi.runs.summaries import find_runs, read_summary
 
     check_suffix("--plot", given.plot, (".png", ".pdf"))
@@ -68,7 +68,6 @@ def _compare(given: Any) -> None:
         [*(_of_run(run, key) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
         for run in others
     ]
-    left_header = [*keys, "status", "note", "run"]
     apart = sections(groups, metric)
     if given.format == "json":
         tell(_as_json(metric, apart, others))
@@ -76,7 +75,11 @@ def _compare(given: Any) -> None:
         header, rows = _rows(groups, keys, metric)
         tell(_as_csv(header, rows, left))
     else:
-        tell(_as_tables(given.format, metric, apart, left_header, left))
+        shown = left_keys(others, apart)
+        tail = [
+            [*(_of_run(run, key) for key in shown), *row[len(keys) :]] for run, row in zip(others, left, strict=True)
+        ]
+        tell(_as_tables(given.format, metric, apart, [*shown, "status", "note", "run"], tail))
     if given.plot is not None:
         _plot(given.plot, metric, apart)
     if given.html is not None:

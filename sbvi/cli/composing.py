@@ -1,12 +1,14 @@
-"""A single run's config is composed once.
+"""A single run's config is composed once, and a sweep's jobs are checked before the first of them starts.
 
 Hydra composes a config to read the mode that it may set (`hydra.mode`), and composes it again to run in that mode. Of a
 single run both are the same config, and each takes an eighth of a second of the processor.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra._internal.hydra import Hydra  # there is no public way to do this
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 
 #: Words of Hydra's errors that a sweep would not meet: many values of a word, and a choice that is not made yet.
@@ -48,3 +50,24 @@ def compose_once() -> None:
 
     get_mode.once = True  # type: ignore[attr-defined]
     Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
+
+
+def check_jobs_first(check: Callable[[Any], None]) -> None:
+    """Have every job's composed config checked where Hydra only composes it, before any starts; of sweeps over values
+    that are known from the start.
+
+    check: called with a config; what it raises ends the sweep.
+    """
+    asked = getattr(Sweeper, "validate_batch_is_legal", None)
+    if asked is None:
+        return
+
+    def validate(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
+        if type(sweeper).__name__ != "BasicSweeper":  # Hydra has loaded a class of its own, not the one to import
+            asked(sweeper, batch)
+        elif sweeper.batch_index == 1:  # all are looked at with the first
+            for jobs in sweeper.overrides:
+                for words in jobs:
+                    check(sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(words)))
+
+    Sweeper.validate_batch_is_legal = validate  # type: ignore[assignment, method-assign]

@@ -1,5 +1,6 @@
 """sbvi-evaluate: works on a trained run, `run=DIR task=NAME`, or on a decoder of the user's own."""
 
+import io
 import json
 import math
 import sys
@@ -39,7 +40,12 @@ def main() -> None:
     hydra_app.run(_task, "evaluate", COMMAND)
 
 
-def _task(config: Any) -> None:
+def _checked(config: Any) -> dict[str, Any]:
+    """A composed config as plain data, checked as far as that needs no import of what evaluates.
+
+    Raises:
+      UserError: a key or value is none, or not one of run=DIR and decoder=FILE is given.
+    """
     values = hydra_app.plain(config)
     check(values, COMMAND.groups, COMMAND.keys)
     decoder = values["decoder"]
@@ -55,19 +61,18 @@ def _task(config: Any) -> None:
         )
     if not isinstance(values["dataset"], dict) or set(values["dataset"]) != {"path"}:
         raise UserError("Of the run's data set dataset.path=FILE alone can be given: where the data is now.")
+    return values
+
+
+def _task(config: Any) -> None:
+    values = _checked(config)
+    decoder = values["decoder"]
 
     with uncollected():
-        import numpy as np
-
         from sbvi.core import build, plain
-        from sbvi.core.atomic import write_atomically
-        from sbvi.reporting.figures import save_picture
-        from sbvi.reporting.images import save_gif
-        from sbvi.reporting.projector import write_projector
-        from sbvi.reporting.tensorboard import TensorBoard
         from sbvi.runs import load_run
         from sbvi.tasks import TASKS, DecoderTask, Task
-        from sbvi.tasks.files import unused_name, writable
+        from sbvi.tasks.files import own_name, writable
 
     task: Task = build(TASKS, "task", values["task"])
     if decoder is None:
@@ -83,17 +88,38 @@ def _task(config: Any) -> None:
         serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
         raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
     settings = {"name": values["task"]["name"], **plain(task)}
-    name = unused_name(folder, task.title, settings)
-    tail = name.removeprefix(task.title)
+    with own_name(folder, task.title, settings, decoder) as name:
+        drawn = _write(folder, name, name.removeprefix(task.title), settings, result)
+    tell(
+        *([result.table] if result.table else (f"{key}: {value:.4f}" for key, value in result.scalars.items())),
+        f"written: {folder / name}.json and .npz",
+        *(f"  {path}" for path in drawn),
+        *([f"  {settings['output']}"] if settings.get("output") else []),
+    )
+
+
+def _write(folder: Path, name: str, tail: str, settings: dict[str, Any], result: Any) -> list[Path]:
+    """The files of what was found, NAME.json last; the pictures and animations among them.
+
+    tail: what tells the names of pictures apart.
+    """
+    import numpy as np
+
+    from sbvi.core.atomic import write_atomically
+    from sbvi.reporting.figures import save_picture
+    from sbvi.reporting.images import save_gif
+    from sbvi.reporting.projector import write_projector
+    from sbvi.reporting.tensorboard import TensorBoard
+
     content = {
         "task": settings,
         "command": sys.argv[1:],
         "metrics": {key: value if math.isfinite(value) else None for key, value in result.scalars.items()},
         **result.about,
     }
-    with open(folder / f"{name}.npz.tmp", "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **result.arrays)
-    (folder / f"{name}.npz.tmp").replace(folder / f"{name}.npz")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **result.arrays)
+    write_atomically(folder / f"{name}.npz", buffer.getvalue())
     board = TensorBoard(folder / name)
     board.scalars(0, result.scalars)
     drawn: list[Path] = []
@@ -102,18 +128,16 @@ def _task(config: Any) -> None:
         board.image(0, title, seen)
         drawn += files
     for title, frames in result.animations.items():
-        save_gif(folder / f"{title}{tail}.gif", frames)
+        drawn.append(folder / f"{title}{tail}.gif")
+        save_gif(drawn[-1], frames)
     board.close()
     if (shown := result.projection) is not None:
         write_projector(folder / name, shown.name, shown.points, shown.label, shown.images)
     write_atomically(folder / f"{name}.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    tell(
-        *([result.table] if result.table else (f"{key}: {value:.4f}" for key, value in result.scalars.items())),
-        f"written: {folder / name}.json and .npz",
-        *(f"  {path}" for path in drawn),
-        *(f"  {folder / f'{title}{tail}.gif'}" for title in result.animations),
-        *([f"  {settings['output']}"] if settings.get("output") else []),
-    )
+    return drawn
+
+
+_task.check = _checked  # type: ignore[attr-defined]  # of several evaluations, before the first begins
 
 
 if __name__ == "__main__":

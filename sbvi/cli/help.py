@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbvi.cli.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
-from sbvi.cli.catalogue import keys as keys_of
 from sbvi.cli.reader import tell
+from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
+from sbvi.core.catalogue import keys as keys_of
 from sbvi.core.configs import config_folder
 from sbvi.core.errors import choices, unknown_key
 from sbvi.core.plugins import config_folders

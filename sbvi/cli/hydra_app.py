@@ -4,22 +4,24 @@ Hydra prints its own errors unless HYDRA_FULL_ERROR is set; we set it for this p
 reach us, and show the traceback only to users who asked for it.
 """
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sbvi.cli import mistakes
 from sbvi.cli.flags import flags_first
+from sbvi.cli.folders import named, unusable
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
-from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, forget
+from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
 #: What Optuna says of the best trial of a study that has no completed one.
 NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
@@ -41,48 +43,61 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
 
 
-def compose_once() -> None:
-    """A single run's config, in one pass."""
-    from sbvi.cli import composing  # Hydra takes long to import
-
-    composing.compose_once()
-
-
 def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     """Compose the config from the command line and call the task with it, or help; exits on failure."""
-    before = os.environ.get("HYDRA_FULL_ERROR")
-    asked = before == "1"
     sys.argv[1:] = expanded(sys.argv[1:])
-    try:
+    with answered():
         if show_help(command, sys.argv[1:]):
             return
         mistakes.check_arguments(sys.argv[1:], command)
         sys.argv[1:] = flags_first(sys.argv[1:])
+        with unheard():
+            _composed(task, config_name, command)
+
+
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Within, a mistake and a file that cannot be used end the process with a sentence, and Ctrl-C with its code."""
+    asked = full_errors()
+    try:
+        yield
     except UserError as error:
         leave(str(error), error, asked)
-    with unheard():
-        _composed(task, config_name, command, before, asked)
+    except OSError as error:  # Hydra makes the run's directory before our code runs
+        leave(unusable(error, sys.argv[1:]), error, asked)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def _composed(task: Callable[[Any], Any], config_name: str, command: Command, before: str | None, asked: bool) -> None:
+def full_errors() -> bool:
+    """Whether the user asked for tracebacks."""
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def _composed(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from sbvi.cli import composing  # Hydra takes long to import
+
+    before, asked = os.environ.get("HYDRA_FULL_ERROR"), full_errors()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
-    compose_once()
+    composing.compose_once()
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
+    stood = Before.of([Path(), *named(sys.argv[1:]).values()])
 
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
         except UserError as error:
-            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS)
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
             if HydraConfig.get().mode != RunMode.RUN:
                 sweeps.add(str(HydraConfig.get().sweep.dir))
@@ -93,16 +108,28 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
             failures.append(error)
             return None
 
+    def check(config: Any) -> None:
+        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        try:
+            OmegaConf.to_container(own, resolve=True)
+        except OmegaConfBaseException:  # it asks for what is there when the job runs, which tells the rest
+            return
+        sweeps.add(str(config.hydra.sweep.dir))
+        task.check(own)  # type: ignore[attr-defined]
+
+    if hasattr(task, "check"):
+        composing.check_jobs_first(check)
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
+    guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
     try:
         main()
         if failures:
             raise failures[0]
         _tell(failed)
-    except UserError as error:
+    except UserError:
         _tell(failed)
-        leave(str(error), error, asked)
+        raise
     except (HydraException, OmegaConfBaseException) as error:
         try:
             sentence = mistakes.sentence(error, sys.argv[1:], command)
@@ -116,13 +143,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command, be
         if (refusal := refused(str(error), sys.argv[1:])) is None:
             raise
         leave(str(refusal), error, asked)
-    except OSError as error:  # Hydra makes the run's directory before our code runs
-        leave(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", error, asked)
-    except KeyboardInterrupt:
-        sys.exit(130)
     finally:
         for folder in sweeps:
-            forget(Path(folder), SWEEP_LEAVINGS)
+            forget(Path(folder), SWEEP_LEAVINGS, stood)
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:

@@ -5,12 +5,13 @@ import shlex
 import shutil
 from collections.abc import Sequence
 
-from sbvi.cli.catalogue import below, entries_of, is_list, owning, unknown_word
 from sbvi.cli.flags import words_of
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
+from sbvi.core.catalogue import entries_of, is_list, is_text
 from sbvi.core.configs import refused
-from sbvi.core.errors import UserError, unknown_key
+from sbvi.core.errors import UserError
+from sbvi.core.unknown import unknown_override, value_of
 
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
@@ -18,6 +19,8 @@ EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "subm
 SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
 #: Flags by which something is told and nothing is run: of a single config, and of any command line.
 OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
+#: Keys outside the groups that take any text.
+TEXTS = ("init_from", "run", "decoder", "folder", "input", "output")
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -67,10 +70,10 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
-        raise UserError(
-            f"{word} is a sweep over several values, which needs --multirun; a list is written {key}=[{value}], and "
-            f"text with a comma {_quoted(key, value)}."
-        )
+        advice = f"; a list is written {key}=[{value}]" if is_list(key.lstrip("+")) else ""
+        if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
+            advice = f"; text with a comma is written {_quoted(key, value)}"
+        raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
 
@@ -128,8 +131,8 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
     if isinstance(error.__cause__, UserError):  # of a launcher of ours, which Hydra makes
         return str(error.__cause__)
     text = str(error)
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return str(_unknown(match[1], arguments, command))
+    if (match := re.search(r"Could not override '(hydra[./][^']+)'", text)) is not None:
+        return str(unknown_hydra(match[1], value_of(match[1], arguments), arguments))
     if (match := re.search(r"Could not find 'hydra/(sweeper|launcher)/([^'/]+)'", text)) and match[2] in EXTRAS:
         asked = next((a for a in arguments if a.startswith((SEARCH, "hydra/"))), f"hydra/{match[1]}={match[2]}")
         extra = EXTRAS[match[2]]
@@ -139,34 +142,7 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
         )
     if (refusal := refused(text, arguments)) is not None:
         return str(refusal)
-    if match := re.search(r"No match in the defaults list", text):
-        return f"{text.splitlines()[0]} Allowed groups: {', '.join(command.groups)}."
+    if (unknown := unknown_override(text, arguments, command.groups, command.keys, command.words)) is not None:
+        return str(unknown)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3]) or type(error).__name__
-
-
-def _unknown(key: str, arguments: Sequence[str], command: Command) -> UserError:
-    """The sentence for a key that the composed config has not."""
-    value = next((a.split("=", 1)[1] for a in arguments if a.lstrip("+~").split("=")[0] == key), "")
-    group, _, _ = key.rpartition(".")
-    top, _, rest = key.partition(".")
-    known = [*command.groups, *command.keys]
-    if re.match(r"hydra[./]", key):
-        return unknown_hydra(key, value, arguments)
-    if top not in known or not group:
-        return unknown_word(key, value, command.groups, command.words)
-    if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
-        return UserError(f"{key}={value} is given as {rest}={value}.")
-    allowed = [f"{group}.{each}" for each in below(group)]
-    chosen = next((a.split("=", 1)[1] for a in reversed(arguments) if a.startswith(f"{top}=")), None)  # as Hydra does
-    if key in allowed:
-        made = f"the {top} of this config" if chosen is None else f"{top}={chosen}"
-        owners = ", ".join(owning(top, rest))
-        return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}.")
-    owner, _, name = group.rpartition(".")
-    if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
-        return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")
-    for place, entry in ((group, chosen), (top, chosen), (group, None), (top, None)):  # an entry may have no keys
-        if known := [f"{place}.{each}" for each in below(place, entry)]:
-            return unknown_key(key, value, known)
-    return unknown_key(key, value, [])

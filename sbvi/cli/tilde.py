@@ -15,14 +15,21 @@ def expanded(arguments: Sequence[str]) -> list[str]:
     return [_expanded(word) for word in arguments]
 
 
+def home(path: str) -> str:
+    """A path with the home folder in the place of a first `~`; as it is where there is no home."""
+    try:
+        return str(Path(path).expanduser()) if re.match(r"~(/|$)", path) else path
+    except RuntimeError:
+        return path
+
+
 def _expanded(word: str) -> str:
     match = re.fullmatch(r"""([^=\s'"]+)=(['"]?)(~(?:/.*)?)\2""", word)
     if match is None:
         return word
     key, quote, path = match.groups()
-    try:
-        whole = str(Path(path.replace("\\" + quote, quote) if quote else path).expanduser())
-    except RuntimeError:
+    whole = home(path.replace("\\" + quote, quote) if quote else path)
+    if whole.startswith("~"):
         return word
     if PLAIN.fullmatch(whole):
         return f"{key}={whole}"

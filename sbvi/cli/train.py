@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app
-from sbvi.cli.catalogue import CHANGES, check
+from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
+from sbvi.cli.tilde import expanded, home
 from sbvi.core import UserError
+from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import check_seed
 from sbvi.core.imports import uncollected
 
@@ -38,23 +40,7 @@ class Job:
 COMMAND = Command(
     name="sbvi-train",
     sentence="sbvi-train [GROUP=NAME ...] [KEY=VALUE ...]: trains and tests an experiment, or with --multirun a sweep.",
-    groups=(
-        "dataset",
-        "model",
-        "likelihood",
-        "posterior",
-        "prior",
-        "algorithm",
-        "objective",
-        "optimizer",
-        "trainer",
-        "evaluation",
-        "runtime",
-        "logger",
-        "experiment",
-        "debug",
-        "search",
-    ),
+    groups=(*TRAINED, *CHANGES),
     own={
         "seed=N": "seed of parameters, data order and noise (default 0)",
         "init_from=DIR": "start from the best parameters of a run's directory",
@@ -71,7 +57,7 @@ COMMAND = Command(
         "--cfg job": "print the composed config and do nothing",
         "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
     },
-    keys=("seed", "init_from", "pruning"),
+    keys=(*TOP, "pruning"),
     examples={
         "sbvi-train": "the defaults: scikit-learn's handwritten digits, about a minute",
         "sbvi-train dataset=mnist posterior=rank_one trainer.epochs=30": "another data set, another posterior",
@@ -85,7 +71,7 @@ def main() -> None:
     """The entry point of `sbvi-train`."""
     resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
     if resumed and asked(sys.argv[1:]) is None:
-        with unheard():
+        with hydra_app.answered(), unheard():
             _resume(resumed)
     else:
         hydra_app.run(_task, "train", COMMAND)
@@ -100,9 +86,7 @@ def prepare(config: Any) -> Job:
     from hydra.core.hydra_config import HydraConfig
 
     hydra_config = HydraConfig.get()
-    content = hydra_app.plain(config)
-    check(content, [group for group in COMMAND.groups if group not in CHANGES], COMMAND.keys)
-    check_seed(content.get("seed"))
+    content = _checked(config)
 
     # What trains takes seconds to import: a wrong key or value is answered before.
     with uncollected():
@@ -118,6 +102,18 @@ def prepare(config: Any) -> Job:
     if trial is not None and experiment.runtime.distributed:
         raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
     return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial)
+
+
+def _checked(config: Any) -> dict[str, Any]:
+    """A composed config as plain data, checked as far as that needs no import of what trains.
+
+    Raises:
+      UserError: a key or value that the catalogue has not.
+    """
+    content = hydra_app.plain(config)
+    check(content, TRAINED, COMMAND.keys)
+    check_seed(content.get("seed"))
+    return content
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
@@ -176,35 +172,37 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
 
 _task.together = together  # type: ignore[attr-defined]  # for launchers that can
 _task.prepare = prepare  # type: ignore[attr-defined]
+_task.check = _checked  # type: ignore[attr-defined]  # of a sweep's jobs, before the first starts
 
 
 def _resume(words: list[str]) -> None:
-    """Go on with a run from its own run.json, on other devices and for longer where asked."""
-    try:
-        rest = [word for word in sys.argv[1:] if word not in words]
-        odd = [word for word in rest if "=" not in word] + words[1:]
-        if odd:
-            raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
-        with uncollected():
-            from sbvi.runs import Experiment
-            from sbvi.runs.changes import changed, check_may_change, is_elsewhere
-            from sbvi.runs.directory import RunDirectory
+    """Go on with a run from its own run.json, on other devices and for longer where asked.
 
-        folder = Path(words[0].split("=", 1)[1])
-        logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
-        for name in ("absl", "jax", "matplotlib"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        pairs = {key: value for key, _, value in (word.partition("=") for word in rest)}
-        for key, value in pairs.items():
-            check_may_change(key, value)
-        config = RunDirectory(folder).read_run()["config"]
-        hydra_app.log_to(folder)
-        values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
-        experiment = Experiment.from_config(changed(config, values), recorded=True)
-        longer = not all(map(is_elsewhere, values))
-        _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
-    except UserError as error:
-        hydra_app.leave(str(error), error, asked=False)
+    Raises:
+      UserError: there is no run, or something is given of which it cannot go on with another.
+    """
+    rest = [word for word in sys.argv[1:] if word not in words]
+    odd = [word for word in rest if "=" not in word] + words[1:]
+    if odd:
+        raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
+    with uncollected():
+        from sbvi.runs import Experiment
+        from sbvi.runs.changes import changed, check_may_change, is_elsewhere
+        from sbvi.runs.directory import RunDirectory
+
+    folder = Path(home(words[0].partition("=")[2]))
+    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
+    for name in ("absl", "jax", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    pairs = {key: value for key, _, value in (word.partition("=") for word in expanded(rest))}
+    for key, value in pairs.items():
+        check_may_change(key, value)
+    config = RunDirectory(folder).read_run()["config"]
+    hydra_app.log_to(folder)
+    values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
+    experiment = Experiment.from_config(changed(config, values), recorded=True)
+    longer = not all(map(is_elsewhere, values))
+    _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
 
 
 def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = False) -> dict[str, Any]:

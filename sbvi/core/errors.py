@@ -2,7 +2,20 @@
 
 import difflib
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+#: What people call a key elsewhere.
+ALIASES = {
+    "lr": "optimizer.learning_rate",
+    "batch": "trainer.batch_size",
+    "epoch": "trainer.epochs",
+    "latent_dim": "model.latents",
+    "hidden_sizes": "model.hidden",
+    "beta": "objective.kl_weight.beta",
+    "data": "dataset",
+    "device": "runtime.platform",
+    "gpus": "runtime.devices",
+}
 
 
 class UserError(Exception):
@@ -17,17 +30,24 @@ class UserError(Exception):
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
     allowed = sorted(allowed)
-    near = difflib.get_close_matches(str(value), allowed, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return UserError(f"{name}={value} is not known{hint}; allowed: {', '.join(allowed)}.")
+    return UserError(f"{name}={value} is not known{_hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
 
 
 def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
-    """The error for a key that is not among the allowed ones, with the nearest as a suggestion."""
+    """The error for a key that is not among the allowed ones, with the nearest as a suggestion, or the one that is
+    called so elsewhere."""
     allowed = sorted(allowed)
-    near = difflib.get_close_matches(key, allowed, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    group, _, rest = key.partition(".")
+    called = ALIASES.get(rest.rpartition(".")[2], "")
+    hint = _hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
     return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")
+
+
+def _hint(given: str, allowed: Sequence[str]) -> str:
+    """The nearest of what is allowed, whatever its case, as a question; nothing where none is near."""
+    lower = {each.lower(): each for each in reversed(allowed)}
+    near = difflib.get_close_matches(given.lower(), sorted(lower), n=1)
+    return f" (did you mean {lower[near[0]]}?)" if near else ""
 
 
 def check_seed(value: object) -> None:

@@ -36,21 +36,25 @@ def wait(place: str) -> None:
         multihost_utils.sync_global_devices(place)
 
 
+def gathered(text: str) -> list[str]:
+    """The text of every process, in their order."""
+    if not several():
+        return [text]
+    from jax.experimental import multihost_utils
+
+    content = np.frombuffer(text.encode(), np.uint8)
+    sizes = np.ravel(multihost_utils.process_allgather(np.array([content.size], np.int32)))
+    rows = multihost_utils.process_allgather(np.pad(content, (0, int(sizes.max()) + 1 - content.size)))
+    return [bytes(row[:size]).decode() for row, size in zip(rows, sizes, strict=True)]
+
+
 def check_same(text: str, what: str) -> None:
     """Refuse to work together on different things.
 
     Raises:
       UserError: `text` is not the same in all processes; with the words for it.
     """
-    if not several():
-        return
-    from jax.experimental import multihost_utils
-
-    content = np.frombuffer(text.encode().ljust(4096)[:4096], np.uint8)
-    gathered = multihost_utils.process_allgather(content)
-    for other in gathered:
-        if bytes(other) != bytes(gathered[0]):
-            texts = [bytes(each).decode(errors="replace").strip() for each in (gathered[0], other)]
-            raise UserError(
-                f"The processes of this run must have the same {what}; they have {texts[0]} and {texts[1]}."
-            )
+    texts = gathered(text)
+    for other in texts:
+        if other != texts[0]:
+            raise UserError(f"The processes of this run must have the same {what}; they have {texts[0]} and {other}.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
-from sbvi.core.leftovers import JOB_LEAVINGS, forget
+from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
@@ -57,7 +57,7 @@ def train(
     if isinstance(experiment, str):
         raise UserError(f"{experiment!r} must be an Experiment or a list of overrides, such as [{experiment!r}].")
     folder = Path(directory) if directory is not None else _new()
-    known, kept, path = folder.exists(), None, Path()
+    known, stood, kept, path = folder.exists(), Before.of([folder]), None, Path()
     if x is None:
         if labels is not None:
             raise UserError("labels are of x=, which was not given.")
@@ -79,7 +79,7 @@ def train(
             if kept is not None:
                 kept.unlink(missing_ok=True)
             if not known:
-                forget(folder, JOB_LEAVINGS)
+                forget(folder, JOB_LEAVINGS, stood)
         raise
     if result["status"] != "completed":
         raise UserError(f"{folder} is {result['status']} ({result.get('reason', '')}); the same call goes on.")

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.configs import config_folder, refused
+from sbvi.core.unknown import unknown_override
 
 LENGTHS = ("steps", "epochs", "examples")
-#: Groups that only change others; what is left of them after composition is not a choice of its own.
-CHANGES = ("experiment", "debug", "search")
 #: What is said of a search, and nothing of its runs.
 OF_SEARCHES = "pruning"
 
@@ -20,7 +20,7 @@ def choices_of(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
       UserError: a file of the user's changed nothing, since it lacks its package line.
     """
     chosen = {key: value for key, value in values.items() if key != OF_SEARCHES}
-    for group in CHANGES:
+    for group in CHANGES:  # what is left of them after composition is not a choice of its own
         left = chosen.pop(group, None)
         if left:
             raise UserError(
@@ -67,6 +67,8 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if (sentence := refused(str(error), overrides)) is not None:
             raise sentence from None
+        if (unknown := unknown_override(str(error), overrides, (*TRAINED, *CHANGES), TOP, TOP)) is not None:
+            raise unknown from None
         if not isinstance(error, HydraException | OmegaConfBaseException):
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -4,17 +4,20 @@ numbers either probabilities or densities."""
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.quantities import monitor_of
-from sbvi.runs.comparison import Group
+from sbvi.runs.comparison import Group, differing
 from sbvi.runs.summaries import RunSummary
 
 #: The final test's likelihood; and what a classifier has in its place.
 DEFAULT, OF_LABELS = "test/nll", "test/log_loss"
 #: How a run was scored.
 SAMPLES = "evaluation.num_samples"
+#: Settings beside a run that is not ranked, at most.
+FEW = 5
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
     for group in groups:
         apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
     parts = []
-    for own in apart.values():
+    titled = _titles([own[0] for own in apart.values()], metric)
+    for own, title in zip(apart.values(), titled, strict=True):
         every = sorted({key for group in own for key in group.settings})
         keys = [key for key in every if len({_told(group.settings, key) for group in own}) > 1]
-        parts.append(Section(_title(own[0], metric), keys, own))
+        parts.append(Section(title, keys, own))
     if len(parts) == 1:  # what is the same for all need not be said
         return [Section("", parts[0].keys, parts[0].groups)]
     return parts
@@ -71,12 +75,42 @@ def _told(settings: Mapping[str, Any], key: str) -> str:
     return json.dumps(settings[key]) if key in settings else ""
 
 
-def _title(group: Group, metric: str) -> str:
-    data, samples, density = _apart(group, metric)
-    name = group.runs[0].config.get("dataset.name", "data")
-    parts = [str(name), *([f"({data})"] if data else [])]
-    title = " ".join(parts) + (f", S = {samples}" if samples is not None and SAMPLES in group.settings else "")
-    return title + (", densities" if density else "")
+def _titles(firsts: Sequence[Group], metric: str) -> list[str]:
+    """What each section is of; among data sets of one name with what tells them apart, where that is short.
+
+    firsts: a group of each.
+    """
+    titles = []
+    for group in firsts:
+        name = _dataset(group)["name"]
+        alike = [told for other in firsts if (told := _dataset(other))["name"] == name]
+        apart = [value for key, value in _dataset(group).items() if len({told[key] for told in alike}) > 1 and value]
+        data, samples, density = _apart(group, metric)
+        title = " ".join([", ".join([name, *apart]), *([f"({data})"] if data else [])])
+        title += f", S = {samples}" if samples is not None and SAMPLES in group.settings else ""
+        titles.append(title + (", densities" if density else ""))
+    return titles
+
+
+def _dataset(group: Group) -> dict[str, str]:
+    """The name of a group's data set, its file's, and how it was made binary."""
+    config = group.runs[0].config
+    path, binary = config.get("dataset.path"), config.get("dataset.binarization")
+    return {
+        "name": str(config.get("dataset.name", "data")),
+        "file": Path(path).name if isinstance(path, str) else "",
+        "binarization": f"binarization {binary}" if binary is not None else "",
+    }
+
+
+def left_keys(runs: Sequence[RunSummary], apart: Sequence[Section]) -> list[str]:
+    """A few settings that tell runs apart which are in no section: of those that the sections show; where there is no
+    section, all that differ, unless they are many."""
+    keys = differing(runs)
+    if not apart:
+        return keys if len(keys) <= FEW else []
+    shown = {key for section in apart for key in section.keys}
+    return [key for key in keys if key in shown][:FEW]
 
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """One run in its directory: started, gone on with or complete already; how it failed is recorded."""
 
 import contextlib
+import json
 import logging
 import time
 from pathlib import Path
@@ -18,8 +19,12 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.stages import run_stages
+from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
+
+#: What each process of a run may be told by itself.
+OF_A_PROCESS = ("runtime.process", "runtime.coordinator")
 
 
 def train(
@@ -48,6 +53,7 @@ def train(
         show = None
         logging.getLogger("sbvi").setLevel(logging.ERROR)
     processes.check_same(str(Path(folder).absolute()), "directory; set hydra.run.dir")
+    _check_config(experiment.to_config())
     if not directory.has_run():
         experiment.check()
     with directory.locked(session.patience):
@@ -120,6 +126,23 @@ def _fail(directory: RunDirectory, reason: str) -> None:
     with contextlib.suppress(UserError):
         if directory.goes_on and (directory.read_result() or {}).get("status") != "completed":
             directory.write_result({"status": "failed", "reason": reason, "metrics": {}})
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """Refuse processes of one run that were started with different settings, though they find each other.
+
+    Raises:
+      UserError: a key that differs, with two of its values.
+    """
+    own = {key: value for key, value in flat(words(config)).items() if key not in OF_A_PROCESS}
+    first, *others = map(json.loads, processes.gathered(json.dumps(own)))
+    for other in others:
+        if what := sorted(key for key in {*first, *other} if first.get(key) != other.get(key)):
+            key = what[0]
+            raise UserError(
+                f"The processes of this run must have the same config; {key} is {first.get(key)} in one and "
+                f"{other.get(key)} in another."
+            )
 
 
 def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) -> dict[str, list[Any]]:

@@ -21,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
-from sbvi.core.leftovers import SWEEP_LEAVINGS, forget
+from sbvi.core.leftovers import SWEEP_LEAVINGS, Before, forget
 from sbvi.sweeps.pool import Pool, settled
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class SbviLauncher(Launcher):
             log.info("%d of %d jobs did not complete:", len(failed), len(returns))
         for job in failed:
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
-        forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS)
+        stood = getattr(self.task_function, "stood", Before.of([]))
+        forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS, stood)
         return returns
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:

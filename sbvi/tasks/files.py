@@ -1,10 +1,11 @@
 """The user's own arrays: read for a task, and written where asked."""
 
+import contextlib
 import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,16 +93,46 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
         raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
 
 
-def unused_name(folder: Path, title: str, settings: Mapping[str, Any]) -> str:
-    """The title and a digest of a task's settings and of the content of the file that it reads; with a number where
-    that was evaluated before, so that nothing is overwritten."""
+@contextlib.contextmanager
+def own_name(folder: Path, title: str, settings: Mapping[str, Any], decoder: str | None = None) -> Iterator[str]:
+    """Within, a name for what an evaluation writes that no other one takes: the title and a digest of the task's
+    settings and of the content of the files that it reads; with a number where that was evaluated before, so that
+    nothing is overwritten. It is taken for good once NAME.json is written; a killed process leaves .NAME.taken behind,
+    which costs a number.
+
+    decoder: a network of the user's own that was read too.
+
+    Raises:
+      UserError: a file that was read is gone, or nothing can be written in the folder.
+    """
     hasher = hashlib.sha256(json.dumps({k: v for k, v in settings.items() if k != "output"}, sort_keys=True).encode())
-    if isinstance(path := settings.get("input"), str):
-        with open(Path(path).expanduser(), "rb") as file:
-            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    for key, path in (("task.input", settings.get("input")), ("decoder", decoder)):
+        if isinstance(path, str):
+            hasher.update(_digest(path, key))
     name = f"{title}-{hasher.hexdigest()[:8]}"
-    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
-    return next(n for n in numbered if not (folder / f"{n}.json").exists())
+    for number in itertools.count(1):
+        own = name if number == 1 else f"{name}-{number}"
+        held = folder / f".{own}.taken"
+        try:
+            held.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written ({error.strerror}); name another, as folder=DIR.") from None
+        try:
+            if not (folder / f"{own}.json").exists():
+                yield own
+                return
+        finally:
+            held.unlink(missing_ok=True)
+
+
+def _digest(path: str, key: str) -> bytes:
+    try:
+        with open(Path(path).expanduser(), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise UserError(f"{key}={path} cannot be read ({error.strerror}).") from None
 
 
 def writable(folder: Path) -> Path:

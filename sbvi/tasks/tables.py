@@ -8,7 +8,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
-from sbvi.data.formats.own_files import Table, read_own, suffix
+from sbvi.data.formats.own_files import Archive, Table, read_own, suffix
 from sbvi.data.sources.table import as_frame
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
     """
     where = f"task.input={path}"
     content = read_own(path, where)
+    if isinstance(content, Archive):
+        raise UserError(f"{where} holds arrays, and the run's data is a table: give a .csv, .tsv or .parquet table.")
     return as_frame(content, where), isinstance(content, Table) and content.named
 
 

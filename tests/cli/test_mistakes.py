@@ -23,8 +23,12 @@ from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.training import Plan, Trainer
 
 ARGUMENTS = {
-    ("optimizer.learning_rate=1e-3,3e-4",): "is a sweep over several values, which needs --multirun; a list is written "
-    "optimizer.learning_rate=[1e-3,3e-4]",
+    ("optimizer.learning_rate=1e-3,3e-4",): "is a sweep over several values, which needs --multirun.",
+    ("posterior=diagonal,rank_one",): "posterior=diagonal,rank_one is a sweep over several values, which needs "
+    "--multirun.",
+    ("model.activation=relu,tanh",): "which needs --multirun.",
+    ("model.latents=50,20",): "which needs --multirun; a list is written model.latents=[50,20].",
+    ("init_from=a,b",): "which needs --multirun; text with a comma is written 'init_from=\"a,b\"'.",
     ("seed=range(3)",): "needs --multirun",
     ("model.latents=[50,", "20]"): "is cut at a space: quote it, as 'model.latents=[50, 20]'",
     (
@@ -63,7 +67,9 @@ def test_arguments_that_hydra_would_misread(arguments):
 def test_what_is_advised_gives_the_path_as_it_stands(path):
     with pytest.raises(UserError) as error:
         check_arguments([f"dataset.path={path}"], COMMAND)
-    (word,) = shlex.split(re.search(r"(?:quote the value twice:|text with a comma) (.*)\.$", str(error.value))[1])
+    (word,) = shlex.split(
+        re.search(r"(?:quote the value twice:|text with a comma is written) (.*)\.$", str(error.value))[1]
+    )
     check_arguments([word], COMMAND)
     assert OverridesParser.create().parse_override(word).value() == path
 
@@ -100,6 +106,8 @@ def test_arguments_that_are_right_pass():
         ({"lr": 1}, "lr=1 is not a key by itself; give optimizer.learning_rate=1."),
         ({"epochs": 3}, "give trainer.epochs=3."),
         ({"model": {"name": "dlgm", "activation": "rleu"}}, "model.activation=rleu is not known (did you mean relu?)"),
+        ({"model": {"name": "dlgm", "activation": "Relu"}}, "model.activation=Relu is not known (did you mean relu?)"),
+        ({"optimizer": {"lr": 1}}, "optimizer.lr=1 is not a key (did you mean optimizer.learning_rate?); allowed: "),
         ({"trainer": {"on_nan": "skipp"}}, "trainer.on_nan=skipp is not known (did you mean skip?); allowed: skip, st"),
         ({"objective": {"kl_weight": 2}}, "must be a group of settings: give one of objective.kl_weight.beta, "),
         ({"model": {"name": "mixture", "latents": [2]}}, "model.latents=[2] is not a key"),
@@ -168,6 +176,19 @@ def test_a_key_that_none_has_is_answered_with_those_of_the_choice_made():
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize(
+    "word", ["trainer.step=20", "optimizer.lr=1e-3", "steps=3", "posterior.noise=1", "model.likelihood.kernel=3"]
+)
+def test_python_is_answered_as_the_command_is(word):
+    key = word.partition("=")[0]
+    told = sentence(ValueError(f"Could not override '{key}'.\nTo append to your config use +{word}"), [word], COMMAND)
+    with pytest.raises(UserError) as error:
+        Experiment.from_overrides([word])
+    assert str(error.value) == told
+    assert "append" not in told
+
+
+@pytest.mark.quick
 def test_a_length_that_is_given_twice():
     with pytest.raises(UserError, match="must be set, and steps and epochs are"):
         Experiment.from_overrides(["trainer.steps=1", "trainer.epochs=2"])
@@ -188,11 +209,14 @@ def test_a_mistake_leaves_no_folder(tmp_path):
     """Neither one that shows before the run begins, nor one of a sweep, nor one in data; files of others stay."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    elsewhere.mkdir()
     for words in (
         ["trainer.steps=abc"],
         ["dataset=npz", "dataset.path=nowhere.npz"],
         ["model.latents=[-1]", "hydra.run.dir=a/b/c"],
         ["trainer.steps=abc", "hydra.run.dir=mine"],
+        ["trainer.steps=abc", f"hydra.run.dir={elsewhere}/a/b"],
         ["--multirun", "seed=-1,-2"],
         ["--multirun", "seed=-1,-2", "hydra/launcher=sbvi", "hydra.launcher.workers=1"],
     ):
@@ -200,6 +224,7 @@ def test_a_mistake_leaves_no_folder(tmp_path):
         assert done.returncode == 1, (words, done.stderr)
         assert [path.name for path in tmp_path.iterdir()] == ["mine"], words
     assert (tmp_path / "mine" / "notes.txt").exists()
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.quick

@@ -14,8 +14,9 @@ from scipy import stats
 from support.paths import ROOT
 from support.processes import command, environment
 
-from sbvi.cli.catalogue import catalogue, check
+from sbvi.cli.catalogue import check
 from sbvi.core import UserError, plugins
+from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
 from sbvi.distributions.priors.prior import SPEC_PARTS
 

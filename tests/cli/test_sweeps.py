@@ -95,6 +95,14 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     tally(1)
 
 
+@pytest.mark.parametrize("launcher", [["hydra/launcher=sbvi", "hydra.launcher.workers=1"], ["seed=0,1"]])
+def test_a_wrong_value_of_one_job_is_told_before_another_trains(tmp_path, launcher):
+    words = [*TINY, "trainer.steps=10,-1", "hydra.sweep.dir=sweep", "hydra.sweeper.max_batch_size=1", *launcher]
+    done = command("train", "--multirun", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "trainer.steps=-1 should be greater than 0.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path):
     """SIGKILL to one worker: its job is reported, the others are trained.
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from sbvi.cli import train
 from sbvi.cli.tilde import expanded
+from sbvi.core import UserError
 
 pytestmark = pytest.mark.quick
 
@@ -33,3 +35,39 @@ def test_other_words_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(Path, "expanduser", none)
     assert expanded(["run=~/x"]) == ["run=~/x"]
+
+
+def resumed(monkeypatch, capsys, *words):
+    monkeypatch.setattr("sys.argv", ["sbvi-train", *words])
+    monkeypatch.setattr("logging.basicConfig", lambda **options: None)  # which would stay for other tests
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    return ended.value.code, capsys.readouterr().err
+
+
+def test_a_run_in_the_home_folder_is_resumed(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "Ann B"))
+    code, told = resumed(monkeypatch, capsys, "resume=~/mine")
+    assert (code, told) == (1, f"{tmp_path}/Ann B/mine is not a run: it is not a directory.\n")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left on device", "run/x"), 1, "run/x cannot be used (No space left on device).\n"),
+    ],
+)
+def test_what_ends_a_resumed_run_is_told_as_of_any_other(monkeypatch, capsys, raised, code, said):
+    def fails(words):
+        raise raised
+
+    monkeypatch.setattr(train, "_resume", fails)
+    assert resumed(monkeypatch, capsys, "resume=run") == (code, said)
+
+
+def test_a_traceback_of_a_resumed_run_is_shown_to_who_asks(monkeypatch, tmp_path):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr("sys.argv", ["sbvi-train", f"resume={tmp_path}"])
+    with pytest.raises(UserError, match="is not a run"):
+        train.main()

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from support.processes import environment
 
 from sbvi.algorithms.optimizer import Optimizer, factories
-from sbvi.cli.catalogue import catalogue, check
+from sbvi.cli.catalogue import check
 from sbvi.cli.values import annotation, check_values
 from sbvi.core import UserError, make
+from sbvi.core.catalogue import catalogue
 from sbvi.runs.experiment import GROUPS, SETTINGS
 from sbvi.runs.words import CHOICES
 from sbvi.sweeps.pruning import Pruning

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from support.processes import command, start
 
 from sbvi.core import UserError
 from sbvi.runs.comparison import counted_once, differing, grouped, less_is_better
-from sbvi.runs.sections import label
+from sbvi.runs.sections import label, left_keys, sections
 from sbvi.runs.summaries import RunSummary, find_runs, read_summary
 
 pytestmark = pytest.mark.quick
@@ -121,6 +122,42 @@ def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     first = done.stdout.splitlines()[2].split()
     assert first[0] == "0.003"
     assert first[-1].endswith("0.003-0")
+
+
+def test_runs_that_are_not_ranked_have_a_few_settings_beside_them(grid):
+    runs = [read_summary(path) for path in find_runs([grid])]
+    apart = sections(grouped(runs, "test/nll"), "test/nll")
+    many = {f"model.k{d}": d for d in range(20)}
+    left = of_models(
+        {"optimizer.learning_rate": 1e-3, **many}, {"optimizer.learning_rate": 3e-3, **many, "model.k1": 0}
+    )
+    assert left_keys(left, apart) == ["optimizer.learning_rate"]
+    assert left_keys(left[:1], apart) == []
+    assert left_keys(left, []) == ["model.k1", "optimizer.learning_rate"]
+    assert left_keys(of_models(many, dict.fromkeys(many, -1)), []) == []
+    make(grid / "a", 1e-3, 7, status="failed", reason="broken")
+    make(grid / "b", 3e-3, 8, status="failed", reason="broken")
+    shown = command("compare", grid, cwd=grid).stdout.splitlines()
+    assert shown[-4].split() == ["optimizer.learning_rate", "status", "note", "run"]
+    assert shown[-1].split() == ["0.003", "failed", "broken", str(grid / "b")]
+
+
+def test_data_of_one_name_are_told_apart_by_file_and_binarization():
+    npz = {"dataset.name": "npz", "dataset.binarization": "none"}
+    configs = [
+        npz | {"dataset.path": "/a/digits.npz"},
+        npz | {"dataset.path": "/a/faces.npz"},
+        npz | {"dataset.path": "/b/faces.npz", "dataset.binarization": "static"},
+        {"dataset.name": "mnist", "dataset.binarization": "static"},
+    ]
+    runs = [replace(run, data=f"{place}" * 20) for place, run in enumerate(of_models(*configs))]
+    titles = [section.title for section in sections(grouped(runs, "test/nll"), "test/nll")]
+    assert titles == [
+        f"npz, digits.npz, binarization none ({'0' * 12})",
+        f"npz, faces.npz, binarization none ({'1' * 12})",
+        f"npz, faces.npz, binarization static ({'2' * 12})",
+        f"mnist ({'3' * 12})",
+    ]
 
 
 def test_damaged_results_and_metrics_are_told_and_left_out(grid):

@@ -243,3 +243,14 @@ def test_settings_without_use_are_refused(by_column, setting):
     ((name, value),) = setting.items()
     with pytest.raises(UserError, match=rf"^task\.{name}={value} (has no use for|must be at most)"):
         ImputationTask(**setting).run(run)
+
+
+@pytest.mark.quick
+def test_arrays_for_a_run_on_a_table_are_refused_by_what_an_evaluation_takes(tmp_path):
+    np.savez(tmp_path / "digits.npz", x=np.zeros((3, 2)))
+    with pytest.raises(UserError) as error:
+        read_frame(str(tmp_path / "digits.npz"))
+    assert str(error.value) == (
+        f"task.input={tmp_path}/digits.npz holds arrays, and the run's data is a table: give a .csv, .tsv or "
+        ".parquet table."
+    )

@@ -81,14 +81,27 @@ def test_one_of_two_is_killed(tmp_path):
     assert ours.keys() == theirs.keys()
 
 
-def test_processes_that_disagree_are_told(tmp_path):
-    """Each in a directory of its own, as Hydra's default would have it."""
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (
+            ["hydra.run.dir=run{}"],
+            "must have the same directory; set hydra.run.dir",
+        ),  # as Hydra's default would have it
+        (
+            ["hydra.run.dir=run", "optimizer.learning_rate=0.{}1"],
+            "must have the same config; optimizer.learning_rate is 0.01 in one and 0.11 in another.",
+        ),
+    ],
+)
+def test_processes_that_disagree_are_told(tmp_path, own, said):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [*WORDS, "trainer.steps=50", "runtime.distributed=true", "runtime.processes=2"]
     words += [f"runtime.coordinator=127.0.0.1:{port}"]
-    both = [start(*words, f"runtime.process={n}", f"hydra.run.dir=run{n}", cwd=tmp_path) for n in range(2)]
+    apart = [[word.format(n) for word in own] for n in range(2)]
+    both = [start(*words, *apart[n], f"runtime.process={n}", cwd=tmp_path) for n in range(2)]
     for code, output in map(finish, both):
         assert code == 1
-        assert "must have the same directory; set hydra.run.dir" in output
+        assert said in output, output

@@ -1,0 +1,57 @@
+"""A key or group that a composed config has not, from Hydra's message: for the command line, and for Python."""
+
+import re
+from collections.abc import Sequence
+
+from sbvi.core.catalogue import below, owning, unknown_word
+from sbvi.core.errors import UserError, unknown_key
+
+
+def unknown_override(
+    text: str, overrides: Sequence[str], groups: Sequence[str], keys: Sequence[str], words: Sequence[str]
+) -> UserError | None:
+    """The sentence for a key or group that there is none of; None where Hydra's message says another thing.
+
+    Args:
+      text: the message.
+      overrides: what was given.
+      groups: those that may be given.
+      keys: what the config has beside them.
+      words: what may be given beside them.
+    """
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _unknown(match[1], overrides, groups, keys, words)
+    if "No match in the defaults list" in text:
+        return UserError(f"{text.splitlines()[0]} Allowed groups: {', '.join(groups)}.")
+    return None
+
+
+def value_of(key: str, overrides: Sequence[str]) -> str:
+    """What a key was given."""
+    return next((word.split("=", 1)[1] for word in overrides if word.lstrip("+~").split("=")[0] == key), "")
+
+
+def _unknown(
+    key: str, overrides: Sequence[str], groups: Sequence[str], keys: Sequence[str], words: Sequence[str]
+) -> UserError:
+    value = value_of(key, overrides)
+    group, _, _ = key.rpartition(".")
+    top, _, rest = key.partition(".")
+    known = [*groups, *keys]
+    if top not in known or not group:
+        return unknown_word(key, value, groups, words)
+    if rest.partition(".")[0] in known:  # it stands by itself, whoever owns it in run.json
+        return UserError(f"{key}={value} is given as {rest}={value}.")
+    allowed = [f"{group}.{each}" for each in below(group)]
+    chosen = next((a.split("=", 1)[1] for a in reversed(overrides) if a.startswith(f"{top}=")), None)  # as Hydra does
+    if key in allowed:
+        made = f"the {top} of this config" if chosen is None else f"{top}={chosen}"
+        owners = ", ".join(owning(top, rest))
+        return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}.")
+    owner, _, name = group.rpartition(".")
+    if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
+        return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")
+    for place, entry in ((group, chosen), (top, chosen), (group, None), (top, None)):  # an entry may have no keys
+        if known := [f"{place}.{each}" for each in below(place, entry)]:
+            return unknown_key(key, value, known)
+    return unknown_key(key, value, [])
