@@ -94,6 +94,11 @@ class ModelSpec(abc.ABC):
         """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
         return None
 
+    def placing(self, structure: Any) -> dict[str, Any]:
+        """What says, beside shapes, which parameter is of what, such as an order of the variables: key -> plain data.
+        structure: what was learned from data."""
+        return {}
+
     @abc.abstractmethod
     def build(self, facts: DataFacts, structure: Any = None) -> Any:
         """The model over data of these facts."""
