@@ -29,6 +29,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def discrete(self) -> bool:
+        """Whether p is a probability of whole levels, and no density."""
+        return self.binary
+
+    @property
     def by_column(self) -> bool:
         """Whether it takes a table whose columns are of their own kinds, with gaps."""
         return False

@@ -63,8 +63,8 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
-    density = group.runs[0].density and not metric.endswith("/bits_per_dimension")  # which are of whole numbers in both
-    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, density]
+    scored = "" if metric.endswith("/bits_per_dimension") else group.runs[0].scored  # bits are of whole numbers in all
+    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, scored]
 
 
 def _told(settings: Mapping[str, Any], key: str) -> str:
@@ -72,11 +72,11 @@ def _told(settings: Mapping[str, Any], key: str) -> str:
 
 
 def _title(group: Group, metric: str) -> str:
-    data, samples, density = _apart(group, metric)
+    data, samples, scored = _apart(group, metric)
     name = group.runs[0].config.get("dataset.name", "data")
     parts = [str(name), *([f"({data})"] if data else [])]
     title = " ".join(parts) + (f", S = {samples}" if samples is not None and SAMPLES in group.settings else "")
-    return title + (", densities" if density else "")
+    return title + (f", {scored}" if scored else "")
 
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:

@@ -82,6 +82,10 @@ class Circuit(ModelSpec):
         return self.leaf == "bernoulli"
 
     @property
+    def discrete(self) -> bool:
+        return self.leaf != "gaussian"
+
+    @property
     def labelled(self) -> bool:
         return self.labels
 

@@ -114,6 +114,10 @@ class DLGM(ModelSpec):
         return bool(self.likelihood.binary)
 
     @property
+    def discrete(self) -> bool:
+        return bool(self.likelihood.discrete)
+
+    @property
     def by_column(self) -> bool:
         return bool(self.likelihood is not None and self.likelihood.by_column)
 
