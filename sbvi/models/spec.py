@@ -39,6 +39,11 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def scores_gaps(self) -> bool:
+        """Whether p is of which entries are missing too, beside the values of the others."""
+        return False
+
+    @property
     def analytic_kl(self) -> bool:
         """Whether the KL of its posterior to its prior has a closed form."""
         return False

@@ -85,8 +85,10 @@ def _experiment(config: Mapping[str, Any]) -> Experiment | None:
 
 
 def _scored(data: Mapping[str, Any], experiment: Experiment | None) -> str:
-    """Of whole numbers whether p is a density, of values with noise or of the bare numbers; empty for probabilities
-    and for other data."""
+    """Of tables whether p is of the places of gaps too; of whole numbers whether it is a density, of values with noise
+    or of the bare numbers; empty for probabilities and for other data."""
+    if experiment is not None and experiment.model.scores_gaps:
+        return "with the places of gaps"
     recorded = data.get("preprocessing") or {}
     if recorded.get("dequantize"):
         return "densities"

@@ -113,6 +113,23 @@ def test_what_a_density_is_is_known_from_the_model(tmp_path, words, binary, reco
 
 
 @pytest.mark.quick
+def test_gaps_that_are_scored_stand_apart_from_those_that_are_not(sweep):
+    """log p(entries) and log p(entries, places of gaps) are of two things, in nats as in anything else."""
+    for name in ("ignored", "self_masking"):
+        words = ["dataset=table", "dataset.path=x.csv", "likelihood=mixed", "likelihood.continuous=gaussian"]
+        words += [f"likelihood.missingness={name}"]
+        record = {"config": Experiment.from_overrides(words).to_config(), "data": {"digest": "t" * 64}, "format": 2}
+        (sweep / "tables" / name).mkdir(parents=True)
+        (sweep / "tables" / name / "run.json").write_text(json.dumps(record))
+        metrics = {"test/nll": 3.0, "validation/elbo": -4.0}
+        (sweep / "tables" / name / "result.json").write_text(json.dumps({"status": "completed", "metrics": metrics}))
+    runs = [read_summary(path) for path in find_runs([sweep / "tables"])]
+    for metric in ("test/nll", "validation/elbo"):
+        found = sections(grouped(runs, metric), metric)
+        assert sorted(section.title for section in found) == ["table", "table, with the places of gaps"]
+
+
+@pytest.mark.quick
 def test_without_a_test_the_validation_bound_ranks(sweep):
     for seed in (0, 1):
         make(sweep / "untested" / str(seed), 1e-3 * (1 + seed), seed, **{"validation/elbo": -50.0 - seed})

@@ -122,6 +122,10 @@ class DLGM(ModelSpec):
         return bool(self.likelihood is not None and self.likelihood.by_column)
 
     @property
+    def scores_gaps(self) -> bool:
+        return self.by_column and bool(self.likelihood.missingness != "ignored")
+
+    @property
     def dequantizes(self) -> bool:
         return bool(self.likelihood.dequantize)
 
