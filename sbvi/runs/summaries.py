@@ -17,6 +17,9 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import flat, words
 
+#: The file of data of the user's own.
+FILE = "dataset.path"
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -25,7 +28,7 @@ class RunSummary:
     status: completed, pruned, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  metrics: the final ones, of the monitor the best.  curve: (step, value) of the monitor.
     data: digest of the data set.  scored: what p is of where that is no probability of x: see `_scored`.
-    monitor: the scalar that validation scores the run by.
+    monitor: the scalar that validation scores the run by.  units: of the data's values, as far as they are recorded.
     """
 
     path: Path
@@ -37,12 +40,21 @@ class RunSummary:
     data: str = ""
     scored: str = ""
     monitor: str = ""
+    units: str = ""
 
     @property
     def identity(self) -> str:
         """What two runs share that are one and the same: config, seed and data."""
-        kept = {key: value for key, value in self.config.items() if not key.startswith(ELSEWHERE)}
+        kept = {key: self.setting(key) for key in self.config if not key.startswith(ELSEWHERE)}
         return json.dumps([kept, self.data], sort_keys=True)
+
+    def setting(self, key: str) -> str:
+        """A value to compare by; that of a key which the run lacks is no value of any. Where data lies is none of it
+        once the data is known: arrays given to `sbvi.train` lie in each run's own directory."""
+        if key not in self.config:
+            return ""
+        known = key == FILE and self.data
+        return self.units if known else json.dumps(self.config[key], sort_keys=True)
 
 
 def find_runs(folders: Iterable[Path | str]) -> list[Path]:
@@ -104,7 +116,7 @@ def read_summary(path: Path) -> RunSummary:
         record = directory.read_run()
         data, experiment = str(record["data"].get("digest", "")), _experiment(record["config"])
         config = flat(words(record["config"] if experiment is None else experiment.to_config()))
-        scored = _scored(record["data"], experiment)
+        scored, units = _scored(record["data"], experiment), json.dumps(record["data"].get("preprocessing"))
         result = directory.read_result()
         metrics = {} if result is None else _metrics(result, path)
     except UserError as error:
@@ -119,11 +131,13 @@ def read_summary(path: Path) -> RunSummary:
         best = result.get("best_validation")
         if monitor and best is not None and is_number(best):
             metrics[monitor] = best
-        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor)
+        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data, scored, monitor)
+    return RunSummary(
+        path, "running" if alive else "interrupted", note, config, latest, curve, data, scored, monitor, units
+    )
 
 
 def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,32 @@ def test_what_one_model_alone_has_is_told_where_it_differs(tmp_path):
     assert "structure" not in shown.stdout
     with Image.open(tmp_path / "all.png") as picture:
         assert picture.width > 0
+
+
+def test_data_is_known_by_its_digest_and_not_by_where_it_lies():
+    """Arrays given to `sbvi.train` are kept in each run's own directory."""
+    runs = [
+        RunSummary(
+            Path(name),
+            "completed",
+            "",
+            {"dataset.path": f"{name}/data.npz", "seed": seed, "rate": rate},
+            {"test/nll": 90.0 + seed},
+            [],
+            data=data,
+        )
+        for name, seed, rate, data in (("a", 0, 1, "x" * 64), ("b", 1, 1, "x" * 64), ("c", 0, 1, "x" * 64))
+    ]
+    assert differing(runs) == []
+    assert [len(group.runs) for group in grouped(runs, "test/nll")] == [3]
+    assert [run.status for run in counted_once(runs)] == ["completed", "completed", "repeated"]
+    # Without a digest the file is all that is known; and the same numbers in other units are other data.
+    unknown = [replace(run, data="") for run in runs]
+    assert differing(unknown) == ["dataset.path"]
+    assert [run.status for run in counted_once(unknown)] == ["completed"] * 3
+    others = [replace(run, units=str(run.path)) for run in runs]
+    assert differing(others) == ["dataset.path"]
+    assert [run.status for run in counted_once(others)] == ["completed"] * 3
 
 
 def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
