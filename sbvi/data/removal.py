@@ -32,9 +32,11 @@ class Removal:
             width = self.fraction * size
             count = np.floor(width) + (generator.random((len(x), 1)) < width - np.floor(width))
             return (np.arange(size) - start) % size < count
-        # With ranks r uniform in [0, 1], the mean of r^(1/f - 1) is f.
+        # With ranks r uniform in [0, 1], the mean of r^(1/f - 1) is f. Ranks are among what a column holds.
         shuffled = generator.permuted(np.tile(np.arange(len(x))[:, None], x.shape[1]), axis=0)  # decides over ties
-        rank = np.empty(x.shape)
+        rank = np.zeros(x.shape)
         for column, order in enumerate(shuffled.T):
-            rank[order[np.argsort(x[order, column], kind="stable")], column] = (np.arange(len(x)) + 0.5) / len(x)
+            held = order[~np.isnan(x[order, column])]
+            rising = held[np.argsort(x[held, column], kind="stable")]
+            rank[rising, column] = (np.arange(len(held)) + 0.5) / max(1, len(held))
         return generator.random(x.shape) < rank ** (1 / self.fraction - 1)

@@ -29,8 +29,18 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
+    def discrete(self) -> bool:
+        """Whether p is a probability of whole levels, and no density."""
+        return self.binary
+
+    @property
     def by_column(self) -> bool:
         """Whether it takes a table whose columns are of their own kinds, with gaps."""
+        return False
+
+    @property
+    def scores_gaps(self) -> bool:
+        """Whether p is of which entries are missing too, beside the values of the others."""
         return False
 
     @property
@@ -93,6 +103,11 @@ class ModelSpec(abc.ABC):
     def learn_structure(self, summary: DataSummary) -> Any:
         """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
         return None
+
+    def placing(self, structure: Any) -> dict[str, Any]:
+        """What says, beside shapes, which parameter is of what, such as an order of the variables: key -> plain data.
+        structure: what was learned from data."""
+        return {}
 
     @abc.abstractmethod
     def build(self, facts: DataFacts, structure: Any = None) -> Any:

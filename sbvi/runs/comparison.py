@@ -47,13 +47,13 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
     varying = [
         key
         for key in sorted({key for run in readable for key in run.config})
-        if key not in REPEATS and not key.startswith("logger.") and len({_setting(run, key) for run in readable}) > 1
+        if key not in REPEATS and not key.startswith("logger.") and len({run.setting(key) for run in readable}) > 1
     ]
     kept = [key for key in varying if all(key in run.config for run in readable)]
     for key in sorted((key for key in varying if key not in kept), key=lambda key: not _is_name(key)):
         told: dict[tuple[str, ...], str] = {}
         names = [other for other in kept if _is_name(other)]
-        if any(told.setdefault(_settings(run, names), _setting(run, key)) != _setting(run, key) for run in readable):
+        if any(told.setdefault(_settings(run, names), run.setting(key)) != run.setting(key) for run in readable):
             kept.append(key)
     return sorted(kept)
 
@@ -62,13 +62,8 @@ def _is_name(key: str) -> bool:
     return key.rpartition(".")[2] == "name"
 
 
-def _setting(run: RunSummary, key: str) -> str:
-    """A value to compare by; that of a key which the run lacks is no value of any."""
-    return json.dumps(run.config[key], sort_keys=True) if key in run.config else ""
-
-
 def _settings(run: RunSummary, keys: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_setting(run, key) for key in keys)
+    return tuple(run.setting(key) for key in keys)
 
 
 def _told_data(run: RunSummary, runs: Sequence[RunSummary]) -> dict[str, str]:

@@ -67,8 +67,8 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
-    density = group.runs[0].density and not metric.endswith("/bits_per_dimension")  # which are of whole numbers in both
-    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, density]
+    scored = "" if metric.endswith("/bits_per_dimension") else group.runs[0].scored  # bits are of whole numbers in all
+    return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, scored]
 
 
 def _told(settings: Mapping[str, Any], key: str) -> str:
@@ -85,10 +85,10 @@ def _titles(firsts: Sequence[Group], metric: str) -> list[str]:
         name = _dataset(group)["name"]
         alike = [told for other in firsts if (told := _dataset(other))["name"] == name]
         apart = [value for key, value in _dataset(group).items() if len({told[key] for told in alike}) > 1 and value]
-        data, samples, density = _apart(group, metric)
+        data, samples, scored = _apart(group, metric)
         title = " ".join([", ".join([name, *apart]), *([f"({data})"] if data else [])])
         title += f", S = {samples}" if samples is not None and SAMPLES in group.settings else ""
-        titles.append(title + (", densities" if density else ""))
+        titles.append(title + (f", {scored}" if scored else ""))
     return titles
 
 

@@ -17,6 +17,9 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import flat, words
 
+#: The file of data of the user's own.
+FILE = "dataset.path"
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -24,8 +27,8 @@ class RunSummary:
 
     status: completed, pruned, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  metrics: the final ones, of the monitor the best.  curve: (step, value) of the monitor.
-    data: digest of the data set.  density: whether it is whole numbers that were given noise, so that p is a density.
-    monitor: the scalar that validation scores the run by.
+    data: digest of the data set.  scored: what p is of where that is no probability of x: see `_scored`.
+    monitor: the scalar that validation scores the run by.  units: of the data's values, as far as they are recorded.
     """
 
     path: Path
@@ -35,14 +38,23 @@ class RunSummary:
     metrics: Mapping[str, float]
     curve: Sequence[tuple[int, float]]
     data: str = ""
-    density: bool = False
+    scored: str = ""
     monitor: str = ""
+    units: str = ""
 
     @property
     def identity(self) -> str:
         """What two runs share that are one and the same: config, seed and data."""
-        kept = {key: value for key, value in self.config.items() if not key.startswith(ELSEWHERE)}
+        kept = {key: self.setting(key) for key in self.config if not key.startswith(ELSEWHERE)}
         return json.dumps([kept, self.data], sort_keys=True)
+
+    def setting(self, key: str) -> str:
+        """A value to compare by; that of a key which the run lacks is no value of any. Where data lies is none of it
+        once the data is known: arrays given to `sbvi.train` lie in each run's own directory."""
+        if key not in self.config:
+            return ""
+        known = key == FILE and self.data
+        return self.units if known else json.dumps(self.config[key], sort_keys=True)
 
 
 def find_runs(folders: Iterable[Path | str]) -> list[Path]:
@@ -76,12 +88,25 @@ def _below(folder: Path) -> Iterator[Path]:
             yield Path(place)
 
 
-def _completed(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A config with the defaults of keys that came after it was written; as it is where this version cannot read it."""
+def _experiment(config: Mapping[str, Any]) -> Experiment | None:
+    """What a config says, with the defaults of keys that came after it; None where this version cannot read it."""
     try:
-        return Experiment.from_config(config, recorded=True).to_config()
+        return Experiment.from_config(config, recorded=True)
     except UserError:
-        return config
+        return None
+
+
+def _scored(data: Mapping[str, Any], experiment: Experiment | None) -> str:
+    """Of tables whether p is of the places of gaps too; of whole numbers whether it is a density, of values with noise
+    or of the bare numbers; empty for probabilities and for other data."""
+    if experiment is not None and experiment.model.scores_gaps:
+        return "with the places of gaps"
+    recorded = data.get("preprocessing") or {}
+    if recorded.get("dequantize"):
+        return "densities"
+    if data.get("levels") is None or data.get("binary") or experiment is None or experiment.model.discrete:
+        return ""
+    return "densities" if not recorded and experiment.model.dequantizes else "densities without noise"
 
 
 def read_summary(path: Path) -> RunSummary:
@@ -89,8 +114,9 @@ def read_summary(path: Path) -> RunSummary:
     directory = RunDirectory(path)
     try:
         record = directory.read_run()
-        config, data = flat(words(_completed(record["config"]))), str(record["data"].get("digest", ""))
-        density = bool((record["data"].get("preprocessing") or {}).get("dequantize"))
+        data, experiment = str(record["data"].get("digest", "")), _experiment(record["config"])
+        config = flat(words(record["config"] if experiment is None else experiment.to_config()))
+        scored, units = _scored(record["data"], experiment), json.dumps(record["data"].get("preprocessing"))
         result = directory.read_result()
         metrics = {} if result is None else _metrics(result, path)
     except UserError as error:
@@ -105,11 +131,13 @@ def read_summary(path: Path) -> RunSummary:
         best = result.get("best_validation")
         if monitor and best is not None and is_number(best):
             metrics[monitor] = best
-        return RunSummary(path, status, reason, config, metrics, curve, data, density, monitor)
+        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}
-    return RunSummary(path, "running" if alive else "interrupted", note, config, latest, curve, data, density, monitor)
+    return RunSummary(
+        path, "running" if alive else "interrupted", note, config, latest, curve, data, scored, monitor, units
+    )
 
 
 def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:

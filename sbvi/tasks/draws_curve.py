@@ -97,7 +97,8 @@ def _check_members(run: LoadedRun, others: Sequence[str]) -> None:
 
     Raises:
       UserError: a run is none, is of other data, gives densities where the first gives probabilities or the other way
-        round, or holds the same parameters as one before it.
+        round, or the probability of gaps where the first gives none or the other way round, or holds the same
+        parameters as one before it.
     """
     first = run.directory.path
     met = {_digest(run.params): first}
@@ -110,6 +111,13 @@ def _check_members(run: LoadedRun, others: Sequence[str]) -> None:
             raise UserError(
                 f"task.ensemble: {folder} gives {kinds[other.model.discrete]} of x and {first} "
                 f"{kinds[run.model.discrete]}, which have no average."
+            )
+        gaps = [one.experiment.model.scores_gaps for one in (other, run)]
+        if gaps[0] != gaps[1]:
+            what = {True: "the entries with the places of gaps", False: "the entries alone"}
+            raise UserError(
+                f"task.ensemble: {folder} gives densities of {what[gaps[0]]} and {first} of {what[gaps[1]]}, which "
+                f"have no average; allowed: runs of one likelihood.missingness."
             )
         digest = _digest(other.params)
         if digest in met:

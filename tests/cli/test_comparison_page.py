@@ -15,6 +15,7 @@ from sbvi.cli import compare
 from sbvi.reporting.comparison import swept_ticks
 from sbvi.reporting.figures import new_figure
 from sbvi.runs.comparison import grouped
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.sections import label, metric_of, sections
 from sbvi.runs.summaries import find_runs, read_summary
 
@@ -68,8 +69,64 @@ def test_densities_are_not_ranked_with_probabilities(sweep):
     runs = [read_summary(path) for path in find_runs([sweep])]
     found = sections(grouped(runs, "test/nll"), "test/nll")
     assert [(section.title, len(section.groups)) for section in found] == [("mine, densities", 1), ("mine", 3)]
+    bare = {"config": record["config"], "data": {"digest": "a" * 64, "levels": 16, "binary": False}}
+    bare["config"] |= Experiment.from_overrides(["likelihood=gaussian", "likelihood.dequantize=false"]).to_config()
+    (sweep / "sweep" / "bare").mkdir()
+    (sweep / "sweep" / "bare" / "run.json").write_text(json.dumps(bare))
+    (sweep / "sweep" / "bare" / "result.json").write_text(
+        json.dumps({"status": "completed", "metrics": {"test/nll": -31.0}})
+    )
+    apart = sections(grouped([read_summary(path) for path in find_runs([sweep])], "test/nll"), "test/nll")
+    assert [len(section.groups) for section in apart] == [1, 1, 3]
+    assert apart[1].title.endswith(", densities without noise")
     (one,) = sections(grouped(runs, "test/bits_per_dimension"), "test/bits_per_dimension")
     assert one.title == ""
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("words", "binary", "recorded", "title"),
+    [
+        (["likelihood=gaussian", "likelihood.dequantize=false"], False, True, "densities without noise"),
+        (["likelihood=gaussian", "likelihood.dequantize=false"], False, False, "densities without noise"),
+        (["likelihood=gaussian"], False, True, "densities"),
+        (["likelihood=gaussian"], False, False, "densities"),
+        (["likelihood=discretized_logistic", "likelihood.levels=16"], False, True, ""),
+        (["model=circuit", "model.leaf=categorical"], False, True, ""),
+        (["model=circuit", "model.leaf=gaussian"], False, True, "densities without noise"),
+        (["model=mixture", "model.components=gaussian"], False, False, "densities"),
+        (["likelihood=bernoulli"], True, True, ""),
+        (["model=nade"], True, False, ""),
+    ],
+)
+def test_what_a_density_is_is_known_from_the_model(tmp_path, words, binary, recorded, title):
+    """Without noise too, and of runs that recorded no preprocessing; to be found at the head of its table."""
+    made = Experiment.from_overrides(["dataset=digits", *words])
+    data = {"levels": 16, "binary": binary}
+    if recorded:
+        data["preprocessing"] = {"dequantize": made.model.dequantizes}
+    (tmp_path / "run.json").write_text(json.dumps({"config": made.to_config(), "data": data, "format": 2}))
+    assert read_summary(tmp_path).scored == title
+    real = {"config": made.to_config(), "data": data | {"levels": None, "preprocessing": {}}, "format": 2}
+    (tmp_path / "run.json").write_text(json.dumps(real))
+    assert read_summary(tmp_path).scored == ""
+
+
+@pytest.mark.quick
+def test_gaps_that_are_scored_stand_apart_from_those_that_are_not(sweep):
+    """log p(entries) and log p(entries, places of gaps) are of two things, in nats as in anything else."""
+    for name in ("ignored", "self_masking"):
+        words = ["dataset=table", "dataset.path=x.csv", "likelihood=mixed", "likelihood.continuous=gaussian"]
+        words += [f"likelihood.missingness={name}"]
+        record = {"config": Experiment.from_overrides(words).to_config(), "data": {"digest": "t" * 64}, "format": 2}
+        (sweep / "tables" / name).mkdir(parents=True)
+        (sweep / "tables" / name / "run.json").write_text(json.dumps(record))
+        metrics = {"test/nll": 3.0, "validation/elbo": -4.0}
+        (sweep / "tables" / name / "result.json").write_text(json.dumps({"status": "completed", "metrics": metrics}))
+    runs = [read_summary(path) for path in find_runs([sweep / "tables"])]
+    for metric in ("test/nll", "validation/elbo"):
+        found = sections(grouped(runs, metric), metric)
+        assert sorted(section.title for section in found) == ["table", "table, with the places of gaps"]
 
 
 @pytest.mark.quick

@@ -260,6 +260,25 @@ def test_entries_are_removed_on_purpose(mechanism, fraction):
     assert not Removal().places(x).any()
 
 
+@pytest.mark.parametrize("mechanism", ["random", "block", "values"])
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_of_a_column_with_gaps_as_great_a_share_is_removed(mechanism, fraction):
+    """A share of the entries that are there; great values do not rank below those that are missing."""
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(20_000, 4))
+    for column, gaps in enumerate((0.0, 0.3, 0.8)):
+        x[generator.random(len(x)) < gaps, column] = np.nan
+    x[:, 3] = np.nan
+    gone, there = Removal(mechanism=mechanism, fraction=fraction).places(x), ~np.isnan(x)
+    for column in range(3):
+        held = there[:, column]
+        error = np.sqrt(fraction * (1 - fraction) / held.sum())
+        assert abs(gone[held, column].mean() - fraction) < 5 * error
+        if mechanism == "values":
+            left = held & ~gone[:, column]
+            assert x[held & gone[:, column], column].mean() > x[left, column].mean() + 0.4
+
+
 def test_great_whole_numbers_are_no_counts():
     """A rate of counts has a logarithm of at most 15, beyond which nothing could be filled in."""
     great = pd.Series(np.random.default_rng(0).integers(10**8, 10**9, 60), name="people")

@@ -54,6 +54,27 @@ def test_gradients_climb_the_exact_log_likelihood(tmp_path):
     assert train(made, tmp_path)["metrics"]["test/nll"] < 64 * np.log(2) - 10  # of a guess
 
 
+def test_parameters_of_another_structure_are_no_start(tmp_path):
+    """Shapes that fit are not enough: each sum would get the weights of other variables."""
+    few = {**SMALL["trainer"], "steps": 10, "validate_every": 10}
+    random = {"name": "circuit", "structure": "random", "depth": 2, "replicas": 2, "units": 3}
+    train(experiment(model=random, trainer=few), tmp_path / "random")
+    train(experiment(trainer=few), tmp_path / "tree")
+
+    def start(source, name, **groups):
+        made = experiment(trainer=few, init_from=str(tmp_path / source), **groups)
+        return train(made, tmp_path / name)["status"]
+
+    assert start("random", "same", model=random | {"units": 3}) == "completed"
+    with pytest.raises(UserError, match=r"random has model.structure_seed=0, and this run 1, so that .* the same str"):
+        start("random", "other", model=random | {"structure_seed": 1})
+    assert start("tree", "grown") == "completed"
+    with pytest.raises(UserError, match=r"tree has another structure than this run"):
+        start("tree", "elsewhere", dataset=SMALL["dataset"] | {"split_seed": 5})
+    with pytest.raises(UserError, match=r"tree has model.structure=hidden_chow_liu, and this run mixture"):
+        start("tree", "mixture", model=SMALL["model"] | {"structure": "mixture"})
+
+
 def test_what_does_not_fit_is_said_in_a_sentence():
     with pytest.raises(UserError, match=r"objective=conditional_likelihood needs a class for every label; set model"):
         experiment(objective={"name": "conditional_likelihood"}, **DIGITS)

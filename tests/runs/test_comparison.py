@@ -98,6 +98,32 @@ def test_what_one_model_alone_has_is_told_where_it_differs(tmp_path):
         assert picture.width > 0
 
 
+def test_data_is_known_by_its_digest_and_not_by_where_it_lies():
+    """Arrays given to `sbvi.train` are kept in each run's own directory."""
+    runs = [
+        RunSummary(
+            Path(name),
+            "completed",
+            "",
+            {"dataset.path": f"{name}/data.npz", "seed": seed, "rate": rate},
+            {"test/nll": 90.0 + seed},
+            [],
+            data=data,
+        )
+        for name, seed, rate, data in (("a", 0, 1, "x" * 64), ("b", 1, 1, "x" * 64), ("c", 0, 1, "x" * 64))
+    ]
+    assert differing(runs) == []
+    assert [len(group.runs) for group in grouped(runs, "test/nll")] == [3]
+    assert [run.status for run in counted_once(runs)] == ["completed", "completed", "repeated"]
+    # Without a digest the file is all that is known; and the same numbers in other units are other data.
+    unknown = [replace(run, data="") for run in runs]
+    assert differing(unknown) == ["dataset.path"]
+    assert [run.status for run in counted_once(unknown)] == ["completed"] * 3
+    others = [replace(run, units=str(run.path)) for run in runs]
+    assert differing(others) == ["dataset.path"]
+    assert [run.status for run in counted_once(others)] == ["completed"] * 3
+
+
 def test_unfinished_failed_and_broken_runs_are_listed_with_the_reason(grid):
     make(grid / "a", 1e-3, 7, status="failed", reason="train/loss is not finite at step 3")
     make(grid / "b", 1e-3, 8, status=None)

@@ -82,6 +82,10 @@ class Circuit(ModelSpec):
         return self.leaf == "bernoulli"
 
     @property
+    def discrete(self) -> bool:
+        return self.leaf != "gaussian"
+
+    @property
     def labelled(self) -> bool:
         return self.labels
 
@@ -114,6 +118,11 @@ class Circuit(ModelSpec):
             return None
         counts = chow_liu.pair_counts(*chow_liu.states(summary.x[:], BINS))
         return {"parent": [int(parent) for parent in chow_liu.tree(chow_liu.mutual_information(counts))]}
+
+    def placing(self, structure: Any) -> dict[str, Any]:
+        """The variables below each sum."""
+        seed = {"structure_seed": self.structure_seed} if self.structure == "random" else {}
+        return {"structure": self.structure, **seed, "learned": structure}
 
     def plan(self, facts: DataFacts, structure: Any) -> Plan:
         """The folded layers.

@@ -114,8 +114,16 @@ class DLGM(ModelSpec):
         return bool(self.likelihood.binary)
 
     @property
+    def discrete(self) -> bool:
+        return bool(self.likelihood.discrete)
+
+    @property
     def by_column(self) -> bool:
         return bool(self.likelihood is not None and self.likelihood.by_column)
+
+    @property
+    def scores_gaps(self) -> bool:
+        return self.by_column and bool(self.likelihood.missingness != "ignored")
 
     @property
     def dequantizes(self) -> bool:
