@@ -24,7 +24,7 @@ from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
-from sbvi.runs.start import parameters_of
+from sbvi.runs.start import check_variables, parameters_of
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -194,26 +194,8 @@ class Assembly:
             return state
         like, config = self.algorithm.eval_params(state), self.experiment.to_config()
         params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
-        self._check_source(RunDirectory(self.experiment.init_from))
+        check_variables(self.experiment, self.structure)
         return self.algorithm.with_params(state, jax.device_put(params))
-
-    def _check_source(self, source: RunDirectory) -> None:
-        """Refuse parameters that are of something else in this model, whatever their shapes.
-
-        Raises:
-          UserError: they are none of a run, or of a model of another structure.
-        """
-        record = source.read_run()
-        if not (own := self.experiment.model.placing(self.structure)):
-            return
-        begun = Experiment.from_config(record["config"], recorded=True).model.placing(record.get("structure"))
-        for key in (key for key, value in own.items() if begun.get(key) != value):
-            told = isinstance(own[key], str | int) and key in begun
-            what = f"model.{key}={begun[key]}, and this run {own[key]}" if told else "another structure than this run"
-            raise UserError(
-                f"init_from={self.experiment.init_from} has {what}, so that its parameters are of other variables; "
-                f"allowed: a run of the same structure."
-            )
 
     def describe_data(self) -> dict[str, Any]:
         """What later commands must know of the data without loading it."""

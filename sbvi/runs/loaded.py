@@ -53,7 +53,7 @@ class Encoding:
     error: np.ndarray
 
 
-class LoadedRun(Queries, Scores, Completion):
+class LoadedRun(Scores, Queries, Completion):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.

@@ -33,6 +33,9 @@ class Queries:
     def _jitted(self, name: Any, function: Any) -> Any: ...
 
     @abstractmethod
+    def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray: ...
+
+    @abstractmethod
     def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
 
     def fill_table(
@@ -48,14 +51,11 @@ class Queries:
         filled = fill(drawing(model, samples, 500), self.params, known, held, seed)
         return tables.decoded(known.table, filled.guess(guess), frame, np.isnan(held))
 
-    def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray:
-        """log p of what is not NaN, the rest summed out, (N,), nats."""
-        model = self._able(Marginals, "marginal_log_likelihood")
-        compiled = self._jitted("marginal", model.marginal_log_prob)
-        return np.asarray(self._batches(lambda part, _: compiled(self.params, *part).value, self._parted(x)))
+    def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given.
 
-    def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given."""
+        seed: of the noise of dequantised values, one draw for both; by default that of the run's evaluation.
+        """
         arranged = self.preprocessing.arranged
         values, known = unmasked(arranged(x, "x"), "x"), unmasked(arranged(given, "given"), "given")
         if values.shape != known.shape:
@@ -64,7 +64,8 @@ class Queries:
         differ = ~absent & ~not_there(values).reshape(values.shape) & (values != known)
         if differ.any():
             raise UserError("x and given hold different values in the same place.")
-        return self.marginal_log_likelihood(np.where(absent, values, known)) - self.marginal_log_likelihood(known)
+        joint = self.marginal_log_likelihood(np.where(absent, values, known), seed)
+        return joint - self.marginal_log_likelihood(known, seed)
 
     def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
         """x with every NaN replaced: by one joint draw from p(missing | rest), or by its means; same shape."""

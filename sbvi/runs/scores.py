@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import at_least_one
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Preprocessing, Split
-from sbvi.data.checks import unmasked
+from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
@@ -37,9 +38,6 @@ class Scores:
     @abstractmethod
     def _able(self, capability: type, what: str) -> Any: ...
 
-    @abstractmethod
-    def marginal_log_likelihood(self, x: np.ndarray) -> np.ndarray: ...
-
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int | None = None) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
         self._able(LatentVariable, "elbo")
@@ -51,10 +49,9 @@ class Scores:
         bound in expectation and tight for many samples."""
         values = unmasked(x, "x")
         if values.dtype.kind == "f" and np.isnan(values).any() and offers(self.model, Marginals):
-            return self.marginal_log_likelihood(x)
+            return self.marginal_log_likelihood(x, seed)
         if offers(self.model, Density):
-            exact = self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, self._own(x), seed)
-            return np.asarray(exact)
+            return self._exact(self._own(x), seed)
         sampled = self._estimate(x, num_samples, seed)
         if not serves(self.model):
             return np.asarray(sampled.log_likelihood)
@@ -64,6 +61,34 @@ class Scores:
         least = floor_of(np.asarray(sampled.log_likelihood), np.asarray(sampled.effective))
         log_p: np.ndarray = self._compiled["quadrature"](self.params, self._key(seed), batches, least)["log_likelihood"]
         return log_p
+
+    def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """log p of what is not NaN, the rest summed out, (N,), nats; of a complete row what `log_likelihood` gives, bit
+        for bit the same whether or not other rows have gaps."""
+        model = self._able(Marginals, "marginal_log_likelihood")
+        x = self.preprocessing.arranged(x)
+        missing = not_there(x)
+        dataset, batches = self._own(x, missing)
+        complete = ~missing.any(1)
+        if complete.all() and offers(model, Density):
+            return self._exact((dataset, batches), seed)
+
+        def marginal(params: Any, _: jax.Array, held: jax.Array) -> jax.Array:
+            seen = ~jnp.isnan(held)
+            log_p: jax.Array = model.marginal_log_prob(params, jnp.where(seen, held, jnp.zeros_like(held)), seen).value
+            return log_p
+
+        # NaN all the way into the program, past the noise of dequantised values, which is that of complete rows.
+        held = np.where(missing, np.float32(np.nan), dataset.test.x.reshape(missing.shape).astype(np.float32))
+        gaps = self._in_batches(held)
+        log_p = np.asarray(self._scored("marginal", marginal, gaps, seed))
+        if complete.any() and offers(model, Density):
+            return np.where(complete, self._exact((dataset, batches), seed), log_p)
+        return log_p
+
+    def _exact(self, own: tuple[Dataset, Batches], seed: int | None) -> np.ndarray:
+        """log p(x), (N,), of a model that knows it."""
+        return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, own, seed))
 
     def _key(self, seed: int | None) -> jax.Array:
         return jax.random.key(self.experiment.evaluation.seed if seed is None else seed)
@@ -88,8 +113,11 @@ class Scores:
             )
         return self._compiled[name](self.params, self._key(seed), batches)
 
-    def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
-        """The user's values as a data set, and in batches as evaluation makes them."""
-        split = Split(self.preprocessing.own(x))
+    def _own(self, x: np.ndarray, missing: np.ndarray | None = None) -> tuple[Dataset, Batches]:
+        """The user's values as a data set, and in batches as evaluation makes them; see `Preprocessing.own`."""
+        return self._in_batches(self.preprocessing.own(x, "x", missing))
+
+    def _in_batches(self, held: np.ndarray) -> tuple[Dataset, Batches]:
+        split = Split(held)
         own = Dataset("x", split, split, split, self.preprocessing)
         return own, batched(own, "test", self.experiment.evaluation.batch_size)

@@ -6,6 +6,7 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.runs.changes import difference
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.experiment import Experiment
 from sbvi.training import Store
 from sbvi.training.checkpoint import OtherModel
 
@@ -31,6 +32,27 @@ def parameters_of(folder: str, like: Any, config: Mapping[str, Any], event_shape
             f"init_from={folder} is a run whose parameters are of another model: {other}; allowed: runs with the same "
             "settings of model, likelihood, posterior and prior, on data of the same shape and kind."
         ) from error
+
+
+def check_variables(experiment: Experiment, structure: Any) -> None:
+    """Refuse to start from parameters that are of other variables in this model, whatever their shapes.
+
+    structure: what this run's model learned of its structure.
+
+    Raises:
+      UserError: the run that is started from has another structure.
+    """
+    if not (own := experiment.model.placing(structure)):
+        return
+    record = RunDirectory(str(experiment.init_from)).read_run()
+    begun = Experiment.from_config(record["config"], recorded=True).model.placing(record.get("structure"))
+    for key in (key for key, value in own.items() if begun.get(key) != value):
+        told = isinstance(own[key], str | int) and key in begun
+        what = f"model.{key}={begun[key]}, and this run {own[key]}" if told else "another structure than this run"
+        raise UserError(
+            f"init_from={experiment.init_from} has {what}, so that its parameters are of other variables; allowed: a "
+            f"run of the same structure."
+        )
 
 
 def _differs(record: Mapping[str, Any], config: Mapping[str, Any], event_shape: Sequence[int]) -> str | None:

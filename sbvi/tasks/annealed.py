@@ -9,13 +9,12 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
-from sbvi.data.traced import Traced
 from sbvi.evaluation.standard_error import standard_error
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import OWN, chosen
+from sbvi.tasks.data import OWN, chosen, scored
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
@@ -72,9 +71,7 @@ class AnnealedTask:
             x = np.asarray(drawn.value, np.float32)
         else:
             dataset, split = chosen(run, self.split, self.examples, self.input, DEFAULT)
-            stored = dataset.split(split).x
-            prepare = Traced(dataset.preprocessing, False)
-            x = np.asarray(prepare(jax.random.fold_in(key, 0), jnp.asarray(stored.reshape(len(stored), -1))))
+            x = np.asarray(scored(dataset, split, jax.random.fold_in(key, 0)))
         forward = self._all(run, jax.random.fold_in(key, 1), x, None)
         where = OWN if self.input is not None else self.split
         arrays = {"nll": -np.asarray(forward.log_likelihood), "effective_samples": np.asarray(forward.effective)}

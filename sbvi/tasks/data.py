@@ -2,6 +2,7 @@
 
 import logging
 
+import jax
 import numpy as np
 
 from sbvi.core import UserError
@@ -9,6 +10,7 @@ from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.columns import encoded
 from sbvi.data.recorded import same_data
+from sbvi.data.traced import Traced
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import read_values
@@ -47,6 +49,13 @@ def chosen(
         dataset = run_dataset(run)
         return dataset.with_split(split, dataset.evaluated(split, examples or default)), split
     return own_dataset(run, *own_values(run, input_path, examples)), "test"
+
+
+def scored(dataset: Dataset, split: str, key: jax.Array) -> jax.Array:
+    """A split, as evaluation sees it, as scores take it, (N, D): dequantised values with noise, by the key."""
+    held = dataset.split(split).x[:]
+    prepare = Traced(dataset.preprocessing, False)
+    return prepare(key, jax.device_put(held.reshape(len(held), -1)))  # not by jnp.asarray, which may refuse gaps
 
 
 def own_values(

@@ -16,10 +16,11 @@ from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import run_dataset
+from sbvi.tasks.data import chosen, scored
 from sbvi.tasks.task import TaskResult
 
 BATCH = 50
+NOISE = 1  # the key's part of dequantised values; batches take 0, 50, ..
 NATS = ("log_likelihood", "amortised", "optimal", "amortisation", "approximation")
 
 
@@ -55,10 +56,11 @@ class GapTask:
             require(run.model, capability, "task=gap")
         if "standard" not in run.experiment.model.estimators:
             raise UserError("task=gap moves posteriors along gradients, and this model's latents are discrete.")
-        x = np.asarray(run_dataset(run).seen(self.split, self.examples), np.float32)
+        key = jax.random.key(self.seed)
+        dataset, split = chosen(run, self.split, self.examples, None)
+        x = np.asarray(scored(dataset, split, jax.random.fold_in(key, NOISE)))
         settings = (self.steps, self.samples, self.learning_rate, self.num_samples)
         compiled = jit_reported(partial(_gaps, run, settings))
-        key = jax.random.key(self.seed)
         parts = []
         for start in range(0, len(x), BATCH):
             part = x[start : start + BATCH]

@@ -5,7 +5,6 @@ import math
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.algorithms.algorithm import Descent
@@ -19,11 +18,12 @@ from sbvi.objectives.discrete import DISCRETE
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
-from sbvi.tasks.data import run_dataset
+from sbvi.tasks.data import chosen, scored
 from sbvi.tasks.task import TaskResult
 
 BOUNDS_HEADER = ("bound or algorithm", "estimator", "bias", "noise", "var q", "var p", "us/gradient", "var q x time")
 HEADER = ("rule", "bias", "noise", "var mean", "var covariance", "us/sample", "var x time")
+NOISE = 1  # the key's part of dequantised values
 
 
 @spec
@@ -53,8 +53,7 @@ class GradientsTask:
         discrete = not offers(run.model, GaussianRecognition) and DISCRETE[0] in run.experiment.model.estimators
         if not discrete:
             require(run.model, GaussianRecognition, "task=gradients")
-        dataset = run_dataset(run)
-        x = jnp.asarray(dataset.seen(self.split, self.examples))
+        x = scored(*chosen(run, self.split, self.examples, None), jax.random.fold_in(jax.random.key(self.seed), NOISE))
         if discrete:
             return self._estimators(run, x)
         pairs = list(study(run.model, run.params, x, self.draws, self.reference_draws, self.seed))
