@@ -1,11 +1,12 @@
 import gzip
 import io
+import math
 import struct
 import tarfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from support.official_files import norb_matrix
@@ -25,12 +26,42 @@ def test_idx_reads_the_official_format():
     np.testing.assert_array_equal(decoders.idx(idx_file(array), "f"), array)
 
 
-@given(st.binary(max_size=64))
+IDX = {0x08: np.uint8, 0x09: np.int8, 0x0B: np.int16, 0x0C: np.int32, 0x0D: np.float32, 0x0E: np.float64}
+
+
+def idx_bytes(kind, shape, off):
+    """A header of these, and as many bytes as it announces, or one more or less."""
+    size = np.dtype(IDX.get(kind, np.uint8)).itemsize * math.prod(shape) + off
+    values = bytes(i * 37 % 251 for i in range(max(0, size)))
+    return struct.pack(f">HBB{len(shape)}I", 0, kind, len(shape), *shape) + values
+
+
+HEADERS = st.builds(
+    idx_bytes, st.sampled_from([*IDX, 0x0A]), st.lists(st.integers(0, 4), max_size=3), st.integers(-1, 1)
+)
+
+
+@given(st.binary(max_size=64) | HEADERS)
+@example(idx_bytes(0x0B, [2, 3], 0))
 def test_idx_reads_or_says_why_not(content):
+    """What is read has the type and the shape of the header, and the values behind it."""
     try:
-        assert decoders.idx(content, "f").size >= 0
+        found = decoders.idx(content, "f")
     except UserError as error:
         assert "\n" not in str(error)
+    else:
+        start = 4 + 4 * content[3]
+        assert found.dtype == IDX[content[2]]
+        assert found.shape == struct.unpack(f">{content[3]}I", content[4:start])
+        assert found.astype(found.dtype.newbyteorder(">")).tobytes() == content[start:]
+
+
+@pytest.mark.parametrize("kind", IDX)
+def test_idx_reads_every_type_and_no_other_size(kind):
+    assert decoders.idx(idx_bytes(kind, [2, 3], 0), "f").shape == (2, 3)
+    for off in (-1, 1):
+        with pytest.raises(UserError, match=r"f announces shape \(2, 3\)"):
+            decoders.idx(idx_bytes(kind, [2, 3], off), "f")
 
 
 @given(st.integers(0, 40), st.integers(0, 255))

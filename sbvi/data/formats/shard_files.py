@@ -5,7 +5,11 @@ A shard is an .npy file, or an array of an .npz file that is stored as it is: wh
 
 import hashlib
 import json
+<<<<<<< HEAD
 import logging
+=======
+import math
+>>>>>>> fix-docs
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -127,6 +131,10 @@ def _member(path: Path, name: str) -> np.ndarray:
             header = file.tell()
     if dtype.hasobject:
         raise UserError(f"{path}:{name} holds objects; allowed are plain numbers.")
+    if (
+        header + dtype.itemsize * math.prod(shape) != info.file_size
+    ):  # its checksum is of values too, which are not read
+        raise ValueError("its header announces another size than it has")
     with open(path, "rb") as file:
         file.seek(info.header_offset)
         signature, length, extra = _LOCAL.unpack(file.read(_LOCAL.size))
