@@ -5,6 +5,7 @@ installed package adds to a group is imported when that group is asked for.
 """
 
 import functools
+import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from sbvi.core.describe import describe
 from sbvi.core.errors import ALIASES, UserError, unknown_key
-from sbvi.core.plugins import adding, extend
+from sbvi.core.plugins import OPEN, adding, extend
 
 FILE = Path(__file__).resolve().parents[1] / "cli" / "catalogue.json"
 #: The groups of one entry, which has no name.
@@ -49,6 +50,8 @@ class _Whole(Mapping[str, Mapping[str, Mapping[str, Any]]]):
         if group not in self._read:
             entries = dict(self._groups[group])
             if adding(group):
+                # Its registry first: a package that is imported before it would be asked for by it, half imported.
+                importlib.import_module(OPEN[group])
                 added: dict[str, Any] = dict.fromkeys(entries)
                 extend(added, f"sbvi.{group}s")
                 entries |= {name: describe(kind) for name, kind in added.items() if name not in entries}

@@ -15,8 +15,18 @@ from typing import Any
 
 from sbvi.core.errors import UserError
 
-#: Config groups that packages may add to, by an entry point group of this name and an s.
-OPEN = ("algorithm", "dataset", "likelihood", "logger", "model", "objective", "posterior", "prior", "task")
+#: Config groups that packages may add to, by an entry point group of this name and an s: group -> room of its registry.
+OPEN = {
+    "algorithm": "sbvi.algorithms",
+    "dataset": "sbvi.data",
+    "likelihood": "sbvi.distributions.likelihoods",
+    "logger": "sbvi.reporting.loggers",
+    "model": "sbvi.models",
+    "objective": "sbvi.objectives",
+    "posterior": "sbvi.posteriors",
+    "prior": "sbvi.distributions.priors",
+    "task": "sbvi.tasks",
+}
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from sbvi.data.checks import unmasked
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
 from sbvi.data.formats.missing_words import USUAL
+from sbvi.data.formats.own_files import ARRAYS
 from sbvi.data.formats.text_tables import SAMPLE
 from sbvi.runs.directory import KEPT_DATA, RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -97,6 +98,13 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     Raises:
       UserError: the data has no such form.
     """
+    if isinstance(x, str | Path):
+        kind = "npz" if str(x).lower().endswith(ARRAYS) else "table"
+        what = "text" if isinstance(x, str) else "a path"
+        raise UserError(
+            f"x={str(x)!r} is {what}, and must be an array, a dict of them or a DataFrame; a file is given by "
+            f"overrides, as dataset={kind} dataset.path={x}."
+        )
     if hasattr(x, "to_csv"):
         if not hasattr(x, "columns"):
             raise UserError(f"x is a {type(x).__name__}; it must be an array, a dict of them or a DataFrame.")

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
 from sbvi.core.leftovers import SWEEP_LEAVINGS, Before, forget
+from sbvi.sweeps.labels import labelled
 from sbvi.sweeps.pool import Pool, settled
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ class SbviLauncher(Launcher):
             count = self.workers or (1 if accelerator else len(os.sched_getaffinity(0)))
             count = max(1, min(count, len(jobs)))
             log.info("Launching %d jobs on %d workers", len(jobs), count)
-            returns = Pool(self.run_one, jobs, initial_job_idx, count, self.pin).run()
+            run = self._run_labelled if len(jobs) > 1 else self.run_one
+            returns = Pool(run, jobs, initial_job_idx, count, self.pin).run()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         failed = [job for job in returns if job.status != JobStatus.COMPLETED]
         if failed:
@@ -110,6 +112,10 @@ class SbviLauncher(Launcher):
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+
+    def _run_labelled(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        """One of several jobs that print to one console."""
+        return self.run_one(number, overrides, labelled(self.task_function, number))
 
     def _side_by_side(self, jobs: list[list[str]], first: int) -> list[JobReturn]:
         """All jobs in this process; Hydra sets up every job, which writes its files, and then they train."""

@@ -76,6 +76,9 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     assert done.returncode == 1
     assert "is not finite" in done.stderr
     assert summary in done.stderr + done.stdout
+    if launcher == "sbvi":
+        written = (done.stderr + done.stdout).splitlines()
+        assert all(any(re.match(rf"\[[\d:]+\] #{number} .*step", line) for line in written) for number in (0, 2))
     found = {}
     for path in (tmp_path / "sweep").glob("*/result.json"):
         assert path.parent.name.startswith("learning_rate_")  # what differs, and nothing else

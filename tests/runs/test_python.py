@@ -1,6 +1,7 @@
 """Training from Python, as the command line would."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,11 @@ SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))
         ({"x": {"train": np.ones((9, 4)), "test": np.full((9, 4), np.nan)}}, r"^x\['test'\] holds nan at row 0"),
         ({"x": np.ones((9, 4)), "labels": np.ones(8, int)}, r"^labels "),
         ({"x": np.ones((9, 0))}, r"^x has shape \(9, 0\)"),
+        (
+            {"x": "digits.npz"},
+            "^x='digits.npz' is text, .*; a file is given by overrides, as dataset=npz dataset.path=digits.npz.$",
+        ),
+        ({"x": Path("a.csv")}, "^x='a.csv' is a path, .* dataset=table dataset.path=a.csv.$"),
     ],
 )
 def test_a_fault_of_data_in_memory_is_told_of_the_argument(tmp_path, given, said):
@@ -113,7 +119,6 @@ def test_a_fault_of_data_in_memory_is_told_of_the_argument(tmp_path, given, said
     assert not (tmp_path / "run").exists()
     if "likelihood=gaussian" in said:  # what is advised does
         words = str(caught.value).split("give ")[1].split(" (")[0].split()
-        tmp_path.mkdir(exist_ok=True)  # which went with the empty folder
         np.save(tmp_path / "x.npy", given["x"])
         advised = sbvi.Experiment.from_overrides(["dataset=npz", f"dataset.path={tmp_path / 'x.npy'}", *words])
         assert len(advised.dataset.load().train.x) == 11
