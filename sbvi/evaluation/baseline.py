@@ -14,6 +14,8 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     """Mean -log p of the test split, nats, where every dimension has a distribution of its own and no other part in it.
 
     Bernoullis for binary data, histograms for whole levels, else Gaussians; fitted to at most ROWS training examples.
+    Of dequantised values it is the expectation over their noise, which adds to variances and mean squares what
+    uniform values of width 1 / (L + 1) have.
     None for counts without bound, for values with gaps (NaN), and for tables by column, which are held in other units
     than those of their nats.
 
@@ -32,9 +34,11 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
         assert dataset.levels is not None
         return _histograms(_levels(train, dataset.levels), _levels(test, dataset.levels), dataset.levels)
     mean: np.ndarray = train.mean(0, dtype=np.float64)
-    variance: np.ndarray = train.var(0, dtype=np.float64)
+    # Of (k + u) / (L + 1): a split is seen at E[u] = 1/2, and u is independent of it.
+    noise = 1 / (12 * (dataset.levels + 1) ** 2) if dataset.dequantized and dataset.levels is not None else 0.0
+    variance: np.ndarray = train.var(0, dtype=np.float64) + noise
     variance = np.maximum(variance, LEAST * float(variance.mean()) + 1e-30)
-    squares = np.mean(np.square(test - mean), 0, dtype=np.float64)
+    squares = np.mean(np.square(test - mean), 0, dtype=np.float64) + noise
     return float(0.5 * np.sum(squares / variance + np.log(2 * np.pi * variance)))
 
 

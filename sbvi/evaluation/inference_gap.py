@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.inference import psis
+from sbvi.inference.importance import even
 
 Array = jax.Array
 DECAYS = 0.9, 0.999  # of Adam's moments
@@ -56,7 +57,7 @@ def inference_gaps(
     """For x (B, D): T = steps of Adam, with a cosine to zero, on the bound over `samples` draws, from the network's q.
 
     model: LatentVariable with a PosteriorDensity whose draws carry gradients. num_samples: behind the bounds and
-    log p(x), `chunk` at a time.
+    log p(x), at most `chunk` at a time.
     """
     q = model.posterior(params, x)
 
@@ -83,6 +84,7 @@ def inference_gaps(
     start = q.rows()
     still = jax.tree.map(jnp.zeros_like, start)
     (best, _, _), _ = jax.lax.scan(one, (start, still, still), jnp.arange(steps, dtype=jnp.int32))
+    chunk = even(num_samples, chunk)
     rounds = -(-num_samples // chunk)
 
     def measured(rows: Any) -> Array:
@@ -91,7 +93,8 @@ def inference_gaps(
         def some(position: Array) -> Array:
             return log_weights(rows, jax.random.fold_in(jax.random.fold_in(key, steps), position), chunk)
 
-        return jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32)).reshape(rounds * chunk, -1)
+        met = jax.lax.map(some, jnp.arange(rounds, dtype=jnp.int32)).reshape(rounds * chunk, -1)
+        return met[:num_samples]  # chunks are of one size, and may have a few too many
 
     found, total = measured(best), jax.nn.logsumexp
     tail = psis.tail_length(len(found))

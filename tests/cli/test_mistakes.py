@@ -265,6 +265,14 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     logs = -0.5 * ((reals[200:] - mean) / deviation) ** 2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
     assert independent_nll(found, False) == pytest.approx(-logs.sum(1).mean(), rel=1e-5)
     assert independent_nll(found, True) is None  # counts without bound
+    noisy = _dataset(levels[:200], levels[200:], Preprocessing.whole((3,), 3).but(dequantize=True))
+    expected = 0.0
+    for d in range(3):  # quadrature over the noise u, of the law of k + u over 4
+        u = (np.arange(1000) + 0.5) / 1000
+        fitted, scored = (((levels[rows, d, None] + u) / 4).ravel() for rows in (slice(200), slice(200, None)))
+        logs = -0.5 * ((scored - fitted.mean()) / fitted.std()) ** 2 - np.log(fitted.std())
+        expected -= logs.mean() - 0.5 * np.log(2 * np.pi)
+    assert independent_nll(noisy, False) == pytest.approx(expected, rel=1e-5)
     for gap in ((0, 0), (250, 1)):  # of the training rows, and of the test rows
         holes = reals.copy()
         holes[gap] = np.nan

@@ -61,6 +61,21 @@ def test_the_best_full_gaussian_is_the_posterior(x64):
     assert kl > 0.2
 
 
+@pytest.mark.parametrize("count", [1, 7, 101])
+def test_the_number_of_samples_is_the_one_asked_for(count, x64):
+    """Of the exact posterior all weights are the likelihood, and each sample counts as one; 101 are three chunks of 34,
+    of which one sample is too many."""
+    oracle = LinearGaussian([[0.9, 0.4], [-0.3, 0.7], [0.5, 0.6]], sigma=0.6, posterior="full")
+    oracle.set_recognition(oracle.exact_constants())
+    x = oracle.data(4)
+    found = jax.jit(lambda params: inference_gaps(oracle.model, params, jax.random.key(0), x, 1, 1, 1e-12, count))(
+        oracle.params
+    )
+    np.testing.assert_allclose(found.effective, count, rtol=1e-6)
+    np.testing.assert_allclose(found.log_likelihood, oracle.log_likelihood(x), atol=1e-6)
+    np.testing.assert_allclose(found.optimal, found.log_likelihood, atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("posterior", [q for q in POSTERIORS if q not in GAUSSIAN])
 def test_the_gaps_of_flows_and_chains_sum_to_the_bound_s_distance_from_quadrature(posterior, x64):
