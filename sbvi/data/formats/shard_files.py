@@ -5,11 +5,8 @@ A shard is an .npy file, or an array of an .npz file that is stored as it is: wh
 
 import hashlib
 import json
-<<<<<<< HEAD
 import logging
-=======
 import math
->>>>>>> fix-docs
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
