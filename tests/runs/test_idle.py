@@ -9,6 +9,9 @@ pytestmark = pytest.mark.quick
 
 EM = ["model=mixture", "algorithm=expectation_maximisation"]
 SGMCMC = ["algorithm=sgmcmc"]
+RELAXED = ["objective.estimator=relaxed", "model=helmholtz", "algorithm=gradient_ascent"]
+TABLE = ["dataset=table", "dataset.path=x.csv", "likelihood=mixed"]
+CIRCUIT = ["model=circuit", "dataset=digits"]
 #: Words that have no effect -> the sentence, and words with which they have one.
 IDLE = {
     ("optimizer.schedule.final=0.1",): (
@@ -46,6 +49,33 @@ IDLE = {
     (*SGMCMC, "model=helmholtz", "model.weight_prior_variance=10"): (
         r"model.weight_prior_variance=10.0 .* allowed: null",
         ["algorithm=bihm"],
+    ),
+    ("objective.probes=5",): (
+        r"objective.probes=5 has an effect with objective.rule=price_hutchinson or price_gauss_newton alone; .*: 1",
+        ["objective.rule=price_hutchinson", "model.activation=tanh"],
+    ),
+    ("objective=free_energy", "objective.temperature=0.1"): (r"with objective.estimator=relaxed alone", RELAXED),
+    ("objective=importance_weighted", "objective.temperature=0.1"): (r"objective.temperature=0.1 has", RELAXED),
+    ("dataset=digits", "likelihood=gaussian", "likelihood.scale=fixed", "likelihood.minimum_scale=0.2"): (
+        r"likelihood.minimum_scale=0.2 has an effect with likelihood.scale=learned or predicted alone",
+        ["likelihood.scale=predicted"],
+    ),
+    ("model.kernel=5",): (r"model.kernel=5 has an effect with model.convolutions=\[n", ["model.convolutions=[8]"]),
+    (*CIRCUIT, "model.structure=quad_tree", "model.depth=2"): (
+        r"model.depth=2 has an effect with model.structure=random alone; allowed without: 3",
+        ["model.structure=random"],
+    ),
+    (*CIRCUIT, "model.structure=chow_liu", "model.units=9"): (
+        r"model.units=9 has an effect with model.structure=hidden_chow_liu, random",
+        ["model.structure=hidden_chow_liu"],
+    ),
+    ("runtime.coordinator=host:1",): (
+        r"runtime.coordinator=host:1 has an effect with runtime.distributed=true alone; allowed without: null",
+        ["runtime.distributed=true"],
+    ),
+    (*TABLE, "dataset.missing.mechanism=block"): (
+        r"dataset.missing.mechanism=block has an effect with dataset.missing.fraction above 0 alone; .*: random",
+        ["dataset.missing.fraction=0.1"],
     ),
 }
 

@@ -31,7 +31,9 @@ class GaussianLikelihood(LikelihoodSpec):
     meaning in bits for them. Floats stay as they are."""
 
     def idle(self) -> dict[str, str]:
-        return {} if self.scale == "fixed" else {"fixed_scale": "scale=fixed"}
+        if self.scale == "fixed":
+            return {"minimum_scale": "scale=learned or predicted"}
+        return {"fixed_scale": "scale=fixed"}
 
     def check(self, levels: int | None) -> None:
         """A density is of any values."""
