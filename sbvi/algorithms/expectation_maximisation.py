@@ -152,6 +152,9 @@ class ExpectationMaximisationSpec(AlgorithmSpec):
         if not self.step_size:
             raise ValueError("step_size=0 learns nothing; give a positive share")
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.mode == "online" else dict.fromkeys(("step_size", "schedule"), "mode=online")
+
     def check(self, model: ModelSpec) -> None:
         for capability in (Mixing, Density):  # fewer models have the first, so its sentence names those that serve
             needs(model, capability, "algorithm=expectation_maximisation")

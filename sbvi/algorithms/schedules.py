@@ -38,6 +38,11 @@ class Schedule:
         if list(self.boundaries) != sorted(self.boundaries):
             raise ValueError(f"schedule.boundaries={list(self.boundaries)} must rise")
 
+    def idle(self) -> dict[str, str]:
+        staged, ends = self.kind == "staged", self.kind in ("cosine", "exponential")
+        found = {} if staged else dict.fromkeys(("boundaries", "factors"), "kind=staged")
+        return found if ends else found | {"final": "kind=cosine or exponential"}
+
     def at(self, steps: np.ndarray, steps_per_epoch: float, total_steps: int) -> np.ndarray:
         """The factor at each step."""
         progress = np.clip(steps / max(1, total_steps), 0.0, 1.0)

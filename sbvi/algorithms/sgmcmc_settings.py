@@ -1,6 +1,6 @@
 """What a config chooses of stochastic gradient MCMC."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Annotated, Any, Literal
 
 from sbvi.algorithms.algorithm import AlgorithmSpec, check_halves, check_weighed, needs
@@ -98,7 +98,7 @@ class SGMCMCSpec(AlgorithmSpec):
         open_ = {key: getattr(kernel, key) for key in OF_KERNELS if key in fields(type(kernel))}
         open_ |= {key: getattr(prior, own) for key, own in OF_PRIORS.items() if own in fields(type(prior))}
         open_["proposal"] = proposals(model)[0]
-        return replace(self, **{key: value for key, value in open_.items() if getattr(self, key) is None})
+        return dataclasses.replace(self, **{key: value for key, value in open_.items() if getattr(self, key) is None})
 
     def check(self, model: ModelSpec) -> None:
         for capability in (LatentVariable, PosteriorDensity):
@@ -109,6 +109,7 @@ class SGMCMCSpec(AlgorithmSpec):
                 "algorithm=sgmcmc draws generative parameters while the recognition model follows, and this prior is "
                 "made of that, so that there is no posterior to draw from; allowed: prior=standard, mixture or flow."
             )
+        self._check_prior(model)
         if self.proposal not in proposals(model):
             raise UserError(
                 f"algorithm.proposal={self.proposal} needs samples that are smooth functions of noise, which this "
@@ -125,6 +126,15 @@ class SGMCMCSpec(AlgorithmSpec):
             raise UserError(
                 f"model.hidden_dropout={model.hidden_noise} changes the likelihood at every step, and algorithm=sgmcmc "
                 f"draws from the posterior of one; allowed: model.hidden_dropout=0."
+            )
+
+    def _check_prior(self, model: Any) -> None:
+        """Refuse a weight prior that was given: the parameter prior stands in its place."""
+        own = next((field for field in dataclasses.fields(model) if field.name == "weight_prior_variance"), None)
+        if own is not None and (given := getattr(model, own.name)) not in (None, own.default):
+            raise UserError(
+                f"model.weight_prior_variance={given} has no effect with algorithm=sgmcmc, which draws under "
+                f"algorithm.parameter_prior; allowed: {own.default or 'null'}, and algorithm.prior_scale."
             )
 
     def build(self, model: Any, examples: int) -> SGMCMC:

@@ -95,7 +95,7 @@ def prepare(config: Any) -> Job:
         from sbvi.sweeps.pruning import trial_of
 
     words = list(hydra_config.overrides.task)
-    experiment = Experiment.from_config(choices_of(content, words))
+    experiment = Experiment.from_config(choices_of(content, words), words=words)
     mode = str(getattr(hydra_config.mode, "name", "RUN"))
     sweeper = hydra_config.sweeper if mode != "RUN" else None
     trial = trial_of(content.get("pruning"), sweeper, words, experiment.trainer.validate_every)

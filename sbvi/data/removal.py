@@ -19,6 +19,9 @@ class Removal:
     seed: NonNegativeInt = 0
     """Seed of the places."""
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.fraction else {"mechanism": "fraction above 0"}
+
     def places(self, x: np.ndarray) -> np.ndarray:
         """Where entries of x (N, D), NaN where missing already, are removed: (N, D) of bool."""
         generator = np.random.default_rng(self.seed)

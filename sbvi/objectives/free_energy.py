@@ -57,6 +57,11 @@ class FreeEnergy:
                 f"use rule=reparameterised"
             )
 
+    def idle(self) -> dict[str, str]:
+        found = {} if self.estimator == "relaxed" else {"temperature": "estimator=relaxed"}
+        probed = [name for name, rule in RULES.items() if "probes" in fields(rule)]
+        return found if self.rule in probed else found | {"probes": f"rule={' or '.join(probed)}"}
+
     def check(self, model: ModelSpec) -> None:
         """Refuse a rule that the model's densities are too rough for, and noise that the estimator cannot have.
 

@@ -104,6 +104,9 @@ class MultiSample:
                 f"for each layer; use objective=free_energy"
             )
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.estimator == "relaxed" else {"temperature": "estimator=relaxed"}
+
     def check(self, model: ModelSpec) -> None:
         """Refuse an estimator that the model's latents cannot be served by, and noise that it cannot have.
 

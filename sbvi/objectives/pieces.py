@@ -21,6 +21,9 @@ class KLWeight:
     warmup_epochs: NonNegative = 0.0
     """Length of the warm-up; 0 for none."""
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.warmup_epochs else {"start": "warmup_epochs above 0"}
+
     def at(self, steps: np.ndarray, steps_per_epoch: float) -> np.ndarray:
         """The factor at each step."""
         if not self.warmup_epochs:

@@ -15,6 +15,7 @@ from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
 from sbvi.reporting.loggers import LOGGERS, TensorBoardEvents
+from sbvi.runs.idle import check_idle
 from sbvi.runs.runtime import Runtime
 from sbvi.runs.words import WORDS, tree
 from sbvi.training import Trainer
@@ -83,12 +84,13 @@ class Experiment:
         return self.dataset
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], recorded: bool = False) -> "Experiment":
+    def from_config(cls, config: Mapping[str, Any], recorded: bool = False, words: Sequence[str] = ()) -> "Experiment":
         """Build and check every part from plain data, such as a resolved Hydra config or run.json.
 
         Args:
-          recorded: whether it is a begun run's, whose algorithm was checked by the version that began it: what a later
+          recorded: whether it is a begun run's, whose choices were checked by the version that began it: what a later
             one refuses to begin can still be read, evaluated and gone on with.
+          words: of the command line, among what the config was composed from.
 
         Raises:
           UserError: one sentence that names the key, the value and what is allowed.
@@ -106,6 +108,8 @@ class Experiment:
         experiment = cls(**parts, seed=config.get("seed", 0), init_from=config.get("init_from"))
         if not recorded:
             experiment.check()
+            for group in [*GROUPS, *SETTINGS]:
+                check_idle(getattr(experiment, group), group, words)
         return experiment
 
     @classmethod
@@ -117,7 +121,7 @@ class Experiment:
         """
         from sbvi.runs.compose import composed
 
-        return cls.from_config(composed(overrides))
+        return cls.from_config(composed(overrides), words=overrides)
 
     def to_config(self) -> dict[str, Any]:
         """Plain data that `from_config` turns into an equal experiment."""

@@ -38,6 +38,10 @@ class Runtime:
     debug_nans: bool = False
     """Stop at the first operation that gives a NaN, with its place (slow)."""
 
+    def idle(self) -> dict[str, str]:
+        own = ("coordinator", "processes", "process")
+        return {} if self.distributed else dict.fromkeys(own, "distributed=true")
+
 
 def apply(runtime: Runtime) -> None:
     """Choose the platform and turn on the compilation cache.

@@ -61,6 +61,12 @@ class ImputationTask:
     def __post_init__(self) -> None:
         if self.warmup >= self.iterations:
             raise ValueError(f"warmup={self.warmup} must be less than iterations={self.iterations}")
+        usual = next(field.default for field in fields(self) if field.name == "fraction")
+        if self.missing == "lower_half" and self.fraction != usual:
+            raise ValueError(
+                f"fraction={self.fraction} is of no use with missing=lower_half, which is a half; "
+                f"allowed there: {usual}"
+            )
 
     @property
     def title(self) -> str:

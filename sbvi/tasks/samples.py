@@ -1,5 +1,6 @@
 """Draws from a trained generative model, or the decoding of latents the user gives."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +56,14 @@ class SamplesTask:
     folder."""
     seed: NonNegativeInt = 0
     """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        usual = next(field.default for field in fields(self) if field.name == "iterations")
+        if "gibbs" not in self.method and self.iterations != usual:
+            raise ValueError(
+                f"iterations={self.iterations} has no use with method={self.method}, which has no chains; allowed: "
+                f"method=gibbs or gibbs_drop_qx, or iterations={usual}"
+            )
 
     @property
     def title(self) -> str:

@@ -30,6 +30,11 @@ class GaussianLikelihood(LikelihoodSpec):
     """Whether whole numbers 0..L of the data get uniform noise, (k + u) / (L + 1): without it a density has no
     meaning in bits for them. Floats stay as they are."""
 
+    def idle(self) -> dict[str, str]:
+        if self.scale == "fixed":
+            return {"minimum_scale": "scale=learned or predicted"}
+        return {"fixed_scale": "scale=fixed"}
+
     def check(self, levels: int | None) -> None:
         """A density is of any values."""
 

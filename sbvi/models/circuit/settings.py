@@ -21,6 +21,9 @@ CELLS = 5_000  # variables times states that a table of every two variables is m
 #: A likelihood that a data set calls for -> a leaf.
 LEAVES: dict[str, LeafName] = {"bernoulli": "bernoulli", "discretized_logistic": "categorical", "gaussian": "gaussian"}
 
+#: Settings of structure=random.
+OF_RANDOM = ("leaf_units", "replicas", "depth", "structure_seed")
+
 
 @spec
 class Circuit(ModelSpec):
@@ -76,6 +79,11 @@ class Circuit(ModelSpec):
             raise ValueError("leaf_dropout and sum_dropout are of training by labels, and need labels=true")
         if self.structure == "chow_liu" and self.leaf == "gaussian":
             raise ValueError("structure=chow_liu is of discrete values; use structure=hidden_chow_liu")
+
+    def idle(self) -> dict[str, str]:
+        found = {} if self.structure == "random" else dict.fromkeys(OF_RANDOM, "structure=random")
+        made = self.structure not in ("chow_liu", "file")
+        return found if made else found | {"units": "structure=hidden_chow_liu, random, quad_tree or mixture"}
 
     @property
     def binary(self) -> bool:

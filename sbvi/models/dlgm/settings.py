@@ -103,6 +103,9 @@ class DLGM(ModelSpec):
                 f"likelihood.missingness=self_masking would take for a property of their values."
             )
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.convolutions else {"kernel": "convolutions=[n, ...]"}
+
     def maps(self) -> list[tuple[int, ...]]:
         """The deterministic layers of T_0 .. T_{L-1}."""
         if self.hidden and isinstance(self.hidden[0], tuple):
