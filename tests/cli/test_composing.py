@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from sbvi.cli import composing, hydra_app
 from sbvi.cli.train import COMMAND
 
-TWO_PASSES = Hydra.get_mode
+TWO_PASSES, ONCE = Hydra.get_mode, composing.compose_once
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def composed(tmp_path, monkeypatch):
     def run(*words, once):
         seen.clear(), times.clear()
         monkeypatch.setattr(Hydra, "get_mode", TWO_PASSES)
-        monkeypatch.setattr(hydra_app, "compose_once", composing.compose_once if once else lambda: None)
+        monkeypatch.setattr(composing, "compose_once", ONCE if once else lambda: None)
         own = ["hydra.run.dir=run", "hydra.sweep.dir=sweep", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         monkeypatch.setattr(sys, "argv", ["sbvi-train", *words, *own])
         hydra_app.run(
