@@ -108,6 +108,9 @@ class Tabular(Protocol):
         """log p(x_d | z) of every entry, (S, B, D) for latents (S, B, K), in nats of the columns' own units; 0 where
         one is missing."""
 
+    def column_means(self, params: Params, latents: Latents) -> Array:
+        """E[x | z] of every entry in the columns' own units, less `sbvi.data.columns.centres`, (..., D)."""
+
     def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
         """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, less
         `sbvi.data.columns.centres`, and a draw as the model sees it."""

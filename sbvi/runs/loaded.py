@@ -26,6 +26,7 @@ from sbvi.models.capabilities import (
     offers,
 )
 from sbvi.models.values import DataFacts
+from sbvi.runs import means as means_of
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
@@ -152,15 +153,18 @@ class LoadedRun(Scores, Queries, Completion):
         return {node: np.asarray(covariance(q)) for node, q in gaussians.items()}
 
     def decode(self, latents: np.ndarray | dict[str, np.ndarray], draw: int | None = None) -> np.ndarray:
-        """E[x | latents], (N, *event_shape); or with the seed `draw` a draw of x."""
+        """E[x | latents], (N, *event_shape); or with the seed `draw` a draw of x.
+
+        Means of a table's positive columns are no greater than the greatest training value; of categories mean codes.
+        """
         model, checked = self._able(LatentVariable, "decode"), self._checked_latents(latents)
         if draw is None:
-            decode = self._jitted("decode", model.decode)
+            decode = self._jitted("decode", means_of.given_latents(model, self.preprocessing))
             decoded = self._batches(lambda part, _: decode(self.params, part), checked)
-        else:
-            observe, key = self._jitted("observe", model.observe), jax.random.key(draw)
-            fold = jax.random.fold_in
-            decoded = self._batches(lambda part, i: observe(self.params, fold(key, i), part).value, checked)
+            return means_of.to_source(np.asarray(decoded), self.preprocessing).reshape(-1, *self.event_shape)
+        observe, key = self._jitted("observe", model.observe), jax.random.key(draw)
+        fold = jax.random.fold_in
+        decoded = self._batches(lambda part, i: observe(self.params, fold(key, i), part).value, checked)
         return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
@@ -174,20 +178,21 @@ class LoadedRun(Scores, Queries, Completion):
         """
         num = at_least_one(num, "num")
         room(4 * num * prod(self.event_shape), f"num={num} draws")
-        if "sample" not in self._compiled:
-            model = self._able(Generative, "sample")
-            self._compiled["sample"] = jit_reported(model.sample, static_argnums=2)
+        model = self._able(Generative, "sample")
         key = jax.random.key(secrets.randbits(31) if seed is None else seed)
-        drawn = self._compiled["sample"](self.params, key, num)
+        if means and self.preprocessing.table is not None:
+            drawn = self._jitted("means", means_of.of_draws(model, self.preprocessing), 2)(self.params, key, num)
+            return means_of.to_source(np.asarray(drawn), self.preprocessing).reshape(-1, *self.event_shape)
+        drawn = self._jitted("sample", model.sample, 2)(self.params, key, num)
         values = np.asarray(drawn.mean if means else drawn.value)
         return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")
 
-    def _jitted(self, name: Any, function: Any) -> Any:
+    def _jitted(self, name: Any, function: Any, fixed: int | None = None) -> Any:
         if name not in self._compiled:
-            self._compiled[name] = jit_reported(function)
+            self._compiled[name] = jit_reported(function, static_argnums=fixed)
         return self._compiled[name]
 
     def _batches(self, function: Any, values: Any, size: int = BATCH) -> Any:

@@ -186,6 +186,10 @@ class BuiltDLGM:
         log_probs: Array = self.likelihood.log_probs(outputs, free, x[None])
         return log_probs
 
+    def column_means(self, params: Params, latents: Latents) -> Array:
+        mean: Array = self.likelihood.centred_mean(*self.outputs(params, latents))
+        return mean
+
     def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
         outputs = self.outputs(params, latents)
         return Samples(self.likelihood.missing_mean(*outputs), self.likelihood.missing_sample(key, *outputs))
