@@ -3,7 +3,8 @@
 Every choice a config can make (a data set, a model, an objective, the trainer ...) is a frozen
 dataclass decorated with `spec`. Its fields are its config keys. The room that owns a group keeps a
 registry, a plain dict from name to spec; `build` reads `name` from a config group, finds the spec,
-and turns every fault into one sentence. Nothing is imported or called by a name from the config.
+and turns every fault into one sentence. Nothing is imported or called by a name from the config. By a method `idle` a
+spec may say which of its fields change nothing as the others stand (`sbvi.runs.idle`).
 """
 
 import dataclasses
