@@ -14,7 +14,7 @@ from sbvi.runs.words import WORDS
 
 
 @runtime_checkable
-class Conditional(Protocol):
+class HasIdle(Protocol):
     """A spec of which some fields have an effect under certain values of others alone."""
 
     def idle(self) -> dict[str, str]:
@@ -35,7 +35,7 @@ def check_idle(part: Any, path: str, words: Sequence[str] = ()) -> None:
       UserError: one of them is not its default.
     """
     typed = [word.lstrip("+").partition("=")[0] for word in words]
-    if isinstance(part, Conditional):
+    if isinstance(part, HasIdle):
         for name, needed in part.idle().items():
             ruling = f"{path}.{re.match('[a-z_]+', needed)[0]}"  # type: ignore[index]
             if ruling in typed and not any(f"{word}.".startswith(f"{path}.{name}.") for word in typed):
