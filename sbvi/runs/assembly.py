@@ -192,9 +192,9 @@ class Assembly:
         state = self.seeded_state() if seeded is None else seeded
         if self.experiment.init_from is None:
             return state
+        check_variables(self.experiment, self.structure)
         like, config = self.algorithm.eval_params(state), self.experiment.to_config()
         params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
-        check_variables(self.experiment, self.structure)
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:

@@ -45,7 +45,10 @@ def check_variables(experiment: Experiment, structure: Any) -> None:
     if not (own := experiment.model.placing(structure)):
         return
     record = RunDirectory(str(experiment.init_from)).read_run()
-    begun = Experiment.from_config(record["config"], recorded=True).model.placing(record.get("structure"))
+    model = Experiment.from_config(record["config"], recorded=True).model
+    if type(model) is not type(experiment.model):
+        return  # which shapes and names tell
+    begun = model.placing(record.get("structure"))
     for key in (key for key, value in own.items() if begun.get(key) != value):
         told = isinstance(own[key], str | int) and key in begun
         what = f"model.{key}={begun[key]}, and this run {own[key]}" if told else "another structure than this run"

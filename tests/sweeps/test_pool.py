@@ -1,11 +1,16 @@
 """Workers of a sweep that die: each is told, and another goes on with the jobs that are left."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
+from support.paths import ROOT
+from support.processes import environment
 
 from sbvi.sweeps.pool import Pool
 
@@ -22,8 +27,9 @@ def run_one(number, overrides):
     return done
 
 
-def test_a_death_that_is_found_after_the_last_message_is_told(monkeypatch):
+def sweep_with_a_late_death():
     """The one worker is dead by the time that its message is taken in: the sweep is no further than before."""
+    noted = Pool._note
 
     def late(self, what, number, value, failure):
         if what == "began" and number == 0:
@@ -32,9 +38,20 @@ def test_a_death_that_is_found_after_the_last_message_is_told(monkeypatch):
                 time.sleep(0.01)
         return noted(self, what, number, value, failure)
 
-    noted = Pool._note
-    monkeypatch.setattr(Pool, "_note", late)
+    Pool._note = late
     returns = Pool(run_one, [["seed=0"], ["seed=1"], ["seed=2"]], 0, 1, False).run()
-    assert [done.status for done in returns] == [JobStatus.FAILED, JobStatus.COMPLETED, JobStatus.COMPLETED]
-    assert "its worker died (exit code -9)" in str(returns[0]._return_value)
-    assert [done.return_value for done in returns[1:]] == [1, 2]
+    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+
+
+def test_a_death_that_is_found_after_the_last_message_is_told():
+    """In a process of its own: one that has used JAX is not to be forked."""
+    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, env=own, timeout=60)
+    first, *others = json.loads(done.stdout)
+    assert first[0] == "FAILED", done.stderr
+    assert "its worker died (exit code -9)" in first[1]
+    assert others == [["COMPLETED", "1"], ["COMPLETED", "2"]]
+
+
+if __name__ == "__main__":
+    sweep_with_a_late_death()
