@@ -38,6 +38,7 @@ HEADLINE = {
     "pixel_decoder": "79.03, autoregressive decoder (Chen et al. 2017)",
     "best_static": "86.60, DLGM (Rezende et al. 2014)",
     "table1_diagonal": "87.30, DLGM with diagonal covariance (Rezende et al. 2014)",
+    "table1_rank_one_fine": "86.60, DLGM with rank-one covariance (Rezende et al. 2014)",
     "table1_nade": "88.33, NADE (Larochelle & Murray 2011)",
     "table1_mixture_500": "137.64, the same model (as quoted by the paper)",
 }
