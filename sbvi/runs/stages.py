@@ -59,6 +59,8 @@ def run_stages(
         if record is not None:
             directory.write_run(record)
         directory.clear_result()
+        if progress.step:
+            log.info("Going on from step %d of %d.", progress.step, assembly.plan.total_steps)
         if changed:
             _note(assembly, directory, changed, progress)
             # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
@@ -123,7 +125,6 @@ def _standing(assembly: Assembly, directory: RunDirectory, store: Store, begun: 
                 f"{directory.path} has taken {progress.step} steps already, and the length now given is {total}; "
                 f"allowed: more."
             )
-        log.info("Going on from step %d of %d.", progress.step, total)
     return assembly.placement.replicated(state), progress, ended
 
 
