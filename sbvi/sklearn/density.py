@@ -30,7 +30,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
 
     Attributes:
       columns_: the columns that are modelled. seed_; and of the one model best_steps_ and validation_scores_ (nats of a
-      row in the columns' own units).
+        row in the columns' own units).
     """
 
     def score_samples(self, X: Any) -> np.ndarray:
