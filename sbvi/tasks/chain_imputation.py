@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from sbvi.inference.imputation import Imputation, Method, compared, impute, inde
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.filling import Filling
 from sbvi.tasks.holes import Hole, holes, picture, spread_out
 from sbvi.tasks.parameters import Parameters, with_parameters
 from sbvi.tasks.task import TaskResult
@@ -38,8 +39,8 @@ class _Followed(NamedTuple):
     convergence: Convergence | None
 
 
-@dataclass(frozen=True)
-class ChainImputation:
+@dataclass(frozen=True, kw_only=True)
+class ChainImputation(Filling):
     """What is asked for; see `ImputationTask`."""
 
     method: Method
@@ -49,13 +50,6 @@ class ChainImputation:
     leapfrog_steps: int
     parameters: Parameters | None
     missing: Hole
-    fraction: float
-    split: Literal["train", "validation", "test"]
-    examples: int
-    input: str | None
-    output: str | None
-    imputations: int
-    seed: int
 
     def run(self, run: LoadedRun, title: str) -> TaskResult:
         """Follow the chains, score where the truth is known, and write.

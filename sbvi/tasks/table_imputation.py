@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
+from sbvi.tasks.filling import Filling
 from sbvi.tasks.table_intervals import Tails, calibrated, scored_themselves
 from sbvi.tasks.table_pictures import picture
 from sbvi.tasks.tables import beside, check_tables, filled_frame, read_frame, source_frame, whole_again, write_frame
@@ -29,21 +30,14 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
-class TableImputation:
+@dataclass(frozen=True, kw_only=True)
+class TableImputation(Filling):
     """What is asked for; see `ImputationTask`."""
 
     draws: How
     samples: int
     interval: float
     guess: Guess
-    fraction: float
-    split: Literal["train", "validation", "test"]
-    examples: int
-    input: str | None
-    output: str | None
-    imputations: int
-    seed: int
 
     def run(self, run: LoadedRun, title: str) -> TaskResult:
         """Fill, score where the truth is known, and write.

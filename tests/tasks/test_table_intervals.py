@@ -82,7 +82,19 @@ def test_where_they_cannot_be_it_is_said_why(monkeypatch, rows, at_random, why):
 
 
 def test_rows_that_are_scored_calibrate_nothing(monkeypatch):
-    task = TableImputation("importance", 10, 0.9, "mean", 0.5, "validation", 10, None, None, 1, 1)
+    task = TableImputation(
+        draws="importance",
+        samples=10,
+        interval=0.9,
+        guess="mean",
+        fraction=0.5,
+        split="validation",
+        examples=10,
+        input=None,
+        output=None,
+        imputations=1,
+        seed=1,
+    )
     tails = task._tails(run_with(monkeypatch, 250), None, COLUMNS, draw)
     assert tails.sides is None
     assert "task.split=validation" in tails.about["why"]
