@@ -5,10 +5,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from sbvi.core import Positive, spec
-from sbvi.distributions.gaussian import bounded
+from sbvi.distributions.gaussian import LOG_2PI, bounded
+from sbvi.distributions.likelihoods.counts import log_rising
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale, row
 
 
@@ -67,7 +67,8 @@ class StudentT(LikelihoodSpec):
 
     def log_probs(self, outputs: Array, free: Array, x: Array) -> Array:
         mean, scale, degrees = self.parameters(outputs, free)
-        constant = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - 0.5 * jnp.log(np.pi * degrees)
+        # log Gamma((n + 1) / 2) - log Gamma(n / 2) - log(n / 2) / 2, whose terms cancel where the degrees n are many.
+        constant = log_rising(degrees / 2, jnp.full_like(degrees, 0.5)) - 0.5 * LOG_2PI
         return constant - jnp.log(scale) - 0.5 * (degrees + 1) * jnp.log1p(jnp.square((x - mean) / scale) / degrees)
 
     def mean(self, outputs: Array, free: Array) -> Array:
