@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.core import Positive, PositiveInt, spec
-from sbvi.core.precision import in_full
 from sbvi.core.xla.random_bits import normal
-from sbvi.distributions.gaussian import LOG_2PI, Array, Gaussian, bounded
+from sbvi.distributions.diagonal_mixture import log_densities
+from sbvi.distributions.gaussian import Array, Gaussian, bounded
 from sbvi.distributions.priors.prior import Encode
 
 
@@ -50,14 +50,9 @@ class MixturePrior:
 
     def log_prob(self, params: Any, latents: Mapping[str, Array]) -> dict[str, Array]:
         def one(own: Mapping[str, Array], z: Array) -> Array:
-            """By products: (..., K) with (K, M), so that no (..., M, K) is held; their differences need every digit."""
-            log_scale = bounded(own["log_scale"])
-            precision, mean = jnp.exp(-2 * log_scale), own["mean"]
-            constant = jax.nn.log_softmax(own["weights"]) - jnp.sum(
-                0.5 * mean**2 * precision + log_scale + 0.5 * LOG_2PI, -1
-            )
-            scores = in_full(z, (mean * precision).T) - in_full(0.5 * z**2, precision.T)
-            return jax.nn.logsumexp(scores + constant.reshape((1,) * (z.ndim - 1) + (-1,)), -1)
+            log_weights = jax.nn.log_softmax(own["weights"]).reshape((1,) * (z.ndim - 1) + (-1,))
+            each = log_densities(z, own["mean"], bounded(own["log_scale"]))
+            return jax.nn.logsumexp(each + log_weights, -1)
 
         return {node: one(params[node], z) for node, z in latents.items()}
 

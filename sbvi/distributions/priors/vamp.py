@@ -12,19 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import PositiveInt, spec
-from sbvi.core.precision import in_full
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.diagonal import DiagonalGaussian
-from sbvi.distributions.gaussian import LOG_2PI, Array, Gaussian, log_prob, sample
+from sbvi.distributions.diagonal_mixture import log_densities
+from sbvi.distributions.gaussian import Array, Gaussian, log_prob, sample
 from sbvi.distributions.priors.prior import Encode
-
-
-def _among_diagonal(q: DiagonalGaussian, z: Array) -> Array:
-    """log sum_m N(z | q_m) for z (N, K), by products, of which differences need every digit: no (N, M, K) is held."""
-    precision = jnp.exp(-2 * q.log_scale)
-    constant = -jnp.sum(0.5 * q.mean**2 * precision + q.log_scale + 0.5 * LOG_2PI, -1)
-    scores = in_full(z, (q.mean * precision).T) - in_full(0.5 * z**2, precision.T)
-    return jax.nn.logsumexp(scores + constant[None], -1)
 
 
 def _among(q: Gaussian, z: Array) -> Array:
@@ -66,7 +58,10 @@ class VampPrior:
         scored = {}
         for node, z in latents.items():
             q, flat = prepared[node], z.reshape(-1, z.shape[-1])
-            total = _among_diagonal(q, flat) if isinstance(q, DiagonalGaussian) else _among(q, flat)
+            if isinstance(q, DiagonalGaussian):
+                total = jax.nn.logsumexp(log_densities(flat, q.mean, q.log_scale), -1)
+            else:
+                total = _among(q, flat)
             scored[node] = total.reshape(z.shape[:-1]) - float(np.log(self.inputs))
         return scored
 
