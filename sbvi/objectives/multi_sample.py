@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegative, Positive, PositiveInt, spec
+from sbvi.core import Positive, PositiveInt, spec
 from sbvi.gradients import Paths
 from sbvi.models.capabilities import LatentVariable
 from sbvi.models.rollout import Rollout
@@ -89,20 +89,11 @@ class MultiSample:
     """How the gradient is estimated."""
     temperature: Positive = 0.5
     """Of the relaxation of estimator=relaxed: lower is less biased, and noisier."""
-    free_bits: NonNegative = 0.0
-    """Must be 0: a bound over several samples has no KL term of its own for each layer."""
     kl_weight: KLWeight = KLWeight()
     """Factor of log p(xi) - log q(xi | v) in the weights over training."""
 
     needs: ClassVar[type] = LatentVariable
     monitor: ClassVar[str] = "bound"
-
-    def __post_init__(self) -> None:
-        if self.free_bits:
-            raise ValueError(
-                f"free_bits={self.free_bits} is not defined for a bound over several samples, which has no KL term "
-                f"for each layer; use objective=free_energy"
-            )
 
     def idle(self) -> dict[str, str]:
         return {} if self.estimator == "relaxed" else {"temperature": "estimator=relaxed"}

@@ -9,7 +9,7 @@ FORMAT = 2
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """A run's record as this version writes it; its choices may still be words by themselves."""
-    config = _without_idle_dropout(dict(record["config"]))
+    config = _without_idle_free_bits(_without_idle_dropout(dict(record["config"])))
     if record.get("format") == FORMAT:
         return {**record, "config": config}
     algorithm = dict(config.get("algorithm") or {"name": "gradient_ascent"})
@@ -26,3 +26,16 @@ def _without_idle_dropout(config: dict[str, Any]) -> dict[str, Any]:
         return config
     idle = {key: 0.0 for key in ("leaf_dropout", "sum_dropout") if key in model}
     return {**config, "model": {**model, **idle}}
+
+
+def _without_idle_free_bits(config: dict[str, Any]) -> dict[str, Any]:
+    """Bounds over several samples had the key while 0 was all that it could be, since they have no KL of a layer."""
+    if isinstance(algorithm := config.get("algorithm"), Mapping) and "objective" in algorithm:
+        return {**config, "algorithm": {**algorithm, "objective": _without_free_bits(algorithm["objective"])}}
+    return {**config, "objective": _without_free_bits(config["objective"])} if "objective" in config else config
+
+
+def _without_free_bits(objective: Any) -> Any:
+    if not isinstance(objective, Mapping) or objective.get("name") not in ("importance_weighted", "renyi"):
+        return objective
+    return {key: value for key, value in objective.items() if key != "free_bits"}

@@ -15,6 +15,7 @@ from support.processes import run
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.legacy import FORMAT, upgraded
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.training import Store, checkpoint, legacy_checkpoint
@@ -179,3 +180,18 @@ def test_dropout_of_circuits_without_labels_is_read_as_what_it_did():
     assert read == {"format": FORMAT, "config": {"model": {**model, "leaf_dropout": 0, "sum_dropout": 0}, "seed": 0}}
     labelled = {"format": FORMAT, "config": {"model": {**model, "labels": True}}}
     assert upgraded(labelled) == labelled
+
+
+@pytest.mark.parametrize("name", ["importance_weighted", "renyi"])
+def test_free_bits_of_bounds_over_several_samples_are_read_as_what_they_did(name):
+    """Nothing; such bounds have the key no more, and a run made before still loads."""
+    config = Experiment.from_overrides(["dataset=synthetic", f"objective={name}"]).to_config()
+    objective = config["algorithm"]["objective"]
+    before = {**config, "algorithm": {**config["algorithm"], "objective": {**objective, "free_bits": 0.0}}}
+    assert upgraded({"format": FORMAT, "config": before}) == {"format": FORMAT, "config": config}
+    # Choices were words by themselves once, and that of a free energy is its own.
+    words = {"objective": {"name": name, "num_samples": 3}, "algorithm": {"name": "gradient_ascent"}}
+    older = {**words, "objective": {**words["objective"], "free_bits": 0.0}}
+    assert upgraded({"config": older})["config"] == words
+    own = {"algorithm": {"name": "gradient_ascent", "objective": {"name": "free_energy", "free_bits": 0.5}}}
+    assert upgraded({"format": FORMAT, "config": own})["config"] == own
