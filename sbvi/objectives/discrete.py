@@ -26,6 +26,7 @@ from sbvi.objectives.view import View
 Array = jax.Array
 
 DISCRETE = ("score_function", "nvil", "vimco")
+NEAR_ONE = 0.01  # orders alpha so near 1 have a sum of their own
 WIDTH = 100  # units of the network that predicts the bound
 
 
@@ -49,7 +50,15 @@ def renyi_value(log_weights: Array, alpha: float) -> Array:
     if alpha == 1:
         return jnp.mean(log_weights, 0)
     count = jnp.log(jnp.asarray(log_weights.shape[0], log_weights.dtype))
-    return (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
+    value = (jax.nn.logsumexp((1 - alpha) * log_weights, axis=0) - count) / (1 - alpha)
+    if abs(1 - alpha) > NEAR_ONE:
+        return value
+    # The sum is then near S, and 1 / (1 - alpha) times its last digit is what would be lost.
+    top = jax.lax.stop_gradient(jnp.max(log_weights, 0))
+    raised = (1 - alpha) * (log_weights - top[None])
+    small = jnp.max(jnp.abs(raised), 0) < 1
+    near = top + jnp.log1p(jnp.mean(jnp.expm1(jnp.where(small[None], raised, 0)), 0)) / (1 - alpha)
+    return jnp.where(small, near, value)
 
 
 def leave_one_out(log_weights: Array, alpha: float) -> Array:
