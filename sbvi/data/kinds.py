@@ -68,30 +68,36 @@ def column_kind(
         return ColumnKind("ignored", (), "constant")
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
         return ColumnKind("ignored", (), "times")
+    kind, why = "categorical", "text"
     if len(values) == 2:
-        return ColumnKind("binary", tuple(values), "two values")
+        kind, why = "binary", "two values"
+    elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
+        kind, why = "ignored", f"text with {len(values)} different values"
     if not numeric:
-        if len(values) > CATEGORIES or len(values) > 0.5 * len(known):
-            return ColumnKind("ignored", (), _text(column, values, where, first_line))
-        return ColumnKind("categorical", tuple(values), "text")
+        why += _among_numbers(column, values, kind, where, first_line)
+    if not numeric or kind == "binary":
+        return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
 
 
-def _text(column: "pandas.Series", values: list[Any], where: str, first_line: int) -> str:
-    """Why a column of text is left out, with a warning where nearly all of it is numbers: a typing error drops it."""
-    why = f"text with {len(values)} different values"
+def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
+    """What the log's table adds of a column of text of which nearly all cells are numbers, with a warning: a typing
+    error makes categories of its numbers, or drops it. Of other columns nothing."""
     allowed = max(1, int(column.notna().sum()) // 10)
     words = {str(v) for v in values if not is_number(str(v))}
     odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
-    if not 0 < len(odd) <= allowed:
-        return why
+    if not 0 < len(odd) <= allowed or len(words) == len(values):
+        return ""
     place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
+    done, told = ("left out", "ignored") if kind == "ignored" else (f"taken as {kind}", kind)
+    other = ", or categorical" if kind == "ignored" else ""
     log.warning(
-        "%s: column %s is left out, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
-        "give the column's kind: dataset.columns={%s: ignored}, or categorical.",
-        where, column.name, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+        "%s: column %s is %s, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
+        "give the column's kind: dataset.columns={%s: %s}%s.",
+        where, column.name, done, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+        told, other,
     )  # fmt: skip
-    return f"{why}, of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
+    return f", of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:

@@ -134,6 +134,38 @@ def test_a_typing_error_among_numbers_is_told(tmp_path, caplog):
     assert not [r for r in caplog.records if r.levelno == logging.WARNING]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "kind", "why"),
+    [
+        (["1", "2", "3", "4", "5"], "categorical", "text, of which 5 are numbers; line 9 holds '3o'"),
+        (["0"], "binary", "two values, of which 1 are numbers; line 9 holds '3o'"),
+    ],
+)
+def test_a_typing_error_among_few_numbers_is_told(numbers, kind, why, tmp_path, caplog):
+    """It makes categories of numbers, each with a logit of its own and no order; the log says by which line."""
+    cells = [numbers[row % len(numbers)] for row in range(100)]
+    cells[7], cells[11] = "3o", ""
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{row % 7}\n" for row, cell in enumerate(cells)))
+    with caplog.at_level(logging.INFO, "sbvi"):
+        (column, _) = Table(path=str(path), types="found").load().preprocessing.table
+    assert column.kind == kind
+    assert why in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert f"column a is taken as {kind}, since it holds '3o' in line 9 among numbers; correct the cell" in warning
+    assert warning.endswith(f"dataset.columns={{a: {kind}}}.")
+    caplog.clear()
+    Table(path=str(path), types="found", columns={"a": kind}).load()
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def test_categories_without_numbers_among_them_have_no_warning(caplog):
+    column_kind(LABORATORY["site"], None, "x")
+    column_kind(pd.Series(["yes"] * 99 + ["no"], name="answer"), None, "x")
+    column_kind(pd.Series(["1", "2", "3 or more"] * 30, name="children"), None, "x")
+    assert not caplog.records
+
+
 def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
     kind = column_kind(LABORATORY["name"], None, "x")
     assert kind.why == "text with 200 different values"
