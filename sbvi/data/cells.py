@@ -1,8 +1,11 @@
 """Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from sbvi.core import UserError
 
 if TYPE_CHECKING:
     import pandas
@@ -70,3 +73,21 @@ def plain(value: Any) -> str | float | bool:
         return float(value)
     except (TypeError, ValueError):
         return str(value)
+
+
+def simple(column: "pandas.Series", where: str) -> None:
+    """Refuse cells that are no single value, such as lists, and complex numbers, whose imaginary part a float loses.
+
+    Raises:
+      UserError: the first such cell and its row.
+    """
+    import pandas as pd
+
+    if column.dtype.kind not in "Oc" or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype):
+        return
+    for row, value in enumerate(column):
+        if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):
+            raise UserError(
+                f"{where}: column {column.name} holds {str(value)[:40]} in row {row}; a cell must be a real number, a "
+                "text, a time, or true or false."
+            )

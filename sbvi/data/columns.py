@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
+from sbvi.data.cells import as_elsewhere, fitting, plain, simple, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -54,10 +54,11 @@ class Column:
         """The column of a frame as numbers (N,) float64, NaN where a value is missing.
 
         Raises:
-          UserError: text where numbers are, or a category that the training rows do not have.
+          UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
         import pandas as pd
 
+        simple(column, where)
         missing = column.isna().to_numpy(bool)
         if self.coded:
             own = {value: float(code) for code, value in enumerate(self.values)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain, spelled
+from sbvi.data.cells import plain, simple, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: What a user may say of a column: a word, or its ranks.
+Told = str | tuple[str, ...] | list[str]
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
 #: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
@@ -36,9 +38,7 @@ class ColumnKind(NamedTuple):
     why: str
 
 
-def column_kind(
-    column: "pandas.Series", told: str | tuple[str, ...] | None, where: str, first_line: int = 0
-) -> ColumnKind:
+def column_kind(column: "pandas.Series", told: Told | None, where: str, first_line: int = 0) -> ColumnKind:
     """What a column of a frame holds; `told` is the user's word for it, `first_line` that of its file's first row.
 
     Raises:
@@ -52,6 +52,7 @@ def column_kind(
         return ColumnKind("ignored", (), "as told")
     if not len(known):
         return ColumnKind("ignored", (), "empty")
+    simple(column, where)
     values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
     if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
@@ -60,7 +61,7 @@ def column_kind(
             f"{where}: column {name} holds {column.iloc[row]} in {line(row, first_line)}; numbers must be finite, "
             "and an empty cell says that one is missing."
         )
-    if isinstance(told, tuple):
+    if isinstance(told, tuple | list):
         return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
     if told is not None:
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
@@ -141,7 +142,9 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
     return ()
 
 
-def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
+def _ranks(
+    told: tuple[str, ...] | list[str], values: list[Any], name: str, where: str
+) -> tuple[str | float | bool, ...]:
     ranks = tuple(map(str, told))
     known = {spelled(rank) for rank in ranks}
     if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
@@ -155,13 +158,14 @@ def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> t
 
 
 def described(
-    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
+    frame: "pandas.DataFrame", told: Mapping[Any, Told], where: str, first_line: int = 0
 ) -> dict[str, ColumnKind]:
-    """Column name -> what it holds, for all columns of a frame.
+    """Column name -> what it holds, for all columns of a frame; told: by their names, or by what the frame calls them.
 
     Raises:
       UserError: the user names a column that is not there, or see `column_kind`.
     """
+    told = {str(name): kind for name, kind in told.items()}
     names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")

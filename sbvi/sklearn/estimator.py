@@ -12,10 +12,11 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import Column
+from sbvi.data.kinds import Told
 from sbvi.runs.frames import Fit, Fitted
 from sbvi.sklearn.arguments import checked
 
-Kinds = Mapping[str, str | tuple[str, ...]]
+Kinds = Mapping[Any, Told]
 
 
 class TableEstimator(BaseEstimator):
@@ -114,7 +115,7 @@ class TableEstimator(BaseEstimator):
     def _keep(self, fitted: Fitted, frame: Any) -> None:
         self.columns_ = fitted.preprocessing.table or ()
         modelled = {column.name for column in self.columns_}
-        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
+        rest = {str(c): _distinct(frame[c]) for c in frame if str(c) not in modelled}
         self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
         self.params_ = tuple(member.params for member in fitted.members)
         self.best_steps_ = tuple(member.step for member in fitted.members)
@@ -163,6 +164,15 @@ class TableEstimator(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # rows are given different draws
         return tags
+
+
+def _distinct(column: Any) -> Sequence[Any]:
+    """Different values of a column; none of one that holds what cannot be compared, such as lists."""
+    try:
+        values: Sequence[Any] = column.dropna().unique()
+    except TypeError:
+        return ()
+    return values
 
 
 def rebuilt(settings: dict[str, Any], columns: Sequence[Column]) -> tuple[Preprocessing, Any]:

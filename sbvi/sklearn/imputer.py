@@ -33,7 +33,7 @@ class Imputer(TransformerMixin, TableEstimator):
       continuous: law of continuous columns.
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
-        ordinal, ignored, or a tuple of ranks.
+        ordinal, ignored, or a list of ranks.
       steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 2,500 steps.
       batch_size: rows of a step of Adam.
       learning_rate: of Adam.

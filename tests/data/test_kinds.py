@@ -11,7 +11,7 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.kinds import column_kind
 from sbvi.data.removal import Removal
-from sbvi.data.sources.table import Table
+from sbvi.data.sources.table import Known, Table
 
 pytestmark = pytest.mark.quick
 
@@ -172,6 +172,27 @@ def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
     half = pd.Series([f"{i}" if i % 2 else f"n{i}" for i in range(200)], name="code")
     assert column_kind(half, None, "x").why == "text with 200 different values"
     assert not caplog.records
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, np.zeros(2), 1 + 2j])
+def test_cells_that_are_no_single_real_value_are_refused(cell):
+    """Lists are no categories, and of a complex number half would be lost."""
+    odd = pd.Series([cell, None, 1.5, 2.5] * 5, name="odd", dtype=complex if isinstance(cell, complex) else object)
+    sentence = r"column odd holds .* in row 0; a cell must be a real number, a text"
+    with pytest.raises(UserError, match=sentence):
+        column_kind(odd, None, "x")
+    assert column_kind(odd, "ignored", "x").kind == "ignored"
+    for column in (tables.Column("odd", "continuous"), tables.Column("odd", "categorical", values=("1.5", "2.5"))):
+        with pytest.raises(UserError, match=sentence):
+            tables.encoded((column,), odd.to_frame(), "x")
+
+
+def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken():
+    """From Python the names of columns may be numbers, and ranks a list."""
+    frame = pd.DataFrame({0: ["low", "high", "low", "middle"] * 5, 1: np.arange(20) / 7})
+    columns = Known.of(frame, {0: ["low", "middle", "high"], "1": "continuous"}, "x").columns
+    assert columns["0"][:2] == ("ordinal", ("low", "middle", "high"))
+    assert columns["1"].kind == "continuous"
 
 
 @pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
