@@ -28,6 +28,9 @@ RANKS, CATEGORIES = 10, 100
 SKEWED = 2.0
 #: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
 MOST = 1_000_000
+#: The greatest size of a number, and one through the least spread of a column's and the least positive number, whose
+#: means and draws float32 holds.
+GREATEST = 1e30
 
 
 class ColumnKind(NamedTuple):
@@ -114,7 +117,30 @@ def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
     return ColumnKind("continuous", (), "numbers")
 
 
+def of_common_size(name: str, kind: str, x: np.ndarray, where: str) -> None:
+    """Refuse source numbers (N,), NaN where missing, of a continuous or positive column that float32 cannot hold: what
+    is filled in would be infinite, or the same in every row.
+
+    Raises:
+      UserError: the greatest number, or the spread or the least one, and what is allowed.
+    """
+    seen = x[~np.isnan(x)]
+    if kind not in ("continuous", "positive") or not len(seen):
+        return
+    end = seen[np.abs(seen).argmax()]
+    small = np.ptp(seen) if kind == "continuous" and abs(end) <= GREATEST else seen.min()
+    if abs(end) > GREATEST:
+        what, allowed = f"holds {end:g}", f"at most {GREATEST:g}"
+    elif 0 < small < 1 / GREATEST:
+        what = f"holds {small:g}" if kind == "positive" else f"differs by {small:g} at most"
+        allowed = f"at least {1 / GREATEST:g}"
+    else:
+        return
+    raise UserError(f"{where}: column {name} {what}, and it must be {allowed}; give it in another unit.")
+
+
 def _skewness(x: np.ndarray) -> float:
+    x = np.ldexp(x, -np.frexp(np.abs(x).max())[1])  # else the squares of 1e160 are infinite
     spread = x.std()
     return float(np.mean(((x - x.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
@@ -185,7 +211,7 @@ def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column
         location, width = float(x.min()), float(np.ptp(x))
     else:
         location, width = float(x.mean()), float(x.std())
-    if width <= 1e-12 * max(abs(location), 1e-300):  # of a constant column
+    if x.min() == x.max():
         width = 1.0
     return Column(name, kind, location, width, float(seen.min()), float(seen.max()))
 

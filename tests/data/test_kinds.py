@@ -195,6 +195,33 @@ def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken():
     assert columns["1"].kind == "continuous"
 
 
+@pytest.mark.parametrize(
+    ("size", "told", "sentence"),
+    [
+        (1e31, {}, r"column a holds .*e\+3\d, and it must be at most 1e\+30; give it in another unit"),
+        (1e200, {}, r"column a holds .*e\+2\d\d, and it must be at most 1e\+30"),
+        (1e-32, {}, r"column a differs by .*e-3\d at most, and it must be at least 1e-30"),
+        (1e-200, {"a": "continuous"}, r"column a differs by .*e-\d\d\d at most, and it must be at least 1e-30"),
+        (1e-32, {"a": "positive"}, r"column a holds .*e-3\d, and it must be at least 1e-30"),
+    ],
+)
+def test_numbers_that_float32_cannot_hold_are_refused(size, told, sentence):
+    """Of deviation 1e-200 squares are 0 and of 1e200 infinite, and means that are computed in float32 are so sooner."""
+    frame = pd.DataFrame({"a": size * np.exp(np.random.default_rng(0).normal(size=50))})
+    with pytest.raises(UserError, match=sentence):
+        Known.of(frame, told, "x")
+
+
+@pytest.mark.parametrize("size", [1e-27, 1e-9, 1e12, 1e27])
+@pytest.mark.parametrize("location", [0.0, 1e12])
+def test_columns_of_any_usual_size_are_held_with_deviation_1(size, location):
+    """However small their deviation is beside their location, as long as float64 tells the values apart."""
+    x = np.random.default_rng(0).normal(size=50) * (size if not location else max(size, 0.1)) + location
+    known = Known.of(pd.DataFrame({"a": x}), {}, "x")
+    held = known.preprocessing(known.numbers, "deviation").store(known.numbers)
+    np.testing.assert_allclose([held.mean(), held.std()], [0, 1], atol=2e-3)
+
+
 @pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
 @pytest.mark.parametrize("told", [None, {"a": "continuous"}, {"a": "positive"}])
 def test_infinity_is_refused_by_its_line(cells, told, tmp_path):

@@ -106,6 +106,7 @@ class Known:
         numbers = np.stack([column.codes(frame[named[column.name]], where) for column in blank], 1)
         for d, column in enumerate(blank):
             column.check(numbers[:, d], where)
+            kinds.of_common_size(column.name, column.kind, numbers[:, d], where)
         return cls(seen, numbers)
 
     def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
