@@ -41,16 +41,18 @@ class DensityEstimator(DensityMixin, TableEstimator):
         from sbvi.core.precision import jit_reported
         from sbvi.inference.importance import importance_sampling
 
+        checked(samples=self.samples)
         _, held = self._held(X)
         _, model = self._fitted()
-        if 0 not in self._draw:
-            self._draw[0] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
+        how = (self.samples, 0)  # which `set_params` changes without another fit
+        if how not in self._draw:
+            self._draw[how] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
         scores = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            said = self._draw[0](self.params_[0], key, jax.device_put(padded))
+            said = self._draw[how](self.params_[0], key, jax.device_put(padded))
             scores.append(np.asarray(said.log_likelihood)[: len(rows)])
         return np.concatenate(scores).astype(np.float64)
 

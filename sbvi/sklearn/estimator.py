@@ -55,7 +55,8 @@ class TableEstimator(BaseEstimator):
 
     columns_: tuple[Column, ...]
     params_: tuple[Any, ...]
-    _draw: dict[int, Any]
+    #: (importance samples, draws) -> what is compiled of them.
+    _draw: dict[tuple[int, int], Any]
     #: What is held out of training: rows, or entries.
     _by: ClassVar[Literal["rows", "entries"]] = "rows"
     _most_steps: ClassVar[int] = 6000
