@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,10 @@ MOST = 1_000_000
 #: The greatest size of a number, and one through the least spread of a column's and the least positive number, whose
 #: means and draws float32 holds.
 GREATEST = 1e30
+
+
+#: How a day is written, with or without the time of day, as frames write theirs into text files.
+_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?)?\s*")
 
 
 class ColumnKind(NamedTuple):
@@ -70,7 +75,8 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
     if len(values) == 1:
         return ColumnKind("ignored", (), "constant")
-    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
+    timed = pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype)
+    if timed or all(isinstance(v, str) and _DATE.fullmatch(v) for v in values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
     kind, why = "categorical", "text"
     if len(values) == 2:

@@ -222,6 +222,26 @@ def test_columns_of_any_usual_size_are_held_with_deviation_1(size, location):
     np.testing.assert_allclose([held.mean(), held.std()], [0, 1], atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    "days",
+    [
+        pd.to_datetime(["2020-01-01", "2020-02-01", "2020-03-01"]),
+        pd.to_datetime(["2020-01-01 10:00", "2020-02-01 11:30"]),
+        pd.to_datetime(["2020-01-01 10:00:00.50", "2020-02-01 11:30:00.25", "2020-03-01 11:30:00.00"], utc=True),
+        ["2020-01-01T10:00Z", "2020-01-02T10:00Z", "2020-01-02T11:00Z"],
+    ],
+)
+def test_times_are_the_same_in_a_frame_and_in_its_file(days, tmp_path):
+    """However few different ones: else a frame that was trained on as its file is refused where it is to be filled."""
+    frame = pd.DataFrame({"day": list(days) * 20})
+    assert column_kind(frame["day"], None, "x")[::2] == ("ignored", "times")
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    assert column_kind(pd.read_csv(tmp_path / "x.csv")["day"], None, "x")[::2] == ("ignored", "times")
+    texts = frame["day"].astype(str)
+    assert column_kind(texts, "categorical", "x").kind == "categorical"
+    assert column_kind(pd.Series(["2020-01", "2020-02", "2020-03"] * 9), None, "x").kind == "categorical"
+
+
 @pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
 @pytest.mark.parametrize("told", [None, {"a": "continuous"}, {"a": "positive"}])
 def test_infinity_is_refused_by_its_line(cells, told, tmp_path):
