@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import DensityMixin
 
+from sbvi.data import columns as tables
 from sbvi.sklearn.arguments import checked
 from sbvi.sklearn.estimator import TableEstimator
 
@@ -67,10 +68,8 @@ class DensityEstimator(DensityMixin, TableEstimator):
           ValueError: n_samples is no whole number of at least 1.
         """
         import jax
-        import pandas as pd
 
         checked(n_samples=n_samples)
         known, model = self._fitted()
         drawn = model.sample(self.params_[0], jax.random.key(random_state), n_samples).value
-        numbers = known.to_source(np.asarray(drawn))
-        return pd.DataFrame({c.name: c.decoded(numbers[:, d]) for d, c in enumerate(self.columns_)})
+        return tables.framed(self.columns_, known.to_source(np.asarray(drawn)))
