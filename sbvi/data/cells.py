@@ -27,12 +27,19 @@ def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
         like = "Int64" if made.isna().any() else like
     elif pd.api.types.is_bool_dtype(like) and made.isna().any():
         return made.astype(object)
+    whole = pd.api.types.is_integer_dtype(like) and made.dtype.kind == "f"
     try:
-        cast = made.astype(like)
+        with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is looked at below
+            cast = made.astype(like)
+            fits = not whole or bool((cast == made).all())
     except (ValueError, TypeError, OverflowError):  # such as words in a column of numbers
-        return made.astype(object)
-    if pd.api.types.is_integer_dtype(cast.dtype) and made.dtype.kind == "f" and not (cast == made).all():
+        if not whole:
+            return made.astype(object)
+        cast, fits = made, False
+    if not fits:
         return made.astype("Int64") if (made.abs() < 2**53).all() else made
+    if pd.api.types.is_float_dtype(like) and (cast.abs() == np.inf).any():
+        return made
     return cast
 
 

@@ -435,3 +435,28 @@ def test_columns_of_one_name_are_refused():
     frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", 1, "1"])
     with pytest.raises(UserError, match="frame has more than one column named 1"):
         tables.encoded((), frame, "frame")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "wider", "held"),
+    [
+        ("UInt8", 300.2, "Int64", 300),
+        ("UInt8", -1.0, "Int64", -1),
+        ("Int8", 300.2, "Int64", 300),
+        ("Int8", 7.0, "Int8", 7),
+        ("uint8[pyarrow]", 300.2, "Int64", 300),
+        ("int64[pyarrow]", 300.2, "int64[pyarrow]", 300),
+        ("Int64", 1e300, "float64", 1e300),
+        ("float16", 70000.0, "float64", 70000.0),
+        ("float16", 0.5, "float16", 0.5),
+    ],
+)
+def test_a_dtype_that_cannot_hold_what_is_filled_in_is_widened(dtype, value, wider, held):
+    """To one of numbers: a column of objects is none, and infinity is no number of the model's."""
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": pd.Series([1, None, 3], dtype=dtype)})
+    column, numbers = tables.Column("a", "continuous"), np.array([[1.0], [value], [3.0]])
+    made = tables.decoded((column,), numbers, frame, np.array([[False], [True], [False]]))
+    assert str(made["a"].dtype) == wider
+    assert made["a"].tolist() == [1, held, 3]
