@@ -141,6 +141,10 @@ def test_the_density_is_of_the_tables_own_units(table, imputer):
     drawn = density.sample(50)
     assert list(drawn.columns) == ["0", "1", "2"]
     assert len(drawn) == 50
+    first, second = (density.sample(50, random_state=None) for _ in range(2))
+    assert (first["0"] != second["0"]).any()
+    by_generator = [density.sample(50, random_state=np.random.RandomState(3)) for _ in range(2)]
+    pd.testing.assert_frame_equal(*by_generator)
 
 
 def test_samples_are_those_that_are_set_last(table, imputer):

@@ -7,7 +7,7 @@ from sklearn.base import DensityMixin
 
 from sbvi.data import columns as tables
 from sbvi.sklearn.arguments import checked
-from sbvi.sklearn.estimator import TableEstimator
+from sbvi.sklearn.estimator import TableEstimator, seed_of
 
 
 class DensityEstimator(DensityMixin, TableEstimator):
@@ -61,8 +61,8 @@ class DensityEstimator(DensityMixin, TableEstimator):
         """The mean of `score_samples`."""
         return float(np.mean(self.score_samples(X)))
 
-    def sample(self, n_samples: int = 1, random_state: int = 0) -> Any:
-        """Draws of complete rows, a frame of the columns that are modelled.
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = 0) -> Any:
+        """Draws of complete rows, a frame of the columns that are modelled; with None other ones at every call.
 
         Raises:
           ValueError: n_samples is no whole number of at least 1.
@@ -71,5 +71,5 @@ class DensityEstimator(DensityMixin, TableEstimator):
 
         checked(n_samples=n_samples)
         known, model = self._fitted()
-        drawn = model.sample(self.params_[0], jax.random.key(random_state), n_samples).value
+        drawn = model.sample(self.params_[0], jax.random.key(seed_of(random_state)), n_samples).value
         return tables.framed(self.columns_, known.to_source(np.asarray(drawn)))

@@ -65,11 +65,6 @@ class TableEstimator(BaseEstimator):
         """How often the table is learned."""
         return 1
 
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int):
-            return self.random_state
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on a table (N, D), NaN or None where an entry is missing.
 
@@ -79,7 +74,7 @@ class TableEstimator(BaseEstimator):
         checked(**self.get_params(deep=False))
         frame = self._frame(X, reset=True)
         hidden = [int(size) for size in self.hidden]
-        self.seed_ = self._seed()
+        self.seed_ = seed_of(self.random_state)
         settings: dict[str, Any] = {
             "name": "dlgm",
             "latents": [self.latents],
@@ -165,6 +160,13 @@ class TableEstimator(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # rows are given different draws
         return tags
+
+
+def seed_of(random_state: Any) -> int:
+    """A number as it is; of what scikit-learn takes beside, None and a generator, one drawn."""
+    if isinstance(random_state, int):
+        return random_state
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _distinct(column: Any) -> Sequence[Any]:
