@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks as checks
 
 from sbvi.sklearn import DensityEstimator, Imputer
+from sbvi.sklearn.estimator import _distinct
 
 SMALL = {"steps": 3, "hidden": (4,), "latents": 2, "bound_samples": 2, "samples": 20, "batch_size": 8}
 
@@ -140,6 +141,32 @@ def test_the_density_is_of_the_tables_own_units(table, imputer):
     drawn = density.sample(50)
     assert list(drawn.columns) == ["0", "1", "2"]
     assert len(drawn) == 50
+    first, second = (density.sample(50, random_state=None) for _ in range(2))
+    assert (first["0"] != second["0"]).any()
+    by_generator = [density.sample(50, random_state=np.random.RandomState(3)) for _ in range(2)]
+    pd.testing.assert_frame_equal(*by_generator)
+
+
+def test_samples_are_those_that_are_set_last(table, imputer):
+    """They are asked for after the fit, which `set_params` may change."""
+    density = DensityEstimator(**SMALL, random_state=0)
+    for name in ("columns_", "params_", "seed_", "_settings", "n_features_in_", "constants_"):
+        setattr(density, name, getattr(imputer, name))
+    rows = table[1][:20]
+    few = density.score_samples(rows)
+    many = density.set_params(samples=50).score_samples(rows)
+    assert (few != many).any()
+    np.testing.assert_array_equal(density.set_params(samples=20).score_samples(rows), few)
+    with pytest.raises(ValueError, match="samples=0 cannot be used"):
+        density.set_params(samples=0).score_samples(rows)
+    _, held = imputer._held(rows)
+    try:  # what samples are worth is no more than how many there are, of two members
+        assert imputer.set_params(samples=20)._fill(held).effective.max() <= 40
+    finally:
+        imputer.set_params(samples=200)
+    assert imputer._fill(held).effective.max() > 40
+    assert len(_distinct(pd.Series([[1], [1], None]))) == 0  # of a column that is ignored
+    assert list(_distinct(pd.Series(["a", None, "a"]))) == ["a"]
 
 
 def test_frames_and_pipelines(table):

@@ -1,8 +1,11 @@
 """Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from sbvi.core import UserError
 
 if TYPE_CHECKING:
     import pandas
@@ -24,12 +27,19 @@ def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
         like = "Int64" if made.isna().any() else like
     elif pd.api.types.is_bool_dtype(like) and made.isna().any():
         return made.astype(object)
+    whole = pd.api.types.is_integer_dtype(like) and made.dtype.kind == "f"
     try:
-        cast = made.astype(like)
+        with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is looked at below
+            cast = made.astype(like)
+            fits = not whole or bool((cast == made).all())
     except (ValueError, TypeError, OverflowError):  # such as words in a column of numbers
-        return made.astype(object)
-    if pd.api.types.is_integer_dtype(cast.dtype) and made.dtype.kind == "f" and not (cast == made).all():
+        if not whole:
+            return made.astype(object)
+        cast, fits = made, False
+    if not fits:
         return made.astype("Int64") if (made.abs() < 2**53).all() else made
+    if pd.api.types.is_float_dtype(like) and (cast.abs() == np.inf).any():
+        return made
     return cast
 
 
@@ -70,3 +80,21 @@ def plain(value: Any) -> str | float | bool:
         return float(value)
     except (TypeError, ValueError):
         return str(value)
+
+
+def simple(column: "pandas.Series", where: str) -> None:
+    """Refuse cells that are no single value, such as lists, and complex numbers, whose imaginary part a float loses.
+
+    Raises:
+      UserError: the first such cell and its row.
+    """
+    import pandas as pd
+
+    if column.dtype.kind not in "Oc" or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype):
+        return
+    for row, value in enumerate(column):
+        if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):
+            raise UserError(
+                f"{where}: column {column.name} holds {str(value)[:40]} in row {row}; a cell must be a real number, a "
+                "text, a time, or true or false."
+            )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
+from sbvi.data.cells import as_elsewhere, fitting, plain, simple, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -50,14 +50,22 @@ class Column:
     def standardised(self) -> bool:
         return self.kind in ("continuous", "positive")
 
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers all of them: counts, and codes of such."""
+        return self.kind == "count" or (
+            self.coded and all(isinstance(v, float) and v == np.rint(v) and abs(v) < 2**53 for v in self.values)
+        )
+
     def codes(self, column: "pandas.Series", where: str) -> np.ndarray:
         """The column of a frame as numbers (N,) float64, NaN where a value is missing.
 
         Raises:
-          UserError: text where numbers are, or a category that the training rows do not have.
+          UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
         import pandas as pd
 
+        simple(column, where)
         missing = column.isna().to_numpy(bool)
         if self.coded:
             own = {value: float(code) for code, value in enumerate(self.values)}
@@ -191,6 +199,16 @@ def by_name(names: Sequence[str], frame: "pandas.DataFrame", where: str) -> list
     if absent := [name for name in names if name not in named]:
         raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
     return [named[name] for name in names]
+
+
+def framed(columns: Sequence[Column], numbers: np.ndarray) -> "pandas.DataFrame":
+    """Source numbers (N, D) as a frame of these columns: categories by their names, and whole numbers as int64 where
+    none is missing."""
+    import pandas as pd
+
+    made = {c.name: c.decoded(numbers[:, d]) for d, c in enumerate(columns)}
+    whole = {c.name for c in columns if c.whole and made[c.name].notna().all()}
+    return pd.DataFrame({name: v.astype(np.int64) if name in whole else v for name, v in made.items()})
 
 
 def decoded(

@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain, spelled
+from sbvi.data.cells import plain, simple, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: What a user may say of a column: a word, or its ranks.
+Told = str | tuple[str, ...] | list[str]
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
 #: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
@@ -26,6 +29,13 @@ RANKS, CATEGORIES = 10, 100
 SKEWED = 2.0
 #: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
 MOST = 1_000_000
+#: The greatest size of a number, and one through the least spread of a column's and the least positive number, whose
+#: means and draws float32 holds.
+GREATEST = 1e30
+
+
+#: How a day is written, with or without the time of day, as frames write theirs into text files.
+_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?)?\s*")
 
 
 class ColumnKind(NamedTuple):
@@ -36,9 +46,7 @@ class ColumnKind(NamedTuple):
     why: str
 
 
-def column_kind(
-    column: "pandas.Series", told: str | tuple[str, ...] | None, where: str, first_line: int = 0
-) -> ColumnKind:
+def column_kind(column: "pandas.Series", told: Told | None, where: str, first_line: int = 0) -> ColumnKind:
     """What a column of a frame holds; `told` is the user's word for it, `first_line` that of its file's first row.
 
     Raises:
@@ -52,6 +60,7 @@ def column_kind(
         return ColumnKind("ignored", (), "as told")
     if not len(known):
         return ColumnKind("ignored", (), "empty")
+    simple(column, where)
     values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
     numeric = not any(isinstance(v, str) for v in values)
     if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
@@ -60,38 +69,45 @@ def column_kind(
             f"{where}: column {name} holds {column.iloc[row]} in {line(row, first_line)}; numbers must be finite, "
             "and an empty cell says that one is missing."
         )
-    if isinstance(told, tuple):
+    if isinstance(told, tuple | list):
         return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
     if told is not None:
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
     if len(values) == 1:
         return ColumnKind("ignored", (), "constant")
-    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
+    timed = pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype)
+    if timed or all(isinstance(v, str) and _DATE.fullmatch(v) for v in values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
+    kind, why = "categorical", "text"
     if len(values) == 2:
-        return ColumnKind("binary", tuple(values), "two values")
+        kind, why = "binary", "two values"
+    elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
+        kind, why = "ignored", f"text with {len(values)} different values"
     if not numeric:
-        if len(values) > CATEGORIES or len(values) > 0.5 * len(known):
-            return ColumnKind("ignored", (), _text(column, values, where, first_line))
-        return ColumnKind("categorical", tuple(values), "text")
+        why += _among_numbers(column, values, kind, where, first_line)
+    if not numeric or kind == "binary":
+        return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
 
 
-def _text(column: "pandas.Series", values: list[Any], where: str, first_line: int) -> str:
-    """Why a column of text is left out, with a warning where nearly all of it is numbers: a typing error drops it."""
-    why = f"text with {len(values)} different values"
+def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
+    """What the log's table adds of a column of text of which nearly all cells are numbers, with a warning: a typing
+    error makes categories of its numbers, or drops it. Of other columns nothing."""
     allowed = max(1, int(column.notna().sum()) // 10)
     words = {str(v) for v in values if not is_number(str(v))}
     odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
-    if not 0 < len(odd) <= allowed:
-        return why
+    if not 0 < len(odd) <= allowed or len(words) == len(values):
+        return ""
     place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
+    done, told = ("left out", "ignored") if kind == "ignored" else (f"taken as {kind}", kind)
+    other = ", or categorical" if kind == "ignored" else ""
     log.warning(
-        "%s: column %s is left out, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
-        "give the column's kind: dataset.columns={%s: ignored}, or categorical.",
-        where, column.name, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+        "%s: column %s is %s, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
+        "give the column's kind: dataset.columns={%s: %s}%s.",
+        where, column.name, done, cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "", column.name,
+        told, other,
     )  # fmt: skip
-    return f"{why}, of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
+    return f", of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
@@ -107,7 +123,30 @@ def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
     return ColumnKind("continuous", (), "numbers")
 
 
+def of_common_size(name: str, kind: str, x: np.ndarray, where: str) -> None:
+    """Refuse source numbers (N,), NaN where missing, of a continuous or positive column that float32 cannot hold: what
+    is filled in would be infinite, or the same in every row.
+
+    Raises:
+      UserError: the greatest number, or the spread or the least one, and what is allowed.
+    """
+    seen = x[~np.isnan(x)]
+    if kind not in ("continuous", "positive") or not len(seen):
+        return
+    end = seen[np.abs(seen).argmax()]
+    small = np.ptp(seen) if kind == "continuous" and abs(end) <= GREATEST else seen.min()
+    if abs(end) > GREATEST:
+        what, allowed = f"holds {end:g}", f"at most {GREATEST:g}"
+    elif 0 < small < 1 / GREATEST:
+        what = f"holds {small:g}" if kind == "positive" else f"differs by {small:g} at most"
+        allowed = f"at least {1 / GREATEST:g}"
+    else:
+        return
+    raise UserError(f"{where}: column {name} {what}, and it must be {allowed}; give it in another unit.")
+
+
 def _skewness(x: np.ndarray) -> float:
+    x = np.ldexp(x, -np.frexp(np.abs(x).max())[1])  # else the squares of 1e160 are infinite
     spread = x.std()
     return float(np.mean(((x - x.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
@@ -135,7 +174,9 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
     return ()
 
 
-def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> tuple[str | float | bool, ...]:
+def _ranks(
+    told: tuple[str, ...] | list[str], values: list[Any], name: str, where: str
+) -> tuple[str | float | bool, ...]:
     ranks = tuple(map(str, told))
     known = {spelled(rank) for rank in ranks}
     if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
@@ -149,13 +190,14 @@ def _ranks(told: tuple[str, ...], values: list[Any], name: str, where: str) -> t
 
 
 def described(
-    frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
+    frame: "pandas.DataFrame", told: Mapping[Any, Told], where: str, first_line: int = 0
 ) -> dict[str, ColumnKind]:
-    """Column name -> what it holds, for all columns of a frame.
+    """Column name -> what it holds, for all columns of a frame; told: by their names, or by what the frame calls them.
 
     Raises:
       UserError: the user names a column that is not there, or see `column_kind`.
     """
+    told = {str(name): kind for name, kind in told.items()}
     names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
@@ -175,7 +217,7 @@ def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column
         location, width = float(x.min()), float(np.ptp(x))
     else:
         location, width = float(x.mean()), float(x.std())
-    if width <= 1e-12 * max(abs(location), 1e-300):  # of a constant column
+    if x.min() == x.max():
         width = 1.0
     return Column(name, kind, location, width, float(seen.min()), float(seen.max()))
 

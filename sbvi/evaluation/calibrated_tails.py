@@ -40,12 +40,19 @@ class CalibratedTails:
 
 
 def _quantile(own: np.ndarray, pooled: np.ndarray, share: float) -> float:
-    """Of values with weight 1 and of others that weigh PRIOR together."""
-    values = np.concatenate([own, pooled])
-    weights = np.concatenate([np.ones(len(own)), np.full(len(pooled), PRIOR / len(pooled))])
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order]) - weights[order] / 2
-    return float(np.interp(share * weights.sum(), reached, values[order]))
+    """Of values in [0, 1/2]: pooled ones, which weigh PRIOR together, and own ones among them, which weigh 1 each more.
+
+    Between n values and the two ends are n + 1 spaces of equal mean probability, so that the ends stand beside the
+    values as half a value each would; else few values would give tails that are too heavy, and intervals too short.
+    """
+    each = PRIOR / len(pooled)
+    values, counts = np.unique(pooled, return_counts=True)
+    weights = each * counts + np.bincount(np.searchsorted(values, own), minlength=len(values))
+    total = len(own) + PRIOR
+    space = (len(own) * (1 + each) ** 2 + (len(pooled) - len(own)) * each**2) / total  # what an entry weighs
+    reached = np.cumsum(weights) - weights / 2
+    reached = np.concatenate([[-space / 2], reached, [total + space / 2]])
+    return float(np.interp(share * (total + space) - space / 2, reached, np.concatenate([[0.0], values, [0.5]])))
 
 
 def calibrate(

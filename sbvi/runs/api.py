@@ -13,6 +13,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
+from sbvi.data.cells import simple
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header
@@ -149,7 +150,8 @@ def _as_file(frame: Any) -> str:
     """A frame as text that is read back with the same names and gaps.
 
     Raises:
-      UserError: its names cannot be told from rows, or two are the same; or a text would be read as a missing value.
+      UserError: its names cannot be told from rows, or two are the same; a text would be read as a missing value; or
+        see `simple`.
     """
     if frame.columns.nlevels > 1:
         raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
@@ -158,6 +160,7 @@ def _as_file(frame: Any) -> str:
     quoted = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
     for name, label in named.items():
         column = frame[label]
+        simple(column, "x")
         texts = [] if column.dtype.kind in "buifM" else [v for v in column.dropna().unique() if isinstance(v, str)]
         if gap := [text for text in texts if text.lstrip() in USUAL]:
             raise UserError(

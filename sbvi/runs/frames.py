@@ -11,6 +11,7 @@ import numpy as np
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build
 from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.data.kinds import Told
 from sbvi.data.sources.table import Known
 from sbvi.evaluation import Evaluation, Validator
 from sbvi.evaluation.hidden_entries import Places, Prediction, predicting
@@ -67,7 +68,7 @@ class Fit:
     held_out: float
     by: Literal["rows", "entries"] = "rows"
     members: int = 1
-    columns: Mapping[str, str | tuple[str, ...]] | None = None
+    columns: Mapping[Any, Told] | None = None
     seed: int = 0
 
     def __call__(self, frame: "pandas.DataFrame") -> Fitted:

@@ -35,6 +35,7 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
+from sbvi.runs.rows import Rows
 from sbvi.runs.scores import Scores
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack
@@ -54,7 +55,7 @@ class Encoding:
     error: np.ndarray
 
 
-class LoadedRun(Scores, Queries, Completion):
+class LoadedRun(Scores, Queries, Completion, Rows):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
@@ -173,6 +174,8 @@ class LoadedRun(Scores, Queries, Completion):
 
     def sample(self, num: int, seed: int | None = None, *, means: bool = False) -> np.ndarray:
         """Draws from the generative model, or their means given what was drawn before; (num, *event_shape).
+
+        Of a table by column numbers and codes of categories; `sample_table` gives its rows as the user has them.
 
         seed: the same one gives the same draws; without one every call draws anew.
         """

@@ -2,21 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
-from sbvi.data import columns as tables
 from sbvi.data.checks import not_there, unmasked
-from sbvi.evaluation.filling import Guess, drawing, fill
 from sbvi.models import require
-from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, Tabular
-
-if TYPE_CHECKING:
-    import pandas
+from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier
 
 
 class Queries:
@@ -37,19 +32,6 @@ class Queries:
 
     @abstractmethod
     def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
-
-    def fill_table(
-        self, frame: "pandas.DataFrame", samples: int = 2000, seed: int = 1, guess: Guess = "mean"
-    ) -> "pandas.DataFrame":
-        """A frame with its gaps filled, of a run on a table by column: the same columns, order, index and dtypes."""
-        known, model = self.preprocessing, self._able(Tabular, "fill_table")
-        if known.table is None:
-            raise UserError("fill_table() is for runs on a table by column (likelihood=mixed).")
-        if not hasattr(frame, "columns"):
-            raise UserError(f"fill_table() takes a DataFrame, not {type(frame).__name__}; columns are found by name.")
-        held = known.store(tables.encoded(known.table, frame, "frame"), "frame")
-        filled = fill(drawing(model, samples, 500), self.params, known, held, seed)
-        return tables.decoded(known.table, filled.guess(guess), frame, np.isnan(held))
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray, seed: int | None = None) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given.

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import DensityMixin
 
+from sbvi.data import columns as tables
 from sbvi.sklearn.arguments import checked
-from sbvi.sklearn.estimator import TableEstimator
+from sbvi.sklearn.estimator import TableEstimator, seed_of
 
 
 class DensityEstimator(DensityMixin, TableEstimator):
@@ -18,7 +19,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
       continuous: law of continuous columns.
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
-        ordinal, ignored, or a tuple of ranks.
+        ordinal, ignored, or a list of ranks.
       steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 6,000 steps.
       batch_size: rows of a step of Adam.
       learning_rate: of Adam.
@@ -41,16 +42,18 @@ class DensityEstimator(DensityMixin, TableEstimator):
         from sbvi.core.precision import jit_reported
         from sbvi.inference.importance import importance_sampling
 
+        checked(samples=self.samples)
         _, held = self._held(X)
         _, model = self._fitted()
-        if 0 not in self._draw:
-            self._draw[0] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
+        how = (self.samples, 0)  # which `set_params` changes without another fit
+        if how not in self._draw:
+            self._draw[how] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
         scores = []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
-            said = self._draw[0](self.params_[0], key, jax.device_put(padded))
+            said = self._draw[how](self.params_[0], key, jax.device_put(padded))
             scores.append(np.asarray(said.log_likelihood)[: len(rows)])
         return np.concatenate(scores).astype(np.float64)
 
@@ -58,17 +61,15 @@ class DensityEstimator(DensityMixin, TableEstimator):
         """The mean of `score_samples`."""
         return float(np.mean(self.score_samples(X)))
 
-    def sample(self, n_samples: int = 1, random_state: int = 0) -> Any:
-        """Draws of complete rows, a frame of the columns that are modelled.
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = 0) -> Any:
+        """Draws of complete rows, a frame of the columns that are modelled; with None other ones at every call.
 
         Raises:
           ValueError: n_samples is no whole number of at least 1.
         """
         import jax
-        import pandas as pd
 
         checked(n_samples=n_samples)
         known, model = self._fitted()
-        drawn = model.sample(self.params_[0], jax.random.key(random_state), n_samples).value
-        numbers = known.to_source(np.asarray(drawn))
-        return pd.DataFrame({c.name: c.decoded(numbers[:, d]) for d, c in enumerate(self.columns_)})
+        drawn = model.sample(self.params_[0], jax.random.key(seed_of(random_state)), n_samples).value
+        return tables.framed(self.columns_, known.to_source(np.asarray(drawn)))

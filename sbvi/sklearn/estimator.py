@@ -12,10 +12,11 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.checks import unmasked
 from sbvi.data.columns import Column
+from sbvi.data.kinds import Told
 from sbvi.runs.frames import Fit, Fitted
 from sbvi.sklearn.arguments import checked
 
-Kinds = Mapping[str, str | tuple[str, ...]]
+Kinds = Mapping[Any, Told]
 
 
 class TableEstimator(BaseEstimator):
@@ -54,7 +55,8 @@ class TableEstimator(BaseEstimator):
 
     columns_: tuple[Column, ...]
     params_: tuple[Any, ...]
-    _draw: dict[int, Any]
+    #: (importance samples, draws) -> what is compiled of them.
+    _draw: dict[tuple[int, int], Any]
     #: What is held out of training: rows, or entries.
     _by: ClassVar[Literal["rows", "entries"]] = "rows"
     _most_steps: ClassVar[int] = 6000
@@ -62,11 +64,6 @@ class TableEstimator(BaseEstimator):
     def _members(self, rows: int) -> int:
         """How often the table is learned."""
         return 1
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int):
-            return self.random_state
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on a table (N, D), NaN or None where an entry is missing.
@@ -77,7 +74,7 @@ class TableEstimator(BaseEstimator):
         checked(**self.get_params(deep=False))
         frame = self._frame(X, reset=True)
         hidden = [int(size) for size in self.hidden]
-        self.seed_ = self._seed()
+        self.seed_ = seed_of(self.random_state)
         settings: dict[str, Any] = {
             "name": "dlgm",
             "latents": [self.latents],
@@ -114,7 +111,7 @@ class TableEstimator(BaseEstimator):
     def _keep(self, fitted: Fitted, frame: Any) -> None:
         self.columns_ = fitted.preprocessing.table or ()
         modelled = {column.name for column in self.columns_}
-        rest = {str(c): frame[c].dropna().unique() for c in frame if str(c) not in modelled}
+        rest = {str(c): _distinct(frame[c]) for c in frame if str(c) not in modelled}
         self.constants_ = {name: values[0] for name, values in rest.items() if len(values) == 1}
         self.params_ = tuple(member.params for member in fitted.members)
         self.best_steps_ = tuple(member.step for member in fitted.members)
@@ -163,6 +160,22 @@ class TableEstimator(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # rows are given different draws
         return tags
+
+
+def seed_of(random_state: Any) -> int:
+    """A number as it is; of what scikit-learn takes beside, None and a generator, one drawn."""
+    if isinstance(random_state, int):
+        return random_state
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _distinct(column: Any) -> Sequence[Any]:
+    """Different values of a column; none of one that holds what cannot be compared, such as lists."""
+    try:
+        values: Sequence[Any] = column.dropna().unique()
+    except TypeError:
+        return ()
+    return values
 
 
 def rebuilt(settings: dict[str, Any], columns: Sequence[Column]) -> tuple[Preprocessing, Any]:

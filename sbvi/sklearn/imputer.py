@@ -33,7 +33,7 @@ class Imputer(TransformerMixin, TableEstimator):
       continuous: law of continuous columns.
       scale: whether the scale of continuous columns is learned for each, or predicted by the network.
       columns: name -> kind, where that is not to be found by looking: continuous, positive, count, binary, categorical,
-        ordinal, ignored, or a tuple of ranks.
+        ordinal, ignored, or a list of ranks.
       steps: of Adam, whose rate falls as a cosine; None for 200 passes over the table, within 500 and 2,500 steps.
       batch_size: rows of a step of Adam.
       learning_rate: of Adam.
@@ -131,7 +131,7 @@ class Imputer(TransformerMixin, TableEstimator):
         return np.full(len(self.columns_), (1 - interval) / 2) if self.tails_ is None else self.tails_(interval)
 
     def _fill(self, held: np.ndarray, imputations: int = 0, tails: np.ndarray | None = None) -> Filled:
-        checked(guess=self.guess)
+        checked(guess=self.guess, samples=self.samples)
         draw = Mixture(self._drawing(imputations), self.beside_)
         return fill(draw, self.params_, self._fitted()[0], held, self.seed_, imputations=imputations, tails=tails)
 
@@ -139,9 +139,10 @@ class Imputer(TransformerMixin, TableEstimator):
         """Of each member so many that all together suffice."""
         _, model = self._fitted()
         draws = -(-max(imputations, 300) // len(self.params_))
-        if draws not in self._draw:
-            self._draw[draws] = drawing(model, self.samples, draws)
-        return self._draw[draws]
+        how = (self.samples, draws)  # of which `set_params` changes the first without another fit
+        if how not in self._draw:
+            self._draw[how] = drawing(model, *how)
+        return self._draw[how]
 
     def _members(self, rows: int) -> int:
         return self.members

@@ -10,6 +10,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.core.precision import jit_reported
+from sbvi.data.columns import framed
 from sbvi.evaluation.chains import summarise
 from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs
@@ -21,10 +22,11 @@ from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, read_array, write_arrays
 from sbvi.tasks.parameters import Parameters, with_parameters
-from sbvi.tasks.tables import check_tables, source_frame, write_frame
+from sbvi.tasks.tables import check_tables, named_by, write_frame
 from sbvi.tasks.task import TaskResult
 
 POOL = 100  # draws of p, of which resampling takes one
+ROWS = 10  # of a table, that are shown
 
 
 @spec
@@ -52,8 +54,8 @@ class SamplesTask:
     """Latents (N, K) of one stochastic node to decode in place of draws from the prior (.npz, .npy, .csv, .tsv,
     .parquet)."""
     output: str | None = None
-    """Where to write the samples (.npz; of a table by column .csv, .tsv, .parquet), beside the copy in the run's
-    folder."""
+    """Where to write the samples (.npz; of a table by column its rows, with categories by their names: .csv, .tsv,
+    .parquet), beside the arrays in the run's folder."""
     seed: NonNegativeInt = 0
     """Seed of the draws."""
 
@@ -84,7 +86,8 @@ class SamplesTask:
         run = with_parameters(run, self.parameters)
         # Of values that depend on one another given the latents a mean is no x, and is known along a draw alone.
         depend = run.offers(LatentVariable) and not run.model.factorises()
-        means = self.means and table is None and not depend
+        drawn = table is not None or depend  # a mean code is no category
+        means = self.means and not drawn
         frames = np.zeros((0, self.num, 1), np.float32)
         scalars: dict[str, float] = {}
         if average:
@@ -94,15 +97,17 @@ class SamplesTask:
             samples = draws.reshape(-1, *run.event_shape)
         elif self.input is None:
             samples = run.sample(self.num, self.seed, means=means)
-        elif not self.means and not depend:
+        elif not self.means and not drawn:
             raise UserError("task.means=false has no meaning with task.input, whose latents are decoded to means.")
         else:
-            samples = run.decode(read_array(self.input), self.seed if depend else None)
+            samples = run.decode(read_array(self.input), self.seed if drawn else None)
+        if table is not None:
+            rows = framed(table, samples)
+            if self.output is not None:
+                write_frame(Path(self.output), rows, named_by(table))
+            return TaskResult(scalars, {"x": samples}, table=rows.head(ROWS).to_string(index=False))
         if self.output is not None:
-            if table is not None:
-                write_frame(Path(self.output), source_frame(table, samples))
-            else:
-                write_arrays(self.output, {"x": samples})
+            write_arrays(self.output, {"x": samples})
         pictures: dict[str, np.ndarray] = {}
         if (picture := self._picture(run, samples)) is not None:
             pictures[self.title] = picture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbvi.data import Dataset, Preprocessing
-from sbvi.data.columns import Column, encoded
+from sbvi.data.columns import Column, encoded, framed
 from sbvi.data.formats.text_tables import Texts
 from sbvi.data.removal import Removal
 from sbvi.evaluation.filling import Draw, Filled, Guess, drawing, fill
@@ -23,7 +23,7 @@ from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.filling import Filling
 from sbvi.tasks.table_intervals import Tails, calibrated, scored_themselves
 from sbvi.tasks.table_pictures import picture
-from sbvi.tasks.tables import beside, check_tables, filled_frame, read_frame, source_frame, whole_again, write_frame
+from sbvi.tasks.tables import beside, check_tables, filled_frame, named_by, read_frame, whole_again, write_frame
 from sbvi.tasks.task import TaskResult
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class TableImputation(Filling):
             pictures[title] = picture(filled, values, truth, gaps)
         if self.output is not None:
             if frame is None:
-                frame = source_frame(known.table, known.to_source(held))
+                frame, named = framed(known.table, known.to_source(held)), named_by(known.table)
             self._write(filled, values, frame, gaps, named, texts)
         arrays = {
             "filled": values,

@@ -1,5 +1,6 @@
 """The user's own table: read by the names of its columns, and written back with the same ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,12 @@ def check_tables(path: str, parts: list[str]) -> None:
             ) from None
 
 
+def named_by(columns: Sequence[Column]) -> bool:
+    """Whether columns have names of their own, not the numbers 0, 1, .. that those of a file without a header have; a
+    header of such would be read again as a row."""
+    return [column.name for column in columns] != [str(place) for place in range(len(columns))]
+
+
 def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> None:
     """A frame as a file, its index where it has one of its own (Parquet alone keeps it).
 
@@ -88,13 +95,6 @@ def whole_again(frame: "pandas.DataFrame") -> "pandas.DataFrame":
         if column.dtype.kind == "f" and column.notna().all() and (np.rint(column) == column).all():
             made[name] = column.astype(np.int64) if (column.abs() < 2**53).all() else column
     return made
-
-
-def source_frame(columns: tuple[Column, ...], numbers: np.ndarray) -> "pandas.DataFrame":
-    """Source numbers (N, D) as a frame of the columns that a model sees."""
-    import pandas as pd
-
-    return pd.DataFrame({c.name: c.decoded(numbers[:, d]) for d, c in enumerate(columns)})
 
 
 def filled_frame(

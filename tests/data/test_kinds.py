@@ -11,7 +11,7 @@ from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.kinds import column_kind
 from sbvi.data.removal import Removal
-from sbvi.data.sources.table import Table
+from sbvi.data.sources.table import Known, Table
 
 pytestmark = pytest.mark.quick
 
@@ -134,12 +134,112 @@ def test_a_typing_error_among_numbers_is_told(tmp_path, caplog):
     assert not [r for r in caplog.records if r.levelno == logging.WARNING]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "kind", "why"),
+    [
+        (["1", "2", "3", "4", "5"], "categorical", "text, of which 5 are numbers; line 9 holds '3o'"),
+        (["0"], "binary", "two values, of which 1 are numbers; line 9 holds '3o'"),
+    ],
+)
+def test_a_typing_error_among_few_numbers_is_told(numbers, kind, why, tmp_path, caplog):
+    """It makes categories of numbers, each with a logit of its own and no order; the log says by which line."""
+    cells = [numbers[row % len(numbers)] for row in range(100)]
+    cells[7], cells[11] = "3o", ""
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{row % 7}\n" for row, cell in enumerate(cells)))
+    with caplog.at_level(logging.INFO, "sbvi"):
+        (column, _) = Table(path=str(path), types="found").load().preprocessing.table
+    assert column.kind == kind
+    assert why in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert f"column a is taken as {kind}, since it holds '3o' in line 9 among numbers; correct the cell" in warning
+    assert warning.endswith(f"dataset.columns={{a: {kind}}}.")
+    caplog.clear()
+    Table(path=str(path), types="found", columns={"a": kind}).load()
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def test_categories_without_numbers_among_them_have_no_warning(caplog):
+    column_kind(LABORATORY["site"], None, "x")
+    column_kind(pd.Series(["yes"] * 99 + ["no"], name="answer"), None, "x")
+    column_kind(pd.Series(["1", "2", "3 or more"] * 30, name="children"), None, "x")
+    assert not caplog.records
+
+
 def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
     kind = column_kind(LABORATORY["name"], None, "x")
     assert kind.why == "text with 200 different values"
     half = pd.Series([f"{i}" if i % 2 else f"n{i}" for i in range(200)], name="code")
     assert column_kind(half, None, "x").why == "text with 200 different values"
     assert not caplog.records
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, np.zeros(2), 1 + 2j])
+def test_cells_that_are_no_single_real_value_are_refused(cell):
+    """Lists are no categories, and of a complex number half would be lost."""
+    odd = pd.Series([cell, None, 1.5, 2.5] * 5, name="odd", dtype=complex if isinstance(cell, complex) else object)
+    sentence = r"column odd holds .* in row 0; a cell must be a real number, a text"
+    with pytest.raises(UserError, match=sentence):
+        column_kind(odd, None, "x")
+    assert column_kind(odd, "ignored", "x").kind == "ignored"
+    for column in (tables.Column("odd", "continuous"), tables.Column("odd", "categorical", values=("1.5", "2.5"))):
+        with pytest.raises(UserError, match=sentence):
+            tables.encoded((column,), odd.to_frame(), "x")
+
+
+def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken():
+    """From Python the names of columns may be numbers, and ranks a list."""
+    frame = pd.DataFrame({0: ["low", "high", "low", "middle"] * 5, 1: np.arange(20) / 7})
+    columns = Known.of(frame, {0: ["low", "middle", "high"], "1": "continuous"}, "x").columns
+    assert columns["0"][:2] == ("ordinal", ("low", "middle", "high"))
+    assert columns["1"].kind == "continuous"
+
+
+@pytest.mark.parametrize(
+    ("size", "told", "sentence"),
+    [
+        (1e31, {}, r"column a holds .*e\+3\d, and it must be at most 1e\+30; give it in another unit"),
+        (1e200, {}, r"column a holds .*e\+2\d\d, and it must be at most 1e\+30"),
+        (1e-32, {}, r"column a differs by .*e-3\d at most, and it must be at least 1e-30"),
+        (1e-200, {"a": "continuous"}, r"column a differs by .*e-\d\d\d at most, and it must be at least 1e-30"),
+        (1e-32, {"a": "positive"}, r"column a holds .*e-3\d, and it must be at least 1e-30"),
+    ],
+)
+def test_numbers_that_float32_cannot_hold_are_refused(size, told, sentence):
+    """Of deviation 1e-200 squares are 0 and of 1e200 infinite, and means that are computed in float32 are so sooner."""
+    frame = pd.DataFrame({"a": size * np.exp(np.random.default_rng(0).normal(size=50))})
+    with pytest.raises(UserError, match=sentence):
+        Known.of(frame, told, "x")
+
+
+@pytest.mark.parametrize("size", [1e-27, 1e-9, 1e12, 1e27])
+@pytest.mark.parametrize("location", [0.0, 1e12])
+def test_columns_of_any_usual_size_are_held_with_deviation_1(size, location):
+    """However small their deviation is beside their location, as long as float64 tells the values apart."""
+    x = np.random.default_rng(0).normal(size=50) * (size if not location else max(size, 0.1)) + location
+    known = Known.of(pd.DataFrame({"a": x}), {}, "x")
+    held = known.preprocessing(known.numbers, "deviation").store(known.numbers)
+    np.testing.assert_allclose([held.mean(), held.std()], [0, 1], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pd.to_datetime(["2020-01-01", "2020-02-01", "2020-03-01"]),
+        pd.to_datetime(["2020-01-01 10:00", "2020-02-01 11:30"]),
+        pd.to_datetime(["2020-01-01 10:00:00.50", "2020-02-01 11:30:00.25", "2020-03-01 11:30:00.00"], utc=True),
+        ["2020-01-01T10:00Z", "2020-01-02T10:00Z", "2020-01-02T11:00Z"],
+    ],
+)
+def test_times_are_the_same_in_a_frame_and_in_its_file(days, tmp_path):
+    """However few different ones: else a frame that was trained on as its file is refused where it is to be filled."""
+    frame = pd.DataFrame({"day": list(days) * 20})
+    assert column_kind(frame["day"], None, "x")[::2] == ("ignored", "times")
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    assert column_kind(pd.read_csv(tmp_path / "x.csv")["day"], None, "x")[::2] == ("ignored", "times")
+    texts = frame["day"].astype(str)
+    assert column_kind(texts, "categorical", "x").kind == "categorical"
+    assert column_kind(pd.Series(["2020-01", "2020-02", "2020-03"] * 9), None, "x").kind == "categorical"
 
 
 @pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
@@ -335,3 +435,28 @@ def test_columns_of_one_name_are_refused():
     frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", 1, "1"])
     with pytest.raises(UserError, match="frame has more than one column named 1"):
         tables.encoded((), frame, "frame")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "wider", "held"),
+    [
+        ("UInt8", 300.2, "Int64", 300),
+        ("UInt8", -1.0, "Int64", -1),
+        ("Int8", 300.2, "Int64", 300),
+        ("Int8", 7.0, "Int8", 7),
+        ("uint8[pyarrow]", 300.2, "Int64", 300),
+        ("int64[pyarrow]", 300.2, "int64[pyarrow]", 300),
+        ("Int64", 1e300, "float64", 1e300),
+        ("float16", 70000.0, "float64", 70000.0),
+        ("float16", 0.5, "float16", 0.5),
+    ],
+)
+def test_a_dtype_that_cannot_hold_what_is_filled_in_is_widened(dtype, value, wider, held):
+    """To one of numbers: a column of objects is none, and infinity is no number of the model's."""
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": pd.Series([1, None, 3], dtype=dtype)})
+    column, numbers = tables.Column("a", "continuous"), np.array([[1.0], [value], [3.0]])
+    made = tables.decoded((column,), numbers, frame, np.array([[False], [True], [False]]))
+    assert str(made["a"].dtype) == wider
+    assert made["a"].tolist() == [1, held, 3]

@@ -101,3 +101,17 @@ def test_nothing_is_calibrated_without_numbers_held_out():
     named = (COLUMNS[1], COLUMNS[1])
     coded = Places.of(held(50, 3)[:, [1, 3]], 0.5, 0)
     assert calibrate(named, [(draw, (), coded)], 0) is None
+
+
+@pytest.mark.parametrize("interval", [0.5, 0.9])
+@pytest.mark.parametrize(("own", "others"), [(1, 0), (3, 0), (10, 0), (40, 0), (10, 90), (3, 2000), (200, 1800)])
+def test_however_few_entries_are_held_out_the_mean_coverage_is_what_was_asked(own, others, interval):
+    """The k-th of n values of a uniform law has mean k / (n + 1), n + 1 of which are the spaces between them and the
+    ends. An interval between tails a covers 1 - 2a of draws that are right; the mean is over what is held out."""
+    generator = np.random.default_rng([own, others])
+    covered = []
+    for _ in range(4000):
+        parts = [np.sort(generator.uniform(0, 0.5, size)) for size in (own, others)]
+        covered.append(1 - 2 * CalibratedTails(tuple(parts))(interval)[0])
+    error = np.std(covered) / np.sqrt(len(covered))
+    assert np.mean(covered) == pytest.approx(interval, abs=0.003 + 3 * error)

@@ -165,13 +165,61 @@ def test_nats_are_of_the_columns_own_units(trained):
 
 
 def test_samples_are_a_table(trained):
+    """In its own columns, words and units, from Python as from the command; counts as whole numbers."""
     folder, run = trained
-    SamplesTask(num=60, output=str(folder / "drawn.csv")).run(run)
+    result = SamplesTask(num=60, seed=3, output=str(folder / "drawn.csv")).run(run)
     made = pd.read_csv(folder / "drawn.csv")
     assert list(made.columns) == ["hb", "iron", "crp", "visits", "site"]
-    assert set(made["site"]) <= {"lyon", "oslo", "rome"}
+    assert set(made["site"]) == {"lyon", "oslo", "rome"}
+    assert made["visits"].dtype == np.int64
     assert (made["crp"] > 0).all()
     assert np.corrcoef(made["hb"], made["iron"])[0, 1] > 0.7
+    assert result.table.splitlines()[0].split() == list(made.columns)
+    assert len(result.table.splitlines()) == 11
+    assert result.scalars == {}  # a mean over all columns is of nothing
+    drawn = run.sample_table(60, seed=3)
+    pd.testing.assert_frame_equal(drawn, made, check_dtype=False)
+    numbers = run.sample(60, seed=3)
+    np.testing.assert_array_equal(drawn["visits"], numbers[:, 3])
+    np.testing.assert_array_equal(drawn["site"], np.array(["lyon", "oslo", "rome"])[numbers[:, 4].astype(int)])
+    np.testing.assert_allclose(drawn["iron"], numbers[:, 1], rtol=1e-5)
+    assert np.isfinite(run.log_likelihood(drawn, 20)).all()
+    with pytest.raises(UserError, match="num=0"):
+        run.sample_table(0)
+
+
+def test_latents_are_decoded_to_rows_that_there_may_be(trained):
+    """A mean code of lyon and rome would be oslo."""
+    folder, run = trained
+    np.save(folder / "latents.npy", np.zeros((300, 3), np.float32))
+    SamplesTask(input=str(folder / "latents.npy"), output=str(folder / "decoded.csv")).run(run)
+    made = pd.read_csv(folder / "decoded.csv")
+    assert made["hb"].std() > 0
+    codes = run.decode(np.zeros((1, 3), np.float32))[0, 4]
+    shares = made["site"].value_counts(normalize=True)
+    assert shares.get("oslo", 0) + 2 * shares.get("rome", 0) == pytest.approx(codes, abs=0.2)
+
+
+def test_what_is_drawn_of_a_table_without_a_header_has_none(tmp_path):
+    """Else its header, 0 and 1, would be read again as the first row; and whole numbers are written as such."""
+    columns = (Column("0", "continuous"), Column("1", "ordinal", values=(1.0, 2.0, 5.0)))
+    numbers = np.array([[0.5, 0.0], [1.5, 2.0]])
+
+    class Drawn:
+        preprocessing = SimpleNamespace(table=columns)
+        event_shape = (2,)
+
+        def offers(self, _):
+            return False
+
+        def sample(self, num, seed, means):
+            assert (num, means) == (2, False)
+            return numbers
+
+    SamplesTask(num=2, output=str(tmp_path / "drawn.csv")).run(Drawn())
+    assert (tmp_path / "drawn.csv").read_text() == "0.5,1\n1.5,5\n"
+    frame, named = read_frame(str(tmp_path / "drawn.csv"))
+    assert (len(frame), named) == (2, False)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -87,9 +87,7 @@ class Known:
     numbers: np.ndarray
 
     @classmethod
-    def of(
-        cls, frame: "pandas.DataFrame", told: Mapping[str, str | tuple[str, ...]], where: str, first_line: int = 0
-    ) -> "Known":
+    def of(cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str, first_line: int = 0) -> "Known":
         """See `kinds.described`.
 
         Raises:
@@ -108,6 +106,7 @@ class Known:
         numbers = np.stack([column.codes(frame[named[column.name]], where) for column in blank], 1)
         for d, column in enumerate(blank):
             column.check(numbers[:, d], where)
+            kinds.of_common_size(column.name, column.kind, numbers[:, d], where)
         return cls(seen, numbers)
 
     def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
