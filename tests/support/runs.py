@@ -4,6 +4,7 @@ import fcntl
 
 import pytest
 
+from sbvi.cli.train import main
 from support.processes import command
 from support.small_run import experiment, train
 from support.tiny_run import HELMHOLTZ_WORDS, WORDS
@@ -34,6 +35,19 @@ def trained_once(factory, name, *words):
         done = command("train", *words, f"hydra.run.dir={name}", cwd=folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    return made_once(factory, name, train_here) / name
+
+
+def trained_in_process(factory, name, *words, before=lambda folder: None):
+    """The same in the test's own process, after `before(folder)`: what it printed is not kept."""
+
+    def train_here(folder):
+        before(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr("sys.argv", ["sbvi-train", *words, f"hydra.run.dir={name}"])
+            main()
 
     return made_once(factory, name, train_here) / name
 
