@@ -4,6 +4,7 @@ import fcntl
 
 import pytest
 
+from sbvi.cli.train import main
 from support.processes import command
 from support.small_run import experiment, train
 from support.tiny_run import HELMHOLTZ_WORDS, WORDS
@@ -11,9 +12,9 @@ from support.tiny_run import HELMHOLTZ_WORDS, WORDS
 DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")
 
 
-def trained_once(factory, name, *words):
-    """The directory of `sbvi-train WORDS`, and beside it NAME.txt with what it printed. To be read alone: tests that
-    write into a run take a copy."""
+def made_once(factory, name, make):
+    """The folder of all workers, after `make(folder)` ran in one of them; beside it NAME.txt has what that returned. To
+    be read alone: tests that write into a run take a copy."""
     folder = factory.getbasetemp()
     if folder.name.startswith("popen-"):  # one of several workers
         folder = folder.parent
@@ -21,12 +22,34 @@ def trained_once(factory, name, *words):
     folder.mkdir(exist_ok=True)
     with open(folder / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        printed = folder / f"{name}.txt"
-        if not printed.exists():
-            done = command("train", *words, f"hydra.run.dir={name}", cwd=folder)
-            assert done.returncode == 0, done.stderr
-            printed.write_text(done.stdout)
-    return folder / name
+        said = folder / f"{name}.txt"
+        if not said.exists():
+            said.write_text(make(folder) or "")
+    return folder
+
+
+def trained_once(factory, name, *words):
+    """The directory of `sbvi-train WORDS`, made once, and beside it NAME.txt with what it printed."""
+
+    def train_here(folder):
+        done = command("train", *words, f"hydra.run.dir={name}", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return made_once(factory, name, train_here) / name
+
+
+def trained_in_process(factory, name, *words, before=lambda folder: None):
+    """The same in the test's own process, after `before(folder)`: what it printed is not kept."""
+
+    def train_here(folder):
+        before(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr("sys.argv", ["sbvi-train", *words, f"hydra.run.dir={name}"])
+            main()
+
+    return made_once(factory, name, train_here) / name
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.panels import grid_within
+from support.runs import trained_in_process
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sbvi
-from sbvi.cli import train
 from sbvi.core import UserError, build
 from sbvi.core.quantities import quantity
 from sbvi.evaluation.trust import law_reached
@@ -23,12 +23,7 @@ from sbvi.tasks.gradients import descended_by
 def machine(tmp_path_factory):
     words = ["model=helmholtz", "model.layers=[8,4]", "algorithm.num_samples=3", "trainer.steps=60"]
     words += ["evaluation.num_samples=6", "evaluation.chunk=3", "evaluation.partition_samples=500"]
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("helmholtz")
-        patch.chdir(folder)
-        patch.setattr("sys.argv", ["sbvi-train", *words, "hydra.run.dir=run"])
-        train.main()
-        yield sbvi.load_run(folder / "run")
+    return sbvi.load_run(trained_in_process(tmp_path_factory, "helmholtz", *words))
 
 
 def work(run, name, **options):

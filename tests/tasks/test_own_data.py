@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.file_forms import FORMS
 from support.panels import grid_within
+from support.runs import trained_in_process
 from test_tasks import trained, work
 
 import sbvi
@@ -31,10 +32,10 @@ def grey():
     return Digits().load().test.x[:50]
 
 
-def run_of(name, tmp_path_factory, *words):
-    with pytest.MonkeyPatch.context() as patch:
-        # Tasks are tested here; what the run's own final test says is read by none.
-        return trained(tmp_path_factory.mktemp(name), [*TINY, *words, "evaluation.test=false"], patch)
+def run_of(name, tmp_path_factory, *words, **files):
+    # Tasks are tested here; what the run's own final test says is read by none.
+    words = [*TINY, *words, "evaluation.test=false"]
+    return sbvi.load_run(trained_in_process(tmp_path_factory, f"own_{name}", *words, **files))
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,17 @@ def gaussian(tmp_path_factory):
     return run_of("gaussian", tmp_path_factory, "likelihood=gaussian")
 
 
+def write_reals(folder):
+    x = np.clip(np.random.default_rng(0).normal(0, 6, (300, 2)) @ np.array([[1, 0.5, 0], [0, 1, -1]]), -20, 20)
+    np.save(folder / "reals.npy", x)
+
+
 @pytest.fixture(scope="module")
 def rescaled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rescaled")
-    x = np.clip(np.random.default_rng(0).normal(0, 6, (300, 2)) @ np.array([[1, 0.5, 0], [0, 1, -1]]), -20, 20)
-    np.save(folder / "x.npy", x)
-    words = ["dataset=npz", f"dataset.path={folder / 'x.npy'}", "dataset.minimum=-20", "dataset.maximum=20"]
-    return run_of("run", tmp_path_factory, *words, "dataset.rescale=true", "likelihood=gaussian"), folder / "x.npy"
+    words = ["dataset=npz", "dataset.path=reals.npy", "dataset.minimum=-20", "dataset.maximum=20"]
+    words += ["dataset.rescale=true", "likelihood=gaussian"]
+    run = run_of("rescaled", tmp_path_factory, *words, before=write_reals)
+    return run, run.directory.path.parent / "reals.npy"
 
 
 FEW = {

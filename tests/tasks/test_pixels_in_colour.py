@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from support.runs import trained_in_process
 
 import sbvi
 from sbvi.cli import train
@@ -20,27 +21,18 @@ WORDS = [
 TEST = ["evaluation.num_samples=10", "evaluation.chunk=10"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def write_images(folder):
     """60 images whose three channels are nearly one another's."""
-    folder, rng = tmp_path_factory.mktemp("colour"), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (60, 8, 8, 1))
     images = np.clip(grey + rng.integers(-3, 4, (60, 8, 8, 3)), 0, 255).astype(np.uint8)
     np.savez(folder / "colour.npz", x_train=images)
-    return folder
 
 
-def trained(folder, name, words):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("sys.argv", ["sbvi-train", *WORDS, *words, f"hydra.run.dir={name}"])
-        train.main()
-    return folder / name
-
-
-@pytest.fixture(scope="module")
-def colour(folder):
-    return trained(folder, "run", ["trainer.steps=150", "optimizer.learning_rate=0.01", *TEST])
+@pytest.fixture(scope="session")
+def colour(tmp_path_factory):
+    words = [*WORDS, "trainer.steps=150", "optimizer.learning_rate=0.01", *TEST]
+    return trained_in_process(tmp_path_factory, "colour", *words, before=write_images)
 
 
 def test_a_run_is_trained_tested_and_drawn(colour):
@@ -68,10 +60,13 @@ def test_samples_are_draws_of_whole_levels_whose_channels_go_together(colour):
     assert len(np.unique(again, axis=0)) == 5  # of one z
 
 
-def test_what_a_run_cannot_serve_is_refused(folder, colour, capsys):
+def test_what_a_run_cannot_serve_is_refused(tmp_path, colour, capsys, monkeypatch):
     with pytest.raises(UserError, match="Imputation draws missing values given the latents alone"):
         build(TASKS, "task", {"name": "imputation"}).run(sbvi.load_run(colour))
     words = ["trainer.steps=5", "objective.rule=price_gauss_newton", "model.activation=tanh"]
+    write_images(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sbvi-train", *WORDS, *words])
     with pytest.raises(SystemExit):
-        trained(folder, "refused", words)
+        train.main()
     assert "likelihood=pixel_mixture has no elementwise curvature" in capsys.readouterr().err

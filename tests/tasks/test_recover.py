@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from support.processes import command
+from support.runs import made_once
 
 import sbvi
 from sbvi.core import UserError, build
@@ -21,14 +22,15 @@ EXAMPLES = 10
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recover")
-    for words in (
-        ["train", *WORDS],
-        ["evaluate", "run=run", "task=recover", f"task.examples={EXAMPLES}", "task.output=found.npz"],
-    ):
-        done = command(*words, cwd=folder)
-        assert done.returncode == 0, done.stderr
-    return folder
+    recover = ["evaluate", "run=run", "task=recover", f"task.examples={EXAMPLES}", "task.output=found.npz"]
+
+    def make(folder):
+        (folder / "recover").mkdir()
+        for words in (["train", *WORDS], recover):
+            done = command(*words, cwd=folder / "recover")
+            assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "recover", make) / "recover"
 
 
 @pytest.fixture(scope="module")

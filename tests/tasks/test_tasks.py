@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from support.runs import trained_in_process
 
 import sbvi
 from sbvi.cli import train
@@ -28,9 +29,8 @@ def digits(digits_run):
 @pytest.fixture(scope="module")
 def grey(tmp_path_factory):
     """Digits with their 17 levels, by a discretised logistic likelihood; 3 latents."""
-    with pytest.MonkeyPatch.context() as patch:
-        words = ["likelihood=discretized_logistic", "likelihood.levels=16", "model.latents=[3]", "trainer.steps=600"]
-        yield trained(tmp_path_factory.mktemp("grey"), words, patch)
+    words = ["likelihood=discretized_logistic", "likelihood.levels=16", "model.latents=[3]", "trainer.steps=600"]
+    return sbvi.load_run(trained_in_process(tmp_path_factory, "grey", *words, "evaluation.num_samples=20"))
 
 
 def work(run, name, **options):
