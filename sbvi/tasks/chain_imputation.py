@@ -13,8 +13,8 @@ from sbvi.core.precision import jit_reported
 from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met
-from sbvi.inference.convergence import LIMIT, Convergence
-from sbvi.inference.imputation import Imputation, Method, compared, impute, independent
+from sbvi.inference.convergence import LIMIT, convergence
+from sbvi.inference.imputation import Imputation, Method, directions, impute, independent
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
@@ -33,10 +33,11 @@ def at_once(iterations: int, values: int, chains: int) -> int:
 
 
 class _Followed(NamedTuple):
-    """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
+    """Of C B rows, all examples of the first chain first; and by what chains are compared, (C, T, B, directions), or
+    None of draws that are independent."""
 
     chain: Imputation
-    convergence: Convergence | None
+    directions: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class ChainImputation(Filling):
             truth, x, missing = self._removed(run)
         shown = spread_out(len(x))
         parts, courses = self._batches(run, x, missing, truth, shown)
-        scalars, arrays = self._joined(run, parts, missing)
+        scalars, arrays = self._joined(parts, missing)
         if truth is not None:
             scores = self._scores(run, truth, missing, parts)
             scalars |= {f"imputation/{name}": float(values[-1]) for name, values in scores.items()}
@@ -106,7 +107,7 @@ class ChainImputation(Filling):
         return parts, np.concatenate(courses, 1)
 
     def _joined(
-        self, run: LoadedRun, parts: list[dict[str, np.ndarray]], missing: np.ndarray
+        self, parts: list[dict[str, np.ndarray]], missing: np.ndarray
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Scalars and arrays of all batches that need no truth."""
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
@@ -114,7 +115,7 @@ class ChainImputation(Filling):
         weights = [len(part["filled"]) for part in parts]
         for name in [n for n in ("accepted", "accepted_local") if n in parts[0]]:
             scalars[f"imputation/{name}"] = float(np.average([part[name] for part in parts], weights=weights))
-        if "rhat" in parts[0] and not independent(run.model):
+        if "rhat" in parts[0]:
             arrays |= {n: np.concatenate([part[n] for part in parts]) for n in ("rhat", "effective_samples")}
             scalars |= {
                 "imputation/effective_samples": float(np.median(arrays["effective_samples"])),
@@ -164,9 +165,8 @@ class ChainImputation(Filling):
         }
         if followed.chain.local is not None:
             part["accepted_local"] = np.asarray(followed.chain.local[kept].mean())
-        if followed.convergence is not None:
-            rhat, effective = followed.convergence
-            part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
+        if followed.directions is not None and (met := convergence(followed.directions)) is not None:
+            part |= {"rhat": met.rhat[: len(x)], "effective_samples": met.effective[: len(x)]}
         if truth is not None:
             part["within"] = within(np.asarray(draws[kept]), truth, missing)[missing.any(1)]
             for name, error in (("squares", squares), ("log_losses", log_losses)):
@@ -181,7 +181,10 @@ class ChainImputation(Filling):
         imputation = impute(
             run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps
         )
-        return _Followed(imputation, compared(imputation, missing, chains, self.warmup))
+        return _Followed(imputation, self._directions(run, imputation, missing, chains))
+
+    def _directions(self, run: LoadedRun, imputation: Imputation, missing: jax.Array, chains: int) -> jax.Array | None:
+        return None if independent(run.model) else directions(imputation, missing, chains, self.warmup)
 
     def _followed(
         self,
@@ -212,7 +215,7 @@ class ChainImputation(Filling):
 
         fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
         joined = each[turns[-1]]._replace(**fields)
-        return _Followed(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
+        return _Followed(joined, jax.device_get(self._directions(run, joined, missing, count)))
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         truth = run_dataset(run).seen(self.split, self.examples)
