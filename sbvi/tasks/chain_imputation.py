@@ -79,7 +79,8 @@ class ChainImputation(Filling):
         if self.output is not None:
             self._write(self.output, run, parts, arrays, missing, source)
         known = None if truth is None else truth[shown]
-        drawn = picture(known, x[shown], missing[shown], courses, run.event_shape)
+        alone = independent(run.model)
+        drawn = picture(known, x[shown], missing[shown], courses, run.event_shape, self._steps(), not alone)
         return TaskResult(scalars, arrays, {} if drawn is None else {title: drawn})
 
     def _batches(
@@ -91,7 +92,6 @@ class ChainImputation(Filling):
         chain = jit_reported(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         courses: list[np.ndarray] = []
-        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
         size = at_once(self.iterations, x.shape[1], chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
         for start in counted("imputation", range(0, len(x), size)):
@@ -103,8 +103,12 @@ class ChainImputation(Filling):
                 self._reduced(followed, chains, x[rows], missing[rows], None if truth is None else truth[rows])
             )
             here = shown[(shown >= start) & (shown < start + size)] - start
-            courses.append(np.asarray(followed.chain.means[np.array(steps)[:, None], here]))
+            courses.append(np.asarray(followed.chain.means[np.array(self._steps())[:, None], here]))
         return parts, np.concatenate(courses, 1)
+
+    def _steps(self) -> list[int]:
+        """Of a chain's course, those that are shown."""
+        return sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
 
     def _joined(
         self, parts: list[dict[str, np.ndarray]], missing: np.ndarray
