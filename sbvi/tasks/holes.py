@@ -1,6 +1,6 @@
 """What is removed from the run's own data to be filled in again, and the picture of how that went."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -59,15 +59,18 @@ def picture(
     truth, x, missing: (N, D).  courses: means at some steps, (T, N, D).  steps: these, from 0 on.
     chain: whether they are a chain's, and not of draws that are independent.
     """
-    if shown(x[:1], event_shape) is None:
-        return None
-    means = [np.where(missing, at, x) for at in courses]
-    columns = [*([truth] if truth is not None else []), np.where(missing, np.nan, x), *means]
-    images = shown(np.stack(columns, 1).reshape(-1, x.shape[1]), event_shape)
-    assert images is not None
-    heads = [*(["truth"] if truth is not None else []), "given", *(f"{step + 1:,}" for step in steps)]
+    columns = {} if truth is None else {"truth": truth}
+    columns |= {"given": np.where(missing, np.nan, x)}
+    columns |= {f"{step + 1:,}": np.where(missing, at, x) for step, at in zip(steps, courses, strict=True)}
     title = f"missing pixels in magenta, then their means at {'iterations of a chain' if chain else 'draws'}"
-    return Panel(grid(coloured(images), len(columns)), title, columns=tuple(heads))
+    return side_by_side(columns, event_shape, title)
+
+
+def side_by_side(columns: Mapping[str, np.ndarray], event_shape: tuple[int, ...], title: str) -> Panel | None:
+    """Head -> values (N, D) in [0, 1], as a row of images for each of the N examples; None of what is no image. NaN is
+    missing."""
+    images = shown(np.stack(list(columns.values()), 1).reshape(-1, int(np.prod(event_shape))), event_shape)
+    return None if images is None else Panel(grid(coloured(images), len(columns)), title, columns=tuple(columns))
 
 
 def coloured(images: np.ndarray) -> np.ndarray:
