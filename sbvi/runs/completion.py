@@ -11,7 +11,7 @@ import numpy as np
 from sbvi.core import UserError, at_least_one
 from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
-from sbvi.evaluation.trust import chains_met
+from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
 from sbvi.inference.imputation import by_chain, directions, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
@@ -54,22 +54,21 @@ class Completion:
         values = np.asarray(x)
         known = self.preprocessing.to_model(values, "x", missing)
         count = 1 if independent(self.model) else chains
+        told = not independent(self.model) and enough_kept("impute()", iterations - warmup)
 
         def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array | None]:
             imputation = impute(
                 self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
             )
             mean = jnp.mean(by_chain(imputation.means, count)[:, warmup:], (0, 1))
-            alone = independent(self.model)
-            return jnp.where(m, mean, part), None if alone else directions(imputation, m, count, warmup)
+            return jnp.where(m, mean, part), directions(imputation, m, count, warmup) if told else None
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)
         key = jax.random.key(seed)
 
         def filled(part: tuple[jax.Array, jax.Array], position: int) -> tuple[jax.Array, np.ndarray]:
             means, along = chain(self.params, jax.random.fold_in(key, position), *part)
-            told = along is not None and along.shape[1] >= convergence.LEAST
-            return means, convergence.rhat(along).max(-1) if told else np.ones(len(means))
+            return means, np.ones(len(means)) if along is None else convergence.rhat(along).max(-1)
 
         completed, rhats = self._batches(filled, (known, missing), max(1, BATCH // count))
         chains_met("impute()", rhats)

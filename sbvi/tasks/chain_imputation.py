@@ -12,7 +12,7 @@ from sbvi.core import UserError
 from sbvi.core.precision import jit_reported
 from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses, squares, within
-from sbvi.evaluation.trust import chains_met
+from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference.convergence import LIMIT, convergence
 from sbvi.inference.imputation import Imputation, Method, directions, impute, independent
 from sbvi.runs.loaded import LoadedRun
@@ -70,6 +70,8 @@ class ChainImputation(Filling):
         else:
             truth, x, missing = self._removed(run)
         shown = spread_out(len(x))
+        if not independent(run.model):
+            enough_kept("imputation", self.iterations - self.warmup)
         parts, courses = self._batches(run, x, missing, truth, shown)
         scalars, arrays = self._joined(parts, missing)
         if truth is not None:

@@ -61,10 +61,13 @@ def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
     assert at_once(iterations=100, values=64, chains=4) == 62
 
 
-def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):
+def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch, caplog):
     """Where so few examples are held at once that the picture is of several batches."""
     monkeypatch.setattr("sbvi.tasks.chain_imputation.HELD", 3 * 3 * 64)
     found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
+    assert "imputation: whether the chains have met is not known (iterations after the warm-up: 1; " in caplog.text
+    digits.impute(np.full((1, 8, 8), np.nan), 5, 2)
+    assert "impute(): whether the chains have met is not known (iterations after the warm-up: 3; " in caplog.text
     panel = found.pictures["imputation-test"]
     picture = panel.picture[::7, ::7]  # pixels of 8 x 8 images, with borders of one
     assert picture.shape == (8 * 9 + 1, 5 * 9 + 1, 3)
