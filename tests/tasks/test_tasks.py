@@ -178,7 +178,9 @@ def test_posterior(digits, grey):
     many = work(digits, "posterior", drawn=1, points=40)
     assert many.arrays["kl"].shape == (200,)
     assert many.arrays["true"].shape == (1, 40, 40)
-    assert found.pictures["posterior-test"].get_axes()
+    panels = np.reshape(found.pictures["posterior-test"].get_axes(), (2, 3))  # an image, the plane, and a closer look
+    assert [[axes.get_xlabel() for axes in row] for row in panels] == [[""] * 3, ["", "latent 0", "latent 0"]]
+    assert [axes.get_ylabel() for axes in panels[:, 1]] == ["latent 1"] * 2
     with pytest.raises(UserError, match="two latents at one node"):
         work(grey, "posterior")
 
