@@ -13,6 +13,7 @@ TARGET = ROOT / "docs" / "readme.png"
 ROW = "figure3_mnist"
 SIDE, LINE = 56, 2  # pixels of an image in a stored picture, and of the line around it
 ROWS = 8  # of both halves
+ACROSS = 9  # images in a row of imputations: the truth, what is left of it, and seven of the chain's
 GAP = 24
 
 
@@ -20,20 +21,30 @@ def _record() -> dict[str, Any]:
     return json.loads((RESULTS / f"{ROW}-0.json").read_text())
 
 
+def _grid(name: str) -> np.ndarray:
+    """The images of a stored picture, (H, W, 3) uint8; of one with words around it, which stand on no ground, without
+    these, and at SIDE pixels an image again."""
+    with Image.open(RESULTS / "figures" / _record()["evaluations"][name]["picture"]) as file:
+        if file.mode != "RGBA":
+            return np.asarray(file.convert("RGB"))
+        whole = np.asarray(file)
+    opaque = whole[..., 3] == 255
+    rows, columns = (np.flatnonzero(opaque.mean(axis) > 0.6) for axis in (1, 0))
+    found = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, :3]
+    times = next(t for t in range(1, found.shape[1]) if found.shape[1] == t * (ACROSS * (SIDE + LINE) + LINE))
+    return found[::times, ::times]
+
+
 def composed() -> np.ndarray:
-    """(H, W) uint8: samples on the left; on the right test digits, what is left of them, and the chain."""
-    made = _record()["evaluations"]
-    samples, filled = (
-        np.asarray(Image.open(RESULTS / "figures" / made[name]["picture"]).convert("L"))
-        for name in ("samples", "missing80")
-    )
+    """(H, W, 3) uint8: samples on the left; on the right test digits, what is left of them, and the chain."""
     height = ROWS * (SIDE + LINE) + LINE
-    return np.hstack([samples[:height, :height], np.full((height, GAP), 255, np.uint8), filled[:height]])
+    samples, filled = _grid("samples")[:height, :height], _grid("missing80")[:height]
+    return np.hstack([samples, np.full((height, GAP, 3), 255, np.uint8), filled])
 
 
 def stale() -> bool:
     """Whether the picture is another than the stored ones make."""
-    return not TARGET.exists() or not np.array_equal(np.asarray(Image.open(TARGET).convert("L")), composed())
+    return not TARGET.exists() or not np.array_equal(np.asarray(Image.open(TARGET).convert("RGB")), composed())
 
 
 def write() -> None:

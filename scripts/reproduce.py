@@ -18,11 +18,21 @@ completed one is docs/results/ROW-SEED.json, and its pictures are in docs/result
 
 import argparse
 import hashlib
+import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+# Called by its name, whatever Python comes first runs it; the environment that scripts/train makes need not be active.
+if importlib.util.find_spec("sbvi") is None:
+    made = Path(__file__).resolve().parents[1] / ".venv"
+    if not (made / "bin" / "python").exists() or Path(sys.prefix) == made:
+        sys.exit(f"{sys.executable} has no sbvi; scripts/train makes an environment that has, or activate your own.")
+    os.execv(made / "bin" / "python", [made / "bin" / "python", *sys.argv])
 
 import measured_pages
 import results_page

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
@@ -17,6 +18,8 @@ from sbvi.algorithms.schedules import Schedule
 from sbvi.core import fields, plain
 from sbvi.objectives import KLWeight
 from sbvi.objectives.multi_sample import MultiSample
+from sbvi.reporting.images import grid
+from sbvi.reporting.panels import Panel, save_panel
 from sbvi.runs.compose import composed
 from sbvi.runs.words import CHOICES, WORDS
 from sbvi.tasks import TASKS
@@ -78,6 +81,17 @@ def test_another_picture_than_that_of_stored_results_is_stale(monkeypatch, tmp_p
     Image.fromarray(pixels).save(tmp_path / "other.png")
     monkeypatch.setattr(picture, "TARGET", tmp_path / "other.png")
     assert picture.stale()
+
+
+def test_the_images_of_a_stored_picture_are_found_among_its_words(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    picture = importlib.import_module("readme_picture")
+    images = grid(np.random.default_rng(0).random((72, 28, 28, 3)), 9)
+    (tmp_path / "figures").mkdir()
+    save_panel(Panel(images, "a title", columns=tuple("abcdefghi")), tmp_path / "figures" / "filled.png")
+    monkeypatch.setattr(picture, "RESULTS", tmp_path)
+    monkeypatch.setattr(picture, "_record", lambda: {"evaluations": {"missing80": {"picture": "filled.png"}}})
+    np.testing.assert_array_equal(picture._grid("missing80"), images)
 
 
 @pytest.mark.parametrize("group", schema.SETTINGS)

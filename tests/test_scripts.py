@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from support.paths import ROOT
@@ -195,3 +196,22 @@ def test_the_interval_of_a_median(scripts):
 
     assert benchmark_commits.median_interval([float(v) for v in range(11, 0, -1)]) == (2.0, 10.0)
     assert benchmark_commits.median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+
+
+def test_reproduce_finds_the_environment_that_is_not_active(tmp_path):
+    """By a Python without packages: it goes on in .venv, or says in a sentence what to do."""
+    script = tmp_path / "scripts" / "reproduce.py"
+    script.parent.mkdir()
+    shutil.copy(ROOT / "scripts" / "reproduce.py", script)
+    bare = [sys.executable, "-I", "-S", script, "--list"]
+    done = subprocess.run(bare, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{sys.executable} has no sbvi; scripts/train makes an environment that has, or activate your own.\n"
+    )
+    stand_in = tmp_path / ".venv" / "bin" / "python"
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text('#!/bin/sh\necho "$@"\n')
+    stand_in.chmod(0o755)
+    done = subprocess.run(bare, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{script} --list\n"), done.stderr

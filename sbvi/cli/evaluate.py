@@ -106,8 +106,8 @@ def _write(folder: Path, name: str, tail: str, settings: dict[str, Any], result:
     import numpy as np
 
     from sbvi.core.atomic import write_atomically
-    from sbvi.reporting.figures import save_picture
     from sbvi.reporting.images import save_gif
+    from sbvi.reporting.panels import save_picture
     from sbvi.reporting.projector import write_projector
     from sbvi.reporting.tensorboard import TensorBoard
 

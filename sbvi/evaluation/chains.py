@@ -1,12 +1,11 @@
-"""What chains of draws say of themselves: effective sample sizes and R-hat (Vehtari et al. 2021), by BlackJAX."""
+"""What chains of draws say of themselves: effective sample sizes and R-hat of each quantity."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-LEAST = 4  # draws of a chain, or of each half of a single one, below which neither is told
+from sbvi.inference.convergence import convergence
 
 
 class Summary(NamedTuple):
@@ -20,22 +19,12 @@ class Summary(NamedTuple):
 
 
 def summarise(traces: Mapping[str, np.ndarray]) -> dict[str, Summary]:
-    """traces: quantity -> (chains, draws). Halves of chains are compared, of a single one its quarters."""
+    """traces: quantity -> (chains, draws)."""
     return {name: _summary(np.asarray(trace, np.float64)) for name, trace in traces.items()}
 
 
 def _summary(trace: np.ndarray) -> Summary:
     effective = rhat = float("nan")
-    if len(trace) == 1:  # halves stand for chains, and BlackJAX halves each of these
-        half = trace.shape[1] // 2
-        parts = trace[0, trace.shape[1] - 2 * half :].reshape(2, half)
-    else:
-        parts = trace
-    if parts.shape[1] >= LEAST and np.ptp(parts) > 0:
-        from blackjax.diagnostics import ess_bulk  # takes a second
-        from blackjax.diagnostics import rhat as rank_rhat
-
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            scaled = (parts - parts.mean()) / parts.std()  # its digits survive in float32
-            effective, rhat = float(ess_bulk(scaled)), float(rank_rhat(scaled))
+    if np.ptp(trace) > 0 and (found := convergence(trace[..., None, None])) is not None:
+        rhat, effective = float(found.rhat[0]), float(found.effective[0])
     return Summary(float(trace.mean()), float(trace.std()), effective, rhat)

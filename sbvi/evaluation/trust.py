@@ -50,6 +50,19 @@ def chains_met(what: str, rhat: np.ndarray) -> float:
     return share
 
 
+def enough_kept(what: str, kept: int) -> bool:
+    """Whether so many iterations of each chain can tell if chains meet; with a warning where they cannot."""
+    if kept < convergence.LEAST:
+        log.warning(
+            "%s: whether the chains have met is not known (iterations after the warm-up: %d; R-hat needs %d, better "
+            "hundreds).",
+            what,
+            kept,
+            convergence.LEAST,
+        )
+    return kept >= convergence.LEAST
+
+
 def law_reached(what: str, rhats: Sequence[float]) -> dict[str, float]:
     """`<what>/rhat`, the largest of several quantities of chains that are to have reached their law; NaN, of those that
     stood still, is left out. Absent where none is known, of chains too short; a warning is due then, and where it is

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 
 from sbvi.core import UserError
 from sbvi.inference import gibbs, observed_chain
-from sbvi.inference.convergence import Convergence, convergence
 from sbvi.models import require_any
 from sbvi.models.capabilities import Imputing, LatentVariable, Marginals, PosteriorDensity, offers
 
@@ -111,14 +110,15 @@ def by_chain(values: Array, chains: int) -> Array:
     return jnp.swapaxes(split, 0, 1)
 
 
-def compared(imputation: Imputation, missing: Array, chains: int, warmup: int) -> Convergence | None:
-    """How far chains of the same B examples agree, from their means along random directions of the missing values.
+def directions(imputation: Imputation, missing: Array, chains: int, warmup: int) -> Array:
+    """By what chains of the same B examples are compared: their means along random directions of the missing values,
+    (chains, T - warmup, B, DIRECTIONS).
 
     imputation: of C B rows, all examples of the first chain first.  missing: (B, D).
     """
     means = by_chain(imputation.means, chains)[:, warmup:]
     ways = jax.random.rademacher(jax.random.key(0), (missing.shape[1], DIRECTIONS), means.dtype)
-    return convergence(jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways)
+    return jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways
 
 
 def _pseudo_gibbs(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:

@@ -14,19 +14,27 @@ MARKED = 40
 START = 0.1
 
 
-def save_curves(path: Path, lines: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
-    """Draw the named scalars of metrics.jsonl against the step, as `path` and as the same in PDF."""
+def save_curves(path: Path, lines: Sequence[dict[str, Any]], monitor: str, chosen: int | None) -> None:
+    """Draw what metrics.jsonl says of a monitor, in training and on validation data, against the step, as `path` and as
+    the same in PDF.
+
+    chosen: the step whose parameters the run keeps, which is marked; None where they are of no single step.
+    """
     figure = new_figure()
     axes = figure.add_subplot()
     drawn = []
-    for name, colour in zip(names, COLOURS, strict=False):
+    for name, colour in zip((f"train/{monitor}", f"validation/{monitor}"), COLOURS, strict=False):
         points = np.array([(line["step"], line[name]) for line in lines if name in line])
         if len(points):
             mark = "o" if len(points) <= MARKED else None
             axes.plot(*points.T, label=name, color=colour, linewidth=1.5, marker=mark, markersize=3.5)
             drawn.append(points)
+    if drawn and chosen is not None:
+        label = f"chosen parameters: step {chosen:,}"
+        axes.axvline(chosen, label=label, color=COLOURS[2], linestyle="--", linewidth=1.5, zorder=1)
     axes.set_xlabel("step")
-    axes.set_ylabel("bound, nats per example")
+    what = "bound" if monitor in ("elbo", "bound") else monitor.replace("_", " ")
+    axes.set_ylabel(f"{what}, nats per example")
     if (limits := shown_range(drawn)) is not None:
         axes.set_ylim(*limits)
     if drawn:

@@ -1,15 +1,13 @@
 """Where a run's scalars and pictures go: metrics.jsonl, pictures, and a logger such as TensorBoard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sbvi.reporting.curves import save_curves
-from sbvi.reporting.figures import save_panel
 from sbvi.reporting.loggers import Logger
 from sbvi.reporting.metrics import MetricsFile, read_lines
+from sbvi.reporting.panels import Panel, save_panel
 
 
 class RunRecorder:
@@ -31,16 +29,15 @@ class RunRecorder:
         self.metrics.write(step, epoch, values)
         self.logger.scalars(step, values)
 
-    def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None:
-        """As it is for the logger; and as .png and .pdf with a title and names of its first rows."""
-        self.logger.image(step, name, picture)
-        places = (self.folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".pdf"))
-        save_panel(picture, title, rows, *places)
+    def picture(self, step: int, name: str, panel: Panel) -> None:
+        """Its grid alone for the logger; and as .png and .pdf with its words."""
+        self.logger.image(step, name, panel.picture)
+        save_panel(panel, *(self.folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".pdf")))
 
-    def curves(self, monitor: str) -> None:
-        """The monitored bound on training and validation data against the step, as .png and .pdf."""
-        names = [f"train/{monitor}", f"validation/{monitor}"]
-        save_curves(self.folder / "figures" / "curves.png", read_lines(self.metrics.path), names)
+    def curves(self, monitor: str, chosen: int | None) -> None:
+        """The monitored scalar on training and validation data against the step, as .png and .pdf; and the step whose
+        parameters were chosen, where one was."""
+        save_curves(self.folder / "figures" / "curves.png", read_lines(self.metrics.path), monitor, chosen)
 
     def start(self, hparams: Mapping[str, Any]) -> None:
         self.logger.start(hparams)
@@ -61,9 +58,9 @@ class Silent:
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         self.last |= values
 
-    def picture(self, step: int, name: str, picture: np.ndarray, title: str = "", rows: Sequence[str] = ()) -> None: ...
+    def picture(self, step: int, name: str, panel: Panel) -> None: ...
 
-    def curves(self, monitor: str) -> None: ...
+    def curves(self, monitor: str, chosen: int | None) -> None: ...
 
     def start(self, hparams: Mapping[str, Any]) -> None: ...
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.reporting.figures import Figure, new_figure
+from sbvi.reporting.figures import INK, Figure, new_figure
 
 
 def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], columns: int = 2) -> Figure:
@@ -18,10 +18,12 @@ def draw_traces(traces: Mapping[str, np.ndarray], targets: Mapping[str, float], 
         for chain, values in enumerate(trace):
             axes.plot(np.arange(1, len(values) + 1), values, linewidth=1, label=f"chain {chain}")
         if name in targets:
-            axes.axhline(targets[name], color="0.4", linestyle="--", linewidth=1)
+            axes.axhline(targets[name], color=INK, linestyle="--", linewidth=1)
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
+        if place + columns > len(traces):  # nothing stands below
+            axes.set_xlabel("draw", fontsize=8)
         if place == 1 and len(trace) > 1:
             axes.legend(frameon=False, fontsize=8)
     return figure

@@ -11,8 +11,9 @@ import numpy as np
 from sbvi.core import UserError, at_least_one
 from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
-from sbvi.evaluation.trust import chains_met
-from sbvi.inference.imputation import by_chain, compared, impute, independent
+from sbvi.evaluation.trust import chains_met, enough_kept
+from sbvi.inference import convergence
+from sbvi.inference.imputation import by_chain, directions, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models.capabilities import Layered
@@ -53,23 +54,24 @@ class Completion:
         values = np.asarray(x)
         known = self.preprocessing.to_model(values, "x", missing)
         count = 1 if independent(self.model) else chains
+        told = not independent(self.model) and enough_kept("impute()", iterations - warmup)
 
-        def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array | None]:
             imputation = impute(
                 self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
             )
             mean = jnp.mean(by_chain(imputation.means, count)[:, warmup:], (0, 1))
-            met = None if independent(self.model) else compared(imputation, m, count, warmup)
-            return jnp.where(m, mean, part), jnp.ones(len(part)) if met is None else met.rhat
+            return jnp.where(m, mean, part), directions(imputation, m, count, warmup) if told else None
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)
         key = jax.random.key(seed)
 
-        def filled(part: tuple[jax.Array, jax.Array], position: int) -> Any:
-            return chain(self.params, jax.random.fold_in(key, position), *part)
+        def filled(part: tuple[jax.Array, jax.Array], position: int) -> tuple[jax.Array, np.ndarray]:
+            means, along = chain(self.params, jax.random.fold_in(key, position), *part)
+            return means, np.ones(len(means)) if along is None else convergence.rhat(along).max(-1)
 
-        completed, rhat = self._batches(filled, (known, missing), max(1, BATCH // count))
-        chains_met("impute()", rhat)
+        completed, rhats = self._batches(filled, (known, missing), max(1, BATCH // count))
+        chains_met("impute()", rhats)
         return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
 
     def recover(

@@ -4,7 +4,7 @@ manifold, of a model that can make them."""
 import logging
 from collections.abc import Mapping
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,24 +13,36 @@ import numpy as np
 from sbvi.core.precision import jit_reported
 from sbvi.data import Dataset
 from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
+from sbvi.evaluation.active_units import THRESHOLD
 from sbvi.models.capabilities import Encoder, Generative, LatentVariable, ObservedDensity, offers
+from sbvi.posteriors.posterior import Moments
 from sbvi.reporting.images import grid, shown
+from sbvi.reporting.panels import Panel
 
 log = logging.getLogger(__name__)
 
 COLUMNS = 10
 STEPS = 20  # of the manifold, along each of its two latents
 TRAVERSED = 8  # latents, the most active ones
+IDLE = ", idle"  # beside a latent that is not active
 #: Shares of the prior's mass below the ends of a traversal: three deviations of a normal law, either way.
 ENDS = NormalDist().cdf(-3.0), NormalDist().cdf(3.0)
 #: Shares below the quantiles that are asked of the prior: a traversal's ends, and the manifold's steps between these.
 SHARES = (ENDS[0], *((step + 0.5) / STEPS for step in range(STEPS)), ENDS[1])
 
 
+class Traversed(NamedTuple):
+    """Latents by their places among those of all nodes, and the variances of their posterior means over the examples,
+    (rows,) both."""
+
+    latent: Any
+    variance: Any
+
+
 class Pictures:
     """Makes them in one compiled program, kept for the runs of one process that have model and data in common.
 
-    names: node -> its manifold's. titles: picture -> its title, and what its first rows are.
+    names: node -> its manifold's. titles: picture -> its title.
     """
 
     def __init__(self, model: Any, dataset: Dataset):
@@ -44,7 +56,7 @@ class Pictures:
         planes = flat if continuous else []
         means = not latent or model.factorises()
         self.titles = _titles(model if continuous else None, means) | {
-            self.names[node]: (_of_manifold(model, node), ()) for node in planes
+            self.names[node]: _of_manifold(model, node) for node in planes
         }
 
         def seen(params: Any, key: jax.Array, latents: dict[str, jax.Array]) -> jax.Array:
@@ -52,8 +64,9 @@ class Pictures:
             value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
             return value
 
-        def made(params: Any, key: jax.Array, real: jax.Array) -> dict[str, jax.Array]:
+        def made(params: Any, key: jax.Array, real: jax.Array) -> tuple[dict[str, jax.Array], Traversed | None]:
             pictures: dict[str, jax.Array] = {}
+            traversed: Traversed | None = None
             if offers(model, Generative):
                 drawn = model.sample(params, key, COLUMNS**2)
                 pictures["samples"] = drawn.mean if means else drawn.value
@@ -61,10 +74,13 @@ class Pictures:
             if continuous:
                 prior = marginals(model.node_prior(), model.prior_params(params), SHARES, real.dtype)
             if offers(model, Encoder) and latent:
-                encoded = {node: moments.mean for node, moments in model.encode(params, real).items()}
+                given = model.encode(params, real)
+                moments = {node: given[node] for node in model.latent_sizes()}
+                encoded = {node: own.mean for node, own in moments.items()}
                 parts = {"reconstructions": encoded}
                 if continuous:
-                    parts |= {"interpolations": between(encoded), "traversals": along(encoded, prior)}
+                    traversed = most_active(moments)
+                    parts |= {"interpolations": between(encoded), "traversals": along(encoded, prior, traversed.latent)}
                 joined = {node: jnp.concatenate([part[node] for part in parts.values()]) for node in encoded}
                 ends = np.cumsum([len(next(iter(part.values()))) for part in parts.values()])
                 images = seen(params, jax.random.fold_in(key, 1), joined)
@@ -74,22 +90,31 @@ class Pictures:
                 others = {n: jnp.broadcast_to(own.mean, (len(points), *own.mean.shape)) for n, own in prior.items()}
                 own_key = jax.random.fold_in(key, place)
                 pictures[self.names[node]] = seen(params, own_key, others | {node: points})
-            return pictures
+            return pictures, traversed
 
         self.made = jit_reported(made)  # op by op it would be dozens of programs
 
-    def of(self, params: Any, seed: int) -> dict[str, np.ndarray]:
-        """name -> uint8 picture; empty when the events are not images."""
+    def of(self, params: Any, seed: int) -> dict[str, Panel]:
+        """name -> picture; empty when the events are not images."""
         if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
             return {}
         for name in self.missing:
             log.info("There is no picture %s: it needs a density with a gradient in the latents.", name)
         real = self.dataset.seen("test", 5 * COLUMNS)
-        made = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
+        made, traversed = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
+        columns = dict.fromkeys(made, COLUMNS) | dict.fromkeys(self.names.values(), STEPS)
+        rows: dict[str, tuple[str, ...]] = {}
         if (decoded := made.get("reconstructions")) is not None:
-            rows = [part[i : i + COLUMNS] for i in range(0, len(real), COLUMNS) for part in (real, decoded)]
-            made["reconstructions"] = np.concatenate(rows)
-        return {n: self._grid(values, STEPS if n in self.names.values() else COLUMNS) for n, values in made.items()}
+            columns["reconstructions"] = across = min(COLUMNS, len(real))
+            pairs = [part[i : i + across] for i in range(0, len(real) - across + 1, across) for part in (real, decoded)]
+            made["reconstructions"] = np.concatenate(pairs)  # of whole rows, so that each is below its own
+            rows["reconstructions"] = ("data", "reconstruction", *[""] * (len(pairs) - 2))
+        titles = dict(self.titles)
+        if traversed is not None:
+            rows["traversals"] = _latents(self.model, traversed)
+            if any(row.endswith(IDLE) for row in rows["traversals"]):
+                titles["traversals"] += f"\n(idle: its posterior mean's variance over examples is at most {THRESHOLD})"
+        return {n: Panel(self._grid(v, columns[n]), titles[n], rows.get(n, ())) for n, v in made.items()}
 
     def _grid(self, values: np.ndarray, columns: int) -> np.ndarray:
         images = shown(values, self.shape)
@@ -109,20 +134,31 @@ def between(means: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return {node: way(mean) for node, mean in means.items()}
 
 
-def along(means: dict[str, jax.Array], prior: Mapping[str, Marginal]) -> dict[str, jax.Array]:
-    """node -> (rows * COLUMNS, K): the first example's latents, of which each row moves another between the prior's
-    first and last quantile of it.
+def most_active(moments: Mapping[str, Moments]) -> Traversed:
+    """The latents whose posterior means vary most over the examples (Burda et al. 2016), of all nodes together."""
+    variance = jnp.concatenate([jnp.var(own.mean, 0) - jnp.mean(own.error, 0) for own in moments.values()])
+    chosen = jax.lax.top_k(variance, min(TRAVERSED, len(variance)))
+    return Traversed(chosen[1], chosen[0])
 
-    Those are moved whose posterior means vary most over the examples (Burda et al. 2016), of all nodes together.
-    """
+
+def along(means: dict[str, jax.Array], prior: Mapping[str, Marginal], latents: jax.Array) -> dict[str, jax.Array]:
+    """node -> (rows * COLUMNS, K): the first example's latents, of which each row moves one of `latents`, places among
+    those of all nodes, between the prior's first and last quantile of it."""
     whole = jnp.concatenate(list(means.values()), -1)
-    chosen = jax.lax.top_k(jnp.var(whole, 0), min(TRAVERSED, whole.shape[-1]))[1]
-    moved = jax.nn.one_hot(chosen, whole.shape[-1], dtype=whole.dtype)[:, None]
-    low, high = (jnp.concatenate([prior[node].quantiles[end] for node in means])[chosen] for end in (0, -1))
+    moved = jax.nn.one_hot(latents, whole.shape[-1], dtype=whole.dtype)[:, None]
+    low, high = (jnp.concatenate([prior[node].quantiles[end] for node in means])[latents] for end in (0, -1))
     values = jnp.linspace(low, high, COLUMNS, axis=1, dtype=whole.dtype)[..., None]
     points = (whole[:1, None] * (1 - moved) + moved * values).reshape(-1, whole.shape[-1])
     ends = np.cumsum([mean.shape[-1] for mean in means.values()])
     return dict(zip(means, jnp.split(points, ends[:-1], axis=-1), strict=True))
+
+
+def _latents(model: Any, traversed: Traversed) -> tuple[str, ...]:
+    """What each row of a traversal moves: the latent by its place in its node, and whether it is idle."""
+    sizes = model.latent_sizes()
+    named = [f"{node}, {k}" if len(sizes) > 1 else f"latent {k}" for node, size in sizes.items() for k in range(size)]
+    active = traversed.variance > THRESHOLD
+    return tuple(named[k] + ("" if on else IDLE) for k, on in zip(traversed.latent, active, strict=True))
 
 
 def _points(model: Any, params: Any, node: str, own: Marginal) -> jax.Array:
@@ -133,14 +169,12 @@ def _points(model: Any, params: Any, node: str, own: Marginal) -> jax.Array:
     return plane(own.quantiles[1:-1])
 
 
-def _titles(continuous: Any | None, means: bool) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _titles(continuous: Any | None, means: bool) -> dict[str, str]:
     """Of all but manifolds. continuous: the model, if its latents are."""
-    titles: dict[str, tuple[str, tuple[str, ...]]] = {
-        "samples": ("samples of the model", ()),
-        "reconstructions": (
-            f"test examples, and below each {'its reconstruction' if means else 'a draw given its posterior mean'}",
-            ("data", "reconstruction"),
-        ),
+    titles: dict[str, str] = {
+        "samples": "samples of the model",
+        "reconstructions": "test examples, and below each "
+        + ("its reconstruction" if means else "a draw given its posterior mean"),
     }
     if continuous is None:
         return titles
@@ -148,8 +182,8 @@ def _titles(continuous: Any | None, means: bool) -> dict[str, tuple[str, tuple[s
     if isinstance(prior := continuous.node_prior(), OneMarginal):
         reach = "from {:g} to {:g}".format(*map(prior.marginal.inv_cdf, ENDS))
     return titles | {
-        "interpolations": ("from the posterior mean of a test example to that of another", ()),
-        "traversals": (f"the most active latents, one a row, {reach}", ()),
+        "interpolations": "from the posterior mean of a test example to that of another",
+        "traversals": f"the most active latents, one a row, {reach}",
     }
 
 

@@ -79,8 +79,8 @@ def run_stages(
             outcome = _trained(assembly, store, recorder, show, session, state, progress)
         processes.wait("trained")  # the first has written the best parameters
         if outcome.status == "completed":
-            _keep(assembly, store, recorder, outcome)
-            _finish(assembly, directory, recorder, outcome)
+            chosen = None if _kept(assembly, store, recorder, outcome) else outcome.progress.best_step
+            _finish(assembly, directory, recorder, outcome, chosen)
         result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began)
         result["monitor"] = monitor
         if "test/nll" in recorder.last:
@@ -176,18 +176,21 @@ def _trained(
         ).run(state, progress)
 
 
-def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
-    """What the run leaves where its algorithm draws parameters."""
+def _kept(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> bool:
+    """Whether the run leaves a mean of draws of the parameters, which is kept, in place of the best step's."""
     with contextlib.closing(assembly.batches()) as batches:
         metrics = keep_mean(assembly, store, batches, outcome.progress)
     if metrics:
         step = outcome.progress.step
         recorder.scalars(step, step / assembly.plan.steps_per_epoch, metrics)
         processes.wait("kept")
+    return bool(metrics)
 
 
-def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
-    """The final test of the best parameters, and the pictures."""
+def _finish(
+    assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome, chosen: int | None
+) -> None:
+    """The final test of the best parameters, those of the chosen step or a mean of draws, and the pictures."""
     params = load_best_params(assembly.model, directory.checkpoints)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
@@ -195,7 +198,8 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         means = {"exact": "exactly", "labels": "by their guesses"}
         means["quadrature"] = f"by quadrature, and with {samples} samples"
         said = means.get(how, f"with {samples} samples")
-        log.info("Testing the parameters of step %d %s.", outcome.progress.best_step, said)
+        whose = "mean of the draws" if chosen is None else f"parameters of step {chosen}"
+        log.info("Testing the %s %s.", whose, said)
         scalars, _ = assembly.evaluator.summary(params, "test")
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
@@ -205,9 +209,9 @@ def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder |
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return
-    for name, picture in assembly.pictures.of(params, assembly.experiment.seed).items():
-        recorder.picture(step, name, picture, *assembly.pictures.titles[name])
-    recorder.curves(assembly.algorithm.monitor)
+    for name, panel in assembly.pictures.of(params, assembly.experiment.seed).items():
+        recorder.picture(step, name, panel)
+    recorder.curves(assembly.algorithm.monitor, chosen)
 
 
 def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from sbvi.core import UserError
 from sbvi.core.precision import jit_reported
 from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses, squares, within
-from sbvi.evaluation.trust import chains_met
-from sbvi.inference.convergence import LIMIT, Convergence
-from sbvi.inference.imputation import Imputation, Method, compared, impute, independent
+from sbvi.evaluation.trust import chains_met, enough_kept
+from sbvi.inference.convergence import LIMIT, convergence
+from sbvi.inference.imputation import Imputation, Method, directions, impute, independent
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
@@ -33,10 +33,11 @@ def at_once(iterations: int, values: int, chains: int) -> int:
 
 
 class _Followed(NamedTuple):
-    """Of C B rows, all examples of the first chain first; and how far chains agree, by example."""
+    """Of C B rows, all examples of the first chain first; and by what chains are compared, (C, T, B, directions), or
+    None of draws that are independent."""
 
     chain: Imputation
-    convergence: Convergence | None
+    directions: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,10 @@ class ChainImputation(Filling):
         else:
             truth, x, missing = self._removed(run)
         shown = spread_out(len(x))
+        if not independent(run.model):
+            enough_kept("imputation", self.iterations - self.warmup)
         parts, courses = self._batches(run, x, missing, truth, shown)
-        scalars, arrays = self._joined(run, parts, missing)
+        scalars, arrays = self._joined(parts, missing)
         if truth is not None:
             scores = self._scores(run, truth, missing, parts)
             scalars |= {f"imputation/{name}": float(values[-1]) for name, values in scores.items()}
@@ -78,7 +81,8 @@ class ChainImputation(Filling):
         if self.output is not None:
             self._write(self.output, run, parts, arrays, missing, source)
         known = None if truth is None else truth[shown]
-        drawn = picture(known, x[shown], missing[shown], courses, run.event_shape)
+        alone = independent(run.model)
+        drawn = picture(known, x[shown], missing[shown], courses, run.event_shape, self._steps(), not alone)
         return TaskResult(scalars, arrays, {} if drawn is None else {title: drawn})
 
     def _batches(
@@ -90,7 +94,6 @@ class ChainImputation(Filling):
         chain = jit_reported(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         courses: list[np.ndarray] = []
-        steps = sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
         size = at_once(self.iterations, x.shape[1], chains)
         size = -(-len(x) // -(-len(x) // size))  # of batches of one size, the last one's surplus left out
         for start in counted("imputation", range(0, len(x), size)):
@@ -102,11 +105,15 @@ class ChainImputation(Filling):
                 self._reduced(followed, chains, x[rows], missing[rows], None if truth is None else truth[rows])
             )
             here = shown[(shown >= start) & (shown < start + size)] - start
-            courses.append(np.asarray(followed.chain.means[np.array(steps)[:, None], here]))
+            courses.append(np.asarray(followed.chain.means[np.array(self._steps())[:, None], here]))
         return parts, np.concatenate(courses, 1)
 
+    def _steps(self) -> list[int]:
+        """Of a chain's course, those that are shown."""
+        return sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
+
     def _joined(
-        self, run: LoadedRun, parts: list[dict[str, np.ndarray]], missing: np.ndarray
+        self, parts: list[dict[str, np.ndarray]], missing: np.ndarray
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Scalars and arrays of all batches that need no truth."""
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
@@ -114,7 +121,7 @@ class ChainImputation(Filling):
         weights = [len(part["filled"]) for part in parts]
         for name in [n for n in ("accepted", "accepted_local") if n in parts[0]]:
             scalars[f"imputation/{name}"] = float(np.average([part[name] for part in parts], weights=weights))
-        if "rhat" in parts[0] and not independent(run.model):
+        if "rhat" in parts[0]:
             arrays |= {n: np.concatenate([part[n] for part in parts]) for n in ("rhat", "effective_samples")}
             scalars |= {
                 "imputation/effective_samples": float(np.median(arrays["effective_samples"])),
@@ -164,9 +171,8 @@ class ChainImputation(Filling):
         }
         if followed.chain.local is not None:
             part["accepted_local"] = np.asarray(followed.chain.local[kept].mean())
-        if followed.convergence is not None:
-            rhat, effective = followed.convergence
-            part |= {"rhat": np.asarray(rhat)[: len(x)], "effective_samples": np.asarray(effective)[: len(x)]}
+        if followed.directions is not None and (met := convergence(followed.directions)) is not None:
+            part |= {"rhat": met.rhat[: len(x)], "effective_samples": met.effective[: len(x)]}
         if truth is not None:
             part["within"] = within(np.asarray(draws[kept]), truth, missing)[missing.any(1)]
             for name, error in (("squares", squares), ("log_losses", log_losses)):
@@ -181,7 +187,10 @@ class ChainImputation(Filling):
         imputation = impute(
             run.model, params, key, *tiled, self.iterations, self.warmup, self.method, self.leapfrog_steps
         )
-        return _Followed(imputation, compared(imputation, missing, chains, self.warmup))
+        return _Followed(imputation, self._directions(run, imputation, missing, chains))
+
+    def _directions(self, run: LoadedRun, imputation: Imputation, missing: jax.Array, chains: int) -> jax.Array | None:
+        return None if independent(run.model) else directions(imputation, missing, chains, self.warmup)
 
     def _followed(
         self,
@@ -212,7 +221,7 @@ class ChainImputation(Filling):
 
         fields = {name: merged(name) for name in ("means", "draws", "accepted", "local")}
         joined = each[turns[-1]]._replace(**fields)
-        return _Followed(joined, jax.device_get(compared(joined, missing, count, self.warmup)))
+        return _Followed(joined, jax.device_get(self._directions(run, joined, missing, count)))
 
     def _removed(self, run: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         truth = run_dataset(run).seen(self.split, self.examples)

@@ -68,7 +68,8 @@ class EmbeddingTask:
             for n, e in moments.items()
         }
         scalars["embedding/share_drawn"] = share
-        return TaskResult(scalars, arrays, {self.title: _draw(plane, label, names, share)}, projection=projection)
+        drawn = _draw(plane, label, names, share, _heads(node, means.shape[1]))
+        return TaskResult(scalars, arrays, {self.title: drawn}, projection=projection)
 
 
 def _plane(means: np.ndarray) -> tuple[np.ndarray, float]:
@@ -87,19 +88,35 @@ def _named(label: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
     return label if names is None else np.asarray(names)[label]
 
 
-def _draw(plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | None, share: float) -> Figure:
-    figure = new_figure(6.5, 5.5, 130)
+def _heads(node: str, size: int) -> tuple[str, str]:
+    """What the two axes of `_plane` are, of a node of so many latents."""
+    if size > 2:
+        return f"first component of {node}", "second component"
+    return f"{node}, latent 0", f"{node}, latent 1" if size == 2 else ""
+
+
+def _draw(
+    plane: np.ndarray, label: np.ndarray | None, names: tuple[str, ...] | None, share: float, heads: tuple[str, str]
+) -> Figure:
+    alone = not heads[1]  # a single latent, whose second axis means nothing
+    figure = new_figure(6.5, 1.6 if alone else 5.5, 130)
     axes = figure.add_subplot()
     if label is None:
         axes.scatter(plane[:, 0], plane[:, 1], s=3, linewidths=0)
     elif label.min() < 0 or label.max() >= CLASSES:
-        axes.scatter(plane[:, 0], plane[:, 1], s=3, c=label, cmap="nipy_spectral", linewidths=0)
+        points = axes.scatter(plane[:, 0], plane[:, 1], s=3, c=label, cmap="nipy_spectral", linewidths=0)
+        figure.colorbar(points, ax=axes, label="label", shrink=0.7)
     else:
         for value in np.unique(label):
             points, name = plane[label == value], names[value] if names else str(value)
             axes.scatter(points[:, 0], points[:, 1], s=3, color=f"C{value}", linewidths=0, label=name)
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4)
-    axes.set_aspect("equal")
+    if alone:
+        axes.set_yticks([])
+    else:
+        axes.set_aspect("equal")
     if share < 1:
         axes.set_title(f"two principal components, {share:.0%} of the variance", fontsize=9)
+    axes.set_xlabel(heads[0])
+    axes.set_ylabel(heads[1])
     return figure

@@ -1,14 +1,18 @@
 """What is removed from the run's own data to be filled in again, and the picture of how that went."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.reporting.images import grid, shown
+from sbvi.reporting.panels import Panel
 
 Hole = Literal["random", "square", "lower_half"]
 SHOWN = 8  # examples of a picture
+#: Of missing pixels: magenta, which no grey is and the frame is not.
+GAP = np.array([1.0, 0.0, 1.0])
 
 
 def holes(kind: Hole, fraction: float, seed: int, count: int, event_shape: tuple[int, ...]) -> np.ndarray:
@@ -41,19 +45,36 @@ def spread_out(count: int) -> np.ndarray:
 
 
 def picture(
-    truth: np.ndarray | None, x: np.ndarray, missing: np.ndarray, courses: np.ndarray, event_shape: tuple[int, ...]
-) -> np.ndarray | None:
-    """Row by row as in the paper's figure 5: the truth, what is left of it, and a chain's course (T, N, D); None of
-    what is no image."""
-    if shown(x[:1], event_shape) is None:
-        return None
-    rows = []
-    for row in range(len(x)):
-        first = [truth[row]] if truth is not None else []
-        left = np.where(missing[row], 0.5, x[row])
-        chain = [np.where(missing[row], values, x[row]) for values in courses[:, row]]
-        rows += [*first, left, *chain]
-    columns = len(rows) // len(x)
-    images = shown(np.stack(rows), event_shape)
-    assert images is not None
-    return grid(images, columns)
+    truth: np.ndarray | None,
+    x: np.ndarray,
+    missing: np.ndarray,
+    courses: np.ndarray,
+    event_shape: tuple[int, ...],
+    steps: Sequence[int],
+    chain: bool,
+) -> Panel | None:
+    """Row by row as in the paper's figure 5: the truth, what is left of it, and means of the missing values; None of
+    what is no image.
+
+    truth, x, missing: (N, D).  courses: means at some steps, (T, N, D).  steps: these, from 0 on.
+    chain: whether they are a chain's, and not of draws that are independent.
+    """
+    columns = {} if truth is None else {"truth": truth}
+    columns |= {"given": np.where(missing, np.nan, x)}
+    columns |= {f"{step + 1:,}": np.where(missing, at, x) for step, at in zip(steps, courses, strict=True)}
+    title = f"missing pixels in magenta, then their means at {'iterations of a chain' if chain else 'draws'}"
+    return side_by_side(columns, event_shape, title)
+
+
+def side_by_side(columns: Mapping[str, np.ndarray], event_shape: tuple[int, ...], title: str) -> Panel | None:
+    """Head -> values (N, D) in [0, 1], as a row of images for each of the N examples; None of what is no image. NaN is
+    missing."""
+    images = shown(np.stack(list(columns.values()), 1).reshape(-1, int(np.prod(event_shape))), event_shape)
+    return None if images is None else Panel(grid(coloured(images), len(columns)), title, columns=tuple(columns))
+
+
+def coloured(images: np.ndarray) -> np.ndarray:
+    """Images (N, H, W) or (N, H, W, C) in [0, 1] as (N, H, W, 3), what is NaN in a colour that no grey is."""
+    whole = images if images.ndim == 4 else images[..., None]
+    whole = np.broadcast_to(whole, (*whole.shape[:3], 3))
+    return np.where(np.isnan(whole).any(-1, keepdims=True), GAP, whole)

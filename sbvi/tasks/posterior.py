@@ -92,5 +92,9 @@ def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray |
         panels[row, first].contour(whole.horizontal, whole.vertical, prior, levels=levels[1:], linestyles=":", **style)
         panels[row, first].set_aspect("equal")
         panels[row, -1].set_title(f"KL(q || p) = {close.kl:.3f} nats", fontsize=9)
+    for axes in panels[-1, first:]:
+        axes.set_xlabel("latent 0")
+    for axes in panels[:, first]:
+        axes.set_ylabel("latent 1")
     panels[0, first].set_title("posterior (grey), q (blue), prior (dots)", fontsize=9)
     return figure

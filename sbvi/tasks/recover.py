@@ -11,9 +11,10 @@ from sbvi.evaluation.trust import passing_converged
 from sbvi.inference.ml_vamp.decoder import load_decoder
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.reporting.figures import Figure
-from sbvi.reporting.images import grid, shown
+from sbvi.reporting.panels import Panel
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.files import check_output, write_arrays
+from sbvi.tasks.holes import side_by_side
 from sbvi.tasks.observed import Measurement, Observed, of_decoder, of_run
 from sbvi.tasks.state_evolution import check_predictable, compare, picture
 from sbvi.tasks.task import TaskResult
@@ -162,17 +163,15 @@ class RecoverTask:
             scores["coverage"] = float(np.mean(np.abs(apart) < 1.96 * spread))
         return scores
 
-    def _pictures(self, recovery: Recovery, observed: Observed) -> dict[str, np.ndarray | Figure]:
+    def _pictures(self, recovery: Recovery, observed: Observed) -> dict[str, Panel | Figure]:
         """Row by row: the truth, what is left of it, and what was recovered."""
-        if shown(recovery.signal[:1], observed.event_shape) is None:
-            return {}
-        truth, missing = observed.truth, observed.missing
-        rows: list[np.ndarray] = []
-        for row in range(min(SHOWN, len(recovery.signal))):
-            if truth is not None:
-                rows.append(truth[row])
-                rows += [] if missing is None else [np.where(missing[row], 0.5, truth[row])]
-            rows.append(recovery.signal[row])
-        images = shown(np.stack(rows), observed.event_shape)
-        assert images is not None
-        return {self.title: grid(images, len(rows) // min(SHOWN, len(recovery.signal)))}
+        few = slice(0, SHOWN)
+        columns: dict[str, np.ndarray] = {}
+        title = "recovered from projections"
+        if observed.truth is not None:
+            columns["truth"] = observed.truth[few]
+            if observed.missing is not None:
+                columns["given"] = np.where(observed.missing[few], np.nan, observed.truth[few])
+                title = "missing pixels in magenta, then what was recovered"
+        drawn = side_by_side(columns | {"recovered": recovery.signal[few]}, observed.event_shape, title)
+        return {} if drawn is None else {self.title: drawn}

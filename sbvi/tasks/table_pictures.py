@@ -7,7 +7,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data.columns import Column
 from sbvi.evaluation.filling import Filled
-from sbvi.reporting.figures import Figure, new_figure
+from sbvi.reporting.figures import INK, Figure, new_figure
 
 
 def picture(filled: Filled, values: np.ndarray, truth: np.ndarray, gaps: np.ndarray) -> Figure:
@@ -44,7 +44,7 @@ def _panel(
             axes.vlines(true[rows], lower[rows], upper[rows], color=colour, alpha=0.25, linewidth=1)
             axes.plot(true[rows], value[rows], ".", color=colour, markersize=3)
         ends = [min(true.min(), lower.min()), max(true.max(), upper.max())]
-        axes.plot(ends, ends, color="black", linewidth=0.6)
+        axes.plot(ends, ends, color=INK, linewidth=0.6)
         if column.kind == "positive":
             axes.set_xscale("log")
             axes.set_yscale("log")

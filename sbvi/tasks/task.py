@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from sbvi.reporting.figures import Figure
+from sbvi.reporting.panels import Panel
 from sbvi.runs.loaded import LoadedRun
 
 
@@ -23,13 +24,14 @@ class Projection:
 @dataclass(frozen=True)
 class TaskResult:
     """scalars: named numbers, for files and TensorBoard. arrays: kept in an .npz.
-    pictures: name -> (H, W) or (H, W, 3) uint8, or a figure, which becomes a vector file too. table: to be printed.
+    pictures: name -> (H, W) or (H, W, 3) uint8; or one with words around it, or a figure, which become PDF files too.
+    table: to be printed.
     animations: name -> frames (T, H, W) or (T, H, W, 3) uint8.
     about: further facts for the .json. projection: points for TensorBoard's projector."""
 
     scalars: dict[str, float]
     arrays: dict[str, np.ndarray]
-    pictures: Mapping[str, np.ndarray | Figure] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray | Panel | Figure] = field(default_factory=dict)
     table: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     projection: Projection | None = None

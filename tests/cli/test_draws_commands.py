@@ -21,7 +21,7 @@ WORDS = (
     "trainer.steps=100",
     "trainer.log_every=20",
     "trainer.validate_every=50",
-    "evaluation.test=false",
+    "evaluation.num_samples=10",
     "hydra.run.dir=run",
 )
 
@@ -39,6 +39,7 @@ def test_a_run_keeps_its_draws_and_their_mean(folder):
     assert config["algorithm"]["proposal"] == "pathwise"
     metrics = json.loads((folder / "run" / "result.json").read_text())["metrics"]
     assert np.isfinite(metrics["mean_of_draws/bound"])
+    assert "Testing the mean of the draws with 10 samples" in (folder / "run" / "sbvi-train.log").read_text()
     assert len(list((folder / "run" / "checkpoints" / "draws").glob("*.safetensors"))) == 3
 
 

@@ -14,7 +14,7 @@ from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.inference import observed_chain
 from sbvi.inference.convergence import convergence
-from sbvi.inference.imputation import Imputation, compared, impute
+from sbvi.inference.imputation import Imputation, directions, impute
 from sbvi.models import MODELS
 from sbvi.models.values import DataFacts
 
@@ -158,29 +158,6 @@ def test_discrete_latents_by_enumeration(x64):
     agree(draws.mean(0), weights @ tables.x[alike][:, missing] / weights.sum())
 
 
-def test_what_tells_whether_chains_have_met():
-    """Independent draws, a drift, chains apart, and a chain that never moves."""
-    generator = np.random.default_rng(0)
-    chains, draws = 4, 100
-    values = np.zeros((chains, draws, 5, 2), np.float32)
-    values[:, :, 0] = generator.normal(size=(chains, draws, 2))
-    values[:, :, 1] = generator.normal(size=(chains, draws, 2)) + np.linspace(0, 5, draws)[:, None]
-    values[:, :, 2] = values[:, :, 0]
-    values[:, :, 2, 1] += np.arange(chains)[:, None]
-    for t in range(1, draws):
-        values[:, t, 3] = 0.9 * values[:, t - 1, 3] + generator.normal(size=(chains, 2))
-    found = convergence(jnp.asarray(values))
-    rhat, effective = np.asarray(found.rhat), np.asarray(found.effective)
-    assert rhat[0] < 1.03
-    assert 250 < effective[0] < 600
-    assert rhat[1] > 1.3
-    assert rhat[2] > 1.3
-    assert effective[3] < 60  # (1 - 0.9) / (1 + 0.9) of 400
-    assert (rhat[4], effective[4]) == (1, 400)  # the same everywhere
-    assert np.isinf(np.asarray(convergence(jnp.asarray(values[:1])).rhat)[4])
-    assert convergence(jnp.asarray(values[:, :3])) is None
-
-
 def test_chains_are_compared_by_example():
     """Of two examples, one whose chains agree and one whose do not; values that are there have no part."""
     generator = np.random.default_rng(1)
@@ -189,7 +166,9 @@ def test_chains_are_compared_by_example():
     means[:, :, 0, 3:] += 2 * np.arange(3)[:, None]
     missing = np.array([[True] * 3 + [False] * 3] * 2)
     flat = jnp.asarray(means.reshape(50, 6, 6), jnp.float32)
-    found = compared(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10)
+    found = convergence(
+        np.asarray(directions(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10))
+    )
     assert found.rhat[0] < 1.1 < 1.3 < found.rhat[1]
 
 

@@ -8,8 +8,9 @@ from PIL import Image
 from support.panels import grid_within, words_around
 
 from sbvi.reporting.curves import save_curves, shown_range
-from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure, save_panel
+from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
 from sbvi.reporting.images import grid
+from sbvi.reporting.panels import Panel, save_panel
 
 pytestmark = pytest.mark.quick
 
@@ -37,14 +38,32 @@ def test_curves_show_the_end_of_training(tmp_path):
     assert -110 < high < -100
     assert shown_range([]) is None
     assert shown_range([np.array([(1.0, np.nan)])]) is None
-    save_curves(tmp_path / "figures" / "curves.png", lines, ["train/elbo", "validation/elbo"])
+    save_curves(tmp_path / "figures" / "curves.png", lines, "elbo", 700)
     assert (tmp_path / "figures" / "curves.pdf").read_bytes().startswith(b"%PDF")
     with Image.open(tmp_path / "figures" / "curves.png") as picture:
         assert picture.mode == "RGBA"
         assert np.asarray(picture)[0, 0, 3] == 0
         colours = {tuple(pixel[:3]) for pixel in np.asarray(picture).reshape(-1, 4) if pixel[3] == 255}
-    for colour in COLOURS[:2]:  # a line, and a point by itself
+    for colour in COLOURS[:3]:  # a line, a point by itself, and the step whose parameters were chosen
         assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) in colours
+
+
+def test_curves_tell_what_they_show(tmp_path, monkeypatch):
+    """An exact likelihood is no bound, and what is kept may be of no single step."""
+    said = []
+
+    def note(figure, *paths):
+        (axes,) = figure.get_axes()
+        said.append((axes.get_ylabel(), [text.get_text() for text in axes.get_legend().get_texts()]))
+
+    monkeypatch.setattr("sbvi.reporting.curves.save_figure", note)
+    lines = [{"step": step, "train/log_likelihood": -step, "train/elbo": -step} for step in (1500, 3000)]
+    save_curves(tmp_path / "curves.png", lines, "log_likelihood", None)
+    save_curves(tmp_path / "curves.png", lines, "elbo", 1500)
+    assert said == [
+        ("log likelihood, nats per example", ["train/log_likelihood"]),
+        ("bound, nats per example", ["train/elbo", "chosen parameters: step 1,500"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +74,40 @@ def test_a_panel_shows_pixels_as_whole_ones(count, side, colours, times, tmp_pat
     columns = 20 if count == 200 else 10
     picture = grid(np.random.default_rng(0).random((count, side, side, *colours)), columns)
     places = [tmp_path / "new" / f"a{suffix}" for suffix in (".png", ".pdf")]
-    save_panel(picture, "samples", ["data", "reconstruction"], *places)
+    rows = ("data", "reconstruction", *[""] * (-(-count // columns) - 2))
+    panel = Panel(picture, "samples", rows, ("truth", *map(str, range(2, columns + 1))))
+    save_panel(panel, *places)
     whole = picture.repeat(times, 0).repeat(times, 1)
     found = grid_within(places[0])
     np.testing.assert_array_equal(found, whole if colours else np.repeat(whole[..., None], 3, -1))
     assert min(words_around(places[0])) > 200
     again = [tmp_path / f"b{suffix}" for suffix in (".png", ".pdf")]
-    save_panel(picture, "", [], *again)
+    save_panel(Panel(picture), *again)
     assert words_around(again[0]) == (0, 0)
-    save_panel(picture, "samples", ["data", "reconstruction"], *again)
+    save_panel(panel, *again)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in places]  # no date in it
+
+
+def middles(there):
+    """Of runs of true places."""
+    ends = np.flatnonzero(np.diff(np.pad(there.astype(int), 1)))
+    return ends.reshape(-1, 2).mean(1)
+
+
+def test_the_words_of_a_panel_stand_at_what_they_name_and_none_is_cut(tmp_path):
+    """However many rows and columns there are, and however long its title is."""
+    save_panel(Panel(grid(np.zeros((12, 4, 4)), 3), "m" * 90, ("I", "", "", "I"), ("I", "", "I")), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as file:
+        alpha = np.asarray(file)[..., 3]
+    opaque = alpha == 255
+    rows, columns = (np.flatnonzero(opaque.mean(axis) > 0.4) for axis in (1, 0))
+    left, top, right = columns[0], rows[0], columns[-1]
+    high, wide = (rows[-1] + 1 - top) / 4, (right + 1 - left) / 3
+    beside = (alpha[top:, :left] > 0).any(1)
+    np.testing.assert_allclose(middles(beside), [high / 2, 3.5 * high], atol=0.05 * high)
+    assert not (alpha[:, [0, -1]] > 0).any()  # the title, wider than the grid, ends within the picture
+    above = [part for part in np.split(alpha[:top], np.flatnonzero(~(alpha[:top] > 0).any(1))) if (part > 0).any()]
+    np.testing.assert_allclose(middles((above[-1][1:] > 0).any(0)) - left, [wide / 2, 2.5 * wide], atol=0.05 * wide)
 
 
 @pytest.mark.parametrize("users_own", [False, True])

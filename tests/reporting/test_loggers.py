@@ -19,6 +19,7 @@ from sbvi.core import UserError
 from sbvi.reporting.loggers import LOGGERS
 from sbvi.reporting.loggers.logger import Service, undone
 from sbvi.reporting.loggers.mlflow import _told, elsewhere, place_of
+from sbvi.reporting.panels import Panel
 from sbvi.reporting.recorder import RunRecorder
 from sbvi.runs import Experiment
 
@@ -33,7 +34,7 @@ def log_two_sessions(folder, logger):
     first.start(SETTINGS)
     for step in (10, 20, 30):
         first.scalars(step, step / 100, {"train/elbo": -step / 10, "validation/elbo": -1.0 / step})
-    first.picture(30, "samples", PICTURE)
+    first.picture(30, "samples", Panel(PICTURE))
     first.close(False)
     second = RunRecorder(folder, 20, logger.open(folder, 20))
     second.start(SETTINGS)

@@ -8,10 +8,11 @@ import pytest
 from sbvi.distributions.priors.marginals import marginals
 from sbvi.models import Helmholtz
 from sbvi.models.values import DataFacts
+from sbvi.posteriors.posterior import Moments
 from sbvi.reporting.images import grid
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared
-from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, between
+from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, _latents, between, most_active
 
 MADE = {
     "dataset": {"name": "digits"},
@@ -49,10 +50,15 @@ def compiled():
     jax.monitoring.unregister_event_duration_listener(note)
 
 
+def drawn(pictures, params):
+    """name -> the grid alone."""
+    return {name: panel.picture for name, panel in pictures.of(params, 3).items()}
+
+
 def test_pictures_are_the_model_s_own(shared):
     assembly = assembled(shared)
     model, params = assembly.model, assembly.initial_state().params
-    found = assembly.pictures.of(params, 3)
+    found = drawn(assembly.pictures, params)
     assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
 
     means = np.asarray(model.sample(params, jax.random.key(3), 100)[0]).reshape(-1, 8, 8)
@@ -96,7 +102,7 @@ def test_a_manifold_is_of_the_prior_that_was_chosen(shared):
     own |= {"last": jnp.zeros_like(own["last"]), "last_bias": jnp.asarray([[0.6, -0.7]])}
     corner = np.array([[-1.9599640, 1.9599640 * np.exp(2 * np.tanh(0.3)) - 0.7]], np.float32)
     image = model.decode(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
-    first = assembly.pictures.of(params, 3)["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
+    first = drawn(assembly.pictures, params)["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
     assert np.abs(first.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
     still = model.decode(params, {"layer_1": jnp.asarray([[-1.9599640, 1.9599640]]), "layer_2": jnp.zeros((1, 3))})
     assert np.abs(np.asarray(still - image)).max() * 255 > 3
@@ -117,7 +123,7 @@ def decoded(model, params, **latents):
 def test_every_posterior_of_continuous_latents_has_ways_between_examples_and_along_latents(shared, posterior):
     assembly = assembled(shared, posterior={"name": posterior})
     model, params = assembly.model, assembly.initial_state().params
-    found = assembly.pictures.of(params, 3)
+    found = drawn(assembly.pictures, params)
     assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
     means = {n: q.mean for n, q in model.encode(params, jnp.asarray(assembly.dataset.seen("test", 50))).items()}
     for column, example in ((0, 0), (9, 1)):
@@ -130,7 +136,7 @@ def test_discrete_latents_have_no_ways_between_values_and_are_said_to_have_no_ma
     model = Helmholtz(layers=(3, 2), units=units).build(DataFacts((8, 8), True))
     pictures = Pictures(model, assembled(shared).dataset)
     with caplog.at_level("INFO"):
-        found = pictures.of(model.init(0, assembled(shared).summary), 3)
+        found = drawn(pictures, model.init(0, assembled(shared).summary))
     assert set(found) == {"samples", "reconstructions"} == set(pictures.titles)
     assert [record.getMessage() for record in caplog.records if "manifold" in record.getMessage()] == [
         "There is no picture manifold_layer_2: it needs a density with a gradient in the latents."
@@ -151,22 +157,60 @@ def away_from_zero(model, params):
 def test_traversals_span_the_prior_s_own_range_and_are_said_to(shared):
     assembly = assembled(shared, prior={"name": "mixture", "components": 3})
     model, params = assembly.model, away_from_zero(assembly.model, assembly.initial_state().params)
-    found = assembly.pictures.of(params, 3)
+    found = drawn(assembly.pictures, params)
     real = jnp.asarray(assembly.dataset.seen("test", 50))
     means = {n: np.asarray(q.mean) for n, q in model.encode(params, real).items()}
-    drawn = model.node_prior().sample(params.prior, jax.random.key(8), 200_000)
+    draws = model.node_prior().sample(params.prior, jax.random.key(8), 200_000)
     most = max(means, key=lambda n: means[n].var(0).max())
     latent = int(np.argmax(means[most].var(0)))
     for column, share in ((0, ENDS[0]), (9, ENDS[1])):
         point = {node: mean[0].copy() for node, mean in means.items()}
-        point[most][latent] = np.quantile(np.asarray(drawn[most])[:, latent], share)
+        point[most][latent] = np.quantile(np.asarray(draws[most])[:, latent], share)
         image = decoded(model, params, **point)
         assert np.abs(tile(found["traversals"], 0, column) - image).max() <= 4  # 10,000 draws know the end to 0.1
         point[most][latent] = 3.0 if column else -3.0
         assert np.abs(decoded(model, params, **point) - image).max() > 8  # which N(0, I)'s range is not
-    said, _ = assembly.pictures.titles["traversals"]
-    assert said == "the most active latents, one a row, over the prior's quantiles 0.13 % to 99.87 %"
-    assert assembled(shared).pictures.titles["traversals"][0] == "the most active latents, one a row, from -3 to 3"
+    said = "the most active latents, one a row, "
+    assert assembly.pictures.titles["traversals"] == said + "over the prior's quantiles 0.13 % to 99.87 %"
+    assert assembled(shared).pictures.titles["traversals"] == said + "from -3 to 3"
+
+
+def test_the_latents_of_traversals_are_named_and_idle_ones_told(shared):
+    """In the order of what their means vary by, whose own errors' variance does not count (Burda et al. 2016)."""
+    generator = np.random.default_rng(0)
+    mean = jnp.asarray(generator.normal(size=(400, 5)) * np.array([0.05, 1, 0.3, 0.09, 2]), jnp.float32)
+    error = jnp.zeros((400, 5)).at[:, 4].set(4.0)  # as much as its mean varies: it says nothing
+    moments = {"layer_1": Moments(mean[:, :2], mean[:, :2], error[:, :2])}
+    moments["layer_2"] = Moments(mean[:, 2:], mean[:, 2:], error[:, 2:])
+    found = most_active(moments)
+    assert [int(k) for k in found.latent if k != 4] == [1, 2, 3, 0]
+    assembly = assembled(shared)
+    rows = dict(zip(np.asarray(found.latent).tolist(), _latents(assembly.model, found), strict=True))
+    del rows[4]
+    assert rows == {1: "layer_1, 1", 2: "layer_2, 0", 3: "layer_2, 1, idle", 0: "layer_1, 0, idle"}
+
+    params = assembly.initial_state().params
+    panel = assembly.pictures.of(params, 3)["traversals"]
+    means = [q.mean for q in assembly.model.encode(params, jnp.asarray(assembly.dataset.seen("test", 50))).values()]
+    variances = np.concatenate([np.var(np.asarray(own), 0) for own in means])
+    assert [", idle" in row for row in panel.rows] == (np.sort(variances)[::-1] <= 0.01).tolist()
+    assert ("at most 0.01" in panel.title) == bool((variances <= 0.01).any())
+
+
+@pytest.mark.parametrize(("count", "rows", "across"), [(3, 2, 3), (13, 2, 10), (20, 4, 10)])
+def test_each_of_few_examples_is_above_its_own_reconstruction(shared, count, rows, across):
+    assembly = assembled(shared)
+    model, params = assembly.model, assembly.initial_state().params
+    dataset = assembly.dataset.with_split("test", assembly.dataset.evaluated("test", count))
+    panel = Pictures(model, dataset).of(params, 3)["reconstructions"]
+    assert panel.picture.shape == (rows * 63 + 7, across * 63 + 7)
+    assert panel.rows == ("data", "reconstruction", *[""] * (rows - 2))
+    real = jnp.asarray(dataset.seen("test"))
+    means = {node: np.asarray(moments.mean) for node, moments in model.encode(params, real).items()}
+    for column in range(across):
+        np.testing.assert_array_equal(tile(panel.picture, 0, column), np.asarray(real)[column].reshape(8, 8) * 255)
+        own = decoded(model, params, **{node: mean[column] for node, mean in means.items()})
+        assert np.abs(tile(panel.picture, 1, column) - own).max() <= 1
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])
@@ -174,7 +218,7 @@ def test_a_prior_without_a_grid_has_a_manifold_of_its_quantiles_with_other_nodes
     assembly = assembled(shared, prior={"name": prior, "components": 3})
     model, params = assembly.model, assembly.initial_state().params
     params = away_from_zero(model, params) if prior == "mixture" else params
-    found = assembly.pictures.of(params, 3)["manifold_layer_1"]
+    found = drawn(assembly.pictures, params)["manifold_layer_1"]
     middles = [(step + 0.5) / STEPS for step in range(STEPS)]
     asked = marginals(model.node_prior(), model.prior_params(params), middles)
     rows, others = asked["layer_1"].quantiles, asked["layer_2"].mean
@@ -187,25 +231,25 @@ def test_a_prior_without_a_grid_has_a_manifold_of_its_quantiles_with_other_nodes
             )
             assert np.abs(still - image).max() > 3
     said = "two latents of layer_1, at the prior's quantiles of each; others at the prior's mean"
-    assert assembly.pictures.titles["manifold_layer_1"][0] == said
+    assert assembly.pictures.titles["manifold_layer_1"] == said
     said = "two latents of layer_1, at points of equal prior mass; others at the prior's mean"
-    assert assembled(shared).pictures.titles["manifold_layer_1"][0] == said
+    assert assembled(shared).pictures.titles["manifold_layer_1"] == said
 
 
 def test_pixels_that_depend_on_one_another_are_shown_as_draws(shared):
     """Black and white, and not the grey of p along a draw."""
     assembly = assembled(shared, likelihood={"name": "pixel_cnn", "channels": 2, "layers": 2})
     model, params = assembly.model, assembly.initial_state().params
-    found = assembly.pictures.of(params, 3)
+    found = drawn(assembly.pictures, params)
     values = np.asarray(model.sample(params, jax.random.key(3), 100).value).reshape(-1, 8, 8)
     np.testing.assert_array_equal(found["samples"], grid(values, 10))
     for name, picture in found.items():
         rows, columns = (np.array(picture.shape) // 63).tolist()
         first = 1 if name == "reconstructions" else 0  # above each is the data
-        drawn = [tile(picture, row, column) for row in range(first, rows, first + 1) for column in range(columns)]
-        assert set(np.unique(drawn)) == {0, 255}
-    assert assembly.pictures.titles["reconstructions"][0].endswith("below each a draw given its posterior mean")
-    assert assembled(shared).pictures.titles["reconstructions"][0].endswith("below each its reconstruction")
+        tiles = [tile(picture, row, column) for row in range(first, rows, first + 1) for column in range(columns)]
+        assert set(np.unique(tiles)) == {0, 255}
+    assert assembly.pictures.titles["reconstructions"].endswith("below each a draw given its posterior mean")
+    assert assembled(shared).pictures.titles["reconstructions"].endswith("below each its reconstruction")
 
 
 def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):

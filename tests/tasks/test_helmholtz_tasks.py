@@ -183,6 +183,7 @@ def test_embedding(machine, tmp_path):
     assert found.scalars["embedding/share_drawn"] == pytest.approx(scales[:2].sum() / scales.sum(), rel=1e-3)
     (axes,) = found.pictures["embedding-test"].get_axes()
     assert "two principal components" in axes.get_title()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("first component of layer_2", "second component")
     assert sum(len(points.get_offsets()) for points in axes.collections) == 250
     points = found.projection
     assert (points.points.shape, points.images.shape) == ((100, 4), (100, 8, 8))

@@ -73,6 +73,18 @@ def test_coverage_counts_noise_of_data_and_not_of_projections(erased, wanted):
     assert scores["coverage"] == pytest.approx(wanted, abs=0.01)
 
 
+@pytest.mark.parametrize("erased", [True, False])
+def test_a_picture_tells_what_was_given_and_what_recovered(erased):
+    values = np.full((2, 9), 0.5)
+    missing = np.zeros((2, 9), bool)
+    missing[1, 4] = True
+    recovery = Recovery(values, values, values, values, 0.0, {})
+    observed = Observed(None, values, missing if erased else None, False, (3, 3))
+    (panel,) = build(TASKS, "task", {"name": "recover"})._pictures(recovery, observed).values()
+    assert panel.columns == ("truth", *(("given",) if erased else ()), "recovered")
+    assert (panel.picture == [255, 0, 255]).all(-1).sum() == erased * 18**2  # one pixel, enlarged
+
+
 def test_the_command_recovers_erased_pixels(folder, posterior):
     x, erased, _, exact = posterior
     (written,) = (folder / "run" / "evaluations").glob("recover-mask-test-ml_vamp*.json")

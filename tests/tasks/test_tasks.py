@@ -12,6 +12,7 @@ from sbvi.core import UserError, build
 from sbvi.reporting.projector import write_projector
 from sbvi.tasks import TASKS
 from sbvi.tasks.chain_imputation import at_once
+from sbvi.tasks.holes import picture
 
 
 def trained(folder, words, monkeypatch):
@@ -60,16 +61,33 @@ def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
     assert at_once(iterations=100, values=64, chains=4) == 62
 
 
-def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch):
+def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch, caplog):
     """Where so few examples are held at once that the picture is of several batches."""
     monkeypatch.setattr("sbvi.tasks.chain_imputation.HELD", 3 * 3 * 64)
     found = work(digits, "imputation", chains=1, iterations=3, warmup=2, examples=10, fraction=0.7)
-    picture = found.pictures["imputation-test"][::7, ::7]  # pixels of 8 x 8 images, with borders of one
-    assert picture.shape == (8 * 9 + 1, 5 * 9 + 1)  # truth, what is left, three steps
+    assert "imputation: whether the chains have met is not known (iterations after the warm-up: 1; " in caplog.text
+    digits.impute(np.full((1, 8, 8), np.nan), 5, 2)
+    assert "impute(): whether the chains have met is not known (iterations after the warm-up: 3; " in caplog.text
+    panel = found.pictures["imputation-test"]
+    picture = panel.picture[::7, ::7]  # pixels of 8 x 8 images, with borders of one
+    assert picture.shape == (8 * 9 + 1, 5 * 9 + 1, 3)
+    assert panel.columns == ("truth", "given", "1", "2", "3")
     shown = found.arrays["filled"][[0, 1, 2, 3, 5, 6, 7, 9]]  # spread over the ten
     for row, filled in enumerate(shown):  # the only step that is kept is the last one shown
         tile = picture[9 * row + 1 : 9 * row + 9, 4 * 9 + 1 : 4 * 9 + 9]
-        np.testing.assert_allclose(tile.ravel(), 255 * filled, atol=0.51)
+        np.testing.assert_allclose(tile.reshape(64, 3), 255 * filled[:, None].repeat(3, 1), atol=0.51)
+    gaps = (picture == [255, 0, 255]).all(-1)  # which no grey is, nor the frame
+    assert gaps[:, 10:18].sum() == gaps.sum() == found.arrays["missing"][[0, 1, 2, 3, 5, 6, 7, 9]].sum()
+
+
+def test_the_gaps_of_colour_images_are_seen_and_a_users_own_have_no_truth():
+    values, missing = np.full((2, 12), 0.5), np.zeros((2, 12), bool)
+    missing[0, :3] = True
+    panel = picture(None, values, missing, np.full((1, 2, 12), 0.25), (2, 2, 3), [0], chain=False)
+    assert panel.columns == ("given", "1")
+    assert panel.title.endswith("then their means at draws")
+    assert (panel.picture == [255, 0, 255]).all(-1).sum() == 28 * 28  # one pixel, enlarged
+    assert (panel.picture == 64).all(-1).sum() == 28 * 28
 
 
 def test_annealed_and_importance_sampling_agree(digits):
@@ -160,7 +178,9 @@ def test_posterior(digits, grey):
     many = work(digits, "posterior", drawn=1, points=40)
     assert many.arrays["kl"].shape == (200,)
     assert many.arrays["true"].shape == (1, 40, 40)
-    assert found.pictures["posterior-test"].get_axes()
+    panels = np.reshape(found.pictures["posterior-test"].get_axes(), (2, 3))  # an image, the plane, and a closer look
+    assert [[axes.get_xlabel() for axes in row] for row in panels] == [[""] * 3, ["", "latent 0", "latent 0"]]
+    assert [axes.get_ylabel() for axes in panels[:, 1]] == ["latent 1"] * 2
     with pytest.raises(UserError, match="two latents at one node"):
         work(grey, "posterior")
 
