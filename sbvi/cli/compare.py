@@ -131,7 +131,7 @@ def _as_json(metric: str, apart: Sequence[Any], others: Sequence[Any]) -> str:
             for section in apart
             for group in section.groups
         ],
-        "others": [{"run": str(r.path), "status": r.status, "note": r.note} for r in others],
+        "others": [{"run": str(r.path), "status": r.status, "note": r.note or f"has no {metric}"} for r in others],
     }
     return json.dumps(content, indent=2)
 

@@ -1,5 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
+import contextlib
 import copy
 import secrets
 from collections.abc import Iterator
@@ -95,7 +96,9 @@ class LoadedRun(Scores, Queries, Completion):
         config = words(self.experiment.to_config())
         parts = [f"{config['model']['name']} on {config['dataset']['name']} {self.event_shape}"]
         parts += [f"{word} {config[word]['name']}" for word in ("likelihood", "posterior", "prior") if word in config]
-        result = self.directory.read_result() or {}
+        result: dict[str, Any] = {}
+        with contextlib.suppress(UserError):  # a result that is damaged is no matter of the parameters
+            result = self.directory.read_result() or {}
         parts += [f"{result['steps']:,} steps"] if "steps" in result else []
         reached = result.get("metrics", {}).get("test/nll")
         parts += [f"test/nll {reached:.2f} nats"] if reached is not None else []

@@ -18,6 +18,7 @@ from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
+from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
 from sbvi.runs.words import flat, words
 
@@ -70,6 +71,7 @@ def train(
             pruned = result is not None and result.get("pruned", False)
             left = what or (pruned and session.trial is None)
             if result is not None and result.get("status") == "completed" and not left:
+                check_ended(result, directory.path / "result.json")
                 recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
