@@ -96,6 +96,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
+        except KeyboardInterrupt:
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
+            raise
         except UserError as error:
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.

@@ -12,8 +12,8 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from support.processes import command, environment, start, wait_until
-from support.tiny_run import TINY
+from support.processes import command, environment, finish, start, wait_until
+from support.tiny_run import TINY, tree
 
 import sbvi
 from sbvi.core import UserError
@@ -106,6 +106,25 @@ def test_load_run(trained):
             loaded.elbo(wrong)
     with pytest.raises(UserError, match=r"must be \(N, 2\)"):
         loaded.decode(np.zeros((3, 5)))
+
+
+def test_a_refused_command_leaves_another_run_as_it_was(trained):
+    """All of it: Hydra would write the settings that were refused into a folder of its own."""
+    folder, _ = trained
+    before = tree(folder / "first")
+    done = command("train", "seed=7", "model.latents=[2]", "hydra.run.dir=first", cwd=folder)
+    assert done.returncode == 1
+    assert "first holds another run: " in done.stderr
+    assert tree(folder / "first") == before
+
+
+def test_an_interrupt_before_the_run_begins_leaves_nothing(tmp_path):
+    process = start(*TINY, "hydra.run.dir=run", cwd=tmp_path, fresh=True)
+    wait_until((tmp_path / "run" / "sbvi-train.log").exists, process)
+    process.send_signal(signal.SIGINT)
+    code, output = finish(process)
+    assert (code, output) == (130, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_evaluate_writes_per_example_values(trained):
