@@ -66,7 +66,17 @@ def answered() -> Iterator[None]:
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(unusable(error, sys.argv[1:]), error, asked)
     except KeyboardInterrupt:
-        sys.exit(130)
+        at_once(130)
+
+
+def at_once(code: int) -> None:
+    """End the process without the interpreter's own end, which XLA's threads, in the middle of a program, would meet
+    as a fault of memory."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def full_errors() -> bool:
@@ -175,9 +185,7 @@ def leave(sentence: str, error: BaseException, asked: bool) -> None:
         raise error
     sys.stderr.write(sentence.rstrip() + "\n")
     if isinstance(error, UserError) and error.abrupt:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
+        at_once(1)
     sys.exit(1)
 
 

@@ -90,6 +90,10 @@ def run_stages(
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
+    except KeyboardInterrupt:  # such as in the final test; training itself hears signals
+        if directory.goes_on:
+            log.info("Interrupted at step %d; resume=%s goes on.", progress.step, directory.path)
+        raise
     finally:
         try:
             if (opened := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails

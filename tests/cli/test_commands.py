@@ -127,6 +127,23 @@ def test_an_interrupt_before_the_run_begins_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_in_the_final_test_is_told_and_gone_on_with(tmp_path):
+    """Not by a fault of memory, which XLA's threads met at the interpreter's end."""
+    words = [*TINY, "trainer.steps=20", "trainer.log_every=10", "evaluation.num_samples=1000000"]
+    process = start(*words, "hydra.run.dir=run", cwd=tmp_path)
+    log = tmp_path / "run" / "sbvi-train.log"
+    wait_until(lambda: log.exists() and "Testing the parameters" in log.read_text(), process)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    code, output = finish(process)
+    assert code == 130, output
+    assert "Interrupted at step 20; resume=" in output
+    assert not (tmp_path / "run" / "result.json").exists()
+    done = command("train", "resume=run", "evaluation.num_samples=10", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "completed"
+
+
 def test_evaluate_writes_per_example_values(trained):
     folder, _ = trained
     done = command("evaluate", "run=first", "task=likelihood", "task.num_samples=40", cwd=folder, fresh=True)

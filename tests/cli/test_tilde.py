@@ -1,5 +1,6 @@
 """The home folder in a word's value, which Hydra's own parser then takes for what it is."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_other_words_are_left_alone(monkeypatch):
 def resumed(monkeypatch, capsys, *words):
     monkeypatch.setattr("sys.argv", ["sbvi-train", *words])
     monkeypatch.setattr("logging.basicConfig", lambda **options: None)  # which would stay for other tests
+    monkeypatch.setattr("sbvi.cli.hydra_app.at_once", sys.exit)
     with pytest.raises(SystemExit) as ended:
         train.main()
     return ended.value.code, capsys.readouterr().err
