@@ -114,15 +114,15 @@ class Pool:
 
     def run(self) -> list[JobReturn]:
         handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._interrupt}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
         try:
             for slot in range(self.count):
                 self._start(slot)
             while any(worker.is_alive() for worker in self.workers.values()) or self._deaths_untold():
                 self._listen()
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for signum, handler_before in before:
+                signal.signal(signum, handler_before)
         for number in range(self.first, self.first + len(self.overrides)):
             if number not in self.outcome:
                 self._settle(number, None, "was not run: the sweep was stopped")
