@@ -92,6 +92,16 @@ class RunDirectory:
         check_data(record["data"], path)
         return self._with_data(upgraded(record))
 
+    @property
+    def identity(self) -> str | None:
+        """What names the run in its checkpoints; None of one that an earlier version began.
+
+        Raises:
+          UserError: run.json cannot be read.
+        """
+        found = self.read_run().get("identity")
+        return found if isinstance(found, str) else None
+
     def _with_data(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with data that the run keeps in its own directory found there, when that has been moved."""
         dataset = record["config"].get("dataset")

@@ -88,7 +88,7 @@ class LoadedRun(Scores, Queries, Completion):
         check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
         check_fits(self.experiment, self.model)
-        self.params = load_best_params(self.model, self.directory.checkpoints)
+        self.params = load_best_params(self.model, self.directory)
         self._compiled: dict[Any, Any] = {}
 
     def __repr__(self) -> str:

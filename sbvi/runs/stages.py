@@ -47,7 +47,8 @@ def run_stages(
     Raises:
       UserError: the run has gone further than its length, or cannot be logged.
     """
-    store = Store(directory.checkpoints, writes=directory.writes)
+    known = directory.identity if record is None else str(record["identity"])
+    store = Store(directory.checkpoints, writes=directory.writes, run=known)
     if not store.path("last").exists():
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
@@ -192,7 +193,7 @@ def _keep(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outc
 
 def _finish(assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome) -> None:
     """The final test of the best parameters, and the pictures."""
-    params = load_best_params(assembly.model, directory.checkpoints)
+    params = load_best_params(assembly.model, directory)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
         how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
