@@ -120,6 +120,11 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
                 raise
             failures.append(error)
             return None
+        except OSError as error:
+            if asked or HydraConfig.get().mode != RunMode.RUN:
+                raise
+            failures.append(UserError(unusable(error, sys.argv[1:])))  # Hydra would add a line of its own here too
+            return None
 
     def check(config: Any) -> None:
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])

@@ -34,6 +34,8 @@ def test_any_data_set_becomes_shards_that_train(tmp_path):
         (["dataset=digits", "output=more", "dataset.binarization=dynamic"], "train with dynamic"),
         (["dataset=digits"], "Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own."),
         (["input=nowhere"], "input=nowhere is not a directory."),
+        (["dataset=digits", "output=shards/info.json"], "output=shards/info.json cannot be made or written in (File"),
+        (["dataset=digits", "output=shards/info.json/x"], "info.json/x cannot be made or written in (Not a directory)"),
     ):
         done = command("convert", *words, cwd=tmp_path)
         assert done.returncode == 1
