@@ -53,6 +53,11 @@ def test_a_run_in_the_home_folder_is_resumed(monkeypatch, capsys, tmp_path):
     assert (code, told) == (1, f"{tmp_path}/Ann B/mine is not a run: it is not a directory.\n")
 
 
+def test_a_resumed_run_must_be_named(monkeypatch, capsys):
+    said = "resume= names no run: give resume=DIR, the directory of one.\n"
+    assert resumed(monkeypatch, capsys, "resume=") == (1, said)
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
