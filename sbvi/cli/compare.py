@@ -12,6 +12,7 @@ from typing import Any
 from sbvi.cli.parsing import Parser
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
+from sbvi.core.imports import uncollected
 
 #: Pictures of a run that its row of the page shows.
 PICTURES = ("samples", "reconstructions", "manifold")
@@ -47,12 +48,15 @@ def main() -> None:
     except OSError as error:  # of --plot and --html
         sys.stderr.write(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).\n")
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _compare(given: Any) -> None:
-    from sbvi.runs.comparison import counted_once, differing, grouped
-    from sbvi.runs.sections import check_suffix, left_keys, metric_of, sections
-    from sbvi.runs.summaries import find_runs, read_summary
+    with uncollected():
+        from sbvi.runs.comparison import counted_once, differing, grouped
+        from sbvi.runs.sections import check_suffix, left_keys, metric_of, sections
+        from sbvi.runs.summaries import find_runs, read_summary
 
     check_suffix("--plot", given.plot, (".png", ".pdf"))
     check_suffix("--html", given.html, (".html",))
@@ -131,7 +135,7 @@ def _as_json(metric: str, apart: Sequence[Any], others: Sequence[Any]) -> str:
             for section in apart
             for group in section.groups
         ],
-        "others": [{"run": str(r.path), "status": r.status, "note": r.note} for r in others],
+        "others": [{"run": str(r.path), "status": r.status, "note": r.note or f"has no {metric}"} for r in others],
     }
     return json.dumps(content, indent=2)
 

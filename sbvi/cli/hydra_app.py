@@ -66,7 +66,17 @@ def answered() -> Iterator[None]:
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(unusable(error, sys.argv[1:]), error, asked)
     except KeyboardInterrupt:
-        sys.exit(130)
+        at_once(130)
+
+
+def at_once(code: int) -> None:
+    """End the process without the interpreter's own end, which XLA's threads, in the middle of a program, would meet
+    as a fault of memory."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def full_errors() -> bool:
@@ -96,6 +106,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     def guarded(config: Any) -> Any:
         try:
             return task(config)  # what a sweeper such as Optuna's optimises
+        except KeyboardInterrupt:
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
+            raise
         except UserError as error:
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
             # In a sweep Hydra must see the failure; alone it would only add a line of its own.
@@ -106,6 +119,11 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             if asked:
                 raise
             failures.append(error)
+            return None
+        except OSError as error:
+            if asked or HydraConfig.get().mode != RunMode.RUN:
+                raise
+            failures.append(UserError(unusable(error, sys.argv[1:])))  # Hydra would add a line of its own here too
             return None
 
     def check(config: Any) -> None:
@@ -172,9 +190,7 @@ def leave(sentence: str, error: BaseException, asked: bool) -> None:
         raise error
     sys.stderr.write(sentence.rstrip() + "\n")
     if isinstance(error, UserError) and error.abrupt:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
+        at_once(1)
     sys.exit(1)
 
 

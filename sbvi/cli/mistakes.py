@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from sbvi.cli.flags import words_of
+from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.core.catalogue import entries_of, is_list, is_text
@@ -21,6 +22,10 @@ SLURM = ("search=slurm", "hydra/launcher=submitit_slurm")
 OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help", "--version"}
 #: Keys outside the groups that take any text.
 TEXTS = ("init_from", "run", "decoder", "folder", "input", "output")
+#: Of those and of Hydra's, keys of a folder or a file.
+PLACES = (*TEXTS, *FOLDERS)
+#: What Hydra's completion can do for a shell.
+COMPLETION = ("install=", "uninstall=", "query=")
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -29,8 +34,8 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
     """Refuse what Hydra would not read as it was meant.
 
     Raises:
-      UserError: a word or flag that is none; a value that needs quotes; a sweep without --multirun, or for a queue that
-        is not here.
+      UserError: a word or flag that is none; a place without a name; a value that needs quotes; a sweep without
+        --multirun, or for a queue that is not here.
     """
     words, flags = words_of(arguments)
     several = bool(flags & {"--multirun", "-m"})
@@ -38,7 +43,11 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
         raise UserError(
             f"{min(single)} shows the config of one run: leave out --multirun, and give each key one value."
         )
+    if flags & {"-sc", "--shell-completion"} and not any(word.startswith(COMPLETION) for word in words):
+        raise UserError("-sc needs what to do, and for which shell: install=bash, uninstall=bash; also zsh and fish.")
     for place, word in enumerate(words):
+        if word.endswith("=") and word[:-1].lstrip("+") in PLACES:  # as of a shell's variable that is not set
+            raise UserError(f"{word} names no place: give {word}PLACE, or leave the word out.")
         _check_word(word, words[place + 1 :], command, several)
         if several and word in SLURM and not flags & TOLD and shutil.which("srun") is None:
             raise UserError(

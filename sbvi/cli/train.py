@@ -185,6 +185,8 @@ def _resume(words: list[str]) -> None:
     odd = [word for word in rest if "=" not in word] + words[1:]
     if odd:
         raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
+    if words[0] == "resume=":  # as of a shell's variable that is not set
+        raise UserError("resume= names no run: give resume=DIR, the directory of one.")
     with uncollected():
         from sbvi.runs import Experiment
         from sbvi.runs.changes import changed, check_may_change, is_elsewhere

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.atomic import write_atomically
+from sbvi.core.atomic import try_folder, write_atomically
 from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, stamp
@@ -18,13 +18,17 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
     """Write a data set as a directory of shards of `rows` training examples; returns what info.json holds.
 
     Raises:
-      UserError: the directory holds something, or cannot be written.
+      UserError: the directory holds something, or cannot be made or written in.
+      OSError: the disk is full.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if is_folder(folder, f"output={folder}") and any(folder.iterdir()):
         raise UserError(f"output={folder} is not empty; choose a new directory.")
     if dataset.dequantized or dataset.dynamic:
         raise UserError("Noise and fresh draws are made in training; convert the values themselves.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        try_folder(folder)
+    except OSError as error:
+        raise UserError(f"output={folder} cannot be made or written in ({error.strerror}).") from None
     count = len(dataset.train)
     train = [
         _write(folder, f"train-{start // rows:05d}", _part(dataset.train, slice(start, start + rows)))

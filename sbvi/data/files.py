@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sbvi.core import UserError
+from sbvi.core.atomic import try_folder
 
 
 class Unavailable(UserError):
@@ -85,12 +86,20 @@ def _download(remote: RemoteFile, searched: list[Path]) -> bytes:
     import pooch
 
     folder = cache_folder() / "data"
+    if remote.urls:
+        try:
+            try_folder((folder / remote.name).parent)
+        except OSError as error:
+            raise Unavailable(
+                f"{remote.name} is not in {', '.join(map(str, searched))}, and {folder}, where it is kept once it is "
+                f"downloaded, cannot be written ({error.strerror}); set SBVI_CACHE_DIR to a folder that can be, or put "
+                f"the file in a folder and set SBVI_DATA_DIR to it."
+            ) from None
     failures = []
     for url in remote.urls:
         name = remote.name + (".gz" if url.endswith(".gz") and not remote.packed else "")
         partial = f"{name}.part{os.getpid()}"
         try:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             # pooch checks nothing here: the hash is of the decompressed content, checked below.
             pooch.retrieve(url, known_hash=None, fname=partial, path=folder, progressbar=False)
             content = _checked(_decompressed(folder / partial, name, remote.packed), remote, url)

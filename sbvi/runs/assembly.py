@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
@@ -230,6 +230,7 @@ def _evaluation_key(experiment: Experiment) -> dict[str, Any]:
     return {name: config[name] for name in ("dataset", "model", "evaluation", "runtime")} | {"algorithm": algorithm}
 
 
-def load_best_params(model: Any, folder: Path) -> Any:
+def load_best_params(model: Any, directory: RunDirectory) -> Any:
     """The best parameters of a run."""
-    return jax.device_put(Store(folder).load_best(abstract_params(model))[0])
+    store = Store(directory.checkpoints, run=directory.identity)
+    return jax.device_put(store.load_best(abstract_params(model))[0])

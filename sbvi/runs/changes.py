@@ -4,6 +4,7 @@ A run that goes on with another length, budget or rhythm is the same run; with a
 """
 
 import datetime
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -78,6 +79,13 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     there, here = (flat(words(json.loads(json.dumps(c)))) for c in (before, after))
     keys = sorted(set(there) | set(here))
     return {k: [there.get(k), here.get(k)] for k in keys if there.get(k) != here.get(k) and not k.startswith(ELSEWHERE)}
+
+
+def identity(config: Mapping[str, Any], data: str) -> str:
+    """What names a run in its checkpoints: a digest of its settings, those that may change left out, and of its data's.
+    It is made once and recorded: a later version may have more settings."""
+    kept = {k: v for k, v in flat(words(config)).items() if k not in MAY_CHANGE and not k.startswith(ELSEWHERE)}
+    return hashlib.sha256(json.dumps([kept, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def noted(

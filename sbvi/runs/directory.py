@@ -16,6 +16,7 @@ from sbvi.core.atomic import clear_leftovers, write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
 from sbvi.runs.legacy import FORMAT, upgraded
+from sbvi.runs.records import check_data, check_result
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,18 @@ class RunDirectory:
         record = self._read(path)
         if not isinstance(record.get("config"), dict) or not isinstance(record.get("data"), dict):
             raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
+        check_data(record["data"], path)
         return self._with_data(upgraded(record))
+
+    @property
+    def identity(self) -> str | None:
+        """What names the run in its checkpoints; None of one that an earlier version began.
+
+        Raises:
+          UserError: run.json cannot be read.
+        """
+        found = self.read_run().get("identity")
+        return found if isinstance(found, str) else None
 
     def _with_data(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with data that the run keeps in its own directory found there, when that has been moved."""
@@ -117,8 +129,13 @@ class RunDirectory:
             write_atomically(self.path / "run.json", _json({**content, "format": FORMAT}))
 
     def read_result(self) -> dict[str, Any] | None:
+        """result.json, as far as it is checked by itself; None where no session has ended."""
         path = self.path / "result.json"
-        return self._read(path) if path.exists() else None
+        if not path.exists():
+            return None
+        result = self._read(path)
+        check_result(result, path)
+        return result
 
     def write_result(self, content: Mapping[str, Any]) -> None:
         if self.writes:

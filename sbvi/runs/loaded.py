@@ -1,5 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
+import contextlib
 import copy
 import secrets
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ class LoadedRun(Scores, Queries, Completion, Rows):
         check_event(facts)
         self.model = self.experiment.model.build(facts, record.get("structure"))
         check_fits(self.experiment, self.model)
-        self.params = load_best_params(self.model, self.directory.checkpoints)
+        self.params = load_best_params(self.model, self.directory)
         self._compiled: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
@@ -96,7 +97,9 @@ class LoadedRun(Scores, Queries, Completion, Rows):
         config = words(self.experiment.to_config())
         parts = [f"{config['model']['name']} on {config['dataset']['name']} {self.event_shape}"]
         parts += [f"{word} {config[word]['name']}" for word in ("likelihood", "posterior", "prior") if word in config]
-        result = self.directory.read_result() or {}
+        result: dict[str, Any] = {}
+        with contextlib.suppress(UserError):  # a result that is damaged is no matter of the parameters
+            result = self.directory.read_result() or {}
         parts += [f"{result['steps']:,} steps"] if "steps" in result else []
         reached = result.get("metrics", {}).get("test/nll")
         parts += [f"test/nll {reached:.2f} nats"] if reached is not None else []

@@ -47,7 +47,8 @@ def run_stages(
     Raises:
       UserError: the run has gone further than its length, or cannot be logged.
     """
-    store = Store(directory.checkpoints, writes=directory.writes)
+    known = directory.identity if record is None else str(record["identity"])
+    store = Store(directory.checkpoints, writes=directory.writes, run=known)
     if not store.path("last").exists():
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
@@ -90,6 +91,10 @@ def run_stages(
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
+    except KeyboardInterrupt:  # such as in the final test; training itself hears signals
+        if directory.goes_on:
+            log.info("Interrupted at step %d; resume=%s goes on.", progress.step, directory.path)
+        raise
     finally:
         try:
             if (opened := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
@@ -191,7 +196,7 @@ def _finish(
     assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome, chosen: int | None
 ) -> None:
     """The final test of the best parameters, those of the chosen step or a mean of draws, and the pictures."""
-    params = load_best_params(assembly.model, directory.checkpoints)
+    params = load_best_params(assembly.model, directory)
     step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
     if assembly.experiment.evaluation.test:
         how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples

@@ -23,7 +23,7 @@ def parameters_of(folder: str, like: Any, config: Mapping[str, Any], event_shape
     source = RunDirectory(folder)
     record = source.read_run()
     try:
-        return Store(source.checkpoints).load_best(like)[0]
+        return Store(source.checkpoints, run=source.identity).load_best(like)[0]
     except OtherModel as error:
         other = _differs(record, config, event_shape)
         if other is None:

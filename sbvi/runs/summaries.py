@@ -11,7 +11,7 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.core.places import is_folder
 from sbvi.core.quantities import monitor_of
-from sbvi.reporting.metrics import is_number, read_lines
+from sbvi.reporting.metrics import read_lines
 from sbvi.runs.changes import ELSEWHERE
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -118,7 +118,7 @@ def read_summary(path: Path) -> RunSummary:
         config = flat(words(record["config"] if experiment is None else experiment.to_config()))
         scored, units = _scored(record["data"], experiment), json.dumps(record["data"].get("preprocessing"))
         result = directory.read_result()
-        metrics = {} if result is None else _metrics(result, path)
+        metrics = {} if result is None else _metrics(result)
     except UserError as error:
         return RunSummary(path, "unreadable", str(error), {}, {}, [])
     lines = _lines(path / "metrics.jsonl")
@@ -129,7 +129,7 @@ def read_summary(path: Path) -> RunSummary:
         if result.get("pruned"):
             status, reason = "pruned", f"stopped at step {result.get('steps')} by its search"
         best = result.get("best_validation")
-        if monitor and best is not None and is_number(best):
+        if monitor and best is not None:
             metrics[monitor] = best
         return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units)
     alive = _holder_lives(path / ".lock")
@@ -140,20 +140,10 @@ def read_summary(path: Path) -> RunSummary:
     )
 
 
-def _metrics(result: Mapping[str, Any], path: Path) -> dict[str, float]:
-    """The numbers of a result.json; null, which was not finite, is none.
-
-    Raises:
-      UserError: something else stands where numbers are.
-    """
-    told = result.get("metrics", {})
-    if not isinstance(told, dict):
-        raise UserError(f"{path / 'result.json'} holds {told!r} as metrics, and no names with numbers.")
+def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a result.json; null, which was not finite, is none."""
     speeds = {key: result.get(key) for key in ("examples_per_second", "train_seconds", "wall_seconds")}
-    metrics = {name: value for name, value in {**told, **speeds}.items() if value is not None}
-    if odd := [name for name, value in metrics.items() if not is_number(value)]:
-        raise UserError(f"{path / 'result.json'} holds {metrics[odd[0]]!r} as {odd[0]}, which is no number.")
-    return metrics
+    return {name: value for name, value in {**result.get("metrics", {}), **speeds}.items() if value is not None}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

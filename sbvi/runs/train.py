@@ -13,11 +13,12 @@ from sbvi.core import UserError, processes
 from sbvi.data.recorded import same_data
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly
-from sbvi.runs.changes import MAY_CHANGE, difference
+from sbvi.runs.changes import MAY_CHANGE, difference, identity
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
+from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
 from sbvi.runs.words import flat, words
 
@@ -70,6 +71,7 @@ def train(
             pruned = result is not None and result.get("pruned", False)
             left = what or (pruned and session.trial is None)
             if result is not None and result.get("status") == "completed" and not left:
+                check_ended(result, directory.path / "result.json")
                 recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
@@ -81,7 +83,8 @@ def train(
         record = None
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
-            record = {"config": config, "data": data, **learned, **provenance(session.command)}
+            known_by = {"identity": identity(config, str(data["digest"]))}
+            record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
         elif not same_data(directory.read_run()["data"], data):
             raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
         try:

@@ -78,6 +78,7 @@ class SbviLauncher(Launcher):
         accelerator = on_accelerator(str(self.config.runtime.platform))
         # Only tasks that can be told apart from their run train side by side: sbvi-train's can.
         able = hasattr(self.task_function, "together")
+        stopped = False
         if self.mode == "vmap" and not able:
             raise UserError("hydra.launcher.mode=vmap trains runs side by side; this command has nothing to train.")
         if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
@@ -87,7 +88,8 @@ class SbviLauncher(Launcher):
             count = max(1, min(count, len(jobs)))
             log.info("Launching %d jobs on %d workers", len(jobs), count)
             run = self._run_labelled if len(jobs) > 1 else self.run_one
-            returns = Pool(run, jobs, initial_job_idx, count, self.pin).run()
+            pool = Pool(run, jobs, initial_job_idx, count, self.pin)
+            returns, stopped = pool.run(), pool.stopping
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         failed = [job for job in returns if job.status != JobStatus.COMPLETED]
         if failed:
@@ -96,6 +98,8 @@ class SbviLauncher(Launcher):
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
         stood = getattr(self.task_function, "stood", Before.of([]))
         forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS, stood)
+        if stopped:  # a search, or a sweep in batches, would launch more
+            raise KeyboardInterrupt
         return returns
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:

@@ -37,6 +37,7 @@ def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> N
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if core is not None:
         os.sched_setaffinity(0, {core})
     while (job := jobs.get()) is not None:
@@ -94,6 +95,12 @@ class Pool:
             if worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)
 
+    def _interrupt(self, *_: Any) -> None:
+        """The same of a Ctrl-C, which the terminal has told the workers too; a second one is Python's own, and ends
+        the sweep's process and with it theirs. As an exception the first could be lost in a callback of Python's."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._withdraw()
+
     def _withdraw(self) -> None:
         """Take back the jobs that no worker has begun."""
         self.stopping = True
@@ -106,19 +113,16 @@ class Pool:
             self.jobs.put(None)
 
     def run(self) -> list[JobReturn]:
-        before = signal.signal(signal.SIGTERM, self._stop)
+        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._interrupt}
+        before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
         try:
             for slot in range(self.count):
                 self._start(slot)
             while any(worker.is_alive() for worker in self.workers.values()) or self._deaths_untold():
                 self._listen()
-        except KeyboardInterrupt:  # the terminal has told the workers too
-            self._withdraw()
-            for worker in self.workers.values():
-                worker.join()
-            self._drain()
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for signum, handler_before in before:
+                signal.signal(signum, handler_before)
         for number in range(self.first, self.first + len(self.overrides)):
             if number not in self.outcome:
                 self._settle(number, None, "was not run: the sweep was stopped")

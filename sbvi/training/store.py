@@ -17,10 +17,12 @@ class Store:
     States are whole on every device: of a run's processes one writes, and all read.
     """
 
-    def __init__(self, folder: Path, *, writes: bool = True):
-        """writes: whether this process is the one that does."""
+    def __init__(self, folder: Path, *, writes: bool = True, run: str | None = None):
+        """writes: whether this process is the one that does. run: the run's identity, which its checkpoints name; None
+        of runs of earlier versions, whose do not."""
         self.folder = folder
         self.writes = writes
+        self.run = run
 
     def path(self, name: str) -> Path:
         """Where a checkpoint is written."""
@@ -29,11 +31,14 @@ class Store:
     def save_last(self, state: Any, metadata: dict[str, Any]) -> None:
         if self.writes:
             # A spare is kept so that damage to the newest file costs one interval, not the run.
-            checkpoint.save(self.path("last"), state, metadata, self.path("previous"))
+            checkpoint.save(self.path("last"), state, self._named(metadata), self.path("previous"))
 
     def save_best(self, params: Any, metadata: dict[str, Any]) -> None:
         if self.writes:
-            checkpoint.save(self.path("best"), params, metadata)
+            checkpoint.save(self.path("best"), params, self._named(metadata))
+
+    def _named(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        return metadata if self.run is None else {**metadata, "run": self.run}
 
     def load_last(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """The newest good state, or None when nothing was saved yet.
@@ -79,4 +84,8 @@ class Store:
     def _load(self, path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         read = legacy_checkpoint.read if path.suffix == legacy_checkpoint.SUFFIX else checkpoint.read
         arrays, metadata = read(path)
+        if self.run is not None and metadata.get("run", self.run) != self.run:
+            raise checkpoint.DamagedCheckpoint(
+                f"{path} is of another run, with other settings, seed or data; put this run's own in its place."
+            )
         return checkpoint.arranged(arrays, like, path), metadata

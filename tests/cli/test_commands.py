@@ -12,8 +12,8 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from support.processes import command, environment, start, wait_until
-from support.tiny_run import TINY
+from support.processes import command, environment, finish, start, wait_until
+from support.tiny_run import TINY, tree
 
 import sbvi
 from sbvi.core import UserError
@@ -34,6 +34,8 @@ def test_any_data_set_becomes_shards_that_train(tmp_path):
         (["dataset=digits", "output=more", "dataset.binarization=dynamic"], "train with dynamic"),
         (["dataset=digits"], "Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own."),
         (["input=nowhere"], "input=nowhere is not a directory."),
+        (["dataset=digits", "output=shards/info.json"], "output=shards/info.json cannot be made or written in (File"),
+        (["dataset=digits", "output=shards/info.json/x"], "info.json/x cannot be made or written in (Not a directory)"),
     ):
         done = command("convert", *words, cwd=tmp_path)
         assert done.returncode == 1
@@ -106,6 +108,42 @@ def test_load_run(trained):
             loaded.elbo(wrong)
     with pytest.raises(UserError, match=r"must be \(N, 2\)"):
         loaded.decode(np.zeros((3, 5)))
+
+
+def test_a_refused_command_leaves_another_run_as_it_was(trained):
+    """All of it: Hydra would write the settings that were refused into a folder of its own."""
+    folder, _ = trained
+    before = tree(folder / "first")
+    done = command("train", "seed=7", "model.latents=[2]", "hydra.run.dir=first", cwd=folder)
+    assert done.returncode == 1
+    assert "first holds another run: " in done.stderr
+    assert tree(folder / "first") == before
+
+
+def test_an_interrupt_before_the_run_begins_leaves_nothing(tmp_path):
+    process = start(*TINY, "hydra.run.dir=run", cwd=tmp_path, fresh=True)
+    wait_until((tmp_path / "run" / "sbvi-train.log").exists, process)
+    process.send_signal(signal.SIGINT)
+    code, output = finish(process)
+    assert (code, output) == (130, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_in_the_final_test_is_told_and_gone_on_with(tmp_path):
+    """Not by a fault of memory, which XLA's threads met at the interpreter's end."""
+    words = [*TINY, "trainer.steps=20", "trainer.log_every=10", "evaluation.num_samples=1000000"]
+    process = start(*words, "hydra.run.dir=run", cwd=tmp_path)
+    log = tmp_path / "run" / "sbvi-train.log"
+    wait_until(lambda: log.exists() and "Testing the parameters" in log.read_text(), process)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    code, output = finish(process)
+    assert code == 130, output
+    assert "Interrupted at step 20; resume=" in output
+    assert not (tmp_path / "run" / "result.json").exists()
+    done = command("train", "resume=run", "evaluation.num_samples=10", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "completed"
 
 
 def test_evaluate_writes_per_example_values(trained):

@@ -49,6 +49,9 @@ ARGUMENTS = {
     ("=3",): "=3 has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1",
     ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
     ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
+    ("-sc",): "-sc needs what to do, and for which shell: install=bash",
+    ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
+    ("init_from=", "seed=1"): "init_from= names no place",
     ("--multirun", "seed=1,2", "--cfg", "job"): "--cfg shows the config of one run: leave out --multirun",
 }
 

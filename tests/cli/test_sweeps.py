@@ -124,6 +124,21 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
 
 
+def test_an_interrupt_ends_a_sweep_in_batches(tmp_path):
+    """As it does of a search, whose next trials are another batch."""
+    words = [*TINY, "trainer.steps=20000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
+    words = ["--multirun", *words, "hydra.sweeper.max_batch_size=1", "hydra.sweep.dir=sweep", *LAUNCHERS["sbvi"]]
+    process = start(*words, cwd=tmp_path)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: list(folder.glob("*/metrics.jsonl")), process)
+    worker = int(next(folder.glob("*/.lock")).read_text().split()[1])
+    for told in (process.pid, worker):  # as a terminal tells both
+        os.kill(told, signal.SIGINT)
+    code, output = finish(process)
+    assert code == 130, output
+    assert [status for status, _ in results(folder).values()] == ["stopped"]
+
+
 @pytest.mark.parametrize(
     "model",
     [

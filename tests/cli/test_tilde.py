@@ -1,5 +1,6 @@
 """The home folder in a word's value, which Hydra's own parser then takes for what it is."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_other_words_are_left_alone(monkeypatch):
 def resumed(monkeypatch, capsys, *words):
     monkeypatch.setattr("sys.argv", ["sbvi-train", *words])
     monkeypatch.setattr("logging.basicConfig", lambda **options: None)  # which would stay for other tests
+    monkeypatch.setattr("sbvi.cli.hydra_app.at_once", sys.exit)
     with pytest.raises(SystemExit) as ended:
         train.main()
     return ended.value.code, capsys.readouterr().err
@@ -49,6 +51,11 @@ def test_a_run_in_the_home_folder_is_resumed(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "Ann B"))
     code, told = resumed(monkeypatch, capsys, "resume=~/mine")
     assert (code, told) == (1, f"{tmp_path}/Ann B/mine is not a run: it is not a directory.\n")
+
+
+def test_a_resumed_run_must_be_named(monkeypatch, capsys):
+    said = "resume= names no run: give resume=DIR, the directory of one.\n"
+    assert resumed(monkeypatch, capsys, "resume=") == (1, said)
 
 
 @pytest.mark.parametrize(

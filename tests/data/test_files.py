@@ -98,3 +98,12 @@ def test_a_user_without_a_home_has_a_cache(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nowhere)
     assert cache_folder() == Path(tempfile.gettempdir()) / f"sbvi-cache-{os.getuid()}"
+
+
+def test_a_cache_that_cannot_be_written_is_told(server, places):
+    """Not as a download that failed: the address is fine."""
+    folder, address = server
+    (folder / "file.bin").write_bytes(CONTENT)
+    (places / "cache").write_text("")
+    with pytest.raises(Unavailable, match=r"cache/data, where it is kept .* \(Not a directory\); set SBVI_CACHE_DIR"):
+        fetch(remote(f"{address}/file.bin"))

@@ -188,6 +188,14 @@ def test_nothing_pickled_is_read(tmp_path):
         read_array(str(tmp_path / "x.npy"))
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_bytes_of_no_kind_are_not_said_to_be_pickled(tmp_path, name):
+    """NumPy takes them for that, and tells how to load them unsafely."""
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"plain arrays \(it does not begin as one\)"):
+        read_array(str(tmp_path / name))
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

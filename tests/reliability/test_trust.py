@@ -37,6 +37,12 @@ def change(folder, **keys):
     (folder / "run.json").write_text(json.dumps(record))
 
 
+def planted(path):
+    """A path, in a folder that earlier versions left."""
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 def hostile(name, folder, trap):
     """Plant one thing that must have no effect but a sentence, or none at all."""
     target = {"_target_": "os.system", "_args_": [f"touch {trap}"], "name": "digits"}
@@ -48,7 +54,7 @@ def hostile(name, folder, trap):
         "a path as a name": lambda: change(folder, config__model={"name": "../../evil"}),
         "a module as a name": lambda: change(folder, config__optimizer={"name": "os.system"}),
         "init_from elsewhere": lambda: change(folder, config__init_from="/etc"),
-        "hydra's own files": lambda: (folder / ".hydra" / "config.yaml").write_text(
+        "hydra's own files": lambda: planted(folder / ".hydra" / "config.yaml").write_text(
             f"_target_: os.system\nx: !!python/object/apply:os.system ['touch {trap}']\n"
         ),
         "a pickle as checkpoint": lambda: (folder / "checkpoints" / "best.safetensors").write_bytes(evil),

@@ -16,6 +16,7 @@ from support.processes import command, start
 
 from sbvi.core import UserError
 from sbvi.runs.comparison import counted_once, differing, grouped, less_is_better
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.sections import label, left_keys, sections
 from sbvi.runs.summaries import RunSummary, find_runs, read_summary
 
@@ -201,6 +202,43 @@ def test_damaged_results_and_metrics_are_told_and_left_out(grid):
     done = command("compare", grid, cwd=grid)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("unreadable") == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"metrics": {"test/nll": NaN}}', '{"metrics": {"test/nll": 1e999}}', '{"steps": "x"}', '{"status": 3}'],
+)
+def test_what_is_json_and_no_result_is_told(grid, content):
+    """NaN would be ranked anywhere, and a text be met in the middle of a command."""
+    make(grid / "odd", 1e-3, 7)
+    (grid / "odd" / "result.json").write_text(content)
+    found = read_summary(grid / "odd")
+    assert found.status == "unreadable"
+    assert str(grid / "odd" / "result.json") in found.note
+
+
+@pytest.mark.parametrize("data", [{"preprocessing": "x"}, {"classes": None}, {"classes": [2]}])
+def test_what_is_no_record_of_data_is_told(grid, data):
+    make(grid / "odd", 1e-3, 7, nll=90.0)
+    record = json.loads((grid / "odd" / "run.json").read_text()) | {"data": data}
+    (grid / "odd" / "run.json").write_text(json.dumps(record))
+    assert read_summary(grid / "odd").status == "unreadable"
+    with pytest.raises(UserError, match=rf"run.json holds .* as data.{next(iter(data))}"):
+        RunDirectory(grid / "odd").read_run()
+
+
+def test_a_line_of_brackets_is_left_out(grid):
+    """JSON that is nested deeper than Python follows is a damaged line."""
+    make(grid / "lines", 1e-3, 8)
+    with open(grid / "lines" / "metrics.jsonl", "a") as file:
+        file.write("\n" + "[" * 100_000 + "\n")
+    assert read_summary(grid / "lines").curve == [(10, -99.0), (20, -98.0)]
+
+
+def test_json_says_why_a_completed_run_is_not_ranked(grid):
+    make(grid / "untested", 1e-3, 7, status="completed")
+    found = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
+    assert [(run["status"], run["note"]) for run in found["others"]] == [("completed", "has no test/nll")]
 
 
 def test_formats_and_the_picture(grid):

@@ -78,6 +78,16 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
     with pytest.raises(UserError, match="holds another run, on other data than x"):
         sbvi.train(SMALL, tmp_path / "run", x=np.zeros((50, 4)))
     assert not (tmp_path / "run" / "data.npz").exists()  # left as it was
+    result = tmp_path / "run" / "result.json"
+    for content, sentence in (
+        ('{"status": "completed"}', "result.json lacks steps, epochs, train_seconds, wall_seconds, which every run"),
+        ('{"status": "completed", "metrics": 3}', "result.json holds 3 as metrics"),
+    ):
+        result.write_text(content)
+        with pytest.raises(UserError, match=sentence):
+            sbvi.train(WORDS, tmp_path / "run")
+        assert result.read_text() == content
+        assert repr(sbvi.load_run(tmp_path / "run")).startswith(begun)
     with pytest.raises(UserError, match="must be an Experiment or a list of overrides"):
         sbvi.train("dataset=synthetic", tmp_path / "other")
 

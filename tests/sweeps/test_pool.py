@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
@@ -53,5 +55,36 @@ def test_a_death_that_is_found_after_the_last_message_is_told():
     assert others == [["COMPLETED", "1"], ["COMPLETED", "2"]]
 
 
+def slow(number, overrides):
+    time.sleep(0.5)
+    return JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+
+
+def sweep_that_is_interrupted_in_a_callback():
+    """Python ignores exceptions there, a KeyboardInterrupt too."""
+    noted = Pool._note
+
+    def interrupted(self, what, number, value, failure):
+        noted(self, what, number, value, failure)
+        if what == "began" and number == 0:
+            thing = threading.Event()
+            watched = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))
+            del thing
+            assert watched() is None
+
+    Pool._note = interrupted
+    returns = Pool(slow, [["seed=0"], ["seed=1"], ["seed=2"]], 0, 1, False).run()
+    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+
+
+def test_an_interrupt_is_heard_wherever_it_comes():
+    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    words = [sys.executable, __file__, "interrupted"]
+    done = subprocess.run(words, capture_output=True, text=True, env=own, timeout=60)
+    first, *others = json.loads(done.stdout)
+    assert first[0] == "COMPLETED", done.stderr
+    assert others == [["FAILED", "was not run: the sweep was stopped"]] * 2
+
+
 if __name__ == "__main__":
-    sweep_with_a_late_death()
+    sweep_that_is_interrupted_in_a_callback() if sys.argv[1:] else sweep_with_a_late_death()

@@ -13,6 +13,7 @@ from support.small_run import SMALL, experiment, interrupted, leaves, same, trai
 from sbvi.algorithms import Info, Optimizer
 from sbvi.core import UserError
 from sbvi.core.placement import SINGLE
+from sbvi.runs import load_run
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.directory import RunDirectory
 from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
@@ -201,6 +202,29 @@ def test_another_run_in_the_directory_is_refused(small_run, tmp_path, tally):
         train(experiment(seed=1), folder)
     assert (folder / "run.json").read_bytes() == before
     tally(1)
+
+
+def test_checkpoints_of_another_run_are_refused(small_run, tmp_path, caplog):
+    """They have the same names, shapes and good digests, and would be tested and gone on with as this run's."""
+    folder, other = shutil.copytree(small_run, tmp_path / "run"), tmp_path / "other"
+    before = json.loads((folder / "result.json").read_text())["metrics"]["test/nll"]
+    train(experiment(seed=1, trainer={"steps": 20}), other)
+    theirs, own = other / "checkpoints", folder / "checkpoints"
+    best = (own / "best.safetensors").read_bytes()
+    shutil.copy(theirs / "best.safetensors", own)
+    with pytest.raises(UserError, match=r"best\.safetensors is of another run"):
+        load_run(folder)
+    with pytest.raises(UserError, match=r"best\.safetensors is of another run"):
+        train(experiment(init_from=str(folder)), tmp_path / "third")
+    (own / "best.safetensors").write_bytes(best)
+    (folder / "result.json").unlink()
+    shutil.copy(theirs / "last.safetensors", own)
+    assert train(experiment(), folder)["metrics"]["test/nll"] == before  # from the one before it
+    assert "last.safetensors is of another run" in caplog.text
+    (folder / "run.json").unlink()  # what is left of one run is no beginning of another
+    with pytest.raises(UserError, match=r"No checkpoint in .* is of another run"):
+        train(experiment(seed=2), folder)
+    assert not (folder / "run.json").exists()
 
 
 def test_a_directory_in_use_is_refused(tmp_path):

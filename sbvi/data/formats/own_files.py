@@ -135,6 +135,12 @@ def _array(place: Path, where: str) -> np.ndarray:
         return np.array(array)
 
 
+def why(error: BaseException) -> str:
+    """What NumPy says of a file that it cannot read, in short. It takes bytes that it does not know for pickled ones,
+    and tells how to load these, which nothing here does."""
+    return "it does not begin as one" if "pickled" in str(error) else str(error)[:100]
+
+
 @contextlib.contextmanager
 def _damage_told(where: str, kind: str) -> Iterator[None]:
     try:
@@ -143,7 +149,7 @@ def _damage_told(where: str, kind: str) -> Iterator[None]:
         raise
     # NotImplementedError is not of ours: zipfile raises it for a compression method that it does not know.
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UserError(f"{where} is not a readable {kind} file of plain arrays ({str(error)[:100]}).") from None
+        raise UserError(f"{where} is not a readable {kind} file of plain arrays ({why(error)}).") from None
     except Exception as error:  # zlib.error, struct.error and their like: a damaged archive
         raise UserError(f"{where} is a damaged {kind} file ({type(error).__name__}: {str(error)[:100]}).") from None
 

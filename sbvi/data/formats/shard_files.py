@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.data.formats.own_files import why
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def mapped(path: Path, member: str = "") -> np.ndarray:
     except UserError:
         raise
     except Exception as error:  # numpy and zipfile raise many kinds on damaged files
-        raise UserError(f"{where} cannot be read ({str(error)[:100]}).") from None
+        raise UserError(f"{where} cannot be read as .npy or .npz ({why(error)}).") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path} is not an .npy file.")
     return array
