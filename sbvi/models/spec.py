@@ -11,12 +11,14 @@ class ModelSpec(abc.ABC):
 
     builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
     what trains it where nothing is chosen.  summary_rows: the most rows of the training split in its `DataSummary`.
+    of_real_values: the word of a config that makes it a density of real values; None of a model that is of bits alone.
     """
 
     builds: ClassVar[type]
     default_algorithm: ClassVar[str] = "gradient_ascent"
     default_objective: ClassVar[str] = "free_energy"
     summary_rows: ClassVar[int] = 10_000
+    of_real_values: ClassVar[str | None] = None
 
     @property
     @abc.abstractmethod

@@ -72,13 +72,14 @@ class Experiment:
         if how == "auto":
             return replace(self.dataset, binarization="static" if binary else "none")
         if binary and how == "none":
+            other = getattr(self.model, "of_real_values", None)
             raise UserError(
-                "dataset.binarization=none gives grey values, and this likelihood needs binary data; "
-                "allowed: auto, static, dynamic, threshold."
+                "dataset.binarization=none gives grey values, and the model is of binary data; "
+                f"allowed: auto, static, dynamic, threshold{f'; or {other}' if other else ''}."
             )
         if not binary and how != "none":
             raise UserError(
-                f"dataset.binarization={how} gives binary data, for which this likelihood's density has no bound; "
+                f"dataset.binarization={how} gives binary data, for which the model's density has no bound; "
                 f"allowed: auto, none."
             )
         return self.dataset

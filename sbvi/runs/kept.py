@@ -54,6 +54,7 @@ def keep_mean(
     if not (count := len(stack.entries())):
         log.warning("No draw was kept: the run ended within its burn-in. Its best state stands for the posterior.")
         return {}
+    warn_of_starts(stack, assembly.experiment.init_from)
     log.info("Fitting the recognition model to the mean of %d draws.", count)
     mean = assembly.placement.replicated(stack.mean(abstract_params(assembly.model)))
     params = tuner(algorithm, batches, assembly.plan, assembly.experiment.seed)(mean)
@@ -62,6 +63,18 @@ def keep_mean(
     notes: dict[str, Any] = {"step": progress.step, "score": score, "draws": count}
     store.save_best(jax.tree.map(np.asarray, jax.device_get(params)), notes)
     return {f"mean_of_draws/{name.partition('/')[2]}": value for name, value in metrics.items()}
+
+
+def warn_of_starts(stack: DrawStack, init_from: str | None) -> None:
+    """Say that a mean over chains from different starts may be like none of its draws: the latents of a model can
+    change places, and each chain has an order of its own."""
+    if init_from is None and (chains := len({entry.chain for entry in stack.entries()})) > 1:
+        log.warning(
+            "The draws are of %d chains from different starts, which may hold the same latents in another order, so "
+            "that their mean, of which test/nll is, can be worse than every draw; compare with sbvi-evaluate "
+            "task=likelihood task.parameters=average, or begin all chains from one point by init_from.",
+            chains,
+        )
 
 
 def tuned_means(run: LoadedRun, dataset: Dataset, counts: Sequence[int]) -> Iterator[tuple[int, Any]]:

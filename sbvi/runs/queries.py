@@ -17,6 +17,7 @@ from sbvi.models.capabilities import Classifier, Marginals, MostProbable, Partia
 class Queries:
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
 
+    experiment: Any
     model: Any
     params: Any
     preprocessing: Preprocessing
@@ -73,12 +74,22 @@ class Queries:
         return np.exp(self.label_log_probs(inputs, observed))
 
     def label_log_probs(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
-        """log p(label | what is observed), (N, C), nats; see `label_probabilities`."""
+        """log p(label | what is observed), (N, C), nats; see `label_probabilities`.
+
+        Raises:
+          UserError: the model predicts no labels, or was built without a class for each.
+        """
+        able = self._able(Classifier, "classify")
+        if not self.experiment.model.labelled:
+            raise UserError(
+                "classify() needs a model with a class for every label, and this run's has one for all; train one by "
+                "model.labels=true and objective=conditional_likelihood or hybrid."
+            )
         if observed is not None and not observed.all():
             model = require(self.model, PartialClassifier, "classify() of rows with missing values")
             compiled = self._jitted("classify_given", model.class_log_probs_given)
             return np.asarray(self._batches(lambda part, _: compiled(self.params, *part), (inputs, observed)))
-        compiled = self._jitted("classify", self._able(Classifier, "classify").class_log_probs)
+        compiled = self._jitted("classify", able.class_log_probs)
         return np.asarray(self._batches(lambda part, _: compiled(self.params, part), inputs))
 
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,7 +114,9 @@ def _no_use(word: str, value: Any, group: str, name: str) -> str:
         f"{word}={value['name']}" if isinstance(value, Mapping) and "name" in value else f"{word}.{next(iter(value))}"
     )
     using = sorted(n for n, kind in OWNERS[group].items() if word in fields(kind))
-    return f"{said} has no use with {group}={name}; {word} is a choice of {group}={', '.join(using)}."
+    real = getattr(OWNERS[group].get(name), "of_real_values", None) if word == "likelihood" else None
+    more = f"; {group}={name} is of real values by {real}" if real else ""
+    return f"{said} has no use with {group}={name}; {word} is a choice of {group}={', '.join(using)}{more}."
 
 
 def words(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -354,7 +354,7 @@ MISTAKES = {
     "algorithm=reweighted_wake_sleep objective.num_samples=3": "objective.num_samples has no use with "
     "algorithm=reweighted_wake_sleep; objective is a choice of algorithm=gradient_ascent.",
     "model=mixture likelihood=gaussian": "likelihood=gaussian has no use with model=mixture; likelihood is a choice of "
-    "model=dlgm.",
+    "model=dlgm; model=mixture is of real values by model.components=gaussian.",
     "objective=log_likelihood": "objective=log_likelihood needs what model=dlgm has not (Density: Knows log p(x) by "
     "itself); models that serve: ",  # a list that grows
     "optimizer.arguments.b1=0.8": "is added, as +optimizer.arguments.b1=0.8.",

@@ -119,6 +119,24 @@ def test_queries_agree_with_one_another(labelled):
         labelled.conditional_log_likelihood(x, 1 - x)
 
 
+def test_a_circuit_without_classes_predicts_no_label(tmp_path):
+    """Its one class is of every example, and certain."""
+    few = {**SMALL["trainer"], "steps": 2, "validate_every": 2}
+    made = experiment(dataset={"name": "digits"}, model=SMALL["model"] | {"structure": "mixture"}, trainer=few)
+    train(made, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    np.save(tmp_path / "rows.npy", run.sample(3, seed=0))
+    for ask in (
+        lambda: run.classify(run.sample(3, seed=0)),
+        lambda: TASKS["classification"]().run(run),
+        lambda: TASKS["classification"](input=str(tmp_path / "rows.npy")).run(run),
+    ):
+        with pytest.raises(
+            UserError, match=r"^classify\(\) needs a model with a class for every label, .* model.labels"
+        ):
+            ask()
+
+
 def test_the_classification_task(labelled, tmp_path):
     found = TASKS["classification"](missing=(0.0, 0.9)).run(labelled)
     accuracy = found.scalars["classification/accuracy"]

@@ -36,6 +36,28 @@ def test_grey_values_that_become_binary_are_told(tmp_path, caplog):
     )
 
 
+#: Of a model without a likelihood: the word that makes it a density of real values.
+OWN_WORDS = {
+    "circuit": "model.leaf=gaussian",
+    "mixture": "model.components=gaussian",
+    "helmholtz": "model.data_units=gaussian",
+}
+
+
+@pytest.mark.parametrize("model", OWN_WORDS)
+def test_a_model_without_a_likelihood_says_what_takes_real_values(model, tmp_path):
+    given, own = words(tmp_path, GREY, f"model={model}"), OWN_WORDS[model]
+    with pytest.raises(
+        UserError, match=rf"has no use with model={model}; .*; model={model} is of real values by {own}\.$"
+    ):
+        Experiment.from_overrides([*given, "likelihood=gaussian"])
+    with pytest.raises(UserError, match=rf"^dataset.binarization=none .* the model is of binary data; .*; or {own}\.$"):
+        Experiment.from_overrides([*given, "dataset.binarization=none"])
+    np.testing.assert_allclose(
+        load_dataset(Experiment.from_overrides([*given, own])).seen("train").mean(), 0.5, atol=0.1
+    )
+
+
 @pytest.mark.parametrize(("x", "more"), [(GREY, ["likelihood=gaussian"]), (np.rint(GREY), [])])
 def test_values_that_stay_are_not_told(x, more, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "sbvi"):

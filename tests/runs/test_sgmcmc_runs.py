@@ -15,6 +15,7 @@ from support.small_run import SMALL, interrupted, leaves, same, train
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
 from sbvi.runs import Experiment, load_run
+from sbvi.runs.kept import warn_of_starts
 from sbvi.tasks import TASKS
 from sbvi.training import Plan, Trainer, checkpoint
 from sbvi.training.draws import DrawStack, Sampling
@@ -296,6 +297,22 @@ class Fake:
 
     def stopped(self, state):
         return [Stopped(1, 30, "its bound was not finite")] if state >= 30 else []
+
+
+@pytest.mark.parametrize(("chains", "init_from", "said"), [((0, 1), None, 1), ((0,), None, 0), ((0, 1), "run", 0)])
+def test_a_mean_over_chains_from_different_starts_is_warned_of(chains, init_from, said, tmp_path, caplog):
+    stack = DrawStack(tmp_path)
+    stack.folder.mkdir()
+    for step in (10, 20):
+        for chain in chains:
+            (stack.folder / f"step_{step:010d}-chain_{chain}{checkpoint.SUFFIX}").touch()
+    warn_of_starts(stack, init_from)
+    assert sum("are of 2 chains from different starts" in record.message for record in caplog.records) == said
+
+
+def test_a_run_of_two_chains_says_so(tmp_path, caplog):
+    train(experiment(), tmp_path / "run")
+    assert any("are of 2 chains from different starts" in record.message for record in caplog.records)
 
 
 def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, caplog):

@@ -1,8 +1,9 @@
 """Smooth units, z_out = f(z_in) for any twice differentiable f: one-dimensional quadrature, or Newton's method.
 
 The density of z_in is N(z; r_in, v_in) N(f(z); r_out, v_out) up to its integral. Evenly spaced points serve where they
-prove to be enough (`even`); elsewhere panels around the modes, of which there may be two: one is sought from the best
-of a scan, another from where f comes nearest to the message above.
+prove to be enough (`even`); elsewhere panels around the modes. These are sought from the best of a scan, and from the
+two places next to r_in where f has the value of the message above: units that fall before they rise, as silu and gelu
+do, have most values below 0 twice.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ Array = jax.Array
 
 _SCAN = np.concatenate([-np.geomspace(0.05, 40.0, 20)[::-1], [0.0], np.geomspace(0.05, 40.0, 20)])
 _SCALE = 0.3  # a width within which units such as tanh hardly bend
-_DESCENT, _NEWTON = 15, 6
+_DESCENT, _NEWTON, _HALVINGS = 15, 6, 12
 _FEW, _MANY = 65, 257  # evenly spaced points
 _BLOCK = 1024
 _STEPS = np.array([1.0, 0.4, 0.1, 0.01])
@@ -30,8 +31,8 @@ _STEPS = np.array([1.0, 0.4, 0.1, 0.01])
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class SmoothUnit:
-    """function: element-wise, twice differentiable, with a scale of about 1 around 0.  analytic: whether it has all
-    derivatives, so that evenly spaced points may be tried."""
+    """function: element-wise, twice differentiable, with a scale of about 1 around 0, and each value at two places at
+    most.  analytic: whether it has all derivatives, so that evenly spaced points may be tried."""
 
     function: Callable[[Array], Array]
     analytic: bool = False
@@ -40,8 +41,11 @@ class SmoothUnit:
         if mode == "map":
             parts = jnp.broadcast_arrays(into.mean, into.variance, back.mean, back.variance)
             modes = self._modes(*parts)
-            costs = [self._cost(at, *parts) for at in modes]
-            return self._at(jnp.where(costs[0] <= costs[1], modes[0], modes[1]), *parts[1:])
+            best, lowest = modes[0], self._cost(modes[0], *parts)
+            for other in modes[1:]:
+                cost = self._cost(other, *parts)
+                best, lowest = jnp.where(cost < lowest, other, best), jnp.minimum(cost, lowest)
+            return self._at(best, *parts[1:])
         moments = self._moments(into, back)
         return Belief(*moments[1:], jnp.sum(moments.log_mass, axis=1))
 
@@ -69,7 +73,7 @@ class SmoothUnit:
 
     def _by_panels(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Moments:
         modes = self._modes(r_in, v_in, r_out, v_out)
-        widths = [jax.lax.rsqrt(self._curvature(m, v_in, v_out)) for m in modes]
+        widths = [jax.lax.rsqrt(self._curvature(m, v_in, r_out, v_out)) for m in modes]
         unit = (jnp.zeros_like(r_in), jnp.full_like(r_in, _SCALE))
         points, log_weights = panels([(r_in, jnp.sqrt(v_in)), unit, *zip(modes, widths, strict=True)])
         values = self.function(points)
@@ -98,21 +102,49 @@ class SmoothUnit:
         (value, slope), (_, bend) = jax.jvp(first, (z,), (one,))
         return value, slope, bend
 
-    def _curvature(self, z: Array, v_in: Array, v_out: Array) -> Array:
-        """Gauss and Newton's: positive everywhere."""
-        _, slope, _ = self._slopes(z)
-        return 1 / v_in + slope**2 / v_out
+    def _curvature(self, z: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
+        """One over the squared width of a peak at z, positive: Gauss and Newton's curvature of the cost, and more
+        where f turns, whose bend alone then makes the peak; or the cost's own where that is greater."""
+        value, slope, bend = self._slopes(z)
+        turning = 1 / v_in + slope**2 / v_out + 0.5 * jnp.abs(bend) * jax.lax.rsqrt(v_out)
+        return jnp.maximum(turning, 1 / v_in + (slope**2 + (value - r_out) * bend) / v_out)
 
-    def _starts(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> tuple[Array, Array]:
-        """Of fixed points around 0 and around r_in: where the cost is least, and where f is nearest to r_out."""
+    def _starts(self, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> list[Array]:
+        """Of fixed points around 0 and around r_in the one of the least cost; and the two places next to r_in where f
+        passes r_out from one point to the next, or where it is nearest to r_out."""
         scan = jnp.asarray(_SCAN).reshape((1,) * r_in.ndim + (-1,))
         around = jnp.broadcast_to(scan, (*r_in.shape, scan.shape[-1]))
         points = jnp.concatenate([around, r_in[..., None] + jnp.sqrt(v_in)[..., None] * scan], axis=-1)
+        points = jnp.sort(points, axis=-1)
+
+        def at(place: Array, values: Array = points) -> Array:
+            return jnp.take_along_axis(values, place[..., None], axis=-1)[..., 0]
+
         cost = self._cost(points, r_in[..., None], v_in[..., None], r_out[..., None], v_out[..., None])
-        apart = jnp.abs(self.function(points) - r_out[..., None])
-        least, nearest = (jnp.argmin(x, axis=-1, keepdims=True) for x in (cost, apart))
-        picked = [jnp.take_along_axis(points, x, axis=-1)[..., 0] for x in (least, nearest)]
-        return picked[0], picked[1]
+        apart = self.function(points) - r_out[..., None]
+        nearest = at(jnp.argmin(jnp.abs(apart), axis=-1))
+        low, high = points[..., :-1], points[..., 1:]
+        far = jnp.maximum(jnp.maximum(low - r_in[..., None], r_in[..., None] - high), 0.0)
+        far = jnp.where((apart[..., :-1] > 0) != (apart[..., 1:] > 0), far, jnp.inf)
+        starts = [at(jnp.argmin(cost, axis=-1))]
+        for _ in range(2):
+            place = jnp.argmin(far, axis=-1)
+            root = self._root(at(place, low), at(place, high), r_out)
+            starts.append(jnp.where(jnp.isfinite(at(place, far)), root, nearest))
+            far = jnp.where(jax.nn.one_hot(place, far.shape[-1], dtype=bool), jnp.inf, far)
+        return starts
+
+    def _root(self, low: Array, high: Array, value: Array) -> Array:
+        """Where f is `value` between two points on either side of it, to 1e-4 of the way between them."""
+        rising = self.function(high) > value
+
+        def halve(turn: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            middle = 0.5 * (ends[0] + ends[1])
+            beyond = (self.function(middle) > value) == rising
+            return jnp.where(beyond, ends[0], middle), jnp.where(beyond, middle, ends[1])
+
+        low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (low, high))
+        return 0.5 * (low + high)
 
     def _mode(self, z: Array, r_in: Array, v_in: Array, r_out: Array, v_out: Array) -> Array:
         """Descend from z to a local minimum of the cost, then sharpen it by Newton's method."""

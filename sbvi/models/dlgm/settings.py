@@ -23,6 +23,7 @@ class DLGM(ModelSpec):
     """Sizes and choices of a deep latent Gaussian model."""
 
     builds: ClassVar[type] = GaussianDLGM
+    of_real_values: ClassVar[str | None] = "likelihood=gaussian"
 
     latents: tuple[PositiveInt, ...] = (200,)
     """Latents of each stochastic layer, the one nearest the data first."""

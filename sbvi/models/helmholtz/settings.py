@@ -35,6 +35,7 @@ class Helmholtz(ModelSpec):
 
     builds: ClassVar[type] = BuiltHelmholtz
     default_algorithm: ClassVar[str] = "bihm"
+    of_real_values: ClassVar[str | None] = "model.data_units=gaussian"
 
     layers: tuple[PositiveInt, ...] | Between = (200, 100, 50)
     """Latents of each stochastic layer, the one nearest the data first; or {first, count, last}, log-linear."""

@@ -17,6 +17,7 @@ class Mixture(ModelSpec):
     builds: ClassVar[type] = BuiltMixture
     default_algorithm: ClassVar[str] = "expectation_maximisation"
     default_objective: ClassVar[str] = "log_likelihood"
+    of_real_values: ClassVar[str | None] = "model.components=gaussian"
 
     count: PositiveInt = 10
     """Number of components."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate, special, stats
+from scipy import integrate, optimize, special, stats
 
 from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput, logistic_moments
 from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
@@ -122,6 +122,47 @@ def test_moments_of_a_unit(name):
 
         expected.append(by_quadrature(log_density, function, peaks(log_density, r_in, v_in)))
     compare(name, expected)
+
+
+#: The message above is sharp and says a value that silu and gelu have twice, once, hardly, or never.
+FALLING = [
+    (-0.46, 1.32, -0.1119, 4.8e-7),
+    (0.2, 0.7, -0.0073, 1.7e-6),
+    (-0.083, 0.047, -0.0023, 1.4e-8),
+    (0.63, 27.0, -0.05, 2.6e-8),
+    (0.4, 2.0, 0.3, 1e-6),
+    (-0.5, 1.0, -0.169, 1e-7),
+    (-2.5, 4.0, -0.35, 1e-6),
+]
+
+
+def falling(function, case):
+    """The log density of a case; where the function turns, and where on either side of that it has r_out."""
+    r_in, v_in, r_out, v_out = case
+
+    def log_density(z):
+        return stats.norm.logpdf(z, r_in, np.sqrt(v_in)) + stats.norm.logpdf(function(z), r_out, np.sqrt(v_out))
+
+    turn = optimize.minimize_scalar(function, bounds=(-2, 0), method="bounded", options={"xatol": 1e-12}).x
+    sides = [(a, b) for a, b in ((-40.0, turn), (turn, 40.0)) if (function(a) > r_out) != (function(b) > r_out)]
+    return log_density, [turn, *(optimize.brentq(lambda z: function(z) - r_out, *ends) for ends in sides)]
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu"])
+def test_a_unit_that_falls_before_it_rises(name):
+    expected, best = [], []
+    for case in FALLING:
+        log_density, places = falling(FUNCTIONS[name], case)
+        expected.append(by_quadrature(log_density, FUNCTIONS[name], [(at, w) for at in places for w in (1.0, 0.1)]))
+        scans = [np.concatenate([at + w * np.linspace(-1, 1, 20001) for w in (3.0, 0.1, 1e-3)]) for at in places]
+        best.append(log_density(np.concatenate(scans)).max())
+    evidence, found = together(name, "mmse", cases=FALLING)
+    expected = np.array(expected).T
+    np.testing.assert_allclose(np.array(found), expected[1:], rtol=1e-6, atol=1e-9)
+    assert evidence == pytest.approx(expected[0].sum(), rel=1e-7)
+    modes = together(name, "map", cases=FALLING)[1][0]
+    for mode, case, highest in zip(modes, FALLING, best, strict=True):
+        assert falling(FUNCTIONS[name], case)[0](mode) >= highest - 1e-6
 
 
 @pytest.mark.parametrize("name", sorted(DISCRETE))
