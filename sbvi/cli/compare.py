@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbvi import __version__
 from sbvi.cli.parsing import Parser
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
@@ -25,6 +26,7 @@ def main() -> None:
         description="Compare runs and sweeps, finished or not: best first, grouped over seeds. Runs on different data, "
         "or tested with different numbers of samples, or densities beside probabilities, stand in tables of their own.",
     )
+    parser.add_argument("--version", action="version", version=f"sbvi-compare {__version__}")
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
     parser.add_argument(
         "--metric",

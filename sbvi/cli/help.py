@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sbvi import __version__
 from sbvi.cli.reader import tell
 from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
 from sbvi.core.catalogue import keys as keys_of
@@ -101,6 +102,7 @@ def _whole(command: Command, folders: Sequence[Path]) -> str:
     parts = [command.sentence, "", "Words and flags of its own:"]
     parts += [_line(word, sentence) for word, sentence in command.own.items()]
     parts += [_line("-h, --help [WORD ...]", "this page; with a group, GROUP=NAME or a key, all that can be set there")]
+    parts += [_line("--version", "the version of sbvi")]
     for group in command.groups:
         parts += ["", f"{group}=NAME" if group not in SETTINGS else f"{group}.KEY=VALUE"]
         if group in SETTINGS:
@@ -212,7 +214,10 @@ def _as_written(value: Any) -> str:
 
 
 def show_help(command: Command, arguments: Sequence[str]) -> bool:
-    """Print the help where it is asked for; whether it was."""
+    """Print the help, or the version, where it is asked for; whether it was."""
+    if "--version" in arguments:  # Hydra would tell its own
+        tell(f"{command.name} {__version__}")
+        return True
     words = asked(arguments)
     if words is None:
         return False

@@ -1,5 +1,6 @@
 """Help that explains, and wrong keys, both answered without importing what trains."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from support.processes import command, environment
 
+import sbvi
 from sbvi.cli import compare, convert, evaluate, train
 from sbvi.cli.help import help_text
 from sbvi.core import UserError, fields, spec
@@ -53,6 +55,14 @@ def test_a_groups_help_has_every_key_with_its_default_and_sentence(which, group,
         assert " ".join(about["sentence"].split()[:5]) in " ".join(text.split())
     shown = {key.partition(".")[0] for key in describe(kind)["keys"]}
     assert shown == set(fields(kind)) - set(WORDS)
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "convert", "compare"])
+def test_each_command_tells_the_version_of_sbvi(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [f"sbvi-{name}", "--version"])
+    with contextlib.suppress(SystemExit):
+        {"train": train, "evaluate": evaluate, "convert": convert, "compare": compare}[name].main()
+    assert capsys.readouterr().out == f"sbvi-{name} {sbvi.__version__}\n"
 
 
 def test_what_help_says_of_a_key():
