@@ -352,13 +352,16 @@ def test_the_picture_of_an_imputation_shows_examples_of_the_whole_split(dynamic,
     shown = {}
     monkeypatch.setattr("sbvi.tasks.chain_imputation.at_once", lambda *_: 3)
 
-    def picture(truth, x, missing, courses, event_shape):
-        shown.update(x=x, missing=missing, courses=courses)
+    def picture(truth, x, missing, courses, event_shape, steps, chained):
+        shown.update(x=x, missing=missing, courses=courses, steps=steps, chained=chained)
 
     monkeypatch.setattr("sbvi.tasks.chain_imputation.picture", picture)
     filled = work(dynamic, "imputation", iterations=9, warmup=8, chains=1, imputations=1, examples=20).arrays
     places = [0, 2, 5, 8, 10, 13, 16, 19]
     np.testing.assert_array_equal(shown["missing"], filled["missing"][places])
     np.testing.assert_array_equal(shown["x"][~shown["missing"]], filled["filled"][places][~shown["missing"]])
+    assert shown["chained"]
+    assert len(shown["steps"]) == len(shown["courses"])
+    assert shown["steps"][-1] == 8
     last = shown["courses"][-1]
     np.testing.assert_allclose(last[shown["missing"]], filled["filled"][places][shown["missing"]], rtol=1e-6)
