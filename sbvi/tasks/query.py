@@ -45,7 +45,9 @@ class QueryTask:
         arrays = {"log_probability": value, "completed": run.conditional(rows, means=True)}
         if self.output is not None:
             write_arrays(self.output, arrays)
-        lines = [f"row {i}: log p = {v:.4f}, p = {np.exp(v):.4g}" for i, v in enumerate(value[:SHOWN])]
+        # Of real values p is a density, which can exceed 1 and is no probability.
+        told = [f", p = {np.exp(v):.4g}" if run.model.discrete else " (density)" for v in value[:SHOWN]]
+        lines = [f"row {i}: log p = {v:.4f}{more}" for i, (v, more) in enumerate(zip(value, told, strict=False))]
         rest = [f"and {len(value) - SHOWN} more rows"] if len(value) > SHOWN else []
         scalars = {"query/mean_log_probability": float(value.mean())}
         return TaskResult(scalars, arrays, table="\n".join([*lines, *rest]))

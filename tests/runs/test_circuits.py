@@ -162,7 +162,7 @@ def test_the_classification_task(labelled, tmp_path):
     assert expected > 200
 
 
-def test_the_query_task(labelled, tmp_path):
+def test_the_query_task(labelled, tmp_path, monkeypatch):
     x = labelled.sample(5, seed=3).reshape(5, -1).astype(np.float32)
     x[:, 10:] = np.nan
     np.save(tmp_path / "rows.npy", x)
@@ -171,6 +171,10 @@ def test_the_query_task(labelled, tmp_path):
     np.testing.assert_allclose(
         found.arrays["log_probability"], labelled.log_likelihood(x) - labelled.log_likelihood(known), atol=1e-4
     )
+    assert found.table.splitlines()[0].endswith(f", p = {np.exp(found.arrays['log_probability'][0]):.4g}")
+    monkeypatch.setattr(labelled.model, "discrete", False)  # as that of real values is
+    assert TASKS["query"](input=str(tmp_path / "rows.npy")).run(labelled).table.splitlines()[0].endswith(" (density)")
+    monkeypatch.undo()
     with pytest.raises(UserError, match=r"task.given=64 must be less than 64"):
         TASKS["query"](input=str(tmp_path / "rows.npy"), given=(64,)).run(labelled)
     with pytest.raises(UserError, match=r"Row 0 of .* asks for no column"):
