@@ -43,3 +43,21 @@ def same_data(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
         return False
     there, here = recorded.get("preprocessing"), current.get("preprocessing")
     return there is None or (here is not None and Preprocessing.from_config(there) == Preprocessing.from_config(here))
+
+
+def other_kinds(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> str:
+    """Of a table by column: the first that is taken otherwise now than run.json says, as another version or other
+    values make of it; empty where there is none."""
+    there, here = (_kinds(each) for each in (recorded, current))
+    if not there or not here:
+        return ""
+    for name in {**there, **here}:
+        before, now = there.get(name, "ignored"), here.get(name, "ignored")
+        if before != now:
+            return f" (column {name} was taken as {before}, and is taken as {now} now)"
+    return ""
+
+
+def _kinds(data: Mapping[str, Any]) -> dict[str, str]:
+    table = (data.get("preprocessing") or {}).get("table")
+    return {column["name"]: column["kind"] for column in table or ()}

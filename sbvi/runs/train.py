@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
-from sbvi.data.recorded import same_data
+from sbvi.data.recorded import other_kinds, same_data
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.changes import MAY_CHANGE, difference, identity
@@ -86,7 +86,8 @@ def train(
             known_by = {"identity": identity(config, str(data["digest"]))}
             record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
         elif not same_data(directory.read_run()["data"], data):
-            raise UserError(f"{directory.path} was trained on other data than is found now; start a new run.")
+            why = other_kinds(directory.read_run()["data"], data)
+            raise UserError(f"{directory.path} was trained on other data than is found now{why}; start a new run.")
         try:
             result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:

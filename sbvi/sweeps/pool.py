@@ -37,7 +37,8 @@ def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> N
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if core is not None:
         os.sched_setaffinity(0, {core})
     while (job := jobs.get()) is not None:
@@ -113,7 +114,9 @@ class Pool:
             self.jobs.put(None)
 
     def run(self) -> list[JobReturn]:
-        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._interrupt}
+        handlers = {signal.SIGTERM: self._stop}
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as of what a script starts in the background
+            handlers[signal.SIGINT] = self._interrupt
         before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
         try:
             for slot in range(self.count):

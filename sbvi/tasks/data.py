@@ -9,7 +9,7 @@ from sbvi.core import UserError
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.columns import encoded
-from sbvi.data.recorded import same_data
+from sbvi.data.recorded import other_kinds, same_data
 from sbvi.data.traced import Traced
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
@@ -28,10 +28,13 @@ def run_dataset(run: LoadedRun) -> Dataset:
       UserError: what is found now differs from what the run was trained on.
     """
     dataset = load_dataset(run.experiment)
-    if not same_data(run.data, {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}):
+    found = {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}
+    if not same_data(run.data, found):
         path = getattr(run.experiment.dataset, "path", None)
         place = f" in {path}; dataset.path=FILE says where the data is now" if path else ""
-        raise UserError(f"{run.directory.path} was trained on other data than is found now{place}.")
+        raise UserError(
+            f"{run.directory.path} was trained on other data than is found now{place}{other_kinds(run.data, found)}."
+        )
     return dataset
 
 

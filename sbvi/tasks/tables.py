@@ -61,9 +61,10 @@ def check_tables(path: str, parts: list[str]) -> None:
 
 
 def named_by(columns: Sequence[Column]) -> bool:
-    """Whether columns have names of their own, not the numbers 0, 1, .. that those of a file without a header have; a
-    header of such would be read again as a row."""
-    return [column.name for column in columns] != [str(place) for place in range(len(columns))]
+    """Whether columns have names of their own, not places (0, 1, 3 where one was left out), as those of a file without
+    a header have; a header of such would be read again as a row."""
+    places = [int(column.name) for column in columns if column.name.isdecimal()]
+    return len(places) < len(columns) or places != sorted(set(places))
 
 
 def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> None:

@@ -39,6 +39,10 @@ class DamagedCheckpoint(UserError):
     """A checkpoint file that cannot be used, with the reason."""
 
 
+class OtherRun(DamagedCheckpoint):
+    """One that is whole, and names another run."""
+
+
 class OtherModel(DamagedCheckpoint):
     """One that is whole, and holds other arrays than are asked for."""
 

@@ -1,5 +1,6 @@
 """Which checkpoints a run keeps: the last two states, and the parameters that validated best."""
 
+import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,19 +47,24 @@ class Store:
         Raises:
           UserError: there are files, and none of them is good.
         """
-        failures = []
+        failures: list[str] = []
+        others: list[Path] = []
         for path in self._states():
             try:
                 state, metadata = self._load(path, like)
             except checkpoint.DamagedCheckpoint as error:
                 log.warning("%s", error)
                 failures.append(str(error))
+                if isinstance(error, checkpoint.OtherRun):
+                    others.append(path)
                 continue
             legacy_checkpoint.refuse_orbax_steps(self.folder, int(metadata["step"]))
             if failures:
                 log.warning(
                     "Going on from the newest good checkpoint in %s, at step %s.", self.folder, metadata["step"]
                 )
+            for other in others:
+                self._set_aside(other)
             return state, metadata
         if failures:
             raise UserError(f"No checkpoint in {self.folder} can be used: {failures[0]}")
@@ -81,11 +87,22 @@ class Store:
                 if (path := self.folder / f"{name}{suffix}").exists():
                     yield path
 
+    def _set_aside(self, path: Path) -> None:
+        """Rename another run's file, which is the user's: the next save would move it over this run's own spare."""
+        if not self.writes:
+            return
+        for number in itertools.count():
+            name = path.with_name(f"{path.stem}-of-another-run{number or ''}{path.suffix}")
+            if not name.exists():
+                path.rename(name)
+                log.warning("%s is kept as %s.", path, name.name)
+                return
+
     def _load(self, path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         read = legacy_checkpoint.read if path.suffix == legacy_checkpoint.SUFFIX else checkpoint.read
         arrays, metadata = read(path)
         if self.run is not None and metadata.get("run", self.run) != self.run:
-            raise checkpoint.DamagedCheckpoint(
+            raise checkpoint.OtherRun(
                 f"{path} is of another run, with other settings, seed or data; put this run's own in its place."
             )
         return checkpoint.arranged(arrays, like, path), metadata

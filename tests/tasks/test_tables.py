@@ -11,12 +11,13 @@ import pytest
 
 import sbvi
 from sbvi.core import UserError
-from sbvi.data.columns import Column
+from sbvi.data.columns import Column, to_config
+from sbvi.data.recorded import other_kinds
 from sbvi.tasks.data import own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.samples import SamplesTask
-from sbvi.tasks.tables import read_frame
+from sbvi.tasks.tables import named_by, read_frame
 
 N = 400
 
@@ -198,6 +199,23 @@ def test_latents_are_decoded_to_rows_that_there_may_be(trained):
     codes = run.decode(np.zeros((1, 3), np.float32))[0, 4]
     shares = made["site"].value_counts(normalize=True)
     assert shares.get("oslo", 0) + 2 * shares.get("rome", 0) == pytest.approx(codes, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("names", "named"), [(["0", "1"], False), (["0", "2"], False), (["2", "0"], True), (["0", "a"], True)]
+)
+def test_columns_of_a_file_without_a_header_have_places_for_names(names, named):
+    """Also where one of them was left out."""
+    assert named_by([Column(name, "continuous") for name in names]) == named
+
+
+def test_a_column_that_is_taken_for_another_kind_is_named():
+    recorded = {
+        "preprocessing": {"table": to_config([Column("day", "binary", values=("a", "b")), Column("x", "count")])}
+    }
+    current = {"preprocessing": {"table": to_config([Column("x", "count")])}}
+    assert other_kinds(recorded, recorded) == other_kinds({}, current) == ""
+    assert other_kinds(recorded, current) == " (column day was taken as binary, and is taken as ignored now)"
 
 
 def test_what_is_drawn_of_a_table_without_a_header_has_none(tmp_path):

@@ -221,6 +221,7 @@ def test_checkpoints_of_another_run_are_refused(small_run, tmp_path, caplog):
     shutil.copy(theirs / "last.safetensors", own)
     assert train(experiment(), folder)["metrics"]["test/nll"] == before  # from the one before it
     assert "last.safetensors is of another run" in caplog.text
+    assert (own / "last-of-another-run.safetensors").read_bytes() == (theirs / "last.safetensors").read_bytes()
     (folder / "run.json").unlink()  # what is left of one run is no beginning of another
     with pytest.raises(UserError, match=r"No checkpoint in .* is of another run"):
         train(experiment(seed=2), folder)
