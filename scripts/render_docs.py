@@ -181,11 +181,11 @@ def layers() -> str:
         carried = [value for name, value in sorted(record["metrics"].items()) if name.startswith("test/kl/layer_")]
         if len(carried) > 1 and record["row"] in SEVERAL_LAYERS:
             nll = f"{record['metrics']['test/nll']:.2f}"
-            rows.append([f"`{record['row']}`", nll, *(f"{value:.2f}" for value in carried)])
+            rows.append([f"`{record['row']}`", str(record["seed"]), nll, *(f"{value:.2f}" for value in carried)])
     longest = max(len(row) for row in rows)
     rows = [[*row, *[""] * (longest - len(row))] for row in rows]
-    names = [f"layer {number}" for number in range(1, longest - 1)]
-    return markdown_table(["row", "test NLL", *(f"KL of {name}" for name in names)], rows)
+    names = [f"layer {number}" for number in range(1, longest - 2)]
+    return markdown_table(["row", "seed", "test NLL", *(f"KL of {name}" for name in names)], rows)
 
 
 #: Document -> name of a mark in it -> the table that stands there.
