@@ -14,8 +14,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 #: R-hat above this says that chains of a few hundred draws have not met.
 LIMIT = 1.1
@@ -74,6 +72,9 @@ def _halves(values: np.ndarray) -> np.ndarray:
 
 def _scores(halves: np.ndarray) -> np.ndarray:
     """Normal scores of the ranks among all draws of a quantity, at Blom's places; equal draws have one rank."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata  # takes most of a second, which a run that needs none should not wait
+
     flat = halves.reshape(halves.shape[0] * halves.shape[1], -1)
     return ndtri((rankdata(flat, axis=0) - 3 / 8) / (len(flat) + 1 / 4)).reshape(halves.shape)
 

@@ -1,9 +1,12 @@
 """Whether chains agree, against ArviZ."""
 
+import subprocess
+import sys
 from statistics import NormalDist
 
 import numpy as np
 import pytest
+from support.processes import environment
 
 from sbvi.evaluation.chains import summarise
 from sbvi.inference import convergence as of
@@ -87,3 +90,10 @@ def test_what_tells_whether_chains_have_met():
     assert (rhat[4], effective[4]) == (1, 400)  # the same everywhere
     assert np.isinf(convergence(values[:1]).rhat[4])
     assert convergence(values[:, :3]) is None
+
+
+def test_training_does_not_wait_for_what_only_chains_need():
+    """SciPy's statistics and BlackJAX take the better part of a second each to import."""
+    code = "import sys, sbvi.cli.train, sbvi.runs.train; print({'scipy.stats', 'blackjax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
