@@ -5,8 +5,9 @@
 
 Needs MNIST (SBVI_DATA_DIR or the cache; synthetic images of the same shape otherwise). PyTorch and
 NumPyro are compared when they are installed. Rounds are interleaved: every round runs every loop for a
-few seconds; figures are medians, and ratios are taken round by round. Writes docs/performance.json;
-and docs/performance.md with its figure.
+few seconds; figures are medians, and ratios are taken round by round. Writes docs/performance.json
+and docs/performance.md with its figure. What is measured on a processor that is not the file's own is kept
+in it too, and has a section of its own on the page.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import jax
 import numpy as np
 import performance_page
 import reference_loops
+from measured import of_processor
 
 from sbvi.evaluation.evaluator import Evaluator
 from sbvi.runs import Experiment
@@ -254,7 +256,8 @@ def main():
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--parts {','.join(sorted(unknown))} is not known; allowed: {', '.join(PARTS)}")
     logging.disable(logging.INFO)
-    record = json.loads(given.output.read_text()) if given.output.exists() else {}
+    kept = json.loads(given.output.read_text()) if given.output.exists() else {}
+    record = of_processor(kept, processor())
     record |= {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -265,11 +268,11 @@ def main():
 
     def columns():
         images = Assembly.build(experiment()).dataset.train.x.reshape(-1, reference_loops.PIXELS)
-        kept = {(c["batch"], c["samples"]): c for c in record.get("columns", [])}
+        by_case = {(c["batch"], c["samples"]): c for c in record.get("columns", [])}
         for number in map(int, given.columns.split(",")):
-            kept[COLUMNS[number]] = column(images, *COLUMNS[number], given.rounds)
-            record["columns"] = [kept[case] for case in COLUMNS if case in kept]
-            given.output.write_text(json.dumps(record, indent=1) + "\n")
+            by_case[COLUMNS[number]] = column(images, *COLUMNS[number], given.rounds)
+            record["columns"] = [by_case[case] for case in COLUMNS if case in by_case]
+            given.output.write_text(json.dumps(kept, indent=1) + "\n")
         return record["columns"]
 
     measure = {
@@ -282,12 +285,12 @@ def main():
     }
     for part in parts:
         record[part] = measure[part]()
-        given.output.write_text(json.dumps(record, indent=1) + "\n")  # nothing measured is lost to a later failure
+        given.output.write_text(json.dumps(kept, indent=1) + "\n")  # nothing measured is lost to a later failure
     print(f"written: {given.output}")
-    if set(PARTS) <= set(record):
+    if record.get("columns"):
         print(performance_page.tables(record))
-        if given.output.parent == ROOT / "docs":
-            performance_page.render(record, given.output.parent)
+    if set(PARTS) <= set(kept) and given.output.parent == ROOT / "docs":
+        performance_page.render(kept, given.output.parent)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ all 10,000 validation images. NumPyro and PyTorch read the data as one array fro
 library has a moving average of the weights, with which bounds are met much sooner, the bound is that of the average,
 with one decay: `optimizer.average` of sbvi, AveragedModel of PyTorch; NumPyro has none. `unaveraged` is sbvi without
 it.
-Writes docs/time_to_nll.json; scripts/performance_page.py renders it into docs/performance.md.
+Writes docs/time_to_nll.json, beside what other processors took; scripts/performance_page.py renders it into
+docs/performance.md.
 """
 
 import argparse
@@ -238,7 +239,14 @@ def static_mnist(folder):
 
 def measure(programs, bounds, rounds, seconds, output):
     cases = {program: {"cold": [], "warm": []} for program in programs}
-    record = {
+    from measured import of_processor  # not at a process's start, which is what is timed
+
+    from sbvi.runs.provenance import processor
+
+    kept = json.loads(output.read_text()) if output.exists() else {}
+    record = of_processor(kept, processor())
+    record |= {
+        "processor": processor(),
         "command": "python scripts/benchmark_time_to_nll.py " + " ".join(sys.argv[1:]),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -264,7 +272,7 @@ def measure(programs, bounds, rounds, seconds, output):
                     for kind, rows in cases[program].items():
                         rows.append(timed(program, data, cache, bounds, seconds))
                         print(number, program, kind, rows[-1], flush=True)
-            output.write_text(json.dumps(record, indent=1) + "\n")  # no whole round is lost to a later failure
+            output.write_text(json.dumps(kept, indent=1) + "\n")  # no whole round is lost to a later failure
 
 
 def main():

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import accelerator_section
 import numpy as np
+import time_to_nll_section
+from measured import verdict
 
 from sbvi.reporting.figures import new_figure, pixels
 from sbvi.reporting.images import save_png
@@ -17,11 +20,6 @@ TARGETS = {
 }
 COLUMNS = [(100, 1), (1000, 1), (100, 50)]
 COLD, WARM, MEMORY, RANK_ONE, BARE, EVALUATION = 4.0, 2.8, 700.0, 1.2, 0.97, 0.85
-SWEEP, TO_BOUND = 4.0, 1.2  # one program over one by one; NumPyro's seconds over ours
-
-
-def _verdict(good):
-    return "pass" if good else "falls short"
 
 
 def _rows(record):
@@ -40,33 +38,8 @@ def tables(record):
     header = ["program", *(f"batch {c['batch']}, K = {c['samples']}" for c in record["columns"])]
     rates = [[n, *(f"{np.median(c['rates'][n]):,.0f}" for c in record["columns"])] for n in names]
     ratios = [
-        [title, name, f"{median:.2f}", f"{low:.2f} to {high:.2f}", f"{target:.2f}", _verdict(median >= target)]
+        [title, name, f"{median:.2f}", f"{low:.2f} to {high:.2f}", f"{target:.2f}", verdict(median >= target)]
         for title, name, median, low, high, target in _rows(record)
-    ]
-    cold, warm = (float(np.median(record["start"][n])) for n in ("cold", "warm"))
-    rank_one = float(np.median(record["rank_one"]))
-    scored = record["evaluation"]
-    single = [
-        ["process start to first step, cold", f"{cold:.1f} s", f"{COLD} s", _verdict(cold <= COLD)],
-        ["the same with a warm compilation cache", f"{warm:.1f} s", f"{WARM} s", _verdict(warm <= WARM)],
-        [
-            "peak memory on MNIST",
-            f"{record['memory']:.0f} MB",
-            f"{MEMORY:.0f} MB",
-            _verdict(record["memory"] <= MEMORY),
-        ],
-        [
-            "step with 200 latents, rank-one over diagonal",
-            f"{rank_one:.2f}",
-            f"{RANK_ONE}",
-            _verdict(rank_one <= RANK_ONE),
-        ],
-        [
-            f"final test, {scored['samples_per_second']:,.0f} importance samples/s: share of its bound",
-            f"{scored['fraction']:.2f}",
-            f"{EVALUATION}",
-            _verdict(scored["fraction"] >= EVALUATION),
-        ],
     ]
     return "\n\n".join(
         [
@@ -74,9 +47,35 @@ def tables(record):
             markdown_table(header, rates),
             "`sbvi-train` over each, median of the ratios of each round:",
             markdown_table(["case", "over", "ratio", "range", "wanted", ""], ratios),
-            markdown_table(["", "measured", "wanted", ""], single),
+            markdown_table(["", "measured", "wanted", ""], list(_single(record))),
         ]
     )
+
+
+def _single(record):
+    """Rows of the numbers that stand alone, of those parts that were measured."""
+    if "start" in record:
+        for name, kind, most in (
+            ("process start to first step, cold", "cold", COLD),
+            ("the same with a warm compilation cache", "warm", WARM),
+        ):
+            seconds = float(np.median(record["start"][kind]))
+            yield [name, f"{seconds:.1f} s", f"{most} s", verdict(seconds <= most)]
+    if "memory" in record:
+        most = record["memory"]
+        yield ["peak memory on MNIST", f"{most:.0f} MB", f"{MEMORY:.0f} MB", verdict(most <= MEMORY)]
+    if "rank_one" in record:
+        ratio = float(np.median(record["rank_one"]))
+        yield [
+            "step with 200 latents, rank-one over diagonal",
+            f"{ratio:.2f}",
+            f"{RANK_ONE}",
+            verdict(ratio <= RANK_ONE),
+        ]
+    if scored := record.get("evaluation"):
+        name = f"final test, {scored['samples_per_second']:,.0f} importance samples/s: share of its bound"
+        share = scored["fraction"]
+        yield [name, f"{share:.2f}", f"{EVALUATION}", verdict(share >= EVALUATION)]
 
 
 def _taken_apart(what, cases):
@@ -105,71 +104,6 @@ are those of the bound in the tables above, each at its best rate.
 """
 
 
-def _steps(devices):
-    """Steps on accelerators, as scripts/benchmark_steps.py measured them."""
-    text = """
-## On an accelerator
-
-Milliseconds of a training step, by `scripts/benchmark_steps.py`: with a program for any number of steps, as a CPU has
-it, whose loop waits for the host after every step, and with one for this number of steps, which is what `sbvi-train`
-takes on an accelerator. `beside`: how many other programs used the device at the time.
-"""
-    for device, experiments in devices.items():
-        rows = []
-        for name, record in experiments.items():
-            free, fixed = record["milliseconds"].values()
-            rate = f"{1e3 * record['batch'] / fixed:,.0f}"
-            rows.append([f"`{name}`", str(record["batch"]), str(record["beside"]), f"{free:.3f}", f"{fixed:.3f}", rate])
-        header = ["experiment", "batch", "beside", "any number, ms", "this number, ms", "examples a second"]
-        text += f"\n{device}:\n\n{markdown_table(header, rows)}\n"
-    return text
-
-
-def _accelerator(devices):
-    """How well one accelerator is used, as scripts/benchmark_accelerator.py measured it."""
-    text = """
-By `scripts/benchmark_accelerator.py`, nothing else on the device: a step of `experiment=benchmark`, and its floor, the
-step of the same program over a network of 8 units and a batch of 8, where what is left is the launching of its kernels.
-"""
-    for device, parts in devices.items():
-        text += f"\n{device}:\n"
-        if steps := parts.get("steps"):
-            precisions = list(steps[0]["by_precision"])
-            rows = []
-            for record in steps:
-                each = [f"{record['by_precision'][name]:.3f}" for name in precisions]
-                share = record["floor"] / record["step"]
-                shape = [f"{record['batch']:,}", str(record["samples"])]
-                rows.append([*shape, f"{record['step']:.3f}", f"{record['floor']:.3f}", f"{share:.0%}", *each])
-            header = ["batch", "K", "step, ms", "floor, ms", "floor's share", *(f"{p}, ms" for p in precisions)]
-            text += f"\n{markdown_table(header, rows)}\n"
-        if sweep := parts.get("sweep"):
-            whole, alone = sweep["seconds"], sweep["training"]
-            faster = {name: of["basic"] / of["vmap"] for name, of in (("whole", whole), ("alone", alone))}
-            text += f"""
-A sweep of {sweep["points"]} learning rates, {sweep["epochs"]} epochs each and a test, one run after another in one
-process: {whole["basic"]:.0f} s; in one program (`hydra/launcher=sbvi`): {whole["vmap"]:.0f} s, {faster["whole"]:.1f}
-times as fast, one round ({SWEEP:g} times wanted: {_verdict(faster["whole"] >= SWEEP)}). Of training alone, compilation
-included: {alone["basic"]:.0f} and {alone["vmap"]:.0f} s, {faster["alone"]:.1f} times.
-"""
-        if columns := parts.get("columns"):
-            rows = [
-                [f"{column['batch']:,}", str(column["samples"]), name, f"{np.median(rates):,.0f}"]
-                for column in columns
-                for name, rates in column["rates"].items()
-                if name != "bound"  # launched one by one, products bound nothing here
-            ]
-            text += "\n" + markdown_table(["batch", "K", "loop", "examples a second"], rows) + "\n"
-        if precision := parts.get("precision"):
-            rows = []
-            for name, values in precision["nll"].items():
-                error = np.std(values, ddof=1) / np.sqrt(len(values))
-                rows.append([name, f"{np.mean(values):.2f} ± {error:.2f}", str(len(values))])
-            text += f"\nTest NLL after `{precision['command']}`:\n\n"
-            text += markdown_table(["products in training", "test NLL, nats", "seeds"], rows) + "\n"
-    return text
-
-
 def _networks(record):
     """Steps of every kind of network, as scripts/benchmark_networks.py measured them."""
     rows = []
@@ -190,55 +124,6 @@ patches).
 """
 
 
-def _faster(cases, ours, kind, bound):
-    """Median of NumPyro's seconds to a bound over those of ours; None where a round did not reach it."""
-    ours, theirs = ([row["seconds"][bound] for row in cases[name][kind]] for name in (ours, "numpyro"))
-    return None if None in (*ours, *theirs) else float(np.median(theirs) / np.median(ours))
-
-
-def time_to_nll(record):
-    """Seconds to validation bounds, as scripts/benchmark_time_to_nll.py measured them."""
-    bounds = [str(bound) for bound in record["bounds"]]
-    rows = []
-    for program, kinds in record["cases"].items():
-        for kind, rounds in kinds.items():
-            cells = [f"{program}, {kind}"]
-            for bound in bounds:
-                seconds = [row["seconds"][bound] for row in rounds]
-                known = [value for value in seconds if value is not None]
-                missed = f" ({len(seconds) - len(known)} of {len(seconds)} not)" if len(known) < len(seconds) else ""
-                cells.append(f"{np.median(known):.1f}{missed}" if known else "not reached")
-            rows.append([*cells, f"{max(row['best'] for row in rounds):.2f}"])
-    heads = ["process", *(f"to -{float(bound):g}" for bound in bounds), "best bound met"]
-    count = len(next(iter(record["cases"].values()))["cold"])
-    sizes, how = "-".join(map(str, record["network"])), record["settings"]
-    over = []
-    for ours, kind in [(p, kind) for p in ("sbvi", "unaveraged") for kind in ("cold", "warm")]:
-        if {ours, "numpyro"} <= set(record["cases"]):
-            ratios = [_faster(record["cases"], ours, kind, bound) for bound in bounds]
-            verdict = _verdict(all(ratio is not None and ratio >= TO_BOUND for ratio in ratios))
-            over.append(
-                [f"{ours}, {kind}", *("-" if r is None else f"{r:.2f}" for r in ratios), f"{TO_BOUND}", verdict]
-            )
-    compared = ["NumPyro's seconds over those of", *(f"to -{float(bound):g}" for bound in bounds), "wanted at each", ""]
-    said = f"\n\n{markdown_table(compared, over)}" if over else ""
-    return f"""
-## Time to a number
-
-Seconds from the start of a process to a validation bound on static MNIST, start included, medians over {count}
-alternating rounds on {record["cores"]} cores (`{record["command"]}`). All programs train the network
-{sizes} (ReLU) in batches of {how["batch"]} by AdamW with decay {how["weight_decay"]}, its rate a cosine from
-{how["learning_rate"]} over {how["epochs"]} epochs,
-with {how["dropout"]:.0%} of the inputs dropped and the KL term warmed up over
-{how["warmup_epochs"]} epochs, and validate once an epoch. Cold: no compiled program is kept from before; warm: those of
-the process before. A process ends with the last bound or its time. Bounds are of a moving average of the weights
-with decay {how["average"]} where the library has one, `optimizer.average` of sbvi and AveragedModel of PyTorch;
-`unaveraged` is sbvi without it.
-
-{markdown_table(heads, rows)}{said}
-"""
-
-
 def _draw(record):
     figure = new_figure(9, 5)
     for place, (name, points) in enumerate(record["scaling"].items()):
@@ -253,16 +138,21 @@ def _draw(record):
     return pixels(figure)
 
 
-def render(record, folder: Path):
-    """Write performance.md and, where scaling was measured, performance.png."""
+def _conditions(record):
+    """Where and how the columns of a record were measured."""
     others = np.median([share for column in record["columns"] for share in column["others"]])
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     rounds = " or ".join(map(str, sorted({len(column["others"]) for column in record["columns"]})))
+    return f"""{record["processor"]}, {record["cores"]} cores, Python
+{record["python"]}, {versions}. {rounds} interleaved rounds; other processes took {others:.0%} of the CPU
+meanwhile (median)."""
+
+
+def render(record, folder: Path):
+    """Write performance.md and, where scaling was measured, performance.png."""
     text = f"""# Performance
 
-*Measured and rendered by `scripts/benchmark.py`. {record["processor"]}, {record["cores"]} cores, Python
-{record["python"]}, {versions}. {rounds} interleaved rounds; other processes took {others:.0%} of the CPU
-meanwhile (median).*
+*Measured and rendered by `scripts/benchmark.py`. {_conditions(record)}*
 
 The network is that of `experiment=benchmark`: 784-200-200-(50, 50) and 50-200-200-784, tanh, Bernoulli, Adam,
 images binarized anew at each use. The rate of `sbvi-train` is that of a whole run between its first log
@@ -280,15 +170,24 @@ point and its last, with logging, TensorBoard, metrics and checkpoints; the othe
 
 *Examples a second of `sbvi-train` as one number grows, the rest as in `experiment=benchmark`.*
 """
+    for other in record.get("elsewhere", {}).values():
+        if other.get("columns"):
+            text += f"""
+## On another processor
+
+*{_conditions(other)}*
+
+{tables(other)}
+"""
     if (folder / "profile.json").exists():
         text += _profile(json.loads((folder / "profile.json").read_text()))
     if (folder / "steps.json").exists():
-        text += _steps(json.loads((folder / "steps.json").read_text()))
+        text += accelerator_section.steps(json.loads((folder / "steps.json").read_text()))
     if (folder / "accelerator.json").exists():
-        text += _accelerator(json.loads((folder / "accelerator.json").read_text()))
+        text += accelerator_section.use(json.loads((folder / "accelerator.json").read_text()))
     if (folder / "networks.json").exists():
         text += _networks(json.loads((folder / "networks.json").read_text()))
     if (folder / "time_to_nll.json").exists():
-        text += time_to_nll(json.loads((folder / "time_to_nll.json").read_text()))
+        text += time_to_nll_section.section(json.loads((folder / "time_to_nll.json").read_text()))
     notes = folder / "performance_notes.md"
     (folder / "performance.md").write_text(text + (notes.read_text() if notes.exists() else ""))

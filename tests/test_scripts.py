@@ -144,13 +144,13 @@ def test_programs_to_be_timed_are_refused_where_they_cannot_run(scripts, monkeyp
 
 
 def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
-    import performance_page
+    import time_to_nll_section
 
     def row(fast, slow, best):
         return {"seconds": {"105.0": fast, "97.0": slow}, "best": best, "epochs": 9}
 
     cold = [row(10.0, 50.0, -96.5), row(14.0, None, -97.4), row(12.0, 40.0, -96.9)]
-    record = {"bounds": [105.0, 97.0], "cores": 2, "command": "c", "network": [784, 5, 784]}
+    record = {"bounds": [105.0, 97.0], "cores": 2, "command": "c", "network": [784, 5, 784], "processor": "p"}
     settings = {
         "batch": 100,
         "learning_rate": 0.002,
@@ -161,15 +161,27 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
     }
     record |= {"settings": settings | {"average": 0.998}}
     record |= {"cases": {"sbvi": {"cold": cold, "warm": [row(9.0, None, -99.0)] * 3}}}
-    assert "NumPyro's seconds" not in performance_page.time_to_nll(record)
+    assert "NumPyro's seconds" not in time_to_nll_section.section(record)
     record["cases"]["numpyro"] = {"cold": cold, "warm": [row(18.0, 90.0, -96.9), row(27.0, 90.0, -96.9)]}
-    text = performance_page.time_to_nll(record)
+    text = time_to_nll_section.section(record)
     assert "| sbvi, cold | 12.0 | 45.0 (1 of 3 not) | -96.50 |" in text
     assert "| sbvi, warm | 9.0 | not reached | -99.00 |" in text
-    assert "medians over 3\nalternating rounds" in text
+    assert "p, 2 cores, 3 alternating rounds (`c`):" in text
     assert "| NumPyro's seconds over those of | to -105 | to -97 | wanted at each |" in text
     assert "| sbvi, cold | 1.00 | - | 1.2 | falls short |" in text
-    assert "| sbvi, warm | 2.50 | - | 1.2 | falls short |" in text  # a bound was not reached
+    assert "| sbvi, warm | 2.50 | - | 1.2 | falls short |" in text  # NumPyro reached the bound that ours did not
+    record["cases"]["numpyro"]["warm"] = [row(18.0, None, -99.0), row(27.0, None, -99.0)]
+    assert "| sbvi, warm | 2.50 | - | 1.2 | not known at each |" in time_to_nll_section.section(record)
+
+
+def test_measurements_of_another_processor_stand_beside_the_first_ones(scripts):
+    from measured import of_processor
+
+    kept = {}
+    of_processor(kept, "first")["start"] = 1
+    of_processor(kept, "second")["start"] = 2
+    of_processor(kept, "first")["memory"] = 3
+    assert kept == {"processor": "first", "start": 1, "memory": 3, "elsewhere": {"second": {"start": 2}}}
 
 
 def test_the_products_of_networks(scripts):
