@@ -63,10 +63,12 @@ def dies_with_parent():
 def preload():
     """Import sbvi, and what it imports late."""
     import config_files  # beside this script
+    import lowering
 
     import sbvi
 
     config_files.read_once()
+    lowering.share_contexts()
     for module in pkgutil.walk_packages(sbvi.__path__, "sbvi."):
         importlib.import_module(module.name)
     for name in _LATE:
