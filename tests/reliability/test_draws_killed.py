@@ -54,6 +54,7 @@ MOMENTS = {
     "are those of an undisturbed run to the bit",
     "kills",
 )
+@pytest.mark.slow  # in one process, by exceptions in place of kills: tests/runs/test_sgmcmc_runs.py
 def test_killed_in_burn_in_and_in_sampling(tmp_path, tally):
     code, output = run(*WORDS, "hydra.run.dir=whole", cwd=tmp_path)
     assert code == 0, output

@@ -15,6 +15,7 @@ Run as a script with the number of a socket; a message is a JSON object and the 
 
 import array
 import atexit
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -54,6 +55,8 @@ _LATE = (
     "sklearn.datasets",
     "threadpoolctl",
 )
+#: What a word has a command import besides, from packages that not all have: once, before the first that is told it.
+_BY_WORD = {"search=optuna": "optuna.storages", "logger=mlflow": "mlflow"}
 
 
 def dies_with_parent():
@@ -63,10 +66,12 @@ def dies_with_parent():
 def preload():
     """Import sbvi, and what it imports late."""
     import config_files  # beside this script
+    import lowering
 
     import sbvi
 
     config_files.read_once()
+    lowering.share_contexts()
     for module in pkgutil.walk_packages(sbvi.__path__, "sbvi."):
         importlib.import_module(module.name)
     for name in _LATE:
@@ -77,6 +82,19 @@ def preload():
     figure.add_subplot().set_title("any")
     for kind in ("png", "pdf"):
         figure.savefig(io.BytesIO(), format=kind)
+
+
+def preload_for(words):
+    """Import what these words ask for, where it is installed; it starts no thread."""
+    for word in _BY_WORD.keys() & set(words):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(_BY_WORD.pop(word))
+        gc.freeze()
+        assert _one_thread()
+
+
+def _one_thread():
+    return threading.active_count() == len(os.listdir("/proc/self/task")) == 1
 
 
 def receive(connection):
@@ -96,9 +114,10 @@ def serve(connection):
     from jax._src import xla_bridge  # there is no public way to ask
 
     assert not xla_bridge.backends_are_initialized()
-    assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1
+    assert _one_thread()
     while (asked := receive(connection)) is not None:
         request, streams = asked
+        preload_for(request["words"])
         result, answer = os.pipe()
         between = os.fork()
         if between == 0:

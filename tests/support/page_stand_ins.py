@@ -9,6 +9,7 @@ import safetensors.numpy
 
 from support.processes import command
 from support.runs import DIGITS, trained_once
+from support.tiny_run import WORDS
 
 #: Of a real run: a few steps, and a test by few samples.
 _FEW = ("trainer.steps=2", "trainer.epochs=null", "trainer.examples=null", "evaluation.num_samples=2",
@@ -31,6 +32,9 @@ _SHORT = (
     (r"task.first_row=10", ("task.first_row=2", "task.rows=3")),  # of 8, where the page's images have 28
 )
 _FIRST = ("trainer.steps=2", "evaluation.num_samples=2")
+#: Runs that other tests look at too, as the fixtures of support/runs.py name them.
+_DIGITS = (*DIGITS, "evaluation.num_samples=20")
+_NAMED = {_DIGITS: "digits", WORDS: "tiny"}
 #: A page -> the runs that it takes for there: their words, by folder.
 RUNS = {
     "README.md": {
@@ -41,12 +45,12 @@ RUNS = {
             "likelihood=gaussian",
         )
     },
-    "command_compare.md": {"outputs/first": _FIRST, "outputs/second": (*_FIRST, "posterior=rank_one", "seed=1")},
+    "command_compare.md": {"outputs/first": WORDS, "outputs/second": _DIGITS},
     "command_evaluate.md": {"outputs/first": _FIRST},
     "howto_numbers.md": {"outputs/first": _FIRST},
     "howto_resume.md": {"outputs/first": _FIRST},
     "circuits.md": {"outputs/.../RUN": _FIRST},
-    "recover.md": {"DIR": (*DIGITS, "evaluation.num_samples=20")},
+    "recover.md": {"DIR": _DIGITS},
 }
 #: A page -> what has to be there after it has run.
 LEFT = {
@@ -100,7 +104,7 @@ def runs(page, folder, factory):
             done = command("train", *words, f"hydra.run.dir={place}", cwd=folder, timeout=3600)
             assert done.returncode == 0, done.stderr
         else:
-            name = "-".join(["page", *re.findall(r"\w+", " ".join(words))])
+            name = _NAMED.get(words) or "-".join(["page", *re.findall(r"\w+", " ".join(words))])
             shutil.copytree(trained_once(factory, name, *words), folder / place)
     if page == "README.md":
         done = command("convert", "dataset=digits", "output=shards", "rows=500", cwd=folder, timeout=3600)

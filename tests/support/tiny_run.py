@@ -6,7 +6,8 @@ import numpy as np
 
 from sbvi.training import checkpoint
 
-_ANY = (
+#: Data and rhythm of any model's.
+ANY = (
     "dataset=synthetic",
     "dataset.train_size=300",
     "dataset.test_size=60",
@@ -15,9 +16,9 @@ _ANY = (
     "trainer.batch_size=20",
     "trainer.checkpoint_minutes=0",
 )
-TINY = (*_ANY, "model.latents=[3]", "model.hidden=[8]", "model.recognition_hidden=[8]")
+TINY = (*ANY, "model.latents=[3]", "model.hidden=[8]", "model.recognition_hidden=[8]")
 #: The same of a Helmholtz machine, trained by its default algorithm.
-TINY_HELMHOLTZ = (*_ANY, "model=helmholtz", "model.layers=[8,4]", "evaluation.partition_samples=500")
+TINY_HELMHOLTZ = (*ANY, "model=helmholtz", "model.layers=[8,4]", "evaluation.partition_samples=500")
 _LENGTH = ("trainer.steps=1500", "trainer.log_every=50", "trainer.validate_every=100")
 #: The runs that the fixtures `tiny_run` and `tiny_helmholtz_run` hold.
 WORDS = (*TINY, *_LENGTH)
