@@ -27,7 +27,8 @@ class Keys:
         self._key, self._given = key, 0
         #: Of the Glorot-uniform weights made so far, by the place of each one's key.
         self.shapes: dict[int, Shape] = {}
-        self._drawn = _together(key, planned or {})
+        self._planned = dict(planned or {})
+        self._drawn = _together(key, self._planned)
 
     def params(self) -> Array:
         key = jax.random.fold_in(self._key, self._given)
@@ -38,7 +39,7 @@ class Keys:
         """Glorot-uniform weights (..., inputs, outputs), by the next key."""
         place = self._given
         self.shapes[place] = shape
-        if place not in self._drawn:
+        if place not in self._drawn or self._planned[place] != shape:
             return _glorot(self.params(), shape)
         self._given += 1
         return self._drawn[place].reshape(shape)

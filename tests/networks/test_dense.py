@@ -229,3 +229,10 @@ def test_weights_that_are_drawn_together_are_those_of_jax_s_initialiser(wide):
         for found, expected in zip(*both(key), strict=True):
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_of_another_shape_than_planned_are_drawn_by_themselves():
+    """As many values, of which others go in and out."""
+    key = jax.random.key(5)
+    planned, apart = jax.jit(lambda: [keys.glorot((6, 2)) for keys in (Keys(key, {0: (3, 4)}), Keys(key))])()
+    np.testing.assert_array_equal(planned, apart)
