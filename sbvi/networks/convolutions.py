@@ -86,8 +86,7 @@ class Convolution(nnx.Module):
     """A convolution of stride one that keeps the size, from Glorot-uniform weights; on request without bias."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, rngs: Keys, *, biased: bool = True):
-        make = nnx.initializers.glorot_uniform()
-        self.kernel = nnx.Param(make(rngs.params(), (kernel, kernel, inputs, outputs)))
+        self.kernel = nnx.Param(rngs.glorot((kernel, kernel, inputs, outputs)))
         if biased:
             self.bias = nnx.Param(jnp.zeros(outputs))
         self.biased = biased

@@ -28,7 +28,7 @@ class Gated(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: ActivationName, rngs: Keys):
         self.both = Affine(inputs, 2 * outputs, rngs)
-        each = [nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)) for _ in range(2)]
+        each = [rngs.glorot((inputs, outputs)) for _ in range(2)]
         self.both.kernel.set_value(jnp.concatenate(each, -1))  # spread by the width of one of them
         self.activation, self.outputs = activation, outputs
 

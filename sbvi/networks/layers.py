@@ -25,7 +25,7 @@ class Affine(nnx.Module):
     """
 
     def __init__(self, inputs: int, outputs: int, rngs: Keys):
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (inputs, outputs)))
+        self.kernel = nnx.Param(rngs.glorot((inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros(outputs))
 
     def __call__(self, x: Array, before: Array | None = None) -> Array:

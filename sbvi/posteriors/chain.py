@@ -140,14 +140,15 @@ class ChainPosterior:
         # sigma = scale: of a residual the log-scale, of a message the log-precision tau_d = 1 / scale^2 - 1.
         message = jnp.log(jnp.maximum(initial_scale**-2 - 1, 1e-3))
         self._start = jnp.log(initial_scale) if kind.combine == "residual" else message
-        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._network(jax.random.key(0))))
+        keys = Keys(jax.random.key(0))
+        self._graph, self._shapes = nnx.graphdef(nnx.eval_shape(lambda: self._network(keys))), keys.shapes
 
     def _bias(self, size: int) -> Array:
         return jnp.concatenate([jnp.zeros(size), jnp.full(size, self._start)])
 
-    def _network(self, key: Array) -> Any:
+    def _network(self, keys: Keys) -> Any:
         heads = [self._bias(self.nodes[self.order[0]])] + [jnp.zeros(self.kind.hidden) for _ in self.order[1:]]
-        return self._recognition(heads, Keys(key))
+        return self._recognition(heads, keys)
 
     def init(self, key: Array) -> dict[str, Any]:
         glorot = jax.nn.initializers.glorot_uniform()
@@ -162,7 +163,7 @@ class ChainPosterior:
                 "last": glorot(last, (self.kind.hidden, 2 * size)),
                 "last_bias": self._bias(size),
             }
-        return {"network": nnx.split(self._network(key))[1], "chain": own}
+        return {"network": nnx.split(self._network(Keys(key, self._shapes)))[1], "chain": own}
 
     def given(self, params: Mapping[str, Any], x: Array) -> Chained:
         messages = dict(zip(self.order, nnx.merge(self._graph, params["network"])(x), strict=True))

@@ -102,19 +102,20 @@ class FlowPosterior:
     def __init__(self, kind: Kind, latents: Sequence[int], initial_scale: float, recognition: Recognition):
         self.nodes = {f"layer_{level + 1}": size for level, size in enumerate(latents)}
         self.kind, self._recognition, self._scale = kind, recognition, initial_scale
-        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._network(jax.random.key(0))))
+        keys = Keys(jax.random.key(0))
+        self._graph, self._shapes = nnx.graphdef(nnx.eval_shape(lambda: self._network(keys))), keys.shapes
 
-    def _network(self, key: Array) -> Any:
+    def _network(self, keys: Keys) -> Any:
         heads = []
         for size in self.nodes.values():
             start = [jnp.zeros(size), jnp.full(size, jnp.log(self._scale)), self.kind.initial_outputs(size)]
             heads.append(jnp.concatenate(start))
-        return self._recognition(heads, Keys(key))
+        return self._recognition(heads, keys)
 
     def init(self, key: Array) -> dict[str, Any]:
         keys = jax.random.split(jax.random.fold_in(key, 1), len(self.nodes))
         own = {node: self.kind.init(k, size) for k, (node, size) in zip(keys, self.nodes.items(), strict=True)}
-        return {"network": nnx.split(self._network(key))[1], "flow": own}
+        return {"network": nnx.split(self._network(Keys(key, self._shapes)))[1], "flow": own}
 
     def given(self, params: Mapping[str, Any], x: Array) -> Flowed:
         raw = nnx.merge(self._graph, params["network"])(x)

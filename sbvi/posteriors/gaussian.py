@@ -72,14 +72,15 @@ class GaussianPosterior:
         self.family, self.latents = family, tuple(latents)
         self.nodes = {"joint": sum(latents)} if family.joint else layers
         self._recognition, self._scale = recognition, initial_scale
-        self._graph = nnx.graphdef(nnx.eval_shape(lambda: self._network(jax.random.key(0))))
+        keys = Keys(jax.random.key(0))
+        self._graph, self._shapes = nnx.graphdef(nnx.eval_shape(lambda: self._network(keys))), keys.shapes
 
-    def _network(self, key: Array) -> Any:
+    def _network(self, keys: Keys) -> Any:
         heads = [self.family.initial_outputs(size, self._scale) for size in self.nodes.values()]
-        return self._recognition(heads, Keys(key))
+        return self._recognition(heads, keys)
 
     def init(self, key: Array) -> Any:
-        return nnx.split(self._network(key))[1]
+        return nnx.split(self._network(Keys(key, self._shapes)))[1]
 
     def recognise(self, params: Any, x: Array) -> dict[str, Array]:
         """The recognition model's raw outputs at each node, (B, n): first the mean (B, K)."""

@@ -1,5 +1,7 @@
 """The average of weights against the sum that defines it, at decays near 1 in float32, through the algorithm."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +19,9 @@ def algorithm(decay):
     return ALGORITHMS["gradient_ascent"](objective=FreeEnergy(), optimizer=optimizer).build(model, 10)
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.5, 0.999, 0.999999])
-@pytest.mark.parametrize("updates", [0, 1, 2, 1000])
-def test_a_constant_is_its_own_average(decay, updates):
-    """Updates as training makes them, in float32: the parameters come back."""
+@functools.cache
+def repeated(decay):
+    """The algorithm, its parameters, and a program: the state after so many updates by zero gradients."""
     made = algorithm(decay)
     params = made.model.init(0, summary(np.full(2, 0.3), np.ones(2)))
     hypers = made.hypers(np.arange(1), 10.0, 10)
@@ -28,11 +29,19 @@ def test_a_constant_is_its_own_average(decay, updates):
     hyper.pop("prior_precision", None)
 
     @jax.jit
-    def many(state):
+    def many(state, updates):
         zeros = jax.tree.map(jnp.zeros_like, state.params)
         return jax.lax.fori_loop(0, updates, lambda _, s: made.update(s, zeros, hyper), state)
 
-    state = many(made.fresh(params))
+    return made, params, many
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.999, 0.999999])
+@pytest.mark.parametrize("updates", [0, 1, 2, 1000])
+def test_a_constant_is_its_own_average(decay, updates):
+    """Updates as training makes them, in float32: the parameters come back."""
+    made, params, many = repeated(decay)
+    state = many(made.fresh(params), updates)
     assert int(state.updates) == updates
     for found, wanted in zip(jax.tree.leaves(made.eval_params(state)), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5)

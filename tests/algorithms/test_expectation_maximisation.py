@@ -1,5 +1,7 @@
 """Expectation maximisation on a mixture of two Bernoulli products, small enough to write down."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,14 +74,26 @@ def built(**options):
     return ALGORITHMS["expectation_maximisation"](**options).build(MODEL, N)
 
 
+@jax.jit
+def whole_log_prob(params):
+    return MODEL.log_prob(params, None, jnp.asarray(DATA)).value.sum()
+
+
 def log_likelihood(params):
-    return float(MODEL.log_prob(params, None, jnp.asarray(DATA)).value.sum())
+    return float(whole_log_prob(params))
 
 
+@functools.cache
+def compiled(what):
+    return jax.jit(getattr(MODEL, what))
+
+
+@functools.cache
 def by_hand(iterations, pseudocount, kind="statistics"):
-    params = MODEL.init(0, None)
+    """To be read alone."""
+    params, mask = MODEL.init(0, None), jnp.ones(N)
     for _ in range(iterations):
-        params = MODEL.maximise(params, getattr(MODEL, kind)(params, jnp.asarray(DATA), jnp.ones(N)), pseudocount)
+        params = compiled("maximise")(params, compiled(kind)(params, jnp.asarray(DATA), mask), pseudocount)
     return params
 
 
@@ -111,10 +125,10 @@ def test_online_is_its_recursion():
     stream = np.concatenate([np.arange(N)] * 3)
     for t, state in enumerate(states):
         x = jnp.asarray(DATA[stream[t * 20 : (t + 1) * 20]])
-        found = jax.tree.map(lambda s: N / 20 * s, MODEL.statistics(params, x, jnp.ones(20)))
+        found = jax.tree.map(lambda s: N / 20 * np.asarray(s), compiled("statistics")(params, x, jnp.ones(20)))
         eta = 1.0 if t == 0 else 0.5 * 0.1 ** (t / 6)
         mean = found if mean is None else jax.tree.map(lambda m, f, e=eta: (1 - e) * m + e * f, mean, found)
-        params = MODEL.maximise(params, mean, 0.3)
+        params = compiled("maximise")(params, jax.tree.map(lambda m: jnp.asarray(m, jnp.float32), mean), 0.3)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), state.params, params)
 
 

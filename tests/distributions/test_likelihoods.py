@@ -1,5 +1,7 @@
 """The contract that every likelihood keeps."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -164,14 +166,27 @@ def test_log_prob_against_scipy(case):
         np.testing.assert_allclose(entries, wanted, rtol=2e-4, atol=1e-5)
 
 
+@functools.cache
+def compiled_mean(case):
+    """Of a likelihood, for outputs (1, 1, O): one program for all tests."""
+    return jax.jit(CASES[case].mean)
+
+
+@functools.cache
+def drawn(case):
+    """40,000 draws (40_000, D) of the first row, for all tests of their law."""
+    likelihood, outputs, free, _ = parts(case)
+    many = np.broadcast_to(np.asarray(outputs)[:1, :1], (40_000, 1, outputs.shape[-1]))
+    return np.asarray(jax.jit(likelihood.sample)(jax.random.key(0), many, free))[:, 0]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_samples_have_the_mean(case):
-    likelihood, outputs, free, _ = parts(case)
-    many = jnp.broadcast_to(outputs[:1, :1], (40_000, 1, outputs.shape[-1]))
-    draws = jax.jit(likelihood.sample)(jax.random.key(0), many, free)
-    mean = jax.jit(likelihood.mean)(outputs, free)[0, 0]
-    stderr = np.asarray(draws.std(0)[0]) / 200
-    assert (np.abs(draws.mean(0)[0] - mean) < 5 * stderr + 1e-6).all()
+    _, outputs, free, _ = parts(case)
+    draws = drawn(case).astype(np.float64)
+    mean = compiled_mean(case)(np.asarray(outputs)[:1, :1], free)[0, 0]
+    stderr = draws.std(0) / 200
+    assert (np.abs(draws.mean(0) - mean) < 5 * stderr + 1e-6).all()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -199,8 +214,7 @@ def test_output_precision_is_the_expected_curvature(case, x64):
 def test_samples_have_the_law(case):
     """Frequencies of levels, or of sixths of a density's mass, within five standard errors."""
     likelihood, outputs, free, _ = parts(case)
-    many = jnp.broadcast_to(outputs[:1, :1], (20_000, 1, outputs.shape[-1]))
-    draws = np.asarray(jax.jit(likelihood.sample)(jax.random.key(3), many, free))[:, 0]
+    draws = drawn(case)
     one, own = np.asarray(outputs[0, 0], np.float64), np.asarray(free, np.float64)
     if likelihood.discrete:
         values = np.arange(4.0)[:, None] / getattr(likelihood, "levels", 1) * np.ones(D)
@@ -212,7 +226,7 @@ def test_samples_have_the_law(case):
         law = law or stats.norm(*location_and_scale(case, likelihood, one, own))
         wanted = np.arange(1, 6)[:, None] / 6 * np.ones(D)
         found = (draws[None] < law.ppf(wanted)[:, None]).mean(1)
-    assert (np.abs(found - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / 20_000) + 1e-4).all()
+    assert (np.abs(found - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / 40_000) + 1e-4).all()
 
 
 @pytest.mark.parametrize("degrees", [2.0, 27.0, 300.0, 3e4, 3e6])
@@ -232,9 +246,10 @@ def test_a_student_t_of_many_degrees_keeps_its_digits(degrees):
 
 
 def test_gradient_at_logit_zero():
+    slope = jax.jit(jax.grad(log_bernoulli))
     for x in (0.0, 1.0):
         for logit in (0.0, -0.0, 1e-30):
-            found = jax.grad(log_bernoulli)(jnp.full(1, logit, jnp.float32), jnp.full(1, x, jnp.float32))
+            found = slope(jnp.full(1, logit, jnp.float32), jnp.full(1, x, jnp.float32))
             assert found[0] == x - 0.5
     extreme = jnp.array([-1e4, 1e4], jnp.float32)
     assert np.isfinite(log_bernoulli(extreme, jnp.ones(2))).all()
@@ -248,11 +263,15 @@ def test_bernoulli_terms_that_share_a_logarithm_are_the_plain_sum(size):
     x = generator.integers(0, 2, (5, 3, size)).astype(np.float64)
     terms = x * logits - np.logaddexp(0, logits)
     given = jnp.asarray(logits, jnp.float32), jnp.asarray(x, jnp.float32)
-    found = np.asarray(jax.jit(log_bernoulli)(*given), np.float64)
+
+    @jax.jit
+    def both(logits, x):
+        return log_bernoulli(logits, x), jax.grad(lambda logits: jnp.sum(log_bernoulli(logits, x)))(logits)
+
+    found, slope = (np.asarray(v, np.float64) for v in both(*given))
     # What float32 leaves of each sum: half a unit in the last place for each term, and for each logit.
     allowed = 6e-8 * (np.abs(terms).sum(-1) + np.abs(logits).sum(-1) + size)
     assert (np.abs(found - terms.sum(-1)) < allowed).all()
-    slope = jax.grad(lambda logits, x: jnp.sum(log_bernoulli(logits, x)))(*given)
     np.testing.assert_allclose(slope, x - 1 / (1 + np.exp(-logits)), atol=3e-7)
 
 
@@ -261,12 +280,13 @@ def test_bernoulli_of_grey_values_and_extreme_logits():
     generator = np.random.default_rng(0)
     logits = generator.choice([-1e4, -90, -87, -20, -1e-3, 0.0, 1e-30, 15, 88, 1e4], (6, 784))
     x = generator.choice([0.0, 1.0, 0.25, 0.5, 254 / 255], logits.shape)
+    both = jax.jit(lambda *given: (log_bernoulli(*given), jax.vjp(log_bernoulli, *given)[0]))
     sure = (logits > 0).astype(float)  # of these logits certain, so that nothing large is left in the sum
     for values in (x, sure):
         given = jnp.asarray(logits, jnp.float32), jnp.asarray(values, jnp.float32)
         wanted = (values * logits - np.logaddexp(0, logits)).sum(-1)
         allowed = 6e-8 * (np.abs(logits).sum(-1) + logits.shape[-1])
-        for found in (log_bernoulli(*given), jax.vjp(log_bernoulli, *given)[0]):
+        for found in both(*given):
             assert (np.abs(np.asarray(found) - wanted) < allowed).all()
 
 
@@ -288,7 +308,7 @@ def test_initial_outputs_start_at_the_datas_means(case):
     assert free.shape == (likelihood.free(D),)
     # A logistic variable cut off at 0 and 1 has its own mean near them.
     slack = 0.06 if case.startswith("discretized") else 1e-6
-    np.testing.assert_allclose(jax.jit(likelihood.mean)(outputs, free)[0, 0], mean, rtol=1e-5, atol=slack)
+    np.testing.assert_allclose(compiled_mean(case)(outputs, free)[0, 0], mean, rtol=1e-5, atol=slack)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.startswith("discretized")])
@@ -299,11 +319,17 @@ def test_levels_sum_to_one_and_far_ones_stay_finite(case):
     free = jnp.asarray(generator.normal(size=likelihood.free(1)), jnp.float32)
     levels = jnp.arange(likelihood.levels + 1, dtype=jnp.float32)[:, None] / likelihood.levels
     many = jnp.broadcast_to(outputs, (1, len(levels), outputs.shape[-1]))
-    assert abs(float(jnp.exp(likelihood.log_prob(many, free, levels)).sum()) - 1) < 1e-4
     narrow = jnp.full_like(many, -8.0).at[..., 0].set(0.2)
-    far = jax.grad(lambda o: likelihood.log_prob(o, free - 8, levels).sum())(narrow)
-    assert np.isfinite(far).all()
-    assert np.isfinite(likelihood.log_prob(narrow, free - 8, levels)).all()
+
+    @jax.jit
+    def program(many, narrow, free):
+        value, back = jax.vjp(lambda o: likelihood.log_prob(o, free - 8, levels), narrow)
+        return likelihood.log_prob(many, free, levels), value, back(jnp.ones_like(value))[0]
+
+    logs, value, slope = map(np.asarray, program(many, narrow, free))
+    assert abs(np.exp(logs).sum() - 1) < 1e-4
+    assert np.isfinite(slope).all()
+    assert np.isfinite(value).all()
 
 
 @pytest.mark.parametrize("levels", [1, 3, 16, 255, 300])
@@ -312,6 +338,7 @@ def test_the_mean_of_levels_is_their_sum(levels, x64):
     likelihood = DiscretizedLogistic(levels=levels, scale="predicted", minimum_scale=0.1 / levels)
     mean, free = np.array([-0.2, 0.0, 0.3, 0.5 / levels, 0.97, 1.1]), jnp.zeros(0)
     values = np.arange(levels + 1)[:, None] / levels
+    compiled = jax.jit(likelihood.mean)
     for each in (0.11, 0.5, 1.3):  # in levels
         scale = np.full(mean.size, each / levels)
         raw = 15 * np.arctanh(np.log(scale - 0.1 / levels) / 15)
@@ -321,6 +348,6 @@ def test_the_mean_of_levels_is_their_sum(levels, x64):
         upper = np.where(values == 1, 1, law.cdf(values + half))
         lower = np.where(values == 0, 0, law.cdf(values - half))
         wanted = (values * (upper - lower)).sum(0)
-        found = np.asarray(likelihood.mean(outputs, free))[0, 0]
+        found = np.asarray(compiled(outputs, free))[0, 0]
         bound = min(0.5, 1 / (48 * each)) / levels if levels > 256 else 1e-10
         assert (np.abs(found - wanted) <= bound).all()

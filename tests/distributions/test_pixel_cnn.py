@@ -67,12 +67,21 @@ def test_means_and_draws_that_are_observed_are_of_the_same_pixels(shape):
     size = math.prod(shape)
     params = model.init(0, summary(np.linspace(0.2, 0.8, size), np.ones(size)))
     rng = np.random.default_rng(1)
-    shaken = jax.tree.map(lambda a: a + jnp.asarray(rng.normal(size=a.shape), a.dtype) / 2, params.generative)
+    shaken = jax.tree.map(
+        lambda a: jnp.asarray(np.asarray(a) + rng.normal(size=a.shape) / 2, a.dtype), params.generative
+    )
     params, z = params._replace(generative=shaken), {"layer_1": jnp.asarray(rng.normal(size=(1, 2)), jnp.float32)}
-    outputs = model.outputs(params, z)
     images = every_image(size)
-    p = np.exp(model.likelihood.log_prob(jnp.repeat(outputs[0][None], len(images), 1), outputs[1], images)[0])
-    found = [[np.asarray(v)[0] for v in model.observe(params, jax.random.key(seed), z)] for seed in range(4)]
+
+    @jax.jit
+    def program(params):
+        outputs = model.outputs(params, z)
+        log_p = model.likelihood.log_prob(jnp.repeat(outputs[0][None], len(images), 1), outputs[1], images)[0]
+        return log_p, jax.vmap(lambda key: model.observe(params, key, z))(jax.random.split(jax.random.key(0), 4))
+
+    log_p, observed = program(params)
+    p = np.exp(log_p)
+    found = list(zip(*(np.asarray(v)[:, 0] for v in observed), strict=True))
     for mean, value in found:
         for d in range(size):
             before = (images[:, :d] == value[:d]).all(1)
@@ -106,9 +115,15 @@ def test_it_starts_as_the_bernoulli_of_the_first_feature():
     outputs = jnp.asarray(cnn.initial_outputs(mean, mean)[None, None], jnp.float32)
     free = jnp.asarray(cnn.initial_free(mean, mean), jnp.float32)
     x = jnp.asarray(every_image(9)[37][None], jnp.float32)
-    bernoulli = LIKELIHOODS["bernoulli"]().log_prob(outputs[..., :9], jnp.zeros(0), x)
-    np.testing.assert_allclose(cnn.log_prob(outputs, free, x), bernoulli, rtol=1e-6)
-    np.testing.assert_allclose(cnn.mean(outputs, free)[0, 0], mean, rtol=1e-5)
+
+    @jax.jit
+    def program(outputs, free):
+        bernoulli = LIKELIHOODS["bernoulli"]().log_prob(outputs[..., :9], jnp.zeros(0), x)
+        return cnn.log_prob(outputs, free, x), bernoulli, cnn.mean(outputs, free)
+
+    found, bernoulli, means = program(outputs, free)
+    np.testing.assert_allclose(found, bernoulli, rtol=1e-6)
+    np.testing.assert_allclose(means[0, 0], mean, rtol=1e-5)
 
 
 def test_what_it_cannot_serve_is_refused():

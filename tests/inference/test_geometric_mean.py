@@ -215,7 +215,7 @@ def run(model, params, settings, x=None, observed=None):
     return [*(np.asarray(kept, int)[BURN:] for kept in states), averages[BURN:].mean(0)]
 
 
-MOVES, ALIKE = 24, 20_000
+MOVES, ALIKE = 16, 20_000
 #: h_1 that x is moved under, of each `ALIKE` chains, as places in `states(3)`.
 UNDER = (1, 6)
 
@@ -296,6 +296,7 @@ def test_a_long_chain_has_the_enumerated_law(x64):
     assert total_variation(one * 4 + two, star.sum(0).ravel()) < 0.02
 
 
+@pytest.mark.slow  # of x alone, test_moves_of_x_reach_its_enumerated_conditional_from_elsewhere holds it too
 def test_without_qx_the_law_is_another_one(x64):
     model, params = machine(seed=3)
     exact = Enumerated(params)

@@ -31,11 +31,16 @@ def written_out(log_weights):
     return (length * np.mean(np.log1p(-theta * y)) + 5) / (length + 10)
 
 
+@jax.jit
+def khat(start, values):
+    return psis.khat(psis.merged(start, values))
+
+
 def found(log_weights):
     """The module's k of log weights (S, B)."""
     length = psis.tail_length(len(log_weights))
-    start = jnp.full((log_weights.shape[1], length + 1), -jnp.inf, log_weights.dtype)
-    return np.asarray(jax.jit(lambda values: psis.khat(psis.merged(start, values)))(log_weights))
+    start = np.full((log_weights.shape[1], length + 1), -np.inf, log_weights.dtype)
+    return np.asarray(khat(start, log_weights))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -52,12 +57,15 @@ def test_against_the_text(size, x64):
         np.testing.assert_allclose(found(jnp.asarray(log_weights)), wanted, rtol=1e-8)
 
 
+generalised_pareto = jax.jit(psis.generalised_pareto)
+
+
 @pytest.mark.parametrize("k", [-0.5, 0.1, 0.4, 0.7, 1.2])
 def test_exact_generalised_pareto_draws_have_their_shape(k):
     """Without the prior, in float32, the mean over 200 sets of 212 draws; its error is that of a fit."""
     u = np.random.default_rng(0).uniform(size=(200, 212))
     y = (u**-k - 1) / k
-    each = np.asarray(psis.generalised_pareto(jnp.asarray(np.log(-np.sort(-y, 1)), jnp.float32)))
+    each = np.asarray(generalised_pareto(jnp.asarray(np.log(-np.sort(-y, 1)), jnp.float32)))
     assert abs(each.mean() - k) < 0.04
     assert each.std() < 1.5 * (1 + abs(k)) / np.sqrt(212)  # the asymptotic standard deviation is (1 + k) / sqrt(n)
 
@@ -107,18 +115,19 @@ def test_importance_sampling_reports_the_tail_of_all_its_weights(chunk, held, x6
     monkeypatch.setattr(importance, "HELD", held)
     oracle = LinearGaussian(np.random.default_rng(3).normal(size=(6, 3)))
     x, key, values = oracle.data(5), jax.random.key(2), []
+    size = -(-500 // -(-500 // chunk))
+
+    @jax.jit
+    def of_chunk(params, number):
+        return oracle.model.rollout(params, jax.random.fold_in(key, number), x, size).log_weights()
+
+    estimate = jax.jit(importance_sampling(oracle.model.rollout, 500, chunk))
     for constants in (-0.4, -2.5):
         oracle.set_recognition(np.full(3, constants))
         params = oracle.params
-        each = jax.jit(importance_sampling(oracle.model.rollout, 500, chunk))(params, key, x).khat
-        size = -(-500 // -(-500 // chunk))
-        weights = np.concatenate(
-            [
-                oracle.model.rollout(params, jax.random.fold_in(key, i), x, size).log_weights()
-                for i in range(-(-500 // size))
-            ]
-        )[:500]
+        each = estimate(params, key, x).khat
+        weights = np.concatenate([of_chunk(params, number) for number in range(-(-500 // size))])[:500]
         np.testing.assert_allclose(each, [written_out(column) for column in weights.T], rtol=1e-8)
         values.append(np.median(each))
     assert values[1] > psis.LIMIT > values[0]
-    assert importance_sampling(oracle.model.rollout, 20, 20)(params, key, x).khat is None
+    assert jax.eval_shape(importance_sampling(oracle.model.rollout, 20, 20), params, key, x).khat is None

@@ -87,13 +87,19 @@ def test_a_bound_over_observed_entries_is_the_bound_of_the_marginal_model(x64):
     mean = np.linalg.solve(precision, W.T @ ((row - oracle.b)[o] / s**2))
     z = np.random.default_rng(3).normal(size=(50, 2))
     points = {"layer_1": jnp.asarray(z)[:, None]}
-    joint = np.asarray(oracle.model.log_joint(oracle.params, points, jnp.asarray(row)[None]))[:, 0]
+
+    @jax.jit
+    def program(x):
+        model, params = oracle.model, oracle.params
+        missing = model.missing_columns(params, jax.random.key(0), points).mean
+        return model.log_joint(params, points, x), model.column_log_probs(params, points, x), missing
+
+    joint, entries, means = (np.asarray(v) for v in program(jnp.asarray(row)[None]))
+    joint, means = joint[:, 0], means[:, 0]
     offset = z - mean
     log_q = -0.5 * np.einsum("si,ij,sj->s", offset, precision, offset) + 0.5 * np.linalg.slogdet(precision)[1]
     log_q -= np.log(2 * np.pi)
     exact = oracle.conditional(row)[2] - 2 * np.log(2.5)  # nats of the columns' own units
     np.testing.assert_allclose(joint - log_q, exact, rtol=1e-9)
-    entries = oracle.model.column_log_probs(oracle.params, points, jnp.asarray(row)[None])
-    assert (np.asarray(entries)[:, 0, ~o] == 0).all()
-    means = np.asarray(oracle.model.missing_columns(oracle.params, jax.random.key(0), points).mean)[:, 0]
+    assert (entries[:, 0, ~o] == 0).all()
     np.testing.assert_allclose(means, (z @ oracle.W.T + oracle.b) * 2.5, rtol=1e-9)

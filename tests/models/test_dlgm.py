@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from support.models import dlgm, summary
+from support.two_latents import sized
 
 from sbvi.models import DLGM
 from sbvi.models.noise import chance, corrupt
@@ -28,12 +29,14 @@ SHAPES = [
 ]
 
 
-COMBINATIONS = [("diagonal", shape) for shape in SHAPES] + [(p, SHAPES[1]) for p in POSTERIORS if p != "diagonal"]
+#: Of other posteriors, whose layers each add as much again: two, of more than one latent.
+OTHERS = {"latents": (3, 2), "hidden": (5,), "recognition_hidden": (4,)}
+COMBINATIONS = [("diagonal", shape) for shape in SHAPES] + [(p, OTHERS) for p in POSTERIORS if p != "diagonal"]
 
 
 @pytest.mark.parametrize(("posterior", "choices"), COMBINATIONS)
 def test_rollout_shapes_and_finite_gradients(posterior, choices):
-    model, params = built(posterior, **choices)
+    model, params = built(sized(POSTERIORS, posterior), **choices)
     x = jnp.ones((6, D))
 
     def total(p):
@@ -52,7 +55,9 @@ def test_rollout_shapes_and_finite_gradients(posterior, choices):
 def test_generative_process_is_equations_2_to_4():
     """h_2 = G_2 xi_2; h_1 = T_1(h_2) + G_1 xi_1; outputs = T_0(h_1), written out by hand."""
     model, params = built(latents=(3, 2), hidden=(4,), activation="tanh")
-    params = jax.tree.map(lambda a: a + np.random.default_rng(a.size).normal(size=a.shape).astype(np.float32), params)
+    params = jax.tree.map(
+        lambda a: jnp.asarray(np.asarray(a) + np.random.default_rng(a.size).normal(size=a.shape), jnp.float32), params
+    )
     g = params.generative
     xi = [np.random.default_rng(i).normal(size=(5, k)).astype(np.float32) for i, k in enumerate((3, 2))]
 
@@ -69,7 +74,7 @@ def test_generative_process_is_equations_2_to_4():
 
     h2 = xi[1] @ leaf("noise_maps", 1, "matrix")
     h1 = T(1, h2) + xi[0] @ leaf("noise_maps", 0, "matrix")
-    outputs, _ = model.outputs(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
+    outputs, _ = jax.jit(model.outputs)(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
     np.testing.assert_allclose(outputs, T(0, h1), rtol=1e-4, atol=1e-5)
 
 
@@ -79,7 +84,7 @@ def test_many_samples_join_two_matrices_and_change_nothing_else(latents):
     with jax.enable_x64(True):
         model, params = built(latents=latents, hidden=(4,), activation="tanh")
         rng = np.random.default_rng(0)
-        params = jax.tree.map(lambda a: jnp.asarray(a + rng.normal(size=a.shape)), params)
+        params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + rng.normal(size=a.shape)), params)
         xi = {f"layer_{i + 1}": jnp.asarray(rng.normal(size=(20, 5, k))) for i, k in enumerate(latents)}
 
         def total(generative, latents):
@@ -99,7 +104,7 @@ def test_many_samples_join_two_matrices_and_change_nothing_else(latents):
 
 def test_joint_family_spans_all_layers():
     model, params = built("joint_rank_one", latents=(3, 2), hidden=(4,))
-    q = model.gaussians(params, jnp.ones((2, D)))
+    q = jax.eval_shape(model.gaussians, params, jnp.ones((2, D)))
     assert {node: value.mean.shape for node, value in q.items()} == {"joint": (2, 5)}
 
 
@@ -113,18 +118,20 @@ def test_rollout_weights_are_the_joint_over_the_posterior():
         return found, model.log_joint(params, found.latents, x)
 
     found, joint = both(params)
-    np.testing.assert_allclose(found.log_weights(), joint - sum(found.log_posterior.values()), rtol=1e-5)
+    log_q = sum(np.asarray(v) for v in found.log_posterior.values())
+    np.testing.assert_allclose(found.log_weights(), np.asarray(joint) - log_q, rtol=1e-5)
 
 
 def test_noise_frequencies():
     key, n = jax.random.key(0), 400_000
+    taken = jax.jit(lambda p: chance(key, p, (n // 1000, 1000)))
     for p in (0.0, 0.05, 0.5, 0.999):
-        rate = float(chance(key, jnp.float32(p), (n // 1000, 1000)).mean())
+        rate = float(np.asarray(taken(jnp.float32(p))).mean())
         assert abs(rate - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-5
     x = jnp.ones((1000, 100))
-    flipped = corrupt(key, x, Noise(bit_flip=jnp.float32(0.1)))
+    noises = Noise(bit_flip=jnp.float32(0.1)), Noise(dropout=jnp.float32(0.2))
+    flipped, dropped = map(np.asarray, jax.jit(lambda x: [corrupt(key, x, noise) for noise in noises])(x))
     assert abs(float(flipped.mean()) - 0.9) < 0.01
-    dropped = corrupt(key, x, Noise(dropout=jnp.float32(0.2)))
     assert abs(float((dropped == 0).mean()) - 0.2) < 0.01
     assert abs(float(dropped.mean()) - 1) < 0.01
     np.testing.assert_array_equal(corrupt(key, x, Noise()), x)

@@ -38,10 +38,10 @@ def test_elbo_is_the_exact_likelihood_where_the_family_contains_the_posterior(po
     exact = oracle.log_likelihood(x)
     # With the exact posterior every weight is p(v), so even one sample has no error.
     np.testing.assert_allclose(elbo(oracle, x, 1, "sampled")["elbo"], exact, rtol=1e-9)
-    found = jax.jit(oracle.model.rollout, static_argnums=3)(oracle.params, jax.random.key(0), x, 50_000)
-    values = np.asarray(found.log_likelihood) - np.asarray(sum(found.kl.values()))
+    found = jax.jit(oracle.model.rollout, static_argnums=3)(oracle.params, jax.random.key(0), x[:5], 50_000)
+    values = np.asarray(found.log_likelihood) - sum(np.asarray(kl) for kl in found.kl.values())
     stderr = values.std(0) / np.sqrt(len(values))
-    assert (np.abs(values.mean(0) - exact) < 5 * stderr).all()
+    assert (np.abs(values.mean(0) - exact[:5]) < 5 * stderr).all()
 
 
 @pytest.mark.parametrize("posterior", ["diagonal", "rank_one"])

@@ -83,6 +83,7 @@ def test_its_tasks(run):
     assert ((whole >= 0) & (whole <= 1)).all()
 
 
+@pytest.mark.parametrize("run", ["mixture", pytest.param("nade", marks=pytest.mark.slow)], indirect=True)
 def test_a_sweep_and_its_comparison(run, tmp_path):
     given = ["--multirun", *words(name_of(run)), "seed=0,1", "hydra.sweep.dir=sweep"]
     done = command("train", *given, cwd=tmp_path)

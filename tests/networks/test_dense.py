@@ -26,7 +26,7 @@ def silu(x):
 def values(state):
     """A network's parameters as NumPy arrays, moved from where they start."""
     rng = np.random.default_rng(0)
-    moved = jax.tree.map(lambda a: a + jnp.asarray(0.3 * rng.normal(size=a.shape), a.dtype), state)
+    moved = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.3 * rng.normal(size=a.shape), a.dtype), state)
     return moved, jax.tree.map(np.asarray, nnx.to_pure_dict(moved))
 
 
@@ -68,7 +68,7 @@ def by_hand(name, p, x, first, last, drop=lambda h, *places: h):
 @pytest.mark.parametrize(("first", "last"), list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_value_is_the_definition_s(name, first, last):
-    network = NETWORKS[name](SIZES, "silu", nnx.Rngs(0), activate_first=first, activate_last=last)
+    network = NETWORKS[name](SIZES, "silu", Keys(jax.random.key(0)), activate_first=first, activate_last=last)
     graph, state = nnx.split(network)
     state, p = values(state)
     x = np.random.default_rng(1).normal(size=(7, 4)).astype(np.float32)
@@ -87,7 +87,7 @@ def test_the_value_is_the_definition_s(name, first, last):
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_dropout_is_of_every_hidden_unit_and_of_no_other(name, last):
-    graph, state = nnx.split(NETWORKS[name](SIZES, "silu", nnx.Rngs(0), activate_last=last))
+    graph, state = nnx.split(NETWORKS[name](SIZES, "silu", Keys(jax.random.key(0)), activate_last=last))
     state, p = values(state)
     dropout = Dropout(jax.random.key(3), jnp.float32(0.4), (2, 4))
     seen = []
@@ -142,7 +142,9 @@ def test_residual_blocks_start_as_the_identity():
     """A deeper network is at first the same function; blocks stand where the width stays."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
     for name in ("residual", "residual_normalised"):
-        shallow, deep = (NETWORKS[name]([4, *[3] * n], "silu", nnx.Rngs(0), activate_last=True) for n in (1, 4))
+        shallow, deep = (
+            NETWORKS[name]([4, *[3] * n], "silu", Keys(jax.random.key(0)), activate_last=True) for n in (1, 4)
+        )
         np.testing.assert_allclose(deep(x), shallow(x), rtol=1e-6)
         assert len(deep.blocks) == 4
 
@@ -161,7 +163,7 @@ def test_models_of_every_network_keep_the_contract(choices):
     model = dlgm((8, 8), **sizes, activation="silu", recognition_activation="silu", **choices)
     params = model.init(0, summary(mean, np.full(64, 0.3)))
     rng = np.random.default_rng(0)
-    away = jax.tree.map(lambda a: a + jnp.asarray(0.1 * rng.normal(size=a.shape), a.dtype), params)
+    away = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.1 * rng.normal(size=a.shape), a.dtype), params)
     x = jnp.asarray(rng.integers(0, 2, (6, 64)), jnp.float32)
 
     @jax.jit
@@ -196,3 +198,41 @@ def test_weights_have_the_keys_of_rngs():
     ours, theirs = Keys(jax.random.key(5)), nnx.Rngs(jax.random.key(5))
     for _ in range(3):
         np.testing.assert_array_equal(*(jax.random.key_data(keys.params()) for keys in (ours, theirs)))
+
+
+#: Matrices and filters, small and large: two groups of many, and one by itself.
+SHAPES = [(3, 4), (1, 1), (2, 2, 5, 3), (80, 60), (60, 80), (200, 100)]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_weights_that_are_drawn_together_are_those_of_jax_s_initialiser(wide):
+    """Bit for bit, in both precisions, and with a key between them that is asked for by itself."""
+    make = nnx.initializers.glorot_uniform()
+
+    def made(keys):
+        first = [keys.glorot(shape) for shape in SHAPES[:2]]
+        between = jax.random.key_data(keys.params())
+        return [between, *first, *(keys.glorot(shape) for shape in SHAPES[2:])]
+
+    with jax.enable_x64(wide):
+        key = jax.random.key(5)
+        plan = Keys(key)
+        jax.eval_shape(lambda: made(plan))
+        assert list(plan.shapes.values()) == SHAPES
+
+        @jax.jit
+        def both(key):
+            own = [jax.random.fold_in(key, place) for place in range(len(SHAPES) + 1)]
+            apart = [jax.random.key_data(own.pop(2)), *(make(*row) for row in zip(own, SHAPES, strict=True))]
+            return made(Keys(key, plan.shapes)), apart
+
+        for found, expected in zip(*both(key), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_of_another_shape_than_planned_are_drawn_by_themselves():
+    """As many values, of which others go in and out."""
+    key = jax.random.key(5)
+    planned, apart = jax.jit(lambda: [keys.glorot((6, 2)) for keys in (Keys(key, {0: (3, 4)}), Keys(key))])()
+    np.testing.assert_array_equal(planned, apart)

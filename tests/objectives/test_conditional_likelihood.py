@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
@@ -26,7 +27,7 @@ def case(x64):
     spec = Circuit(structure="random", units=2, replicas=2, depth=2, leaf="bernoulli", labels=True)
     model = spec.build(FACTS)
     params = model.init(0, DataSummary(x, label, x.mean(0), x.std(0), B))
-    params = jax.tree.map(lambda a: a.astype(jnp.float64), params)
+    params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64)), params)
     batch = Batch(jnp.asarray(x, jnp.float64), jnp.arange(B, dtype=jnp.int32), jnp.ones(B), jnp.asarray(label))
     return model, params, batch
 
@@ -44,7 +45,7 @@ def test_soft_is_the_difference_of_two_posteriors(case):
     """Its gradient by weights is that of log S[y, x] less that of log S[x]."""
     model, params, batch = case
     value, report, grads = graded(case, "conditional_likelihood")
-    joint = np.asarray(model.joint_log_probs(params, batch.x))
+    joint = np.asarray(jax.jit(model.joint_log_probs)(params, batch.x))
     p = np.exp(joint) / np.exp(joint).sum(1, keepdims=True)
     own = np.log(p[np.arange(B), np.asarray(batch.label)])
     np.testing.assert_allclose(report["conditional_log_likelihood"], own, rtol=1e-10)
@@ -56,7 +57,7 @@ def test_soft_is_the_difference_of_two_posteriors(case):
         with_label = jnp.take_along_axis(joint, batch.label[:, None], 1)
         return jnp.mean(with_label), jnp.mean(model.log_prob(params, None, batch.x).value)
 
-    first, second = (jax.grad(lambda p, i=i: parts(p)[i])(params) for i in range(2))
+    first, second = jax.jit(lambda p: [jax.grad(lambda p, i=i: parts(p)[i])(p) for i in range(2)])(params)
     for found, a, b in zip(*map(jax.tree.leaves, (grads, first, second)), strict=True):
         np.testing.assert_allclose(found, -(np.asarray(a) - np.asarray(b)), atol=1e-10)
 
@@ -65,21 +66,24 @@ def test_hard_is_the_difference_of_two_counts(case):
     """By logarithms of weights: whole counts of the best tree with the label, less those of the best tree with any."""
     model, params, batch = case
     _, _, grads = graded(case, "conditional_likelihood", estimator="hard")
-    values, seen = model._inputs(batch.x, None)
-    logs = model._logs(params, values, seen)
-    logits = model._by_class(logs, hard) + logs.classes[0, :, 0][None]
-    best = np.asarray(jnp.argmax(logits, 1))
 
-    def worth(weights, chosen):
-        joint = model._by_class(logs._replace(weights=weights), hard)
-        return joint[jnp.arange(B), chosen]
+    @jax.jit
+    def by_definition(params):
+        logs = model._logs(params, *model._inputs(batch.x, None))
+        best = jnp.argmax(model._by_class(logs, hard) + logs.classes[0, :, 0][None], 1)
 
-    counts = [jax.jacobian(worth)(logs.weights, jnp.asarray(c)) for c in (batch.label, best)]
+        def worth(weights):
+            joint = model._by_class(logs._replace(weights=weights), hard)
+            return [joint[jnp.arange(B), chosen] for chosen in (batch.label, best)]
+
+        return jax.jacobian(worth)(logs.weights)
+
+    counts = by_definition(params)
     for position, (mine, any_label) in enumerate(zip(*counts, strict=True)):
         change = np.asarray(mine) - np.asarray(any_label)
         assert set(np.unique(change)) <= {-1.0, 0.0, 1.0}
         # Weights are normalised over their inputs: the rest of the chain rule.
-        share = np.asarray(jax.nn.softmax(params["sums"][position], axis=1))
+        share = scipy.special.softmax(params["sums"][position], axis=1)
         mean = change.mean(0)
         expected = -(mean - share * mean.sum(1, keepdims=True))
         np.testing.assert_allclose(grads["sums"][position], expected, atol=1e-12)
@@ -88,7 +92,7 @@ def test_hard_is_the_difference_of_two_counts(case):
 
 def test_hybrid_weighs_both(case):
     model, params, batch = case
-    joint = np.asarray(model.joint_log_probs(params, batch.x))[np.arange(B), np.asarray(batch.label)]
+    joint = np.asarray(jax.jit(model.joint_log_probs)(params, batch.x))[np.arange(B), np.asarray(batch.label)]
     report = graded(case, "conditional_likelihood")[1]
     both, given = joint.mean() / D, float(jnp.mean(report["conditional_log_likelihood"]))
     for weight in (0.0, 0.3, 1.0):
@@ -112,9 +116,17 @@ def test_dropout_is_for_training_alone(case):
     model = spec.build(FACTS)
     objective = OBJECTIVES["conditional_likelihood"]()
     key = jax.random.key(0)
-    plain = objective(View(case[0], params, key, batch, Noise()), {})[0]
-    training = objective(View(model, params, key, batch, Noise()), {})[0]
-    scored = objective(View(model, params, key, batch, values_only=True), {})[0]
+
+    @jax.jit
+    def program(params):
+        views = (
+            View(case[0], params, key, batch, Noise()),
+            View(model, params, key, batch, Noise()),
+            View(model, params, key, batch, values_only=True),
+        )
+        return [objective(seen, {})[0] for seen in views]
+
+    plain, training, scored = program(params)
     assert float(scored) == pytest.approx(float(plain))
     assert float(training) != pytest.approx(float(plain), rel=1e-3)
 

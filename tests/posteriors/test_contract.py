@@ -24,8 +24,8 @@ ALL = [(*pair, TWO if pair[0] in LAYERED else ONE) for pair in PAIRS]
 ALL += [(*pair, TWO) for pair in PAIRS if pair[0] in ("diagonal", "coupling")]
 #: Those that always run: every prior, and every posterior but Gaussians whose own tests know their densities.
 QUICK = {(q, "standard", ONE) for q in ("planar", "inverse_autoregressive")}
-QUICK |= {(q, "standard", TWO) for q in LAYERED} | {(q, "vamp", ONE) for q in ("diagonal", "rank_one")}
-QUICK |= {("coupling", "flow", ONE), ("top_down", "flow", TWO), ("diagonal", "mixture", ONE)}
+QUICK |= {(q, "standard", TWO) for q in LAYERED} | {("diagonal", "vamp", ONE)}
+QUICK |= {("coupling", "flow", ONE), ("diagonal", "mixture", ONE)}
 ROWS = [
     pytest.param(*row, id="-".join((*row[:2], f"{len(row[2])}")), marks=() if row in QUICK else pytest.mark.slow)
     for row in ALL
@@ -124,7 +124,7 @@ def test_a_ladder_whose_message_is_empty_is_standard_normal(combine, prior, x64)
     own = params.recognition["chain"]["layer_1"]
     own["last"] = jnp.zeros_like(own["last"])
     own["last_bias"] = jnp.asarray([0.0 if nothing == 0 else 7.0] * 2 + [nothing] * 2)
-    found = model.rollout(params, jax.random.key(0), jnp.asarray(X), 50)
+    found = jax.jit(model.rollout, static_argnums=3)(params, jax.random.key(0), jnp.asarray(X), 50)
     for node in ("layer_1", "layer_2"):
         expected = stats.norm.logpdf(found.latents[node]).sum(-1)
         np.testing.assert_allclose(found.log_posterior[node], expected, atol=1e-4)
@@ -140,9 +140,10 @@ def test_a_ladder_s_layer_depends_on_all_above_and_a_chain_s_on_the_one_below(x6
     for name, wanted in expected.items():
         model, params = built(name, latents=(2, 1, 2))
         z = {node: jnp.full((1, 2, size), 0.3) for node, size in model.latent_sizes().items()}
-        base = model.posterior(params, jnp.asarray(X)).log_prob(z)
+        log_prob = jax.jit(lambda z, m=model, p=params: m.posterior(p, jnp.asarray(X)).log_prob(z))
+        base = log_prob(z)
         for moved_node in z:
-            changed = model.posterior(params, jnp.asarray(X)).log_prob(z | {moved_node: z[moved_node] + 0.5})
+            changed = log_prob(z | {moved_node: z[moved_node] + 0.5})
             for node, others in wanted.items():
                 moves = bool(np.abs(np.asarray(changed[node] - base[node])).max() > 1e-9)
                 assert moves == (moved_node in others or moved_node == node), (name, node, moved_node)
@@ -177,26 +178,27 @@ def test_the_joint_node_s_latents_are_those_of_its_layers(x64):
     z = jnp.asarray(np.random.default_rng(0).normal(size=(7, len(X), 3)))
     nodes = {"layer_1": z[..., :2], "layer_2": z[..., 2:]}
     x = jnp.asarray(X)
-    found, expected = joint.log_joint(params, {"joint": z}, x), apart.log_joint(same, nodes, x)
+    found, expected = jax.jit(
+        lambda params, same: (joint.log_joint(params, {"joint": z}, x), apart.log_joint(same, nodes, x))
+    )(params, same)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_free_bits_are_a_layer_s_own():
     model, params = built("top_down", latents=(2, 1))
-    params = jax.tree.map(lambda a: a.astype(jnp.float32), params)
+    params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float32), params)
 
-    def layer_gradients(free):
+    def bound(free):
         def loss(recognition):
             seen = view(model, params._replace(recognition=recognition), jax.random.key(0), jnp.asarray(X, jnp.float32))
-            loss, report = FreeEnergy(free_bits=free, num_samples=50)(seen, {"kl_weight": 1.0})
-            return loss, report
+            return FreeEnergy(free_bits=free, num_samples=50)(seen, {"kl_weight": 1.0})
 
-        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params.recognition)
+        return jax.jit(loss)(params.recognition)
 
-    (loss, report), _ = layer_gradients(0.0)
-    kls = {n: float(jnp.mean(report[f"kl/{n}"])) for n in ("layer_1", "layer_2")}
+    loss, report = bound(0.0)
+    kls = {n: float(np.mean(report[f"kl/{n}"])) for n in ("layer_1", "layer_2")}
     least = min(kls.values())
-    (freed, _), _ = layer_gradients(least + 0.05)
+    freed, _ = bound(least + 0.05)
     more = sum(max(least + 0.05 - kl, 0.0) for kl in kls.values())
     assert float(freed - loss) == pytest.approx(more, abs=1e-4)
 

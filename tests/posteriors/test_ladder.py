@@ -77,9 +77,14 @@ def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
     model, params = built(noise_matrix, latents=(2, 3), hidden=(), scale=0.4)
     own = params.recognition["chain"]["layer_1"]
     own["first"] = jnp.zeros_like(own["first"])  # the message is then x's alone
-    q = model.posterior(params, jnp.asarray(X))
+
+    @jax.jit
+    def program(params):
+        q = model.posterior(params, jnp.asarray(X))
+        return q.messages["layer_1"][0], q.draw(jax.random.key(0), 40_000)
+
+    own_message, drawn = program(params)
     generative = {name: np.asarray(leaf) for name, leaf in named(params.generative).items()}
-    drawn = q.draw(jax.random.key(0), 40_000)
     xi, above = (np.asarray(drawn[node][:, 0]) for node in ("layer_1", "layer_2"))
 
     def through(level, noise):
@@ -87,7 +92,7 @@ def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
         return noise @ matrix if matrix.ndim == 2 else noise * matrix
 
     mean = through(1, above) @ generative["maps.1.layers.0.kernel"] + generative["maps.1.layers.0.bias"]
-    raw = jax.nn.silu(q.messages["layer_1"][0] + own["first_bias"]) @ own["last"] + own["last_bias"]
+    raw = jax.nn.silu(own_message + own["first_bias"]) @ own["last"] + own["last_bias"]
     message, r = np.split(np.asarray(raw), 2)
     share = np.exp(r) / (np.exp(r) + 1)  # tau_d / (tau_d + 1)
     centre = {"full": np.linalg.solve, "diagonal": lambda m, v: v / np.diag(m), "identity": lambda _, v: v}
@@ -117,7 +122,7 @@ def test_an_empty_message_leaves_the_prior(x64):
     own = params.recognition["chain"]["layer_1"]
     own["last"] = jnp.zeros_like(own["last"])
     own["last_bias"] = jnp.asarray([7.0] * 2 + [-40.0] * 2)
-    found = model.rollout(params, jax.random.key(0), jnp.asarray(X), 50)
+    found = jax.jit(model.rollout, static_argnums=3)(params, jax.random.key(0), jnp.asarray(X), 50)
     for node in ("layer_1", "layer_2"):
         np.testing.assert_allclose(found.log_posterior[node], found.log_prior[node], atol=1e-4)
 
@@ -167,10 +172,16 @@ def test_messages_meet_the_thinned_layers(x64):
     """In training with dropout a layer's mean is that of the units which the rollout's likelihood leaves as well."""
     model, params = built("diagonal", latents=(2, 3), hidden=(6,))
     key, rate = jax.random.key(4), jnp.float64(0.5)
-    network = nnx.merge(model._graph, params.generative)
-    upper = jax.random.normal(jax.random.key(5), (7, len(X), 3))
-    q = model.noisy_posterior(params, key, jnp.asarray(X), Noise(units=rate))
-    found = q.layer_mean(params.generative, 0, [upper])
-    np.testing.assert_allclose(found, network.layer_mean(0, [upper], (jax.random.fold_in(key, 4), rate)), rtol=1e-12)
-    whole = model.posterior(params, jnp.asarray(X)).layer_mean(params.generative, 0, [upper])
-    assert np.abs(found - whole).max() > 0.01
+    upper = jnp.asarray(np.random.default_rng(5).normal(size=(7, len(X), 3)))
+
+    @jax.jit
+    def program(params):
+        q = model.noisy_posterior(params, key, jnp.asarray(X), Noise(units=rate))
+        network = nnx.merge(model._graph, params.generative)
+        expected = network.layer_mean(0, [upper], (jax.random.fold_in(key, 4), rate))
+        plain = model.posterior(params, jnp.asarray(X))
+        return [*(each.layer_mean(params.generative, 0, [upper]) for each in (q, plain)), expected]
+
+    found, whole, expected = program(params)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert np.abs(np.asarray(found) - np.asarray(whole)).max() > 0.01

@@ -4,6 +4,8 @@ v = W xi + b + sigma e, so v ~ N(b, W W^T + sigma^2 I), and
 xi | v ~ N(C W^T (v - b) / sigma^2, C) with C^-1 = I + W^T W / sigma^2.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,16 +15,22 @@ from sbvi.posteriors import POSTERIORS
 from support.models import dlgm, summary
 
 
+@functools.cache
+def _made(D, K, sigma, family, wide):
+    """A model and its first parameters, which depend on the precision; to be read alone."""
+    likelihood = GaussianLikelihood(scale="fixed", fixed_scale=sigma)
+    choices = {"latents": (K,), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
+    model = dlgm((D,), likelihood, family, **choices)
+    return model, model.init(0, summary(np.zeros(D), np.ones(D)))
+
+
 class LinearGaussian:
     def __init__(self, W, sigma=0.7, posterior="diagonal", seed=0, **options):
         self.W, self.sigma = np.asarray(W, np.float64), sigma
         self.D, self.K = self.W.shape
         self.b = np.random.default_rng(seed).normal(size=self.D)
-        likelihood = GaussianLikelihood(scale="fixed", fixed_scale=sigma)
         self.family = POSTERIORS[posterior](**options)
-        choices = {"latents": (self.K,), "hidden": (), "recognition_hidden": (), "noise_matrix": "identity"}
-        self.model = dlgm((self.D,), likelihood, self.family, **choices)
-        params = self.model.init(0, summary(np.zeros(self.D), np.ones(self.D)))
+        self.model, params = _made(self.D, self.K, sigma, self.family, jax.config.jax_enable_x64)
         params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
         layer = params.generative["maps"][0]["layers"][0]
         layer["kernel"].set_value(jnp.asarray(self.W.T))

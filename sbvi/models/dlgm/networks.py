@@ -38,6 +38,7 @@ class Networks:
     def __init__(self, spec: "DLGM", facts: DataFacts, likelihood: Any):
         self.spec, self.facts, self.likelihood = spec, facts, likelihood
         self._images = spec.images(facts.event_shape)
+        self._shapes: dict[int, tuple[int, ...]] = {}  # of its weights, once its graph is known
 
     def first_outputs(
         self, mean: np.ndarray | None = None, spread: np.ndarray | None = None
@@ -49,18 +50,21 @@ class Networks:
 
     def graph(self) -> Any:
         """The generative network without its parameters."""
-        return nnx.graphdef(nnx.eval_shape(lambda: self._generative(jax.random.key(0), *self.first_outputs())))
+        keys = Keys(jax.random.key(0))
+        graph = nnx.graphdef(nnx.eval_shape(lambda: self._generative(keys, *self.first_outputs())))
+        self._shapes = keys.shapes
+        return graph
 
     def first_params(self, posterior: Posterior) -> FirstParams:
         """Glorot-uniform weights, output biases as given."""
 
         @jit_once  # one program in place of one for each weight, and traced once for the shapes and for the arrays
         def made(first: Array, second: Array, outputs: np.ndarray, free: np.ndarray) -> tuple[Any, Any]:
-            return nnx.split(self._generative(first, outputs, free))[1], posterior.init(second)
+            return nnx.split(self._generative(Keys(first, self._shapes), outputs, free))[1], posterior.init(second)
 
         return made
 
-    def _generative(self, key: Array, outputs: np.ndarray, free: np.ndarray) -> Any:
+    def _generative(self, keys: Keys, outputs: np.ndarray, free: np.ndarray) -> Any:
         return GenerativeNetwork(
             self.spec.latents,
             self.spec.maps(),
@@ -71,7 +75,7 @@ class Networks:
             free,
             self.spec.activate_inputs,
             self._images,
-            Keys(key),
+            keys,
             self.spec.network,
         )
 

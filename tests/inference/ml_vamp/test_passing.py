@@ -93,7 +93,8 @@ def test_missing_entries_are_the_smaller_problem_for_every_pattern():
         np.testing.assert_allclose(found.means[0][row], mean[0], atol=1e-9)
 
 
-@pytest.mark.parametrize("unit", ["relu", "tanh"])
+# That each estimator of tanh is right, test_estimators.py knows by quadrature.
+@pytest.mark.parametrize("unit", ["relu", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_both_estimates_agree_at_a_fixed_point(unit, x64):
     network = random_network(3, (8, 30, 40), unit)
     generator = np.random.default_rng(4)
