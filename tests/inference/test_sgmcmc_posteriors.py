@@ -86,7 +86,6 @@ def test_the_mean_of_a_linear_gaussian_model_has_its_posterior(x64):
     agree(found, (covariance @ inverse @ np.asarray(x).sum(0), covariance))
 
 
-@pytest.mark.slow  # the test above and the kernels' own know their law under mini-batches' noise
 def test_a_logistic_regression_has_the_posterior_of_nuts_and_of_quadrature(x64):
     examples, scale = 100, 1.5
     generator = np.random.default_rng(3)
