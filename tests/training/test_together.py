@@ -107,7 +107,7 @@ def test_a_group_of_runs_leaves_what_each_leaves_alone(tmp_path):
     assert json.loads((tmp_path / "nan" / "result.json").read_text())["status"] == "failed"
     assert (tmp_path / "done" / "result.json").stat().st_mtime_ns == before
     for name in ("first", "second"):
-        train(made[name], tmp_path / "alone" / name)
+        train(made[name], tmp_path / "alone" / name, pictures=True)
         files = [
             {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.name.startswith("events")}
             for folder in (tmp_path / name, tmp_path / "alone" / name)
