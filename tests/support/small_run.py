@@ -30,7 +30,7 @@ SMALL = {
 
 #: As the points of a sweep have it: data and compiled evaluations of runs that differ in neither. Other processes,
 #: which have nothing in common, are killed and gone on with in tests/reliability.
-_SHARED = Shared()
+SHARED = Shared()
 
 
 #: The programs that train, each once for all that its steps know of; a seed, a length and a rhythm are no part of it.
@@ -48,7 +48,7 @@ def no_pictures():
 
 
 def train(made, folder, show=None, session=None, *, pictures=False):
-    session = replace(session or RunContext(), shared=_SHARED)
+    session = replace(session or RunContext(), shared=SHARED)
     if session.compile is compile_chunk and not made.runtime.debug_nans:
         session = replace(session, compile=_kept(made))
     with contextlib.nullcontext() if pictures else no_pictures():
