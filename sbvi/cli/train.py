@@ -159,7 +159,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
         Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
     ]
     with progress_bar(len(points)) as show:
-        ended = train_together(points, show, SWEEP_PATIENCE, largest)
+        ended = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
     outcomes: list[Any] = []
     for point, result in zip(points, ended, strict=True):
         if isinstance(result, BaseException):

@@ -56,12 +56,10 @@ def _moments(gradient: Gradient, params: Any, draws: int, seed: int) -> _Moments
         return (jax.tree.map(jnp.add, first, grads), jax.tree.map(lambda a, g: a + g**2, second, grads)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    run = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0]).lower(
-        jax.random.split(jax.random.key(seed), draws)
-    )
-    compiled = run.compile()
+    keys = jax.random.split(jax.random.key(seed), draws)
+    compiled = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0]).lower(keys).compile()
     began = time.perf_counter()
-    first, second = jax.device_get(compiled(jax.random.split(jax.random.key(seed), draws)))
+    first, second = jax.device_get(compiled(keys))
     seconds = (time.perf_counter() - began) / draws
     mean = jax.tree.map(lambda a: np.asarray(a, np.float64) / draws, first)
     variance = jax.tree.map(lambda a, m: np.maximum(np.asarray(a, np.float64) / draws - m**2, 0), second, mean)
@@ -79,6 +77,7 @@ def _gradient(model: Any, bound: str, estimator: str, samples: int, x: Array, le
     if companion is not None:
         companion = companion | {"level": jnp.full(1, level, x.dtype)}
 
+    @jax.jit  # traced once for all numbers of draws
     def gradient(params: LatentParams, key: Array) -> Any:
         numbers = {"kl_weight": jnp.ones((), x.dtype)}
         return jax.grad(lambda p: objective(View(model, p, key, batch, companion=companion), numbers)[0])(params)
@@ -121,10 +120,11 @@ def study_estimators(
         batch = Batch(x, jnp.arange(x.shape[0], dtype=jnp.int32), jnp.ones(x.shape[0], x.dtype))
         view = View(model, params, jax.random.key(seed + 2), batch, values_only=True)
         report = jax.jit(lambda: objective(view, {"kl_weight": jnp.ones((), x.dtype)})[1])()  # noqa: B023  (called here)
-        level = float(jnp.mean(report.get("bound", report["elbo"])))
-        reference = _moments(_gradient(model, bound, "vimco", samples, x, level), params, reference_draws, seed + 1)
+        level = float(np.mean(report.get("bound", report["elbo"])))
+        gradients = {e: _gradient(model, bound, e, samples, x, level) for e in {"vimco", *estimators}}
+        reference = _moments(gradients["vimco"], params, reference_draws, seed + 1)
         for estimator in estimators:
-            estimate = _moments(_gradient(model, bound, estimator, samples, x, level), params, draws, seed)
+            estimate = _moments(gradients[estimator], params, draws, seed)
             yield _compared(bound, estimator, estimate, reference)
 
 

@@ -51,6 +51,7 @@ def _gradient(model: GaussianRecognition, params: Any, x: Array, rule: Rule) -> 
     raw = model.recognise(params, x)
     f = model.expected(params, x)
 
+    @jax.jit  # traced once, whatever loops call it
     def gradient(key: Array) -> dict[str, Array]:
         return jax.grad(lambda outputs: jnp.sum(rule(key, model.posteriors(outputs), f, 1)[1]))(raw)
 
@@ -117,6 +118,8 @@ def study(
     """
     reference = moments(model, params, x, RULES[REFERENCE](), reference_draws, seed + 1)
     scale = _norm(reference.mean)
+    shapes = jax.eval_shape(model.gaussians, params, x)
+    ends = {node: q.mean.shape[-1] for node, q in shapes.items()}
     for name, entry in RULES.items():
         try:
             estimate = moments(model, params, x, entry(), draws, seed)
@@ -125,7 +128,6 @@ def study(
             continue
         distance = _norm({n: estimate.mean[n] - reference.mean[n] for n in estimate.mean})
         noise = np.sqrt(_total(estimate.variance) / draws + _total(reference.variance) / reference_draws)
-        ends = {node: q.mean.shape[-1] for node, q in model.gaussians(params, x).items()}
         yield (
             RuleStudy(
                 rule=name,

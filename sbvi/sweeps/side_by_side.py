@@ -38,11 +38,13 @@ class Point:
 Ended = dict[str, Any] | BaseException
 
 
-def groups(points: Sequence[Point], largest: int | None = None) -> list[list[int]]:
+def groups(points: Sequence[Point], largest: int | None = None, shared: Shared | None = None) -> list[list[int]]:
     """Positions of points that may share a program, `largest` at most and no more than memory holds.
 
     Points whose configs differ in the seed and in real numbers only stand together. Whether their
     programs are equal shows when they are compiled: these groups are what is worth a try.
+
+    shared: where what the points have in common is kept for those who train them.
     """
     alike: dict[str, list[int]] = {}
     for position, point in enumerate(points):
@@ -50,24 +52,28 @@ def groups(points: Sequence[Point], largest: int | None = None) -> list[list[int
         alike.setdefault(json.dumps(config, sort_keys=True), []).append(position)
     parts = []
     for positions in alike.values():
-        size = min(_fitting(points[positions[0]].experiment, len(positions)), largest or len(positions))
+        size = min(_fitting(points[positions[0]].experiment, len(positions), shared), largest or len(positions))
         parts += [positions[start : start + size] for start in range(0, len(positions), size)]
     return parts
 
 
-def _fitting(experiment: Experiment, points: int) -> int:
+def _fitting(experiment: Experiment, points: int, shared: Shared | None) -> int:
     if points == 1:
         return 1
     try:
         runtime.apply(experiment.runtime)
-        assembly = Assembly.build(experiment)
+        assembly = Assembly.build(experiment, shared)
         return max(1, min(points, points_that_fit(experiment, assembly.model, assembly.algorithm)))
     except UserError:
         return 1  # each will say it for itself
 
 
 def train_together(
-    points: Sequence[Point], show: Show | None = None, patience: float = 0.0, largest: int | None = None
+    points: Sequence[Point],
+    show: Show | None = None,
+    patience: float = 0.0,
+    largest: int | None = None,
+    shared: Shared | None = None,
 ) -> list[Ended]:
     """Train points in groups, one group after the other.
 
@@ -76,18 +82,20 @@ def train_together(
       show: called by every run after each log point, from its own thread.
       patience: seconds that each waits for a directory that another process holds.
       largest: most points in one group.
+      shared: what they have in common with other runs of this process.
 
     Returns:
       For each point the content of its result.json, or the error that ended it. A signal stops the group
       that is running at its next chunk; points not begun then have a KeyboardInterrupt.
     """
     ended: list[Ended] = [KeyboardInterrupt() for _ in points]
+    shared = shared or Shared()
     with StopSignals() as stop:
-        for positions in groups(points, largest):
+        for positions in groups(points, largest, shared):
             if stop.reason() is not None:
                 break
             log.info("Training %d runs side by side", len(positions))
-            _train_group([points[p] for p in positions], positions, ended, show, patience, stop.reason)
+            _train_group([points[p] for p in positions], positions, ended, show, patience, stop.reason, shared)
     return ended
 
 
@@ -98,8 +106,9 @@ def _train_group(
     show: Show | None,
     patience: float,
     stop: Callable[[], str | None],
+    shared: Shared,
 ) -> None:
-    meeting, shared = Together(len(points)), Shared()
+    meeting = Together(len(points))
 
     def one(point: Point, position: int) -> None:
         leave = _once(meeting.leave)

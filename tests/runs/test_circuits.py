@@ -3,14 +3,13 @@
 import jax
 import numpy as np
 import pytest
-from support.small_run import interrupted, leaves, same
+from support.small_run import interrupted, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.runs import Experiment
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.loaded import load_run
-from sbvi.runs.train import train
 from sbvi.tasks import TASKS
 from sbvi.tasks.data import run_dataset
 

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
+from support.small_run import train
 
 from sbvi.runs import Experiment
 from sbvi.runs.loaded import load_run
-from sbvi.runs.train import train
 from sbvi.tasks import TASKS
 
 BATCH, LEVELS, D = 4, 4, 5

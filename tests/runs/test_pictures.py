@@ -1,5 +1,7 @@
 """A run's pictures: what they show, and what making them costs."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,12 @@ MADE = {
     "evaluation": {},
     "runtime": {"compilation_cache": False},
 }
+
+
+@functools.cache
+def program(method, fixed=None):
+    """A model's method, compiled: op by op it would be dozens of programs."""
+    return jax.jit(method, static_argnums=fixed)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +69,13 @@ def test_pictures_are_the_model_s_own(shared):
     found = drawn(assembly.pictures, params)
     assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
 
-    means = np.asarray(model.sample(params, jax.random.key(3), 100)[0]).reshape(-1, 8, 8)
+    means = np.asarray(program(model.sample, 2)(params, jax.random.key(3), 100)[0]).reshape(-1, 8, 8)
     assert np.abs(found["samples"].astype(int) - grid(means, 10)).max() <= 1  # rounded to 256 greys
 
     real = assembly.dataset.seen("test", 50)
-    decoded = model.decode(params, {n: q.mean for n, q in model.gaussians(params, jnp.asarray(real)).items()})
+    decoded = program(model.decode)(
+        params, {n: q.mean for n, q in program(model.gaussians)(params, jnp.asarray(real)).items()}
+    )
     pairs = np.stack([real.reshape(5, 10, 8, 8), np.asarray(decoded).reshape(5, 10, 8, 8)], 1)
     assert np.abs(found["reconstructions"].astype(int) - grid(pairs.reshape(-1, 8, 8), 10)).max() <= 1
 
@@ -77,18 +87,18 @@ def test_pictures_are_the_model_s_own(shared):
         assert np.abs(image - np.asarray(decoded)[example].reshape(8, 8) * 255).max() <= 1
 
     # The latents that vary most are moved, one a row, the others stay the first example's.
-    moments = {n: np.asarray(q.mean) for n, q in model.gaussians(params, jnp.asarray(real)).items()}
+    moments = {n: np.asarray(q.mean) for n, q in program(model.gaussians)(params, jnp.asarray(real)).items()}
     whole = np.concatenate(list(moments.values()), -1)
     assert found["traversals"].shape[0] == 5 * 63 + 7  # five latents in all
     point = whole[:1].copy()
     point[0, np.argmax(whole.var(0))] = 3.0
-    image = model.decode(params, {"layer_1": jnp.asarray(point[:, :2]), "layer_2": jnp.asarray(point[:, 2:])})
+    image = program(model.decode)(params, {"layer_1": jnp.asarray(point[:, :2]), "layer_2": jnp.asarray(point[:, 2:])})
     last = found["traversals"][7:63:7, 7 + 63 * 9 : 63 + 63 * 9 : 7]
     assert np.abs(last.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
 
     # Its upper left corner: the least first latent and the greatest second, each a fortieth of the mass from the end.
     corner = np.array([[-1.9599640, 1.9599640]], np.float32)
-    image = model.decode(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
+    image = program(model.decode)(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
     first = found["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
     assert np.abs(first.astype(int) - (np.asarray(image).reshape(8, 8) * 255)).max() <= 1
 
@@ -101,10 +111,12 @@ def test_a_manifold_is_of_the_prior_that_was_chosen(shared):
     own = params.prior["layer_1"]
     own |= {"last": jnp.zeros_like(own["last"]), "last_bias": jnp.asarray([[0.6, -0.7]])}
     corner = np.array([[-1.9599640, 1.9599640 * np.exp(2 * np.tanh(0.3)) - 0.7]], np.float32)
-    image = model.decode(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
+    image = program(model.decode)(params, {"layer_1": jnp.asarray(corner), "layer_2": jnp.zeros((1, 3))})
     first = drawn(assembly.pictures, params)["manifold_layer_1"][7:63:7, 7:63:7][:8, :8]
     assert np.abs(first.astype(int) - np.asarray(image).reshape(8, 8) * 255).max() <= 1
-    still = model.decode(params, {"layer_1": jnp.asarray([[-1.9599640, 1.9599640]]), "layer_2": jnp.zeros((1, 3))})
+    still = program(model.decode)(
+        params, {"layer_1": jnp.asarray([[-1.9599640, 1.9599640]]), "layer_2": jnp.zeros((1, 3))}
+    )
     assert np.abs(np.asarray(still - image)).max() * 255 > 3
 
 
@@ -116,7 +128,7 @@ def tile(picture, row, column):
 def decoded(model, params, **latents):
     """E[x | z] of one z, in 0..255."""
     z = {node: jnp.asarray(np.asarray(value)[None], jnp.float32) for node, value in latents.items()}
-    return np.asarray(model.decode(params, z)).reshape(8, 8) * 255
+    return np.asarray(program(model.decode)(params, z)).reshape(8, 8) * 255
 
 
 @pytest.mark.parametrize("posterior", ["planar", "coupling", "inverse_autoregressive", "hierarchical", "top_down"])
@@ -125,7 +137,9 @@ def test_every_posterior_of_continuous_latents_has_ways_between_examples_and_alo
     model, params = assembly.model, assembly.initial_state().params
     found = drawn(assembly.pictures, params)
     assert set(found) == {"samples", "reconstructions", "manifold_layer_1", "interpolations", "traversals"}
-    means = {n: q.mean for n, q in model.encode(params, jnp.asarray(assembly.dataset.seen("test", 50))).items()}
+    means = {
+        n: q.mean for n, q in program(model.encode)(params, jnp.asarray(assembly.dataset.seen("test", 50))).items()
+    }
     for column, example in ((0, 0), (9, 1)):
         ends = {node: mean[example] for node, mean in means.items()}
         assert np.abs(tile(found["interpolations"], 0, column) - decoded(model, params, **ends)).max() <= 1
@@ -159,7 +173,7 @@ def test_traversals_span_the_prior_s_own_range_and_are_said_to(shared):
     model, params = assembly.model, away_from_zero(assembly.model, assembly.initial_state().params)
     found = drawn(assembly.pictures, params)
     real = jnp.asarray(assembly.dataset.seen("test", 50))
-    means = {n: np.asarray(q.mean) for n, q in model.encode(params, real).items()}
+    means = {n: np.asarray(q.mean) for n, q in program(model.encode)(params, real).items()}
     draws = model.node_prior().sample(params.prior, jax.random.key(8), 200_000)
     most = max(means, key=lambda n: means[n].var(0).max())
     latent = int(np.argmax(means[most].var(0)))
@@ -191,7 +205,9 @@ def test_the_latents_of_traversals_are_named_and_idle_ones_told(shared):
 
     params = assembly.initial_state().params
     panel = assembly.pictures.of(params, 3)["traversals"]
-    means = [q.mean for q in assembly.model.encode(params, jnp.asarray(assembly.dataset.seen("test", 50))).values()]
+    means = [
+        q.mean for q in program(assembly.model.encode)(params, jnp.asarray(assembly.dataset.seen("test", 50))).values()
+    ]
     variances = np.concatenate([np.var(np.asarray(own), 0) for own in means])
     assert [", idle" in row for row in panel.rows] == (np.sort(variances)[::-1] <= 0.01).tolist()
     assert ("at most 0.01" in panel.title) == bool((variances <= 0.01).any())
@@ -206,7 +222,7 @@ def test_each_of_few_examples_is_above_its_own_reconstruction(shared, count, row
     assert panel.picture.shape == (rows * 63 + 7, across * 63 + 7)
     assert panel.rows == ("data", "reconstruction", *[""] * (rows - 2))
     real = jnp.asarray(dataset.seen("test"))
-    means = {node: np.asarray(moments.mean) for node, moments in model.encode(params, real).items()}
+    means = {node: np.asarray(moments.mean) for node, moments in program(model.encode)(params, real).items()}
     for column in range(across):
         np.testing.assert_array_equal(tile(panel.picture, 0, column), np.asarray(real)[column].reshape(8, 8) * 255)
         own = decoded(model, params, **{node: mean[column] for node, mean in means.items()})
@@ -241,7 +257,7 @@ def test_pixels_that_depend_on_one_another_are_shown_as_draws(shared):
     assembly = assembled(shared, likelihood={"name": "pixel_cnn", "channels": 2, "layers": 2})
     model, params = assembly.model, assembly.initial_state().params
     found = drawn(assembly.pictures, params)
-    values = np.asarray(model.sample(params, jax.random.key(3), 100).value).reshape(-1, 8, 8)
+    values = np.asarray(program(model.sample, 2)(params, jax.random.key(3), 100).value).reshape(-1, 8, 8)
     np.testing.assert_array_equal(found["samples"], grid(values, 10))
     for name, picture in found.items():
         rows, columns = (np.array(picture.shape) // 63).tolist()

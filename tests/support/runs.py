@@ -1,12 +1,13 @@
 """Runs that many tests look at, each trained once for all workers of a test run."""
 
+import contextlib
 import fcntl
 
 import pytest
 
 from sbvi.cli.train import main
 from support.processes import command
-from support.small_run import experiment, train
+from support.small_run import experiment, no_pictures, train
 from support.tiny_run import HELMHOLTZ_WORDS, WORDS
 
 DIGITS = ("posterior=rank_one", "model.latents=[2]", "trainer.steps=300", "trainer.validate_every=100")
@@ -39,12 +40,13 @@ def trained_once(factory, name, *words):
     return made_once(factory, name, train_here) / name
 
 
-def trained_in_process(factory, name, *words, before=lambda folder: None):
+def trained_in_process(factory, name, *words, before=lambda folder: None, pictures=True):
     """The same in the test's own process, after `before(folder)`: what it printed is not kept."""
 
     def train_here(folder):
         before(folder)
-        with pytest.MonkeyPatch.context() as patch:
+        drawn = contextlib.nullcontext() if pictures else no_pictures()
+        with drawn, pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             patch.setattr("sys.argv", ["sbvi-train", *words, f"hydra.run.dir={name}"])
             main()
@@ -62,7 +64,7 @@ def digits_run(tmp_path_factory):
 def small_run(tmp_path_factory):
     """The run of `small_run.experiment()`, trained in this process."""
     folder = tmp_path_factory.mktemp("small") / "run"
-    train(experiment(), folder)
+    train(experiment(), folder, pictures=True)
     return folder
 
 

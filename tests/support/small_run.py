@@ -1,5 +1,6 @@
 """A small run from Python, and what it leaves."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Shared
 from sbvi.runs.context import RunContext
+from sbvi.runs.pictures import Pictures
 from sbvi.runs.train import train as trained
 from sbvi.training import checkpoint
 from sbvi.training.chunk import compile_chunk
@@ -28,18 +30,29 @@ SMALL = {
 
 #: As the points of a sweep have it: data and compiled evaluations of runs that differ in neither. Other processes,
 #: which have nothing in common, are killed and gone on with in tests/reliability.
-_SHARED = Shared()
+SHARED = Shared()
 
 
 #: The programs that train, each once for all that its steps know of; a seed, a length and a rhythm are no part of it.
 _chunks = {}
 
 
-def train(made, folder, show=None, session=None):
-    session = replace(session or RunContext(), shared=_SHARED)
+@contextlib.contextmanager
+def no_pictures():
+    """Within it, runs end without pictures, which nobody looks at: to make and draw them takes as long as a short run
+    itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pictures, "of", lambda *_: {})
+        patch.setattr("sbvi.reporting.recorder.save_curves", lambda *_: None)
+        yield
+
+
+def train(made, folder, show=None, session=None, *, pictures=False):
+    session = replace(session or RunContext(), shared=SHARED)
     if session.compile is compile_chunk and not made.runtime.debug_nans:
         session = replace(session, compile=_kept(made))
-    return trained(made, folder, show, session)
+    with contextlib.nullcontext() if pictures else no_pictures():
+        return trained(made, folder, show, session)
 
 
 def _kept(made):

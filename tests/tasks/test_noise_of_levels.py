@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from support.small_run import train
 
 from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.loaded import load_run
-from sbvi.runs.train import train
 from sbvi.tasks import TASKS
 from sbvi.tasks.data import run_dataset
 

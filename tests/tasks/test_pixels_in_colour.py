@@ -24,8 +24,8 @@ TEST = ["evaluation.num_samples=10", "evaluation.chunk=10"]
 def write_images(folder):
     """60 images whose three channels are nearly one another's."""
     rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (60, 8, 8, 1))
-    images = np.clip(grey + rng.integers(-3, 4, (60, 8, 8, 3)), 0, 255).astype(np.uint8)
+    grey = rng.integers(0, 256, (60, 4, 4, 1))
+    images = np.clip(grey + rng.integers(-3, 4, (60, 4, 4, 3)), 0, 255).astype(np.uint8)
     np.savez(folder / "colour.npz", x_train=images)
 
 
@@ -39,7 +39,7 @@ def test_a_run_is_trained_tested_and_drawn(colour):
     found = json.loads((colour / "result.json").read_text())
     assert found["status"] == "completed"
     metrics = found["metrics"]
-    bits = metrics["test/nll"] / (192 * math.log(2))
+    bits = metrics["test/nll"] / (48 * math.log(2))
     assert metrics["test/bits_per_dimension"] == pytest.approx(bits, rel=1e-6)
     # A channel given another takes less than the 8 bits of a uniform law, and less than its own law does.
     assert bits < 7.5
@@ -50,7 +50,7 @@ def test_a_run_is_trained_tested_and_drawn(colour):
 def test_samples_are_draws_of_whole_levels_whose_channels_go_together(colour):
     run = sbvi.load_run(colour)
     found = build(TASKS, "task", {"name": "samples", "num": 40}).run(run).arrays["x"]
-    assert found.shape == (40, 8, 8, 3)
+    assert found.shape == (40, 4, 4, 3)
     np.testing.assert_array_equal(found, run.sample(40, 0))
     np.testing.assert_allclose(found, np.rint(found), atol=1e-4)  # 1 / levels is rounded
     assert found.min() >= 0

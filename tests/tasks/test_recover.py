@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from support.processes import command
-from support.runs import made_once
+from support.processes import command as started
+from support.runs import trained_in_process
 
 import sbvi
+from sbvi.cli import evaluate as command
 from sbvi.core import UserError, build
 from sbvi.inference.ml_vamp.recovery import Recovery
 from sbvi.inference.ml_vamp.sensing import network_of
@@ -16,30 +17,28 @@ from sbvi.tasks.data import run_dataset
 from sbvi.tasks.observed import Observed
 
 WORDS = ["model.latents=[5]", "model.hidden=[20]", "model.recognition_hidden=[20]", "model.activation=relu"]
-WORDS += ["dataset=digits", "trainer.steps=500", "evaluation.num_samples=20", "hydra.run.dir=run"]
+WORDS += ["dataset=digits", "trainer.steps=500", "evaluation.test=false"]
 EXAMPLES = 10
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    recover = ["evaluate", "run=run", "task=recover", f"task.examples={EXAMPLES}", "task.output=found.npz"]
-
-    def make(folder):
-        (folder / "recover").mkdir()
-        for words in (["train", *WORDS], recover):
-            done = command(*words, cwd=folder / "recover")
-            assert done.returncode == 0, done.stderr
-
-    return made_once(tmp_path_factory, "recover", make) / "recover"
+def evaluate(*words):
+    """`sbvi-evaluate` in this process: its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["sbvi-evaluate", *words])
+        try:
+            command.main()
+        except SystemExit as ended:
+            return ended.code
+    return 0
 
 
 @pytest.fixture(scope="module")
-def run(folder):
-    return sbvi.load_run(folder / "run")
+def run(tmp_path_factory):
+    return sbvi.load_run(trained_in_process(tmp_path_factory, "recover", *WORDS, pictures=False))
 
 
 @pytest.fixture(scope="module")
-def posterior(folder, run):
+def posterior(run):
     """Bits, which are erased, and the posterior means of latents and of probabilities by importance sampling."""
     x = run_dataset(run).seen("test", EXAMPLES)
     erased = np.random.default_rng(1).permutation(64) < 32  # as task.seed=1 and task.fraction=0.5 have it
@@ -85,11 +84,13 @@ def test_a_picture_tells_what_was_given_and_what_recovered(erased):
     assert (panel.picture == [255, 0, 255]).all(-1).sum() == erased * 18**2  # one pixel, enlarged
 
 
-def test_the_command_recovers_erased_pixels(folder, posterior):
+def test_the_command_recovers_erased_pixels(run, posterior, tmp_path):
     x, erased, _, exact = posterior
-    (written,) = (folder / "run" / "evaluations").glob("recover-mask-test-ml_vamp*.json")
+    words = ["task=recover", f"task.examples={EXAMPLES}", f"task.output={tmp_path / 'found.npz'}"]
+    assert not evaluate(f"run={run.directory.path}", *words)
+    (written,) = (run.directory.path / "evaluations").glob("recover-mask-test-ml_vamp*.json")
     scalars = json.loads(written.read_text())["metrics"]
-    with np.load(folder / "found.npz") as found:
+    with np.load(tmp_path / "found.npz") as found:
         data, latents = found["data"], found["latents"]
         assert found["latent_variances"].shape == latents.shape == (EXAMPLES, 5)
         assert found["data_variances"].shape == data.shape == (EXAMPLES, 64)
@@ -178,7 +179,7 @@ def test_state_evolution_of_a_random_decoder_is_drawn_beside_the_algorithm(tmp_p
         task().on_decoder(tmp_path / "dead.npz")
 
 
-def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
+def test_a_decoder_of_ones_own_from_the_command_line(tmp_path, monkeypatch, capsys):
     """A linear decoder with Gaussian outputs and an operator: the exact posterior mean; and bits where it ends in a
     sigmoid."""
     generator = np.random.default_rng(0)
@@ -191,17 +192,14 @@ def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
     holes = np.where(generator.random((3, 6)) < 0.3, np.nan, generator.integers(0, 2, (3, 6)).astype(float))
     np.save(tmp_path / "bits.npy", holes)
     words = ["evaluate", "decoder=net.npz", "task=recover", "task.input=y.npy", "task.operator=a.npy", "task.noise=0.3"]
-    done = command(*words, "task.output=found.npz", cwd=tmp_path)
+    done = started(*words, "task.output=found.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     design = operator @ weight
     exact = np.linalg.solve(np.eye(2) + design.T @ design / 0.09, design.T @ (y - operator @ bias).T / 0.09).T
     np.testing.assert_allclose(np.load(tmp_path / "found.npz")["latents"], exact, atol=1e-4)
     assert len(list((tmp_path / "evaluations").glob("recover-input-ml_vamp-*.json"))) == 1
-    done = command(
-        *("evaluate", "decoder=bits.npz", "task=recover", "task.input=bits.npy", "task.output=bits_found.npz"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert not evaluate("decoder=bits.npz", "task=recover", "task.input=bits.npy", "task.output=bits_found.npz")
     data = np.load(tmp_path / "bits_found.npz")["data"]
     assert ((data > 0) & (data < 1)).all()
     for refused, said in (
@@ -210,6 +208,5 @@ def test_a_decoder_of_ones_own_from_the_command_line(tmp_path):
         (["decoder=net.npz", "run=here", "task=recover"], "Give run=DIR or decoder=FILE, not both."),
         (["decoder=net.npz", "task=recover", "task.input=y.npy"], r"task.input has shape (3, 4); allowed: (N, 6)"),
     ):
-        done = command("evaluate", *refused, cwd=tmp_path)
-        assert done.returncode == 1
-        assert said in done.stderr
+        assert evaluate(*refused) == 1
+        assert said in capsys.readouterr().err

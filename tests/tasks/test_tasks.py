@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from support.runs import trained_in_process
+from support.small_run import no_pictures
 
 import sbvi
 from sbvi.cli import train
@@ -18,7 +19,8 @@ from sbvi.tasks.holes import picture
 def trained(folder, words, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.argv", ["sbvi-train", *words, "hydra.run.dir=run", "evaluation.num_samples=20"])
-    train.main()
+    with no_pictures():
+        train.main()
     return sbvi.load_run(folder / "run")
 
 
@@ -31,7 +33,8 @@ def digits(digits_run):
 def grey(tmp_path_factory):
     """Digits with their 17 levels, by a discretised logistic likelihood; 3 latents."""
     words = ["likelihood=discretized_logistic", "likelihood.levels=16", "model.latents=[3]", "trainer.steps=600"]
-    return sbvi.load_run(trained_in_process(tmp_path_factory, "grey", *words, "evaluation.num_samples=20"))
+    words += ["evaluation.num_samples=20"]
+    return sbvi.load_run(trained_in_process(tmp_path_factory, "grey", *words, pictures=False))
 
 
 def work(run, name, **options):

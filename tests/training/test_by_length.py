@@ -4,12 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_run import experiment
+from support.small_run import SHARED, experiment
 
+from sbvi.runs.context import RunContext
 from sbvi.runs.train import train
 from sbvi.sweeps.side_by_side import Point, train_together
 from sbvi.training import chunk
 from sbvi.training.chunk import ByLength, ChunkResult
+
+#: The data and the evaluations are those of other runs; a chunk is compiled anew, in one way or the other.
+SESSION = RunContext(shared=SHARED)
 
 
 @pytest.fixture
@@ -49,16 +53,16 @@ def test_no_steps_change_nothing():
 def test_a_run_is_the_same_but_for_rounding(accelerator, monkeypatch, tmp_path):
     """Chunks of ten steps and a last one of five."""
     made = experiment(trainer={"steps": 25, "log_every": 10, "validate_every": 20})
-    ours = train(made, tmp_path / "ours")
+    ours = train(made, tmp_path / "ours", session=SESSION)
     monkeypatch.undo()
-    theirs = train(made, tmp_path / "theirs")
+    theirs = train(made, tmp_path / "theirs", session=SESSION)
     assert ours["metrics"]["test/nll"] == pytest.approx(theirs["metrics"]["test/nll"], rel=1e-4)
     assert ours["steps"] == theirs["steps"] == 25
 
 
 def test_runs_side_by_side(accelerator, tmp_path):
     made = [experiment(seed=seed, trainer={"steps": 25, "log_every": 10, "validate_every": 20}) for seed in (1, 2)]
-    together = train_together([Point(value, tmp_path / str(i)) for i, value in enumerate(made)])
-    alone = train(made[1], tmp_path / "alone")
+    together = train_together([Point(value, tmp_path / str(i)) for i, value in enumerate(made)], shared=SHARED)
+    alone = train(made[1], tmp_path / "alone", session=SESSION)
     assert together[1]["metrics"]["test/nll"] == pytest.approx(alone["metrics"]["test/nll"], rel=1e-4)
     assert together[0]["metrics"]["test/nll"] != together[1]["metrics"]["test/nll"]

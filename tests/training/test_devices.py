@@ -131,7 +131,7 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
 def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
     """Evaluation included: 50 test images in batches of 100 over two devices."""
     one = RunDirectory(small_run).read_result()
-    two = train(experiment(runtime={"devices": "all"}), tmp_path / "two")
+    two = train(experiment(runtime={"devices": "all"}), tmp_path / "two", pictures=True)
     for name in ("test/nll", "test/elbo", "validation/elbo"):
         assert two["metrics"][name] == pytest.approx(one["metrics"][name], rel=1e-6)
 

@@ -31,7 +31,7 @@ def best(folder):
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
-    words = [*WORDS, "model.latents=[2]", "trainer.steps=100", "trainer.log_every=50"]
+    words = [*WORDS, "model.latents=[2]", "trainer.steps=40", "trainer.log_every=20"]
     done = [finish(process) for process in pair(*words, "hydra.run.dir=pair", cwd=tmp_path)]
     assert [code for code, _ in done] == [0, 0], done
     assert "test/nll" in done[0][1]

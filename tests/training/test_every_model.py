@@ -47,7 +47,7 @@ SLOW = ("reweighted wake-sleep of layers", "wake_sleep of layers", "vimco", "nvi
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES])
 def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(case, tmp_path):
     experiment = made(case)
-    whole = train(experiment, tmp_path / "whole")
+    whole = train(experiment, tmp_path / "whole", pictures=True)
     interrupted(experiment, tmp_path / "cut", 30)
     cut = train(experiment, tmp_path / "cut")
     assert whole["metrics"].keys() == cut["metrics"].keys()

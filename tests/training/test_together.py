@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_run import experiment, leaves, train
+from support.small_run import SHARED, experiment, leaves, train
 
 from sbvi.algorithms import Info
 from sbvi.core import UserError
@@ -45,7 +45,7 @@ def in_threads(functions, meeting):
 
 def parameters(groups, compile, steps=200):
     """After 200 steps in float64, in four chunks."""
-    assembly = Assembly.build(experiment(**groups))
+    assembly = Assembly.build(experiment(**groups), SHARED)
     seed = groups["seed"]
     state = jax.device_get(assembly.initial_state())
     state = jax.tree.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, state)
@@ -101,13 +101,13 @@ def test_a_group_of_runs_leaves_what_each_leaves_alone(tmp_path):
     train(made["done"], tmp_path / "done")
     before = (tmp_path / "done" / "result.json").stat().st_mtime_ns
     points = [Point(value, tmp_path / name) for name, value in made.items()]
-    ended = dict(zip(made, train_together(points), strict=True))
+    ended = dict(zip(made, train_together(points, shared=SHARED), strict=True))
     assert {name for name, value in ended.items() if isinstance(value, dict)} == set(made) - {"nan"}
     assert isinstance(ended["nan"], UserError)
     assert json.loads((tmp_path / "nan" / "result.json").read_text())["status"] == "failed"
     assert (tmp_path / "done" / "result.json").stat().st_mtime_ns == before
     for name in ("first", "second"):
-        train(made[name], tmp_path / "alone" / name)
+        train(made[name], tmp_path / "alone" / name, pictures=True)
         files = [
             {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.name.startswith("events")}
             for folder in (tmp_path / name, tmp_path / "alone" / name)
@@ -125,7 +125,7 @@ def test_runs_that_stop_early_let_the_others_go_on(tmp_path):
     made = [experiment(seed=1, trainer=length, optimizer={"average": None, "learning_rate": r}) for r in (1e-12, 1e-3)]
     points = [Point(value, tmp_path / str(number)) for number, value in enumerate(made)]
     assert len(groups(points)) == 1
-    first, second = train_together(points)
+    first, second = train_together(points, shared=SHARED)
     assert first["status"] == second["status"] == "completed"
     assert first["steps"] == 20
     assert second["steps"] > 20
