@@ -28,7 +28,8 @@ class QueryTask:
         return "query-input"
 
     def run(self, run: LoadedRun) -> TaskResult:
-        """Arrays `log_probability` (N,), nats, and `completed` (N, D), the rows with their conditional means."""
+        """Arrays `log_probability` (N,), nats, and `completed` (N, D), the rows with their conditional means; a row
+        whose values have probability 0 has none, and keeps its NaN."""
         if self.input is None:
             raise UserError("task=query needs task.input=FILE, the rows that are asked about.")
         if self.output is not None:
@@ -42,7 +43,11 @@ class QueryTask:
         if not asked.any(1).all():
             raise UserError(f"Row {int(np.flatnonzero(~asked.any(1))[0])} of {self.input} asks for no column.")
         value = run.conditional_log_likelihood(rows, known)
-        arrays = {"log_probability": value, "completed": run.conditional(rows, means=True)}
+        possible = np.isfinite(value)
+        completed = run.conditional(rows, means=True) if possible.all() else rows.copy()
+        if possible.any() and not possible.all():
+            completed[possible] = run.conditional(rows[possible], means=True)
+        arrays = {"log_probability": value, "completed": completed}
         if self.output is not None:
             write_arrays(self.output, arrays)
         # Of real values p is a density, which can exceed 1 and is no probability.
