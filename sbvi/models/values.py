@@ -14,6 +14,9 @@ Params = Any
 Latents = dict[str, Array]
 Kind = Literal["exact", "lower_bound", "unnormalised"]
 
+#: log 0 that can be added and multiplied; what is below half of it is the logarithm of 0.
+IMPOSSIBLE = -1e30
+
 
 class LatentParams(NamedTuple):
     """Parameters of a model with latents: theta^g of the generative model, theta^r of the recognition model, and the

@@ -48,7 +48,8 @@ BATCH = 500
 class Encoding:
     """Moments of q(z | x) at one stochastic node: mean (N, K), of discrete latents the probability; variance (N, K).
 
-    error: variance of the mean as an estimate, (N, K): 0 where it is exact, else of the 64 samples it is made of.
+    error: variance of the mean as an estimate, (N, K): 0 where it is exact, else of the 64 samples it is made of, 32 of
+      a Helmholtz machine's.
     """
 
     mean: np.ndarray

@@ -11,7 +11,8 @@ from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
 from sbvi.models import require
-from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier
+from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, offers
+from sbvi.models.values import IMPOSSIBLE
 
 
 class Queries:
@@ -37,7 +38,12 @@ class Queries:
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray, seed: int | None = None) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given.
 
+        -inf where the model gives what is asked for probability 0.
+
         seed: of the noise of dequantised values, one draw for both; by default that of the run's evaluation.
+
+        Raises:
+          UserError: the model gives what is given probability 0, so that it says nothing of the rest.
         """
         arranged = self.preprocessing.arranged
         values, known = unmasked(arranged(x, "x"), "x"), unmasked(arranged(given, "given"), "given")
@@ -47,12 +53,18 @@ class Queries:
         differ = ~absent & ~not_there(values).reshape(values.shape) & (values != known)
         if differ.any():
             raise UserError("x and given hold different values in the same place.")
+        evidence = self._possible(known, "given", seed)
         joint = self.marginal_log_likelihood(np.where(absent, values, known), seed)
-        return joint - self.marginal_log_likelihood(known, seed)
+        return np.where(impossible(joint), -np.inf, joint - evidence)
 
     def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
-        """x with every NaN replaced: by one joint draw from p(missing | rest), or by its means; same shape."""
+        """x with every NaN replaced: by one joint draw from p(missing | rest), or by its means; same shape.
+
+        Raises:
+          UserError: the model gives what is not NaN probability 0.
+        """
         model = self._able(Marginals, "conditional")
+        self._possible(x, "x")
         compiled = self._jitted("conditional", model.conditional)
         key = jax.random.key(seed)
         drawn = self._batches(
@@ -61,8 +73,14 @@ class Queries:
         return self._filled(drawn.mean if means else drawn.value, x)
 
     def most_probable(self, x: np.ndarray) -> np.ndarray:
-        """x with every NaN replaced by the most probable values given the rest; same shape."""
+        """x with every NaN replaced by the most probable values given the rest; same shape.
+
+        Raises:
+          UserError: the model gives what is not NaN probability 0.
+        """
         compiled = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
+        if offers(self.model, Marginals):
+            self._possible(x, "x")
         return self._filled(self._batches(lambda part, _: compiled(self.params, *part), self._parted(x)), x)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
@@ -92,6 +110,16 @@ class Queries:
         compiled = self._jitted("classify", able.class_log_probs)
         return np.asarray(self._batches(lambda part, _: compiled(self.params, part), inputs))
 
+    def _possible(self, x: np.ndarray, where: str, seed: int | None = None) -> np.ndarray:
+        """log p of what is not NaN, (N,); 0 / 0 is no answer, though its logarithms have a difference."""
+        evidence = self.marginal_log_likelihood(x, seed)
+        if impossible(evidence).any():
+            raise UserError(
+                f"Row {int(np.argmax(impossible(evidence)))} of {where} holds values that the model gives probability "
+                f"0, so that nothing follows from them; allowed: values that it can draw."
+            )
+        return evidence
+
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Model input (N, D), and where it is observed."""
         x = self.preprocessing.arranged(x)
@@ -104,3 +132,8 @@ class Queries:
         missing = not_there(x)
         source = np.asarray(x).reshape(missing.shape)
         return self.preprocessing.filled(np.asarray(values), missing, source).reshape(np.shape(x))
+
+
+def impossible(log_p: np.ndarray) -> np.ndarray:
+    """Whether these are logarithms of 0, (N,)."""
+    return log_p <= IMPOSSIBLE / 2

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sbvi.core import NonNegativeInt, UserError, choices, spec
+from sbvi.data import Preprocessing
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_values
 from sbvi.tasks.files import check_output, write_arrays
@@ -28,7 +29,8 @@ class QueryTask:
         return "query-input"
 
     def run(self, run: LoadedRun) -> TaskResult:
-        """Arrays `log_probability` (N,), nats, and `completed` (N, D), the rows with their conditional means."""
+        """Arrays `log_probability` (N,), nats, and `completed` (N, D), the rows with their conditional means; a row
+        whose values have probability 0 has none, and keeps its NaN."""
         if self.input is None:
             raise UserError("task=query needs task.input=FILE, the rows that are asked about.")
         if self.output is not None:
@@ -42,11 +44,16 @@ class QueryTask:
         if not asked.any(1).all():
             raise UserError(f"Row {int(np.flatnonzero(~asked.any(1))[0])} of {self.input} asks for no column.")
         value = run.conditional_log_likelihood(rows, known)
-        arrays = {"log_probability": value, "completed": run.conditional(rows, means=True)}
+        possible = np.isfinite(value)
+        completed = run.conditional(rows, means=True) if possible.all() else rows.copy()
+        if possible.any() and not possible.all():
+            completed[possible] = run.conditional(rows[possible], means=True)
+        arrays = {"log_probability": value, "completed": completed}
         if self.output is not None:
             write_arrays(self.output, arrays)
         # Of real values p is a density, which can exceed 1 and is no probability.
-        told = [f", p = {np.exp(v):.4g}" if run.model.discrete else " (density)" for v in value[:SHOWN]]
+        density = f" (density{_of(run.preprocessing)})"
+        told = [f", p = {np.exp(v):.4g}" if run.model.discrete else density for v in value[:SHOWN]]
         lines = [f"row {i}: log p = {v:.4f}{more}" for i, (v, more) in enumerate(zip(value, told, strict=False))]
         rest = [f"and {len(value) - SHOWN} more rows"] if len(value) > SHOWN else []
         scalars = {"query/mean_log_probability": float(value.mean())}
@@ -61,3 +68,11 @@ class QueryTask:
         if column >= width:
             raise UserError(f"task.given={column} must be less than {width}, the number of columns.")
         return column
+
+
+def _of(known: Preprocessing) -> str:
+    """What a density is of, where that is not the source's own values."""
+    if known.location is not None:
+        return " of the columns less their location, over their scale"
+    scaled = not known.binary and (known.levels is not None or known.rescale)
+    return " of values scaled to 0..1" if scaled else ""

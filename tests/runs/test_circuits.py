@@ -7,6 +7,7 @@ from support.small_run import interrupted, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.evaluation.classification import confusion, scores
+from sbvi.models.circuit.algebra import Bernoulli, Product, Sum, save
 from sbvi.runs import Experiment
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.loaded import load_run
@@ -116,6 +117,36 @@ def test_queries_agree_with_one_another(labelled):
     np.testing.assert_allclose(np.log(labelled.classify(x)), joint - whole[:, None], atol=1e-3)
     with pytest.raises(UserError, match="different values in the same place"):
         labelled.conditional_log_likelihood(x, 1 - x)
+
+
+def test_nothing_follows_from_what_cannot_be(tmp_path):
+    """Of the first value 1 is impossible: it has probability 0, and given it nothing has a probability."""
+    parts = [Product(Bernoulli(0, 0.0), Bernoulli(1, p), Bernoulli(2, q)) for p, q in ((0.9, 0.2), (0.1, 0.6))]
+    save(Sum([0.3, 0.7], *parts), tmp_path / "circuit.json")
+    model = {"name": "circuit", "structure": "file", "file": str(tmp_path / "circuit.json")}
+    few = {**SMALL["trainer"], "steps": 1, "validate_every": 1}
+    data = {"dataset": SMALL["dataset"] | {"dimensions": 3}, "optimizer": {"name": "sgd", "learning_rate": 1e-30}}
+    train(experiment(model=model, trainer=few, **data), tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    nan = np.nan
+    cannot, can, unknown = [1.0, 1, nan], [0.0, 1, nan], [nan, 1, nan]
+    asked = run.conditional_log_likelihood(np.array([cannot, can]), np.full((2, 3), nan))
+    np.testing.assert_allclose(asked, [-np.inf, np.log(0.3 * 0.9 + 0.7 * 0.1)], rtol=1e-6)
+    sentence = r"^Row 1 of {} holds values that the model gives probability 0, so that nothing follows from them; allow"
+    with pytest.raises(UserError, match=sentence.format("given")):
+        run.conditional_log_likelihood(np.array([can, cannot]), np.array([[nan, nan, nan], [1, nan, nan]]))
+    for ask in (run.conditional, run.most_probable):
+        with pytest.raises(UserError, match=sentence.format("x")):
+            ask(np.array([can, cannot]))
+        assert np.isfinite(ask(np.array([can, unknown]))).all()
+    # The task tells the probability, and completes the rows that have one.
+    np.save(tmp_path / "rows.npy", np.array([cannot, can]))
+    found = TASKS["query"](input=str(tmp_path / "rows.npy"), given=(1,)).run(run)
+    assert found.table.splitlines()[0] == "row 0: log p = -inf, p = 0"
+    share = 0.3 * 0.9 / (0.3 * 0.9 + 0.7 * 0.1)
+    np.testing.assert_allclose(found.arrays["completed"], [cannot, [0, 1, share * 0.2 + (1 - share) * 0.6]], rtol=1e-5)
+    with pytest.raises(UserError, match=r"^Row 0 of given holds"):
+        TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0,)).run(run)
 
 
 def test_a_circuit_without_classes_predicts_no_label(tmp_path):

@@ -79,3 +79,4 @@ def test_conditionals_are_of_one_draw_of_the_noise(mixture, tmp_path):
     np.save(tmp_path / "rows.npy", x)
     found = TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0, 1)).run(mixture)
     np.testing.assert_allclose(found.arrays["log_probability"], expected, atol=2e-4)
+    assert found.table.splitlines()[0].endswith(" (density of values scaled to 0..1)")

@@ -16,6 +16,7 @@ from sbvi.data.recorded import other_kinds
 from sbvi.tasks.data import own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
+from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
 from sbvi.tasks.tables import named_by, read_frame
 
@@ -320,3 +321,26 @@ def test_arrays_for_a_run_on_a_table_are_refused_by_what_an_evaluation_takes(tmp
         f"task.input={tmp_path}/digits.npz holds arrays, and the run's data is a table: give a .csv, .tsv or "
         ".parquet table."
     )
+
+
+def test_a_query_says_that_its_density_is_of_scaled_columns(tmp_path):
+    """One Gaussian for each column: the density of `b` in its own units is that told, over the column's scale."""
+    rows = np.random.default_rng(0).normal([100, 3], [20, 0.5], (300, 2))
+    pd.DataFrame(rows, columns=["a", "b"]).to_csv(tmp_path / "rows.csv", index=False)
+    words = [
+        "dataset=table",
+        f"dataset.path={tmp_path / 'rows.csv'}",
+        "model=mixture",
+        "model.count=1",
+        "trainer.epochs=null",
+        "trainer.steps=20",
+        "trainer.batch_size=60",
+    ]
+    sbvi.train(words, tmp_path / "run")
+    run = sbvi.load_run(tmp_path / "run")
+    found = QueryTask(input=str(tmp_path / "rows.csv"), given=("a",)).run(run)
+    assert " (density of the columns less their location, over their scale)" in found.table.splitlines()[0]
+    drawn = run.sample(20_000, seed=0)[:, 1]
+    own = -0.5 * ((rows[:, 1] - drawn.mean()) / drawn.std()) ** 2 - np.log(drawn.std()) - 0.5 * np.log(2 * np.pi)
+    told = found.arrays["log_probability"] - np.log(run.preprocessing.scale[1])
+    np.testing.assert_allclose(told, own, rtol=0.05, atol=0.05)  # of 20,000 draws

@@ -13,8 +13,9 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.models.circuit import algebra
 from sbvi.models.circuit.gaussian_leaves import Gaussian
-from sbvi.models.circuit.leaf import IMPOSSIBLE, Leaf
+from sbvi.models.circuit.leaf import Leaf
 from sbvi.models.circuit.plan import Edges, Plan, Product, Step, Sum
+from sbvi.models.values import IMPOSSIBLE
 
 Place = tuple[int, int]  # which of the values, and which of its nodes
 

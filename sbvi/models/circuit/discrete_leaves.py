@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sbvi.models.circuit.leaf import IMPOSSIBLE, Array, Free, moment, summed
+from sbvi.models.circuit.leaf import Array, Free, moment, summed
+from sbvi.models.values import IMPOSSIBLE
 
 
 @dataclass(frozen=True)

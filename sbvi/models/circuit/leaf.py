@@ -14,7 +14,6 @@ import numpy as np
 Array = jax.Array
 Free = dict[str, Array]
 HIGHEST = jax.lax.Precision.HIGHEST
-IMPOSSIBLE = -1e30  # log 0 that can be added and multiplied
 
 
 class Leaf(Protocol):

@@ -14,10 +14,10 @@ import numpy as np
 from sbvi.models.capabilities import Recentring
 from sbvi.models.circuit import chow_liu
 from sbvi.models.circuit.evaluate import root
-from sbvi.models.circuit.leaf import IMPOSSIBLE, Leaf, region_order, rows
+from sbvi.models.circuit.leaf import Leaf, region_order, rows
 from sbvi.models.circuit.plan import Plan
 from sbvi.models.circuit.sums import Pair, Rule, Values, drawn, hard, soft
-from sbvi.models.values import Array, DataFacts, DataSummary, LogProb, Params, Samples
+from sbvi.models.values import IMPOSSIBLE, Array, DataFacts, DataSummary, LogProb, Params, Samples
 
 
 class Logs(NamedTuple):
