@@ -68,7 +68,7 @@ def _fitting(experiment: Experiment, points: int) -> int:
 
 def train_together(
     points: Sequence[Point], show: Show | None = None, patience: float = 0.0, largest: int | None = None
-) -> list[Ended]:
+) -> tuple[list[Ended], str | None]:
     """Train points in groups, one group after the other.
 
     Args:
@@ -78,8 +78,9 @@ def train_together(
       largest: most points in one group.
 
     Returns:
-      For each point the content of its result.json, or the error that ended it. A signal stops the group
-      that is running at its next chunk; points not begun then have a KeyboardInterrupt.
+      For each point the content of its result.json, or the error that ended it; and the name of the signal that
+      was heard, None where there was none. A signal stops the group that is running at its next chunk; points not begun
+      then have a KeyboardInterrupt. One that comes in a final test leaves every point of the group completed.
     """
     ended: list[Ended] = [KeyboardInterrupt() for _ in points]
     with StopSignals() as stop:
@@ -88,7 +89,7 @@ def train_together(
                 break
             log.info("Training %d runs side by side", len(positions))
             _train_group([points[p] for p in positions], positions, ended, show, patience, stop.reason)
-    return ended
+        return ended, stop.reason()
 
 
 def _train_group(
