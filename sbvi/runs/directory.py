@@ -15,6 +15,7 @@ from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
+from sbvi.reporting.metrics import not_finite
 from sbvi.runs.legacy import FORMAT, upgraded
 from sbvi.runs.records import check_data, check_result
 
@@ -129,12 +130,22 @@ class RunDirectory:
             write_atomically(self.path / "run.json", _json({**content, "format": FORMAT}))
 
     def read_result(self) -> dict[str, Any] | None:
-        """result.json, as far as it is checked by itself; None where no session has ended."""
+        """result.json, as far as it is checked by itself; None where no session has ended.
+
+        Raises:
+          UserError: it is damaged; the sentence says how the run goes on without it.
+        """
         path = self.path / "result.json"
         if not path.exists():
             return None
-        result = self._read(path)
-        check_result(result, path)
+        try:
+            result = self._read(path, parse_constant=not_finite)
+            check_result(result, path)
+        except UserError as error:
+            raise UserError(
+                f"{str(error).removesuffix('.')}; the file may be deleted: resume={self.path} then goes on from the "
+                f"last checkpoint and writes it anew."
+            ) from None
         return result
 
     def write_result(self, content: Mapping[str, Any]) -> None:
@@ -147,9 +158,9 @@ class RunDirectory:
         if self.writes:
             (self.path / "result.json").unlink(missing_ok=True)
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path, **options: Any) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), **options)
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
         if not isinstance(content, dict):
