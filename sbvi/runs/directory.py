@@ -21,8 +21,8 @@ from sbvi.runs.records import check_data, check_result
 
 log = logging.getLogger(__name__)
 
-#: Data set -> the file in which `sbvi.train(x=...)` keeps data of its kind beside run.json.
-KEPT_DATA = {"table": "data.csv", "npz": "data.npz"}
+#: Files in which `sbvi.train(x=...)` keeps data beside run.json: a frame as text or Parquet, or arrays.
+KEPT_DATA = KEPT_TEXT, KEPT_PARQUET, KEPT_ARRAYS = "data.csv", "data.parquet", "data.npz"
 
 
 class RunDirectory:
@@ -113,7 +113,7 @@ class RunDirectory:
         own = (self.path / name).absolute()
         # A path that cannot be read at all is told where the data is read.
         with contextlib.suppress(UserError):
-            if name in KEPT_DATA.values() and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
+            if name in KEPT_DATA and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
                 return {**record, "config": {**record["config"], "dataset": {**dataset, "path": str(own)}}}
         return record
 
@@ -122,7 +122,7 @@ class RunDirectory:
 
     def others(self) -> list[str]:
         """What stands in the folder of a run that is yet to begin, and is not of it."""
-        own = (*JOB_LEAVINGS, *KEPT_DATA.values())
+        own = (*JOB_LEAVINGS, *KEPT_DATA)
         return sorted(path.name for path in self.path.iterdir() if not any(path.match(name) for name in own))
 
     def write_run(self, content: Mapping[str, Any]) -> None:
