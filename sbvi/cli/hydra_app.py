@@ -7,6 +7,7 @@ reach us, and show the traceback only to users who asked for it.
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, refused
+from sbvi.core.errors import Interrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
 #: What Optuna says of the best trial of a study that has no completed one.
@@ -57,7 +59,7 @@ def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
 
 @contextlib.contextmanager
 def answered() -> Iterator[None]:
-    """Within, a mistake and a file that cannot be used end the process with a sentence, and Ctrl-C with its code."""
+    """Within, a mistake and a file that cannot be used end the process with a sentence, and a signal with its code."""
     asked = full_errors()
     try:
         yield
@@ -65,8 +67,8 @@ def answered() -> Iterator[None]:
         leave(str(error), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(unusable(error, sys.argv[1:]), error, asked)
-    except KeyboardInterrupt:
-        at_once(130)
+    except KeyboardInterrupt as error:
+        at_once(error.code if isinstance(error, Interrupted) else 128 + signal.SIGINT)
 
 
 def at_once(code: int) -> None:

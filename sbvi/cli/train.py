@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sbvi.cli.reader import tell, unheard
 from sbvi.cli.tilde import expanded, home
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
-from sbvi.core.errors import check_seed
+from sbvi.core.errors import Interrupted, check_seed
 from sbvi.core.imports import uncollected
 
 log = logging.getLogger("sbvi")
@@ -149,7 +150,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     """Train jobs side by side; for each the best validation bound, or the error that ended it.
 
     Raises:
-      KeyboardInterrupt: a signal stopped them; what was begun can go on.
+      Interrupted: a signal was heard, be it in a final test, which goes on to its end; what was begun can go on.
     """
     from sbvi.sweeps.side_by_side import Point, train_together
 
@@ -159,14 +160,16 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
         Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
     ]
     with progress_bar(len(points)) as show:
-        ended = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
+        ended, heard = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
     outcomes: list[Any] = []
     for point, result in zip(points, ended, strict=True):
         if isinstance(result, BaseException):
             outcomes.append(result)
             continue
-        _report(result | {"directory": str(point.folder)}, several=True)
+        _tell(result | {"directory": str(point.folder)}, several=True)
         outcomes.append(result.get("best_validation"))
+    if heard is not None:  # a search, or a sweep in batches, would launch more
+        raise Interrupted(signal.Signals[heard])
     return outcomes
 
 
@@ -226,19 +229,23 @@ def _report(result: Mapping[str, Any], several: bool) -> None:
     """Print what a run has reached; a stopped one ends the process, or of a sweep all of it.
 
     Raises:
-      KeyboardInterrupt: a run of a sweep was stopped.
+      Interrupted: a run of a sweep was stopped.
     """
+    _tell(result, several)
+    if result["status"] == "stopped":
+        heard = Interrupted(signal.Signals[result["reason"]])
+        if several:
+            raise heard  # a signal stops the whole sweep, not one job of it
+        sys.exit(heard.code)
+
+
+def _tell(result: Mapping[str, Any], several: bool) -> None:
+    """Print what a run has reached."""
     from sbvi.cli.summary import summary
     from sbvi.core import processes
 
     if processes.first():
         tell(summary(result, several))
-    if result["status"] == "stopped":
-        if several:
-            raise KeyboardInterrupt  # a signal stops the whole sweep, not one job of it
-        import signal
-
-        sys.exit(128 + signal.Signals[result["reason"]].value)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import difflib
 import numbers
+import signal
 from collections.abc import Iterable, Sequence
 
 #: What people call a key elsewhere.
@@ -25,6 +26,17 @@ class UserError(Exception):
     """
 
     abrupt = False
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal was heard that ends the whole command once what was begun is saved.
+
+    code: the exit code that a shell has for a process which the signal ended, 128 + N.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:

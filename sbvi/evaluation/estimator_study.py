@@ -48,21 +48,30 @@ class _Moments(NamedTuple):
 
 
 def _moments(gradient: Gradient, params: Any, draws: int, seed: int) -> _Moments:
-    """Of `draws` gradients, value by value, and the seconds that each took."""
+    """Of `draws` gradients, value by value, and the seconds that each took.
 
-    def one(carry: tuple[Any, Any], key: Array) -> tuple[Any, None]:
-        first, second = carry
+    Sums are of differences from the first gradient: in float32 the difference E[g^2] - E[g]^2 has no digit left where
+    the mean is a thousand deviations, nor has a sum of gradients its deviation's.
+    """
+
+    def one(carry: tuple[Any, Any, Any], draw: tuple[Array, Array]) -> tuple[Any, None]:
+        centre, first, second = carry
+        key, count = draw
         grads = gradient(params, key)
-        return (jax.tree.map(jnp.add, first, grads), jax.tree.map(lambda a, g: a + g**2, second, grads)), None
+        centre = jax.tree.map(lambda c, g: jnp.where(count == 0, g, c), centre, grads)
+        apart = jax.tree.map(jnp.subtract, grads, centre)
+        first = jax.tree.map(jnp.add, first, apart)
+        return (centre, first, jax.tree.map(lambda s, a: s + a**2, second, apart)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    keys = jax.random.split(jax.random.key(seed), draws)
-    compiled = jax.jit(lambda keys: jax.lax.scan(one, (zeros, zeros), keys)[0]).lower(keys).compile()
+    each = jax.random.split(jax.random.key(seed), draws), jnp.arange(draws)
+    compiled = jax.jit(lambda each: jax.lax.scan(one, (zeros, zeros, zeros), each)[0]).lower(each).compile()
     began = time.perf_counter()
-    first, second = jax.device_get(compiled(keys))
+    sums = jax.device_get(compiled(each))
     seconds = (time.perf_counter() - began) / draws
-    mean = jax.tree.map(lambda a: np.asarray(a, np.float64) / draws, first)
-    variance = jax.tree.map(lambda a, m: np.maximum(np.asarray(a, np.float64) / draws - m**2, 0), second, mean)
+    centre, first, second = jax.tree.map(lambda a: np.asarray(a, np.float64), sums)
+    mean = jax.tree.map(lambda c, a: c + a / draws, centre, first)
+    variance = jax.tree.map(lambda a, s: np.maximum(s / draws - (a / draws) ** 2, 0), first, second)
     return _Moments(mean, variance, draws, seconds)
 
 

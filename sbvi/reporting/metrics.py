@@ -42,7 +42,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     lines = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            value = json.loads(line)
+            value = json.loads(line, parse_constant=not_finite)
         except (ValueError, RecursionError):
             continue
         if not isinstance(value, dict) or not isinstance(value.get("step"), int):
@@ -53,7 +53,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def not_finite(_: str) -> None:
+    """What NaN, Infinity and -Infinity, which early versions wrote, are read as: the null that stands there now."""
+
+
 def is_number(value: Any) -> bool:
     """Whether a value that was read as JSON is a finite number; true and false are none, nor what Python reads beside
-    JSON (NaN, 1e999)."""
+    JSON (1e999)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

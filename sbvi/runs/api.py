@@ -1,9 +1,7 @@
 """Training from Python, without a terminal."""
 
-import csv
 import datetime
 import io
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +11,11 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
-from sbvi.data.cells import simple
 from sbvi.data.checks import unmasked
-from sbvi.data.columns import labels as labels_of
-from sbvi.data.formats.headers import is_header
-from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.own_files import ARRAYS
-from sbvi.data.formats.text_tables import SAMPLE
-from sbvi.runs.directory import KEPT_DATA, RunDirectory
+from sbvi.runs.directory import KEPT_ARRAYS, RunDirectory
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.frame_files import kept_frame, same_content
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
 
@@ -45,7 +39,8 @@ def train(
       directory: the run's directory; made when absent. By default a new one below outputs/.
       x: data in memory in place of `dataset=`: an array (N, ...), from which validation and test examples are split
         off; a dict of arrays with the keys train, validation and test, of which train must be there; or a DataFrame. It
-        is kept in the run's directory, as data.npz or data.csv.
+        is kept in the run's directory, as data.npz, data.csv or, where text would not hold a frame's dtypes,
+        data.parquet.
       labels: of every example, (N,); a dict where x is one; of a DataFrame the name of a column is given instead, as
         dataset.labels=NAME.
 
@@ -111,14 +106,15 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
             raise UserError(f"x is a {type(x).__name__}; it must be an array, a dict of them or a DataFrame.")
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
-        return "table", (folder / KEPT_DATA["table"]).absolute(), _as_file(x).encode()
+        name, content = kept_frame(x)
+        return "table", (folder / name).absolute(), content
     arrays = {f"x_{name}": _plain(value, "x") for name, value in _by_split(x, "x").items()}
     arrays |= {f"y_{name}": _plain(value, "labels") for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
         raise UserError(f"x has the keys {', '.join(x)}; train must be one of them.")
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    return "npz", (folder / KEPT_DATA["npz"]).absolute(), buffer.getvalue()
+    return "npz", (folder / KEPT_ARRAYS).absolute(), buffer.getvalue()
 
 
 def _of_argument(sentence: str, path: Path, by_split: bool) -> str:
@@ -146,40 +142,6 @@ def _plain(values: Any, what: str) -> np.ndarray:
     raise UserError(f"{what} has dtype object; it must be {allowed}.")
 
 
-def _as_file(frame: Any) -> str:
-    """A frame as text that is read back with the same names and gaps.
-
-    Raises:
-      UserError: its names cannot be told from rows, or two are the same; a text would be read as a missing value; or
-        see `simple`.
-    """
-    if frame.columns.nlevels > 1:
-        raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
-    named = labels_of(frame, "x")
-    names = list(named)
-    quoted = any(mark in name for name in names for mark in ";\t")  # which would pass for separators
-    for name, label in named.items():
-        column = frame[label]
-        simple(column, "x")
-        texts = [] if column.dtype.kind in "buifM" else [v for v in column.dropna().unique() if isinstance(v, str)]
-        if gap := [text for text in texts if text.lstrip() in USUAL]:
-            raise UserError(
-                f"x: column {name} holds the text {gap[0]!r}, which is kept in a file, where it is a missing value; "
-                "put None where a value is missing, or another word."
-            )
-        quoted |= any(text[:1].isspace() for text in texts)  # which an unquoted field loses
-    quoting = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
-    counted = names == list(map(str, range(len(names))))  # as what has no names is called
-    for header in (True, False) if counted else (True,):
-        text: str = frame.to_csv(index=False, header=header, quoting=quoting)
-        first = list(itertools.islice(csv.reader(io.StringIO(text)), SAMPLE))
-        if first and is_header(first, "x") == header:
-            return text
-    raise UserError(
-        f"x has the columns {', '.join(names[:5])}, which look like a row of the table; name them by words."
-    )
-
-
 def _by_split(values: Any, what: str) -> Mapping[str, Any]:
     if values is None:
         return {}
@@ -195,7 +157,7 @@ def _write(path: Path, content: bytes) -> bool:
     Raises:
       UserError: the directory holds other data, or a run on other data.
     """
-    if path.exists() and path.read_bytes() != content:
+    if path.exists() and not same_content(path, content):
         raise UserError(f"{path} holds other data than x; use another directory.")
     there = RunDirectory(path.parent)
     if there.has_run() and there.read_run()["config"].get("dataset", {}).get("path") != str(path):

@@ -15,13 +15,14 @@ from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
+from sbvi.reporting.metrics import not_finite
 from sbvi.runs.legacy import FORMAT, upgraded
 from sbvi.runs.records import check_data, check_result
 
 log = logging.getLogger(__name__)
 
-#: Data set -> the file in which `sbvi.train(x=...)` keeps data of its kind beside run.json.
-KEPT_DATA = {"table": "data.csv", "npz": "data.npz"}
+#: Files in which `sbvi.train(x=...)` keeps data beside run.json: a frame as text or Parquet, or arrays.
+KEPT_DATA = KEPT_TEXT, KEPT_PARQUET, KEPT_ARRAYS = "data.csv", "data.parquet", "data.npz"
 
 
 class RunDirectory:
@@ -112,7 +113,7 @@ class RunDirectory:
         own = (self.path / name).absolute()
         # A path that cannot be read at all is told where the data is read.
         with contextlib.suppress(UserError):
-            if name in KEPT_DATA.values() and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
+            if name in KEPT_DATA and is_file(own, str(own)) and not is_file(Path(recorded), recorded):
                 return {**record, "config": {**record["config"], "dataset": {**dataset, "path": str(own)}}}
         return record
 
@@ -121,7 +122,7 @@ class RunDirectory:
 
     def others(self) -> list[str]:
         """What stands in the folder of a run that is yet to begin, and is not of it."""
-        own = (*JOB_LEAVINGS, *KEPT_DATA.values())
+        own = (*JOB_LEAVINGS, *KEPT_DATA)
         return sorted(path.name for path in self.path.iterdir() if not any(path.match(name) for name in own))
 
     def write_run(self, content: Mapping[str, Any]) -> None:
@@ -129,12 +130,22 @@ class RunDirectory:
             write_atomically(self.path / "run.json", _json({**content, "format": FORMAT}))
 
     def read_result(self) -> dict[str, Any] | None:
-        """result.json, as far as it is checked by itself; None where no session has ended."""
+        """result.json, as far as it is checked by itself; None where no session has ended.
+
+        Raises:
+          UserError: it is damaged; the sentence says how the run goes on without it.
+        """
         path = self.path / "result.json"
         if not path.exists():
             return None
-        result = self._read(path)
-        check_result(result, path)
+        try:
+            result = self._read(path, parse_constant=not_finite)
+            check_result(result, path)
+        except UserError as error:
+            raise UserError(
+                f"{str(error).removesuffix('.')}; the file may be deleted: resume={self.path} then goes on from the "
+                f"last checkpoint and writes it anew."
+            ) from None
         return result
 
     def write_result(self, content: Mapping[str, Any]) -> None:
@@ -147,9 +158,9 @@ class RunDirectory:
         if self.writes:
             (self.path / "result.json").unlink(missing_ok=True)
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path, **options: Any) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), **options)
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
         if not isinstance(content, dict):

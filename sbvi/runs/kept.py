@@ -29,7 +29,7 @@ def sampling(assembly: Assembly, store: Store, step: int) -> Sampling | None:
     """
     if not isinstance(assembly.algorithm, SamplesPosterior):
         return None
-    stack = DrawStack(store.folder, writes=store.writes)
+    stack = DrawStack(store.folder, writes=store.writes, run=store.run)
     stack.drop_after(step)
     return Sampling(assembly.algorithm, assembly.plan, stack)
 
@@ -50,7 +50,7 @@ def keep_mean(
     algorithm = assembly.algorithm
     if not isinstance(algorithm, SamplesPosterior):
         return {}
-    stack = DrawStack(store.folder, writes=False)
+    stack = DrawStack(store.folder, writes=False, run=store.run)
     if not (count := len(stack.entries())):
         log.warning("No draw was kept: the run ended within its burn-in. Its best state stands for the posterior.")
         return {}

@@ -117,7 +117,7 @@ class LoadedRun(Scores, Queries, Completion, Rows):
         Raises:
           UserError: it keeps none.
         """
-        stack = DrawStack(self.directory.checkpoints, writes=False)
+        stack = DrawStack(self.directory.checkpoints, writes=False, run=self.directory.identity)
         if not stack.entries():
             raise UserError(f"{self.directory.path} keeps no draws of its parameters; runs of algorithm=sgmcmc do.")
         return stack

@@ -21,6 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
+from sbvi.core.errors import Interrupted
 from sbvi.core.leftovers import SWEEP_LEAVINGS, Before, forget
 from sbvi.sweeps.labels import labelled
 from sbvi.sweeps.pool import Pool, settled
@@ -78,7 +79,7 @@ class SbviLauncher(Launcher):
         accelerator = on_accelerator(str(self.config.runtime.platform))
         # Only tasks that can be told apart from their run train side by side: sbvi-train's can.
         able = hasattr(self.task_function, "together")
-        stopped = False
+        heard: int | None = None
         if self.mode == "vmap" and not able:
             raise UserError("hydra.launcher.mode=vmap trains runs side by side; this command has nothing to train.")
         if able and (self.mode == "vmap" or (self.mode == "auto" and accelerator)):
@@ -89,7 +90,7 @@ class SbviLauncher(Launcher):
             log.info("Launching %d jobs on %d workers", len(jobs), count)
             run = self._run_labelled if len(jobs) > 1 else self.run_one
             pool = Pool(run, jobs, initial_job_idx, count, self.pin)
-            returns, stopped = pool.run(), pool.stopping
+            returns, heard = pool.run(), pool.heard
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         failed = [job for job in returns if job.status != JobStatus.COMPLETED]
         if failed:
@@ -98,8 +99,8 @@ class SbviLauncher(Launcher):
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
         stood = getattr(self.task_function, "stood", Before.of([]))
         forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS, stood)
-        if stopped:  # a search, or a sweep in batches, would launch more
-            raise KeyboardInterrupt
+        if heard is not None:  # a search, or a sweep in batches, would launch more
+            raise Interrupted(heard)
         return returns
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:

@@ -72,7 +72,7 @@ class Pool:
         self.workers: dict[int, Any] = {}
         self.holding: dict[int, int] = {}  # process -> number of its job
         self.outcome: dict[int, JobReturn] = {}
-        self.stopping = False
+        self.heard: int | None = None  # the signal that stops the sweep
         for number, words in enumerate(jobs):
             self.jobs.put((first + number, words))
         for _ in range(count):
@@ -89,22 +89,22 @@ class Pool:
     def _settle(self, number: int, value: Any, failure: str | None) -> None:
         self.outcome[number] = settled(self.overrides[number - self.first], value, failure)
 
-    def _stop(self, *_: Any) -> None:
+    def _stop(self, number: int, _: Any) -> None:
         """Every worker saves at its next chunk and leaves; jobs not begun stay undone."""
-        self._withdraw()
+        self._withdraw(number)
         for worker in self.workers.values():
             if worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)
 
-    def _interrupt(self, *_: Any) -> None:
+    def _interrupt(self, number: int, _: Any) -> None:
         """The same of a Ctrl-C, which the terminal has told the workers too; a second one is Python's own, and ends
         the sweep's process and with it theirs. As an exception the first could be lost in a callback of Python's."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._withdraw()
+        self._withdraw(number)
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, number: int) -> None:
         """Take back the jobs that no worker has begun."""
-        self.stopping = True
+        self.heard = number
         try:
             while True:
                 self.jobs.get_nowait()
@@ -143,7 +143,7 @@ class Pool:
         """Where no worker is alive: take in what they have said; whether one died of a job that is still to be settled,
         so that another goes on with the rest. Of a sweep that is stopped nobody does."""
         self._drain()
-        return not self.stopping and any(map(self._died, self.workers.values()))
+        return self.heard is None and any(map(self._died, self.workers.values()))
 
     def _died(self, worker: Any) -> bool:
         """Whether a worker ended with a job in its hands."""
@@ -157,7 +157,7 @@ class Pool:
                 if self._died(worker):
                     number = self.holding.pop(worker.pid)
                     self._settle(number, None, f"its worker died (exit code {worker.exitcode})")
-                    if not self.stopping:
+                    if self.heard is None:
                         self._start(slot)
 
     def _note(self, what: str, number: int, value: Any, failure: str | None) -> None:

@@ -74,7 +74,7 @@ def train_together(
     patience: float = 0.0,
     largest: int | None = None,
     shared: Shared | None = None,
-) -> list[Ended]:
+) -> tuple[list[Ended], str | None]:
     """Train points in groups, one group after the other.
 
     Args:
@@ -85,8 +85,9 @@ def train_together(
       shared: what they have in common with other runs of this process.
 
     Returns:
-      For each point the content of its result.json, or the error that ended it. A signal stops the group
-      that is running at its next chunk; points not begun then have a KeyboardInterrupt.
+      For each point the content of its result.json, or the error that ended it; and the name of the signal that
+      was heard, None where there was none. A signal stops the group that is running at its next chunk; points not begun
+      then have a KeyboardInterrupt. One that comes in a final test leaves every point of the group completed.
     """
     ended: list[Ended] = [KeyboardInterrupt() for _ in points]
     shared = shared or Shared()
@@ -96,7 +97,7 @@ def train_together(
                 break
             log.info("Training %d runs side by side", len(positions))
             _train_group([points[p] for p in positions], positions, ended, show, patience, stop.reason, shared)
-    return ended
+        return ended, stop.reason()
 
 
 def _train_group(

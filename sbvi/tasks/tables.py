@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sbvi.core import UserError
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import Archive, Table, read_own, suffix
+from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
             else:
                 separator = "\t" if ending.startswith(".tsv") else ","
                 packed = "gzip" if ending.endswith(".gz") else None
-                frame.to_csv(file, sep=separator, index=False, header=named, compression=packed)
+                quotes: Any = quoting(frame, frame.columns)
+                frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
     except FileExistsError:
         raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:

@@ -12,9 +12,10 @@ Nothing in a file can run code. It is written beside its place, flushed to the d
 leaves the old file. `sbvi.training.legacy_checkpoint` reads earlier formats.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,21 +132,56 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
       DamagedCheckpoint: the file is missing, cut short, altered, or of another format.
     """
     content = content_of(path)
-    try:
-        header = content[: _header_end(content)]
-        notes = json.loads(header[8:])["__metadata__"]
-        if notes["format"] != str(FORMAT):
-            raise DamagedCheckpoint(f"{path} has format {notes['format']}; this version of sbvi reads format {FORMAT}.")
-        if hashlib.sha256(_with_digest(header, notes["sha256"], _ZEROS)).hexdigest() != notes["sha256"]:
-            raise DamagedCheckpoint(f"{path} is damaged: its header does not match its digest.")
+    with _damage_told(path):
+        notes = _notes(content[: _header_end(content)], path)
         digests = json.loads(notes["digests"])
         arrays = safetensors.numpy.load(content)
         for name, array in arrays.items():
             if _sha256(array) != digests[name]:
                 raise DamagedCheckpoint(f"{path} is damaged: {name} does not match its digest.")
         return arrays, dict(json.loads(notes["metadata"]))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone, checked against the header's digest; no array is read.
+
+    Raises:
+      DamagedCheckpoint: the file is missing, its header is cut short or altered, or it is of another format.
+    """
+    with _damage_told(path), open(path, "rb") as file:
+        size = file.read(8)
+        return dict(json.loads(_notes(size + file.read(_header_end(size) - 8), path)["metadata"]))
+
+
+def check_run(path: Path, metadata: Mapping[str, Any], run: str | None) -> None:
+    """Refuse a file that names another run; `run` is the identity of its own, None of runs of earlier versions, and a
+    file of an earlier version names none.
+
+    Raises:
+      OtherRun: it does.
+    """
+    if run is not None and metadata.get("run", run) != run:
+        raise OtherRun(f"{path} is of another run, with other settings, seed or data; put this run's own in its place.")
+
+
+def _notes(header: bytes, path: Path) -> dict[str, str]:
+    """The texts of a file's header, which is checked against its digest."""
+    notes: dict[str, str] = json.loads(header[8:])["__metadata__"]
+    if notes["format"] != str(FORMAT):
+        raise DamagedCheckpoint(f"{path} has format {notes['format']}; this version of sbvi reads format {FORMAT}.")
+    if hashlib.sha256(_with_digest(header, notes["sha256"], _ZEROS)).hexdigest() != notes["sha256"]:
+        raise DamagedCheckpoint(f"{path} is damaged: its header does not match its digest.")
+    return notes
+
+
+@contextlib.contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except DamagedCheckpoint:
         raise
+    except OSError as error:
+        raise DamagedCheckpoint(f"{path} cannot be read ({error.strerror}).") from None
     except Exception as error:  # what JSON, safetensors and our look-ups raise on damaged bytes
         raise DamagedCheckpoint(f"{path} is damaged: it is not a whole checkpoint ({type(error).__name__}).") from None
 

@@ -46,10 +46,11 @@ class Entry(NamedTuple):
 
 
 class DrawStack:
-    """folder: of the run's checkpoints. writes: whether this process is the one that does."""
+    """folder: of the run's checkpoints. writes: whether this process is the one that does. run: the run's identity,
+    which its draws name; None of runs of earlier versions, whose do not."""
 
-    def __init__(self, folder: Path, *, writes: bool = True):
-        self.folder, self.writes = folder / FOLDER, writes
+    def __init__(self, folder: Path, *, writes: bool = True, run: str | None = None):
+        self.folder, self.writes, self.run = folder / FOLDER, writes, run
         self._flushing: list[Future[None]] = []
 
     def entries(self) -> list[Entry]:
@@ -67,6 +68,7 @@ class DrawStack:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"step_{step:010d}-chain_{draw.chain}{checkpoint.SUFFIX}"
             notes = {"step": step, "chain": draw.chain, "monitors": draw.monitors}
+            notes |= {} if self.run is None else {"run": self.run}
             checkpoint.save(path, draw.params, notes, flush=False)
             self._flushing.append(_flusher().submit(flushed, path))
 
@@ -92,8 +94,18 @@ class DrawStack:
         return [Stopped(**chain) for chain in json.loads(path.read_text())] if path.exists() else []
 
     def drop_after(self, step: int) -> None:
-        """Take away what was drawn after a step."""
+        """Take away what was drawn after a step.
+
+        Raises:
+          UserError: a draw is of another run; it is the user's, and stays.
+        """
         self.settle()
+        for entry in self.entries():
+            try:
+                metadata = checkpoint.read_metadata(entry.path)
+            except checkpoint.DamagedCheckpoint:  # which is told where the draw is needed
+                continue
+            checkpoint.check_run(entry.path, metadata, self.run)
         if self.writes and self.folder.exists():
             clear_leftovers(self.folder)
             for entry in self.entries():
@@ -105,8 +117,14 @@ class DrawStack:
                 (self.folder / "stopped.json").unlink(missing_ok=True)
 
     def load(self, entry: Entry, like: Any) -> tuple[Any, dict[str, float]]:
-        """A draw's parameters, and its chain's scalars at that moment."""
-        params, notes = checkpoint.load(entry.path, like)
+        """A draw's parameters, and its chain's scalars at that moment.
+
+        Raises:
+          DamagedCheckpoint: it is damaged, of another model, or of another run.
+        """
+        arrays, notes = checkpoint.read(entry.path)
+        checkpoint.check_run(entry.path, notes, self.run)
+        params = checkpoint.arranged(arrays, like, entry.path)
         return params, notes["monitors"]
 
     def params(self, like: Any, count: int | None = None) -> Iterator[Any]:

@@ -101,8 +101,5 @@ class Store:
     def _load(self, path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         read = legacy_checkpoint.read if path.suffix == legacy_checkpoint.SUFFIX else checkpoint.read
         arrays, metadata = read(path)
-        if self.run is not None and metadata.get("run", self.run) != self.run:
-            raise checkpoint.OtherRun(
-                f"{path} is of another run, with other settings, seed or data; put this run's own in its place."
-            )
+        checkpoint.check_run(path, metadata, self.run)
         return checkpoint.arranged(arrays, like, path), metadata

@@ -124,20 +124,44 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     assert sum(status == "completed" for status, _ in results(folder).values()) == 2
 
 
-def test_an_interrupt_ends_a_sweep_in_batches(tmp_path):
-    """As it does of a search, whose next trials are another batch."""
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [
+        ("sbvi", signal.SIGINT),
+        ("sbvi", signal.SIGTERM),
+        ("side by side", signal.SIGTERM),
+        pytest.param("side by side", signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param("basic", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number):
+    """As it does of a search, whose next trials are another batch; the exit code is the signal's."""
     words = [*TINY, "trainer.steps=20000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
-    words = ["--multirun", *words, "hydra.sweeper.max_batch_size=1", "hydra.sweep.dir=sweep", *LAUNCHERS["sbvi"]]
+    words = ["--multirun", *words, "hydra.sweeper.max_batch_size=1", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
     process = start(*words, cwd=tmp_path)
     folder = tmp_path / "sweep"
-    # Its first line: before that a run may not hear signals yet, and ends without a result.
-    wait_until(lambda: any(path.stat().st_size for path in folder.glob("*/metrics.jsonl")), process)
+    wait_until(lambda: list(folder.glob("*/checkpoints/last.safetensors")), process)  # training hears signals by now
     worker = int(next(folder.glob("*/.lock")).read_text().split()[1])
-    for told in (process.pid, worker):  # as a terminal tells both
-        os.kill(told, signal.SIGINT)
+    os.kill(process.pid, number)
+    if number == signal.SIGINT and worker != process.pid:  # a terminal tells both
+        os.kill(worker, number)
     code, output = finish(process)
-    assert code == 130, output
+    assert code == 128 + number, output
     assert [status for status, _ in results(folder).values()] == ["stopped"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_final_test_side_by_side_ends_a_sweep_in_batches(tmp_path, number):
+    """Training hears no signal any more; the run is completed, and no other begins."""
+    words = [*TINY, "trainer.steps=20", "evaluation.num_samples=20000", "seed=range(2)"]
+    words = ["--multirun", *words, "hydra.sweeper.max_batch_size=1", "hydra.sweep.dir=sweep"]
+    process = start(*words, *LAUNCHERS["side by side"], cwd=tmp_path)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: any("Testing the" in path.read_text() for path in folder.glob("*/*.log")), process)
+    os.kill(process.pid, number)
+    code, output = finish(process)
+    assert code == 128 + number, output
+    assert [status for status, _ in results(folder).values()] == ["completed"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from support.linear_gaussian import LinearGaussian, unbounded
 from support.nightly import NIGHTLY
 

@@ -191,6 +191,28 @@ def test_impossible_values_stay_impossible(x64):
     assert found == pytest.approx(np.log(0.5) + 59 * np.log(0.01), rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", [1e-10, 1e-36])
+def test_a_small_weight_counts_in_float32_where_its_child_alone_explains(weight):
+    """However far apart the children are; one that float32 could not tell from another is refused."""
+    variables, apart = 60, 6.0
+
+    def around(mean):
+        return Product(*(Gaussian(v, mean, 0.5) for v in range(variables)))
+
+    def made(weight):
+        root = Sum([1 - weight, weight], around(0.0), around(apart))
+        spec = Circuit(structure="file", file="by hand", leaf="gaussian")
+        return spec.build(DataFacts((variables,), False, None), {"nodes": algebra.to_data(root)})
+
+    model = made(weight)
+    params = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), model.start)
+    x = jnp.full((1, variables), apart, jnp.float32)
+    found = float(jax.jit(lambda x: model.log_prob(params, None, x).value)(x)[0])
+    assert found == pytest.approx(np.log(weight) - 0.5 * variables * np.log(np.pi), rel=1e-6)
+    with pytest.raises(UserError, match=r"root has the weight 1e-40; allowed: at least 1e-37\."):
+        made(1e-40)
+
+
 def test_a_pseudocount_goes_to_the_children_that_are_there(x64):
     """A sum of two beside one of four in the same layer, whose weights without any data become uniform."""
     two = Sum([0.2, 0.8], Bernoulli(0, 0.3), Bernoulli(0, 0.6))

@@ -206,15 +206,30 @@ def test_damaged_results_and_metrics_are_told_and_left_out(grid):
 
 @pytest.mark.parametrize(
     "content",
-    ['{"metrics": {"test/nll": NaN}}', '{"metrics": {"test/nll": 1e999}}', '{"steps": "x"}', '{"status": 3}'],
+    ['{"metrics": {"test/nll": "NaN"}}', '{"metrics": {"test/nll": 1e999}}', '{"steps": "x"}', '{"status": 3}'],
 )
 def test_what_is_json_and_no_result_is_told(grid, content):
-    """NaN would be ranked anywhere, and a text be met in the middle of a command."""
+    """Infinity would be ranked last, and a text be met in the middle of a command."""
     make(grid / "odd", 1e-3, 7)
     (grid / "odd" / "result.json").write_text(content)
     found = read_summary(grid / "odd")
     assert found.status == "unreadable"
     assert str(grid / "odd" / "result.json") in found.note
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_what_early_versions_wrote_of_a_number_that_is_not_finite_is_absent(grid, word):
+    """It is not ranked, and costs none of the numbers beside it."""
+    make(grid / "old", 1e-3, 7)
+    result = {"status": "completed", "metrics": {"test/nll": "word", "test/elbo": -99.0}, "train_seconds": "word"}
+    (grid / "old" / "result.json").write_text(json.dumps(result).replace('"word"', word))
+    with open(grid / "old" / "metrics.jsonl", "a") as file:
+        file.write(f'\n{{"step": 60, "validation/elbo": -97.0, "train/loss": {word}}}\n')
+    found = read_summary(grid / "old")
+    assert (found.status, found.metrics) == ("completed", {"test/elbo": -99.0})
+    assert found.curve[-1] == (60, -97.0)
+    ranked = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
+    assert [(run["status"], run["note"]) for run in ranked["others"]] == [("completed", "has no test/nll")]
 
 
 @pytest.mark.parametrize("data", [{"preprocessing": "x"}, {"classes": None}, {"classes": [2]}])

@@ -51,6 +51,21 @@ def test_a_run_that_saved_nothing_says_that_it_begins_anew(small_run, tmp_path, 
     assert "begun before" not in caplog.text
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"status": "stopped", "steps": "x"}'])
+def test_a_damaged_result_is_told_with_what_to_do(small_run, tmp_path, content):
+    """And what is said holds: without the file the run goes on from its checkpoint."""
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    result = folder / "result.json"
+    metrics = json.loads(result.read_text())["metrics"]
+    result.write_text(content)
+    sentence = rf"{result} .*; the file may be deleted: resume={folder} then goes on from the last checkpoint"
+    with pytest.raises(UserError, match=sentence):
+        train(experiment(), folder)
+    assert result.read_text() == content
+    result.unlink()
+    assert train(experiment(), folder)["metrics"]["test/nll"] == pytest.approx(metrics["test/nll"])
+
+
 def test_a_schedule_of_the_whole_run_is_spoken_of(small_run, tmp_path, caplog):
     folder = shutil.copytree(small_run, tmp_path / "run")
     new = {"steps": 80, "validate_every": 40, "max_minutes": 9.0}

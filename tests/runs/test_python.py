@@ -1,6 +1,7 @@
 """Training from Python, as the command line would."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import sbvi
 from sbvi.core import UserError
-from sbvi.runs import api
+from sbvi.runs import api, frame_files
 
 WORDS = [
     "dataset=synthetic",
@@ -214,6 +215,39 @@ def test_a_frame_in_memory_is_a_table(tmp_path):
     assert loaded.preprocessing.table[2].values == (" x", "x", "y")  # three words, as in the frame
     with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
         api._kept(frame, np.zeros(60), tmp_path)
+
+
+def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
+    """Texts that look like numbers, truth values or marks of a gap are texts, in training and in what reads the run
+    later; they are kept as Parquet, and refused where nothing reads that."""
+    pytest.importorskip("pyarrow")
+    numbers = np.random.default_rng(0).normal(size=60)
+    texts = {"site": ["01", "02", "1"], "answer": ["True", "False", "True"], "mark": ["-", "--", "-"]}
+    for dtype in (object, "str", "category"):
+        frame = pd.DataFrame({"a": numbers, **{n: pd.Series(v * 20, dtype=dtype) for n, v in texts.items()}})
+        kind, path, content = api._kept(frame, None, tmp_path / str(dtype))
+        assert (kind, path.name) == ("table", "data.parquet")
+        api._write(path, content)
+        loaded = sbvi.Experiment.from_overrides(["dataset=table", f'dataset.path="{path}"']).dataset.load()
+        found = {column.name: (column.kind, set(column.values)) for column in loaded.preprocessing.table}
+        assert found["site"] == ("categorical", {"01", "02", "1"})
+        assert found["answer"] == ("binary", {"True", "False"})
+        assert found["mark"] == ("binary", {"-", "--"})
+    assert not api._write(path, api._kept(frame, None, path.parent)[2])  # the same frame is known again
+    with pytest.raises(UserError, match="holds other data than x"):
+        api._write(path, api._kept(frame.assign(a=-numbers), None, path.parent)[2])
+    mixed = frame.assign(site=pd.Series(["01", 2, 3.5] * 20, dtype=object))
+    with pytest.raises(UserError, match=r"column site holds '01'.* as Parquet it cannot be kept .*one type"):
+        api._kept(mixed, None, tmp_path)
+    run = sbvi.train(SMALL, tmp_path / "run", x=frame)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = sbvi.load_run(tmp_path / "moved")
+    filled = moved.fill_table(frame.assign(site=frame["site"].where(frame.index > 3)), samples=20)
+    assert set(filled["site"]) == {"01", "02", "1"}
+    assert moved.data == run.data
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"x: column site holds '01', .* pip install 'sbvi\[parquet\]'"):
+        frame_files._as_parquet(frame, ("site", "01"))  # pandas itself reads text by a pyarrow that was there
 
 
 def test_the_package_shows_what_there_is():

@@ -383,6 +383,38 @@ def test_a_disk_that_does_not_take_a_draw_is_told(tmp_path, monkeypatch):
         stack.settle()
 
 
+def test_draws_of_another_run_are_refused_and_stay(whole, tmp_path):
+    """Copied there they would be averaged over without a word, or be taken away as draws to come; those of an earlier
+    version name no run, and are read."""
+    other = tmp_path / "other"
+    settings = experiment().to_config()
+    train(Experiment.from_config(settings | {"seed": settings["seed"] + 1}), other)
+    run = shutil.copytree(whole, tmp_path / "run")
+    name = f"step_{STEPS[-1]:010d}-chain_0{checkpoint.SUFFIX}"
+    place = run / "checkpoints" / "draws" / name
+    own = place.read_bytes()
+    place.write_bytes((other / "checkpoints" / "draws" / name).read_bytes())
+    foreign, sentence = place.read_bytes(), rf"{name} is of another run, with other settings, seed or data"
+    with pytest.raises(UserError, match=sentence):
+        list(load_run(run).each_draw())
+    with pytest.raises(UserError, match=sentence):
+        load_run(run).draws.mean(load_run(run).params)
+    (run / "result.json").unlink()
+    for checkpoint_name in ("last", "previous"):  # it goes on from its begin, before the draw
+        (run / "checkpoints" / f"{checkpoint_name}{checkpoint.SUFFIX}").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=sentence):
+        train(experiment(), run)
+    assert place.read_bytes() == foreign
+    place.write_bytes(own)
+    assert train(experiment(), run)["status"] == "completed"
+    same(leaves(run), leaves(whole))
+    nameless = DrawStack(tmp_path)
+    nameless.write(1, Draw(0, {"w": np.ones(2, np.float32)}, {}))
+    reading = DrawStack(tmp_path, run="a run")
+    reading.drop_after(1)
+    np.testing.assert_array_equal(reading.mean({"w": np.zeros(2, np.float32)})["w"], 1)
+
+
 def test_a_run_without_draws_says_so(tiny_run):
     run = load_run(tiny_run)
     with pytest.raises(UserError, match="keeps no draws"):

@@ -18,7 +18,7 @@ from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
-from sbvi.tasks.tables import named_by, read_frame
+from sbvi.tasks.tables import named_by, read_frame, write_frame
 
 N = 400
 
@@ -134,6 +134,19 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
     assert set(bare["site"]) <= {"lyon", "oslo", "rome"}
     again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=300)
     pd.testing.assert_frame_equal(again, made)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz"])
+def test_texts_that_begin_with_a_space_come_back_with_it(tmp_path, ending):
+    """And names that hold what separates fields elsewhere come back whole."""
+    frame = pd.DataFrame({"a;b": [1.5, 2.0, np.nan], "word": [" x", "x", None]})
+    write_frame(tmp_path / f"made{ending}", frame)
+    back, named = read_frame(str(tmp_path / f"made{ending}"))
+    assert named
+    assert list(back.columns) == list(frame.columns)
+    assert back["word"].isna().tolist() == [False, False, True]
+    assert back["word"][:2].tolist() == [" x", "x"]
+    np.testing.assert_array_equal(back["a;b"], frame["a;b"])
 
 
 def test_a_run_scores_what_it_fills(trained):

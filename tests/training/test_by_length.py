@@ -62,7 +62,7 @@ def test_a_run_is_the_same_but_for_rounding(accelerator, monkeypatch, tmp_path):
 
 def test_runs_side_by_side(accelerator, tmp_path):
     made = [experiment(seed=seed, trainer={"steps": 25, "log_every": 10, "validate_every": 20}) for seed in (1, 2)]
-    together = train_together([Point(value, tmp_path / str(i)) for i, value in enumerate(made)], shared=SHARED)
+    together, _ = train_together([Point(value, tmp_path / str(i)) for i, value in enumerate(made)], shared=SHARED)
     alone = train(made[1], tmp_path / "alone", session=SESSION)
     assert together[1]["metrics"]["test/nll"] == pytest.approx(alone["metrics"]["test/nll"], rel=1e-4)
     assert together[0]["metrics"]["test/nll"] != together[1]["metrics"]["test/nll"]

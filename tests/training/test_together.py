@@ -101,7 +101,7 @@ def test_a_group_of_runs_leaves_what_each_leaves_alone(tmp_path):
     train(made["done"], tmp_path / "done")
     before = (tmp_path / "done" / "result.json").stat().st_mtime_ns
     points = [Point(value, tmp_path / name) for name, value in made.items()]
-    ended = dict(zip(made, train_together(points, shared=SHARED), strict=True))
+    ended = dict(zip(made, train_together(points, shared=SHARED)[0], strict=True))
     assert {name for name, value in ended.items() if isinstance(value, dict)} == set(made) - {"nan"}
     assert isinstance(ended["nan"], UserError)
     assert json.loads((tmp_path / "nan" / "result.json").read_text())["status"] == "failed"
@@ -125,7 +125,7 @@ def test_runs_that_stop_early_let_the_others_go_on(tmp_path):
     made = [experiment(seed=1, trainer=length, optimizer={"average": None, "learning_rate": r}) for r in (1e-12, 1e-3)]
     points = [Point(value, tmp_path / str(number)) for number, value in enumerate(made)]
     assert len(groups(points)) == 1
-    first, second = train_together(points, shared=SHARED)
+    (first, second), _ = train_together(points, shared=SHARED)
     assert first["status"] == second["status"] == "completed"
     assert first["steps"] == 20
     assert second["steps"] > 20
@@ -145,9 +145,9 @@ def test_an_interrupted_group_goes_on_bit_for_bit(tmp_path):
 
     whole = [Point(m, tmp_path / f"whole{n}") for n, m in enumerate(made)]
     cut = [Point(m, tmp_path / f"cut{n}") for n, m in enumerate(made)]
-    assert all(isinstance(value, dict) for value in train_together(whole))
-    assert all(isinstance(value, Stop) for value in train_together(cut, show))
-    assert all(value["status"] == "completed" for value in train_together(cut))
+    assert all(isinstance(value, dict) for value in train_together(whole)[0])
+    assert all(isinstance(value, Stop) for value in train_together(cut, show)[0])
+    assert all(value["status"] == "completed" for value in train_together(cut)[0])
     for a, b in zip(whole, cut, strict=True):
         for kind in ("last", "best"):
             ours, theirs = leaves(a.folder, kind), leaves(b.folder, kind)

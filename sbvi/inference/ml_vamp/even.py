@@ -1,9 +1,13 @@
 """The trapezoidal rule for a smooth unit, which says itself where it is enough.
 
 For an analytic density that vanishes at both ends, the rule's error is about exp(-c / h) for steps h, and twice the
-step has the square root of it. So what every other point finds tells how good all of them are.
+step has the square root of it. So what every other point finds tells how good all of them are. It does not tell of
+mass beyond the last point, where a flat unit that contradicts the message from above may turn to what that says: there
+is at most what the message from below has in its tails, times the peak of the one from above, and the rule is enough
+where it finds far more than that.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +23,7 @@ _REACH = 8.5  # standard deviations of the message from below
 _HALVED = 3e-5  # the greatest error of half of the points, relative to mass and deviation; all of them have its square
 _FLAT = 1e-12  # a variance of the output below which its error is not relative
 _ENDS = 1e-12  # the greatest share of the mass that may stand at both ends
+_BEYOND = math.log(math.erfc(_REACH / math.sqrt(2)) / 1e-12)  # a mass, relative to that peak, of which tails are 1e-12
 
 
 class Moments(NamedTuple):
@@ -59,5 +64,6 @@ def even(function: Callable[[Array], Array], into: Message, back: Message, count
     size = square + _FLAT
     fine &= (apart[3] < _HALVED * jnp.sqrt(size)) & (apart[4] < _HALVED * size)
     log_mass = height + jnp.log(mass * (step / float(np.sqrt(2 * np.pi))))
+    fine &= log_mass - log_normal(jnp.zeros_like(log_mass), back.variance) > _BEYOND
     moments = into.mean + scale * first, into.variance * (second - first**2), centre + out, square - out**2
     return Moments(log_mass, *moments), fine

@@ -15,6 +15,7 @@ from sbvi.models.circuit import algebra
 from sbvi.models.circuit.gaussian_leaves import Gaussian
 from sbvi.models.circuit.leaf import Leaf
 from sbvi.models.circuit.plan import Edges, Plan, Product, Step, Sum
+from sbvi.models.circuit.sums import TINY
 from sbvi.models.values import IMPOSSIBLE
 
 Place = tuple[int, int]  # which of the values, and which of its nodes
@@ -40,9 +41,13 @@ def compiled(root: algebra.Node) -> Compiled:
     """The folded layers of a circuit.
 
     Raises:
-      UserError: see `algebra.graph`; or leaves are of several families.
+      UserError: see `algebra.graph`; or leaves are of several families, or a sum has a weight below the least that it
+        can tell beside its greatest child.
     """
     made = algebra.graph(root)
+    for place, node in enumerate(made.nodes):
+        if isinstance(node, algebra.Sum) and min(node.weights) < TINY:
+            raise UserError(f"{made.names[place]} has the weight {min(node.weights):g}; allowed: at least {TINY:g}.")
     leaves = [node for node in made.nodes if not isinstance(node, algebra.Product | algebra.Sum)]
     family, levels = _family(leaves, made)
     places: dict[int, Place] = {id(leaf): (0, row) for row, leaf in enumerate(leaves)}

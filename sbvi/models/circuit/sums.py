@@ -4,6 +4,10 @@ soft:   log sum_i exp(v_i + w_io). Its gradients are posterior probabilities: of
 hard:   max_i (v_i + w_io). Backwards only the best child counts, one even where several tie.
 drawn:  soft forwards; backwards one child drawn from its posterior. From a gradient of one at the root the edges of
         one sampled tree get a gradient of one, and all others none.
+
+A soft sum is at least TINY of its greatest child, whatever that child's weight: children may be any number of nats
+apart, and only where the greatest has a weight below TINY is a sum too great. A circuit that is built by hand may have
+no such weight (`sbvi.models.circuit.compiled`); what learned ones lose by it is below 1e-37 of their mass.
 """
 
 from collections.abc import Callable

@@ -124,6 +124,34 @@ def test_moments_of_a_unit(name):
     compare(name, expected)
 
 
+#: The message from below lies where units are flat, and the one from above contradicts it: most of the mass is 15 to 40
+#: deviations away, where the unit turns, or just as far where the message from below has it.
+CONTRADICTING = [
+    (-30.0, 1.0, 0.9, 1e-3),
+    (35.0, 2.0, -0.5, 1e-3),
+    (-41.5, 7.7, 1.0, 9e-4),
+    (-16.7, 0.63, 1.4, 6e-4),
+    (30.0, 1.0, 0.7, 0.02),
+]
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu", "gelu"])
+def test_a_flat_unit_whose_messages_contradict_each_other(name):
+    function, expected = FUNCTIONS[name], []
+    for case in CONTRADICTING:
+
+        def log_density(z, case=case):
+            fit = stats.norm.logpdf(function(z), case[2], np.sqrt(case[3]))
+            return stats.norm.logpdf(z, case[0], np.sqrt(case[1])) + fit
+
+        around = peaks(log_density, *case[:2])
+        expected.append(by_quadrature(log_density, function, [*around, (around[2][0], 0.01)]))
+    evidence, found = together(name, "mmse", cases=CONTRADICTING)
+    expected = np.array(expected).T
+    np.testing.assert_allclose(np.array(found), expected[1:], rtol=1e-6, atol=1e-8)
+    assert evidence == pytest.approx(expected[0].sum(), rel=1e-9)
+
+
 #: The message above is sharp and says a value that silu and gelu have twice, once, hardly, or never.
 FALLING = [
     (-0.46, 1.32, -0.1119, 4.8e-7),
