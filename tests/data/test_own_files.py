@@ -9,7 +9,7 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.data.formats.own_files import read_own
-from sbvi.runs.api import _as_file
+from sbvi.runs.frame_files import kept_frame
 from sbvi.tasks.files import read_array, read_values
 
 NAN = np.nan
@@ -221,7 +221,9 @@ FRAMES = {
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_frame_in_memory_is_kept_as_it_is(name, tmp_path):
-    (tmp_path / "x.csv").write_text(_as_file(FRAMES[name]))
+    kept_as, content = kept_frame(FRAMES[name])
+    assert kept_as.endswith(".csv")
+    (tmp_path / "x.csv").write_bytes(content)
     read = read_own(str(tmp_path / "x.csv"), "x").frame
     kept = FRAMES[name].set_axis(read.columns, axis=1)
     assert list(map(str, read.columns)) == list(map(str, FRAMES[name].columns))
@@ -238,4 +240,4 @@ def test_a_frame_in_memory_is_kept_as_it_is(name, tmp_path):
 )
 def test_names_that_a_file_cannot_keep_are_refused(frame, sentence):
     with pytest.raises(UserError, match=sentence):
-        _as_file(frame)
+        kept_frame(frame)
