@@ -236,6 +236,9 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     assert not api._write(path, api._kept(frame, None, path.parent)[2])  # the same frame is known again
     with pytest.raises(UserError, match="holds other data than x"):
         api._write(path, api._kept(frame.assign(a=-numbers), None, path.parent)[2])
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="holds other data than x"):  # a file cut short is nobody's to overwrite
+        api._write(path, content)
     mixed = frame.assign(site=pd.Series(["01", 2, 3.5] * 20, dtype=object))
     with pytest.raises(UserError, match=r"column site holds '01'.* as Parquet it cannot be kept .*one type"):
         api._kept(mixed, None, tmp_path)
