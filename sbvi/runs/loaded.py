@@ -4,7 +4,7 @@ import contextlib
 import copy
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,8 @@ from sbvi.core import UserError, at_least_one
 from sbvi.core.memory import require as room
 from sbvi.core.precision import jit_reported
 from sbvi.data.recorded import recorded
-from sbvi.distributions.gaussian import covariance
 from sbvi.models import require
-from sbvi.models.capabilities import (
-    Encoder,
-    GaussianRecognition,
-    Generative,
-    LatentVariable,
-    offers,
-)
+from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
 from sbvi.runs import means as means_of
 from sbvi.runs import runtime
@@ -33,6 +26,7 @@ from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.completion import Completion
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.encodings import Encodings
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
@@ -44,20 +38,7 @@ from sbvi.training.draws import DrawStack
 BATCH = 500
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """Moments of q(z | x) at one stochastic node: mean (N, K), of discrete latents the probability; variance (N, K).
-
-    error: variance of the mean as an estimate, (N, K): 0 where it is exact, else of the 64 samples it is made of, 32 of
-      a Helmholtz machine's.
-    """
-
-    mean: np.ndarray
-    variance: np.ndarray
-    error: np.ndarray
-
-
-class LoadedRun(Scores, Queries, Completion, Rows):
+class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
     """A run's best parameters, ready to use.
 
     Data is (N, *event_shape) or (N, D), in the units of the run's data set, whatever its dtype: 0..16 for the digits.
@@ -137,45 +118,6 @@ class LoadedRun(Scores, Queries, Completion, Rows):
         """Averages over the first draws of the parameters, or over all; for runs of `algorithm=sgmcmc`."""
         return Averaged(self, draws)
 
-    @property
-    def nodes(self) -> dict[str, int]:
-        """Stochastic nodes and their sizes, the one nearest the data first."""
-        return dict(self._able(LatentVariable, "nodes").latent_sizes())
-
-    def encode(self, x: np.ndarray) -> dict[str, Encoding]:
-        """Posterior moments of every node."""
-        return self.moments(self.checked(x))
-
-    def moments(self, inputs: np.ndarray) -> dict[str, Encoding]:
-        """Posterior moments of every node for model input (N, D), such as `Dataset.seen` gives."""
-        encode = self._jitted("encode", self._able(Encoder, "encode").encode)
-        moments = self._batches(lambda part, _: encode(self.params, part), inputs)
-        return {node: Encoding(*pair) for node, pair in moments.items()}
-
-    def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Dense posterior covariances, node -> (N, K, K): for small N and K, and Gaussian posteriors."""
-        gaussians = self._able(GaussianRecognition, "covariances").gaussians(self.params, jnp.asarray(self.checked(x)))
-        return {node: np.asarray(covariance(q)) for node, q in gaussians.items()}
-
-    def decode(self, latents: np.ndarray | dict[str, np.ndarray], draw: int | None = None) -> np.ndarray:
-        """E[x | latents], (N, *event_shape); or with the seed `draw` a draw of x.
-
-        Means of a table's positive columns are no greater than the greatest training value; of categories mean codes.
-        """
-        model, checked = self._able(LatentVariable, "decode"), self._checked_latents(latents)
-        if draw is None:
-            decode = self._jitted("decode", means_of.given_latents(model, self.preprocessing))
-            decoded = self._batches(lambda part, _: decode(self.params, part), checked)
-            return means_of.to_source(np.asarray(decoded), self.preprocessing).reshape(-1, *self.event_shape)
-        observe, key = self._jitted("observe", model.observe), jax.random.key(draw)
-        fold = jax.random.fold_in
-        decoded = self._batches(lambda part, i: observe(self.params, fold(key, i), part).value, checked)
-        return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
-
-    def reconstruct(self, x: np.ndarray) -> np.ndarray:
-        """E[x | z] at the posterior means, (N, *event_shape)."""
-        return self.decode({node: encoding.mean for node, encoding in self.encode(x).items()})
-
     def sample(self, num: int, seed: int | None = None, *, means: bool = False) -> np.ndarray:
         """Draws from the generative model, or their means given what was drawn before; (num, *event_shape).
 
@@ -214,23 +156,6 @@ class LoadedRun(Scores, Queries, Completion, Rows):
     def checked(self, x: np.ndarray) -> np.ndarray:
         """Source values as model input, float32 (N, D)."""
         return self.preprocessing.to_model(x)
-
-    def _checked_latents(self, latents: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if not isinstance(latents, dict):
-            if len(self.nodes) != 1:
-                raise UserError(f"latents must be a dict with the nodes {', '.join(self.nodes)}.")
-            latents = {next(iter(self.nodes)): latents}
-        if set(latents) != set(self.nodes):
-            raise UserError(f"latents has the nodes {', '.join(latents)}; it must have {', '.join(self.nodes)}.")
-        checked = {}
-        for node, size in self.nodes.items():
-            value = np.asarray(latents[node], np.float32)
-            if value.ndim != 2 or value.shape[1] != size:
-                raise UserError(f"latents[{node!r}] has shape {value.shape}; it must be (N, {size}).")
-            checked[node] = value
-        if len({len(value) for value in checked.values()}) != 1 or not len(next(iter(checked.values()))):
-            raise UserError("latents must have the same number of rows, at least one, at every node.")
-        return checked
 
 
 def _event_shape(shape: Any, folder: Path) -> tuple[int, ...]:

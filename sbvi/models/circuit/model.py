@@ -16,7 +16,7 @@ from sbvi.models.circuit import chow_liu
 from sbvi.models.circuit.evaluate import root
 from sbvi.models.circuit.leaf import Leaf, region_order, rows
 from sbvi.models.circuit.plan import Plan
-from sbvi.models.circuit.sums import Pair, Rule, Values, drawn, hard, soft
+from sbvi.models.circuit.sums import Rule, drawn, hard, soft, without_some
 from sbvi.models.values import IMPOSSIBLE, Array, DataFacts, DataSummary, LogProb, Params, Samples
 
 
@@ -247,15 +247,3 @@ class BuiltCircuit:
             "classes": weights(params["classes"], statistics["classes"], 0),
             "leaves": self.family.maximise(params["leaves"], statistics["leaves"], pseudocount),
         }
-
-
-def without_some(rule: Rule, key: Array, rate: float) -> Rule:
-    """A rule for which each input of a sum is left out with some probability, unless all of them would be."""
-
-    def dropped(position: int, v: Values, w: Array) -> Array:
-        whole = v.whole() if isinstance(v, Pair) else v
-        gone = jax.random.bernoulli(jax.random.fold_in(key, position), rate, whole.shape)
-        gone &= ~jnp.all(gone, -1, keepdims=True)
-        return rule(position, jnp.where(gone, jnp.asarray(IMPOSSIBLE, whole.dtype), whole), w)
-
-    return dropped

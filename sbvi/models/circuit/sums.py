@@ -16,6 +16,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.models.values import IMPOSSIBLE
+
 Array = jax.Array
 TINY = 1e-37  # the least sum of which float32 knows a finite logarithm
 
@@ -103,3 +105,15 @@ def drawn(key: Array) -> Rule:
         return values
 
     return rule
+
+
+def without_some(rule: Rule, key: Array, rate: float) -> Rule:
+    """A rule for which each input of a sum is left out with some probability, unless all of them would be."""
+
+    def dropped(position: int, v: Values, w: Array) -> Array:
+        whole = v.whole() if isinstance(v, Pair) else v
+        gone = jax.random.bernoulli(jax.random.fold_in(key, position), rate, whole.shape)
+        gone &= ~jnp.all(gone, -1, keepdims=True)
+        return rule(position, jnp.where(gone, jnp.asarray(IMPOSSIBLE, whole.dtype), whole), w)
+
+    return dropped
