@@ -7,13 +7,16 @@ serve one at a time.
 
 Within a program JAX lowers an operation once for its types and parameters, as a function that it copies to each place.
 To make these functions took a quarter of a test's time; here the programs of one context share those that stand alone.
+For that an inner program (of a jitted function within another, or of a loop's body) is lowered where it is called,
+not as a function of its own, which only its program would have; XLA would bring it there anyway.
 """
 
 import threading
 
-from jax._src import config  # there is no public way to do this
+from jax._src import config, core, pjit  # there is no public way to do this
 from jax._src.interpreters import mlir
-from jax._src.sharding_impls import ShardingContext
+from jax._src.random import threefry2x32
+from jax._src.sharding_impls import ShardingContext, UnspecifiedValue
 
 #: Programs of one context, whose constants live as long as it does.
 PROGRAMS = 1000
@@ -47,6 +50,10 @@ def share_contexts():
 
     mlir.make_ir_context = shared
     mlir._cached_lowering_miss = lowered
+    mlir.register_lowering(pjit.jit_p, _where_called("jaxpr", pjit._pjit_lowering))
+    mlir.register_lowering(core.closed_call_p, _where_called("call_jaxpr", mlir._lowerings[core.closed_call_p].rule))
+    # On a CPU the one for every platform is not used, but says that the CPU's has to be a function of its own, too.
+    mlir.register_lowering(threefry2x32.threefry2x32_p, threefry2x32._threefry2x32_lowering_rule)
 
 
 def _stands_alone(entry):
@@ -55,3 +62,29 @@ def _stands_alone(entry):
         return False
     text = str(entry.func.operation)
     return text.count("@") == 1 and "channel" not in text and "sdy." not in text  # the one name is its own
+
+
+def _where_called(name, as_function):
+    """A rule for a call of the inner program of this name, where it is a plain one."""
+
+    def rule(ctx, *args, **params):
+        inner = params[name]
+        places = [place for key, all_ in params.items() if key.endswith(("_shardings", "_layouts")) for place in all_]
+        placed = not all(place is None or isinstance(place, UnspecifiedValue) for place in places)
+        if placed or inner.effects or inner.consts or core.jaxpr_const_args(inner.jaxpr):
+            return as_function(ctx, *args, **params)
+        out, tokens = mlir.jaxpr_subcomp(
+            ctx.module_context,
+            inner.jaxpr,
+            ctx.name_stack,
+            ctx.tokens_in,
+            (),
+            *args,
+            dim_var_values=ctx.dim_var_values,
+            const_lowering=ctx.const_lowering,
+            outer_traceback=None,
+        )
+        ctx.set_tokens_out(tokens)
+        return out
+
+    return rule
