@@ -1,5 +1,6 @@
 """Matplotlib figures without a window system: as arrays of pixels, and as files."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,15 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 #: Of text, axes and grids: readable on white and on dark grounds.
 INK = "#7a7a7a"
 
+_settings = threading.Lock()
 
-def new_figure(width: float = 7, height: float = 4, dpi: float = 110) -> Figure:
-    """A figure of so many inches."""
+
+def new_figure(width: float = 7, height: float = 4, dpi: float = 110, layout: Any = "constrained") -> Figure:
+    """A figure of so many inches. layout: "none" where everything in it is given a place."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
+    figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
 
@@ -36,7 +39,10 @@ def pixels(figure: Figure) -> np.ndarray:
 
 def save_figure(figure: Figure, *paths: Path) -> None:
     """A figure as files of the kinds that their suffixes say, such as .png and .pdf, without a ground: axes and text
-    are readable on white and on dark pages. It is laid out once, and no more afterwards."""
+    are readable on white and on dark pages. It is laid out once, and no more afterwards, whatever the user's
+    settings of Matplotlib say."""
+    from matplotlib import rc_context
+
     for axes in figure.get_axes():
         axes.tick_params(colors=INK, labelsize=8)
         if not axes.get_images():
@@ -50,8 +56,11 @@ def save_figure(figure: Figure, *paths: Path) -> None:
                 text.set_color(INK)
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)  # a whole drawing would also bring every image to the screen's pixels
-    figure.set_layout_engine("none")  # with one, every file would be laid out anew
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
-        figure.savefig(path, transparent=True, **dates)
+    # Points that train side by side draw in threads, and settings are the process's.
+    with _settings, rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        # "none" would stand in for an engine, for whose sake each file is drawn twice.
+        figure.set_layout_engine(None)
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+            figure.savefig(path, transparent=True, **dates)

@@ -46,8 +46,7 @@ def save_panel(panel: Panel, *paths: Path) -> None:
     height, width = picture.shape[:2]
     times = -(-SHARP // width)
     dpi = times * width / PANEL_INCHES
-    figure = new_figure(PANEL_INCHES, PANEL_INCHES * height / width, dpi)
-    figure.set_layout_engine("none")  # which would bring the picture to whatever room is left
+    figure = new_figure(PANEL_INCHES, PANEL_INCHES * height / width, dpi, layout="none")
     axes: Any = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)  # a map of greys would round
     image = axes.imshow(coloured, interpolation="none", aspect="auto")
