@@ -250,7 +250,9 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     assert moved.data == run.data
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"x: column site holds '01', .* pip install 'sbvi\[parquet\]'"):
-        frame_files._as_parquet(frame, ("site", "01"))  # pandas itself reads text by a pyarrow that was there
+        frame_files._as_parquet(
+            frame, "x: column site holds '01', which differs"
+        )  # pandas itself reads text by a pyarrow that was there
 
 
 def test_the_package_shows_what_there_is():
