@@ -3,6 +3,7 @@
 import datetime
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,9 @@ def train(
         if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
         kind, path, content = _kept(x, labels, folder)
-        chosen = Experiment.from_overrides([f"dataset={kind}", f'dataset.path="{path}"', *experiment])
+        chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *experiment])
+        # Not as a word, whose grammar has marks that a folder's name may have too.
+        chosen = replace(chosen, dataset=replace(chosen.dataset, path=str(path)))
         kept = path if _write(path, content) else None
     try:
         result = train_run(chosen, folder)

@@ -159,7 +159,8 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
 
     buffer = io.BytesIO()
     try:
-        frame.to_parquet(buffer, engine="pyarrow", index=False)
+        held = {name: _holdable(column) for name, column in frame.items()}
+        pd.DataFrame(held).to_parquet(buffer, engine="pyarrow", index=False)
         pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")  # pandas writes dtypes that it does not read
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
@@ -167,3 +168,15 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
             "values of one type."
         ) from None
     return buffer.getvalue()
+
+
+def _holdable(column: Any) -> Any:
+    """A column as Parquet can hold it: intervals, as `pandas.cut` makes them, by their texts, which their categories
+    are anyway, and sparse columns whole."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.SparseDtype):
+        return column.sparse.to_dense()
+    if isinstance(column.dtype, pd.CategoricalDtype) and isinstance(column.cat.categories.dtype, pd.IntervalDtype):
+        return column.cat.rename_categories(list(map(str, column.cat.categories)))
+    return column

@@ -277,6 +277,20 @@ def test_a_frame_that_text_would_alter_is_kept_as_parquet(column, held, tmp_path
     pd.testing.assert_frame_equal(read_own(str(tmp_path / "x.parquet"), "x").frame, frame)
 
 
+def test_intervals_and_sparse_columns_are_kept_beside_texts_that_look_like_numbers(tmp_path):
+    pytest.importorskip("pyarrow")
+    values = [0.5, 1.5, np.nan, 2.5]
+    frame = pd.DataFrame({"code": ["01", "02", "01", "1"], "bin": pd.cut(values, 2), "few": [0, 0, 7, 0]})
+    kept_as, content = kept_frame(frame.astype({"few": pd.SparseDtype(int)}))
+    (tmp_path / kept_as).write_bytes(content)
+    back = read_own(str(tmp_path / kept_as), "x").frame
+    assert back["code"].tolist() == frame["code"].tolist()
+    assert back["few"].tolist() == frame["few"].tolist()
+    assert [v if isinstance(v, str) else None for v in back["bin"]] == [
+        None if pd.isna(v) else str(v) for v in frame["bin"]
+    ]
+
+
 def test_dtypes_that_parquet_does_not_give_back_are_told(tmp_path):
     """pandas writes the name of an Arrow dictionary's dtype, and does not know it again."""
     pyarrow = pytest.importorskip("pyarrow")

@@ -242,8 +242,9 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     mixed = frame.assign(site=pd.Series(["01", 2, 3.5] * 20, dtype=object))
     with pytest.raises(UserError, match=r"column site holds '01'.* as Parquet it cannot be kept .*one type"):
         api._kept(mixed, None, tmp_path)
-    run = sbvi.train(SMALL, tmp_path / "run", x=frame)
-    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / 'a "b" ${c}').mkdir()  # marks of the grammar of words
+    run = sbvi.train(SMALL, tmp_path / 'a "b" ${c}' / "run", x=frame)
+    (tmp_path / 'a "b" ${c}' / "run").rename(tmp_path / "moved")
     moved = sbvi.load_run(tmp_path / "moved")
     filled = moved.fill_table(frame.assign(site=frame["site"].where(frame.index > 3)), samples=20)
     assert set(filled["site"]) == {"01", "02", "1"}
