@@ -118,7 +118,9 @@ class DrawStack:
         for entry in self.entries():
             try:
                 metadata = checkpoint.read_metadata(entry.path)
-            except checkpoint.DamagedCheckpoint:  # which is told where the draw is needed
+            except checkpoint.DamagedCheckpoint as error:  # the averages, which need it, come after training
+                if entry.step <= step:
+                    log.warning("%s The averages of the run need it.", error)
                 continue
             checkpoint.check_run(entry.path, metadata, self.run)
         if self.writes and self.folder.exists():

@@ -428,6 +428,19 @@ def test_a_draw_under_the_name_of_another_is_refused(tmp_path):
     np.testing.assert_array_equal(stack.mean(like, 1)["w"], 1)
 
 
+def test_a_damaged_draw_is_told_before_training_goes_on(tmp_path, caplog):
+    """The averages come after it; a draw that is taken away is no matter."""
+    stack = DrawStack(tmp_path)
+    for step in (1, 2):
+        stack.write(step, Draw(0, {"w": np.ones(2, np.float32)}, {}))
+    for entry in stack.entries():
+        entry.path.write_bytes(entry.path.read_bytes()[:50])
+    stack.drop_after(1)
+    (told,) = (record.message for record in caplog.records)
+    assert f"{stack.entries()[0].path} is damaged" in told
+    assert told.endswith("The averages of the run need it.")
+
+
 @pytest.mark.parametrize(
     "content", ['[{"chain": 1', "{}[", '[{"chain": 1}]', '[{"chain": 1, "step": "3", "reason": ""}]', "3"]
 )
