@@ -14,7 +14,7 @@ from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.formats.own_files import ARRAYS
-from sbvi.runs.directory import KEPT_ARRAYS, RunDirectory
+from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.frame_files import kept_frame, same_content
 from sbvi.runs.loaded import LoadedRun, load_run
@@ -163,8 +163,10 @@ def _write(path: Path, content: bytes) -> bool:
     if path.exists() and not same_content(path, content):
         raise UserError(f"{path} holds other data than x; use another directory.")
     there = RunDirectory(path.parent)
-    if there.has_run() and there.read_run()["config"].get("dataset", {}).get("path") != str(path):
-        raise UserError(f"{path.parent} holds another run, on other data than x; use another directory.")
+    if there.has_run() and (known := there.read_run()["config"].get("dataset", {}).get("path")) != str(path):
+        earlier = path.name == KEPT_PARQUET and known == str(path.with_name(KEPT_TEXT))
+        goes_on = f", or, where an earlier version kept x as text, resume={path.parent}" if earlier else ""
+        raise UserError(f"{path.parent} holds another run, on other data than x; use another directory{goes_on}.")
     if path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -249,6 +249,13 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     filled = moved.fill_table(frame.assign(site=frame["site"].where(frame.index > 3)), samples=20)
     assert set(filled["site"]) == {"01", "02", "1"}
     assert moved.data == run.data
+    record = tmp_path / "moved" / "run.json"  # as an earlier version began it
+    recorded = json.loads(record.read_text())
+    recorded["config"]["dataset"]["path"] = str(tmp_path / "moved" / "data.csv")
+    record.write_text(json.dumps(recorded))
+    sentence = rf"on other data than x; use another directory, or, .* kept x as text, resume={tmp_path}/moved\.$"
+    with pytest.raises(UserError, match=sentence):
+        sbvi.train(SMALL, tmp_path / "moved", x=frame)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"x: column site holds '01', .* pip install 'sbvi\[parquet\]'"):
         frame_files._as_parquet(
