@@ -49,10 +49,16 @@ def _seconds_to_bounds(record):
 
 
 def section(record):
-    """Seconds to validation bounds, as scripts/benchmark_time_to_nll.py measured them."""
+    """Seconds to validation bounds, as scripts/benchmark_time_to_nll.py measured them.
+
+    Raises:
+      ValueError: a processor's are of another network or other settings than those that the text tells.
+    """
     sizes, how = "-".join(map(str, record["network"])), record["settings"]
     parts = []
     for part in (record, *record.get("elsewhere", {}).values()):
+        if (part["network"], part["settings"]) != (record["network"], how):
+            raise ValueError(f"{part['processor']} trained another network or with other settings; measure it anew")
         count = len(next(iter(part["cases"].values()))["cold"])
         rounds = f"{count} alternating round{'s' * (count > 1)}"
         parts.append(f"{part['processor']}, {part['cores']} cores, {rounds} (`{part['command']}`):")

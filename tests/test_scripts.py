@@ -172,6 +172,11 @@ def test_the_page_tells_medians_of_the_times_and_what_was_not_reached(scripts):
     assert "| sbvi, warm | 2.50 | - | 1.2 | falls short |" in text  # NumPyro reached the bound that ours did not
     record["cases"]["numpyro"]["warm"] = [row(18.0, None, -99.0), row(27.0, None, -99.0)]
     assert "| sbvi, warm | 2.50 | - | 1.2 | not known at each |" in time_to_nll_section.section(record)
+    other = record | {"processor": "q", "cores": 4}
+    assert "q, 4 cores, 3 alternating rounds" in time_to_nll_section.section(record | {"elsewhere": {"q": other}})
+    for changed in ({"network": [784, 7, 784]}, {"settings": record["settings"] | {"batch": 50}}):
+        with pytest.raises(ValueError, match=r"^q trained another network or with other settings"):
+            time_to_nll_section.section(record | {"elsewhere": {"q": other | changed}})
 
 
 def test_measurements_of_another_processor_stand_beside_the_first_ones(scripts):

@@ -38,6 +38,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
 
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int]]:
+        """By its number, as a worker of joblib hands it to the sweep; by default it would be made from its text."""
+        return type(self), (self.code - 128,)
+
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""

@@ -82,6 +82,17 @@ def plain(value: Any) -> str | float | bool:
         return str(value)
 
 
+def numeric(column: "pandas.Series") -> np.ndarray:
+    """A column's cells as numbers (N,) float64, NaN where one is missing or is none. Times are none: pandas would count
+    them in their dtype's unit, and make a number of a missing one too."""
+    import pandas as pd
+
+    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
+        return np.full(len(column), np.nan)
+    numbers: np.ndarray = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return numbers
+
+
 def simple(column: "pandas.Series", where: str) -> None:
     """Refuse cells that are no single value, such as lists, and complex numbers, whose imaginary part a float loses.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, plain, simple, spelled
+from sbvi.data.cells import as_elsewhere, fitting, numeric, plain, simple, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -63,8 +63,6 @@ class Column:
         Raises:
           UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
-        import pandas as pd
-
         simple(column, where)
         missing = column.isna().to_numpy(bool)
         if self.coded:
@@ -82,7 +80,7 @@ class Column:
                 place = f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        numbers = numeric(column)
         if (wrong := ~missing & np.isnan(numbers)).any():
             row = int(np.flatnonzero(wrong)[0])
             raise UserError(f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}, which is no number.")

@@ -3,6 +3,7 @@
 import datetime
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.formats.own_files import ARRAYS
-from sbvi.runs.directory import KEPT_ARRAYS, RunDirectory
+from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.frame_files import kept_frame, same_content
 from sbvi.runs.loaded import LoadedRun, load_run
@@ -65,7 +66,9 @@ def train(
         if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
         kind, path, content = _kept(x, labels, folder)
-        chosen = Experiment.from_overrides([f"dataset={kind}", f'dataset.path="{path}"', *experiment])
+        chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *experiment])
+        # Not as a word, whose grammar has marks that a folder's name may have too.
+        chosen = replace(chosen, dataset=replace(chosen.dataset, path=str(path)))
         kept = path if _write(path, content) else None
     try:
         result = train_run(chosen, folder)
@@ -160,8 +163,10 @@ def _write(path: Path, content: bytes) -> bool:
     if path.exists() and not same_content(path, content):
         raise UserError(f"{path} holds other data than x; use another directory.")
     there = RunDirectory(path.parent)
-    if there.has_run() and there.read_run()["config"].get("dataset", {}).get("path") != str(path):
-        raise UserError(f"{path.parent} holds another run, on other data than x; use another directory.")
+    if there.has_run() and (known := there.read_run()["config"].get("dataset", {}).get("path")) != str(path):
+        earlier = path.name == KEPT_PARQUET and known == str(path.with_name(KEPT_TEXT))
+        goes_on = f", or, where an earlier version kept x as text, resume={path.parent}" if earlier else ""
+        raise UserError(f"{path.parent} holds another run, on other data than x; use another directory{goes_on}.")
     if path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,14 +7,15 @@ own dtypes are to decide; so what was written is read once, and where it differs
 import csv
 import io
 import itertools
+import numbers
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.data.cells import simple
+from sbvi.data.cells import plain, simple, spelled
 from sbvi.data.columns import labels as labels_of
-from sbvi.data.formats.headers import is_header
+from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
@@ -25,12 +26,20 @@ def kept_frame(frame: Any) -> tuple[str, bytes]:
     """The name of the file, and its content.
 
     Raises:
-      UserError: the frame's names cannot be told from rows, or two are the same; a text would be read as a missing
-        value; it needs Parquet, and pyarrow is not there or cannot hold it; or see `simple`.
+      UserError: the frame has no rows or no columns; its names cannot be told from rows, or two are the same; a text
+        would be read as a missing value, or is no Unicode; it needs Parquet, and pyarrow is not there or cannot hold
+        it; or see `simple`.
     """
-    text = _as_text(frame).encode()
-    altered = _altered(frame, text)
-    return (KEPT_TEXT, text) if altered is None else (KEPT_PARQUET, _as_parquet(frame, altered))
+    frame = _checked(frame)
+    text, header = _as_text(frame)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"x holds {error.object[error.start]!r}, half of a character, which no file can keep; allowed: whole ones."
+        ) from None
+    altered = _altered(frame, text, header)
+    return (KEPT_TEXT, content) if altered is None else (KEPT_PARQUET, _as_parquet(frame, altered))
 
 
 def same_content(path: Path, content: bytes) -> bool:
@@ -42,18 +51,19 @@ def same_content(path: Path, content: bytes) -> bool:
 
     try:
         one, other = (pd.read_parquet(io.BytesIO(each), engine="pyarrow") for each in (there, content))
-    except (OSError, ValueError):  # cut short, say: not the content; pyarrow's errors are of these kinds
+    except Exception:  # cut short, say: not the content; of damaged bytes pandas and pyarrow raise errors of many kinds
         return False
     return bool((one.dtypes.astype(str).equals(other.dtypes.astype(str))) and one.equals(other))
 
 
-def _as_text(frame: Any) -> str:
-    """A frame as text that is read back with the same names and gaps."""
+def _checked(frame: Any) -> Any:
+    """The frame, its names texts or whole numbers, as they are in what tells of its columns: pandas would write the
+    name of a day as it does the day, and nothing for None."""
     if frame.columns.nlevels > 1:
         raise UserError(f"x has columns of {frame.columns.nlevels} levels; a name must be one text.")
-    named = labels_of(frame, "x")
-    names = list(named)
-    for name, label in named.items():
+    if not all(frame.shape):
+        raise UserError(f"x has shape {frame.shape}; it must have rows and columns.")
+    for name, label in labels_of(frame, "x").items():
         column = frame[label]
         simple(column, "x")
         if gap := [text for text in texts_of(column) if text.lstrip() in USUAL]:
@@ -61,52 +71,112 @@ def _as_text(frame: Any) -> str:
                 f"x: column {name} holds the text {gap[0]!r}, which is kept in a file, where it is a missing value; "
                 "put None where a value is missing, or another word."
             )
-    quotes: Any = quoting(frame, names)
+    return frame.set_axis([n if isinstance(n, numbers.Integral) else str(n) for n in frame.columns], axis=1)
+
+
+def _as_text(frame: Any) -> tuple[str, bool]:
+    """A frame as text, and whether that begins with the names of the columns."""
+    names = list(map(str, frame.columns))
     counted = names == list(map(str, range(len(names))))  # as what has no names is called
     for header in (True, False) if counted else (True,):
+        quotes: Any = quoting(frame, header)
         text: str = frame.to_csv(index=False, header=header, quoting=quotes)
-        first = list(itertools.islice(csv.reader(io.StringIO(text)), SAMPLE))
-        if first and is_header(first, "x") == header:
-            return text
+        first = _first_rows(text)
+        if not first or is_header(first, "x") == header:
+            return text, header
     raise UserError(
         f"x has the columns {', '.join(names[:5])}, which look like a row of the table; name them by words."
     )
 
 
-def _altered(frame: Any, text: bytes) -> tuple[str, str] | None:
-    """The first column, and a cell of it, that is read back from text as something else than the frame holds: a text as
-    a number or a gap, or a length of time as a text; None where there is none."""
-    suspects = [
-        place for place, (_, column) in enumerate(frame.items()) if texts_of(column) or column.dtype.kind == "m"
-    ]
+def _first_rows(text: str) -> list[list[str]]:
+    """The fields of the first rows as they are read back; none where they cannot be: `csv` has a limit of length."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        return list(itertools.islice(csv.reader(io.StringIO(lines)), SAMPLE))
+    except csv.Error:
+        return []
+
+
+def _altered(frame: Any, text: str, header: bool) -> str | None:
+    """What is read back from text as something else than the frame holds: a name, or of a column a cell, such as a text
+    as a number or a gap, or a length of time as a text; None where there is nothing."""
+    other = "which is read back from text as something else"
+    first = _first_rows(text)
+    if not first:
+        return "x holds a text that is too long to be read back"
+    if header:
+        try:
+            read = names_of(first[0], "x")
+        except UserError:  # two are the same
+            read = [name.strip() for name in first[0]]
+        for name, back in zip(map(str, frame.columns), read, strict=True):
+            if name != back:
+                return f"x has a column named {name!r}, {other}"
+    kinds = [dtype.kind for dtype in frame.dtypes]
+    suspects = [place for place, kind in enumerate(kinds) if kind not in "buifM"]
     if not suspects:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / KEPT_TEXT
-        path.write_bytes(text)
-        back, _, _ = read_text(path, "x")
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            table, _, _ = read_text(path, "x")
+        except UserError:
+            table = None
+    if table is None or table.shape != frame.shape:
+        return "x holds a text of which the rows cannot be told apart"
     for place in suspects:
-        own, read = frame.iloc[:, place].to_numpy(object), back.iloc[:, place].to_numpy(object)
-        times = frame.dtypes.iloc[place].kind == "m"
-        for one, other in zip(own, read, strict=True):
-            if (isinstance(one, str) and not (isinstance(other, str) and one == other)) or times:
-                return str(frame.columns[place]), str(one)
+        own, read = frame.iloc[:, place], table.iloc[:, place]
+        if kinds[place] == "m" or (row := _first_altered(own, read)) is not None:
+            cell = own.iloc[0 if kinds[place] == "m" else row]
+            return f"x: column {frame.columns[place]} holds {str(cell)[:40]!r}, {other}"
     return None
 
 
-def _as_parquet(frame: Any, altered: tuple[str, str]) -> bytes:
-    name, cell = altered
-    held = f"x: column {name} holds {cell!r}, which is read back from text as something else"
+def _first_altered(own: Any, read: Any) -> int | None:
+    """The first row of a column that is read as something else; beside texts a number may be read as its own text,
+    which is the same category."""
+    texts = bool(texts_of(own))
+    cells = zip(own.to_numpy(object), read.to_numpy(object), own.isna(), read.isna(), strict=True)
+    for row, (one, other, gap, lost) in enumerate(cells):
+        if gap or lost:
+            if gap != lost:
+                return row
+            continue
+        held, back = plain(one), plain(other)
+        if held != back and (not texts or isinstance(one, str) or spelled(held) != spelled(back)):
+            return row
+    return None
+
+
+def _as_parquet(frame: Any, altered: str) -> bytes:
     try:
         import pyarrow
     except ImportError:
-        raise UserError(f"{held}; to keep it as Parquet install pyarrow: pip install 'sbvi[parquet]'.") from None
+        raise UserError(f"{altered}; to keep it as Parquet install pyarrow: pip install 'sbvi[parquet]'.") from None
+    import pandas as pd
+
     buffer = io.BytesIO()
     try:
-        frame.to_parquet(buffer, engine="pyarrow", index=False)
+        held = {name: _holdable(column) for name, column in frame.items()}
+        pd.DataFrame(held).to_parquet(buffer, engine="pyarrow", index=False)
+        pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")  # pandas writes dtypes that it does not read
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
-            f"{held}, and as Parquet it cannot be kept ({str(error).splitlines()[0][:100]}); give every column "
+            f"{altered}, and as Parquet it cannot be kept ({str(error).splitlines()[0][:100]}); give every column "
             "values of one type."
         ) from None
     return buffer.getvalue()
+
+
+def _holdable(column: Any) -> Any:
+    """A column as Parquet can hold it: intervals, as `pandas.cut` makes them, by their texts, which their categories
+    are anyway, and sparse columns whole."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.SparseDtype):
+        return column.sparse.to_dense()
+    if isinstance(column.dtype, pd.CategoricalDtype) and isinstance(column.cat.categories.dtype, pd.IntervalDtype):
+        return column.cat.rename_categories(list(map(str, column.cat.categories)))
+    return column

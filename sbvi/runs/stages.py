@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -54,6 +55,7 @@ def run_stages(
     state, progress, ended = _standing(assembly, directory, store, record is None)
     logger = assembly.experiment.logger.open(directory.path, progress.step) if directory.writes else None
     recorder: RunRecorder | Silent | None = None
+    monitor = f"validation/{assembly.algorithm.monitor}"
     success = False
     try:
         # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result.
@@ -68,7 +70,6 @@ def run_stages(
             ended = ended and not any(key.startswith("trainer.") for key in changed)
         elif progress.pruned and session.trial is None:
             ended = False
-        monitor = f"validation/{assembly.algorithm.monitor}"
         recall(session.trial, directory.path, monitor, progress.step)
         processes.check_same(str(progress.step), "newest checkpoint (its step)")
         recorder = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
@@ -82,8 +83,7 @@ def run_stages(
         if outcome.status == "completed":
             chosen = None if _kept(assembly, store, recorder, outcome) else outcome.progress.best_step
             _finish(assembly, directory, recorder, outcome, chosen)
-        result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began)
-        result["monitor"] = monitor
+        result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began) | {"monitor": monitor}
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
         directory.write_result(result)
@@ -91,9 +91,15 @@ def run_stages(
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
-    except KeyboardInterrupt:  # such as in the final test; training itself hears signals
+    except KeyboardInterrupt:  # before training or in the final test; training itself hears signals
         if directory.goes_on:
             log.info("Interrupted at step %d; resume=%s goes on.", progress.step, directory.path)
+            outcome = Outcome("stopped", signal.SIGINT.name, progress, state)
+            metrics = {} if recorder is None else recorder.last
+            result = result_of(outcome, assembly.plan, metrics, time.monotonic() - began) | {"monitor": monitor}
+            with contextlib.suppress(UserError):  # the interrupt is the thing to tell
+                if directory.read_result() is None:  # not where it came after all was done
+                    directory.write_result(result)
         raise
     finally:
         try:

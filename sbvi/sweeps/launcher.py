@@ -22,7 +22,7 @@ from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
 from sbvi.core.errors import Interrupted
-from sbvi.core.leftovers import SWEEP_LEAVINGS, Before, forget
+from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 from sbvi.sweeps.labels import labelled
 from sbvi.sweeps.pool import Pool, settled
 
@@ -97,11 +97,15 @@ class SbviLauncher(Launcher):
             log.info("%d of %d jobs did not complete:", len(failed), len(returns))
         for job in failed:
             log.info("  %s: %s", " ".join(filter_overrides(list(job.overrides or []))), job._return_value)
-        stood = getattr(self.task_function, "stood", Before.of([]))
-        forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS, stood)
+        forget(Path(str(self.config.hydra.sweep.dir)), SWEEP_LEAVINGS, self._stood())
         if heard is not None:  # a search, or a sweep in batches, would launch more
             raise Interrupted(heard)
         return returns
+
+    def _stood(self) -> Before:
+        """What was there before the sweep began."""
+        stood: Before = getattr(self.task_function, "stood", Before.of([]))
+        return stood
 
     def run_one(self, number: int, overrides: Sequence[str], task: TaskFunction | None = None) -> JobReturn:
         """One job in this process, as Hydra's basic launcher would run it."""
@@ -133,7 +137,11 @@ class SbviLauncher(Launcher):
             else:
                 returns[number] = settled(words, None, str(done._return_value))
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
+        try:
+            ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
+        finally:  # of a sweep that is stopped too
+            for job in prepared.values():
+                forget(job.folder, JOB_LEAVINGS, self._stood())
         for number, value in zip(prepared, ended, strict=True):
             failure = _reason(value) if isinstance(value, BaseException) else None
             returns[number] = settled(jobs[number], value if failure is None else None, failure)

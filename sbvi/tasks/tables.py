@@ -82,7 +82,7 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
             else:
                 separator = "\t" if ending.startswith(".tsv") else ","
                 packed = "gzip" if ending.endswith(".gz") else None
-                quotes: Any = quoting(frame, frame.columns)
+                quotes: Any = quoting(frame, named)
                 frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
     except FileExistsError:
         raise UserError(f"task.output={path} is there already; name another file.") from None

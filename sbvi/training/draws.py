@@ -89,9 +89,24 @@ class DrawStack:
             write_atomically(self.folder / "stopped.json", content.encode())
 
     def stopped(self) -> list[Stopped]:
-        """The chains that have stopped."""
+        """The chains that have stopped.
+
+        Raises:
+          UserError: `stopped.json` is damaged.
+        """
         path = self.folder / "stopped.json"
-        return [Stopped(**chain) for chain in json.loads(path.read_text())] if path.exists() else []
+        if not path.exists():
+            return []
+        try:
+            chains = [Stopped(**chain) for chain in json.loads(path.read_text(encoding="utf-8"))]
+            if not all(type(one.chain) is type(one.step) is int and isinstance(one.reason, str) for one in chains):
+                raise TypeError("a chain and a step are whole numbers")
+        except (OSError, ValueError, TypeError, RecursionError):
+            raise UserError(
+                f"{path} is damaged: it does not hold a list of chains that have stopped; delete it, and a run that "
+                "goes on writes it anew."
+            ) from None
+        return chains
 
     def drop_after(self, step: int) -> None:
         """Take away what was drawn after a step.
@@ -103,7 +118,9 @@ class DrawStack:
         for entry in self.entries():
             try:
                 metadata = checkpoint.read_metadata(entry.path)
-            except checkpoint.DamagedCheckpoint:  # which is told where the draw is needed
+            except checkpoint.DamagedCheckpoint as error:  # the averages, which need it, come after training
+                if entry.step <= step:
+                    log.warning("%s The averages of the run need it.", error)
                 continue
             checkpoint.check_run(entry.path, metadata, self.run)
         if self.writes and self.folder.exists():
@@ -120,10 +137,15 @@ class DrawStack:
         """A draw's parameters, and its chain's scalars at that moment.
 
         Raises:
-          DamagedCheckpoint: it is damaged, of another model, or of another run.
+          DamagedCheckpoint: it is damaged, of another model, of another run, or another draw than its name says.
         """
         arrays, notes = checkpoint.read(entry.path)
         checkpoint.check_run(entry.path, notes, self.run)
+        if (held := (notes.get("step"), notes.get("chain"))) != (entry.step, entry.chain):  # a copy would count twice
+            raise checkpoint.DamagedCheckpoint(
+                f"{entry.path} holds the draw of step {held[0]} and chain {held[1]}, and not that of its name; put its "
+                "own in its place."
+            )
         params = checkpoint.arranged(arrays, like, entry.path)
         return params, notes["monitors"]
 

@@ -158,7 +158,8 @@ def test_an_interrupt_in_the_final_test_is_told_and_gone_on_with(tmp_path):
     code, output = finish(process)
     assert code == 130, output
     assert "Interrupted at step 20; resume=" in output
-    assert not (tmp_path / "run" / "result.json").exists()
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["reason"], result["steps"]) == ("stopped", "SIGINT", 20)
     done = command("train", "resume=run", "evaluation.num_samples=10", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "completed"

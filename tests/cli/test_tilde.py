@@ -1,5 +1,7 @@
 """The home folder in a word's value, which Hydra's own parser then takes for what it is."""
 
+import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from sbvi.cli import train
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
+from sbvi.core.errors import Interrupted
 
 pytestmark = pytest.mark.quick
 
@@ -62,6 +65,7 @@ def test_a_resumed_run_must_be_named(monkeypatch, capsys):
     ("raised", "code", "said"),
     [
         (KeyboardInterrupt(), 130, ""),
+        (pickle.loads(pickle.dumps(Interrupted(signal.SIGTERM))), 143, ""),  # as from a worker of joblib
         (OSError(28, "No space left on device", "run/x"), 1, "run/x cannot be used (No space left on device).\n"),
     ],
 )

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from sbvi.core import UserError
+from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import read_own
 from sbvi.runs.frame_files import kept_frame
 from sbvi.tasks.files import read_array, read_values
@@ -161,6 +162,26 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
         read_own(str(tmp_path / "x.parquet"), "input")
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.to_datetime(["2020-01-01", None]),
+        pd.to_datetime(["2020-01-01", None], utc=True),
+        pd.to_timedelta([1, None], "h"),
+        pd.PeriodIndex(["2020", None], freq="Y"),
+    ],
+)
+def test_times_are_no_numbers(times, tmp_path):
+    """pandas would count them in their dtype's unit, the missing one as -9e18."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.5, 2.0], "t": times})
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"column t holds '.*' in row 0, which is no number"):
+        read_own(str(tmp_path / "x.parquet"), "x").values()
+    with pytest.raises(UserError, match=r"column t holds .* in row 0, which is no number"):
+        Column("t", "continuous").codes(frame["t"], "x")
+
+
 def test_columns_are_found_by_name(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "x.csv").write_text("c,label,a,b\n3,9,1,2\n6,9,4,5\n")
@@ -216,6 +237,8 @@ FRAMES = {
     "words": pd.DataFrame({"colour": ["red", "blue", "red", "red"], "size": [1, 2, None, 4]}),
     "separators": pd.DataFrame({"a;b": [1.5, 2.5, None], "c": ["x;y", 'say "z"', None]}),
     "many": pd.DataFrame(np.arange(20.0).reshape(2, 10)),
+    "separators below no header": pd.DataFrame({0: ["a;b", "c", "d"], 1: [1.5, 2.5, 3.0]}),
+    "days as names": pd.DataFrame(np.eye(3), columns=pd.date_range("2020", periods=3)),
 }
 
 
@@ -230,14 +253,71 @@ def test_a_frame_in_memory_is_kept_as_it_is(name, tmp_path):
     pd.testing.assert_frame_equal(read, kept, check_dtype=False)
 
 
+LONG = "x," * 100_000
+
+
+@pytest.mark.parametrize(
+    ("column", "held"),
+    [
+        ("#a", [1.5, 2.0, 3.0]),  # names that lose their mark or space
+        (" a", [1.5, 2.0, 3.0]),
+        ("a\r", [1.5, 2.0, 3.0]),
+        ("a", ["x\ry", "x\r\ny", "z"]),  # ends of lines that become others
+        ("a", ["x\0y", "x", "y"]),
+        ("a", [LONG, "x", "y"]),  # which csv does not read
+        ("a", pd.period_range("1990", periods=3, freq="Y")),  # times, which would be numbers
+    ],
+)
+def test_a_frame_that_text_would_alter_is_kept_as_parquet(column, held, tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({column: held, "b": [0.5, 1.5, None]})
+    kept_as, content = kept_frame(frame)
+    assert kept_as.endswith(".parquet")
+    (tmp_path / "x.parquet").write_bytes(content)
+    pd.testing.assert_frame_equal(read_own(str(tmp_path / "x.parquet"), "x").frame, frame)
+
+
+def test_intervals_and_sparse_columns_are_kept_beside_texts_that_look_like_numbers(tmp_path):
+    pytest.importorskip("pyarrow")
+    values = [0.5, 1.5, np.nan, 2.5]
+    frame = pd.DataFrame({"code": ["01", "02", "01", "1"], "bin": pd.cut(values, 2), "few": [0, 0, 7, 0]})
+    kept_as, content = kept_frame(frame.astype({"few": pd.SparseDtype(int)}))
+    (tmp_path / kept_as).write_bytes(content)
+    back = read_own(str(tmp_path / kept_as), "x").frame
+    assert back["code"].tolist() == frame["code"].tolist()
+    assert back["few"].tolist() == frame["few"].tolist()
+    assert [v if isinstance(v, str) else None for v in back["bin"]] == [
+        None if pd.isna(v) else str(v) for v in frame["bin"]
+    ]
+
+
+def test_dtypes_that_parquet_does_not_give_back_are_told(tmp_path):
+    """pandas writes the name of an Arrow dictionary's dtype, and does not know it again."""
+    pyarrow = pytest.importorskip("pyarrow")
+    dtype = pd.ArrowDtype(pyarrow.dictionary(pyarrow.int32(), pyarrow.string()))
+    frame = pd.DataFrame({"a": pd.array(["01", "02"], dtype=dtype)})
+    with pytest.raises(UserError, match=r"x: column a holds '01', .* as Parquet it cannot be kept"):
+        kept_frame(frame)
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"^x is not a readable \.parquet file"):
+        read_own(str(tmp_path / "x.parquet"), "x")
+
+
 @pytest.mark.parametrize(
     ("frame", "sentence"),
     [
         (pd.DataFrame({2020: [1.0, 2.0], 2021: [3.0, 4.0]}), "x has the columns 2020, 2021, which look like a row"),
         (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "x has more than one column named a"),
         (pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "x has columns of 2 levels"),
+        (pd.DataFrame(), r"x has shape \(0, 0\); it must have rows and columns"),
+        (pd.DataFrame({"a": []}), r"x has shape \(0, 1\)"),
+        (
+            pd.DataFrame({"a": pd.Series(["x\ud800", "y"], dtype=object), "b": 1.5}),
+            "half of a character, which no file can keep",
+        ),
+        (pd.DataFrame({"a": pd.Series([True, 2, 3], dtype=object)}), "column a holds 'True', which is read back from"),
     ],
 )
-def test_names_that_a_file_cannot_keep_are_refused(frame, sentence):
+def test_what_a_file_cannot_keep_is_refused(frame, sentence):
     with pytest.raises(UserError, match=sentence):
         kept_frame(frame)

@@ -1,5 +1,6 @@
 """Training from Python, as the command line would."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -220,7 +221,7 @@ def test_a_frame_in_memory_is_a_table(tmp_path):
 def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     """Texts that look like numbers, truth values or marks of a gap are texts, in training and in what reads the run
     later; they are kept as Parquet, and refused where nothing reads that."""
-    pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
     numbers = np.random.default_rng(0).normal(size=60)
     texts = {"site": ["01", "02", "1"], "answer": ["True", "False", "True"], "mark": ["-", "--", "-"]}
     for dtype in (object, "str", "category"):
@@ -236,21 +237,34 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
     assert not api._write(path, api._kept(frame, None, path.parent)[2])  # the same frame is known again
     with pytest.raises(UserError, match="holds other data than x"):
         api._write(path, api._kept(frame.assign(a=-numbers), None, path.parent)[2])
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match="holds other data than x"):  # a file cut short is nobody's to overwrite
-        api._write(path, content)
+    altered = io.BytesIO()  # in its description of the dtypes
+    parquet.write_table(parquet.read_table(path).replace_schema_metadata({"pandas": "{}"}), altered)
+    for damaged in (content[: len(content) // 2], altered.getvalue()):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="holds other data than x"):  # it is nobody's to overwrite
+            api._write(path, content)
     mixed = frame.assign(site=pd.Series(["01", 2, 3.5] * 20, dtype=object))
     with pytest.raises(UserError, match=r"column site holds '01'.* as Parquet it cannot be kept .*one type"):
         api._kept(mixed, None, tmp_path)
-    run = sbvi.train(SMALL, tmp_path / "run", x=frame)
-    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / 'a "b" ${c}').mkdir()  # marks of the grammar of words
+    run = sbvi.train(SMALL, tmp_path / 'a "b" ${c}' / "run", x=frame)
+    (tmp_path / 'a "b" ${c}' / "run").rename(tmp_path / "moved")
     moved = sbvi.load_run(tmp_path / "moved")
     filled = moved.fill_table(frame.assign(site=frame["site"].where(frame.index > 3)), samples=20)
     assert set(filled["site"]) == {"01", "02", "1"}
     assert moved.data == run.data
+    record = tmp_path / "moved" / "run.json"  # as an earlier version began it
+    recorded = json.loads(record.read_text())
+    recorded["config"]["dataset"]["path"] = str(tmp_path / "moved" / "data.csv")
+    record.write_text(json.dumps(recorded))
+    sentence = rf"on other data than x; use another directory, or, .* kept x as text, resume={tmp_path}/moved\.$"
+    with pytest.raises(UserError, match=sentence):
+        sbvi.train(SMALL, tmp_path / "moved", x=frame)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"x: column site holds '01', .* pip install 'sbvi\[parquet\]'"):
-        frame_files._as_parquet(frame, ("site", "01"))  # pandas itself reads text by a pyarrow that was there
+        frame_files._as_parquet(
+            frame, "x: column site holds '01', which differs"
+        )  # pandas itself reads text by a pyarrow that was there
 
 
 def test_the_package_shows_what_there_is():

@@ -415,6 +415,43 @@ def test_draws_of_another_run_are_refused_and_stay(whole, tmp_path):
     np.testing.assert_array_equal(reading.mean({"w": np.zeros(2, np.float32)})["w"], 1)
 
 
+def test_a_draw_under_the_name_of_another_is_refused(tmp_path):
+    """It would be averaged over twice."""
+    stack, like = DrawStack(tmp_path), {"w": np.zeros(2, np.float32)}
+    for step in (1, 2):
+        stack.write(step, Draw(0, {"w": np.full(2, step, np.float32)}, {}))
+    stack.settle()
+    first, second = (entry.path for entry in stack.entries())
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(UserError, match=rf"{second.name} holds the draw of step 1 and chain 0, and not that of its"):
+        stack.mean(like)
+    np.testing.assert_array_equal(stack.mean(like, 1)["w"], 1)
+
+
+def test_a_damaged_draw_is_told_before_training_goes_on(tmp_path, caplog):
+    """The averages come after it; a draw that is taken away is no matter."""
+    stack = DrawStack(tmp_path)
+    for step in (1, 2):
+        stack.write(step, Draw(0, {"w": np.ones(2, np.float32)}, {}))
+    for entry in stack.entries():
+        entry.path.write_bytes(entry.path.read_bytes()[:50])
+    stack.drop_after(1)
+    (told,) = (record.message for record in caplog.records)
+    assert f"{stack.entries()[0].path} is damaged" in told
+    assert told.endswith("The averages of the run need it.")
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"chain": 1', "{}[", '[{"chain": 1}]', '[{"chain": 1, "step": "3", "reason": ""}]', "3"]
+)
+def test_a_damaged_list_of_stopped_chains_is_told(content, tmp_path):
+    stack = DrawStack(tmp_path)
+    stack.note([Stopped(1, 30, "its bound was not finite")])
+    (stack.folder / "stopped.json").write_text(content)
+    with pytest.raises(UserError, match=r"stopped\.json is damaged"):
+        stack.stopped()
+
+
 def test_a_run_without_draws_says_so(tiny_run):
     run = load_run(tiny_run)
     with pytest.raises(UserError, match="keeps no draws"):

@@ -147,6 +147,12 @@ def test_texts_that_begin_with_a_space_come_back_with_it(tmp_path, ending):
     assert back["word"].isna().tolist() == [False, False, True]
     assert back["word"][:2].tolist() == [" x", "x"]
     np.testing.assert_array_equal(back["a;b"], frame["a;b"])
+    bare = pd.DataFrame({"0": ["x;y", "z"], "1": [1.5, 2.0], "2": ["x\ry", "z"]})  # read without a header
+    write_frame(tmp_path / f"bare{ending}", bare, named=False)
+    back, named = read_frame(str(tmp_path / f"bare{ending}"))
+    assert not named
+    assert back[0].tolist() == ["x;y", "z"]
+    assert back[2].tolist() == ["x\ny", "z"]  # one cell still
 
 
 def test_a_run_scores_what_it_fills(trained):

@@ -278,6 +278,28 @@ def test_a_damaged_last_checkpoint_costs_one_interval(small_run, tmp_path, tally
     tally(1)
 
 
+def test_an_interrupt_that_training_does_not_hear_leaves_a_result(tmp_path, monkeypatch):
+    """Before the loop hears signals; one that comes when all is done leaves what was reached."""
+    made, folder = experiment(trainer={"steps": 10, "validate_every": 10}, evaluation={"test": False}), tmp_path / "run"
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sbvi.runs.stages.tell_large_batches", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(made, folder)
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["reason"], result["steps"]) == ("stopped", "SIGINT", 0)
+    write = RunDirectory.write_result
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "write_result", lambda *words: (write(*words), interrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            train(made, folder)
+    assert json.loads((folder / "result.json").read_text())["status"] == "completed"
+    assert train(made, folder)["steps"] == 10
+
+
 def test_optimisation_reaches_the_exact_likelihood(tmp_path):
     """A linear-Gaussian DLGM trained on its own data comes within sampling error of the truth.
 

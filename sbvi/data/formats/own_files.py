@@ -13,6 +13,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
+from sbvi.data.cells import numeric
 from sbvi.data.checks import line
 
 if TYPE_CHECKING:
@@ -46,14 +47,12 @@ class Table:
         return np.ascontiguousarray(np.stack(arrays, 1, dtype=np.result_type(*arrays), casting="unsafe"))
 
     def _numbers(self, column: "pandas.Series") -> np.ndarray:
-        import pandas as pd
-
         if isinstance(column.dtype, np.dtype) and column.dtype.kind in "buif":
             values = column.to_numpy()
             large = values.dtype.kind == "f" or values.dtype == np.uint64
             return values.astype(np.uint8 if values.dtype.kind == "b" else np.float64 if large else np.int64)
-        numbers = pd.to_numeric(column, errors="coerce")
-        bad = (numbers.isna() & column.notna()).to_numpy(bool)
+        numbers = numeric(column)
+        bad = np.isnan(numbers) & column.notna().to_numpy(bool)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             text = str(column.iloc[row])[:40]
@@ -62,7 +61,7 @@ class Table:
                 "number; "
                 "a run of experiment=table takes words."
             )
-        return numbers.to_numpy(np.float64, na_value=np.nan)
+        return numbers
 
     def names(self, columns: Sequence[str] | None = None) -> tuple[str, ...] | None:
         """Column names, where the file has them."""
@@ -189,5 +188,6 @@ def _parquet(place: Path, where: str) -> Table:
         raise UserError(f"{where} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'.") from None
     try:
         return Table(pd.read_parquet(place, engine="pyarrow"), True, where)
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+    # TypeError: of a dtype that pandas wrote down and does not know again, such as an Arrow dictionary's.
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{where} is not a readable .parquet file ({str(error).splitlines()[0][:100]}).") from None
