@@ -3,10 +3,14 @@
 import logging
 from collections.abc import Mapping
 
+from sbvi.core.spec import fields
 from sbvi.data import Dataset
 from sbvi.training import Plan
 
 log = logging.getLogger(__name__)
+
+#: A field that algorithms may have -> the setting that most decides how far they come.
+SETTINGS = {"optimizer": "optimizer.learning_rate", "pseudocount": "algorithm.pseudocount"}
 
 
 def tell_large_batches(plan: Plan) -> None:
@@ -23,14 +27,16 @@ def tell_large_batches(plan: Plan) -> None:
         )
 
 
-def tell_baseline(scalars: Mapping[str, float], dataset: Dataset) -> None:
-    """Warn of a test likelihood below that of independent dimensions."""
+def tell_baseline(scalars: Mapping[str, float], dataset: Dataset, algorithm: type) -> None:
+    """Warn of a test likelihood below that of independent dimensions, and name a setting of the algorithm's, of which
+    this is the spec, that may be at fault."""
     reached, baseline = scalars["test/nll"], scalars["test/nll_independent"]
     if reached > baseline:
         log.warning(
             "test/nll is %.2f, worse than the %.2f of independent %s, each with a distribution of its own: this model "
-            "has learned less than that; train it for longer, or with another optimizer.learning_rate.",
+            "has learned less than that; train it for longer%s.",
             reached,
             baseline,
             "pixels" if len(dataset.event_shape) > 1 else "columns",
+            next((f", or with another {key}" for field, key in SETTINGS.items() if field in fields(algorithm)), ""),
         )

@@ -33,6 +33,9 @@ class Queries:
     def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray: ...
 
     @abstractmethod
+    def _marginal(self, held: np.ndarray, missing: np.ndarray, seed: int | None) -> np.ndarray: ...
+
+    @abstractmethod
     def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray, seed: int | None = None) -> np.ndarray:
@@ -53,8 +56,13 @@ class Queries:
         differ = ~absent & ~not_there(values).reshape(values.shape) & (values != known)
         if differ.any():
             raise UserError("x and given hold different values in the same place.")
-        evidence = self._possible(known, "given", seed)
-        joint = self.marginal_log_likelihood(np.where(absent, values, known), seed)
+        together = np.where(absent, values, known)
+        unknown = not_there(together)
+        # Once for both: whether a file holds grey values or bits is told by all of them, and of what is given alone it
+        # may look otherwise.
+        held = self.preprocessing.own(together, "x", unknown)
+        evidence = possible(self._marginal(held, not_there(known), seed), "given")
+        joint = self._marginal(held, unknown, seed)
         return np.where(impossible(joint), -np.inf, joint - evidence)
 
     def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
@@ -64,7 +72,7 @@ class Queries:
           UserError: the model gives what is not NaN probability 0.
         """
         model = self._able(Marginals, "conditional")
-        self._possible(x, "x")
+        possible(self.marginal_log_likelihood(x), "x")
         compiled = self._jitted("conditional", model.conditional)
         key = jax.random.key(seed)
         drawn = self._batches(
@@ -80,7 +88,7 @@ class Queries:
         """
         compiled = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
         if offers(self.model, Marginals):
-            self._possible(x, "x")
+            possible(self.marginal_log_likelihood(x), "x")
         return self._filled(self._batches(lambda part, _: compiled(self.params, *part), self._parted(x)), x)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
@@ -110,16 +118,6 @@ class Queries:
         compiled = self._jitted("classify", able.class_log_probs)
         return np.asarray(self._batches(lambda part, _: compiled(self.params, part), inputs))
 
-    def _possible(self, x: np.ndarray, where: str, seed: int | None = None) -> np.ndarray:
-        """log p of what is not NaN, (N,); 0 / 0 is no answer, though its logarithms have a difference."""
-        evidence = self.marginal_log_likelihood(x, seed)
-        if impossible(evidence).any():
-            raise UserError(
-                f"Row {int(np.argmax(impossible(evidence)))} of {where} holds values that the model gives probability "
-                f"0, so that nothing follows from them; allowed: values that it can draw."
-            )
-        return evidence
-
     def _parted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Model input (N, D), and where it is observed."""
         x = self.preprocessing.arranged(x)
@@ -137,3 +135,17 @@ class Queries:
 def impossible(log_p: np.ndarray) -> np.ndarray:
     """Whether these are logarithms of 0, (N,)."""
     return log_p <= IMPOSSIBLE / 2
+
+
+def possible(evidence: np.ndarray, where: str) -> np.ndarray:
+    """log p of what is known, (N,), as it is; 0 / 0 is no answer, though its logarithms have a difference.
+
+    Raises:
+      UserError: the model gives what is known probability 0.
+    """
+    if impossible(evidence).any():
+        raise UserError(
+            f"Row {int(np.argmax(impossible(evidence)))} of {where} holds values that the model gives probability "
+            f"0, so that nothing follows from them; allowed: values that it can draw."
+        )
+    return evidence

@@ -65,13 +65,17 @@ class Scores:
     def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """log p of what is not NaN, the rest summed out, (N,), nats; of a complete row what `log_likelihood` gives, bit
         for bit the same whether or not other rows have gaps."""
-        model = self._able(Marginals, "marginal_log_likelihood")
+        self._able(Marginals, "marginal_log_likelihood")
         x = self.preprocessing.arranged(x)
         missing = not_there(x)
-        dataset, batches = self._own(x, missing)
+        return self._marginal(self.preprocessing.own(x, "x", missing), missing, seed)
+
+    def _marginal(self, held: np.ndarray, missing: np.ndarray, seed: int | None) -> np.ndarray:
+        """log p of what of values as evaluation sees them, (N, ...), is not missing, (N, D), the rest summed out."""
+        model = self._able(Marginals, "marginal_log_likelihood")
         complete = ~missing.any(1)
         if complete.all() and offers(model, Density):
-            return self._exact((dataset, batches), seed)
+            return self._exact(self._in_batches(held), seed)
 
         def marginal(params: Any, _: jax.Array, held: jax.Array) -> jax.Array:
             seen = ~jnp.isnan(held)
@@ -79,11 +83,10 @@ class Scores:
             return log_p
 
         # NaN all the way into the program, past the noise of dequantised values, which is that of complete rows.
-        held = np.where(missing, np.float32(np.nan), dataset.test.x.reshape(missing.shape).astype(np.float32))
-        gaps = self._in_batches(held)
+        gaps = self._in_batches(np.where(missing, np.float32(np.nan), held.reshape(missing.shape).astype(np.float32)))
         log_p = np.asarray(self._scored("marginal", marginal, gaps, seed))
         if complete.any() and offers(model, Density):
-            return np.where(complete, self._exact((dataset, batches), seed), log_p)
+            return np.where(complete, self._exact(self._in_batches(held), seed), log_p)
         return log_p
 
     def _exact(self, own: tuple[Dataset, Batches], seed: int | None) -> np.ndarray:
@@ -113,9 +116,9 @@ class Scores:
             )
         return self._compiled[name](self.params, self._key(seed), batches)
 
-    def _own(self, x: np.ndarray, missing: np.ndarray | None = None) -> tuple[Dataset, Batches]:
+    def _own(self, x: np.ndarray) -> tuple[Dataset, Batches]:
         """The user's values as a data set, and in batches as evaluation makes them; see `Preprocessing.own`."""
-        return self._in_batches(self.preprocessing.own(x, "x", missing))
+        return self._in_batches(self.preprocessing.own(x, "x"))
 
     def _in_batches(self, held: np.ndarray) -> tuple[Dataset, Batches]:
         split = Split(held)

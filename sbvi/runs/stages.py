@@ -216,7 +216,7 @@ def _finish(
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
         if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:
             scalars |= {"test/nll_independent": baseline}
-            tell_baseline(scalars, assembly.dataset)
+            tell_baseline(scalars, assembly.dataset, type(assembly.experiment.algorithm))
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return

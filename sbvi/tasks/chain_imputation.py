@@ -236,13 +236,12 @@ class ChainImputation(Filling):
         log-loss (nats an entry)."""
         base = run_dataset(run)
         column = np.broadcast_to(base.seen("train").mean(0), truth.shape)
-        total = max(1, int(missing.sum()))
+        total = int(missing.sum())
         scores = {
             "rmse_of_means": np.sqrt([squares(column, truth, missing) / total]),
             "rmse": np.sqrt(np.sum([part["squares"] for part in parts], 0) / total),
         }
-        if missing.any():
-            scores["coverage"] = np.array([np.concatenate([part["within"] for part in parts]).mean()])
+        scores["coverage"] = np.array([np.concatenate([part["within"] for part in parts]).mean()])
         if run.data["binary"]:
             scores["log_loss_of_means"] = np.array([log_losses(column, truth, missing) / total])
             scores["log_loss"] = np.sum([part["log_losses"] for part in parts], 0) / total

@@ -7,7 +7,8 @@ import numpy as np
 from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
 from sbvi.data.checks import not_there
 from sbvi.evaluation.classification import confusion, scores
-from sbvi.models.capabilities import PartialClassifier
+from sbvi.models import require
+from sbvi.models.capabilities import Classifier, PartialClassifier
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_values, run_dataset
@@ -40,6 +41,7 @@ class ClassificationTask:
         """Scalars named `classification/...`; probabilities (N, C); the confusion matrix as a picture."""
         if self.output is not None:
             check_output(self.output)
+        require(run.model, Classifier, "task=classification")
         if self.input is not None:
             values, where = own_values(run, self.input, self.examples, allow_nan=True)
             missing = not_there(values)

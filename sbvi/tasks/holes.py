@@ -20,8 +20,18 @@ def holes(kind: Hole, fraction: float, seed: int, count: int, event_shape: tuple
     or of the square's area.
 
     Raises:
-      UserError: a square or a half of what is no image.
+      UserError: a square or a half of what is no image, or nothing is removed, whose errors would all be none.
     """
+    removed = _removed(kind, fraction, seed, count, event_shape)
+    if not removed.any():
+        raise UserError(
+            f"task.fraction={fraction} with task.missing={kind} removes no value of {count} examples of shape "
+            f"{event_shape}, so that there is nothing to fill in; allowed: a greater task.fraction."
+        )
+    return removed
+
+
+def _removed(kind: Hole, fraction: float, seed: int, count: int, event_shape: tuple[int, ...]) -> np.ndarray:
     size = int(np.prod(event_shape))
     if kind == "random":
         return np.random.default_rng(seed).random((count, size)) < fraction

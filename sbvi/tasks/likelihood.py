@@ -76,6 +76,11 @@ class LikelihoodTask:
         if self.partition_samples is not None:
             settings = replace(settings, partition_samples=self.partition_samples)
         evaluator = Evaluator(run.model, dataset, settings)
+        if self.input is not None and evaluator.how == "labels":
+            raise UserError(
+                f"task.input={self.input} holds no labels, and of such data this model knows p(label | x) alone; use "
+                f"task=classification."
+            )
         curve: draws_curve.Curve = {}
         if average:
             told = draws_curve.Told()

@@ -4,6 +4,8 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, UserError, choices, spec
 from sbvi.data import Preprocessing
+from sbvi.models import require
+from sbvi.models.capabilities import Marginals
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_values
 from sbvi.tasks.files import check_output, write_arrays
@@ -35,6 +37,7 @@ class QueryTask:
             raise UserError("task=query needs task.input=FILE, the rows that are asked about.")
         if self.output is not None:
             check_output(self.output)
+        require(run.model, Marginals, "task=query")
         read, _ = own_values(run, self.input, allow_nan=True)
         rows = read.reshape(len(read), -1).astype(float)
         given = [self._column(run, column, rows.shape[1]) for column in self.given]

@@ -16,7 +16,7 @@ from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs
 from sbvi.inference.geometric_mean import ancestral, resampled
 from sbvi.models import require
-from sbvi.models.capabilities import Bidirectional, LatentVariable
+from sbvi.models.capabilities import Bidirectional, Generative, LatentVariable
 from sbvi.models.values import Samples
 from sbvi.reporting.images import grid, shown
 from sbvi.runs.loaded import LoadedRun
@@ -83,6 +83,8 @@ class SamplesTask:
         average = self.parameters == "average"
         if average and (self.input is not None or self.method != "ancestral"):
             raise UserError("task.parameters=average needs task.method=ancestral, and no task.input.")
+        if self.method == "ancestral" or self.input is not None:  # the others say themselves what they need
+            require(run.model, Generative if self.input is None else LatentVariable, "task=samples")
         run = with_parameters(run, self.parameters)
         # Of values that depend on one another given the latents a mean is no x, and is known along a draw alone.
         depend = run.offers(LatentVariable) and not run.model.factorises()

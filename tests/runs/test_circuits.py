@@ -119,6 +119,18 @@ def test_queries_agree_with_one_another(labelled):
         labelled.conditional_log_likelihood(x, 1 - x)
 
 
+def test_what_is_given_is_read_as_a_part_of_the_whole(labelled):
+    """Grey values of 0 and 1, of 16, are no bits where those that are asked for are grey."""
+    x = np.random.default_rng(3).integers(0, 17, (5, 64)).astype(float)
+    x[:, :3] = 0, 1, 1
+    bits = labelled.preprocessing.own(x).reshape(x.shape).astype(float)
+    assert not bits[:, :3].all(0)[1:].any()  # as bits they would be ones
+    given = np.arange(64) < 3
+    found = labelled.conditional_log_likelihood(x, np.where(given, x, np.nan))
+    expected = labelled.log_likelihood(bits) - labelled.log_likelihood(np.where(given, bits, np.nan))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_nothing_follows_from_what_cannot_be(tmp_path):
     """Of the first value 1 is impossible: it has probability 0, and given it nothing has a probability."""
     parts = [Product(Bernoulli(0, 0.0), Bernoulli(1, p), Bernoulli(2, q)) for p, q in ((0.9, 0.2), (0.1, 0.6))]

@@ -1,6 +1,7 @@
 """Data with labels: sorted by class, with classes that training lacks, and what a classifier cannot be of."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.batched import batched
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared, data_facts, load_dataset, summarise
+from sbvi.tasks import TASKS
 
 X = np.random.default_rng(0).integers(0, 256, (24, 4, 4)).astype(np.uint8)
 LABEL = np.arange(24) % 3
@@ -76,3 +78,11 @@ def test_a_classifier_needs_labels_wherever_it_is_scored(tmp_path):
         load_dataset(experiment(tmp_path, x_test=X))
     assert load_dataset(experiment(tmp_path, test=False, x_test=X)).test.label is None
     assert load_dataset(experiment(tmp_path, "circuit", x_test=X)).test.label is None
+
+
+def test_a_classifier_cannot_be_scored_on_a_file_without_labels(tmp_path):
+    made = Assembly.build(experiment(tmp_path), Shared())
+    run = SimpleNamespace(model=made.model, experiment=made.experiment, preprocessing=made.dataset.preprocessing)
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(UserError, match=r"^task.input=.*x.npy holds no labels, and .*; use task=classification\.$"):
+        TASKS["likelihood"](input=str(tmp_path / "x.npy")).run(run)

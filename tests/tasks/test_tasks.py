@@ -205,3 +205,21 @@ def test_levels_must_be_the_datas(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         train.main()
     assert "likelihood.levels=255 is not what the data set holds: levels 0..16" in capsys.readouterr().err
+
+
+def test_what_a_model_lacks_is_told_by_the_name_of_the_task(digits, tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((2, 64)))
+    for name, words in (("query", {"given": (0,)}), ("classification", {})):
+        with pytest.raises(
+            UserError, match=rf"^task={name} needs what model=dlgm has not \(.*; models that serve: circ"
+        ):
+            work(digits, name, input=str(tmp_path / "rows.npy"), **words)
+
+
+@pytest.mark.parametrize(("missing", "fraction"), [("square", 0.001), ("random", 0)])
+def test_where_nothing_is_removed_there_is_no_error_to_tell(digits, missing, fraction):
+    """A square of 8 x 8 x 0.001 pixels has no side."""
+    with pytest.raises(
+        UserError, match=rf"task.fraction={fraction}.* with task.missing={missing} removes no value of 5"
+    ):
+        work(digits, "imputation", missing=missing, fraction=fraction, examples=5)
