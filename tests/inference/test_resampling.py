@@ -64,6 +64,8 @@ def test_systematic_positions_come_as_often_as_their_weights():
     found = np.asarray(systematic(jax.random.key(0), jnp.asarray(weights, jnp.float32), 1000))
     counts = np.stack([(found == s).sum(0) for s in range(7)])
     assert (np.abs(counts - 1000 * weights) < 1 + 1e-3).all()
+    first = np.stack([(found[:100] == s).sum(0) for s in range(7)])  # draws like any others, in no order
+    assert (np.abs(first - 100 * weights) < 5 * np.sqrt(100 * weights) + 1).all()
 
 
 def test_the_chain_visits_positions_by_weight():
