@@ -13,6 +13,8 @@ from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import Circuit
+from sbvi.models.circuit.discrete_leaves import Binomial
+from sbvi.models.circuit.gaussian_leaves import Gaussian
 from sbvi.models.circuit.plan import Edges, Plan, Product, Sum, check
 from sbvi.models.circuit.sums import soft
 from sbvi.models.values import DataFacts, DataSummary
@@ -394,6 +396,33 @@ def test_gaussian_leaves(name, x64):
     assert abs(drawn.mean() - mean) < 4.5 * error
     assert np.mean(drawn**2) == pytest.approx(second, rel=0.05)
     climbs_by_em(model, params, summary(levels=9).x)
+
+
+def test_a_leaf_s_pseudocount_is_so_many_further_examples(x64):
+    """Spread evenly over a leaf's values; Gaussian ones have the mean and variance that the leaf has."""
+    c, count, x = 1.5, np.array([2.0, 3.0]), np.array([[0.25, 0.75], [1.0, 0.5], [0.0, 1.0]])
+    weigh = np.array([[1.0, 0.0], [0.5, 2.0], [0.5, 1.0]])  # of three rows for two leaves of one variable
+    first, second = (weigh * x).sum(0), (weigh * x**2).sum(0)
+    binomial, mean = Binomial(total=4), np.array([0.2, 0.6])
+    gaussian = Gaussian(least=0.01, most=2.0)
+    width = jnp.asarray([[[-1.0, 0.5]]])
+
+    @jax.jit
+    def program():
+        counted = {"count": jnp.asarray(count)[None, None], "sum": jnp.asarray(first)[None, None]}
+        levels = binomial.maximise({"logit": jnp.zeros((1, 1, 2))}, counted, c)
+        free, centre = {"mean": jnp.asarray(mean)[None, None], "width": width}, mean.mean()
+        about = {"sum": first - count * centre, "squares": second - 2 * centre * first + count * centre**2}
+        counted = counted | jax.tree.map(lambda a: jnp.asarray(a)[None, None], about)
+        made = gaussian.maximise(free, counted, c)
+        return binomial.mean(levels), made["mean"], gaussian.variance(made), gaussian.variance(free)
+
+    p, found, variance, before = (np.asarray(a)[0, 0] for a in program())
+    np.testing.assert_allclose(p, (4 * first + c / 2) / (4 * count + c), rtol=1e-9)
+    expected = (first + c * mean) / (count + c)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    square = (second + c * (mean**2 + before)) / (count + c)
+    np.testing.assert_allclose(variance, square - expected**2, rtol=1e-8)
 
 
 def test_gaussian_leaves_far_from_zero_are_those_around_it():
