@@ -334,6 +334,30 @@ def test_classes_are_normalised_and_permute(name, x64):
         np.testing.assert_allclose(np.exp(log_p), given / given.sum(), rtol=1e-9)
 
 
+def test_inputs_of_a_sum_are_left_out_by_their_rate_unless_all_would_be(x64):
+    """Of a mixture of four components, by all sets of them."""
+    rate, rows = 0.2, 5000
+    x = jnp.asarray(np.repeat(random_x(1), rows, 0))
+    model, params = made("mixture", labels=True, sum_dropout=rate)
+    (weights,) = params["sums"]
+
+    @jax.jit
+    def program(params):
+        alone = [params | {"sums": [jnp.full_like(weights, -1e3).at[:, i].set(0.0)]} for i in range(4)]
+        each = jnp.stack([model.joint_log_probs(one, x[:1])[0, 0] for one in alone])
+        drawn = model.joint_log_probs(params, x, key=jax.random.key(0))[:, 0]
+        return each + jax.nn.log_softmax(weights, 1)[0, :, 0], drawn
+
+    each, drawn = map(np.asarray, program(params))
+    kept = np.array(list(itertools.product([False, True], repeat=4)))[1:]
+    chance = np.prod(np.where(kept, 1 - rate, rate), 1)
+    chance[-1] += rate**4  # where all would go none does
+    away = np.abs(drawn[:, None] - np.array([np.logaddexp.reduce(each[k]) for k in kept])[None])
+    assert away.min(1).max() < 1e-9
+    found = np.bincount(away.argmin(1), minlength=15) / rows
+    assert (np.abs(found - chance) < 4.5 * np.sqrt(chance / rows) + 1 / rows).all()
+
+
 REAL = DataFacts((2, 3), False, None, classes=0)
 LEVELS = DataFacts((2, 3), False, 4, classes=0)
 
