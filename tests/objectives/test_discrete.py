@@ -21,7 +21,7 @@ from sbvi.models import MODELS
 from sbvi.models.helmholtz.units import Bernoulli
 from sbvi.models.rollout import Noise
 from sbvi.objectives import OBJECTIVES, View
-from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
+from sbvi.objectives.discrete import init_companion, leave_one_out, predict, renyi_value, score_loss
 from sbvi.objectives.pieces import LayeredKLWeight
 
 DRAWS = 4000
@@ -341,6 +341,26 @@ def test_the_baseline_learns_beside_the_model(x64):
     moved = jax.jit(algorithm.step)(state, batch, jax.random.key(0), hyper)[0]
     level = moved.params.companion["level"]
     assert float(level[0]) < 0  # the bound is negative
+
+
+def test_the_baseline_follows_its_squared_error_alone(x64):
+    """Not the samples' score, whose part has the mean 0 and would be noise."""
+    rng = np.random.default_rng(0)
+    log_weights, score, x = (jnp.asarray(rng.normal(size=size)) for size in ((3, 2), (3, 2), (2, 4)))
+    companion = jax.tree.map(
+        lambda a: jnp.asarray(rng.normal(size=a.shape)), init_companion("nvil", jax.random.key(0), 4)
+    )
+    batch = Batch(x, jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+
+    def loss(companion):
+        return score_loss(View(None, None, None, batch, companion=companion), log_weights, score, 0.0, "nvil")
+
+    def error(companion):
+        return jnp.mean((renyi_value(log_weights, 0.0) - predict(companion, x)) ** 2)
+
+    found, expected = jax.jit(lambda c: (jax.grad(loss)(c), jax.grad(error)(c)))(companion)
+    for name, slope in expected.items():
+        np.testing.assert_allclose(found[name], slope, rtol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["free_energy", "importance_weighted", "renyi"])
