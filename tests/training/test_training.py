@@ -56,6 +56,8 @@ def test_one_metric_everywhere(small_run):
     assert parts["test/elbo"] == pytest.approx(parts["test/log_likelihood"] - parts["test/kl"], abs=1e-4)
     assert parts["test/kl"] == pytest.approx(parts["test/kl/layer_1"])
     assert parts["test/nll"] <= -parts["test/elbo"]
+    # Of training steps the mean is told, as of validation's examples.
+    assert last["train/log_likelihood"] == pytest.approx(last["validation/log_likelihood"], rel=0.2)
 
 
 def test_what_validates_and_is_kept_is_the_average_of_the_weights(small_run):
