@@ -414,6 +414,13 @@ def test_a_relaxed_draw_is_the_draw_with_the_derivative_of_its_relaxation(temper
     exact = (40 * weights * density * s * (1 - s) / temperature).sum(1)
     error = np.asarray(slope).std(0) / np.sqrt(draws)
     assert (np.abs(np.asarray(slope).mean(0) - exact) < 4 * error).all()
+    # Of the noise behind the value itself, and not of other noise of the same law: where the value is 1 alone.
+    z = np.linspace(-40, 40, 200_001)
+    s = 1 / (1 + np.exp(-(logits[:, None] - z) / temperature))
+    density = np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))) ** 2
+    both = np.trapezoid(density * s * (1 - s) / temperature * (z < logits[:, None]), z)
+    own = np.asarray(slope) * np.asarray(values)
+    assert (np.abs(own.mean(0) - both) < 4 * own.std(0) / np.sqrt(draws)).all()
     if temperature == 0.1:
         chance = 1 / (1 + np.exp(-logits))
         np.testing.assert_allclose(exact, chance * (1 - chance), rtol=0.02)
