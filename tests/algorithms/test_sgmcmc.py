@@ -16,6 +16,7 @@ from support.models import batch
 from sbvi.algorithms import ALGORITHMS, Optimizer
 from sbvi.algorithms.nais import generative_gradient, gradients
 from sbvi.algorithms.posterior_samples import SamplesPosterior
+from sbvi.algorithms.sgmcmc import Chains
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.inference.sgmcmc import KERNELS
@@ -244,8 +245,26 @@ def test_chains_from_one_point_have_momenta_of_their_seed(machine, x64):
             np.testing.assert_array_equal(flat(own), flat(generative_part(params)))
         assert (flat(state.kernel.momentum) == flat(start.kernel.momentum)).all()
         momenta[seed] = flat(state.kernel.momentum)
+        for part in (state.kernel.momentum, start.proposal.params):
+            first, second = (flat(jax.tree.map(lambda leaf, c=c: leaf[c], part)) for c in (0, 1))
+            assert (first != second).mean() > 0.5
     assert (momenta[0] != momenta[3]).all()
     assert (momenta[0] == flat(algorithm.with_params(None, params).kernel.momentum)).all()
+
+
+def test_repetitions_draw_by_keys_of_their_own_and_report_means(machine):
+    model = machine[0]
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, 60, repetitions=3)
+
+    def moved(chain, key, *_):
+        drawn = jax.random.uniform(key)
+        return chain, {"drawn": drawn, "square": drawn**2, "one": jnp.ones(())}
+
+    algorithm._moved = moved
+    chain = Chains(None, None, jnp.zeros(()), jnp.int32(-1), jnp.int32(0))
+    _, scalars = jax.jit(lambda key: algorithm._repeated(chain, key, None, {}, None))(jax.random.key(0))
+    assert float(scalars["one"]) == pytest.approx(1)
+    assert float(scalars["square"] - scalars["drawn"] ** 2) > 1e-3
 
 
 def test_moves_on_one_batch_and_a_chain_of_several(machine, x64):

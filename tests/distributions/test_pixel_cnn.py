@@ -110,6 +110,16 @@ def test_a_pixel_sees_those_before_it_within_reach_and_no_others(shape):
         assert all(slopes[2, 2, other // 5, other % 5] != 0 for other in (11, 10, 7, 6, 1))
 
 
+def test_a_unit_s_first_weights_have_the_variance_one_over_its_inputs():
+    start = LIKELIHOODS["pixel_cnn"](features=2, channels=40, layers=2).of_shape((4, 4)).initial_free(*np.ones((2, 16)))
+    ends = np.cumsum([9 * 40, 2 * 40, 40, 9 * 40 * 40])
+    kernel, seen, bias, second, rest = np.split(start, ends)
+    for weights, inputs in ((kernel, 9), (seen, 2), (second, 9 * 40)):
+        assert np.mean(weights**2) * inputs == pytest.approx(1, abs=5 * np.sqrt(2 / weights.size))
+    assert not bias.any()
+    assert not rest[-40:].any()  # w, so that nothing is added at first
+
+
 def test_it_starts_as_the_bernoulli_of_the_first_feature():
     cnn, mean = SETTINGS.of_shape(SQUARE), np.linspace(0.1, 0.9, 9)
     outputs = jnp.asarray(cnn.initial_outputs(mean, mean)[None, None], jnp.float32)

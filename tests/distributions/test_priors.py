@@ -85,8 +85,9 @@ def test_what_a_prior_lacks_is_named():
 
 @pytest.mark.parametrize("name", PRIORS)
 def test_the_density_integrates_to_one_and_is_that_of_the_samples(name, x64):
-    """In one and in two dimensions, on a grid; samples by their histogram's mass."""
-    prior, params = built(name, {"one": 1, "two": 2})
+    """In one and in two dimensions, on a grid; samples by their histogram's mass, those of one node whatever another's
+    are."""
+    prior, params = built(name, {"one": 1, "two": 2, "layer_2": 2})
     axis = np.linspace(-16, 16, 1601)
     plane = np.stack(np.meshgrid(axis[::4], axis[::4]), -1)
 
@@ -101,7 +102,9 @@ def test_the_density_integrates_to_one_and_is_that_of_the_samples(name, x64):
     both = np.exp(log_prob["two"])
     assert both.shape == plane.shape[:2]
     assert both.sum() * (axis[4] - axis[0]) ** 2 == pytest.approx(1, abs=1e-4)
-    assert {node: z.shape for node, z in drawn.items()} == {"one": (20_000, 1), "two": (20_000, 2)}
+    assert {n: z.shape for n, z in drawn.items()} == {"one": (20_000, 1), "two": (20_000, 2), "layer_2": (20_000, 2)}
+    together = np.corrcoef(np.concatenate([drawn["two"], drawn["layer_2"]], 1).T)
+    assert np.abs(together[:2, 2:]).max() < 5 / np.sqrt(20_000)
     cumulative = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(axis))])
     below = np.interp(np.asarray(drawn["one"])[:, 0], axis, cumulative)
     assert scipy.stats.kstest(below, "uniform").pvalue > 1e-4

@@ -46,6 +46,8 @@ def test_rows_with_gaps_are_at_the_greatest_likelihood():
         noise = 0.02 * generator.normal(size=(P, P))
         C = (np.eye(P) + noise) @ found.covariance @ (np.eye(P) + noise).T
         assert log_likelihood(JointGaussian(b, C), y) < best
+    for factors in 1 + 0.03 * np.concatenate([np.eye(P), -np.eye(P)]):  # a column's deviation, either way
+        assert log_likelihood(JointGaussian(found.location, found.covariance * np.outer(factors, factors)), y) < best
     again = expectation_maximisation(y, 0.0, found, iterations=1, tolerance=1e-9)
     np.testing.assert_allclose(again.covariance, found.covariance, rtol=1e-5, atol=1e-7)
 

@@ -8,6 +8,8 @@ from support.gaps import FactorAnalysis
 
 from sbvi.inference.importance import importance_sampling
 from sbvi.inference.resampling import independence_chain, resampled, systematic
+from sbvi.models.rollout import Rollout
+from sbvi.models.values import Samples
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,8 @@ def test_systematic_positions_come_as_often_as_their_weights():
     found = np.asarray(systematic(jax.random.key(0), jnp.asarray(weights, jnp.float32), 1000))
     counts = np.stack([(found == s).sum(0) for s in range(7)])
     assert (np.abs(counts - 1000 * weights) < 1 + 1e-3).all()
+    first = np.stack([(found[:100] == s).sum(0) for s in range(7)])  # draws like any others, in no order
+    assert (np.abs(first - 100 * weights) < 5 * np.sqrt(100 * weights) + 1).all()
 
 
 def test_the_chain_visits_positions_by_weight():
@@ -75,6 +79,25 @@ def test_the_chain_visits_positions_by_weight():
     np.testing.assert_allclose([(visited == s).mean() for s in range(3)], weights, atol=0.02)
     wanted = np.sum(weights[:, None] / 3 * np.minimum(1, weights[None] / weights[:, None]))
     assert abs(float(accepted[0]) - wanted) < 0.02
+
+
+def test_chunks_are_samples_of_their_own_and_the_chain_is_followed_to_its_end():
+    """Of samples of one weight, of which each is chosen once; the chain takes every one."""
+
+    class Alike:
+        def rollout(self, params, key, x, count):
+            zeros = jnp.zeros((count, len(x)))
+            return Rollout({"z": jax.random.normal(key, (count, len(x), 1))}, zeros, {"z": zeros}, {"z": zeros}, None)
+
+        def missing_columns(self, params, key, latents):
+            return Samples(latents["z"], latents["z"])
+
+    run = jax.jit(lambda key: resampled(Alike(), None, key, jnp.zeros((2, 1)), 40, 40, 10).draws)
+    draws = np.asarray(run(jax.random.key(0)))
+    assert [len(np.unique(draws[:, row])) for row in (0, 1)] == [40, 40]
+    places, accepted = independence_chain(jax.random.key(0), jnp.zeros((40, 2)), 4)
+    np.testing.assert_array_equal(np.asarray(places)[:, 0], [10, 20, 29, 39])
+    assert (np.asarray(accepted) == 1).all()
 
 
 def test_a_bound_over_observed_entries_is_the_bound_of_the_marginal_model(x64):

@@ -10,6 +10,7 @@ from blackjax.util import generate_gaussian_noise
 from scipy.linalg import solve_discrete_lyapunov
 
 from sbvi.inference.sgmcmc import KERNELS
+from sbvi.inference.sgmcmc.kernel import standard_normal
 from sbvi.inference.sgmcmc.priors import GaussianPrior, StudentPrior
 from sbvi.inference.sgmcmc.thermostat import ThermostatState, thermostat_step
 
@@ -48,6 +49,13 @@ def moments(kernel, step_size, noise=NOISE, seed=0):
     state, first, second = run()
     first, second = np.asarray(first).mean(0), np.asarray(second).mean(0)
     return first, second - first**2, state
+
+
+def test_leaves_have_noise_of_their_own():
+    drawn = standard_normal(jax.random.key(0), {"a": jnp.zeros(2000), "b": jnp.zeros((1000, 2))})
+    a, b = np.asarray(drawn["a"]), np.asarray(drawn["b"]).ravel()
+    assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(2000)
+    assert scipy.stats.kstest(np.concatenate([a, b]), "norm").pvalue > 1e-3
 
 
 def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):

@@ -13,6 +13,8 @@ from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.models import Circuit
+from sbvi.models.circuit.discrete_leaves import Binomial
+from sbvi.models.circuit.gaussian_leaves import Gaussian
 from sbvi.models.circuit.plan import Edges, Plan, Product, Sum, check
 from sbvi.models.circuit.sums import soft
 from sbvi.models.values import DataFacts, DataSummary
@@ -332,6 +334,30 @@ def test_classes_are_normalised_and_permute(name, x64):
         np.testing.assert_allclose(np.exp(log_p), given / given.sum(), rtol=1e-9)
 
 
+def test_inputs_of_a_sum_are_left_out_by_their_rate_unless_all_would_be(x64):
+    """Of a mixture of four components, by all sets of them."""
+    rate, rows = 0.2, 5000
+    x = jnp.asarray(np.repeat(random_x(1), rows, 0))
+    model, params = made("mixture", labels=True, sum_dropout=rate)
+    (weights,) = params["sums"]
+
+    @jax.jit
+    def program(params):
+        alone = [params | {"sums": [jnp.full_like(weights, -1e3).at[:, i].set(0.0)]} for i in range(4)]
+        each = jnp.stack([model.joint_log_probs(one, x[:1])[0, 0] for one in alone])
+        drawn = model.joint_log_probs(params, x, key=jax.random.key(0))[:, 0]
+        return each + jax.nn.log_softmax(weights, 1)[0, :, 0], drawn
+
+    each, drawn = map(np.asarray, program(params))
+    kept = np.array(list(itertools.product([False, True], repeat=4)))[1:]
+    chance = np.prod(np.where(kept, 1 - rate, rate), 1)
+    chance[-1] += rate**4  # where all would go none does
+    away = np.abs(drawn[:, None] - np.array([np.logaddexp.reduce(each[k]) for k in kept])[None])
+    assert away.min(1).max() < 1e-9
+    found = np.bincount(away.argmin(1), minlength=15) / rows
+    assert (np.abs(found - chance) < 4.5 * np.sqrt(chance / rows) + 1 / rows).all()
+
+
 REAL = DataFacts((2, 3), False, None, classes=0)
 LEVELS = DataFacts((2, 3), False, 4, classes=0)
 
@@ -394,6 +420,33 @@ def test_gaussian_leaves(name, x64):
     assert abs(drawn.mean() - mean) < 4.5 * error
     assert np.mean(drawn**2) == pytest.approx(second, rel=0.05)
     climbs_by_em(model, params, summary(levels=9).x)
+
+
+def test_a_leaf_s_pseudocount_is_so_many_further_examples(x64):
+    """Spread evenly over a leaf's values; Gaussian ones have the mean and variance that the leaf has."""
+    c, count, x = 1.5, np.array([2.0, 3.0]), np.array([[0.25, 0.75], [1.0, 0.5], [0.0, 1.0]])
+    weigh = np.array([[1.0, 0.0], [0.5, 2.0], [0.5, 1.0]])  # of three rows for two leaves of one variable
+    first, second = (weigh * x).sum(0), (weigh * x**2).sum(0)
+    binomial, mean = Binomial(total=4), np.array([0.2, 0.6])
+    gaussian = Gaussian(least=0.01, most=2.0)
+    width = jnp.asarray([[[-1.0, 0.5]]])
+
+    @jax.jit
+    def program():
+        counted = {"count": jnp.asarray(count)[None, None], "sum": jnp.asarray(first)[None, None]}
+        levels = binomial.maximise({"logit": jnp.zeros((1, 1, 2))}, counted, c)
+        free, centre = {"mean": jnp.asarray(mean)[None, None], "width": width}, mean.mean()
+        about = {"sum": first - count * centre, "squares": second - 2 * centre * first + count * centre**2}
+        counted = counted | jax.tree.map(lambda a: jnp.asarray(a)[None, None], about)
+        made = gaussian.maximise(free, counted, c)
+        return binomial.mean(levels), made["mean"], gaussian.variance(made), gaussian.variance(free)
+
+    p, found, variance, before = (np.asarray(a)[0, 0] for a in program())
+    np.testing.assert_allclose(p, (4 * first + c / 2) / (4 * count + c), rtol=1e-9)
+    expected = (first + c * mean) / (count + c)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    square = (second + c * (mean**2 + before)) / (count + c)
+    np.testing.assert_allclose(variance, square - expected**2, rtol=1e-8)
 
 
 def test_gaussian_leaves_far_from_zero_are_those_around_it():

@@ -8,6 +8,7 @@ from flax import nnx
 from support.models import dlgm, summary
 from support.two_latents import sized
 
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.models import DLGM
 from sbvi.models.noise import chance, corrupt
 from sbvi.models.rollout import Noise
@@ -37,6 +38,8 @@ COMBINATIONS = [("diagonal", shape) for shape in SHAPES] + [(p, OTHERS) for p in
 @pytest.mark.parametrize(("posterior", "choices"), COMBINATIONS)
 def test_rollout_shapes_and_finite_gradients(posterior, choices):
     model, params = built(sized(POSTERIORS, posterior), **choices)
+    if not choices.get("recognition_shared", True):
+        assert len(params.recognition["trunks"]) == len(choices["latents"])
     x = jnp.ones((6, D))
 
     def total(p):
@@ -76,6 +79,24 @@ def test_generative_process_is_equations_2_to_4():
     h1 = T(1, h2) + xi[0] @ leaf("noise_maps", 0, "matrix")
     outputs, _ = jax.jit(model.outputs)(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
     np.testing.assert_allclose(outputs, T(0, h1), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_are_the_network_with_the_noise_of_each():
+    """As message passing takes them: a layer's noise has one deviation, the top one any matrix."""
+    model, params = built(latents=(3, 2), hidden=(4,), activation="tanh", noise_matrix="diagonal")
+    for place, values in enumerate((np.full(3, 0.5), np.array([2.0, 3.0]))):
+        params.generative["noise_maps"][place]["matrix"].set_value(jnp.asarray(values, jnp.float32))
+    xi = [np.random.default_rng(i).normal(size=(5, k)).astype(np.float32) for i, k in enumerate((3, 2))]
+    h = xi[1]
+    for stage in model.layers(params):
+        if isinstance(stage, str):
+            assert stage == "tanh"
+            h = np.tanh(h)
+        else:
+            h = h @ stage.weights + stage.bias
+            h = h + stage.noise * xi[0] if stage.noise else h
+    outputs, _ = jax.jit(model.outputs)(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
+    np.testing.assert_allclose(outputs, h, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("latents", [(3,), (3, 2)])
@@ -129,27 +150,51 @@ def test_noise_frequencies():
         rate = float(np.asarray(taken(jnp.float32(p))).mean())
         assert abs(rate - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-5
     x = jnp.ones((1000, 100))
-    noises = Noise(bit_flip=jnp.float32(0.1)), Noise(dropout=jnp.float32(0.2))
-    flipped, dropped = map(np.asarray, jax.jit(lambda x: [corrupt(key, x, noise) for noise in noises])(x))
+    flip, drop = {"bit_flip": jnp.float32(0.1)}, {"dropout": jnp.float32(0.2)}
+    noises = Noise(**flip), Noise(**drop), Noise(**flip, **drop)
+    flipped, dropped, both = map(np.asarray, jax.jit(lambda x: [corrupt(key, x, noise) for noise in noises])(x))
     assert abs(float(flipped.mean()) - 0.9) < 0.01
     assert abs(float((dropped == 0).mean()) - 0.2) < 0.01
     assert abs(float(dropped.mean()) - 1) < 0.01
+    assert abs(float((both != 0).mean()) - 0.9 * 0.8) < 0.01  # neither, by chances of their own
     np.testing.assert_array_equal(corrupt(key, x, Noise()), x)
 
 
-def test_latent_noise_moves_samples_only():
-    model, params = built(latents=(3,), hidden=(4,))
+@pytest.mark.parametrize("posterior", ["diagonal", "coupling"])
+def test_latent_noise_moves_samples_only(posterior):
+    """Each by noise of its own; they are scored where it put them. Those of one layer say nothing of another's."""
+    model, params = built(sized(POSTERIORS, posterior), latents=(3, 3), hidden=(4,), recognition_hidden=(4,))
     x = jnp.zeros((2, D))
 
     @jax.jit
     def both(params):
         noise = Noise(latent=jnp.float32(0.5))
-        return [model.rollout(params, jax.random.key(0), x, 20_000, **choices) for choices in ({}, {"noise": noise})]
+        plain, noisy = (model.rollout(params, jax.random.key(0), x, 20_000, noise=n) for n in (None, noise))
+        return plain, noisy, model.posterior(params, x).log_prob(noisy.latents)
 
-    plain, noisy = both(params)
-    np.testing.assert_array_equal(plain.kl["layer_1"], noisy.kl["layer_1"])
-    shift = np.asarray(noisy.latents["layer_1"] - plain.latents["layer_1"])
-    assert abs(shift.std() - 0.5) < 0.01
+    plain, noisy, scored = both(params)
+    for node, values in scored.items():
+        np.testing.assert_allclose(noisy.log_posterior[node], values, rtol=1e-4, atol=1e-4)
+        if posterior == "diagonal":
+            np.testing.assert_array_equal(plain.kl[node], noisy.kl[node])
+    shift = {n: np.asarray(noisy.latents[n] - plain.latents[n]) for n in scored}
+    assert abs(np.std(list(shift.values())) - 0.5) < 0.01
+    for drawn in (shift, plain.latents):
+        columns = np.concatenate([np.asarray(drawn[node])[:, 0] for node in scored], 1)
+        assert np.abs(np.corrcoef(columns.T)[:3, 3:]).max() < 5 / np.sqrt(20_000)
+
+
+def test_what_is_not_observed_adds_the_same_for_all_latents(x64):
+    """Of a likelihood with two outputs a value, which stand one block of values after the other."""
+    model, params = built(likelihood=LIKELIHOODS["gaussian"](scale="predicted"), latents=(2,), hidden=())
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.3 * rng.normal(size=a.shape)), params)
+    x, z = rng.normal(size=(1, D)), {"layer_1": jnp.asarray(rng.normal(size=(2, 1, 2)))}
+    observed = np.arange(D)[None] % 3 == 0
+    density = jax.jit(lambda x: model.log_observed(params, z, x, jnp.asarray(observed))[:, 0])
+    first, unseen, seen = (np.diff(density(jnp.asarray(x + by))) for by in (0, 2.0 * ~observed, 2.0 * observed))
+    np.testing.assert_allclose(unseen, first, rtol=1e-9)
+    assert np.abs(seen - first).max() > 0.1
 
 
 @pytest.mark.parametrize("sizes", [{"latents": (3,), "hidden": (4, 4)}, {"latents": (3, 2), "hidden": ((4,), (5,))}])

@@ -116,13 +116,12 @@ def test_encoding_is_the_mean_over_the_layers_below(x64):
         np.testing.assert_allclose(node.variance, node.mean * (1 - node.mean), rtol=1e-10)
 
 
-@pytest.mark.parametrize("deterministic", [0, 2])
+@pytest.mark.parametrize(("top", "deterministic"), [(True, 0), (False, 0), (False, 2)], ids=["top", "given", "deep"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("top", [False, True], ids=["given", "top"])
 def test_draws_of_a_layer_have_its_density(kind, top, deterministic, x64):
     """Of 0 and 1, frequencies against the density; of real values, standardised moments."""
     unit = UNITS[kind](3)
-    sizes = [0 if top else 5, *([] if top else [4] * deterministic), 3]
+    sizes = [0 if top else 5, *[4] * deterministic, 3]
     shapes = jax.eval_shape(lambda: unit.init(jax.random.key(0), sizes, None))
     generator = np.random.default_rng(3)
     params = jax.tree.map(lambda s: jnp.asarray(generator.normal(size=s.shape)), shapes)

@@ -143,6 +143,42 @@ def test_maximising_ends_where_the_gradient_is_zero_and_never_lowers(x64, kind, 
     assert values[-1] > values[0] + 0.05
 
 
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian"])
+def test_a_maximum_with_a_pseudocount_is_that_of_so_many_further_examples(x64, kind):
+    """Bernoulli ones are half ones and half zeros, twice as many; Gaussian ones are spread as the whole data is. Rows
+    count by their mask."""
+    rng, c, mask = np.random.default_rng(4), 1.5, np.array([1.0, 1.0, 0.5, 1.0, 0.0, 1.0])
+    x = rng.integers(0, 2, (6, 2)).astype(float) if kind == "bernoulli" else 3 + rng.normal(size=(6, 2))
+    model = Mixture(count=3, components=kind, **({"minimum_scale": 0.3} if kind == "gaussian" else {})).build(
+        DataFacts((2,), kind == "bernoulli")
+    )
+    logits, mean, log_scale = rng.normal(size=(3, 3, 2))
+    own = {"logits": logits} if kind == "bernoulli" else {"mean": 3 + mean, "log_scale": log_scale}
+    params = jax.tree.map(jnp.asarray, {"weights": rng.normal(size=3), "components": own})
+    if kind == "bernoulli":
+        p = 1 / (1 + np.exp(-logits))
+        each = np.log(np.where(x[:, None] > 0, p[None], 1 - p[None])).sum(-1)
+    else:
+        each = scipy.stats.norm.logpdf(x[:, None], 3 + mean, np.sqrt(0.3**2 + np.exp(2 * log_scale))).sum(-1)
+    share = np.exp(each + np.asarray(params["weights"]))
+    share = share / share.sum(1, keepdims=True) * mask[:, None]
+
+    found = jax.jit(lambda p: model.maximise(p, model.statistics(p, jnp.asarray(x), jnp.asarray(mask)), c))(params)
+    count = share.sum(0)[:, None]
+    np.testing.assert_allclose(np.exp(found["weights"]), share.sum(0) + c, rtol=1e-9)
+    if kind == "bernoulli":
+        expected = (share.T @ x + c) / (count + 2 * c)
+        np.testing.assert_allclose(jax.nn.sigmoid(found["components"]["logits"]), expected, rtol=1e-9)
+    else:
+        whole = mask @ x / mask.sum()
+        spread = mask @ (x - whole) ** 2 / mask.sum()
+        mean = (share.T @ x + c * whole) / (count + c)
+        square = (share.T @ x**2 + c * (spread + whole**2)) / (count + c)
+        np.testing.assert_allclose(found["components"]["mean"], mean, rtol=1e-9)
+        variance = 0.3**2 + np.exp(2 * np.asarray(found["components"]["log_scale"]))
+        np.testing.assert_allclose(variance, np.maximum(square - mean**2, 0.3**2), rtol=1e-8)
+
+
 @pytest.mark.parametrize("mode", ["full_batch", "online"])
 def test_gaussians_far_from_zero_are_learned_as_those_around_it(mode):
     """In float32: squares of 10^4 have no digit left of a variance of one."""

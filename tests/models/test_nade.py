@@ -12,7 +12,7 @@ from support.models import summary
 from sbvi.core import UserError
 from sbvi.models.capabilities import Classifier, Density, Generative, Imputing, Marginals, offers
 from sbvi.models.nade import NADE
-from sbvi.models.nade.particles import systematic
+from sbvi.models.nade.particles import filtered, systematic
 from sbvi.models.values import DataFacts
 
 KEY = jax.random.key(0)
@@ -131,6 +131,26 @@ def test_missing_values_are_drawn_from_their_conditional(x64):
         mean = np.stack([f.mean[0, row] for f in found]).mean(0)
         target = np.clip(exact @ every, 0, 1)
         assert (np.abs(mean - target) <= 4.5 * np.sqrt(3 * target * (1 - target) / 4800) + 1e-9).all()
+
+
+def test_particles_that_are_drawn_anew_take_their_states_along_and_weigh_the_same():
+    """x_1 is 1 by a chance of 0.2, what is seen of x_2 says that it is, and x_3 follows x_1 by a chance of 0.9."""
+    likely, sure = np.log(9.0), 12.0
+
+    def conditional(state, row):
+        own = jnp.where(state[..., 0] > 0, 1.0, -1.0)
+        return jnp.where(row[0] == 0, -np.log(4.0), own * jnp.where(row[0] == 1, sure, likely))
+
+    def extend(state, row, value):
+        return jnp.where(row[0] == 0, value[..., None], state)
+
+    x, observed = jnp.asarray([[0.0, 1.0, 0.0]]), jnp.asarray([[False, True, False]])
+    run = jax.jit(lambda: filtered(KEY, jnp.zeros((1, 2000, 1)), conditional, extend, (jnp.arange(3),), x, observed))
+    values, weights = map(np.asarray, run())
+    np.testing.assert_allclose(weights, 1 / 2000, rtol=1e-4)
+    first, second, third = values[0].mean(0)
+    assert (first, second) == (1, 1)
+    assert abs(third - 0.9) < 5 * np.sqrt(0.09 / 2000)
 
 
 def test_systematic_indices_are_as_many_as_the_weights_say():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from support.models import dlgm, summary, view
 
 from sbvi.core import UserError
@@ -13,6 +14,7 @@ from sbvi.gradients import RULES
 from sbvi.networks import convolutions
 from sbvi.networks.convolutions import Convolutions, doubled, halved
 from sbvi.networks.dense import NormalisedBlock
+from sbvi.networks.dropout import Dropout
 from sbvi.networks.keys import Keys
 from sbvi.objectives import OBJECTIVES
 
@@ -42,6 +44,43 @@ def test_a_normalised_block_is_the_dense_one_at_every_pixel():
     x = jnp.asarray(rng.normal(size=(2, 4, 4, 3)), jnp.float32)
     pixels, rows = jax.jit(lambda x: (block(x), dense(x.reshape(-1, 3)).reshape(x.shape)))(x)
     np.testing.assert_allclose(pixels, rows, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_reader_and_writer_lead_an_image_through_their_parts_in_order(blocks):
+    """What each part makes is held elsewhere: here, where activations and blocks stand, and dropout."""
+    how = Convolutions.of((4, 4, 2), (3, 2), 3, blocks)
+    rng = np.random.default_rng(0)
+
+    def moved(module):
+        graph, state = nnx.split(module)
+        state = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.5 * rng.normal(size=a.shape), a.dtype), state)
+        return nnx.merge(graph, state)
+
+    reader = moved(convolutions.ImageReader(how, (5,), "silu", Keys(jax.random.key(0))))
+    writer = moved(convolutions.ImageWriter(3, (5,), how, 32, "silu", Keys(jax.random.key(1))))
+    x, z = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((6, 32), (6, 3)))
+    dropout = Dropout(jax.random.key(2), jnp.float32(0.5), (6,))
+
+    def through(parts, level, h):
+        for block in parts.blocks[level] if blocks else ():
+            h = h + block.second(jax.nn.silu(block.first(jax.nn.silu(h))))
+        return h
+
+    @jax.jit
+    def program():
+        h = x.reshape(6, 4, 4, 2)
+        for level in (0, 1):
+            h = jax.nn.silu(through(reader, level, reader.convolutions[level](halved(h))))
+        read = reader.dense(h.reshape(6, -1))
+        h = through(writer, 0, writer.dense(z, None, dropout).reshape(6, 1, 1, 2))
+        h = doubled(writer.convolutions[0](jax.nn.silu(h) if blocks else h))  # of a dense layer, which is active
+        h = doubled(writer.convolutions[1](jax.nn.silu(through(writer, 1, h))))
+        written = h.reshape(6, -1) + writer.bias[...][None]
+        return (reader(x), read), (writer(z, None, dropout), written)
+
+    for found, expected in program():
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 IMAGES = [((4, 4), (3,)), ((8, 4), (3, 2)), ((4, 4, 3), (2, 3))]

@@ -123,17 +123,18 @@ def test_dropout_s_masks():
 
 
 def test_a_layer_s_mean_leaves_out_the_units_of_a_call():
-    """xi_1 = -(mean of h_1 given xi_2) makes h_1 = 0, whatever xi_2 is: with dropout the same units must be gone."""
-    sizes = (3, 2), ((4,), (6,)), 5, "silu", "full", np.zeros(5), np.zeros(0), False, None
+    """xi_1 = -(mean of h_1 given the rest) makes h_1 = 0, whatever the rest is: with dropout the same units must be
+    gone."""
+    sizes = (3, 2, 2), ((4,), (6,), (5,)), 5, "silu", "full", np.zeros(5), np.zeros(0), False, None
     graph, state = nnx.split(GenerativeNetwork(*sizes, Keys(jax.random.key(0))))
     network = nnx.merge(graph, values(state)[0])
     thinning = jax.random.key(1), jnp.float32(0.5)
     zero = None
     for seed in (2, 3):
-        upper = jax.random.normal(jax.random.key(seed), (4, 5, 2))
-        mean = network.layer_mean(0, [upper], thinning)
-        found = network([-mean, upper], thinning)
-        assert np.abs(mean - network.layer_mean(0, [upper])).max() > 0.01
+        upper = list(jax.random.normal(jax.random.key(seed), (2, 4, 5, 2)))
+        mean = network.layer_mean(0, upper, thinning)
+        found = network([-mean, *upper], thinning)
+        assert np.abs(mean - network.layer_mean(0, upper)).max() > 0.01
         zero = found if zero is None else zero
         np.testing.assert_allclose(found, zero, atol=1e-5)
 

@@ -21,7 +21,7 @@ from sbvi.models import MODELS
 from sbvi.models.helmholtz.units import Bernoulli
 from sbvi.models.rollout import Noise
 from sbvi.objectives import OBJECTIVES, View
-from sbvi.objectives.discrete import init_companion, leave_one_out, renyi_value
+from sbvi.objectives.discrete import init_companion, leave_one_out, predict, renyi_value, score_loss
 from sbvi.objectives.pieces import LayeredKLWeight
 
 DRAWS = 4000
@@ -343,6 +343,26 @@ def test_the_baseline_learns_beside_the_model(x64):
     assert float(level[0]) < 0  # the bound is negative
 
 
+def test_the_baseline_follows_its_squared_error_alone(x64):
+    """Not the samples' score, whose part has the mean 0 and would be noise."""
+    rng = np.random.default_rng(0)
+    log_weights, score, x = (jnp.asarray(rng.normal(size=size)) for size in ((3, 2), (3, 2), (2, 4)))
+    companion = jax.tree.map(
+        lambda a: jnp.asarray(rng.normal(size=a.shape)), init_companion("nvil", jax.random.key(0), 4)
+    )
+    batch = Batch(x, jnp.arange(2, dtype=jnp.int32), jnp.ones(2))
+
+    def loss(companion):
+        return score_loss(View(None, None, None, batch, companion=companion), log_weights, score, 0.0, "nvil")
+
+    def error(companion):
+        return jnp.mean((renyi_value(log_weights, 0.0) - predict(companion, x)) ** 2)
+
+    found, expected = jax.jit(lambda c: (jax.grad(loss)(c), jax.grad(error)(c)))(companion)
+    for name, slope in expected.items():
+        np.testing.assert_allclose(found[name], slope, rtol=1e-9, err_msg=name)
+
+
 @pytest.mark.parametrize("name", ["free_energy", "importance_weighted", "renyi"])
 def test_estimators_that_do_not_serve_are_refused(name):
     discrete, smooth = MODELS["helmholtz"](layers=(3, 2)), MODELS["helmholtz"](layers=(3, 2), units="gaussian")
@@ -394,6 +414,13 @@ def test_a_relaxed_draw_is_the_draw_with_the_derivative_of_its_relaxation(temper
     exact = (40 * weights * density * s * (1 - s) / temperature).sum(1)
     error = np.asarray(slope).std(0) / np.sqrt(draws)
     assert (np.abs(np.asarray(slope).mean(0) - exact) < 4 * error).all()
+    # Of the noise behind the value itself, and not of other noise of the same law: where the value is 1 alone.
+    z = np.linspace(-40, 40, 200_001)
+    s = 1 / (1 + np.exp(-(logits[:, None] - z) / temperature))
+    density = np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))) ** 2
+    both = np.trapezoid(density * s * (1 - s) / temperature * (z < logits[:, None]), z)
+    own = np.asarray(slope) * np.asarray(values)
+    assert (np.abs(own.mean(0) - both) < 4 * own.std(0) / np.sqrt(draws)).all()
     if temperature == 0.1:
         chance = 1 / (1 + np.exp(-logits))
         np.testing.assert_allclose(exact, chance * (1 - chance), rtol=0.02)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from support.models import chosen, view
-from support.two_latents import AREA, LAYERED, ONE, TWO, X, built, grid, moved, sized
+from support.two_latents import AREA, LAYERED, ONE, TWO, X, built, grid, moved, own_slopes, sized
 
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
@@ -53,9 +53,11 @@ def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(poste
         prior = sum(model.node_prior().log_prob(model.prior_params(params), plane).values())
         drawn = model.sample_joint(params, jax.random.key(2), SAMPLES, jnp.float64)[0]
         moments = model.encode(params, jnp.asarray(X))
-        return found, again, whole, alone, prior, model.log_joint(params, plane, jnp.asarray(X)), drawn, moments
+        slopes = own_slopes(model, params, jnp.asarray(X))
+        return found, again, whole, alone, prior, model.log_joint(params, plane, jnp.asarray(X)), drawn, moments, slopes
 
-    found, again, whole, alone, prior_density, joint, drawn, moments = everything(params)
+    found, again, whole, alone, prior_density, joint, drawn, moments, slopes = everything(params)
+    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(slopes))
     own = sum(found.log_posterior.values())
     np.testing.assert_allclose(again, own, atol=1e-8)
     np.testing.assert_allclose(alone, own[:5, 1:], atol=1e-8)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from support.models import dlgm, summary, view
+from support.two_latents import own_slopes
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
@@ -73,8 +74,8 @@ def test_importance_sampling_is_quadrature_s(noise_matrix, prior, x64):
 
 @pytest.mark.parametrize("noise_matrix", ["identity", "diagonal", "full"])
 def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
-    """Of p(h_1 | h_2) and of the message, N(G mu_d, G G^T / tau_d) of h_1, which the layer above does not move."""
-    model, params = built(noise_matrix, latents=(2, 3), hidden=(), scale=0.4)
+    """Of p(h_1 | h_2) and of the message, N(G mu_d, G G^T / tau_d) of h_1, which the layers above do not move."""
+    model, params = built(noise_matrix, latents=(2, 3, 3), hidden=(), scale=0.4)
     own = params.recognition["chain"]["layer_1"]
     own["first"] = jnp.zeros_like(own["first"])  # the message is then x's alone
 
@@ -85,13 +86,16 @@ def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
 
     own_message, drawn = program(params)
     generative = {name: np.asarray(leaf) for name, leaf in named(params.generative).items()}
-    xi, above = (np.asarray(drawn[node][:, 0]) for node in ("layer_1", "layer_2"))
+    xi, *above = (np.asarray(drawn[f"layer_{level}"][:, 0]) for level in (1, 2, 3))
 
     def through(level, noise):
         matrix = generative.get(f"noise_maps.{level}.matrix", np.ones(noise.shape[-1]))
         return noise @ matrix if matrix.ndim == 2 else noise * matrix
 
-    mean = through(1, above) @ generative["maps.1.layers.0.kernel"] + generative["maps.1.layers.0.bias"]
+    def below(level, h):
+        return h @ generative[f"maps.{level}.layers.0.kernel"] + generative[f"maps.{level}.layers.0.bias"]
+
+    mean = below(1, below(2, through(2, above[1])) + through(1, above[0]))
     raw = jax.nn.silu(own_message + own["first_bias"]) @ own["last"] + own["last_bias"]
     message, r = np.split(np.asarray(raw), 2)
     share = np.exp(r) / (np.exp(r) + 1)  # tau_d / (tau_d + 1)
@@ -104,7 +108,7 @@ def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
     errors = xi - share * (message - prior_mean)
     assert np.abs(errors.mean(0) / errors.std(0)).max() < 5 / np.sqrt(len(xi))
     np.testing.assert_allclose(errors.var(0), 1 - share, rtol=0.05)
-    assert np.abs(np.corrcoef(np.concatenate([errors, above], 1).T)[:2, 2:]).max() < 0.03  # nothing of h_2 is left
+    assert np.abs(np.corrcoef(np.concatenate([errors, *above], 1).T)[:2, 2:]).max() < 0.03  # nothing of h_2 is left
     assert np.std(share * prior_mean) > 0.1  # and there was something
 
 
@@ -180,8 +184,10 @@ def test_messages_meet_the_thinned_layers(x64):
         network = nnx.merge(model._graph, params.generative)
         expected = network.layer_mean(0, [upper], (jax.random.fold_in(key, 4), rate))
         plain = model.posterior(params, jnp.asarray(X))
-        return [*(each.layer_mean(params.generative, 0, [upper]) for each in (q, plain)), expected]
+        means = [each.layer_mean(params.generative, 0, [upper]) for each in (q, plain)]
+        return *means, expected, own_slopes(model, params, jnp.asarray(X))
 
-    found, whole, expected = program(params)
+    found, whole, expected, slopes = program(params)
+    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(slopes))  # by p's parameters too
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert np.abs(np.asarray(found) - np.asarray(whole)).max() > 0.01

@@ -56,6 +56,16 @@ def test_one_metric_everywhere(small_run):
     assert parts["test/elbo"] == pytest.approx(parts["test/log_likelihood"] - parts["test/kl"], abs=1e-4)
     assert parts["test/kl"] == pytest.approx(parts["test/kl/layer_1"])
     assert parts["test/nll"] <= -parts["test/elbo"]
+    # Of training steps the mean is told, as of validation's examples.
+    assert last["train/log_likelihood"] == pytest.approx(last["validation/log_likelihood"], rel=0.2)
+
+
+def test_what_validates_and_is_kept_is_the_average_of_the_weights(small_run):
+    assert RunDirectory(small_run).read_result()["best_step"] == 60  # that of the last state
+    last, best = leaves(small_run), leaves(small_run, "best")
+    for name, value in best.items():
+        np.testing.assert_allclose(value, last[f"average.{name}"] / (1 - 0.9**60), rtol=1e-5, atol=1e-8)
+        assert (value != last[f"params.{name}"]).any()
 
 
 @pytest.mark.quick
@@ -92,9 +102,15 @@ def test_early_stopping_and_time_budget(tmp_path):
     stopped = train(made, tmp_path / "a", show)
     assert stopped["status"] == "completed"
     assert stopped["steps"] < 5000
-    assert stopped["best_step"] <= stopped["steps"] - 2 * 20
+    assert stopped["best_step"] == stopped["steps"] - 2 * 20
     assert shown[stopped["best_step"]] == stopped["best_validation"]  # a step's own validation, with the step
     assert [step for step, value in shown.items() if value is not None] == list(range(20, stopped["steps"] + 1, 20))
+    # Patience counts over interruptions: the best and what came after it are of the sessions before.
+    interrupted(made, tmp_path / "cut", stopped["steps"] - 10)
+    again = train(made, tmp_path / "cut")
+    assert {n: again[n] for n in ("steps", "best_step", "best_validation")} == {
+        n: stopped[n] for n in ("steps", "best_step", "best_validation")
+    }
     # Out of time long before the first validation that the period asks for.
     endless = {"steps": 10**8, "max_minutes": 0.02, "validate_every": 10**8}
     timed = train(experiment(trainer=endless), tmp_path / "b")
@@ -168,6 +184,36 @@ def test_skipping_drops_bad_updates_and_counts_them(tally):
     after, result = compile_chunk(Counted(), Numbers())(state, *words)
     assert (int(result.bad_step), int(result.skipped)) == (3, 0)
     tally(3)
+
+
+def test_every_step_and_its_data_have_keys_of_their_own():
+    """The same ones however steps are divided into chunks."""
+
+    class Drawn:
+        placement = SINGLE
+
+        def gather(self, operands, index, position, key):
+            return index[0], jax.random.uniform(key)
+
+    class Keeps:
+        monitor = "loss"
+
+        def step(self, state, batch, key, hyper):
+            number, drawn = batch
+            return state.at[number].set(jnp.stack([drawn, jax.random.uniform(key)])), Info({"loss": jnp.ones(())})
+
+    chunk, indices = compile_chunk(Keeps(), Drawn()), np.arange(10, dtype=np.int32)[:, None]
+
+    def run(*pieces):
+        state = jnp.zeros((10, 2))
+        for start, count in pieces:
+            rows = np.roll(indices, -start, 0)
+            state = chunk(state, {}, rows, {}, jax.random.key(0), jnp.int32(start), jnp.int32(count))[0]
+        return np.asarray(state)
+
+    whole = run((0, 10))
+    assert len(np.unique(whole)) == 20
+    np.testing.assert_array_equal(run((0, 4), (4, 6)), whole)
 
 
 def test_skipping_ends_where_no_update_is_good(tmp_path):

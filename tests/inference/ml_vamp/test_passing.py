@@ -7,9 +7,10 @@ import pytest
 from scipy import optimize, special, stats
 
 from sbvi.inference.ml_vamp import solve
+from sbvi.inference.ml_vamp.messages import Message
 from sbvi.inference.ml_vamp.monitors import free_energy
 from sbvi.inference.ml_vamp.network import from_layers
-from sbvi.inference.ml_vamp.passing import GUARDS, Limits, init, step
+from sbvi.inference.ml_vamp.passing import GUARDS, Limits, _gap, init, step
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem, sizes
 from sbvi.inference.ml_vamp.random_networks import random_network
 from sbvi.inference.ml_vamp.solve import Settings, infer, run
@@ -117,6 +118,13 @@ def test_both_estimates_agree_at_a_fixed_point(unit, x64):
     at = np.asarray(energy(factors, evidence, state, "mmse", counts))
     moved = state._replace(forward=tuple(m._replace(mean=np.asarray(m.mean) + 1e-3) for m in state.forward))
     assert np.abs(np.asarray(energy(factors, evidence, moved, "mmse", counts)) - at).max() < 1e-2
+
+
+def test_the_gap_is_the_greater_one_of_means_and_of_variances():
+    down = Message(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([[0.5], [2.0]]))
+    up = Message(down.mean + np.array([[0.0, 0.1], [2.0, 0.0]]), np.array([[1.0], [2.2]]))
+    found = np.asarray(jax.jit(_gap)(up, down))
+    np.testing.assert_allclose(found, [np.log(2) ** 2, 4 / (9 + 2 * 2.0)], rtol=1e-5)
 
 
 def test_map_is_the_solver_s_where_the_problem_is_convex():
