@@ -1,9 +1,11 @@
 """Sweeps as a user meets them: killed, run again, with a job that fails, under each launcher at hand."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 
 import numpy as np
@@ -230,9 +232,7 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     done = {name for name, (status, _) in before.items() if status == "completed"}
     assert done
     assert {name: after[name] for name in done} == {name: before[name] for name in done}
-    import sqlite3
-
-    with sqlite3.connect(tmp_path / "sweep" / "optuna-study.db") as study:
+    with contextlib.closing(sqlite3.connect(tmp_path / "sweep" / "optuna-study.db")) as study:
         states = [row[0] for row in study.execute("select state from trials")]
     assert not list(tmp_path.glob("*.db"))  # another search here would join a study in the working directory
     assert len(states) == 6
@@ -256,11 +256,13 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
         for path in (tmp_path / "sweep").glob("*/result.json"):
             run = json.loads((path.parent / "run.json").read_text())
             runs[run["config"]["algorithm"]["optimizer"]["learning_rate"]] = json.loads(path.read_text()), path.parent
-        study = optuna.load_study(study_name="sbvi", storage=f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
-        assert len(study.trials) == 7 * session
+        kept = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
+        trials = optuna.load_study(study_name="sbvi", storage=kept).trials
+        kept.engine.dispose()  # whose connection Python would else tell as left open, whenever it finds it
+        assert len(trials) == 7 * session
         assert len(runs) == 7  # the sampler's seed draws the same settings again
         before, stopped = [], []
-        for trial in study.trials:
+        for trial in trials:
             values, (run, folder) = trial.intermediate_values, runs[trial.params["optimizer.learning_rate"]]
             ends = None
             for step in sorted(values):
