@@ -243,7 +243,11 @@ def test_what_is_drawn_of_a_table_without_a_header_has_none(tmp_path):
     columns = (Column("0", "continuous"), Column("1", "ordinal", values=(1.0, 2.0, 5.0)))
     numbers = np.array([[0.5, 0.0], [1.5, 2.0]])
 
+    class Model:
+        def sample(self, *_): ...
+
     class Drawn:
+        model = Model()
         preprocessing = SimpleNamespace(table=columns)
         event_shape = (2,)
 
