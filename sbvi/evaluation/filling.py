@@ -19,7 +19,8 @@ BATCH = 200
 #: Kinds whose codes have no order.
 NAMED = ("categorical", "binary")
 Guess = Literal["mean", "median", "mode"]
-#: (params, key, x with NaN (B, D)) -> means in source units (B, D), draws (R, B, D) and more; `Resampled`
+#: (params, key, x with NaN (B, D)) -> means in source units, of continuous columns less their location (B, D), draws
+#: (R, B, D) and more; `Resampled`
 Draw = Callable[[Any, jax.Array, jax.Array], Any]
 
 
