@@ -1,7 +1,5 @@
 """What is missing, from what is there: imputation by a loaded run, and recovery through its generative network."""
 
-from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError, at_least_one
-from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
@@ -17,27 +14,13 @@ from sbvi.inference.imputation import by_chain, directions, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models.capabilities import Layered
+from sbvi.runs.part import BATCH, Part
 
-BATCH = 500  # rows, of all chains
 
-
-class Completion:
+class Completion(Part):
     """What `LoadedRun` offers of it. Data is (N, *event_shape) or (N, D), in the units of the run's data set."""
 
-    model: Any
-    params: Any
     data: dict[str, Any]
-    event_shape: tuple[int, ...]
-    preprocessing: Preprocessing
-
-    @abstractmethod
-    def _able(self, capability: type, what: str) -> Any: ...
-
-    @abstractmethod
-    def _jitted(self, name: Any, function: Any) -> Any: ...
-
-    @abstractmethod
-    def _batches(self, function: Callable[..., Any], values: Any, size: int = BATCH) -> Any: ...
 
     def impute(
         self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
@@ -70,7 +53,7 @@ class Completion:
             means, along = chain(self.params, jax.random.fold_in(key, position), *part)
             return means, np.ones(len(means)) if along is None else convergence.rhat(along).max(-1)
 
-        completed, rhats = self._batches(filled, (known, missing), max(1, BATCH // count))
+        completed, rhats = self._batches(filled, (known, missing), max(1, BATCH // count))  # rows of all chains
         chains_met("impute()", rhats)
         return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
 

@@ -1,19 +1,17 @@
 """Encoders and decoders of a loaded run on NumPy arrays, for models with latent variables."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing
 from sbvi.distributions.gaussian import covariance
 from sbvi.models.capabilities import Encoder, GaussianRecognition, LatentVariable
 from sbvi.runs import means as means_of
+from sbvi.runs.part import Part
 
 
 @dataclass(frozen=True)
@@ -29,22 +27,9 @@ class Encoding:
     error: np.ndarray
 
 
-class Encodings:
+class Encodings(Part):
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set; latents
     are a dict from node to (N, K), or one array for a model with a single node."""
-
-    params: Any
-    event_shape: tuple[int, ...]
-    preprocessing: Preprocessing
-
-    @abstractmethod
-    def _able(self, capability: type, what: str) -> Any: ...
-
-    @abstractmethod
-    def _jitted(self, name: Any, function: Any) -> Any: ...
-
-    @abstractmethod
-    def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
 
     @abstractmethod
     def checked(self, x: np.ndarray) -> np.ndarray: ...

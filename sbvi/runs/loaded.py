@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError, at_least_one
 from sbvi.core.memory import require as room
-from sbvi.core.precision import jit_reported
 from sbvi.data.recorded import recorded
-from sbvi.models import require
 from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
 from sbvi.runs import means as means_of
@@ -34,8 +31,6 @@ from sbvi.runs.rows import Rows
 from sbvi.runs.scores import Scores
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack
-
-BATCH = 500
 
 
 class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
@@ -135,23 +130,6 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         drawn = self._jitted("sample", model.sample, 2)(self.params, key, num)
         values = np.asarray(drawn.mean if means else drawn.value)
         return self.preprocessing.to_source(values).reshape(-1, *self.event_shape)
-
-    def _able(self, capability: type, what: str) -> Any:
-        return require(self.model, capability, f"{what}()")
-
-    def _jitted(self, name: Any, function: Any, fixed: int | None = None) -> Any:
-        if name not in self._compiled:
-            self._compiled[name] = jit_reported(function, static_argnums=fixed)
-        return self._compiled[name]
-
-    def _batches(self, function: Any, values: Any, size: int = BATCH) -> Any:
-        """Apply a compiled function to at most `size` rows at a time."""
-        count = len(jax.tree.leaves(values)[0])
-        results = []
-        for start in range(0, count, size):
-            part = jax.tree.map(lambda v, s=start: jnp.asarray(v[s : s + size]), values)
-            results.append(jax.device_get(function(part, start // size)))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
 
     def checked(self, x: np.ndarray) -> np.ndarray:
         """Source values as model input, float32 (N, D)."""

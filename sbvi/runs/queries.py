@@ -1,42 +1,29 @@
 """Exact queries of a loaded run on NumPy arrays, NaN where a value is missing; for models that answer them."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there, unmasked
 from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, offers
 from sbvi.models.values import IMPOSSIBLE
+from sbvi.runs.part import Part
 
 
-class Queries:
+class Queries(Part):
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
 
     experiment: Any
-    model: Any
-    params: Any
-    preprocessing: Preprocessing
-
-    @abstractmethod
-    def _able(self, capability: type, what: str) -> Any: ...
-
-    @abstractmethod
-    def _jitted(self, name: Any, function: Any) -> Any: ...
 
     @abstractmethod
     def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray: ...
 
     @abstractmethod
     def _marginal(self, held: np.ndarray, missing: np.ndarray, seed: int | None) -> np.ndarray: ...
-
-    @abstractmethod
-    def _batches(self, function: Callable[..., Any], values: Any) -> Any: ...
 
     def conditional_log_likelihood(self, x: np.ndarray, given: np.ndarray, seed: int | None = None) -> np.ndarray:
         """log p(what is not NaN in x | what is not NaN in given), (N,), nats; a value that stands in both is given.

@@ -1,29 +1,23 @@
 """Rows of a table by column, as its user has them: filled in, and drawn."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.evaluation.filling import Guess, drawing, fill
 from sbvi.models.capabilities import Tabular
+from sbvi.runs.part import Part
 
 if TYPE_CHECKING:
     import pandas
 
 
-class Rows:
+class Rows(Part):
     """What `LoadedRun` offers of them, for runs on a table by column (likelihood=mixed)."""
-
-    params: Any
-    preprocessing: Preprocessing
-
-    @abstractmethod
-    def _able(self, capability: type, what: str) -> Any: ...
 
     @abstractmethod
     def sample(self, num: int, seed: int | None = None, *, means: bool = False) -> np.ndarray: ...

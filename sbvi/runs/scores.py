@@ -1,6 +1,5 @@
 """Likelihoods and bounds of a loaded run, on NumPy arrays: the numbers that evaluation tells."""
 
-from abc import abstractmethod
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from sbvi.core import at_least_one
 from sbvi.core.placement import SINGLE
-from sbvi.data import Dataset, Preprocessing, Split
+from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
@@ -21,22 +20,16 @@ from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models.capabilities import Density, LatentVariable, Marginals, offers
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.part import Part
 
 
-class Scores:
+class Scores(Part):
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set.
 
     seed: of the draws; by default that of the run's evaluation, `evaluation.seed`.
     """
 
-    model: Any
-    params: Any
     experiment: Experiment
-    preprocessing: Preprocessing
-    _compiled: dict[Any, Any]
-
-    @abstractmethod
-    def _able(self, capability: type, what: str) -> Any: ...
 
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int | None = None) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
