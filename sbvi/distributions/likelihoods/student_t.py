@@ -76,7 +76,11 @@ class StudentT(LikelihoodSpec):
 
     def sample(self, key: Array, outputs: Array, free: Array) -> Array:
         mean, scale, degrees = self.parameters(outputs, free)
-        return mean + scale * jax.random.t(key, jnp.broadcast_to(degrees, mean.shape), mean.shape, mean.dtype)
+        # Bailey (1994): sqrt(n (u^(-2/n) - 1)) cos(2 pi v) of uniform u and v; no gamma, whose draws reject.
+        radius, angle = jax.random.split(key)
+        power = 2 * jax.random.exponential(radius, mean.shape, mean.dtype) / degrees  # log u^(-2/n)
+        turn = jnp.cos(2 * jnp.pi * jax.random.uniform(angle, mean.shape, mean.dtype))
+        return mean + scale * jnp.sqrt(degrees * jnp.expm1(power)) * turn
 
     def output_precision(self, outputs: Array, free: Array) -> Array:
         mean, scale, degrees = self.parameters(outputs, free)
