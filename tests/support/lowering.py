@@ -11,6 +11,7 @@ For that an inner program (of a jitted function within another, or of a loop's b
 not as a function of its own, which only its program would have; XLA would bring it there anyway.
 """
 
+import re
 import threading
 
 from jax._src import config, core, pjit  # there is no public way to do this
@@ -20,6 +21,10 @@ from jax._src.sharding_impls import ShardingContext, UnspecifiedValue
 
 #: Programs of one context, whose constants live as long as it does.
 PROGRAMS = 1000
+
+
+#: Operations that may name a function, a channel or a mesh: calls, what devices tell one another, other dialects'.
+MAY_NAME = re.compile(r".*(call|all_|collective|scatter|send|recv|feed)|(?!(stablehlo|chlo)\.|func\.(func|return)$)")
 
 
 def share_contexts():
@@ -60,8 +65,23 @@ def _stands_alone(entry):
     """Whether it names nothing of its program: no other function, channel or mesh, nor a constant that it is passed."""
     if not entry.inline or entry.const_args:
         return False
-    text = str(entry.func.operation)
+    operation = entry.func.operation
+    if not any(MAY_NAME.match(name) for name in _names(operation)):
+        return True
+    text = str(operation)  # takes several times as long
     return text.count("@") == 1 and "channel" not in text and "sdy." not in text  # the one name is its own
+
+
+def _names(operation):
+    """Of the operations within it, itself among them."""
+    found = set()
+
+    def met(each):
+        found.add(each.name)
+        return mlir.ir.WalkResult.ADVANCE
+
+    operation.walk(met)
+    return found
 
 
 def _where_called(name, as_function):
