@@ -247,7 +247,7 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
     optuna = pytest.importorskip("optuna")
     words = ["--multirun", "search=optuna", *TINY, "trainer.steps=100", "trainer.log_every=25"]
     words += ["trainer.validate_every=25", "pruning.startup_trials=2", "pruning.first_step=26", "evaluation.test=false"]
-    words += ["hydra.sweeper.n_trials=7", "hydra.sweep.dir=sweep", "hydra.sweeper.sampler.n_startup_trials=50"]
+    words += ["hydra.sweeper.n_trials=5", "hydra.sweep.dir=sweep", "hydra.sweeper.sampler.n_startup_trials=50"]
     words += ["optimizer.learning_rate=tag(log,interval(1e-6,1e-2))", "+hydra.sweeper.sampler.seed=1"]
     for session in (1, 2):
         done = command("train", *words, cwd=tmp_path)
@@ -259,8 +259,8 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
         kept = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'sweep' / 'optuna-study.db'}")
         trials = optuna.load_study(study_name="sbvi", storage=kept).trials
         kept.engine.dispose()  # whose connection Python would else tell as left open, whenever it finds it
-        assert len(trials) == 7 * session
-        assert len(runs) == 7  # the sampler's seed draws the same settings again
+        assert len(trials) == 5 * session
+        assert len(runs) == 5  # the sampler's seed draws the same settings again
         before, stopped = [], []
         for trial in trials:
             values, (run, folder) = trial.intermediate_values, runs[trial.params["optimizer.learning_rate"]]
@@ -271,7 +271,7 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
                 if len(before) >= 2 and 26 <= step < 100 and others and best < np.median(others):
                     ends = step
                     break
-            if trial.number < 7:
+            if trial.number < 5:
                 assert run.get("pruned", False) == (ends is not None)
                 assert run["steps"] == (100 if ends is None else ends) == max(values)
                 stopped += [folder] if ends else []
@@ -279,7 +279,7 @@ def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
             assert run["status"] == "completed"
             assert trial.value == max(values.values()) == run["best_validation"]
             before.append(values)
-        assert 0 < len(stopped) < 6
+        assert 0 < len(stopped) < 4
         assert ("Pruned at step" in done.stdout) == (session == 1)
         assert len(re.findall(r"^status: +completed \(pruned\)$", done.stdout, re.MULTILINE)) == len(stopped)
     compared = command("compare", "sweep", "--metric", "validation/elbo", cwd=tmp_path).stdout

@@ -17,12 +17,12 @@ def rows(count, gaps, seed=0):
 
 
 def log_likelihood(found, y):
-    """Of what rows have, by SciPy."""
-    total = 0.0
-    for row in y:
-        o = ~np.isnan(row)
+    """Of what rows have, by SciPy: all that have the same entries at once."""
+    total, there = 0.0, ~np.isnan(y)
+    for o in np.unique(there, axis=0):
         if o.any():
-            total += stats.multivariate_normal(found.location[o], found.covariance[np.ix_(o, o)]).logpdf(row[o])
+            alike = y[(there == o).all(1)][:, o]
+            total += stats.multivariate_normal(found.location[o], found.covariance[np.ix_(o, o)]).logpdf(alike).sum()
     return total
 
 
