@@ -82,6 +82,13 @@ def plain(value: Any) -> str | float | bool:
         return str(value)
 
 
+def shortest(value: str | float | bool, dtype: Any) -> str | float | bool:
+    """A number of a narrower dtype as its shortest text has it, which is what a file of text keeps: of the float32
+    0.1, which is 0.10000000149 in all digits, 0.1. All else as it is."""
+    narrow = isinstance(value, float) and dtype.type in (np.float16, np.float32)
+    return float(str(dtype.type(value))) if narrow else value
+
+
 def numeric(column: "pandas.Series") -> np.ndarray:
     """A column's cells as numbers (N,) float64, NaN where one is missing or is none. Times are none: pandas would count
     them in their dtype's unit, and make a number of a missing one too."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, numeric, plain, simple, spelled
+from sbvi.data.cells import as_elsewhere, fitting, numeric, plain, shortest, simple, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -69,15 +69,19 @@ class Column:
             own = {value: float(code) for code, value in enumerate(self.values)}
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
-            looked_up = [
-                np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
-                for v, gap in zip(column, missing, strict=True)
-            ]
+
+            def code(value: str | float | bool) -> float:
+                return own.get(value, other.get(spelled(value), -1.0))
+
+            known = {value: code(value) for value in {plain(v) for v in column[~missing]}}
+            known |= {v: code(shortest(v, column.dtype)) for v, found in known.items() if found < 0}
+            looked_up = [np.nan if gap else known[plain(v)] for v, gap in zip(column, missing, strict=True)]
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
                 allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-                place = f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}"
+                held = shortest(plain(column.iloc[row]), column.dtype)
+                place = f"{where}: column {self.name} holds {held!r} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
         numbers = numeric(column)

@@ -58,10 +58,11 @@ def entropy(q: Gaussian) -> Array:
 
 
 def covariance(q: Gaussian) -> Array:
-    """The dense C, (B, K, K): for looking at, and for small K."""
+    """The dense C, (B, K, K): for looking at, and for small K. As R R^T, whose small entries keep their digits."""
     size = q.mean.shape[-1]
     identity = jnp.broadcast_to(jnp.eye(size, dtype=q.mean.dtype)[:, None, :], (size, *q.mean.shape))
-    return jnp.transpose(q.covariance_times(identity), (1, 2, 0))
+    root = q.scale(identity)
+    return jnp.einsum("ibk,ibl->bkl", root, root, precision=jax.lax.Precision.HIGHEST)
 
 
 def standard_log_prob(points: Array) -> Array:

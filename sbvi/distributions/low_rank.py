@@ -18,6 +18,7 @@ small themselves), and nothing is left to a linear algebra library.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from sbvi.distributions.gaussian import Array
@@ -89,9 +90,22 @@ class LowRankGaussian(NamedTuple):
         return inverse_root[None] * _over_samples(reversed(factors), _Factor.times, inner)
 
     def variance(self) -> Array:
+        # Row by row of M_r^T e_k = e_k + sum_i c_ik v_i, whose squares keep the digits that 1 - sum eta_i .. has lost.
         inverse_root, factors = self._white()
-        lost = sum((f.removed**2 / (1 + f.s) for f in factors), start=jnp.zeros_like(inverse_root))
-        return jnp.square(inverse_root) * (1 - lost)
+        along: list[Array] = []  # c_i, (B, K)
+        for factor in factors:
+            met = sum((c * _dot(factor.v, f.v) for c, f in zip(along, factors, strict=False)), start=factor.v)
+            along.append(-factor.gamma * met)
+
+        def row(total: Array, values: tuple[Array, Array]) -> tuple[Array, None]:
+            at, v = values  # e_j (K,), and the v_i there (r, B)
+            entry = at[None] + sum((v[i][:, None] * c for i, c in enumerate(along)), start=jnp.zeros_like(total))
+            return total + jnp.square(entry), None
+
+        rows = jnp.stack([jnp.transpose(factor.v) for factor in factors], 1)  # (K, r, B)
+        identity = jnp.eye(rows.shape[0], dtype=rows.dtype)
+        total, _ = jax.lax.scan(row, jnp.zeros_like(inverse_root), (identity, rows))
+        return jnp.square(inverse_root) * total
 
     def log_det(self) -> Array:
         _, factors = self._white()

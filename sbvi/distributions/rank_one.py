@@ -48,8 +48,12 @@ class RankOneGaussian(NamedTuple):
         return inverse_root[None] * (white - (w / (1 + s))[None] * along)
 
     def variance(self) -> Array:
+        # 1 - w_k^2 / (1 + s), where w_k^2 is most of s, by the others' sum: a difference would have no digits left.
         inverse_root, w, s = self._white()
-        return jnp.square(inverse_root) * (1 - jnp.square(w) / (1 + s))
+        none, squares = jnp.zeros_like(s), jnp.square(w)
+        before = jnp.concatenate([none, jnp.cumsum(squares[..., :-1], -1)], -1)
+        after = jnp.concatenate([jnp.cumsum(squares[..., :0:-1], -1)[..., ::-1], none], -1)
+        return jnp.square(inverse_root) * (1 + before + after) / (1 + s)
 
     def log_det(self) -> Array:
         _, _, s = self._white()

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, processes, spec
@@ -28,6 +29,7 @@ from sbvi.inference.importance import even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models import require, require_any
 from sbvi.models.capabilities import Bidirectional, Classifier, Density, Encoder, LatentVariable, Tabular, offers
+from sbvi.models.values import impossible
 
 Array = jax.Array
 #: What is told with the standard error of its mean over examples.
@@ -124,7 +126,8 @@ class Evaluator:
         return scored | own
 
     def _exact(self, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
-        return {"nll": -self.model.log_prob(params, key, batch.x).value}
+        log_p = self.model.log_prob(params, key, batch.x).value
+        return {"nll": jnp.where(impossible(log_p), jnp.inf, -log_p)}
 
     def _importance(self, count: int, single: bool) -> Scores:
         model = require_any(self.model, ((Density,), (LatentVariable,)), "The likelihood")

@@ -1,4 +1,5 @@
-"""Whether estimates can be trusted: importance sampling by the tails of its weights, chains by whether they meet."""
+"""Whether estimates can be trusted: importance sampling by the tails of its weights, annealing by how many of its
+chains count, and other chains by whether they meet."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ log = logging.getLogger(__name__)
 
 #: The share of examples above LIMIT from which on a warning is due.
 SHARE = 0.1
+#: Fewer annealed chains than these are one, whose weight stands alone.
+FEW = 2
 
 
 def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -34,6 +37,22 @@ def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
     if "quadrature_error" in arrays:
         scalars[f"{split}/quadrature_error"] = float(np.max(arrays["quadrature_error"]))
     return scalars
+
+
+def weights_shared(split: str, effective: np.ndarray, chains: int) -> None:
+    """Warn where the chains' mean weight is that of one of them for a large share of the examples, by their effective
+    numbers (N,): its logarithm is then too low by about a nat, or by more. Of a single chain nothing is known."""
+    share = float(np.mean(~(effective >= FEW)))
+    if chains >= FEW and share > SHARE:
+        log.warning(
+            "%s: for %.0f %% of the examples fewer than %d of the %d annealed chains count, so that the negative "
+            "log-likelihood is likely too high by more than its standard error; take more task.temperatures, or "
+            "task.leapfrog_steps.",
+            split,
+            100 * share,
+            FEW,
+            chains,
+        )
 
 
 def chains_met(what: str, rhat: np.ndarray) -> float:

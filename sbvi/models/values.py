@@ -18,6 +18,11 @@ Kind = Literal["exact", "lower_bound", "unnormalised"]
 IMPOSSIBLE = -1e30
 
 
+def impossible(log_p: Any) -> Any:
+    """Whether these are logarithms of 0, (N,) of bool."""
+    return log_p <= IMPOSSIBLE / 2
+
+
 class LatentParams(NamedTuple):
     """Parameters of a model with latents: theta^g of the generative model, theta^r of the recognition model, and the
     prior's own, empty where it has none."""

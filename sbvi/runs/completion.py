@@ -1,5 +1,6 @@
 """What is missing, from what is there: imputation by a loaded run, and recovery through its generative network."""
 
+from abc import abstractmethod
 from typing import Any
 
 import jax
@@ -22,11 +23,18 @@ class Completion(Part):
 
     data: dict[str, Any]
 
+    @abstractmethod
+    def check_possible(self, inputs: np.ndarray, observed: np.ndarray, where: str = "x") -> None: ...
+
     def impute(
         self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
     ) -> np.ndarray:
         """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
-        else by exact chains, of which it is said when they have not met; same shape."""
+        else by exact chains, of which it is said when they have not met; same shape.
+
+        Raises:
+          UserError: the model gives what is not NaN probability 0.
+        """
         if not 0 <= warmup < iterations:
             raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
         chains = at_least_one(chains, "chains")
@@ -36,6 +44,7 @@ class Completion(Part):
         missing = not_there(x)
         values = np.asarray(x)
         known = self.preprocessing.to_model(values, "x", missing)
+        self.check_possible(known, ~missing)
         count = 1 if independent(self.model) else chains
         told = not independent(self.model) and enough_kept("impute()", iterations - warmup)
 

@@ -136,8 +136,9 @@ def _altered(frame: Any, text: str, header: bool) -> str | None:
 
 def _first_altered(own: Any, read: Any) -> int | None:
     """The first row of a column that is read as something else; beside texts a number may be read as its own text,
-    which is the same category."""
-    texts = bool(texts_of(own))
+    which is the same category, unless the column holds that text too."""
+    texts = texts_of(own)
+    spellings = {spelled(text) for text in texts}
     cells = zip(own.to_numpy(object), read.to_numpy(object), own.isna(), read.isna(), strict=True)
     for row, (one, other, gap, lost) in enumerate(cells):
         if gap or lost:
@@ -146,6 +147,8 @@ def _first_altered(own: Any, read: Any) -> int | None:
             continue
         held, back = plain(one), plain(other)
         if held != back and (not texts or isinstance(one, str) or spelled(held) != spelled(back)):
+            return row
+        if not isinstance(one, str) and spelled(held) in spellings:
             return row
     return None
 

@@ -10,7 +10,7 @@ from sbvi.core import UserError
 from sbvi.data.checks import not_there, unmasked
 from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, offers
-from sbvi.models.values import IMPOSSIBLE
+from sbvi.models.values import impossible
 from sbvi.runs.part import Part
 
 
@@ -18,9 +18,6 @@ class Queries(Part):
     """What `LoadedRun` offers of them. x is (N, *event_shape) or (N, D), in the units of the run's data set."""
 
     experiment: Any
-
-    @abstractmethod
-    def marginal_log_likelihood(self, x: np.ndarray, seed: int | None = None) -> np.ndarray: ...
 
     @abstractmethod
     def _marginal(self, held: np.ndarray, missing: np.ndarray, seed: int | None) -> np.ndarray: ...
@@ -58,25 +55,38 @@ class Queries(Part):
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
-        model = self._able(Marginals, "conditional")
-        possible(self.marginal_log_likelihood(x), "x")
+        model, parted = self._able(Marginals, "conditional"), self._parted(x)
+        self.check_possible(*parted)
         compiled = self._jitted("conditional", model.conditional)
         key = jax.random.key(seed)
         drawn = self._batches(
-            lambda part, position: compiled(self.params, jax.random.fold_in(key, position), *part), self._parted(x)
+            lambda part, position: compiled(self.params, jax.random.fold_in(key, position), *part), parted
         )
         return self._filled(drawn.mean if means else drawn.value, x)
 
     def most_probable(self, x: np.ndarray) -> np.ndarray:
         """x with every NaN replaced by the most probable values given the rest; same shape.
 
+        They are exact where a circuit is deterministic, as a plain Chow-Liu tree is. Elsewhere they belong to the most
+        probable state of the latents, and other values can be more probable.
+
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
         compiled = self._jitted("most_probable", self._able(MostProbable, "most_probable").most_probable)
+        parted = self._parted(x)
+        self.check_possible(*parted)
+        return self._filled(self._batches(lambda part, _: compiled(self.params, *part), parted), x)
+
+    def check_possible(self, inputs: np.ndarray, observed: np.ndarray, where: str = "x") -> None:
+        """Refuse model input (N, D) of which what is observed has probability 0, of a model that knows marginals.
+
+        Raises:
+          UserError: there is such a row; see `possible`.
+        """
         if offers(self.model, Marginals):
-            possible(self.marginal_log_likelihood(x), "x")
-        return self._filled(self._batches(lambda part, _: compiled(self.params, *part), self._parted(x)), x)
+            marginal = self._jitted("evidence", lambda *given: self.model.marginal_log_prob(*given).value)
+            possible(self._batches(lambda part, _: marginal(self.params, *part), (inputs, observed)), where)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """p(label | what is not NaN), (N, C)."""
@@ -117,11 +127,6 @@ class Queries(Part):
         missing = not_there(x)
         source = np.asarray(x).reshape(missing.shape)
         return self.preprocessing.filled(np.asarray(values), missing, source).reshape(np.shape(x))
-
-
-def impossible(log_p: np.ndarray) -> np.ndarray:
-    """Whether these are logarithms of 0, (N,)."""
-    return log_p <= IMPOSSIBLE / 2
 
 
 def possible(evidence: np.ndarray, where: str) -> np.ndarray:

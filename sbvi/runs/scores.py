@@ -19,6 +19,7 @@ from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
 from sbvi.models.capabilities import Density, LatentVariable, Marginals, offers
+from sbvi.models.values import impossible
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.part import Part
 
@@ -39,7 +40,7 @@ class Scores(Part):
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int | None = None) -> np.ndarray:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
         of one or two continuous latents, which heeds what samples show; else by importance sampling, which is a lower
-        bound in expectation and tight for many samples."""
+        bound in expectation and tight for many samples. -inf of what a model that knows it gives probability 0."""
         values = unmasked(x, "x")
         if values.dtype.kind == "f" and np.isnan(values).any() and offers(self.model, Marginals):
             return self.marginal_log_likelihood(x, seed)
@@ -77,14 +78,14 @@ class Scores(Part):
 
         # NaN all the way into the program, past the noise of dequantised values, which is that of complete rows.
         gaps = self._in_batches(np.where(missing, np.float32(np.nan), held.reshape(missing.shape).astype(np.float32)))
-        log_p = np.asarray(self._scored("marginal", marginal, gaps, seed))
+        log_p = told(self._scored("marginal", marginal, gaps, seed))
         if complete.any() and offers(model, Density):
             return np.where(complete, self._exact(self._in_batches(held), seed), log_p)
         return log_p
 
     def _exact(self, own: tuple[Dataset, Batches], seed: int | None) -> np.ndarray:
         """log p(x), (N,), of a model that knows it."""
-        return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, own, seed))
+        return told(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, own, seed))
 
     def _key(self, seed: int | None) -> jax.Array:
         return jax.random.key(self.experiment.evaluation.seed if seed is None else seed)
@@ -117,3 +118,8 @@ class Scores(Part):
         split = Split(held)
         own = Dataset("x", split, split, split, self.preprocessing)
         return own, batched(own, "test", self.experiment.evaluation.batch_size)
+
+
+def told(log_p: np.ndarray) -> np.ndarray:
+    """log p, (N,), with -inf for the logarithm of 0."""
+    return np.where(impossible(log_p), -np.inf, log_p)

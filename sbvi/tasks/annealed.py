@@ -10,6 +10,7 @@ from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
 from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.evaluation.standard_error import standard_error
+from sbvi.evaluation.trust import weights_shared
 from sbvi.inference.annealed import Annealed, Latents, annealed
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
@@ -74,6 +75,7 @@ class AnnealedTask:
             x = np.asarray(scored(dataset, split, jax.random.fold_in(key, 0)))
         forward = self._all(run, jax.random.fold_in(key, 1), x, None)
         where = OWN if self.input is not None else self.split
+        weights_shared(where, np.asarray(forward.effective), self.chains)
         arrays = {"nll": -np.asarray(forward.log_likelihood), "effective_samples": np.asarray(forward.effective)}
         scalars = {
             f"{where}/nll": float(np.mean(arrays["nll"], dtype=np.float64)),

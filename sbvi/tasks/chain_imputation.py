@@ -56,7 +56,8 @@ class ChainImputation(Filling):
         """Follow the chains, score where the truth is known, and write.
 
         Raises:
-          UserError: the files are wrong, or there are fewer kept steps than imputations.
+          UserError: the files are wrong, there are fewer kept steps than imputations, or what is given has probability
+            0.
         """
         if self.imputations > self.iterations - self.warmup:
             raise UserError(f"task.imputations={self.imputations} must be at most task.iterations - task.warmup.")
@@ -69,6 +70,7 @@ class ChainImputation(Filling):
             x, missing, source = own_with_gaps(run, self.input)
         else:
             truth, x, missing = self._removed(run)
+        run.check_possible(x, ~missing, f"task.input={self.input}" if truth is None else f"the {self.split} split")
         shown = spread_out(len(x))
         if not independent(run.model):
             enough_kept("imputation", self.iterations - self.warmup)

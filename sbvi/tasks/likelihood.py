@@ -12,7 +12,7 @@ from sbvi.evaluation import Evaluator
 from sbvi.evaluation.evaluator import UNAVERAGED
 from sbvi.evaluation.standard_error import standard_error
 from sbvi.evaluation.trust import trust
-from sbvi.models.capabilities import Density, offers
+from sbvi.models.capabilities import Bidirectional, offers
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks import draws_curve
 from sbvi.tasks.data import OWN, chosen, run_dataset
@@ -66,10 +66,9 @@ class LikelihoodTask:
             )
         if self.ensemble and self.parameters is not None:
             raise UserError(f"task.ensemble is of the runs' best parameters; leave task.parameters={self.parameters}.")
-        many = "task.ensemble" if self.ensemble else "task.parameters=average"
         average = bool(self.ensemble) or self.parameters == "average"
         if self.counts and average:
-            raise UserError(f"task.counts has no use with {many}; task.num_samples is one number.")
+            raise UserError(f"task.counts has no use with {self._averaged}; task.num_samples is one number.")
         run = with_parameters(run, self.parameters)
         dataset, split = chosen(run, self.split, self.examples, self.input)
         settings = run.experiment.evaluation
@@ -81,6 +80,7 @@ class LikelihoodTask:
                 f"task.input={self.input} holds no labels, and of such data this model knows p(label | x) alone; use "
                 f"task=classification."
             )
+        self._without_use(evaluator, average)
         curve: draws_curve.Curve = {}
         if average:
             told = draws_curve.Told()
@@ -102,13 +102,35 @@ class LikelihoodTask:
         scalars |= draws_curve.scalars(curve, split) if self.draws else {}
         what = self.parameters or "ensemble"
         pictures = {f"{self.title}-draws": draws_curve.picture(curve, what)} if len(curve) > 1 else {}
-        for count in () if offers(run.model, Density) else self.counts:
+        for count in self.counts:
             scalars |= self._at(evaluator, run.params, split, count, scalars)
         if self.input is not None:
             scalars = {f"{OWN}/{name.split('/', 1)[1]}": value for name, value in scalars.items()}
         if self.output is not None:
             write_arrays(self.output, arrays)
         return TaskResult(scalars, arrays, pictures, about={"likelihood": evaluator.how})
+
+    def _without_use(self, evaluator: Evaluator, average: bool) -> None:
+        """Refuse a setting that would change nothing.
+
+        Raises:
+          UserError: numbers of samples of a likelihood without samples, or draws behind a constant that there is not.
+        """
+        if self.counts and evaluator.how in ("exact", "labels"):
+            raise UserError(
+                f"task.counts={list(self.counts)} has no use for this run, whose model knows its likelihood without "
+                f"samples; leave it out."
+            )
+        if self.partition_samples is not None and (average or not offers(evaluator.model, Bidirectional)):
+            raise UserError(
+                f"task.partition_samples={self.partition_samples} has no use "
+                + (f"with {self._averaged}" if average else "for this run, whose model has no constant of p*")
+                + "; leave it out."
+            )
+
+    @property
+    def _averaged(self) -> str:
+        return "task.ensemble" if self.ensemble else "task.parameters=average"
 
     def _at(
         self, evaluator: Evaluator, params: Any, split: str, count: int, whole: Mapping[str, float]

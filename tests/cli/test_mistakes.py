@@ -295,6 +295,9 @@ def test_the_likelihood_of_independent_dimensions(caplog):
         tell_baseline({"test/nll": 11.0, "test/nll_independent": 10.0}, found, ALGORITHMS[name])
         assert "test/nll is 11.00, worse than the 10.00 of independent columns" in caplog.text
         assert f"train it for longer, or with another {setting}.\n" in caplog.text
+    for reached, said in ((10.0012, "10.001, worse than the 10.000"), (np.inf, "inf, worse than the 10.00")):
+        tell_baseline({"test/nll": reached, "test/nll_independent": 10.0}, found, ALGORITHMS["gradient_ascent"])
+        assert f"test/nll is {said} of independent columns" in caplog.text
 
 
 @pytest.mark.quick

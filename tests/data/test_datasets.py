@@ -1,6 +1,7 @@
 """The contract that every data set keeps."""
 
 import functools
+import logging
 
 import numpy as np
 import pytest
@@ -134,11 +135,13 @@ def test_synthetic_likelihood_is_that_of_its_draws():
     assert abs(values.mean() + entropy) < 4 * values.std() / np.sqrt(len(values))
 
 
-def test_norb_cameras_and_blocks(arguments):
+def test_norb_cameras_and_blocks(arguments, caplog):
+    caplog.set_level(logging.INFO)
     options = arguments["norb"]()
     left, both = (DATASETS["norb"](**options, cameras=which).load() for which in ("left", "both"))
     np.testing.assert_array_equal(both.test.x[::2], left.test.x)
     assert both.test.label.tolist() == left.test.label.repeat(2).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert caplog.text.count("most validation images have their pair's other that trains") == 1
     small = DATASETS["norb"](**options, downsample=3).load().test.x
     assert small.shape == (5, 32, 32)
     blocks = left.test.x[0, :3, :3].astype(float).mean()

@@ -9,6 +9,7 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data import columns as tables
+from sbvi.data.columns import Column
 from sbvi.data.kinds import column_kind
 from sbvi.data.removal import Removal
 from sbvi.data.sources.table import Known, Table
@@ -460,3 +461,14 @@ def test_a_dtype_that_cannot_hold_what_is_filled_in_is_widened(dtype, value, wid
     made = tables.decoded((column,), numbers, frame, np.array([[False], [True], [False]]))
     assert str(made["a"].dtype) == wider
     assert made["a"].tolist() == [1, held, 3]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32"])
+def test_a_narrow_number_is_the_category_that_its_text_is(dtype):
+    """A file of text keeps the float32 0.1 as 0.1; of Parquet it is 0.10000000149."""
+    narrow = pd.Series([0.2, np.nan, 0.1], dtype=dtype)
+    for first in (0.1, float(np.dtype(dtype.lower()).type(0.1))):
+        found = Column("a", "binary", values=(first, 0.2)).codes(narrow, "x")
+        np.testing.assert_array_equal(found, [1, np.nan, 0])
+    with pytest.raises(UserError, match=r"^x: column a holds 0\.3 in row 0; known: 0\.1, 0\.2\.$"):
+        Column("a", "binary", values=(0.1, 0.2)).codes(pd.Series([0.3], dtype=dtype), "x")

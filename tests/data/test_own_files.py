@@ -316,6 +316,7 @@ def test_dtypes_that_parquet_does_not_give_back_are_told(tmp_path):
             "half of a character, which no file can keep",
         ),
         (pd.DataFrame({"a": pd.Series([True, 2, 3], dtype=object)}), "column a holds 'True', which is read back from"),
+        (pd.DataFrame({"a": [1, "1", "b"], "c": 1.5}), "column a holds '1', which is read back from text as somethi"),
     ],
 )
 def test_what_a_file_cannot_keep_is_refused(frame, sentence):

@@ -140,8 +140,11 @@ def test_a_data_set_of_jpegs_as_features(tmp_path, monkeypatch):
     found = cifar10.Cifar10(source="jpeg", features=1, grid=5, validation_size=10).load()
     assert found.event_shape == (5, 5, 1)
     np.testing.assert_array_equal(found.test.label, np.arange(10))
-    with pytest.raises(UserError, match="validation_size=30 must be less than 30"):
-        cifar10.Cifar10(source="jpeg", validation_size=30).load()
+    odd = cifar10.Cifar10(source="jpeg", validation_size=13).load()  # as many as were asked for
+    np.testing.assert_array_equal(odd.validation.label, np.repeat(np.arange(10), [2] * 3 + [1] * 7))
+    assert len(odd.train) == 17
+    with pytest.raises(UserError, match="validation_size=21 leaves none of the 3 training images of airplane; allowed"):
+        cifar10.Cifar10(source="jpeg", validation_size=21).load()
 
 
 def jpeg(shade, size=(8, 8)):

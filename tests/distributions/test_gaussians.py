@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from sbvi.distributions.gaussian import covariance, entropy, log_prob, sample
+from sbvi.distributions.low_rank import LowRankGaussian
+from sbvi.distributions.rank_one import RankOneGaussian
 from sbvi.posteriors import GAUSSIAN as POSTERIORS
 
 ROWS, SIZE = 3, 64
@@ -156,3 +158,23 @@ def test_rank_one_at_zero_is_the_diagonal_one(x64):
     np.testing.assert_allclose(q.scale(noise)[0], jnp.exp(-0.5 * q.log_precision), rtol=1e-12)
     gradient = jax.grad(lambda u: jnp.sum(q._replace(u=u).scale(noise)))(q.u)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_narrow_direction_keeps_its_digits(rank):
+    """Of a posterior that is narrow along one direction, in float32: a difference would leave none of them."""
+    log_precision, u = np.array([[-0.4, 0.3, 0.7]]), np.array([[[3000.0, 0.2], [0.5, 0.9], [-0.8, 0.4]]])
+    u = u[..., :rank]
+    dense = np.linalg.inv(np.diag(np.exp(log_precision[0])) + u[0] @ u[0].T)
+    parts = (jnp.asarray(value, jnp.float32) for value in (np.zeros((1, 3)), log_precision, u))
+
+    @jax.jit
+    def made(mean, log_precision, u):
+        low = LowRankGaussian(mean, log_precision, u)
+        alone = RankOneGaussian(mean, log_precision, u[..., 0]) if rank == 1 else low
+        return covariance(alone), alone.variance(), low.variance()
+
+    matrix, *variances = made(*parts)
+    np.testing.assert_allclose(matrix[0], dense, rtol=1e-2)
+    for variance in variances:
+        np.testing.assert_allclose(variance[0], np.diag(dense), rtol=5e-3)

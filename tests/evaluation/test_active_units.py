@@ -25,6 +25,14 @@ def pairs(moments):
     return {node: (np.asarray(m.mean), np.asarray(m.error)) for node, m in moments.items()}
 
 
+def test_few_examples_are_no_bias():
+    """Many pairs of means, with noise of their own beside what x moves them by."""
+    noise = np.random.default_rng(0).normal(size=(2, 2, 20_000))
+    mean, error = 0.7 * noise[0] + 0.5 * noise[1], np.full((2, 20_000), 0.25)
+    assert variance_of_means(mean, error).mean() == pytest.approx(0.49, abs=0.03)
+    assert active_units({"a": (mean[:1], error[:1])}) == {}  # of one there is nothing to say
+
+
 QUICK = ("planar", "top_down", "diagonal")
 
 

@@ -8,7 +8,7 @@ from support.models import dlgm, summary
 
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.evaluation import Evaluation, Evaluator
-from sbvi.evaluation.trust import trust
+from sbvi.evaluation.trust import trust, weights_shared
 
 
 def test_the_share_and_its_warning(caplog):
@@ -25,6 +25,20 @@ def test_the_share_and_its_warning(caplog):
     )
     assert trust("test", {"khat": np.array([np.nan])}) == {"test/khat_above_0.7": 1.0}
     assert trust("test", {"nll": khat}) == {}
+
+
+def test_one_chain_of_many_is_no_average(caplog):
+    caplog.set_level(logging.WARNING)
+    weights_shared("test", np.array([1.99] + [2.0] * 9), 16)
+    weights_shared("test", np.ones(10), 1)  # of one chain nothing is known
+    assert not caplog.records
+    weights_shared("dreams", np.array([1.99, np.nan] + [2.0] * 8), 16)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "dreams: for 20 % of the examples fewer than 2 of the 16 annealed chains count, so that the negative "
+        "log-likelihood is likely too high by more than its standard error; take more task.temperatures, or "
+        "task.leapfrog_steps."
+    )
 
 
 @pytest.mark.parametrize("samples", [20, 150])

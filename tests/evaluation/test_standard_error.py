@@ -10,7 +10,10 @@ pytestmark = pytest.mark.quick
 def test_it_is_that_of_the_mean():
     values = np.random.default_rng(0).normal(90, 3, 57)
     assert standard_error(values) == pytest.approx(stats.sem(values), rel=1e-14)
-    assert standard_error(np.array([4.0])) == 0
+
+
+def test_one_value_says_nothing_of_it():
+    assert np.isnan(standard_error(np.array([4.0])))
 
 
 def test_it_is_computed_in_all_digits():

@@ -442,7 +442,7 @@ def test_a_leaf_s_pseudocount_is_so_many_further_examples(x64):
         return binomial.mean(levels), made["mean"], gaussian.variance(made), gaussian.variance(free)
 
     p, found, variance, before = (np.asarray(a)[0, 0] for a in program())
-    np.testing.assert_allclose(p, (4 * first + c / 2) / (4 * count + c), rtol=1e-9)
+    np.testing.assert_allclose(p, (first + c * np.arange(5).mean() / 4) / (count + c), rtol=1e-9)
     expected = (first + c * mean) / (count + c)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     square = (second + c * (mean**2 + before)) / (count + c)

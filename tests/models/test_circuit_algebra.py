@@ -83,6 +83,16 @@ def test_plain_data_comes_back(tmp_path):
     assert len(graph(root).nodes) == len(graph(again).nodes) == 21
 
 
+def test_numbers_of_numpy_are_numbers():
+    """A loop over np.arange, and probabilities out of an array."""
+    p, weights = np.array([0.25, 0.5], np.float32), np.array([0.5, 0.5], np.float32)
+    parts = [Product(*(Bernoulli(v, p[k]) for v in np.arange(2))) for k in range(2)]
+    plain = Sum([0.5, 0.5], *(Product(*(Bernoulli(v, float(p[k])) for v in range(2))) for k in range(2)))
+    assert json.dumps(algebra.to_data(Sum(weights, *parts))) == json.dumps(algebra.to_data(plain))
+    with pytest.raises(UserError, match=r"root is of variable 0\.5; allowed: whole numbers from 0"):
+        graph(Bernoulli(np.float64(0.5), 0.5))
+
+
 @pytest.mark.parametrize(
     ("root", "said"),
     [

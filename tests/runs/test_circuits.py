@@ -147,7 +147,7 @@ def test_nothing_follows_from_what_cannot_be(tmp_path):
     sentence = r"^Row 1 of {} holds values that the model gives probability 0, so that nothing follows from them; allow"
     with pytest.raises(UserError, match=sentence.format("given")):
         run.conditional_log_likelihood(np.array([can, cannot]), np.array([[nan, nan, nan], [1, nan, nan]]))
-    for ask in (run.conditional, run.most_probable):
+    for ask in (run.conditional, run.most_probable, run.impute):
         with pytest.raises(UserError, match=sentence.format("x")):
             ask(np.array([can, cannot]))
         assert np.isfinite(ask(np.array([can, unknown]))).all()
@@ -159,6 +159,20 @@ def test_nothing_follows_from_what_cannot_be(tmp_path):
     np.testing.assert_allclose(found.arrays["completed"], [cannot, [0, 1, share * 0.2 + (1 - share) * 0.6]], rtol=1e-5)
     with pytest.raises(UserError, match=r"^Row 0 of given holds"):
         TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0,)).run(run)
+    with pytest.raises(UserError, match=r"^Row 0 of task\.input=.*rows\.npy holds values that the model gives probab"):
+        TASKS["imputation"](input=str(tmp_path / "rows.npy")).run(run)
+    with pytest.raises(UserError, match=r"^Row \d+ of the test split holds"):  # ones, where the model has none
+        TASKS["imputation"](fraction=0.3).run(run)
+    # The logarithm of 0 is no number of nats.
+    np.testing.assert_array_equal(np.isneginf(run.log_likelihood(np.array([[1.0, 1, 0], [0, 1, 0]]))), [True, False])
+    np.testing.assert_array_equal(np.isneginf(run.log_likelihood(np.array([cannot, can]))), [True, False])
+    np.save(tmp_path / "whole.npy", [[1, 1, 0], [0, 1, 0]])
+    found = TASKS["likelihood"](input=str(tmp_path / "whole.npy")).run(run)
+    np.testing.assert_array_equal(np.isposinf(found.arrays["nll"]), [True, False])
+    assert found.scalars["input/nll"] == np.inf
+    for name, value in (("counts", (5,)), ("partition_samples", 9)):
+        with pytest.raises(UserError, match=rf"^task.{name}=\S* has no use for this run, whose model"):
+            TASKS["likelihood"](**{name: value}).run(run)
 
 
 def test_a_circuit_without_classes_predicts_no_label(tmp_path):

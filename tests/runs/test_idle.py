@@ -73,6 +73,20 @@ IDLE = {
         r"runtime.coordinator=host:1 has an effect with runtime.distributed=true alone; allowed without: null",
         ["runtime.distributed=true"],
     ),
+    ("dataset=mnist", "dataset.validation_size=5000"): (
+        r"dataset.validation_size=5000 has an effect with dataset.binarization=dynamic alone; allowed without: 10000",
+        ["dataset.binarization=dynamic"],
+    ),
+    ("dataset=mnist", "dataset.split_seed=1"): (r"dataset.split_seed=1 has", ["dataset.when_absent=synthetic"]),
+    ("dataset=cifar10", "likelihood=gaussian", "dataset.patches_per_image=5"): (
+        r"dataset.patches_per_image=5 has an effect with dataset.patch=SIDE alone; allowed without: 10",
+        ["dataset.patch=8"],
+    ),
+    ("dataset=cifar10", "likelihood=gaussian", "dataset.grid=2"): (
+        r"dataset.grid=2 has an effect with dataset.features=WORDS alone; allowed without: 4",
+        ["dataset.features=10"],
+    ),
+    ("dataset=stl10", "likelihood=gaussian", "dataset.grid=2"): (r"grid=2 has an", ["dataset.features=10"]),
     (*TABLE, "dataset.missing.mechanism=block"): (
         r"dataset.missing.mechanism=block has an effect with dataset.missing.fraction above 0 alone; .*: random",
         ["dataset.missing.fraction=0.1"],

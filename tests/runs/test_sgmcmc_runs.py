@@ -6,15 +6,19 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from support.small_run import SMALL, interrupted, leaves, same, train
 
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
+from sbvi.data import Preprocessing
 from sbvi.runs import Experiment, load_run
+from sbvi.runs.averaged import Averaged
 from sbvi.runs.kept import warn_of_starts
 from sbvi.tasks import TASKS
 from sbvi.training import Plan, Trainer, checkpoint
@@ -182,6 +186,7 @@ def test_averages_over_draws(whole):
         ({"draws": (1,)}, "parameters named"),
         ({"parameters": "average", "draws": (7,)}, "more than the 6 draws"),
         ({"parameters": "average", "counts": (2,)}, "task.counts has no use"),
+        ({"parameters": "average", "partition_samples": 9}, "partition_samples=9 has no use with task.parameters=av"),
     ):
         with pytest.raises(UserError, match=said):
             TASKS["likelihood"](**wrong).run(run)
@@ -215,6 +220,17 @@ def test_an_ensemble_is_averaged_over_its_runs(whole, tiny_run, tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             TASKS["likelihood"](**wrong).run(runs[0])
+
+
+def test_a_frame_s_columns_are_averaged_in_the_run_s_order():
+    """They come in another order, with one more; what is missing is filled in where it is missing."""
+    known = Preprocessing.whole((2,), 1).but(columns=("a", "b"))
+    ones = [SimpleNamespace(impute=lambda x, *_, v=v: np.nan_to_num(known.arranged(x), nan=v)) for v in (0.2, 0.4)]
+    run = SimpleNamespace(
+        preprocessing=known, draws=SimpleNamespace(entries=lambda: [1, 2]), each_draw=lambda _: iter(ones)
+    )
+    frame = pd.DataFrame({"c": [7.0, 7.0], "b": [np.nan, 1.0], "a": [1.0, 0.0]})
+    np.testing.assert_allclose(Averaged(run).impute(frame), [[1, 0.3], [0, 1]])
 
 
 def test_averaged_samples_are_drawn_anew_unless_seeded(whole):

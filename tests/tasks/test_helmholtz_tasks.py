@@ -174,7 +174,8 @@ def test_embedding(machine, tmp_path):
         np.testing.assert_allclose(found.arrays[f"{node}/variance"], own.variance, rtol=1e-5, atol=1e-6)
         assert ((found.arrays[f"{node}/mean"] > 0) & (found.arrays[f"{node}/mean"] < 1)).all()
         spread = found.scalars[f"embedding/{node}/variance_of_means"]
-        assert spread == pytest.approx((np.var(own.mean, axis=0) - own.error.mean(0)).sum(), rel=1e-3, abs=1e-8)
+        wanted = np.var(own.mean, axis=0, ddof=1) - own.error.mean(0)
+        assert spread == pytest.approx(wanted.sum(), rel=1e-3, abs=1e-8)
     np.testing.assert_array_equal(found.arrays["label"], data.test.label)
     with np.load(tmp_path / "means.npz") as written:
         assert set(written) == set(found.arrays)

@@ -10,6 +10,7 @@ from support.small_run import no_pictures
 import sbvi
 from sbvi.cli import train
 from sbvi.core import UserError, build
+from sbvi.inference.annealed import Annealed
 from sbvi.reporting.projector import write_projector
 from sbvi.tasks import TASKS
 from sbvi.tasks.chain_imputation import at_once
@@ -93,13 +94,21 @@ def test_the_gaps_of_colour_images_are_seen_and_a_users_own_have_no_truth():
     assert (panel.picture == 64).all(-1).sum() == 28 * 28
 
 
-def test_annealed_and_importance_sampling_agree(digits):
+def test_annealed_chains_that_do_not_agree_are_told(digits, monkeypatch, caplog):
+    made = Annealed(np.full(3, -9.0), np.ones(3), np.array([1.2, 7.0, 5.0]))
+    monkeypatch.setattr(TASKS["annealed"], "_all", lambda *_: made)
+    assert work(digits, "annealed", chains=8, examples=3).scalars["test/nll"] == 9
+    assert "test: for 33 % of the examples fewer than 2 of the 8 annealed chains count" in caplog.text
+
+
+def test_annealed_and_importance_sampling_agree(digits, caplog):
     many = {"chains": 8, "temperatures": 120, "leapfrog_steps": 5, "examples": 12}
     annealed = work(digits, "annealed", **many)
     importance = work(digits, "likelihood", num_samples=3000, examples=12)
     np.testing.assert_allclose(annealed.arrays["nll"], importance.arrays["nll"], atol=0.5)
     assert abs(np.mean(annealed.arrays["nll"] - importance.arrays["nll"])) < 0.15
     assert annealed.scalars["test/accepted"] > 0.4
+    assert "annealed chains" not in caplog.text
     dreams = work(digits, "annealed", split="dreams", **many)
     gap, stderr = dreams.scalars["dreams/gap"], dreams.scalars["dreams/gap_stderr"]
     assert -4 * stderr - 0.01 < gap < 1

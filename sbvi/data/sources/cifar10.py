@@ -74,6 +74,10 @@ class Cifar10(Streamed):
             raise ValueError(f"features={self.features} is of whole images; leave patch={self.patch} out")
         check_code(self.features, self.grid, 32)
 
+    def idle(self) -> dict[str, str]:
+        patches = {} if self.patch is not None else {"patches_per_image": "patch=SIDE"}
+        return patches if self.features is not None else patches | {"grid": "features=WORDS"}
+
     @property
     def likelihood(self) -> str:
         return "gaussian"
@@ -110,19 +114,23 @@ class Cifar10(Streamed):
         return list(seeded(x, None, self.validation_size or tenth, self.test_size or tenth, self.split_seed))
 
     def _jpeg(self) -> list[Split]:
-        """Validation images are the last ones of each class."""
+        """Validation images are the last ones of each class, equally many of each; of the first classes one more."""
         folders = decoders.jpeg_folders(fetch(_JPEG), _JPEG.name, (32, 32, 3))
         wanted = [f"{part}/{name}" for part in ("train", "test") for name in _CLASSES]
         if missing := [name for name in wanted if name not in folders]:
             raise UserError(f"{_JPEG.name} has no folder {missing[0]}.")
         count = sum(len(folders[name]) for name in wanted[:10])
-        held = -(-(self.validation_size or count // 10) // 10)
+        each, more = divmod(self.validation_size or count // 10, len(_CLASSES))
         found: list[list[tuple[np.ndarray, int]]] = [[], [], []]
         for label, name in enumerate(_CLASSES):
             images = folders[f"train/{name}"]
-            if held >= len(images):
-                raise UserError(f"dataset.validation_size={self.validation_size} must be less than {count}.")
-            for place, part in enumerate((images[:-held], images[-held:], folders[f"test/{name}"])):
+            kept = len(images) - each - (label < more)
+            if kept < 1:
+                raise UserError(
+                    f"dataset.validation_size={self.validation_size} leaves none of the {len(images)} training images "
+                    f"of {name}; allowed: fewer of the {count}, a tenth of each class."
+                )
+            for place, part in enumerate((images[:kept], images[kept:], folders[f"test/{name}"])):
                 found[place].append((part, label))
         return [
             Split(

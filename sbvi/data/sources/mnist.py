@@ -54,6 +54,11 @@ class Mnist(Streamed):
     """What to do when the files are neither at hand nor to be had: fail, or go on with random images of
     the same shape and number, for measuring speed."""
 
+    def idle(self) -> dict[str, str]:
+        """Larochelle's files are split and drawn already; a stand-in is not."""
+        made = self.binarization == "static" and self.when_absent == "fail"
+        return dict.fromkeys(("validation_size", "split_seed"), "binarization=dynamic") if made else {}
+
     def load(self) -> Dataset:
         dataset = self._available()
         if self.train_size is None:

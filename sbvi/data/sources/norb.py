@@ -1,5 +1,6 @@
 """Small NORB (LeCun, Huang and Bottou 2004): toys in five classes, seen by two cameras at 96x96."""
 
+import logging
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from sbvi.data.formats import decoders
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.splits import held_out
 from sbvi.data.streaming import Streamed
+
+log = logging.getLogger(__name__)
 
 _TRAIN, _TEST = "smallnorb-5x46789x9x18x6x2x96x96-training", "smallnorb-5x01235x9x18x6x2x96x96-testing"
 # Hashes of the files as published: those that the tensorflow-datasets 4.9.10 package checks downloads with.
@@ -49,6 +52,8 @@ class Norb(Streamed):
 
     def load(self) -> Dataset:
         train, test = self._part(_TRAIN), self._part(_TEST)
+        if self.cameras == "both":
+            log.info("Images are held out one by one: most validation images have their pair's other that trains.")
         train, validation = held_out(train, self.validation_size, self.split_seed)
         return Dataset("norb", train, validation, test, Preprocessing.whole(train.x.shape[1:], 255))
 

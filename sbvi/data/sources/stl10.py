@@ -44,6 +44,9 @@ class Stl10(Streamed):
     def __post_init__(self) -> None:
         check_code(self.features, self.grid, _SIZE)
 
+    def idle(self) -> dict[str, str]:
+        return {} if self.features is not None else {"grid": "features=WORDS"}
+
     @property
     def likelihood(self) -> str:
         return "gaussian"

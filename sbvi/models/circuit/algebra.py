@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def _scope(node: Node, below: list[frozenset[int]], name: str) -> frozenset[int]
             raise UserError(f"{name} is a sum of which not every child has variable {apart}: not complete.")
         _distribution(node.weights, len(below), f"{name} has weights", positive=True)
         return below[0]
-    if not isinstance(node.variable, int) or node.variable < 0:
+    if not isinstance(node.variable, Integral) or node.variable < 0:
         raise UserError(f"{name} is of variable {node.variable}; allowed: whole numbers from 0.")
     if isinstance(node, Bernoulli) and not 0 <= node.p <= 1:
         raise UserError(f"{name} has p={node.p}; allowed: 0 to 1.")
@@ -146,7 +147,7 @@ def _scope(node: Node, below: list[frozenset[int]], name: str) -> frozenset[int]
         _distribution(node.probabilities, len(node.probabilities), f"{name} has probabilities")
     if isinstance(node, Gaussian) and not (math.isfinite(node.mean) and 0 < node.variance < math.inf):
         raise UserError(f"{name} is N({node.mean}, {node.variance}); allowed: a finite mean and a variance above 0.")
-    return frozenset([node.variable])
+    return frozenset([int(node.variable)])
 
 
 def _distribution(values: Sequence[float], count: int, what: str, positive: bool = False) -> None:
@@ -169,7 +170,10 @@ def to_data(root: Node) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float) else [float(v) for v in value]
+    """Numbers of NumPy's too."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else [float(v) for v in value]
 
 
 def from_data(entries: Any, where: str) -> Node:

@@ -45,8 +45,9 @@ class Binomial:
         return {"count": moment(responsibility, seen), "sum": moment(responsibility, x * seen)}
 
     def maximise(self, free: Free, statistics: Any, pseudocount: float) -> Free:
-        ones = self.total * statistics["sum"] + pseudocount / 2
-        zeros = self.total * (statistics["count"] - statistics["sum"]) + pseudocount / 2
+        """The pseudocount's examples have half of their trials on, as values that are spread evenly have."""
+        ones = self.total * (statistics["sum"] + pseudocount / 2)
+        zeros = self.total * (statistics["count"] - statistics["sum"] + pseudocount / 2)
         tiny = jnp.asarray(1e-30, ones.dtype)
         logit = jnp.log(jnp.maximum(ones, tiny)) - jnp.log(jnp.maximum(zeros, tiny))
         never = statistics["count"] + pseudocount <= 0
