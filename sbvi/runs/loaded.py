@@ -23,6 +23,7 @@ from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.completion import Completion
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.encodings import Encoding as Encoding  # by this name pickled results of earlier versions find it
 from sbvi.runs.encodings import Encodings
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
