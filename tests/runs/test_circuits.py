@@ -103,6 +103,7 @@ def test_queries_agree_with_one_another(labelled):
     # The chain rule, and NaN in log_likelihood itself.
     rest = labelled.conditional_log_likelihood(x, some)
     np.testing.assert_allclose(rest + labelled.log_likelihood(some), whole, rtol=1e-4)
+    np.testing.assert_array_equal(labelled.conditional_log_likelihood(x.reshape(-1, 8, 8), some), rest)
     parts = labelled.conditional_log_likelihood(some, given) + labelled.marginal_log_likelihood(given)
     np.testing.assert_allclose(parts, labelled.marginal_log_likelihood(some), rtol=1e-4)
     for filled in (labelled.conditional(some), labelled.most_probable(some)):
