@@ -69,6 +69,11 @@ class Column:
             own = {value: float(code) for code, value in enumerate(self.values)}
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
+            size = getattr(column.dtype, "itemsize", 8)  # a sparse one has none
+            if column.dtype.kind == "f" and size < 8:  # whose 0.1 is not that of a text
+                narrow = np.dtype(f"f{size}").type
+                rounded = {narrow(v).item(): code for v, code in own.items() if isinstance(v, float)}
+                own = {**rounded, **own} if len(rounded) == len(own) else own
             looked_up = [
                 np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
                 for v, gap in zip(column, missing, strict=True)
@@ -76,14 +81,15 @@ class Column:
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
-                allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-                place = f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}"
+                known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
+                allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
+                place = f"{where}: column {self.name} holds {_cell(column, row)} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
         numbers = numeric(column)
         if (wrong := ~missing & np.isnan(numbers)).any():
             row = int(np.flatnonzero(wrong)[0])
-            raise UserError(f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}, which is no number.")
+            raise UserError(f"{where}: column {self.name} holds {_cell(column, row)} in row {row}, which is no number.")
         return numbers
 
     def check(self, x: np.ndarray, where: str) -> None:
@@ -140,6 +146,12 @@ class Column:
             above = np.log10(abs(value) / least) if value and np.isfinite(value) else 0.0
             shown.append(float(f"{value:.{int(np.clip(4 + np.floor(above), 6, 15))}g}"))
         return shown
+
+
+def _cell(column: "pandas.Series", row: int) -> str:
+    """A cell as Python writes it: texts in quotes, and numbers as such, whatever type of NumPy's holds them."""
+    value = column.iloc[row]
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:
