@@ -63,9 +63,9 @@ class Column:
         Raises:
           UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
-        simple(column, where)
-        missing = column.isna().to_numpy(bool)
         if self.coded:
+            simple(column, where)
+            missing = column.isna().to_numpy(bool)
             own = {value: float(code) for code, value in enumerate(self.values)}
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
@@ -86,11 +86,7 @@ class Column:
                 place = f"{where}: column {self.name} holds {_cell(column, row)} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
-        numbers = numeric(column)
-        if (wrong := ~missing & np.isnan(numbers)).any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise UserError(f"{where}: column {self.name} holds {_cell(column, row)} in row {row}, which is no number.")
-        return numbers
+        return _numbers(column, where)
 
     def check(self, x: np.ndarray, where: str) -> None:
         """Refuse source numbers (N,) that the column cannot hold; NaN is a missing value.
@@ -146,6 +142,27 @@ class Column:
             above = np.log10(abs(value) / least) if value and np.isfinite(value) else 0.0
             shown.append(float(f"{value:.{int(np.clip(4 + np.floor(above), 6, 15))}g}"))
         return shown
+
+
+def numbers(frame: "pandas.DataFrame", where: str) -> np.ndarray:
+    """A frame's cells as numbers (N, D), of pandas' own dtypes with gaps as NaN; float64 where dtypes differ.
+
+    Raises:
+      UserError: a cell is no number; see also `simple`.
+    """
+    whole: np.ndarray = frame.to_numpy()
+    if whole.dtype.kind in "buif" or not whole.size:
+        return whole
+    return np.stack([_numbers(frame.iloc[:, place], where) for place in range(frame.shape[1])], 1)
+
+
+def _numbers(column: "pandas.Series", where: str) -> np.ndarray:
+    simple(column, where)
+    made = numeric(column)
+    if (wrong := column.notna().to_numpy(bool) & np.isnan(made)).any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(f"{where}: column {column.name} holds {_cell(column, row)} in row {row}, which is no number.")
+    return made
 
 
 def _cell(column: "pandas.Series", row: int) -> str:

@@ -135,7 +135,9 @@ class Preprocessing:
             return values
         if self.table is not None:
             return tables.encoded(self.table, values, where)
-        return values if self.columns is None else values[tables.by_name(self.columns, values, where)].to_numpy()
+        if self.columns is not None:
+            values = values[tables.by_name(self.columns, values, where)]
+        return tables.numbers(values, where)
 
     def _columns(self, values: np.ndarray, where: str, missing: np.ndarray | None) -> np.ndarray:
         """Numbers and codes (N, D) as held; NaN stays."""
