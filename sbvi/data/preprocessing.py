@@ -188,8 +188,10 @@ class Preprocessing:
             known = x if missing is None else np.where(missing.reshape(x.shape), 0, x)
             if ((known == 0) | (known == 1)).all():
                 return known.astype(np.uint8)
+            held = self.store(x, where, missing)
             rule = self.binarization if self.binarization == "threshold" else f"draws of seed {self.seed}"
             log.info("%s holds grey values; they are binarized by the run's own rule (%s).", where, rule)
+            return self.once(held, split)
         return self.once(self.store(values, where, missing), split)
 
     # Held to model input.
