@@ -17,6 +17,7 @@ from sbvi.data.cells import plain, simple, spelled
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import USUAL
+from sbvi.data.formats.parquet import holdable
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
@@ -164,7 +165,7 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
 
     buffer = io.BytesIO()
     try:
-        held = {name: _holdable(column) for name, column in frame.items()}
+        held = {name: holdable(column) for name, column in frame.items()}
         pd.DataFrame(held).to_parquet(buffer, engine="pyarrow", index=False)
         # pandas writes dtypes that it does not read, and others that it reads as something else
         read = pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")
@@ -181,17 +182,3 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
                 f"{str(read.iloc[row, place])[:40]!r} for {str(own.iloc[row])[:40]!r}; give that column as texts."
             )
     return buffer.getvalue()
-
-
-def _holdable(column: Any) -> Any:
-    """A column as Parquet can hold it: intervals, as `pandas.cut` makes them, periods and lengths of time that are
-    categories by their texts, which these are anyway, and sparse columns whole."""
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.SparseDtype):
-        return column.sparse.to_dense()
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        held = column.cat.categories.dtype
-        if held.kind == "m" or isinstance(held, pd.IntervalDtype | pd.PeriodDtype):
-            return column.cat.rename_categories(list(map(str, column.cat.categories)))
-    return column

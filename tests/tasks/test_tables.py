@@ -1,5 +1,6 @@
 """From a CSV with a header, empty cells, a text column and an id column to the same table, filled."""
 
+import datetime
 import gzip
 import json
 from types import SimpleNamespace
@@ -153,6 +154,31 @@ def test_texts_that_begin_with_a_space_come_back_with_it(tmp_path, ending):
     assert not named
     assert back[0].tolist() == ["x;y", "z"]
     assert back[2].tolist() == ["x\ny", "z"]  # one cell still
+
+
+def test_a_column_of_texts_beside_numbers_is_written_to_parquet_as_texts(tmp_path):
+    """As a column that a file holds as numbers is, where words are filled in; and lengths of time that are categories
+    come back as they are told, not as numbers."""
+    pytest.importorskip("pyarrow")
+    days = pd.to_timedelta([1, 2], "D")
+    frame = pd.DataFrame(
+        {
+            "code": pd.Series([1.0, "0A", 2.5, None], dtype=object),
+            "answer": pd.Series([True, "unknown", None, False], dtype=object),
+            "stay": pd.Categorical([*days, None, days[0]]),
+        }
+    ).set_axis([7, 5, 3, 1])
+    write_frame(tmp_path / "made.parquet", frame)
+    back = pd.read_parquet(tmp_path / "made.parquet")
+    assert back["code"].iloc[:3].tolist() == ["1", "0A", "2.5"]
+    assert back["answer"][[7, 5, 1]].tolist() == ["True", "unknown", "False"]
+    assert back["stay"][[7, 5, 1]].tolist() == ["1 days 00:00:00", "2 days 00:00:00", "1 days 00:00:00"]
+    assert back.isna().sum(axis=0).tolist() == [1, 1, 1]
+    assert back.index.equals(frame.index)
+    odd = pd.DataFrame({"a": pd.Series([1, datetime.date(2020, 1, 1)], dtype=object)})
+    with pytest.raises(UserError, match=r"^task\.output=.*odd\.parquet cannot hold the table .* name a \.csv file\.$"):
+        write_frame(tmp_path / "odd.parquet", odd)
+    assert not (tmp_path / "odd.parquet").exists()
 
 
 def test_a_run_scores_what_it_fills(trained):
