@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbvi.core import UserError, at_least_one
+from sbvi.core import UserError, at_least_one, seed_of
 from sbvi.core.memory import require as room
 from sbvi.data.checks import not_there, unmasked
 
@@ -44,7 +44,7 @@ class Averaged:
         """
         num = at_least_one(num, "num")
         room(4 * num * prod(self.run.event_shape), f"num={num} draws")
-        first, each = secrets.randbits(31) if seed is None else seed, -(-num // self.count)
+        first, each = secrets.randbits(31) if seed is None else seed_of(seed), -(-num // self.count)
         samples = [
             one.sample(each, (first + 7919 * m) % 2**31, means=means)
             for m, one in enumerate(self.run.each_draw(self.count))

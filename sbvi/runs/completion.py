@@ -1,12 +1,13 @@
 """What is missing, from what is there: imputation by a loaded run, and recovery through its generative network."""
 
+import numbers
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import UserError, at_least_one
+from sbvi.core import UserError, at_least_one, seed_of
 from sbvi.data.checks import not_there, unmasked
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
@@ -27,9 +28,12 @@ class Completion(Part):
     ) -> np.ndarray:
         """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
         else by exact chains, of which it is said when they have not met; same shape."""
-        if not 0 <= warmup < iterations:
-            raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        chains = at_least_one(chains, "chains")
+        iterations, chains = at_least_one(iterations, "iterations"), at_least_one(chains, "chains")
+        if not isinstance(warmup, numbers.Integral) or not 0 <= warmup < iterations:
+            raise UserError(
+                f"warmup={warmup!r} must be a whole number, at least 0 and less than iterations={iterations}."
+            )
+        key = jax.random.key(seed_of(seed))
         if self.preprocessing.table is not None:
             raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         x = self.preprocessing.arranged(x)
@@ -47,7 +51,6 @@ class Completion(Part):
             return jnp.where(m, mean, part), directions(imputation, m, count, warmup) if told else None
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)
-        key = jax.random.key(seed)
 
         def filled(part: tuple[jax.Array, jax.Array], position: int) -> tuple[jax.Array, np.ndarray]:
             means, along = chain(self.params, jax.random.fold_in(key, position), *part)
@@ -73,6 +76,7 @@ class Completion(Part):
           noise: standard deviation, on values that are not bits.
           method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
         """
+        seed = seed_of(seed)
         network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
         fits(network, int(np.prod(self.event_shape)))

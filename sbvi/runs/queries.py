@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, seed_of
 from sbvi.data.checks import not_there, shaped
 from sbvi.evaluation.trust import difference_held
 from sbvi.models import require
@@ -61,10 +61,9 @@ class Queries(Part):
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
-        model = self._able(Marginals, "conditional")
+        model, key = self._able(Marginals, "conditional"), jax.random.key(seed_of(seed))
         possible(self.marginal_log_likelihood(x), "x")
         compiled = self._jitted("conditional", model.conditional)
-        key = jax.random.key(seed)
         drawn = self._batches(
             lambda part, position: compiled(self.params, jax.random.fold_in(key, position), *part), self._parted(x)
         )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import at_least_one
+from sbvi.core import at_least_one, seed_of
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there, unmasked
@@ -87,7 +87,7 @@ class Scores(Part):
         return np.asarray(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, own, seed))
 
     def _key(self, seed: int | None) -> jax.Array:
-        return jax.random.key(self.experiment.evaluation.seed if seed is None else seed)
+        return jax.random.key(self.experiment.evaluation.seed if seed is None else seed_of(seed))
 
     def _estimate(self, x: np.ndarray, num_samples: int, seed: int | None) -> Likelihood:
         num_samples = at_least_one(num_samples, "num_samples")

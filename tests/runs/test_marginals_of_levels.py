@@ -91,8 +91,8 @@ def test_what_cannot_be_given_is_refused_as_what_it_is(mixture):
         mixture.conditional_log_likelihood(x, x[:3])
 
 
-def test_a_model_without_marginals_refuses_the_question_by_its_name(small_run):
-    run = load_run(small_run)
+def test_a_model_without_marginals_refuses_the_question_by_its_name(tiny_run):
+    run = load_run(tiny_run)
     with pytest.raises(UserError, match=r"^conditional_log_likelihood\(\) needs what model=dlgm has not \(Marginals"):
         run.conditional_log_likelihood(run.sample(2, seed=0), run.sample(2, seed=0))
 

@@ -131,6 +131,13 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
     assert made.index.equals(holes.index)
     with pytest.raises(UserError, match=r"takes a DataFrame, not ndarray"):
         run.fill_table(holes.to_numpy())
+    for wrong, sentence in (
+        ({"guess": "middle"}, r"guess=middle is not known.*allowed: mean, median, mode"),
+        ({"samples": 0}, "samples=0 must be a whole number of at least 1"),
+        ({"seed": 0.5}, "seed=0.5 must be a whole number"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            run.fill_table(holes, **wrong)
     bare = run.fill_table(holes.assign(site=np.nan), samples=300)  # a column of which nothing is there holds no words
     assert set(bare["site"]) <= {"lyon", "oslo", "rome"}
     again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=300)
