@@ -202,6 +202,8 @@ def test_a_run_scores_what_it_fills(trained):
     assert set(result.about["columns"]) == {"hb", "iron", "crp", "visits", "site"}
     assert "iron" in result.table
     assert result.pictures["imputation-test"].get_axes()
+    with pytest.raises(UserError, match=r"^task\.fraction=0\.0 removes no value of .* a greater task\.fraction"):
+        ImputationTask(fraction=0.0, samples=300).run(run)
 
 
 def test_nats_are_of_the_columns_own_units(trained):
