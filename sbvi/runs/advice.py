@@ -31,7 +31,7 @@ def tell_baseline(scalars: Mapping[str, float], dataset: Dataset, algorithm: typ
     """Warn of a test likelihood below that of independent dimensions, and name a setting of the algorithm's, of which
     this is the spec, that may be at fault."""
     reached, baseline = scalars["test/nll"], scalars["test/nll_independent"]
-    if reached > baseline:
+    if round(reached, 2) > round(baseline, 2):  # as they are told
         log.warning(
             "test/nll is %.2f, worse than the %.2f of independent %s, each with a distribution of its own: this model "
             "has learned less than that; train it for longer%s.",

@@ -285,7 +285,8 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     by_column = Preprocessing((2,), table=columns)
     assert independent_nll(_dataset(reals[:200], reals[200:], by_column), False) is None
     assert independent_nll(_dataset(reals[:200], reals[200:], by_column), True) is None
-    tell_baseline({"test/nll": 9.0, "test/nll_independent": 10.0}, found, ALGORITHMS["gradient_ascent"])
+    for reached in (9.0, 10.004):  # the second is told as 10.00 too
+        tell_baseline({"test/nll": reached, "test/nll_independent": 10.0}, found, ALGORITHMS["gradient_ascent"])
     assert not caplog.records
     for name, setting in (
         ("gradient_ascent", "optimizer.learning_rate"),
