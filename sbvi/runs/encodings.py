@@ -73,6 +73,7 @@ class Encodings(Part):
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """E[x | z] at the posterior means, (N, *event_shape)."""
+        self._able(Encoder, "reconstruct")
         return self.decode({node: encoding.mean for node, encoding in self.encode(x).items()})
 
     def _checked_latents(self, latents: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:

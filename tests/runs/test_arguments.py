@@ -1,5 +1,7 @@
 """What a caller of a loaded run may give beside data: what it cannot use is refused in a sentence."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,12 @@ def test_latents_are_finite_numbers(run, latents, sentence):
 def test_moments_are_no_latents(run):
     with pytest.raises(UserError, match=r"^latents\['layer_1'\] is an Encoding, of moments; give its mean\.$"):
         run.decode(run.encode(X))
+
+
+def test_what_a_model_lacks_is_told_by_the_name_of_what_was_asked(run):
+    other = copy.copy(run)
+    other.model = object()
+    with pytest.raises(UserError, match=r"^log_likelihood\(\) .* serve: circuit, .*, mixture, nade\.$"):
+        other.log_likelihood(X)
+    with pytest.raises(UserError, match=r"^reconstruct\(\) needs .*Encoder"):
+        other.reconstruct(X)

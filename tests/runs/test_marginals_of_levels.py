@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas
 import pytest
 from support.small_run import train
 
@@ -60,6 +61,13 @@ def test_rows_with_gaps_are_scored_with_the_noise_of_complete_ones(mixture):
     np.testing.assert_allclose(mixture.log_likelihood(holes), by_hand(mixture, holes, seed), atol=1e-4)
     np.testing.assert_allclose(mixture.log_likelihood(holes, seed=7), by_hand(mixture, holes, 7), atol=1e-4)
     assert mixture.log_likelihood(holes)[5] == 0  # nothing is there
+
+
+def test_gaps_of_a_frame_are_summed_out_whatever_dtypes_hold_them(mixture):
+    _, holes = rows()
+    frame = pandas.DataFrame(holes).convert_dtypes()
+    assert frame.to_numpy().dtype == object
+    np.testing.assert_array_equal(mixture.log_likelihood(frame), mixture.log_likelihood(holes))
 
 
 def test_a_complete_row_has_the_same_number_whatever_other_rows_lack(mixture):
