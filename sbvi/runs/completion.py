@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError, at_least_one, seed_of
-from sbvi.data.checks import not_there, unmasked
+from sbvi.data.checks import not_there, numeric
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
 from sbvi.inference.imputation import by_chain, directions, impute, independent
@@ -77,12 +77,15 @@ class Completion(Part):
           method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
         """
         seed = seed_of(seed)
+        if not isinstance(noise, numbers.Real) or not 0 < noise < np.inf:
+            raise UserError(f"noise={noise!r} must be a number above 0.")
         network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
         fits(network, int(np.prod(self.event_shape)))
-        values = unmasked(y if operator is not None else self.preprocessing.arranged(y, "y"), "y")
+        values = numeric(y if operator is not None else self.preprocessing.arranged(y, "y"), "y")
         if operator is not None:
-            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
+            operator = numeric(operator, "operator")
+            return recover(projections(network, values, operator, binary, noise), method, seed)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "y", missing)
         return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)

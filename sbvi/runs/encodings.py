@@ -99,10 +99,7 @@ def _numbers(values: Any, size: int, where: str) -> np.ndarray:
     """
     if isinstance(values, Encoding):
         raise UserError(f"{where} is an Encoding, of moments; give its mean.")
-    try:
-        x = unmasked(values, where)
-    except ValueError:  # rows of different lengths
-        raise UserError(f"{where} is no array; it must be (N, {size}).") from None
+    x = unmasked(values, where)
     if x.dtype.kind not in "buif" or x.ndim != 2 or x.shape[1] != size:
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, {size}).")
     with np.errstate(over="ignore"):

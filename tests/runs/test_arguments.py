@@ -56,7 +56,7 @@ def test_iterations_are_whole_numbers(run, given, sentence):
         ([["a", "b", "c"]], r"has shape \(1, 3\) and dtype <U1; it must be numbers \(N, 3\)\.$"),
         (Z + 1j, r"has shape \(2, 3\) and dtype complex128; it must be numbers \(N, 3\)\.$"),
         (Z[:, :2], r"has shape \(2, 2\) and dtype float64; it must be numbers \(N, 3\)\.$"),
-        ([[1, 2, 3], [4]], r"is no array; it must be \(N, 3\)\.$"),
+        ([[1, 2, 3], [4]], r"is no array; its rows must be of one length\.$"),
         (Z + np.nan, r"holds nan at row 0, column 0; values must not be NaN or infinite \(5 more like this\)\.$"),
         (Z + 1e39, r"holds 1e\+39 at row 0, column 0; it is too large for float32 \(3\.4e38\) \(5 more like this\)\.$"),
         (np.ma.masked_array(Z, Z == 0), r"is a masked array that hides 6 values"),
@@ -80,3 +80,28 @@ def test_what_a_model_lacks_is_told_by_the_name_of_what_was_asked(run):
         other.log_likelihood(X)
     with pytest.raises(UserError, match=r"^reconstruct\(\) needs .*Encoder"):
         other.reconstruct(X)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"noise": "a"}, r"^noise='a' must be a number above 0\.$"),
+        ({"noise": -1.0}, r"^noise=-1\.0 must be a number above 0\.$"),
+        ({"noise": np.nan}, r"^noise=nan must be a number above 0\.$"),
+        ({"operator": "abc"}, r"^operator has dtype <U3; it must be numeric\.$"),
+        ({"operator": np.ones((2, 32)) + 1j}, r"^operator has dtype complex128; it must be numeric\.$"),
+        ({"operator": np.ma.masked_array(np.ones((2, 32)), True)}, r"^operator is a masked array that hides 64 values"),
+        ({"operator": np.ones((2, 32)), "y": [["a", "b"]]}, r"^y has dtype <U1; it must be numeric\.$"),
+        ({"y": [[1, 2], [3]]}, r"^y is no array; its rows must be of one length\.$"),
+    ],
+)
+def test_what_recovery_cannot_use_is_refused(run, given, sentence):
+    """An imaginary part and what a mask hides would be left out, and given back, without a word."""
+    with pytest.raises(UserError, match=sentence):
+        run.recover(**{"y": X, "method": "gradient"} | given)
+
+
+def test_rows_of_several_lengths_are_refused(run):
+    for asked in (run.log_likelihood, run.encode, run.impute):
+        with pytest.raises(UserError, match=r"^x is no array; its rows must be of one length\.$"):
+            asked([[1, 2], [3]])
