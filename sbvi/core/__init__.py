@@ -1,6 +1,6 @@
 """How a config becomes objects: checked dataclasses, and errors that are one sentence."""
 
-from sbvi.core.errors import UserError, at_least_one, choices, unknown_key
+from sbvi.core.errors import UserError, at_least_one, choices, seed_of, unknown_key
 from sbvi.core.spec import (
     Choice,
     Fraction,
@@ -39,6 +39,7 @@ __all__ = [
     "make",
     "name_of",
     "plain",
+    "seed_of",
     "spec",
     "unknown_key",
 ]

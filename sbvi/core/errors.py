@@ -76,6 +76,17 @@ def check_seed(value: object) -> None:
         raise UserError(f"seed={value} must be a whole number of 0..{2**31 - 1}.")
 
 
+def seed_of(value: object, name: str = "seed") -> int:
+    """A seed that a caller gives.
+
+    Raises:
+      UserError: it is no whole number, or one of more than 64 bits.
+    """
+    if not isinstance(value, numbers.Integral) or not -(2**63) <= int(value) < 2**63:
+        raise UserError(f"{name}={value!r} must be a whole number of 64 bits, such as 0.")
+    return int(value)
+
+
 def at_least_one(value: object, name: str) -> int:
     """A number of things that a caller gives.
 

@@ -1,5 +1,6 @@
 """Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from sbvi.core import UserError
 
 if TYPE_CHECKING:
     import pandas
+
+#: A day with its time of day: the day, hour and minute, second, its part, and the zone.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)?")
 
 
 def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
@@ -61,13 +65,22 @@ def as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series"
 
 
 def spelled(value: str | float | bool) -> str:
-    """One text for all spellings of a category: 01, "1" and 1.0, or TRUE and True."""
+    """One text for all spellings of a category: 01, "1" and 1.0, TRUE and True, or a day and its midnight."""
     if isinstance(value, bool) or not isinstance(value, str):
         return str(value).lower()
     try:
         return str(float(value))
     except ValueError:
-        return value.lower() if value.lower() in ("true", "false") else f"text {value}"
+        return value.lower() if value.lower() in ("true", "false") else f"text {_without_zeros(value)}"
+
+
+def _without_zeros(text: str) -> str:
+    """A time without the zeros at its end, with which a frame's texts and the text file of a frame differ."""
+    if (time := _TIME.fullmatch(text)) is None:
+        return text
+    day, minute, second, part, zone = (found or "" for found in time.groups())
+    clock = f" {minute}:{second or '00'}.{part.rstrip('0')}".removesuffix(".")
+    return f"{day}{clock.removesuffix(' 00:00:00')}{zone}"
 
 
 def plain(value: Any) -> str | float | bool:

@@ -42,14 +42,30 @@ def unmasked(values: Any, where: str) -> np.ndarray:
     """Values as an array.
 
     Raises:
-      UserError: a masked array hides some, which an array would bring back as if they were there.
+      UserError: a masked array hides some, which an array would bring back as if they were there; or rows differ in
+        length.
     """
     if hidden := int(np.sum(values.mask)) if isinstance(values, np.ma.MaskedArray) else 0:
         raise UserError(
             f"{where} is a masked array that hides {hidden} values; NaN says what is missing: "
             f"{where}.astype(float).filled(np.nan)."
         )
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise UserError(f"{where} is no array; its rows must be of one length.") from None
+
+
+def numeric(values: Any, where: str) -> np.ndarray:
+    """Values as an array of real numbers.
+
+    Raises:
+      UserError: they are others; see also `unmasked`.
+    """
+    x = unmasked(values, where)
+    if x.dtype.kind not in "buif":
+        raise UserError(f"{where} has dtype {x.dtype}; it must be numeric.")
+    return x
 
 
 def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -58,9 +74,7 @@ def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.n
     Raises:
       UserError: another shape, with what would serve where axes stand elsewhere or one is too many; or not numbers.
     """
-    x = unmasked(values, where)
-    if x.dtype.kind not in "buif":
-        raise UserError(f"{where} has dtype {x.dtype}; it must be numeric.")
+    x = numeric(values, where)
     size = int(np.prod(event_shape))
     wanted = f"it must be (N, {', '.join(map(str, event_shape))}), N > 0"
     if x.ndim < 1 or len(x) == 0 or x.shape[1:] not in (event_shape, (size,)):

@@ -63,32 +63,30 @@ class Column:
         Raises:
           UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
-        simple(column, where)
-        missing = column.isna().to_numpy(bool)
         if self.coded:
+            simple(column, where)
+            missing = column.isna().to_numpy(bool)
             own = {value: float(code) for code, value in enumerate(self.values)}
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
-
-            def code(value: str | float | bool) -> float:
-                return own.get(value, other.get(spelled(value), -1.0))
-
-            known = {value: code(value) for value in {plain(v) for v in column[~missing]}}
-            known |= {v: code(shortest(v, column.dtype)) for v, found in known.items() if found < 0}
-            looked_up = [np.nan if gap else known[plain(v)] for v, gap in zip(column, missing, strict=True)]
+            size = getattr(column.dtype, "itemsize", 8)  # a sparse one has none
+            if column.dtype.kind == "f" and size < 8:  # whose 0.1 is not that of a text
+                narrow = np.dtype(f"f{size}").type
+                rounded = {narrow(v).item(): code for v, code in own.items() if isinstance(v, float)}
+                own = {**rounded, **own} if len(rounded) == len(own) else own
+            looked_up = [
+                np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
+                for v, gap in zip(column, missing, strict=True)
+            ]
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
-                allowed = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-                held = shortest(plain(column.iloc[row]), column.dtype)
-                place = f"{where}: column {self.name} holds {held!r} in row {row}"
+                known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
+                allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
+                place = f"{where}: column {self.name} holds {_cell(column, row)} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
-        numbers = numeric(column)
-        if (wrong := ~missing & np.isnan(numbers)).any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise UserError(f"{where}: column {self.name} holds {column.iloc[row]!r} in row {row}, which is no number.")
-        return numbers
+        return _numbers(column, where)
 
     def check(self, x: np.ndarray, where: str) -> None:
         """Refuse source numbers (N,) that the column cannot hold; NaN is a missing value.
@@ -144,6 +142,33 @@ class Column:
             above = np.log10(abs(value) / least) if value and np.isfinite(value) else 0.0
             shown.append(float(f"{value:.{int(np.clip(4 + np.floor(above), 6, 15))}g}"))
         return shown
+
+
+def numbers(frame: "pandas.DataFrame", where: str) -> np.ndarray:
+    """A frame's cells as numbers (N, D), of pandas' own dtypes with gaps as NaN; float64 where dtypes differ.
+
+    Raises:
+      UserError: a cell is no number; see also `simple`.
+    """
+    whole: np.ndarray = frame.to_numpy()
+    if whole.dtype.kind in "buif" or not whole.size:
+        return whole
+    return np.stack([_numbers(frame.iloc[:, place], where) for place in range(frame.shape[1])], 1)
+
+
+def _numbers(column: "pandas.Series", where: str) -> np.ndarray:
+    simple(column, where)
+    made = numeric(column)
+    if (wrong := column.notna().to_numpy(bool) & np.isnan(made)).any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(f"{where}: column {column.name} holds {_cell(column, row)} in row {row}, which is no number.")
+    return made
+
+
+def _cell(column: "pandas.Series", row: int) -> str:
+    """A cell as Python writes it: texts in quotes, and numbers as such, whatever type of NumPy's holds them."""
+    value = column.iloc[row]
+    return repr(shortest(value.item() if isinstance(value, np.generic) else value, column.dtype))
 
 
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:

@@ -135,7 +135,9 @@ class Preprocessing:
             return values
         if self.table is not None:
             return tables.encoded(self.table, values, where)
-        return values if self.columns is None else values[tables.by_name(self.columns, values, where)].to_numpy()
+        if self.columns is not None:
+            values = values[tables.by_name(self.columns, values, where)]
+        return tables.numbers(values, where)
 
     def _columns(self, values: np.ndarray, where: str, missing: np.ndarray | None) -> np.ndarray:
         """Numbers and codes (N, D) as held; NaN stays."""
@@ -186,8 +188,10 @@ class Preprocessing:
             known = x if missing is None else np.where(missing.reshape(x.shape), 0, x)
             if ((known == 0) | (known == 1)).all():
                 return known.astype(np.uint8)
+            held = self.store(x, where, missing)
             rule = self.binarization if self.binarization == "threshold" else f"draws of seed {self.seed}"
             log.info("%s holds grey values; they are binarized by the run's own rule (%s).", where, rule)
+            return self.once(held, split)
         return self.once(self.store(values, where, missing), split)
 
     # Held to model input.

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 SHARE = 0.1
 #: Fewer annealed chains than these are one, whose weight stands alone.
 FEW = 2
+#: The error of a difference of log-likelihoods from which on a warning is due, nats.
+COARSE = 0.01
 
 
 def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -108,4 +110,20 @@ def passing_converged(what: str, converged: np.ndarray) -> None:
             "and variances are those of where it stopped; compare with task.method=gradient or hamiltonian.",
             what,
             100 * share,
+        )
+
+
+def difference_held(what: str, subtracted: np.ndarray) -> None:
+    """Warn where differences from log-likelihoods (N,), float32, nats, are told to no better than COARSE: those are so
+    low that float32, in which both are summed, holds no finer steps there."""
+    steps = np.spacing(np.abs(subtracted.astype(np.float32)))
+    row = int(np.argmax(steps))
+    if steps[row] > COARSE:
+        log.warning(
+            "%s: what is given in row %d lies so far from what the model knows, with a log p of %.3g nats, that "
+            "float32 holds the difference no better than to %.2g nats.",
+            what,
+            row,
+            subtracted[row],
+            steps[row],
         )

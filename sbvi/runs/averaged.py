@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbvi.core import UserError, at_least_one
+from sbvi.core import UserError, at_least_one, seed_of
 from sbvi.core.memory import require as room
-from sbvi.data.checks import not_there
+from sbvi.data.checks import not_there, unmasked
 
 if TYPE_CHECKING:
     from sbvi.runs.loaded import LoadedRun
@@ -44,7 +44,7 @@ class Averaged:
         """
         num = at_least_one(num, "num")
         room(4 * num * prod(self.run.event_shape), f"num={num} draws")
-        first, each = secrets.randbits(31) if seed is None else seed, -(-num // self.count)
+        first, each = secrets.randbits(31) if seed is None else seed_of(seed), -(-num // self.count)
         samples = [
             one.sample(each, (first + 7919 * m) % 2**31, means=means)
             for m, one in enumerate(self.run.each_draw(self.count))
@@ -52,12 +52,16 @@ class Averaged:
         return np.stack(samples, 1).reshape(-1, *self.run.event_shape)[:num]
 
     def impute(self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1) -> np.ndarray:
-        """x with every NaN replaced by the mean of the conditional means; a frame's columns in the run's order."""
+        """x with every NaN replaced by the mean of the conditional means, as `LoadedRun.impute` gives it: a frame's
+        columns in the run's own order, and grey values that the run binarizes as it saw them."""
+        known = self.run.preprocessing
+        x = unmasked(known.arranged(x), "x")
         total: np.ndarray | None = None
         for one in self.run.each_draw(self.count):
             filled = one.impute(x, iterations, warmup, seed).astype(np.float64)
             total = filled if total is None else total + filled
         assert total is not None
-        values = np.asarray(self.run.preprocessing.arranged(x))  # in the order that is filled in
-        missing = not_there(values).reshape(values.shape)
-        return np.where(missing, total / self.count, values).astype(values.dtype)
+        mean: np.ndarray = total / self.count
+        if known.binarization == "none":
+            mean = np.where(not_there(x).reshape(x.shape), mean, x)
+        return mean.astype(x.dtype if x.dtype.kind == "f" else mean.dtype)

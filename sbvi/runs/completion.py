@@ -1,5 +1,6 @@
 """What is missing, from what is there: imputation by a loaded run, and recovery through its generative network."""
 
+import numbers
 from abc import abstractmethod
 from typing import Any
 
@@ -7,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import UserError, at_least_one
-from sbvi.data.checks import not_there, unmasked
+from sbvi.core import UserError, at_least_one, seed_of
+from sbvi.data.checks import not_there, numeric
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
 from sbvi.inference.imputation import by_chain, directions, impute, independent
@@ -35,9 +36,12 @@ class Completion(Part):
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
-        if not 0 <= warmup < iterations:
-            raise UserError(f"warmup={warmup} must be at least 0 and less than iterations={iterations}.")
-        chains = at_least_one(chains, "chains")
+        iterations, chains = at_least_one(iterations, "iterations"), at_least_one(chains, "chains")
+        if not isinstance(warmup, numbers.Integral) or not 0 <= warmup < iterations:
+            raise UserError(
+                f"warmup={warmup!r} must be a whole number, at least 0 and less than iterations={iterations}."
+            )
+        key = jax.random.key(seed_of(seed))
         if self.preprocessing.table is not None:
             raise UserError("This run is of a table by column; its gaps are filled by fill_table(frame).")
         x = self.preprocessing.arranged(x)
@@ -56,7 +60,6 @@ class Completion(Part):
             return jnp.where(m, mean, part), directions(imputation, m, count, warmup) if told else None
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)
-        key = jax.random.key(seed)
 
         def filled(part: tuple[jax.Array, jax.Array], position: int) -> tuple[jax.Array, np.ndarray]:
             means, along = chain(self.params, jax.random.fold_in(key, position), *part)
@@ -82,12 +85,16 @@ class Completion(Part):
           noise: standard deviation, on values that are not bits.
           method: ml_vamp, ml_vamp_map, gradient, langevin or hamiltonian.
         """
+        seed = seed_of(seed)
+        if not isinstance(noise, numbers.Real) or not 0 < noise < np.inf:
+            raise UserError(f"noise={noise!r} must be a number above 0.")
         network = network_of(self._able(Layered, "recover").layers(self.params))
         binary = bool(self.data["binary"])
         fits(network, int(np.prod(self.event_shape)))
-        values = unmasked(y if operator is not None else self.preprocessing.arranged(y, "y"), "y")
+        values = numeric(y if operator is not None else self.preprocessing.arranged(y, "y"), "y")
         if operator is not None:
-            return recover(projections(network, values, np.asarray(operator), binary, noise), method, seed)
+            operator = numeric(operator, "operator")
+            return recover(projections(network, values, operator, binary, noise), method, seed)
         missing = not_there(values)
         known = self.preprocessing.to_model(values, "y", missing)
         return recover(entries(network, known, missing.reshape(known.shape), binary, noise), method, seed)

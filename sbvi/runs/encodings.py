@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, seed_of
+from sbvi.data.checks import finite, unmasked
 from sbvi.distributions.gaussian import covariance
 from sbvi.models.capabilities import Encoder, GaussianRecognition, LatentVariable
 from sbvi.runs import means as means_of
@@ -64,13 +66,14 @@ class Encodings(Part):
             decode = self._jitted("decode", means_of.given_latents(model, self.preprocessing))
             decoded = self._batches(lambda part, _: decode(self.params, part), checked)
             return means_of.to_source(np.asarray(decoded), self.preprocessing).reshape(-1, *self.event_shape)
-        observe, key = self._jitted("observe", model.observe), jax.random.key(draw)
+        observe, key = self._jitted("observe", model.observe), jax.random.key(seed_of(draw, "draw"))
         fold = jax.random.fold_in
         decoded = self._batches(lambda part, i: observe(self.params, fold(key, i), part).value, checked)
         return self.preprocessing.to_source(np.asarray(decoded)).reshape(-1, *self.event_shape)
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """E[x | z] at the posterior means, (N, *event_shape)."""
+        self._able(Encoder, "reconstruct")
         return self.decode({node: encoding.mean for node, encoding in self.encode(x).items()})
 
     def _checked_latents(self, latents: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -82,10 +85,24 @@ class Encodings(Part):
             raise UserError(f"latents has the nodes {', '.join(latents)}; it must have {', '.join(self.nodes)}.")
         checked = {}
         for node, size in self.nodes.items():
-            value = np.asarray(latents[node], np.float32)
-            if value.ndim != 2 or value.shape[1] != size:
-                raise UserError(f"latents[{node!r}] has shape {value.shape}; it must be (N, {size}).")
-            checked[node] = value
+            checked[node] = _numbers(latents[node], size, f"latents[{node!r}]")
         if len({len(value) for value in checked.values()}) != 1 or not len(next(iter(checked.values()))):
             raise UserError("latents must have the same number of rows, at least one, at every node.")
         return checked
+
+
+def _numbers(values: Any, size: int, where: str) -> np.ndarray:
+    """Latents of one node, (N, size) float32.
+
+    Raises:
+      UserError: they are moments, or no such array of finite numbers.
+    """
+    if isinstance(values, Encoding):
+        raise UserError(f"{where} is an Encoding, of moments; give its mean.")
+    x = unmasked(values, where)
+    if x.dtype.kind not in "buif" or x.ndim != 2 or x.shape[1] != size:
+        raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, {size}).")
+    with np.errstate(over="ignore"):
+        made = x.astype(np.float32)
+    finite(x, where)
+    return finite(made, where, source=x)

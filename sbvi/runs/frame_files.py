@@ -17,6 +17,7 @@ from sbvi.data.cells import plain, simple, spelled
 from sbvi.data.columns import labels as labels_of
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import USUAL
+from sbvi.data.formats.parquet import holdable
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
@@ -114,7 +115,7 @@ def _altered(frame: Any, text: str, header: bool) -> str | None:
             if name != back:
                 return f"x has a column named {name!r}, {other}"
     kinds = [dtype.kind for dtype in frame.dtypes]
-    suspects = [place for place, kind in enumerate(kinds) if kind not in "buifM"]
+    suspects = _suspects(frame)
     if not suspects:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -132,6 +133,11 @@ def _altered(frame: Any, text: str, header: bool) -> str | None:
             cell = own.iloc[0 if kinds[place] == "m" else row]
             return f"x: column {frame.columns[place]} holds {str(cell)[:40]!r}, {other}"
     return None
+
+
+def _suspects(frame: Any) -> list[int]:
+    """Places of the columns whose cells are no plain numbers or times, and that a file may alter."""
+    return [place for place, dtype in enumerate(frame.dtypes) if dtype.kind not in "buifM"]
 
 
 def _first_altered(own: Any, read: Any) -> int | None:
@@ -162,24 +168,23 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
 
     buffer = io.BytesIO()
     try:
-        held = {name: _holdable(column) for name, column in frame.items()}
+        held = {name: holdable(column) for name, column in frame.items()}
         pd.DataFrame(held).to_parquet(buffer, engine="pyarrow", index=False)
-        pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")  # pandas writes dtypes that it does not read
+        # pandas writes dtypes that it does not read, and others that it reads as something else
+        read = pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"{altered}, and as Parquet it cannot be kept ({str(error).splitlines()[0][:100]}); give every column "
             "values of one type."
         ) from None
+    for place in _suspects(frame):
+        own = frame.iloc[:, place]
+        values = own.cat.categories if isinstance(own.dtype, pd.CategoricalDtype) else own
+        if pd.api.types.infer_dtype(values, skipna=True) == "string":  # which Parquet holds as they are
+            continue
+        if (row := _first_altered(own, read.iloc[:, place])) is not None:
+            raise UserError(
+                f"{altered}, and as Parquet it cannot be kept: column {frame.columns[place]} would come back with "
+                f"{str(read.iloc[row, place])[:40]!r} for {str(own.iloc[row])[:40]!r}; give that column as texts."
+            )
     return buffer.getvalue()
-
-
-def _holdable(column: Any) -> Any:
-    """A column as Parquet can hold it: intervals, as `pandas.cut` makes them, by their texts, which their categories
-    are anyway, and sparse columns whole."""
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.SparseDtype):
-        return column.sparse.to_dense()
-    if isinstance(column.dtype, pd.CategoricalDtype) and isinstance(column.cat.categories.dtype, pd.IntervalDtype):
-        return column.cat.rename_categories(list(map(str, column.cat.categories)))
-    return column

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import UserError, at_least_one
+from sbvi.core import UserError, at_least_one, seed_of
 from sbvi.core.memory import require as room
 from sbvi.data.recorded import recorded
 from sbvi.models.capabilities import Generative, offers
@@ -23,6 +23,7 @@ from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.completion import Completion
 from sbvi.runs.directory import RunDirectory
+from sbvi.runs.encodings import Encoding as Encoding  # by this name pickled results of earlier versions find it
 from sbvi.runs.encodings import Encodings
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
@@ -123,7 +124,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         num = at_least_one(num, "num")
         room(4 * num * prod(self.event_shape), f"num={num} draws")
         model = self._able(Generative, "sample")
-        key = jax.random.key(secrets.randbits(31) if seed is None else seed)
+        key = jax.random.key(secrets.randbits(31) if seed is None else seed_of(seed))
         if means and self.preprocessing.table is not None:
             drawn = self._jitted("means", means_of.of_draws(model, self.preprocessing), 2)(self.params, key, num)
             return means_of.to_source(np.asarray(drawn), self.preprocessing).reshape(-1, *self.event_shape)

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbvi.core import UserError
-from sbvi.data.checks import not_there, unmasked
+from sbvi.core import UserError, seed_of
+from sbvi.data.checks import not_there, shaped
+from sbvi.evaluation.trust import difference_held
 from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, offers
 from sbvi.models.values import impossible
@@ -32,8 +33,9 @@ class Queries(Part):
         Raises:
           UserError: the model gives what is given probability 0, so that it says nothing of the rest.
         """
-        arranged = self.preprocessing.arranged
-        values, known = unmasked(arranged(x, "x"), "x"), unmasked(arranged(given, "given"), "given")
+        self._able(Marginals, "conditional_log_likelihood")
+        arranged, one = self.preprocessing.arranged, self.preprocessing.event_shape
+        values, known = shaped(arranged(x, "x"), one, "x"), shaped(arranged(given, "given"), one, "given")
         if values.shape != known.shape:
             raise UserError(f"x has shape {values.shape} and given {known.shape}; they must be equal.")
         absent = not_there(known).reshape(known.shape)
@@ -47,6 +49,7 @@ class Queries(Part):
         held = self.preprocessing.own(together, "x", unknown)
         evidence = possible(self._marginal(held, not_there(known), seed), "given")
         joint = self._marginal(held, unknown, seed)
+        difference_held("conditional_log_likelihood()", evidence)
         return np.where(impossible(joint), -np.inf, joint - evidence)
 
     def conditional(self, x: np.ndarray, seed: int = 0, *, means: bool = False) -> np.ndarray:
@@ -55,10 +58,10 @@ class Queries(Part):
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
-        model, parted = self._able(Marginals, "conditional"), self._parted(x)
+        model, key = self._able(Marginals, "conditional"), jax.random.key(seed_of(seed))
+        parted = self._parted(x)
         self.check_possible(*parted)
         compiled = self._jitted("conditional", model.conditional)
-        key = jax.random.key(seed)
         drawn = self._batches(
             lambda part, position: compiled(self.params, jax.random.fold_in(key, position), *part), parted
         )

@@ -1,11 +1,11 @@
 """Rows of a table by column, as its user has them: filled in, and drawn."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, at_least_one, choices, seed_of
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.evaluation.filling import Guess, drawing, fill
@@ -27,6 +27,9 @@ class Rows(Part):
     ) -> "pandas.DataFrame":
         """A frame with its gaps filled, of a run on a table by column: the same columns, order, index and dtypes."""
         known, model = self.preprocessing, self._able(Tabular, "fill_table")
+        samples, seed = at_least_one(samples, "samples"), seed_of(seed)
+        if guess not in get_args(Guess):
+            raise choices("guess", guess, get_args(Guess))
         columns = self._columns("fill_table")
         if not hasattr(frame, "columns"):
             raise UserError(f"fill_table() takes a DataFrame, not {type(frame).__name__}; columns are found by name.")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import at_least_one
+from sbvi.core import at_least_one, seed_of
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there, unmasked
@@ -18,6 +18,7 @@ from sbvi.evaluation.sharing import by_core
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
+from sbvi.models import require_any
 from sbvi.models.capabilities import Density, LatentVariable, Marginals, offers
 from sbvi.models.values import impossible
 from sbvi.runs.experiment import Experiment
@@ -35,21 +36,22 @@ class Scores(Part):
     def elbo(self, x: np.ndarray, num_samples: int = 1, seed: int | None = None) -> np.ndarray:
         """The evidence lower bound, the mean of log p(x, z) - log q(z | x), (N,)."""
         self._able(LatentVariable, "elbo")
-        return np.asarray(self._estimate(x, num_samples, seed).elbo)
+        return np.asarray(self._estimate(self._own(x), num_samples, seed).elbo)
 
     def log_likelihood(self, x: np.ndarray, num_samples: int = 500, seed: int | None = None) -> np.ndarray:
         """log p(x), (N,): exact where the model knows it, with NaN summed out where it knows marginals; by quadrature
         of one or two continuous latents, which heeds what samples show; else by importance sampling, which is a lower
         bound in expectation and tight for many samples. -inf of what a model that knows it gives probability 0."""
-        values = unmasked(x, "x")
+        require_any(self.model, [[Density], [LatentVariable]], "log_likelihood()")
+        values = unmasked(self.preprocessing.arranged(x), "x")
         if values.dtype.kind == "f" and np.isnan(values).any() and offers(self.model, Marginals):
-            return self.marginal_log_likelihood(x, seed)
+            return self.marginal_log_likelihood(values, seed)
+        own, batches = self._own(values)
         if offers(self.model, Density):
-            return self._exact(self._own(x), seed)
-        sampled = self._estimate(x, num_samples, seed)
+            return self._exact((own, batches), seed)
+        sampled = self._estimate((own, batches), num_samples, seed)
         if not serves(self.model):
             return np.asarray(sampled.log_likelihood)
-        own, batches = self._own(x)
         if "quadrature" not in self._compiled:
             self._compiled["quadrature"] = Quadrature(self.model, own)
         least = floor_of(np.asarray(sampled.log_likelihood), np.asarray(sampled.effective))
@@ -88,12 +90,11 @@ class Scores(Part):
         return told(self._scored("log_prob", lambda *given: self.model.log_prob(*given).value, own, seed))
 
     def _key(self, seed: int | None) -> jax.Array:
-        return jax.random.key(self.experiment.evaluation.seed if seed is None else seed)
+        return jax.random.key(self.experiment.evaluation.seed if seed is None else seed_of(seed))
 
-    def _estimate(self, x: np.ndarray, num_samples: int, seed: int | None) -> Likelihood:
+    def _estimate(self, own: tuple[Dataset, Batches], num_samples: int, seed: int | None) -> Likelihood:
         num_samples = at_least_one(num_samples, "num_samples")
         model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
-        own = self._own(x)
         single = by_core(len(own[1].x), SINGLE)
         chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
         paths = Paths(rule=fitting(chunk, settings.batch_size, single))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -130,14 +131,14 @@ class SbviLauncher(Launcher):
         """All jobs in this process; Hydra sets up every job, which writes its files, and then they train."""
         returns: dict[int, JobReturn] = {}
         prepared, handlers = {}, {}
-        for number, words in enumerate(jobs):
-            done = self.run_one(first + number, words, self.task_function.prepare)
-            if done.status == JobStatus.COMPLETED:
-                prepared[number], handlers[number] = done.return_value, _own_log()
-            else:
-                returns[number] = settled(words, None, str(done._return_value))
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         try:
+            for number, words in enumerate(jobs):
+                done = self.run_one(first + number, words, self._prepare)
+                if done.status == JobStatus.COMPLETED:
+                    prepared[number], handlers[number] = done.return_value, _own_log()
+                else:
+                    returns[number] = settled(words, None, str(done._return_value))
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
             ended = self.task_function.together(list(prepared.values()), list(handlers.values()), self.points)
         finally:  # of a sweep that is stopped too
             for job in prepared.values():
@@ -146,6 +147,14 @@ class SbviLauncher(Launcher):
             failure = _reason(value) if isinstance(value, BaseException) else None
             returns[number] = settled(jobs[number], value if failure is None else None, failure)
         return [returns[number] for number in sorted(returns)]
+
+    def _prepare(self, config: DictConfig) -> Any:
+        """What a job's config asks for; one that is refused, or at which the sweep is stopped, leaves no folder."""
+        try:
+            return self.task_function.prepare(config)
+        except (KeyboardInterrupt, UserError):
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, self._stood())
+            raise
 
 
 def _own_log() -> logging.Handler | None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, UserError, choices, spec
 from sbvi.data import Preprocessing
+from sbvi.data.checks import not_there
 from sbvi.models import require
 from sbvi.models.capabilities import Marginals
 from sbvi.runs.loaded import LoadedRun
@@ -38,7 +39,11 @@ class QueryTask:
         if self.output is not None:
             check_output(self.output)
         require(run.model, Marginals, "task=query")
-        read, _ = own_values(run, self.input, allow_nan=True)
+        read, where = own_values(run, self.input, allow_nan=True)
+        missing = not_there(read)
+        held = run.preprocessing.own(read, where, missing)  # whose refusals name the file
+        if run.preprocessing.binarization != "none":  # grey values are drawn once, as rows of the whole file
+            read = np.where(missing, np.nan, held.reshape(missing.shape))
         rows = read.reshape(len(read), -1).astype(float)
         given = [self._column(run, column, rows.shape[1]) for column in self.given]
         known = np.full_like(rows, np.nan)

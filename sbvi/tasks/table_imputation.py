@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing
 from sbvi.data.columns import Column, encoded, framed
 from sbvi.data.formats.text_tables import Texts
@@ -136,7 +137,12 @@ class TableImputation(Filling):
             other = load_dataset(whole)
             return other.preprocessing.to_source(other.evaluated(self.split, self.examples).x[:]), held
         truth = run.preprocessing.to_source(held)
-        gone = np.random.default_rng(self.seed).random(held.shape) < self.fraction
+        gone = (np.random.default_rng(self.seed).random(held.shape) < self.fraction) & ~np.isnan(held)
+        if not gone.any():
+            raise UserError(
+                f"task.fraction={self.fraction} removes no value of {len(held)} rows, so that there is nothing to fill "
+                "in; allowed: a greater task.fraction."
+            )
         return truth, np.where(gone, np.float32(np.nan), held)
 
 

@@ -1,5 +1,6 @@
 """The user's own table: read by the names of its columns, and written back with the same ones."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from sbvi.core import UserError
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import Archive, Table, read_own, suffix
+from sbvi.data.formats.parquet import holdable, of_one_type
 from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
 
@@ -72,13 +74,14 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
     """A frame as a file, its index where it has one of its own (Parquet alone keeps it).
 
     Raises:
-      UserError: the file exists, or cannot be written.
+      UserError: the file exists, or cannot be written; or Parquet does not hold the frame.
     """
     ending = suffix(path)
+    content = _as_parquet(path, frame) if ending == ".parquet" else b""
     try:
         with path.open("xb") as file:
             if ending == ".parquet":
-                frame.to_parquet(file)
+                file.write(content)
             else:
                 separator = "\t" if ending.startswith(".tsv") else ","
                 packed = "gzip" if ending.endswith(".gz") else None
@@ -88,6 +91,20 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
         raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:
         raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
+
+
+def _as_parquet(path: Path, frame: "pandas.DataFrame") -> bytes:
+    import pandas as pd
+    import pyarrow
+
+    buffer = io.BytesIO()
+    try:
+        pd.DataFrame({name: of_one_type(holdable(column)) for name, column in frame.items()}).to_parquet(buffer)
+    except (pyarrow.ArrowException, TypeError, ValueError) as error:
+        raise UserError(
+            f"task.output={path} cannot hold the table ({str(error).splitlines()[0][:100]}); name a .csv file."
+        ) from None
+    return buffer.getvalue()
 
 
 def whole_again(frame: "pandas.DataFrame") -> "pandas.DataFrame":

@@ -324,6 +324,7 @@ def test_truth_values_stay_truth_values():
         ("visits", 2.5, "column visits holds 2.5 in row 3; as count it must hold whole numbers from 0"),
         ("hb", "low", "column hb holds 'low' in row 3, which is no number"),
         ("hb", np.inf, "column hb holds inf in row 3"),
+        ("crp", pd.Timedelta("1D"), "column crp holds Timedelta('1 days 00:00:00') in row 3, which is no number"),
     ],
 )
 def test_a_value_that_a_column_cannot_hold_is_refused(name, value, sentence, tmp_path):
@@ -392,6 +393,12 @@ def test_great_whole_numbers_are_no_counts():
 
 RANKS = tables.Column("rank", "ordinal", values=(1.0, 2.0, 3.0))
 TOWN = tables.Column("town", "categorical", values=("01", "02", "0A"))
+DOSE = tables.Column("dose", "binary", values=(0.1, 0.2))
+#: As a text file has it of a frame's days, and of its times with parts of seconds.
+DAY = tables.Column("day", "categorical", values=("2020-01-01", "2020-01-02"))
+TIME = tables.Column("time", "binary", values=("2020-01-01 10:00:00.250", "2020-01-01 11:00:00.000"))
+DAYS = pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02", None]))
+TIMES = pd.Series(pd.to_datetime(["2020-01-01 10:00:00.250", "2020-01-01 11:00", None], format="mixed"))
 
 
 @pytest.mark.parametrize(
@@ -404,6 +411,10 @@ TOWN = tables.Column("town", "categorical", values=("01", "02", "0A"))
         (TOWN, pd.Series([1, None]), [0, 2], [1.0, "0A"]),
         (TOWN, pd.Series([np.nan, np.nan]), [1, 2], ["02", "0A"]),
         (TOWN, pd.Series([None, "01"], dtype=pd.CategoricalDtype(["01"])), [2, 0], ["0A", "01"]),
+        (DAY, DAYS, [0, 1, 1], list(DAYS[[0, 1, 1]])),
+        (TIME, TIMES, [0, 1, 0], list(TIMES[[0, 1, 0]])),
+        (DOSE, pd.Series([0.1, None], dtype="float32"), [0, 1], [np.float32(0.1), np.float32(0.2)]),
+        (DOSE, pd.Series([0.2, None], dtype="Float32"), [1, 0], [np.float32(0.2), np.float32(0.1)]),
         (tables.Column("n", "count"), pd.Series([100, None], dtype="Int8"), [100, 300], [100, 300]),
         (tables.Column("t", "binary", values=("TRUE", "unknown")), pd.Series([True, None]), [0, 1], [True, "unknown"]),
     ],
@@ -423,6 +434,13 @@ def test_spellings_that_are_two_categories_are_not_taken_for_one_another():
     with pytest.raises(UserError, match="known: 01, 1, x"):
         tables.encoded((column,), pd.DataFrame({"code": [1.0]}), "x")
     assert tables.encoded((column,), pd.DataFrame({"code": ["1"]}), "x")[0, 0] == 1
+
+
+def test_an_unknown_number_is_told_as_it_is():
+    """By no name of NumPy's, and ranks by the numbers that they are."""
+    for dtype in (np.int64, np.float64, "Int8", object):
+        with pytest.raises(UserError, match=r"^x: column rank holds 7(\.0)? in row 1; known: 1, 2, 3\.$"):
+            tables.encoded((RANKS,), pd.DataFrame({"rank": pd.Series([1, 7], dtype=dtype)}), "x")
 
 
 def test_digits_are_of_the_deviation_where_that_is_small():

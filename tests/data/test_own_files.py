@@ -1,5 +1,6 @@
 """Files that users have: as many rows out as lines in, or a refusal that names the line."""
 
+import datetime
 import gzip
 import sys
 
@@ -262,6 +263,7 @@ LONG = "x," * 100_000
         ("#a", [1.5, 2.0, 3.0]),  # names that lose their mark or space
         (" a", [1.5, 2.0, 3.0]),
         ("a\r", [1.5, 2.0, 3.0]),
+        ("a\rb", ["x", "y", "x"]),
         ("a", ["x\ry", "x\r\ny", "z"]),  # ends of lines that become others
         ("a", ["x\0y", "x", "y"]),
         ("a", [LONG, "x", "y"]),  # which csv does not read
@@ -289,6 +291,29 @@ def test_intervals_and_sparse_columns_are_kept_beside_texts_that_look_like_numbe
     assert [v if isinstance(v, str) else None for v in back["bin"]] == [
         None if pd.isna(v) else str(v) for v in frame["bin"]
     ]
+
+
+@pytest.mark.parametrize(
+    "categories", [pd.to_timedelta([1, 2], "D"), pd.period_range("2020", periods=2, freq="Y")], ids=["lengths", "years"]
+)
+def test_times_that_are_categories_are_kept_by_their_texts(categories, tmp_path):
+    """Parquet would give lengths of time back as numbers, by which they would be ranks, and refuses periods."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": pd.Categorical(list(categories) * 2 + [None]), "b": [0.5, 1.5, 2.0, 3.0, 4.0]})
+    kept_as, content = kept_frame(frame)
+    (tmp_path / kept_as).write_bytes(content)
+    back = read_own(str(tmp_path / kept_as), "x").frame["a"]
+    assert back[:4].tolist() == [str(v) for v in [*categories, *categories]]
+    assert back.isna().tolist() == [False] * 4 + [True]
+
+
+def test_what_parquet_gives_back_as_something_else_is_refused():
+    pytest.importorskip("pyarrow")
+    day = datetime.timedelta(1)  # which comes back as one of NumPy's, of which the text is another
+    frame = pd.DataFrame({"code": ["01", "02"], "long": pd.Series([day, day], dtype=object)})
+    sentence = r"column code holds '01'.* as Parquet .*: column long would come back with '1 days .*' for '1 day, .*'"
+    with pytest.raises(UserError, match=sentence):
+        kept_frame(frame)
 
 
 def test_dtypes_that_parquet_does_not_give_back_are_told(tmp_path):

@@ -310,3 +310,27 @@ def test_a_frame_of_bits_is_taken_by_names_too():
     known = dataclasses.replace(Preprocessing.whole((2,), 1), columns=("a", "b"), binarization="static")
     frame = pandas.DataFrame({"b": [1, 1], "a": [0, 1]})
     assert known.own(frame).tolist() == [[0, 1], [1, 1]]
+
+
+#: A frame of these numbers by dtypes of its own, as `convert_dtypes` and Parquet files give them.
+NUMBERS = np.array([[1.0, -2.0, 1e6], [3.0, np.nan, 0.0]])
+DTYPES = {
+    "nullable": {"a": "Int64", "b": "Float64", "c": "Int64"},
+    "of objects": dict.fromkeys("abc", object),
+    "of texts": {"c": "string"},
+    "mixed": {"b": "category", "c": "int64[pyarrow]"},
+}
+
+
+@pytest.mark.parametrize("dtypes", DTYPES.values(), ids=DTYPES)
+@pytest.mark.parametrize("names", [("a", "b", "c"), None])
+def test_numbers_of_a_frame_are_taken_whatever_dtypes_hold_them(dtypes, names):
+    if "int64[pyarrow]" in dtypes.values():
+        pytest.importorskip("pyarrow")
+    known = dataclasses.replace(TABLE, columns=names)
+    frame = pandas.DataFrame(NUMBERS, columns=["a", "b", "c"]).astype(dtypes)
+    np.testing.assert_array_equal(known.arranged(frame), NUMBERS)
+    with pytest.raises(UserError, match=r"^x: column b holds Timedelta\(.*\) in row 1, which is no number\.$"):
+        known.to_model(frame.assign(b=pandas.to_timedelta([None, "1D"])))
+    with pytest.raises(UserError, match=r"^x: column a holds 'no' in row 0, which is no number\.$"):
+        known.to_model(frame.assign(a=["no", "1"]))

@@ -6,6 +6,7 @@ import pytest
 from support.small_run import interrupted, leaves, same, train
 
 from sbvi.core import UserError
+from sbvi.data import Preprocessing
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models.circuit.algebra import Bernoulli, Product, Sum, save
 from sbvi.runs import Experiment
@@ -103,6 +104,7 @@ def test_queries_agree_with_one_another(labelled):
     # The chain rule, and NaN in log_likelihood itself.
     rest = labelled.conditional_log_likelihood(x, some)
     np.testing.assert_allclose(rest + labelled.log_likelihood(some), whole, rtol=1e-4)
+    np.testing.assert_array_equal(labelled.conditional_log_likelihood(x.reshape(-1, 8, 8), some), rest)
     parts = labelled.conditional_log_likelihood(some, given) + labelled.marginal_log_likelihood(given)
     np.testing.assert_allclose(parts, labelled.marginal_log_likelihood(some), rtol=1e-4)
     for filled in (labelled.conditional(some), labelled.most_probable(some)):
@@ -131,7 +133,7 @@ def test_what_is_given_is_read_as_a_part_of_the_whole(labelled):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_nothing_follows_from_what_cannot_be(tmp_path):
+def test_nothing_follows_from_what_cannot_be(tmp_path, caplog):
     """Of the first value 1 is impossible: it has probability 0, and given it nothing has a probability."""
     parts = [Product(Bernoulli(0, 0.0), Bernoulli(1, p), Bernoulli(2, q)) for p, q in ((0.9, 0.2), (0.1, 0.6))]
     save(Sum([0.3, 0.7], *parts), tmp_path / "circuit.json")
@@ -157,6 +159,23 @@ def test_nothing_follows_from_what_cannot_be(tmp_path):
     assert found.table.splitlines()[0] == "row 0: log p = -inf, p = 0"
     share = 0.3 * 0.9 / (0.3 * 0.9 + 0.7 * 0.1)
     np.testing.assert_allclose(found.arrays["completed"], [cannot, [0, 1, share * 0.2 + (1 - share) * 0.6]], rtol=1e-5)
+    # Of grey values too, each drawn once, as a row of the whole file.
+    run.preprocessing = Preprocessing.whole((3,), 16).but(binarization="static", seed=21)
+    grey = np.array([[16.0, 8, nan], [0, 8, nan]])
+    drawn = run.preprocessing.own(grey, missing=np.isnan(grey))[:, 1]
+    assert drawn.tolist() == [1, 0]
+    np.save(tmp_path / "grey.npy", grey)
+    caplog.clear()
+    with caplog.at_level("INFO", "sbvi"):
+        found = TASKS["query"](input=str(tmp_path / "grey.npy"), given=(1,)).run(run)
+    np.testing.assert_array_equal(found.arrays["completed"][:, 1], drawn)
+    assert caplog.text.count("they are binarized by the run's own rule") == 1
+    np.save(tmp_path / "grey.npy", grey + 1)
+    caplog.clear()
+    with caplog.at_level("INFO", "sbvi"), pytest.raises(UserError, match=r"^task.input=.*grey.npy holds 17 at row 0, "):
+        TASKS["query"](input=str(tmp_path / "grey.npy"), given=(1,)).run(run)
+    assert "binarized" not in caplog.text
+    run.preprocessing = Preprocessing.whole((3,), 1)
     with pytest.raises(UserError, match=r"^Row 0 of given holds"):
         TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0,)).run(run)
     with pytest.raises(UserError, match=r"^Row 0 of task\.input=.*rows\.npy holds values that the model gives probab"):

@@ -2,9 +2,11 @@
 
 import jax
 import numpy as np
+import pandas
 import pytest
 from support.small_run import train
 
+from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.loaded import load_run
 from sbvi.tasks import TASKS
@@ -61,6 +63,13 @@ def test_rows_with_gaps_are_scored_with_the_noise_of_complete_ones(mixture):
     assert mixture.log_likelihood(holes)[5] == 0  # nothing is there
 
 
+def test_gaps_of_a_frame_are_summed_out_whatever_dtypes_hold_them(mixture):
+    _, holes = rows()
+    frame = pandas.DataFrame(holes).convert_dtypes()
+    assert frame.to_numpy().dtype == object
+    np.testing.assert_array_equal(mixture.log_likelihood(frame), mixture.log_likelihood(holes))
+
+
 def test_a_complete_row_has_the_same_number_whatever_other_rows_lack(mixture):
     x, holes = rows()
     clean, mixed = mixture.log_likelihood(x), mixture.log_likelihood(holes)
@@ -80,3 +89,34 @@ def test_conditionals_are_of_one_draw_of_the_noise(mixture, tmp_path):
     found = TASKS["query"](input=str(tmp_path / "rows.npy"), given=(0, 1)).run(mixture)
     np.testing.assert_allclose(found.arrays["log_probability"], expected, atol=2e-4)
     assert found.table.splitlines()[0].endswith(" (density of values scaled to 0..1)")
+
+
+def test_what_cannot_be_given_is_refused_as_what_it_is(mixture):
+    x, _ = rows()
+    with pytest.raises(UserError, match=r"^given has dtype <U\d+; it must be numeric\.$"):
+        mixture.conditional_log_likelihood(x, x.astype(str))
+    with pytest.raises(UserError, match=r"^x has shape \(10, 5\) and given \(3, 5\); they must be equal\.$"):
+        mixture.conditional_log_likelihood(x, x[:3])
+
+
+def test_a_model_without_marginals_refuses_the_question_by_its_name(tiny_run):
+    run = load_run(tiny_run)
+    with pytest.raises(UserError, match=r"^conditional_log_likelihood\(\) needs what model=dlgm has not \(Marginals"):
+        run.conditional_log_likelihood(run.sample(2, seed=0), run.sample(2, seed=0))
+
+
+def test_a_difference_that_float32_cannot_hold_is_told(mixture, caplog):
+    """Components of which what is given lies tens of thousands of deviations away."""
+    x, _ = rows()
+    given = np.where(np.arange(D) < 2, x, np.nan)
+    for far, told in ((1, False), (600, True)):
+        moved = {**mixture.params["components"], "mean": mixture.params["components"]["mean"] + np.float32(far)}
+        run = mixture.with_params({**mixture.params, "components": moved})
+        caplog.clear()
+        found = run.conditional_log_likelihood(x, given)
+        seed = mixture.experiment.evaluation.seed
+        error = np.abs(found - (by_hand(run, x, seed) - by_hand(run, given, seed))).max()
+        assert (error > 0.02) == told
+        said = [record.getMessage() for record in caplog.records]
+        assert len(said) == told
+        assert all(line.startswith("conditional_log_likelihood(): what is given in row ") for line in said)

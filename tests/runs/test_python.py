@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import sbvi
 from sbvi.core import UserError
 from sbvi.runs import api, frame_files
+from sbvi.runs.encodings import Encoding
 
 WORDS = [
     "dataset=synthetic",
@@ -275,3 +277,8 @@ def test_the_package_shows_what_there_is():
 def test_what_is_of_searches_is_refused_of_a_run_by_itself(tmp_path):
     with pytest.raises(UserError, match=r"pruning.rule=median is for a search by sbvi-train --multirun"):
         sbvi.train(["pruning.rule=median", "trainer.steps=5"], tmp_path / "run")
+
+
+@pytest.mark.quick
+def test_pickled_encodings_of_earlier_versions_are_read():
+    assert pickle.loads(b"\x80\x04csbvi.runs.loaded\nEncoding\n.") is Encoding

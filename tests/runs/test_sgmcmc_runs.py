@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from support.small_run import SMALL, interrupted, leaves, same, train
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
+from sbvi.data.checks import not_there
 from sbvi.runs import Experiment, load_run
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.kept import warn_of_starts
@@ -222,17 +224,6 @@ def test_an_ensemble_is_averaged_over_its_runs(whole, tiny_run, tmp_path):
             TASKS["likelihood"](**wrong).run(runs[0])
 
 
-def test_a_frame_s_columns_are_averaged_in_the_run_s_order():
-    """They come in another order, with one more; what is missing is filled in where it is missing."""
-    known = Preprocessing.whole((2,), 1).but(columns=("a", "b"))
-    ones = [SimpleNamespace(impute=lambda x, *_, v=v: np.nan_to_num(known.arranged(x), nan=v)) for v in (0.2, 0.4)]
-    run = SimpleNamespace(
-        preprocessing=known, draws=SimpleNamespace(entries=lambda: [1, 2]), each_draw=lambda _: iter(ones)
-    )
-    frame = pd.DataFrame({"c": [7.0, 7.0], "b": [np.nan, 1.0], "a": [1.0, 0.0]})
-    np.testing.assert_allclose(Averaged(run).impute(frame), [[1, 0.3], [0, 1]])
-
-
 def test_averaged_samples_are_drawn_anew_unless_seeded(whole):
     averaged = load_run(whole).averaged(2)
     assert (averaged.sample(50) != averaged.sample(50)).any()
@@ -254,6 +245,37 @@ def test_samples_and_imputations_are_averaged(whole):
     assert np.isfinite(found.scalars["imputation/rmse"])
     assert found.arrays["filled"].shape == (10, run.data["event_shape"][0])
     assert 0.3 < found.scalars["imputation/coverage"] <= 1
+
+
+class Filled:
+    """Stands for a run with two draws, which fill every gap with 0.25 and with 0.75."""
+
+    def __init__(self, preprocessing):
+        self.preprocessing, self.draws = preprocessing, SimpleNamespace(entries=lambda: [None, None])
+
+    def each_draw(self, count):
+        yield from [SimpleNamespace(impute=partial(self.impute, fill)) for fill in (0.25, 0.75)[:count]]
+
+    def impute(self, fill, x, *_):
+        x = self.preprocessing.arranged(x)
+        missing = not_there(x)
+        made = np.where(missing, fill, self.preprocessing.to_model(x, "x", missing))
+        return self.preprocessing.filled(made, missing, x)
+
+
+def test_averaged_imputations_are_in_the_runs_order_of_columns_and_its_units():
+    """Of a frame columns are found by name, and beside probabilities stand no grey values."""
+    x = np.array([[1.0, np.nan, 0.0], [np.nan, 0.0, 1.0]])
+    expected = [[1, 0.5, 0], [0.5, 0, 1]]
+    frame = pd.DataFrame(x, columns=list("abc"))[["c", "a", "b"]]
+    named = Averaged(Filled(Preprocessing.whole((3,), 1).but(columns=("a", "b", "c"))))
+    np.testing.assert_array_equal(named.impute(x), expected)
+    np.testing.assert_array_equal(named.impute(frame), expected)
+    grey = Averaged(Filled(Preprocessing.whole((3,), 16).but(binarization="threshold")))
+    np.testing.assert_array_equal(grey.impute(6 * x + 5), expected)  # of 5 and 11 the second is beyond the middle
+    np.testing.assert_array_equal(grey.impute([[5, 11, 11]]), [[0, 1, 1]])
+    third = np.array([[1 / 3, np.nan]])  # which float32 has not
+    assert Averaged(Filled(Preprocessing.real((2,)))).impute(third).tolist() == [[1 / 3, 0.5]]
 
 
 def test_chains_tell_of_themselves(whole, tmp_path):

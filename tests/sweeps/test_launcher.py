@@ -4,8 +4,10 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 
+from sbvi.core import UserError
 from sbvi.core.errors import Interrupted
 from sbvi.core.leftovers import Before
 from sbvi.sweeps import launcher as launchers
@@ -33,3 +35,40 @@ def test_a_stopped_sweep_side_by_side_leaves_no_folder_of_a_run_that_never_began
         launcher._side_by_side([["seed=0"], ["seed=1"]], 0)
     assert [path.name for path in (tmp_path / "sweep").iterdir()] == ["0"]
     assert (tmp_path / "sweep" / "0" / "sbvi-train.log").exists()
+
+
+def test_what_is_stopped_or_refused_as_jobs_are_set_up_leaves_no_folder(tmp_path, monkeypatch):
+    """To set them up takes seconds of imports, before the first trains."""
+    sweep = tmp_path / "sweep"
+
+    def run_one(number, words, task):
+        """As Hydra does: a folder with a log, then the task, of which mistakes are kept and interrupts go on."""
+        (sweep / str(number)).mkdir(parents=True)
+        (sweep / str(number) / "sbvi-train.log").touch()
+        monkeypatch.setattr(HydraConfig, "get", lambda: SimpleNamespace(runtime=SimpleNamespace(output_dir=folder)))
+        folder, done = str(sweep / str(number)), JobReturn(status=JobStatus.COMPLETED)
+        try:
+            done.return_value = task(SimpleNamespace(words=words, folder=sweep / str(number)))
+        except UserError as error:
+            done.status, done.return_value = JobStatus.FAILED, error
+        return done
+
+    def prepare(config):
+        if config.words == ["stop"]:
+            raise KeyboardInterrupt
+        if config.words == ["wrong"]:
+            raise UserError("wrong is no word.")
+        return config
+
+    launcher = launchers.SbviLauncher(mode="vmap")
+    launcher.config = SimpleNamespace(hydra=SimpleNamespace(hydra_logging=None, verbose=False))
+    together = lambda jobs, handlers, points: [(job.folder / "run.json").touch() for job in jobs]  # noqa: E731
+    launcher.task_function = SimpleNamespace(prepare=prepare, together=together, stood=Before.of([tmp_path]))
+    monkeypatch.setattr(launcher, "run_one", run_one)
+    monkeypatch.setattr(launchers, "configure_log", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        launcher._side_by_side([["seed=0"], ["stop"], ["seed=1"]], 0)
+    assert not sweep.exists()
+    returns = launcher._side_by_side([["wrong"], ["seed=1"]], 3)
+    assert [path.name for path in sweep.iterdir()] == ["4"]
+    assert [done.status for done in returns] == [JobStatus.FAILED, JobStatus.COMPLETED]

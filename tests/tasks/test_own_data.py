@@ -94,7 +94,7 @@ def test_the_same_counts_score_the_same_in_every_file(gaussian, grey, tmp_path):
 
 def test_a_loaded_run_heeds_what_samples_show_as_the_evaluation_does(gaussian, grey):
     run, seen = copy.copy(gaussian), []
-    sampled = gaussian._estimate(grey, 20, 1)
+    sampled = gaussian._estimate(gaussian._own(grey), 20, 1)
 
     def quadrature(params, key, batches, floor):
         seen.append(floor)

@@ -1,5 +1,6 @@
 """From a CSV with a header, empty cells, a text column and an id column to the same table, filled."""
 
+import datetime
 import gzip
 import json
 from types import SimpleNamespace
@@ -130,6 +131,13 @@ def test_dtypes_and_index_are_kept_by_parquet(trained):
     assert made.index.equals(holes.index)
     with pytest.raises(UserError, match=r"takes a DataFrame, not ndarray"):
         run.fill_table(holes.to_numpy())
+    for wrong, sentence in (
+        ({"guess": "middle"}, r"guess=middle is not known.*allowed: mean, median, mode"),
+        ({"samples": 0}, "samples=0 must be a whole number of at least 1"),
+        ({"seed": 0.5}, "seed=0.5 must be a whole number"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            run.fill_table(holes, **wrong)
     bare = run.fill_table(holes.assign(site=np.nan), samples=300)  # a column of which nothing is there holds no words
     assert set(bare["site"]) <= {"lyon", "oslo", "rome"}
     again = run.fill_table(pd.read_parquet(folder / "part.parquet"), samples=300)
@@ -155,6 +163,31 @@ def test_texts_that_begin_with_a_space_come_back_with_it(tmp_path, ending):
     assert back[2].tolist() == ["x\ny", "z"]  # one cell still
 
 
+def test_a_column_of_texts_beside_numbers_is_written_to_parquet_as_texts(tmp_path):
+    """As a column that a file holds as numbers is, where words are filled in; and lengths of time that are categories
+    come back as they are told, not as numbers."""
+    pytest.importorskip("pyarrow")
+    days = pd.to_timedelta([1, 2], "D")
+    frame = pd.DataFrame(
+        {
+            "code": pd.Series([1.0, "0A", 2.5, None], dtype=object),
+            "answer": pd.Series([True, "unknown", None, False], dtype=object),
+            "stay": pd.Categorical([*days, None, days[0]]),
+        }
+    ).set_axis([7, 5, 3, 1])
+    write_frame(tmp_path / "made.parquet", frame)
+    back = pd.read_parquet(tmp_path / "made.parquet")
+    assert back["code"].iloc[:3].tolist() == ["1", "0A", "2.5"]
+    assert back["answer"][[7, 5, 1]].tolist() == ["True", "unknown", "False"]
+    assert back["stay"][[7, 5, 1]].tolist() == ["1 days 00:00:00", "2 days 00:00:00", "1 days 00:00:00"]
+    assert back.isna().sum(axis=0).tolist() == [1, 1, 1]
+    assert back.index.equals(frame.index)
+    odd = pd.DataFrame({"a": pd.Series([1, datetime.date(2020, 1, 1)], dtype=object)})
+    with pytest.raises(UserError, match=r"^task\.output=.*odd\.parquet cannot hold the table .* name a \.csv file\.$"):
+        write_frame(tmp_path / "odd.parquet", odd)
+    assert not (tmp_path / "odd.parquet").exists()
+
+
 def test_a_run_scores_what_it_fills(trained):
     _, run = trained
     result = ImputationTask(fraction=0.3, samples=300).run(run)
@@ -169,6 +202,8 @@ def test_a_run_scores_what_it_fills(trained):
     assert set(result.about["columns"]) == {"hb", "iron", "crp", "visits", "site"}
     assert "iron" in result.table
     assert result.pictures["imputation-test"].get_axes()
+    with pytest.raises(UserError, match=r"^task\.fraction=0\.0 removes no value of .* a greater task\.fraction"):
+        ImputationTask(fraction=0.0, samples=300).run(run)
 
 
 def test_nats_are_of_the_columns_own_units(trained):

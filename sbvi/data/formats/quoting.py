@@ -17,8 +17,8 @@ def texts_of(column: "pandas.Series") -> list[str]:
 def quoting(frame: "pandas.DataFrame", header: bool = True) -> int:
     """How `csv` is to quote a frame's fields: all texts where one begins with a space, which an unquoted field loses,
     or holds an old line end, which `csv` does not see; or where the first row, of names if `header`, holds
-    what would pass for the separator; else those alone that could not be read."""
+    that or what would pass for the separator; else those alone that could not be read."""
     first = frame.columns if header else frame.iloc[:1].to_numpy(object).ravel()
-    marked = any(mark in str(field) for field in first for mark in ";\t")
+    marked = any(mark in str(field) for field in first for mark in ";\t\r")
     odd = any(text[:1].isspace() or "\r" in text for _, column in frame.items() for text in texts_of(column))
     return csv.QUOTE_NONNUMERIC if marked or odd else csv.QUOTE_MINIMAL
