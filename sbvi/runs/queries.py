@@ -138,9 +138,10 @@ def possible(evidence: np.ndarray, where: str) -> np.ndarray:
     Raises:
       UserError: the model gives what is known probability 0.
     """
-    if impossible(evidence).any():
+    refused = impossible(evidence) | np.isnan(evidence)  # NaN where float32 lost it, of values very far from all others
+    if refused.any():
         raise UserError(
-            f"Row {int(np.argmax(impossible(evidence)))} of {where} holds values that the model gives probability "
+            f"Row {int(np.argmax(refused))} of {where} holds values that the model gives probability "
             f"0, so that nothing follows from them; allowed: values that it can draw."
         )
     return evidence

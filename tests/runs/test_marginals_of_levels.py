@@ -9,6 +9,7 @@ from support.small_run import train
 from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.loaded import load_run
+from sbvi.runs.queries import possible
 from sbvi.tasks import TASKS
 
 BATCH, LEVELS, D = 4, 4, 5
@@ -120,3 +121,10 @@ def test_a_difference_that_float32_cannot_hold_is_told(mixture, caplog):
         said = [record.getMessage() for record in caplog.records]
         assert len(said) == told
         assert all(line.startswith("conditional_log_likelihood(): what is given in row ") for line in said)
+
+
+def test_nothing_follows_from_what_has_no_log_p():
+    """Of a value whose square float32 does not hold."""
+    with pytest.raises(UserError, match=r"^Row 1 of given holds values that the model gives probability 0"):
+        possible(np.array([-1.0, np.nan, -1e35]), "given")
+    np.testing.assert_array_equal(possible(np.array([-1.0, -1e20]), "given"), [-1.0, -1e20])
