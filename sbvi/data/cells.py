@@ -1,12 +1,9 @@
 """Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
 
 import re
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from sbvi.core import UserError
 
 if TYPE_CHECKING:
     import pandas
@@ -100,32 +97,3 @@ def shortest(value: str | float | bool, dtype: Any) -> str | float | bool:
     0.1, which is 0.10000000149 in all digits, 0.1. All else as it is."""
     narrow = isinstance(value, float) and dtype.type in (np.float16, np.float32)
     return float(str(dtype.type(value))) if narrow else value
-
-
-def numeric(column: "pandas.Series") -> np.ndarray:
-    """A column's cells as numbers (N,) float64, NaN where one is missing or is none. Times are none: pandas would count
-    them in their dtype's unit, and make a number of a missing one too."""
-    import pandas as pd
-
-    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
-        return np.full(len(column), np.nan)
-    numbers: np.ndarray = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return numbers
-
-
-def simple(column: "pandas.Series", where: str) -> None:
-    """Refuse cells that are no single value, such as lists, and complex numbers, whose imaginary part a float loses.
-
-    Raises:
-      UserError: the first such cell and its row.
-    """
-    import pandas as pd
-
-    if column.dtype.kind not in "Oc" or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype):
-        return
-    for row, value in enumerate(column):
-        if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):
-            raise UserError(
-                f"{where}: column {column.name} holds {str(value)[:40]} in row {row}; a cell must be a real number, a "
-                "text, a time, or true or false."
-            )

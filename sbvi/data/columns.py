@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, numeric, plain, shortest, simple, spelled
+from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
+from sbvi.data.frame_numbers import cell, numbers_of, simple
 
 if TYPE_CHECKING:
     import pandas
@@ -83,10 +84,10 @@ class Column:
                 row = int(np.flatnonzero(codes < 0)[0])
                 known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
                 allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
-                place = f"{where}: column {self.name} holds {_cell(column, row)} in row {row}"
+                place = f"{where}: column {self.name} holds {cell(column, row)} in row {row}"
                 raise UserError(f"{place}; known: {allowed}.")
             return codes
-        return _numbers(column, where)
+        return numbers_of(column, where)
 
     def check(self, x: np.ndarray, where: str) -> None:
         """Refuse source numbers (N,) that the column cannot hold; NaN is a missing value.
@@ -142,33 +143,6 @@ class Column:
             above = np.log10(abs(value) / least) if value and np.isfinite(value) else 0.0
             shown.append(float(f"{value:.{int(np.clip(4 + np.floor(above), 6, 15))}g}"))
         return shown
-
-
-def numbers(frame: "pandas.DataFrame", where: str) -> np.ndarray:
-    """A frame's cells as numbers (N, D), of pandas' own dtypes with gaps as NaN; float64 where dtypes differ.
-
-    Raises:
-      UserError: a cell is no number; see also `simple`.
-    """
-    whole: np.ndarray = frame.to_numpy()
-    if whole.dtype.kind in "buif" or not whole.size:
-        return whole
-    return np.stack([_numbers(frame.iloc[:, place], where) for place in range(frame.shape[1])], 1)
-
-
-def _numbers(column: "pandas.Series", where: str) -> np.ndarray:
-    simple(column, where)
-    made = numeric(column)
-    if (wrong := column.notna().to_numpy(bool) & np.isnan(made)).any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{where}: column {column.name} holds {_cell(column, row)} in row {row}, which is no number.")
-    return made
-
-
-def _cell(column: "pandas.Series", row: int) -> str:
-    """A cell as Python writes it: texts in quotes, and numbers as such, whatever type of NumPy's holds them."""
-    value = column.iloc[row]
-    return repr(shortest(value.item() if isinstance(value, np.generic) else value, column.dtype))
 
 
 def store(columns: Sequence[Column], x: np.ndarray, where: str) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain, simple, spelled
+from sbvi.data.cells import plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
+from sbvi.data.frame_numbers import simple
 
 if TYPE_CHECKING:
     import pandas

@@ -18,6 +18,7 @@ from sbvi.core import UserError
 from sbvi.data import columns as tables
 from sbvi.data.binarization import fixed_draw
 from sbvi.data.checks import finite, in_range, shaped, units, whole
+from sbvi.data.frame_numbers import numbers
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Preprocessing:
             return tables.encoded(self.table, values, where)
         if self.columns is not None:
             values = values[tables.by_name(self.columns, values, where)]
-        return tables.numbers(values, where)
+        return numbers(values, where)
 
     def _columns(self, values: np.ndarray, where: str, missing: np.ndarray | None) -> np.ndarray:
         """Numbers and codes (N, D) as held; NaN stays."""

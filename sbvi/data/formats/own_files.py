@@ -13,8 +13,8 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
-from sbvi.data.cells import numeric
 from sbvi.data.checks import line
+from sbvi.data.frame_numbers import numeric
 
 if TYPE_CHECKING:
     import pandas
