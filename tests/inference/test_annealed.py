@@ -1,10 +1,13 @@
 """Annealed importance sampling against a model whose likelihood is exact."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from blackjax.mcmc import hmc
 from support.learned_priors import Learned
 from support.linear_gaussian import LinearGaussian, unbounded
 from support.models import dlgm, summary
@@ -56,6 +59,28 @@ def test_forward_and_backward_bracket_the_truth(x64):
         assert mean > -3 * stderr
         assert mean > 0.01  # so few temperatures leave a gap to see
     assert (upper - lower).mean() > 0
+
+
+def test_steps_are_as_long_as_a_search_of_its_own_found_them(x64, monkeypatch):
+    """With moves to where each latent is the step's length, taken or not by a coin, a weight tells the third step's: it
+    follows the search's coins and not this run's own, by which weights would not be unbiased."""
+    oracle = LinearGaussian(W, sigma=0.5)
+
+    def build_kernel():
+        def kernel(key, point, density, step_size, *_):
+            moved = SimpleNamespace(position={n: jnp.full_like(p, step_size) for n, p in point.items()})
+            return moved, SimpleNamespace(is_accepted=jax.random.bernoulli(key))
+
+        return kernel
+
+    monkeypatch.setattr(hmc, "build_kernel", build_kernel)
+    monkeypatch.setattr(hmc, "init", lambda point, density: point)
+    x, start = jnp.zeros((96, 6)), {"layer_1": jnp.zeros((96, 2))}
+    found = jax.jit(lambda key: annealed(oracle.model, oracle.params, key, x, 1, 3, exact=start))(jax.random.key(0))
+    taken = np.round(3 * np.asarray(found.accepted)).astype(int)
+    for coins in (0, 3):  # all of this run's were the same
+        assert len(np.unique(np.round(np.asarray(found.log_likelihood)[taken == coins], 9))) == 2
+    assert len(np.unique(np.round(found.log_likelihood, 9))) == 2  # the search's first coin
 
 
 def test_more_temperatures_close_the_gap(x64):
