@@ -81,6 +81,7 @@ def test_steps_are_as_long_as_a_search_of_its_own_found_them(x64, monkeypatch):
     for coins in (0, 3):  # all of this run's were the same
         assert len(np.unique(np.round(np.asarray(found.log_likelihood)[taken == coins], 9))) == 2
     assert len(np.unique(np.round(found.log_likelihood, 9))) == 2  # the search's first coin
+    np.testing.assert_allclose(found.effective, 1)  # of one chain, whatever its weight
 
 
 def test_more_temperatures_close_the_gap(x64):

@@ -199,6 +199,30 @@ def test_the_preconditioner_keeps_the_law_where_it_changes_slowly(x64):
     np.testing.assert_allclose(np.asarray(state.square["x"]).mean(0), DEVIATION**-2 / 9, rtol=0.15)
 
 
+def test_preconditioned_steps_are_the_papers(x64):
+    """Two of them, with the noise of their keys: the running mean square scales the step that follows its gradient."""
+    h, smoothing, floor, terms = 0.02, 0.9, 0.05, 3.0
+    kernel = KERNELS["psgld"](smoothing=smoothing, floor=floor, terms=terms)
+    start, target = np.array([0.4, -1.3]), np.array([2.0, 5.0])
+    keys = [jax.random.key(seed) for seed in range(2)]
+
+    @jax.jit
+    def twice(position):
+        state = kernel.init(keys[0], position, jnp.asarray(h))
+        for key in keys:
+            state = kernel.step(key, state, lambda x, given: 3 * (given - x), jnp.asarray(target), jnp.asarray(h))
+        return state.position, [standard_normal(key, position) for key in keys]
+
+    found, noise = twice(jnp.asarray(start))
+    x, square = start, np.ones(2)
+    for n in noise:
+        g = 3 * (target - x)
+        square = smoothing * square + (1 - smoothing) * (g / terms) ** 2
+        scaled = h / (floor + np.sqrt(square))
+        x = x + scaled * g + np.sqrt(2 * scaled) * n
+    np.testing.assert_allclose(found, x, rtol=1e-10)
+
+
 def test_one_element_has_blackjax_scalar_thermostat_step_for_step(x64):
     h, friction = 0.07, 0.2
     position = {"w": jnp.asarray([[0.4]])}

@@ -332,6 +332,7 @@ def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, capl
     assert sum("Chain 1 stopped at step 30" in record.message for record in caplog.records) == 1
     assert stack.stopped() == [Stopped(1, 30, "its bound was not finite")]
     np.testing.assert_array_equal(stack.mean({"w": np.zeros(2, np.float32)})["w"], 30)
+    np.testing.assert_array_equal(stack.mean({"w": np.zeros(2, np.float32)}, 2)["w"], 27.5)
     assert stack.load(stack.entries()[0], {"w": np.zeros(2, np.float32)})[1] == {"bound": 25.0}
     stack.drop_after(28)
     assert [entry.step for entry in stack.entries()] == [25]
