@@ -235,9 +235,11 @@ def test_the_likelihood_counts_n_over_b_and_the_prior_once(machine, x64):
     after, info = jax.jit(algorithm.step)(state, batch(x), jax.random.key(1), hyper(algorithm))
     sample_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))[0]
     assert after.kernel.drawn[0] != jax.random.uniform(sample_key)  # noise of a move apart from that of the samples
-    mean = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()).generative)(params)
+    both = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()))(params)
+    climbed = flat(params.recognition) + 0.1 * flat(both.recognition)
+    np.testing.assert_allclose(flat(after.proposal.params), climbed, rtol=1e-6)
     prior = jax.jit(jax.grad(algorithm.prior.log_prob))(generative_part(params))
-    expected = (flat(mean) * 5 * (examples / 5) + flat(prior)) / cold
+    expected = (flat(both.generative) * 5 * (examples / 5) + flat(prior)) / cold
     np.testing.assert_allclose(flat(after.kernel.position), expected, rtol=1e-6)  # the prior's scale is a float32
     assert set(info.scalars) >= {"loss", "bound"}
     assert "prior_precision" not in hyper(algorithm)
