@@ -15,8 +15,9 @@ from support.two_latents import LAYERED, ONE, TWO, X, built, evidence_and_bound,
 
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.priors import PRIORS
-from sbvi.inference.annealed import annealed, temperatures
+from sbvi.inference.annealed import Annealed, annealed, temperatures
 from sbvi.posteriors import POSTERIORS
+from sbvi.tasks import TASKS
 
 W = np.random.default_rng(0).normal(size=(6, 2))
 
@@ -200,6 +201,29 @@ def test_every_posterior_can_be_the_base(posterior):
     words = params, jax.random.key(0)
     found = jax.eval_shape(lambda params, key: annealed(model, params, key, x, 4, 3, 2, "posterior"), *words)
     assert [part.shape for part in found] == [(6,)] * 3
+
+
+def test_the_task_s_batches_have_keys_and_latents_of_their_own(monkeypatch):
+    """What annealing is given: 120 dreams in batches of 50, forward and then backward from each one's own latents."""
+    model = dlgm((5,), latents=(2,), hidden=(), recognition_hidden=())
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
+
+    def one(model, params, key, x, chains, steps, leapfrogs, base, exact):
+        first = jnp.zeros(len(x)) if exact is None else exact["layer_1"][:, 0]
+        return Annealed(first, jnp.full(len(x), jax.random.uniform(key)), jnp.full(len(x), chains))
+
+    monkeypatch.setattr("sbvi.tasks.annealed.annealed", one)
+    settings = SimpleNamespace(model=SimpleNamespace(estimators=("standard",)))
+    run, found = SimpleNamespace(model=model, params=params, experiment=settings), {}
+    for seed in (0, 1):
+        task = TASKS["annealed"](split="dreams", examples=120, chains=3, seed=seed)
+        found[seed] = task.run(run)
+    assert found[0].scalars["dreams/accepted"] != found[1].scalars["dreams/accepted"]
+    exact, _ = model.sample_joint(params, jax.random.fold_in(jax.random.key(1), 0), 120)
+    np.testing.assert_array_equal(found[1].arrays["nll_lower"], -exact["layer_1"][:, 0])
+    ways = [task._all(run, jax.random.key(1), np.zeros((120, 5)), latents) for latents in (None, exact)]
+    assert [set(way.effective) for way in ways] == [{3}, {1}]  # one chain backward from each
+    assert [len(set(way.accepted)) for way in ways] == [3, 3]
 
 
 def test_temperatures_rise_from_zero_to_one():
