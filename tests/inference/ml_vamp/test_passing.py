@@ -51,6 +51,11 @@ def test_linear_networks_have_the_exact_mean(noise, mode):
     found = infer(problem, Settings(mode=mode, damping=((0.8, 400),), tolerance=1e-24))
     mean, _, _ = dense_posterior(problem)
     np.testing.assert_allclose(found.means[0], mean, atol=1e-9)
+    if mode == "map" and not noise:  # the energy is that of the mode
+        first, second = problem.network.layers
+        x = (mean @ first.weight.T + first.bias) @ second.weight.T + second.bias
+        logs = stats.norm.logpdf(mean).sum(1) + stats.norm.logpdf(problem.y, x, np.sqrt(problem.output.noise)).sum(1)
+        np.testing.assert_allclose(found.free_energy, -logs, rtol=1e-8)
 
 
 def test_one_layer_has_the_exact_variance_and_evidence():
