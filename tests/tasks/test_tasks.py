@@ -47,12 +47,16 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     x = run_dataset(digits).evaluated("test", 30).x
     np.save(tmp_path / "x.npy", x)
     own = work(digits, "likelihood", num_samples=30, input=str(tmp_path / "x.npy"), output=str(tmp_path / "out.npz"))
-    split = work(digits, "likelihood", num_samples=30, examples=30)
+    split = work(digits, "likelihood", num_samples=30, examples=30, counts=[30])
+    assert split.scalars["test/samples_30/nll"] == split.scalars["test/nll_by_samples"] != split.scalars["test/nll"]
     assert own.scalars["input/nll"] == pytest.approx(split.scalars["test/nll"], rel=1e-6)
     with np.load(tmp_path / "out.npz") as found:
         np.testing.assert_array_equal(found["nll"], own.arrays["nll"])
     assert own.about == {"likelihood": "quadrature"}
     np.testing.assert_allclose(-digits.log_likelihood(x), own.arrays["nll"], rtol=1e-6)
+    bounds = [digits.elbo(x, 500, seed) for seed in (None, digits.experiment.evaluation.seed, 7)]
+    np.testing.assert_array_equal(*bounds[:2])
+    assert (bounds[0] != bounds[2]).all()
     np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
     with pytest.raises(UserError, match=r"holds 0\.5 at row 0, place \(0, 2\); allowed: whole numbers 0\.\.16"):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
