@@ -28,6 +28,11 @@ def test_schedules_against_optax(schedule, reference):
     np.testing.assert_allclose(schedule.at(STEPS, 10.0, 100), expected, rtol=1e-5)
 
 
+def test_beyond_its_end_a_schedule_stays_there():
+    for kind in ("cosine", "exponential"):
+        np.testing.assert_allclose(Schedule(kind=kind, final=0.1).at(np.array([100, 150]), 10.0, 100), 0.1)
+
+
 def test_warmup_rises_from_zero():
     found = Schedule(warmup_epochs=2.0).at(STEPS, 10.0, 100)
     np.testing.assert_allclose(found[:20], np.arange(1, 21) / 20)

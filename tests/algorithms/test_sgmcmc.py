@@ -3,6 +3,7 @@
 import copy
 import itertools
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,17 +14,18 @@ from support import enumerable
 from support.linear_gaussian import LinearGaussian
 from support.models import batch
 
-from sbvi.algorithms import ALGORITHMS, Optimizer
-from sbvi.algorithms.nais import generative_gradient, gradients
+from sbvi.algorithms import ALGORITHMS, Optimizer, sgmcmc
+from sbvi.algorithms.nais import Gradients, generative_gradient, gradients
 from sbvi.algorithms.posterior_samples import SamplesPosterior
+from sbvi.algorithms.schedules import Schedule
 from sbvi.algorithms.sgmcmc import Chains
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.inference.sgmcmc import KERNELS
-from sbvi.inference.sgmcmc.kernel import Position
 from sbvi.models import MODELS
 from sbvi.models.rollout import Noise
 from sbvi.models.values import DataSummary, generative_part
+from sbvi.objectives import ImportanceWeighted
 
 SETTINGS = ALGORITHMS["sgmcmc"]
 X = 5  # the row of all 16 that is looked at
@@ -186,16 +188,23 @@ def test_the_pathwise_proposal_climbs_through_the_samples(x64):
     np.testing.assert_allclose(flat(found.generative), flat(other.generative), rtol=1e-9)
 
 
+class Seen(NamedTuple):
+    """In place of the position what a kernel was given: a gradient, and a key, as a number that it draws."""
+
+    position: Any
+    drawn: Any
+
+
 class Still:
-    """A kernel that hands on the gradient it was given, to be looked at."""
+    """A kernel that hands on the gradient and the key it was given, to be looked at."""
 
     inertia, looks_ahead = False, False
 
     def init(self, key, position, step_size):
-        return Position(position)
+        return Seen(position, jnp.zeros(()))
 
     def step(self, key, state, gradient, minibatch, step_size):
-        return state._replace(position=gradient(state.position, minibatch))
+        return Seen(gradient(state.position, minibatch), jax.random.uniform(key))
 
     def monitors(self, state, step_size):
         return {}
@@ -217,17 +226,57 @@ def test_the_likelihood_counts_n_over_b_and_the_prior_once(machine, x64):
     x, examples, cold = jnp.asarray(tables.x[:5]), 70, 0.25
     choices = {"prior_scale": 0.5, "learning_rate": 0.02, "posterior_temperature": cold}
     algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, examples, **choices)
-    np.testing.assert_allclose(algorithm.step_size(np.ones(1)), (0.02 * cold / examples) ** 0.5)
+    schedule = Schedule(kind="staged", boundaries=(2.0,), factors=(0.3,))
+    algorithm.settings = replace(algorithm.settings, schedule=schedule)
+    sizes = algorithm.hypers(np.array([19, 20]), 10.0, 100)["step_size"]  # by a factor on learning_rate
+    np.testing.assert_allclose(sizes, (0.02 * cold / examples * np.array([1, 0.3])) ** 0.5, rtol=1e-6)
     algorithm.kernel = Still()
     state = algorithm.with_params(None, params)
     after, info = jax.jit(algorithm.step)(state, batch(x), jax.random.key(1), hyper(algorithm))
     sample_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))[0]
-    mean = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()).generative)(params)
+    assert after.kernel.drawn[0] != jax.random.uniform(sample_key)  # noise of a move apart from that of the samples
+    both = jax.jit(lambda p: gradients(model, p, sample_key, x, 5, "inclusive", Noise()))(params)
+    climbed = flat(params.recognition) + 0.1 * flat(both.recognition)
+    np.testing.assert_allclose(flat(after.proposal.params), climbed, rtol=1e-6)
     prior = jax.jit(jax.grad(algorithm.prior.log_prob))(generative_part(params))
-    expected = (flat(mean) * 5 * (examples / 5) + flat(prior)) / cold
+    expected = (flat(both.generative) * 5 * (examples / 5) + flat(prior)) / cold
     np.testing.assert_allclose(flat(after.kernel.position), expected, rtol=1e-6)  # the prior's scale is a float32
     assert set(info.scalars) >= {"loss", "bound"}
     assert "prior_precision" not in hyper(algorithm)
+
+
+class Ahead(Still):
+    """A kernel that asks for the gradient at twice its position."""
+
+    looks_ahead = True
+
+    def step(self, key, state, gradient, minibatch, step_size):
+        return super().step(key, Seen(jax.tree.map(lambda p: 2 * p, state.position), None), gradient, minibatch, None)
+
+
+def test_a_kernel_that_looks_ahead_has_gradients_of_the_same_samples_where_it_looks(machine, monkeypatch, x64):
+    """And of several chains each has keys of its own; gradients are positions times what the samples' key draws."""
+    model, params, tables, _, _ = machine
+
+    def here(model, params, key, *_):
+        part = jax.tree.map(lambda p: p * jax.random.uniform(key), generative_part(params))
+        return Gradients(part, params.recognition, {"bound": jnp.zeros(())})
+
+    monkeypatch.setattr(sgmcmc, "gradients", here)
+    monkeypatch.setattr(sgmcmc, "generative_gradient", lambda *given: here(*given).generative)
+    algorithm = built(MODELS["helmholtz"](layers=(3, 2)), model, 70, chains=2, prior_scale=0.5)
+    algorithm.kernel, x = Ahead(), jnp.asarray(tables.x[:5])
+    after, _ = jax.jit(algorithm.step)(
+        algorithm.with_params(None, params), batch(x), jax.random.key(1), hyper(algorithm)
+    )
+    twice = jax.tree.map(lambda p: 2 * p, generative_part(params))
+    samples = [jax.random.split(jax.random.fold_in(jax.random.key(1), chain))[0] for chain in (0, 1)]
+    for chain, key in enumerate(samples):
+        found = jax.tree.map(lambda leaf, c=chain: leaf[c], after.kernel.position)
+        expected = 70 * flat(twice) * float(jax.random.uniform(key)) + flat(algorithm.prior.gradient(twice))
+        np.testing.assert_allclose(flat(found), expected, rtol=1e-6)
+    drawn = [*np.asarray(after.kernel.drawn), *map(jax.random.uniform, samples)]
+    assert len({float(number) for number in drawn}) == 4
 
 
 def test_chains_from_one_point_have_momenta_of_their_seed(machine, x64):
@@ -321,7 +370,7 @@ def test_every_kernel_moves_a_dlgm():
         assert numbers[name]["step_size"] == pytest.approx(size if name in ("sgld", "psgld") else size**0.5)
 
 
-def test_settings_that_have_no_use_are_refused():
+def test_settings_that_have_no_use_are_refused(monkeypatch):
     helmholtz, dlgm = MODELS["helmholtz"](), MODELS["dlgm"]().completed("bernoulli")
     assert SETTINGS().completed(helmholtz).proposal == "inclusive"
     assert SETTINGS().completed(dlgm).proposal == "pathwise"
@@ -347,5 +396,11 @@ def test_settings_that_have_no_use_are_refused():
         SETTINGS().completed(dlgm).check(replace(dlgm, latent_noise=0.1))
     with pytest.raises(UserError, match=r"model\.hidden_dropout=0\.1 changes .*allowed: model\.hidden_dropout=0"):
         SETTINGS().completed(dlgm).check(replace(dlgm, hidden_dropout=0.1))
+    cold = SETTINGS(kernel="psgld", posterior_temperature=0.5).completed(helmholtz)
+    assert cold.build(helmholtz.build(enumerable.FACTS), 100).kernel.terms == 200  # gradients are divided by 0.5
     spec = replace(SETTINGS(burn_in=30).completed(helmholtz), chains=2)
-    assert spec.build(helmholtz.build(enumerable.FACTS), 100).burn_in(50) == 30
+    algorithm = spec.build(helmholtz.build(enumerable.FACTS), 100)
+    assert algorithm.burn_in(50) == 30
+    assert [algorithm.thinning(steps_per_epoch) for steps_per_epoch in (0.2, 2.6)] == [1, 3]
+    monkeypatch.setattr(sgmcmc, "objective_scores", lambda objective, *_: objective)
+    assert algorithm.scores(None, None, None) == ImportanceWeighted(num_samples=5)

@@ -124,7 +124,7 @@ def test_load_run(trained):
     ):
         with pytest.raises(UserError, match=re.escape(sentence)):
             loaded.elbo(wrong)
-    with pytest.raises(UserError, match=r"must be \(N, 2\)"):
+    with pytest.raises(UserError, match=r"must be numbers \(N, 2\)"):
         loaded.decode(np.zeros((3, 5)))
 
 

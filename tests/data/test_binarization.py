@@ -49,6 +49,7 @@ def test_dynamic_keeps_means_for_training_and_draws_the_rest_once():
     dynamic, static = binarize(raw, "dynamic", 0), binarize(raw, "static", 0)
     np.testing.assert_array_equal(dynamic.train.x, raw.train.x)
     np.testing.assert_array_equal(dynamic.test.x, static.test.x)
+    np.testing.assert_array_equal(dynamic.validation.x, static.validation.x)
     assert set(np.unique(static.train.x)) == {0, 1}
     assert dynamic.dynamic
     assert not static.dynamic

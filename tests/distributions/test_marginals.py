@@ -24,6 +24,12 @@ def test_those_of_the_standard_prior_are_known_and_its_ends_are_three_deviations
         np.testing.assert_array_equal(found[node].quantiles, np.repeat([[-3.0], [0.0], [3.0]], size, 1))
 
 
+def test_the_grid_of_the_standard_prior_has_its_top_row_first():
+    low, middle, high = (NormalDist().inv_cdf(share) for share in (1 / 6, 1 / 2, 5 / 6))
+    expected = [(a, b) for b in (high, middle, low) for a in (low, middle, high)]
+    np.testing.assert_allclose(PRIORS["standard"]().build(SIZES).plane((), "layer_1", 3), expected, rtol=1e-6)
+
+
 def bimodal(name):
     """A prior and its parameters, prepared: of two Gaussians, of which each latent's marginals are (means, scales)."""
     means = {node: np.stack([np.linspace(-6, -2, size), np.linspace(1, 9, size)]) for node, size in SIZES.items()}

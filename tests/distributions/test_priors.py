@@ -17,6 +17,7 @@ from sbvi.distributions.diagonal_mixture import log_densities
 from sbvi.distributions.priors import PRIORS, Prior, whole
 from sbvi.distributions.priors.flow import Flow
 from sbvi.distributions.priors.prior import PARTS, SPEC_PARTS, PriorSpec
+from sbvi.distributions.rank_one import RankOneGaussian
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 
 SIZES = {"layer_1": 3, "layer_2": 2}
@@ -151,6 +152,30 @@ def test_a_flow_s_log_determinant_is_jacfwd_s_both_ways(size, count, x64):
         np.testing.assert_allclose(back_log_det, -np.asarray(log_det), atol=1e-10)
 
 
+def test_a_coupling_moves_the_second_half_by_a_bounded_scale(x64):
+    """(a, b exp(s) + t) with s = 2 tanh(r / 2), whatever r; of one coupling the order is turned back."""
+    shapes = jax.eval_shape(lambda: couplings.init(jax.random.key(0), 3, 1, 4))
+    weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes)
+    weights["last_bias"] = np.array([[1.0, 60.0, 0.3, -0.2]])
+    found, log_det = couplings.transform(weights, jnp.asarray([[0.4, -1.3, 0.7]]))
+    s = 2 * np.tanh([0.5, 30.0])
+    np.testing.assert_allclose(found, [[0.4, -1.3 * np.exp(s[0]) + 0.3, 0.7 * np.exp(s[1]) - 0.2]], rtol=1e-12)
+    np.testing.assert_allclose(log_det, [s.sum()], rtol=1e-12)
+
+
+def test_nodes_and_couplings_of_one_size_start_apart():
+    sizes, key, none = {"layer_1": 40, "layer_2": 40}, jax.random.key(0), jnp.zeros((0, 4))
+    flow = PRIORS["flow"](couplings=2, hidden=3).build(sizes)
+    mixture = PRIORS["mixture"](components=30, spread=0.2).build(sizes)
+    flow, mixture = jax.jit(lambda: [prior.init(key, none) for prior in (flow, mixture)])()
+    kernels = [flow[node]["first"][coupling] for node in sizes for coupling in (0, 1)]
+    means = np.stack([mixture[node]["mean"] for node in sizes])
+    for arrays in (kernels, means):
+        correlations = np.corrcoef([np.ravel(a) for a in arrays])
+        assert np.abs(correlations - np.eye(len(correlations))).max() < 0.5
+    assert means.std() == pytest.approx(0.2, rel=0.1)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_flow_of_zeros_is_the_standard_prior_to_the_last_digit(count):
     standard, flow = PRIORS["standard"]().build(SIZES), Flow(couplings=count).build(SIZES)
@@ -175,6 +200,11 @@ def test_mixtures_are_scipy_s(x64):
     exact = np.log(np.exp(each) @ weights)
     found = jax.jit(prior.log_prob)(params, {"layer_1": jnp.asarray(z)})
     np.testing.assert_allclose(found["layer_1"], exact, rtol=1e-10)
+    # Gaussians that may be correlated go another way.
+    vamp, mean = PRIORS["vamp"](components=3).build(SIZES), own["mean"]
+    correlated = {"layer_1": RankOneGaussian(mean, -2 * np.log(scale), np.zeros_like(mean))}
+    found = jax.jit(vamp.log_prob)(correlated, {"layer_1": jnp.asarray(z)})
+    np.testing.assert_allclose(found["layer_1"], np.log(np.exp(each).mean(-1)), rtol=1e-10)
 
 
 def far_and_narrow(components=40, size=30):

@@ -25,6 +25,10 @@ def test_the_share_and_its_warning(caplog):
     )
     assert trust("test", {"khat": np.array([np.nan])}) == {"test/khat_above_0.7": 1.0}
     assert trust("test", {"nll": khat}) == {}
+    caplog.clear()
+    found = trust("test", {"khat": khat[1:], "quadrature_error": np.array([1e-4, 0.02, 1e-3])})
+    assert found == {"test/khat_above_0.7": pytest.approx(1 / 9), "test/quadrature_error": 0.02}
+    assert not caplog.records  # what is told is quadrature's
 
 
 def test_one_chain_of_many_is_no_average(caplog):

@@ -38,6 +38,15 @@ def test_each_core_has_batches_of_its_own_where_there_are_enough(monkeypatch):
     assert not by_core(100, SINGLE)
 
 
+def test_what_fills_up_batches_for_two_devices_is_dropped():
+    """Of three batches of 5, each of which becomes 6, and the last of which is ragged too."""
+    x = np.arange(26, dtype=np.float32).reshape(13, 2)
+    whole, placement = Dataset("x", Split(x), Split(x), Split(x), Preprocessing.real((2,))), Placement.over(2)
+    sums = map_batches(lambda params, key, batch: batch.x.sum(-1), whole, placement=placement)
+    found = sums((), placement.replicated(jax.random.key(0)), batched(whole, "test", 5, None, placement))
+    np.testing.assert_array_equal(found, x.sum(-1))
+
+
 @pytest.mark.parametrize(("count", "dispatches"), [(1, 4), (2, 4), (3, 3)])
 def test_shared_work_gives_the_same_numbers(monkeypatch, count, dispatches):
     """Eight batches, the last one ragged: in pieces of 2, 2 and 3, of which the third begins one batch earlier."""
@@ -55,6 +64,7 @@ def test_shared_work_gives_the_same_numbers(monkeypatch, count, dispatches):
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values)
     np.testing.assert_array_equal(found["index"], np.arange(38))
+    assert len(np.unique(np.round(found["sum"] - 2 * x.sum(-1), 3))) > 30  # batches have noise of their own
     assert heard == [
         ("long: compiling", 0, dispatches),
         *(("long", done, dispatches) for done in range(dispatches + 1)),

@@ -1,10 +1,13 @@
 """Annealed importance sampling against a model whose likelihood is exact."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from blackjax.mcmc import hmc
 from support.learned_priors import Learned
 from support.linear_gaussian import LinearGaussian, unbounded
 from support.models import dlgm, summary
@@ -12,8 +15,9 @@ from support.two_latents import LAYERED, ONE, TWO, X, built, evidence_and_bound,
 
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
 from sbvi.distributions.priors import PRIORS
-from sbvi.inference.annealed import annealed, temperatures
+from sbvi.inference.annealed import Annealed, annealed, temperatures
 from sbvi.posteriors import POSTERIORS
+from sbvi.tasks import TASKS
 
 W = np.random.default_rng(0).normal(size=(6, 2))
 
@@ -56,6 +60,29 @@ def test_forward_and_backward_bracket_the_truth(x64):
         assert mean > -3 * stderr
         assert mean > 0.01  # so few temperatures leave a gap to see
     assert (upper - lower).mean() > 0
+
+
+def test_steps_are_as_long_as_a_search_of_its_own_found_them(x64, monkeypatch):
+    """With moves to where each latent is the step's length, taken or not by a coin, a weight tells the third step's: it
+    follows the search's coins and not this run's own, by which weights would not be unbiased."""
+    oracle = LinearGaussian(W, sigma=0.5)
+
+    def build_kernel():
+        def kernel(key, point, density, step_size, *_):
+            moved = SimpleNamespace(position={n: jnp.full_like(p, step_size) for n, p in point.items()})
+            return moved, SimpleNamespace(is_accepted=jax.random.bernoulli(key))
+
+        return kernel
+
+    monkeypatch.setattr(hmc, "build_kernel", build_kernel)
+    monkeypatch.setattr(hmc, "init", lambda point, density: point)
+    x, start = jnp.zeros((96, 6)), {"layer_1": jnp.zeros((96, 2))}
+    found = jax.jit(lambda key: annealed(oracle.model, oracle.params, key, x, 1, 3, exact=start))(jax.random.key(0))
+    taken = np.round(3 * np.asarray(found.accepted)).astype(int)
+    for coins in (0, 3):  # all of this run's were the same
+        assert len(np.unique(np.round(np.asarray(found.log_likelihood)[taken == coins], 9))) == 2
+    assert len(np.unique(np.round(found.log_likelihood, 9))) == 2  # the search's first coin
+    np.testing.assert_allclose(found.effective, 1)  # of one chain, whatever its weight
 
 
 def test_more_temperatures_close_the_gap(x64):
@@ -174,6 +201,29 @@ def test_every_posterior_can_be_the_base(posterior):
     words = params, jax.random.key(0)
     found = jax.eval_shape(lambda params, key: annealed(model, params, key, x, 4, 3, 2, "posterior"), *words)
     assert [part.shape for part in found] == [(6,)] * 3
+
+
+def test_the_task_s_batches_have_keys_and_latents_of_their_own(monkeypatch):
+    """What annealing is given: 120 dreams in batches of 50, forward and then backward from each one's own latents."""
+    model = dlgm((5,), latents=(2,), hidden=(), recognition_hidden=())
+    params = model.init(0, summary(np.full(5, 0.5), np.ones(5)))
+
+    def one(model, params, key, x, chains, steps, leapfrogs, base, exact):
+        first = jnp.zeros(len(x)) if exact is None else exact["layer_1"][:, 0]
+        return Annealed(first, jnp.full(len(x), jax.random.uniform(key)), jnp.full(len(x), chains))
+
+    monkeypatch.setattr("sbvi.tasks.annealed.annealed", one)
+    settings = SimpleNamespace(model=SimpleNamespace(estimators=("standard",)))
+    run, found = SimpleNamespace(model=model, params=params, experiment=settings), {}
+    for seed in (0, 1):
+        task = TASKS["annealed"](split="dreams", examples=120, chains=3, seed=seed)
+        found[seed] = task.run(run)
+    assert found[0].scalars["dreams/accepted"] != found[1].scalars["dreams/accepted"]
+    exact, _ = model.sample_joint(params, jax.random.fold_in(jax.random.key(1), 0), 120)
+    np.testing.assert_array_equal(found[1].arrays["nll_lower"], -exact["layer_1"][:, 0])
+    ways = [task._all(run, jax.random.key(1), np.zeros((120, 5)), latents) for latents in (None, exact)]
+    assert [set(way.effective) for way in ways] == [{3}, {1}]  # one chain backward from each
+    assert [len(set(way.accepted)) for way in ways] == [3, 3]
 
 
 def test_temperatures_rise_from_zero_to_one():

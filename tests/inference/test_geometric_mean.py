@@ -49,6 +49,12 @@ def test_the_bound_in_chunks_is_its_definition(chunk, x64):
     np.testing.assert_allclose(found.geometric, 2 * (logsumexp(half, 0) - np.log(10)), rtol=1e-10)
     effective = np.exp(2 * logsumexp(half, 0) - logsumexp(2 * half, 0))
     np.testing.assert_allclose(found.geometric_effective, effective, rtol=1e-10)
+    # And what is told of the weights themselves.
+    whole = 2 * half
+    np.testing.assert_allclose(found.log_likelihood, logsumexp(whole, 0) - np.log(10), rtol=1e-10)
+    np.testing.assert_allclose(found.effective, np.exp(2 * logsumexp(whole, 0) - logsumexp(2 * whole, 0)), rtol=1e-10)
+    np.testing.assert_allclose(found.elbo, whole.mean(0), rtol=1e-10)
+    np.testing.assert_allclose(found.expected_log_likelihood - sum(found.kl.values()), found.elbo, rtol=1e-10)
 
 
 DRAWS = 20_000 if NIGHTLY else 10_000
@@ -84,6 +90,9 @@ def test_the_constants_error_is_that_of_its_mean(inner, x64):
     wanted = np.sqrt((1 / inner + (1 - 1 / inner) * exact - exact**2) / 500)
     assert z2.std() == pytest.approx(wanted, rel=0.2)
     assert np.mean(np.asarray(found.stderr) * z2) == pytest.approx(wanted, rel=0.15)
+    # However few large terms one has met: at least what that moment says at its own Z^2.
+    least = np.sqrt((1 / inner + (1 - 1 / inner) * z2 - z2**2) / 500)
+    assert (found.stderr * z2 > least * (1 - 1e-9)).all()
 
 
 def test_layers_conditionals_are_the_enumerated_ones(x64):

@@ -14,7 +14,7 @@ from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
 from sbvi.inference import observed_chain
 from sbvi.inference.convergence import convergence
-from sbvi.inference.imputation import Imputation, directions, impute
+from sbvi.inference.imputation import DIRECTIONS, Imputation, directions, impute
 from sbvi.models import MODELS
 from sbvi.models.values import DataFacts
 
@@ -166,10 +166,26 @@ def test_chains_are_compared_by_example():
     means[:, :, 0, 3:] += 2 * np.arange(3)[:, None]
     missing = np.array([[True] * 3 + [False] * 3] * 2)
     flat = jnp.asarray(means.reshape(50, 6, 6), jnp.float32)
-    found = convergence(
-        np.asarray(directions(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10))
-    )
+    along = np.asarray(directions(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10))
+    assert along.shape == (3, 40, 2, DIRECTIONS)  # without the warm-up
+    found = convergence(along)
     assert found.rhat[0] < 1.1 < 1.3 < found.rhat[1]
+
+
+def test_sizes_of_local_moves_are_found_in_the_warm_up_alone(monkeypatch):
+    """Gains that go on would leave a chain whose law is not the stationary one."""
+    model = dlgm((4,), latents=(2,), hidden=(), recognition_hidden=())
+
+    def step(model, params, key, state, missing, leapfrogs, gain):
+        return state, observed_chain.Moved(state.v, state.v, gain, None)
+
+    monkeypatch.setattr(
+        observed_chain, "start", lambda *given: observed_chain.State(*[given[3]] * len(observed_chain.State._fields))
+    )
+    monkeypatch.setattr(observed_chain, "step", step)
+    x = jnp.zeros((2, 4))
+    found = impute(model, None, jax.random.key(0), x, x == 0, 5, 3)
+    np.testing.assert_allclose(found.accepted, [1, 2**-0.5, 3**-0.5, 0, 0], rtol=1e-6)
 
 
 def test_a_refusal_names_every_model_that_fills_in():

@@ -316,6 +316,8 @@ def test_most_probable_states_of_a_deterministic_circuit(seed, x64):
 @pytest.mark.parametrize("name", ["hidden_chow_liu", "random_tucker"])
 def test_classes_are_normalised_and_permute(name, x64):
     model, params = made(name, labels=True)
+    counts = np.bincount(summary().label) + 1  # the start: the rows' classes, with one row more of each
+    np.testing.assert_allclose(np.exp(params["classes"]), counts / counts.sum(), rtol=1e-6)
     params["classes"] = jnp.asarray([0.3, -1.0, 0.8])
     x = jnp.asarray(STATES)
     found = np.asarray(compiled(model, "class_log_probs")(params, x))

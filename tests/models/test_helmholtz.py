@@ -104,6 +104,20 @@ def test_samples_of_both_chains_have_the_enumerated_frequencies(x64):
     assert np.abs(found - wanted).max() < 5 * np.sqrt(wanted.max() / count)
 
 
+def test_layers_of_one_size_are_drawn_apart(x64):
+    """With all weights zero every layer is three fair coins, whatever its neighbours are."""
+    model, params = machine(scale=0.0, layers=(3, 3))
+
+    @jax.jit
+    def both(params, key):
+        x = jnp.zeros((1, 4))
+        return model.posterior(params, x).draw(key, 60), model.node_prior().sample(params.prior, key, 60, x.dtype)
+
+    for drawn in both(params, jax.random.key(0)):
+        same = np.mean(np.ravel(drawn["layer_1"]) == np.ravel(drawn["layer_2"]))
+        assert abs(same - 0.5) < 5 * np.sqrt(0.25 / 180)
+
+
 def test_encoding_is_the_mean_over_the_layers_below(x64):
     model, params = machine(scale=0.7)
     exact = Enumerated(params)

@@ -8,15 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from support.models import chosen, view
-from support.two_latents import AREA, LAYERED, ONE, TWO, X, built, grid, moved, own_slopes, sized
+from support.models import chosen, dlgm, summary, view
+from support.two_latents import AREA, LAYERED, ONE, TWO, D, X, built, grid, moved, own_slopes, sized
 
 from sbvi.core import UserError
 from sbvi.distributions.priors import PRIORS
+from sbvi.gradients import Paths
 from sbvi.models import DLGM, require
 from sbvi.models.capabilities import GaussianRecognition
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 from sbvi.posteriors import GAUSSIAN, POSTERIORS
+from sbvi.posteriors.inverse_autoregressive import masks
 
 SAMPLES = 15_000
 PAIRS = [(q, prior) for q in POSTERIORS for prior in PRIORS if q in GAUSSIAN or not PRIORS[prior].gaussian_posterior]
@@ -110,6 +112,35 @@ def test_a_flow_s_log_determinant_is_jacfwd_s_both_ways(name, size, x64):
         np.testing.assert_allclose(log_det, exact, atol=1e-9)
         np.testing.assert_allclose(back, points, atol=1e-9)
         np.testing.assert_allclose(opposite[:, 0], -log_det, atol=1e-9)
+
+
+def test_planar_flows_start_as_the_identity_whatever_their_directions(x64):
+    kind = sized(POSTERIORS, "planar")
+    given = np.random.default_rng(0).normal(size=(1, kind.flows, 7))
+    given[..., 3:6] = 0  # u, between w and b
+    points = jnp.asarray(np.random.default_rng(1).normal(size=(2, 1, 3)))
+    found, log_det = kind.forward((), jnp.asarray(given.reshape(1, -1)), points)
+    np.testing.assert_allclose(found, points, atol=1e-12)
+    np.testing.assert_allclose(log_det, 0, atol=1e-12)
+
+
+def test_an_autoregressive_step_reads_all_values_before_its_own():
+    inner, outer = masks(4, 9)
+    np.testing.assert_array_equal(inner @ outer > 0, np.triu(np.ones((4, 4), bool), 1))
+
+
+def test_flows_on_nodes_of_one_size_start_apart_and_leave_a_detached_density_to_be_asked_for():
+    model = dlgm((D,), posterior=sized(POSTERIORS, "coupling"), latents=(2, 2), hidden=(), recognition_hidden=())
+    params = model.init(0, summary(np.full(D, 0.5), np.ones(D)))
+    first, second = (params.recognition["flow"][node]["second"] for node in ("layer_1", "layer_2"))
+    assert (first != second).all()
+
+    def drawn(**paths):
+        q = model.posterior(params, jnp.asarray(X, jnp.float32))
+        return q.sample(jax.random.key(0), 2, lambda z: jnp.zeros((2, 2)), Paths(**paths)).log_posterior
+
+    assert jax.eval_shape(drawn) is not None
+    assert jax.eval_shape(lambda: drawn(detach_posterior=True)) is None
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,13 @@ def test_the_classification_task(labelled, tmp_path):
     assert found.scalars["classification/accuracy_missing_0.9"] < accuracy
     assert found.arrays["confusion"].sum() == 250
     assert np.trace(found.arrays["confusion"]) == round(250 * accuracy)
+    other, again = (
+        TASKS["classification"](split="validation", missing=(0.5, 0.8), seed=s).run(labelled) for s in (1, 2)
+    )
+    data = run_dataset(labelled)
+    np.testing.assert_array_equal(other.arrays["label"], data.validation.label)
+    np.testing.assert_array_equal(other.arrays["guess"], labelled.label_log_probs(data.seen("validation")).argmax(1))
+    assert (other.arrays["accuracy_missing"] != again.arrays["accuracy_missing"]).any()
     np.save(tmp_path / "rows.npy", np.full((2, 8, 8), 0.5))
     with pytest.raises(UserError, match=r"^task\.input=.*rows.npy holds 0.5 at row 0, place \(0, 0\)"):
         TASKS["classification"](input=str(tmp_path / "rows.npy")).run(labelled)

@@ -234,6 +234,26 @@ def test_averaged_samples_are_drawn_anew_unless_seeded(whole):
             averaged.sample(num)
 
 
+def test_the_first_draws_sample_by_seeds_of_their_own_and_fill_in_by_their_mean():
+    seeds = []
+
+    def each_draw(count):
+        for value in (1.0, 3.0, 8.0)[:count]:
+
+            def sample(num, seed, means, value=value):
+                seeds.append(seed)
+                return np.full((num, 2), value)
+
+            yield SimpleNamespace(sample=sample, impute=lambda x, *_, value=value: np.full_like(x, value))
+
+    held = SimpleNamespace(entries=lambda: range(3))
+    known = Preprocessing.real((2,))
+    averaged = Averaged(SimpleNamespace(draws=held, each_draw=each_draw, event_shape=(2,), preprocessing=known), 2)
+    np.testing.assert_array_equal(averaged.sample(3, 5), [[1, 1], [3, 3], [1, 1]])
+    assert len(set(seeds)) == 2
+    np.testing.assert_array_equal(averaged.impute(np.array([[np.nan, 7.0]])), [[2, 7]])
+
+
 def test_samples_and_imputations_are_averaged(whole):
     run = load_run(whole)
     drawn = TASKS["samples"](parameters="average", num=7).run(run)
@@ -364,12 +384,13 @@ def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, capl
     assert sampling.stop_after(20, 20) == 25
     assert sampling.stop_after(25, 20) == 30
     assert sampling.stop_after(98, 20) == 100
-    for step in (10, 25, 28, 30, 35):
+    for step in (10, 20, 25, 28, 30, 35):
         sampling.visit(step, -1 if step < 20 else 20, step)
     assert [entry.step for entry in stack.entries()] == [25, 30, 35]
     assert sum("Chain 1 stopped at step 30" in record.message for record in caplog.records) == 1
     assert stack.stopped() == [Stopped(1, 30, "its bound was not finite")]
     np.testing.assert_array_equal(stack.mean({"w": np.zeros(2, np.float32)})["w"], 30)
+    np.testing.assert_array_equal(stack.mean({"w": np.zeros(2, np.float32)}, 2)["w"], 27.5)
     assert stack.load(stack.entries()[0], {"w": np.zeros(2, np.float32)})[1] == {"bound": 25.0}
     stack.drop_after(28)
     assert [entry.step for entry in stack.entries()] == [25]

@@ -1,7 +1,10 @@
 """Every task on a short run of the digits with two latents, on its own data and on the user's."""
 
 import json
+from dataclasses import fields
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.runs import trained_in_process
@@ -11,8 +14,9 @@ import sbvi
 from sbvi.cli import train
 from sbvi.core import UserError, build
 from sbvi.inference.annealed import Annealed
+from sbvi.inference.imputation import Imputation
 from sbvi.reporting.projector import write_projector
-from sbvi.tasks import TASKS
+from sbvi.tasks import TASKS, chain_imputation
 from sbvi.tasks.chain_imputation import at_once
 from sbvi.tasks.holes import picture
 
@@ -48,12 +52,16 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     x = run_dataset(digits).evaluated("test", 30).x
     np.save(tmp_path / "x.npy", x)
     own = work(digits, "likelihood", num_samples=30, input=str(tmp_path / "x.npy"), output=str(tmp_path / "out.npz"))
-    split = work(digits, "likelihood", num_samples=30, examples=30)
+    split = work(digits, "likelihood", num_samples=30, examples=30, counts=[30])
+    assert split.scalars["test/samples_30/nll"] == split.scalars["test/nll_by_samples"] != split.scalars["test/nll"]
     assert own.scalars["input/nll"] == pytest.approx(split.scalars["test/nll"], rel=1e-6)
     with np.load(tmp_path / "out.npz") as found:
         np.testing.assert_array_equal(found["nll"], own.arrays["nll"])
     assert own.about == {"likelihood": "quadrature"}
     np.testing.assert_allclose(-digits.log_likelihood(x), own.arrays["nll"], rtol=1e-6)
+    bounds = [digits.elbo(x, 500, seed) for seed in (None, digits.experiment.evaluation.seed, 7)]
+    np.testing.assert_array_equal(*bounds[:2])
+    assert (bounds[0] != bounds[2]).all()
     np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
     with pytest.raises(UserError, match=r"holds 0\.5 at row 0, place \(0, 2\); allowed: whole numbers 0\.\.16"):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
@@ -63,6 +71,26 @@ def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
     assert at_once(iterations=100, values=64, chains=300) == 1
     assert at_once(iterations=10_000, values=3072, chains=4) == 1
     assert at_once(iterations=100, values=64, chains=4) == 62
+
+
+def test_each_example_is_filled_in_by_its_own_chains_and_spread_as_their_draws(monkeypatch):
+    """By chains whose means are what they were given, and whose draws are one above and below it in turn."""
+
+    def echo(model, params, key, x, missing, iterations, *_):
+        means = jnp.broadcast_to(x, (iterations, *x.shape))
+        turns = jnp.where(jnp.arange(iterations) % 2 == 0, 1.0, -1.0)
+        return Imputation(x, means, means + turns[:, None, None], jnp.ones(iterations))
+
+    monkeypatch.setattr(chain_imputation, "impute", echo)
+    monkeypatch.setattr(chain_imputation, "independent", lambda model: True)
+    task = TASKS["imputation"](chains=3, iterations=6, warmup=2)
+    kind = chain_imputation.ChainImputation
+    work = kind(**{field.name: getattr(task, field.name) for field in fields(kind)})
+    x, missing = np.arange(10.0, dtype=np.float32).reshape(5, 2), np.tile([True, False], (5, 1))
+    followed = work._chain(SimpleNamespace(model=None), 3, None, None, jnp.asarray(x), jnp.asarray(missing))
+    found = work._reduced(followed, 3, x, missing, None)
+    np.testing.assert_array_equal(found["filled"], x)
+    np.testing.assert_array_equal(found["spread"], missing)
 
 
 def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch, caplog):
@@ -140,7 +168,7 @@ def test_samples_and_decoding(digits, tmp_path):
     with pytest.raises(UserError, match=r"task\.means=false has no meaning"):
         work(digits, "samples", input=str(tmp_path / "z.csv"), means=False)
     np.savetxt(tmp_path / "three.csv", np.zeros((2, 3)), delimiter=",")
-    with pytest.raises(UserError, match=r"must be \(N, 2\)"):
+    with pytest.raises(UserError, match=r"must be numbers \(N, 2\)"):
         work(digits, "samples", input=str(tmp_path / "three.csv"))
 
 

@@ -86,6 +86,7 @@ def test_batches_cover_every_epoch(tmp_path):
     for epoch in range(2):
         part = stream[epoch * 230 : (epoch + 1) * 230]
         np.testing.assert_array_equal(np.sort(part), np.arange(230))
+    assert np.mean(stream[:230] == stream[230:460]) < 0.1  # each in an order of its own
     again = ResidentBatches(dataset, 20, seed=3).indices(5, 3, 3)
     np.testing.assert_array_equal(again.ravel(), stream[100:160])
     assert (ResidentBatches(dataset, 20, seed=4).indices(5, 3, 3) != again).any()

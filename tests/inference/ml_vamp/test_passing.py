@@ -10,7 +10,7 @@ from sbvi.inference.ml_vamp import solve
 from sbvi.inference.ml_vamp.messages import Message
 from sbvi.inference.ml_vamp.monitors import free_energy
 from sbvi.inference.ml_vamp.network import from_layers
-from sbvi.inference.ml_vamp.passing import GUARDS, Limits, _gap, init, step
+from sbvi.inference.ml_vamp.passing import GUARDS, Limits, _extrinsic, _gap, init, step
 from sbvi.inference.ml_vamp.problem import BinaryOutput, GaussianOutput, Problem, sizes
 from sbvi.inference.ml_vamp.random_networks import random_network
 from sbvi.inference.ml_vamp.solve import Settings, infer, run
@@ -51,6 +51,11 @@ def test_linear_networks_have_the_exact_mean(noise, mode):
     found = infer(problem, Settings(mode=mode, damping=((0.8, 400),), tolerance=1e-24))
     mean, _, _ = dense_posterior(problem)
     np.testing.assert_allclose(found.means[0], mean, atol=1e-9)
+    if mode == "map" and not noise:  # the energy is that of the mode
+        first, second = problem.network.layers
+        x = (mean @ first.weight.T + first.bias) @ second.weight.T + second.bias
+        logs = stats.norm.logpdf(mean).sum(1) + stats.norm.logpdf(problem.y, x, np.sqrt(problem.output.noise)).sum(1)
+        np.testing.assert_allclose(found.free_energy, -logs, rtol=1e-8)
 
 
 def test_one_layer_has_the_exact_variance_and_evidence():
@@ -125,6 +130,28 @@ def test_the_gap_is_the_greater_one_of_means_and_of_variances():
     up = Message(down.mean + np.array([[0.0, 0.1], [2.0, 0.0]]), np.array([[1.0], [2.2]]))
     found = np.asarray(jax.jit(_gap)(up, down))
     np.testing.assert_allclose(found, [np.log(2) ** 2, 4 / (9 + 2 * 2.0)], rtol=1e-5)
+
+
+def test_a_message_is_the_estimate_less_what_it_was_told_mixed_with_the_last_one(x64):
+    """Natural parameters of (B, 1) numbers: with nothing in the way, with a share below and above its limits, too
+    sharp, and too vague whatever the estimate says, whose own mean then stands."""
+    limits = Limits(alpha_min=0.01, alpha_max=0.9, variance_min=0.05, variance_max=50.0)
+    estimate, told = np.array([0.5, 0.001, 2.4, 0.03, 30.0, 19.8]), np.array([2.0, 1.0, 2.0, 2.0, 20.0, 20.0])
+    share, old = np.array([0.3, 0.5, 0.6, 1.0, 1.0, 1.0]), np.array([4.0, 3.0, 2.0, 1.0, 1.0, 1.0])
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(3, 6)) * 2
+    given = [Message(m[:, None], v[:, None]) for m, v in zip(means, (estimate, told, old), strict=True)]
+    found, acted = jax.jit(_extrinsic, static_argnums=4)(*given, share[:, None], limits)
+    alpha = np.clip(estimate / told, 0.01, 0.9)
+    precision = share * (1 - alpha) / (alpha * told) + (1 - share) / old
+    pull = share * (means[0] / (alpha * told) - means[1] / told) + (1 - share) * means[2] / old
+    mean, variance = pull / precision, np.maximum(1 / precision, 0.05)
+    mean[4:], variance[4:] = means[0, 4:], 50
+    np.testing.assert_allclose(found.mean[:, 0], mean, rtol=1e-12)
+    np.testing.assert_allclose(found.variance[:, 0], variance, rtol=1e-12)
+    which = [[], ["alpha_min", "variance_min"], ["alpha_max"], ["variance_min"], ["negative_precision", "alpha_max"]]
+    which.append(["variance_max", "alpha_max"])
+    assert [[name for name, act in zip(GUARDS, row, strict=True) if act] for row in acted] == which
 
 
 def test_map_is_the_solver_s_where_the_problem_is_convex():

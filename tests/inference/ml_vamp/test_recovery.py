@@ -87,6 +87,16 @@ def test_a_probability_is_the_average_over_the_posterior():
     np.testing.assert_allclose(found.signal_variances, found.signal * (1 - found.signal))
 
 
+def test_deviations_of_noise_become_variances():
+    """What is told of noise is a standard deviation, and what problems hold a variance."""
+    network = network_of([(np.eye(2), np.zeros(2), 0.3)])
+    assert network.layers[0].noise == pytest.approx(0.09)
+    x, operator = np.ones((1, 2)), np.eye(2)
+    problems = [entries(network, x, x < 0, False, 0.5), projections(network, x, operator, False, 0.5)]
+    problems.append(projections(network, x, operator, False, 0.5, signs=True))
+    assert [problem.output.noise for problem in problems] == [0.25] * 3
+
+
 def test_gaussian_outputs_are_not_given_zero_noise():
     network = network_of([(np.eye(2), np.zeros(2), 0.0)])
     with pytest.raises(UserError, match="noise=0"):
