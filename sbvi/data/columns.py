@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, plain, spelled
+from sbvi.data.cells import as_elsewhere, fitting, plain, shortest, spelled
 from sbvi.data.frame_numbers import cell, numbers_of, simple
 
 if TYPE_CHECKING:
@@ -70,15 +70,11 @@ class Column:
             own = {value: float(code) for code, value in enumerate(self.values)}
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
-            size = getattr(column.dtype, "itemsize", 8)  # a sparse one has none
-            if column.dtype.kind == "f" and size < 8:  # whose 0.1 is not that of a text
-                narrow = np.dtype(f"f{size}").type
-                rounded = {narrow(v).item(): code for v, code in own.items() if isinstance(v, float)}
-                own = {**rounded, **own} if len(rounded) == len(own) else own
-            looked_up = [
-                np.nan if gap else own.get(plain(v), other.get(spelled(plain(v)), -1.0))
-                for v, gap in zip(column, missing, strict=True)
-            ]
+
+            def code(value: str | float | bool) -> float:
+                return own.get(value, own.get(shortest(value, column.dtype), other.get(spelled(value), -1.0)))
+
+            looked_up = [np.nan if gap else code(plain(v)) for v, gap in zip(column, missing, strict=True)]
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])

@@ -31,7 +31,7 @@ def numbers_of(column: "pandas.Series", where: str) -> np.ndarray:
       UserError: a cell is no number; see also `simple`.
     """
     simple(column, where)
-    made = numeric(column)
+    made = as_numbers(column)
     if (wrong := column.notna().to_numpy(bool) & np.isnan(made)).any():
         row = int(np.flatnonzero(wrong)[0])
         raise UserError(f"{where}: column {column.name} holds {cell(column, row)} in row {row}, which is no number.")
@@ -44,7 +44,7 @@ def cell(column: "pandas.Series", row: int) -> str:
     return repr(shortest(value.item() if isinstance(value, np.generic) else value, column.dtype))
 
 
-def numeric(column: "pandas.Series") -> np.ndarray:
+def as_numbers(column: "pandas.Series") -> np.ndarray:
     """A column's cells as numbers (N,) float64, NaN where one is missing or is none. Times are none: pandas would count
     them in their dtype's unit, and make a number of a missing one too."""
     import pandas as pd

@@ -8,8 +8,8 @@ from scipy import special, stats
 
 from sbvi.distributions.likelihoods.counts import excess, log_negative_binomial, log_poisson, log_rising
 
-MEANS = np.array([0.02, 0.7, 9.3, 15.9, 300.0, 2e4, 1e6])
-SHAPES = np.array([0.03, 0.8, 15.0, 17.0, 1e3, 1e5, 2e6])
+MEANS = np.array([3e-6, 0.02, 0.7, 9.3, 15.9, 300.0, 2e4, 1e6])
+SHAPES = np.array([3e-6, 0.03, 0.8, 15.0, 17.0, 1e3, 1e5, 2e6])
 
 
 def counts(mean, spread):

@@ -14,7 +14,7 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
 from sbvi.data.checks import line
-from sbvi.data.frame_numbers import numeric
+from sbvi.data.frame_numbers import as_numbers
 
 if TYPE_CHECKING:
     import pandas
@@ -51,7 +51,7 @@ class Table:
             values = column.to_numpy()
             large = values.dtype.kind == "f" or values.dtype == np.uint64
             return values.astype(np.uint8 if values.dtype.kind == "b" else np.float64 if large else np.int64)
-        numbers = numeric(column)
+        numbers = as_numbers(column)
         bad = np.isnan(numbers) & column.notna().to_numpy(bool)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
