@@ -51,7 +51,8 @@ def as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series"
     if pd.api.types.is_numeric_dtype(old.dtype):
         return made
     written = old.cat.categories if isinstance(old.dtype, pd.CategoricalDtype) else old.dropna().unique()
-    own = {spelled(plain(value)): value for value in written}
+    narrow = {spelled(shortest(plain(value), dtype_of(value, old.dtype))): value for value in written}
+    own = narrow | {spelled(plain(value)): value for value in written}
     texts = bool(own) and all(isinstance(value, str) for value in own.values())
 
     def one(value: Any) -> Any:
@@ -93,7 +94,15 @@ def plain(value: Any) -> str | float | bool:
 
 
 def shortest(value: str | float | bool, dtype: Any) -> str | float | bool:
-    """A number of a narrower dtype as its shortest text has it, which is what a file of text keeps: of the float32
-    0.1, which is 0.10000000149 in all digits, 0.1. All else as it is."""
-    narrow = isinstance(value, float) and dtype.type in (np.float16, np.float32)
-    return float(str(dtype.type(value))) if narrow else value
+    """A number of a narrower dtype, or of categories of one, as its shortest text has it, which is what a file of text
+    keeps: of the float32 0.1, which is 0.10000000149 in all digits, 0.1. All else as it is."""
+    if not isinstance(value, float):
+        return value
+    held = dtype.categories.dtype if dtype.name == "category" else dtype
+    held = getattr(held, "numpy_dtype", held)  # of pandas' own dtypes, Arrow's among them
+    return float(str(held.type(value))) if held.type in (np.float16, np.float32) else value
+
+
+def dtype_of(cell: Any, column: Any) -> Any:
+    """The dtype of a cell: its own where a column of objects holds one of NumPy's numbers, else the column's."""
+    return cell.dtype if isinstance(cell, np.generic) else column

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, fitting, plain, shortest, spelled
+from sbvi.data.cells import as_elsewhere, dtype_of, fitting, plain, shortest, spelled
 from sbvi.data.frame_numbers import cell, numbers_of, simple
 
 if TYPE_CHECKING:
@@ -71,10 +71,12 @@ class Column:
             other = {spelled(value): code for value, code in own.items()}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
 
-            def code(value: str | float | bool) -> float:
-                return own.get(value, own.get(shortest(value, column.dtype), other.get(spelled(value), -1.0)))
+            def code(held: Any) -> float:
+                value = plain(held)
+                short = shortest(value, dtype_of(held, column.dtype))
+                return own.get(value, own.get(short, other.get(spelled(value), -1.0)))
 
-            looked_up = [np.nan if gap else code(plain(v)) for v, gap in zip(column, missing, strict=True)]
+            looked_up = [np.nan if gap else code(v) for v, gap in zip(column, missing, strict=True)]
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import shortest
+from sbvi.data.cells import dtype_of, shortest
 
 if TYPE_CHECKING:
     import pandas
@@ -41,7 +41,8 @@ def numbers_of(column: "pandas.Series", where: str) -> np.ndarray:
 def cell(column: "pandas.Series", row: int) -> str:
     """A cell as Python writes it: texts in quotes, and numbers as such, whatever type of NumPy's holds them."""
     value = column.iloc[row]
-    return repr(shortest(value.item() if isinstance(value, np.generic) else value, column.dtype))
+    dtype = dtype_of(value, column.dtype)
+    return repr(shortest(value.item() if isinstance(value, np.generic) else value, dtype))
 
 
 def as_numbers(column: "pandas.Series") -> np.ndarray:

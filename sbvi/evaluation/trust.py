@@ -43,16 +43,18 @@ def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 def weights_shared(split: str, effective: np.ndarray, chains: int) -> None:
     """Warn where the chains' mean weight is that of one of them for a large share of the examples, by their effective
-    numbers (N,): its logarithm is then too low by about a nat, or by more. Of a single chain nothing is known."""
-    share = float(np.mean(~(effective >= FEW)))
-    if chains >= FEW and share > SHARE:
+    numbers (N,): its logarithm is then too low by about a nat, or by more. Of a single chain nothing is known, and two
+    that are nearly alike count as a little less than two."""
+    least = min(FEW, (1 + chains) / 2)
+    share = float(np.mean(~(effective >= least)))
+    if chains > 1 and share > SHARE:
         log.warning(
-            "%s: for %.0f %% of the examples fewer than %d of the %d annealed chains count, so that the negative "
+            "%s: for %.0f %% of the examples fewer than %g of the %d annealed chains count, so that the negative "
             "log-likelihood is likely too high by more than its standard error; take more task.temperatures, or "
             "task.leapfrog_steps.",
             split,
             100 * share,
-            FEW,
+            least,
             chains,
         )
 

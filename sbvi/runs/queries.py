@@ -95,15 +95,18 @@ class Queries(Part):
         """p(label | what is not NaN), (N, C)."""
         return self.label_probabilities(*self._parted(x))
 
-    def label_probabilities(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    def label_probabilities(
+        self, inputs: np.ndarray, observed: np.ndarray | None = None, where: str = "x"
+    ) -> np.ndarray:
         """p(label | what is observed), (N, C), for model input (N, D), such as `Dataset.seen` gives."""
-        return np.exp(self.label_log_probs(inputs, observed))
+        return np.exp(self.label_log_probs(inputs, observed, where))
 
-    def label_log_probs(self, inputs: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    def label_log_probs(self, inputs: np.ndarray, observed: np.ndarray | None = None, where: str = "x") -> np.ndarray:
         """log p(label | what is observed), (N, C), nats; see `label_probabilities`.
 
         Raises:
-          UserError: the model predicts no labels, or was built without a class for each.
+          UserError: the model predicts no labels, or was built without a class for each; or it gives what is observed
+            probability 0, under every label.
         """
         able = self._able(Classifier, "classify")
         if not self.experiment.model.labelled:
@@ -111,6 +114,7 @@ class Queries(Part):
                 "classify() needs a model with a class for every label, and this run's has one for all; train one by "
                 "model.labels=true and objective=conditional_likelihood or hybrid."
             )
+        self.check_possible(inputs, np.ones(inputs.shape, bool) if observed is None else observed, where)
         if observed is not None and not observed.all():
             model = require(self.model, PartialClassifier, "classify() of rows with missing values")
             compiled = self._jitted("classify_given", model.class_log_probs_given)

@@ -45,7 +45,7 @@ class ClassificationTask:
         if self.input is not None:
             values, where = own_values(run, self.input, self.examples, allow_nan=True)
             missing = not_there(values)
-            probabilities = run.label_probabilities(run.preprocessing.to_model(values, where, missing), ~missing)
+            probabilities = run.label_probabilities(run.preprocessing.to_model(values, where, missing), ~missing, where)
             result = TaskResult({}, {"probabilities": probabilities, "guess": probabilities.argmax(1)})
         else:
             result = self._own_split(run)
@@ -59,13 +59,14 @@ class ClassificationTask:
         if label is None:
             raise UserError("task=classification needs labels, and the data set has none.")
         x = dataset.seen(self.split, self.examples)
-        logs = run.label_log_probs(x)
+        where = f"the {self.split} split"
+        logs = run.label_log_probs(x, where=where)
         scalars = {f"classification/{name}": value for name, value in scores(logs, label).items()}
         table = confusion(logs, label)
         arrays = {"probabilities": np.exp(logs), "guess": logs.argmax(1), "label": label, "confusion": table}
         if self.missing and run.offers(PartialClassifier):
             generator = np.random.default_rng(self.seed)
-            by_share = [run.label_probabilities(x, generator.random(x.shape) >= share) for share in self.missing]
+            by_share = [run.label_probabilities(x, generator.random(x.shape) >= share, where) for share in self.missing]
             accuracy = np.array([float((p.argmax(1) == label).mean()) for p in by_share])
             arrays |= {"missing": np.array(self.missing), "accuracy_missing": accuracy}
             scalars |= {

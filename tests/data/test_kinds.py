@@ -398,6 +398,8 @@ DOSE = tables.Column("dose", "binary", values=(0.1, 0.2))
 DAY = tables.Column("day", "categorical", values=("2020-01-01", "2020-01-02"))
 TIME = tables.Column("time", "binary", values=("2020-01-01 10:00:00.250", "2020-01-01 11:00:00.000"))
 DAYS = pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02", None]))
+#: Of categories that are float32, which a cast to them gives.
+DOSES = pd.CategoricalDtype(pd.Index([0.1, 0.2], dtype="float32"))
 TIMES = pd.Series(pd.to_datetime(["2020-01-01 10:00:00.250", "2020-01-01 11:00", None], format="mixed"))
 
 
@@ -415,6 +417,13 @@ TIMES = pd.Series(pd.to_datetime(["2020-01-01 10:00:00.250", "2020-01-01 11:00",
         (TIME, TIMES, [0, 1, 0], list(TIMES[[0, 1, 0]])),
         (DOSE, pd.Series([0.1, None], dtype="float32"), [0, 1], [np.float32(0.1), np.float32(0.2)]),
         (DOSE, pd.Series([0.2, None], dtype="Float32"), [1, 0], [np.float32(0.2), np.float32(0.1)]),
+        (DOSE, pd.Series(pd.Categorical.from_codes([0, -1], dtype=DOSES)), [0, 1], [np.float32(0.1), np.float32(0.2)]),
+        (
+            DOSE,
+            pd.Series([*DOSES.categories.values, None], dtype=object),
+            [0, 1, 0],
+            np.float32([0.1, 0.2, 0.1]).tolist(),
+        ),
         (tables.Column("n", "count"), pd.Series([100, None], dtype="Int8"), [100, 300], [100, 300]),
         (tables.Column("t", "binary", values=("TRUE", "unknown")), pd.Series([True, None]), [0, 1], [True, "unknown"]),
     ],
@@ -490,3 +499,9 @@ def test_a_narrow_number_is_the_category_that_its_text_is(dtype):
         np.testing.assert_array_equal(found, [1, np.nan, 0])
     with pytest.raises(UserError, match=r"^x: column a holds 0\.3 in row 0; known: 0\.1, 0\.2\.$"):
         Column("a", "binary", values=(0.1, 0.2)).codes(pd.Series([0.3], dtype=dtype), "x")
+
+
+def test_a_narrow_number_of_arrows_is_one_too():
+    pytest.importorskip("pyarrow")
+    narrow = pd.Series([0.2, None, 0.1], dtype="float[pyarrow]")
+    np.testing.assert_array_equal(DOSE.codes(narrow, "x"), [1, np.nan, 0])

@@ -35,7 +35,11 @@ def test_one_chain_of_many_is_no_average(caplog):
     caplog.set_level(logging.WARNING)
     weights_shared("test", np.array([1.99] + [2.0] * 9), 16)
     weights_shared("test", np.ones(10), 1)  # of one chain nothing is known
+    weights_shared("test", np.full(10, 1.99), 2)  # two of nearly one weight
     assert not caplog.records
+    weights_shared("test", np.full(10, 1.2), 2)
+    assert caplog.messages[0].startswith("test: for 100 % of the examples fewer than 1.5 of the 2 annealed chains")
+    caplog.clear()
     weights_shared("dreams", np.array([1.99, np.nan] + [2.0] * 8), 16)
     (record,) = caplog.records
     assert record.getMessage() == (

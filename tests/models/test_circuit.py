@@ -17,7 +17,7 @@ from sbvi.models.circuit.discrete_leaves import Binomial
 from sbvi.models.circuit.gaussian_leaves import Gaussian
 from sbvi.models.circuit.plan import Edges, Plan, Product, Sum, check
 from sbvi.models.circuit.sums import soft
-from sbvi.models.values import DataFacts, DataSummary
+from sbvi.models.values import DataFacts, DataSummary, impossible
 
 D = 6
 STATES = np.array(list(itertools.product([0.0, 1.0], repeat=D)))
@@ -449,6 +449,17 @@ def test_a_leaf_s_pseudocount_is_so_many_further_examples(x64):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     square = (second + c * (mean**2 + before)) / (count + c)
     np.testing.assert_allclose(variance, square - expected**2, rtol=1e-8)
+
+
+@pytest.mark.parametrize("variables", [1, 3])
+def test_a_value_whose_square_float32_has_not_has_probability_0_and_no_nan(variables):
+    """-inf less -inf, in a sum's scale, would be NaN."""
+    free = {"mean": jnp.zeros((1, variables, 2)), "width": jnp.zeros((1, variables, 2))}
+    x = jnp.asarray([0.5, 1e20, 1e30])[None, None] + jnp.zeros((1, variables, 1))
+    leaves = Gaussian().log_density(free, x, jnp.ones_like(x))
+    log_p = np.asarray(soft(0, leaves, jnp.log(jnp.full((1, 2, 1), 0.5))))[0, :, 0]
+    np.testing.assert_array_equal(impossible(log_p), [False, True, True])
+    assert np.isfinite(log_p).all()
 
 
 def test_gaussian_leaves_far_from_zero_are_those_around_it():

@@ -89,6 +89,9 @@ def test_numbers_of_numpy_are_numbers():
     parts = [Product(*(Bernoulli(v, p[k]) for v in np.arange(2))) for k in range(2)]
     plain = Sum([0.5, 0.5], *(Product(*(Bernoulli(v, float(p[k])) for v in range(2))) for k in range(2)))
     assert json.dumps(algebra.to_data(Sum(weights, *parts))) == json.dumps(algebra.to_data(plain))
+    assert algebra.to_data(Gaussian(0, jnp.float32(0.25), np.array(0.5)))[0] == {
+        "kind": "gaussian", "variable": 0, "mean": 0.25, "variance": 0.5
+    }  # fmt: skip
     with pytest.raises(UserError, match=r"root is of variable 0\.5; allowed: whole numbers from 0"):
         graph(Bernoulli(np.float64(0.5), 0.5))
 

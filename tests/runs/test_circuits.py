@@ -244,6 +244,21 @@ def test_the_classification_task(labelled, tmp_path):
     assert expected > 200
 
 
+def test_no_label_follows_from_what_cannot_be(labelled):
+    """Of pixels that are never on; 0 / 0 would be told as equal probabilities of all labels."""
+    leaves = {name: jax.numpy.full_like(value, -1e30) for name, value in labelled.params["leaves"].items()}
+    run = labelled.with_params(labelled.params | {"leaves": leaves})
+    x = np.zeros((2, 64))
+    assert np.isfinite(run.classify(x)).all()
+    x[1, 5] = 1
+    with pytest.raises(
+        UserError, match=r"^Row 1 of x holds values that the model gives probability 0, so that nothing"
+    ):
+        run.classify(x)
+    x[1, 5] = np.nan
+    np.testing.assert_allclose(run.classify(x)[1], run.classify(x[:1])[0], rtol=1e-5)
+
+
 def test_the_query_task(labelled, tmp_path, monkeypatch):
     x = labelled.sample(5, seed=3).reshape(5, -1).astype(np.float32)
     x[:, 10:] = np.nan

@@ -74,8 +74,8 @@ IDLE = {
         ["runtime.distributed=true"],
     ),
     ("dataset=mnist", "dataset.validation_size=5000"): (
-        r"dataset.validation_size=5000 has an effect with dataset.binarization=dynamic alone; allowed without: 10000",
-        ["dataset.binarization=dynamic"],
+        r"validation_size=5000 has an effect with dataset.binarization=dynamic, threshold or none alone; .*: 10000",
+        ["dataset.binarization=threshold"],
     ),
     ("dataset=mnist", "dataset.split_seed=1"): (r"dataset.split_seed=1 has", ["dataset.when_absent=synthetic"]),
     ("dataset=cifar10", "likelihood=gaussian", "dataset.patches_per_image=5"): (

@@ -56,8 +56,9 @@ class Mnist(Streamed):
 
     def idle(self) -> dict[str, str]:
         """Larochelle's files are split and drawn already; a stand-in is not."""
-        made = self.binarization == "static" and self.when_absent == "fail"
-        return dict.fromkeys(("validation_size", "split_seed"), "binarization=dynamic") if made else {}
+        if self.binarization != "static" or self.when_absent != "fail":
+            return {}
+        return {"validation_size": "binarization=dynamic, threshold or none", "split_seed": "binarization=dynamic"}
 
     def load(self) -> Dataset:
         dataset = self._available()

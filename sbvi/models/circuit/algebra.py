@@ -170,10 +170,11 @@ def to_data(root: Node) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of NumPy's too."""
+    """Numbers of NumPy's too, and arrays of a single one, as JAX's numbers are."""
     if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Real) else [float(v) for v in value]
+    single = isinstance(value, Real) or getattr(value, "ndim", None) == 0
+    return float(value) if single else [float(v) for v in value]
 
 
 def from_data(entries: Any, where: str) -> Node:

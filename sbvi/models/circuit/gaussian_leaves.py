@@ -8,6 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.models.circuit.leaf import Array, Free, moment, summed
+from sbvi.models.values import IMPOSSIBLE
+
+
+def _held(log_density: Array) -> Array:
+    """No less than the logarithm of 0: -inf, of values whose squares float32 has not, would be NaN in a sum's scale."""
+    return jnp.maximum(log_density, jnp.asarray(IMPOSSIBLE, log_density.dtype))
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,11 @@ class Gaussian:
         constant = 0.5 * (jnp.log(precision) - math.log(2 * math.pi))
         if x.shape[1] == 1:
             off = x[:, 0, :, None] - mean[:, 0, None]
-            return (constant[:, 0, None] - 0.5 * precision[:, 0, None] * off**2) * seen[:, 0, :, None]
+            return _held((constant[:, 0, None] - 0.5 * precision[:, 0, None] * off**2) * seen[:, 0, :, None])
         centre = self._centre(free)
         mean, x = mean - centre, (x - centre) * seen
         rest = summed(seen, constant - 0.5 * precision * mean**2)
-        return rest + summed(x, precision * mean) + summed(x**2, -0.5 * precision)
+        return _held(rest + summed(x, precision * mean) + summed(x**2, -0.5 * precision))
 
     def log_peak(self, free: Free) -> Array:
         return -0.5 * jnp.log(2 * math.pi * self.variance(free))
