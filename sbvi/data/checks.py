@@ -8,6 +8,9 @@ import numpy as np
 
 from sbvi.core import UserError
 
+#: As many numbers float32 must have among a data set's real values.
+FEWEST = 1000
+
 
 def units(minimum: float | None, maximum: float | None, levels: int | None, by_column: bool) -> str:
     """The source's units, in words."""
@@ -17,7 +20,7 @@ def units(minimum: float | None, maximum: float | None, levels: int | None, by_c
         return "0 and 1"
     if levels is not None:
         return f"whole numbers {minimum:g}..{maximum:g}"
-    low, high = ("none" if bound is None else f"{bound:g}" for bound in (minimum, maximum))
+    low, high = ("none" if bound is None else f"{bound:.10g}" for bound in (minimum, maximum))
     return "real numbers" if low == high == "none" else f"real numbers of [{low}, {high}]"
 
 
@@ -92,6 +95,27 @@ def not_there(values: np.ndarray) -> np.ndarray:
     x = unmasked(values, "x")
     flat = x.reshape(len(x), math.prod(x.shape[1:])) if x.ndim else x.reshape(1, 1)
     return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
+
+
+def told_apart(x: np.ndarray, from_: float, where: str) -> None:
+    """Refuse real values that float32 cannot tell apart: those so far from where they are counted from that fewer than
+    `FEWEST` of its numbers lie between the least and the greatest.
+
+    from_: what is taken off before they are held.
+
+    Raises:
+      UserError: how many there are, and what helps.
+    """
+    low, high = float(x.min()), float(x.max())
+    end = max(abs(low - from_), abs(high - from_))
+    if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
+        return
+    there = int((high - low) / np.spacing(np.float32(end)))
+    if there < FEWEST and (from_ or (x.astype(np.float32) != x).any()):
+        raise UserError(
+            f"{where} holds {low:.10g} to {high:.10g}, where float32 has {there} numbers; set dataset.rescale=true "
+            f"with dataset.minimum and dataset.maximum near these, or give the values in another unit."
+        )
 
 
 def channels_last(event_shape: Sequence[int], where: str) -> None:

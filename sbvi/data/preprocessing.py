@@ -26,6 +26,9 @@ Rule = Literal["none", "static", "dynamic", "threshold"]
 
 #: What is added to the seed of fixed draws, for each split; a user's own file is drawn as the test split is.
 OFFSETS = {"train": 0, "validation": 1, "test": 2}
+#: A range that lies so many times its width from 0 is moved to [0, 1] and back in float64: float32 would take four and
+#: more of its 24 digits off the values, and the others are not touched, so that what runs recorded of them stays true.
+FAR = 16
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Preprocessing:
             flat = x.reshape(len(x), -1).astype(np.float64)
             held = ((flat - np.asarray(self.location)) / np.asarray(self.scale)).reshape(x.shape)
             return finite(held.astype(np.float32), where, self.columns, source=x)
+        if self._far:
+            return self._unit(x.astype(np.float64)).astype(np.float32)
         with np.errstate(over="ignore"):
             held = finite(x.astype(np.float32), where, self.columns, source=x)
         return self._unit(held) if self.rescale else held
@@ -156,10 +161,16 @@ class Preprocessing:
         stand_in = np.asarray(self.location if self.location is not None else (self.minimum or 0.0), flat.dtype)
         return np.where(missing, stand_in, flat).astype(flat.dtype).reshape(x.shape)
 
-    def _unit(self, x: np.ndarray) -> np.ndarray:
-        """float32 source values moved from [minimum, maximum] to [0, 1]."""
+    @property
+    def _far(self) -> bool:
+        """Whether values are moved to [0, 1] from a range far from 0; see `FAR`."""
         low, high = self.minimum or 0.0, self.maximum or 0.0
-        return x if (low, high) == (0, 1) else (x - np.float32(low)) / np.float32(high - low)
+        return self.rescale and max(abs(low), abs(high)) > FAR * (high - low)
+
+    def _unit(self, x: np.ndarray) -> np.ndarray:
+        """Source values moved from [minimum, maximum] to [0, 1], of their own dtype."""
+        low, high = self.minimum or 0.0, self.maximum or 0.0
+        return x if (low, high) == (0, 1) else (x - x.dtype.type(low)) / x.dtype.type(high - low)
 
     def means(self, held: np.ndarray) -> np.ndarray:
         """Held values that are not yet binary as Bernoulli means: whole numbers 0..levels, or floats in [0, 1]."""
@@ -227,13 +238,13 @@ class Preprocessing:
 
     def to_source(self, values: np.ndarray) -> np.ndarray:
         """Model values (..., D) in the source's units, of the same shape; those of binarized data as they are, since
-        a draw cannot be undone. float32; a table's float64."""
+        a draw cannot be undone. float32; float64 where they are standardised or far from 0."""
         x = np.asarray(values)
         if self.table is not None:
             return tables.back(self.table, x.astype(np.float64))
         if self.location is not None:
             return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
-        x = x.astype(np.float32)
+        x = x.astype(np.float64 if self._far else np.float32)
         if self.binarization != "none":
             return x
         if self.levels is not None:
@@ -243,7 +254,7 @@ class Preprocessing:
             return steps + np.float32(self.minimum or 0)
         if self.rescale:
             low, high = self.minimum or 0.0, self.maximum or 0.0
-            return x * np.float32(high - low) + np.float32(low)
+            return x * x.dtype.type(high - low) + x.dtype.type(low)
         return x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:

@@ -28,6 +28,17 @@ def test_rescaling(tmp_path):
     assert values.max() == 1
 
 
+def test_values_that_float32_tells_apart_are_taken(tmp_path):
+    x = np.linspace(0, 1, 40).reshape(20, 2)
+    load(tmp_path, {"x_train": 1000 + x}, maximum=1001.0)
+    moved = load(tmp_path, {"x_train": 1e6 + x}, minimum=1e6, maximum=1e6 + 1, rescale=True)
+    values = np.sort(np.concatenate([s.x for s in moved.splits.values()]).ravel())
+    np.testing.assert_allclose(values, x.ravel(), rtol=0, atol=1e-7)
+    exact = np.float32(1e6) + x.astype(np.float32)  # few numbers, of which float32 loses nothing
+    held = load(tmp_path, {"x_train": exact.astype(float)}, maximum=2e6)
+    assert set(held.train.x.ravel()) <= set(exact.ravel())
+
+
 def test_zeros_and_ones_are_binary_whatever_their_dtype(tmp_path):
     dataset = load(tmp_path, {"x_train": np.eye(20)})
     assert dataset.binary
@@ -57,6 +68,16 @@ BAD = {
     ),
     "named": ({"x_train": np.zeros((20, 2))}, {"labels": "l"}, "no array l; it holds: x_train"),
     "bounds": ({"x_train": np.full((20, 2), 0.5)}, {"minimum": 2.0}, "must be less than"),
+    "far": (
+        {"x_train": 1e6 + np.linspace(0, 1, 40).reshape(20, 2)},
+        {"maximum": 2e6},
+        "holds 1000000 to 1000001, where float32 has 16 numbers; set dataset.rescale=true with dataset.minimum",
+    ),
+    "far when moved": (
+        {"x_train": 1e6 + np.linspace(0, 1, 40).reshape(20, 2)},
+        {"maximum": 1e12, "rescale": True, "minimum": -1e12},
+        "where float32 has 0 numbers",
+    ),
     "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
 }
 

@@ -30,6 +30,7 @@ KINDS = {
     "unit": Preprocessing.real(SHAPE, 0.0, 1.0),
     "real": Preprocessing.real(SHAPE),
     "rescaled": dataclasses.replace(Preprocessing.real(SHAPE, -20.0, 20.0), rescale=True),
+    "far": dataclasses.replace(Preprocessing.real(SHAPE, -1e6 - 1, -1e6), rescale=True),
     "static": dataclasses.replace(WHOLE, binarization="static", seed=3),
     "dynamic": dataclasses.replace(WHOLE, binarization="dynamic", seed=3),
     "threshold": dataclasses.replace(Preprocessing.real(SHAPE, -1.0, 1.0), binarization="threshold"),
@@ -83,6 +84,15 @@ def test_back_to_source_units(kind):
     np.testing.assert_allclose(back, x, rtol=2e-6, atol=2e-6 * max(1, np.abs(x).max()))
 
 
+def test_values_far_from_0_keep_the_digits_that_float32_has_of_0_to_1():
+    known = KINDS["far"]
+    x = source(known)
+    held = known.to_model(x)
+    assert held.dtype == np.float32
+    np.testing.assert_allclose(held, (x + 1e6 + 1).reshape(held.shape), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(known.to_source(held), x.reshape(held.shape), rtol=0, atol=1e-7)
+
+
 def test_noise_is_within_the_level_and_training_draws_anew():
     held = np.arange(17, dtype=np.uint8).repeat(400)[:, None]
     noisy = dataclasses.replace(Preprocessing.whole((1,), 16), dequantize=True)
@@ -100,8 +110,8 @@ def test_noise_is_within_the_level_and_training_draws_anew():
 def test_one_set_of_whole_numbers_in_every_dtype(kind):
     known = KINDS[kind]
     if known.levels is None or known.minimum < 0:
-        dtypes = [np.float64, np.int64, np.int16, np.float32]
-        x = np.random.default_rng(0).integers(0, 2, (9, *known.event_shape))
+        dtypes = [np.float64, np.int64, np.int32 if kind == "far" else np.int16, np.float32]
+        x = np.random.default_rng(0).integers(0, 2, (9, *known.event_shape)) + int(known.minimum or 0)
     else:
         dtypes = [np.uint8, np.int8, np.int64, np.uint32, np.float16, np.float32, np.float64]
         x = source(known, 9)

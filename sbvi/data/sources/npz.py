@@ -8,7 +8,7 @@ import numpy as np
 
 from sbvi.core import UserError, spec
 from sbvi.data.binarization import Binarization
-from sbvi.data.checks import channels_last, finite, in_range
+from sbvi.data.checks import channels_last, finite, in_range, told_apart
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, Table, read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
@@ -158,4 +158,6 @@ class Npz(OwnData):
                     self.path, high, high, high,
                 )  # fmt: skip
             return Preprocessing.whole(event_shape, int(steps), self.minimum).but(columns=columns)
+        for name, x in arrays.items():
+            told_apart(x, self.minimum if self.rescale else 0.0, f"{self.path}: {name}")
         return Preprocessing.real(event_shape, self.minimum, maximum).but(rescale=self.rescale, columns=columns)
