@@ -2,11 +2,15 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
 from support import compiled, garbage
 
+# What a shell starts in the background ignores SIGINT, and hands that on to the commands whose interrupts are tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before NumPy starts: tests run side by side, where more threads of its BLAS wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before JAX starts: two host devices, and programs that earlier test runs compiled.
