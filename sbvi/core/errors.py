@@ -80,10 +80,10 @@ def seed_of(value: object, name: str = "seed") -> int:
     """A seed that a caller gives.
 
     Raises:
-      UserError: it is no whole number, or one of more than 64 bits.
+      UserError: it is no whole number, or not one of 32 bits, of which JAX makes its keys: others would draw as these.
     """
-    if not isinstance(value, numbers.Integral) or not -(2**63) <= int(value) < 2**63:
-        raise UserError(f"{name}={value!r} must be a whole number of 64 bits, such as 0.")
+    if not isinstance(value, numbers.Integral) or not 0 <= int(value) < 2**32:
+        raise UserError(f"{name}={value!r} must be a whole number of 0..{2**32 - 1}.")
     return int(value)
 
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 PositiveInt = Annotated[int, pydantic.Field(gt=0)]
 NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
+#: JAX's keys have the low 32 bits of a seed alone: greater ones would draw as smaller ones do.
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 NonNegative = Annotated[float, pydantic.Field(ge=0)]
 Probability = Annotated[float, pydantic.Field(ge=0, lt=1)]

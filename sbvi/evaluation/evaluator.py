@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, processes, spec
+from sbvi.core import PositiveInt, Seed, UserError, processes, spec
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.core.precision import jit_reported
 from sbvi.data import Batch, Dataset
@@ -55,7 +55,7 @@ class Evaluation:
     """Whether the final test is made."""
     partition_samples: PositiveInt = 100_000
     """Draws behind the constant of p*, for models of which p and q are two opposite chains of layers."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of the evaluation's draws; the same for every run, so that numbers compare."""
 
 

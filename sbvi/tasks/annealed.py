@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import PositiveInt, Seed, UserError, spec
 from sbvi.core.precision import full_precision
 from sbvi.core.watch import counted
 from sbvi.evaluation.standard_error import standard_error
@@ -48,7 +48,7 @@ class AnnealedTask:
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write per-example values (.npz), beside the copy in the run's folder."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of dreams and chains."""
 
     @property

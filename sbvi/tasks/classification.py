@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, Share, UserError, spec
+from sbvi.core import PositiveInt, Seed, Share, UserError, spec
 from sbvi.data.checks import not_there
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models import require
@@ -26,7 +26,7 @@ class ClassificationTask:
     """Examples, evenly spaced over the split, of the user's own data the first rows; null for all."""
     missing: tuple[Share, ...] = (0.25, 0.5, 0.75, 0.9)
     """Shares of values removed at random, for accuracy against them; for models that sum over what is missing."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of the removed places."""
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet), NaN where a value is missing, in place of the run's."""

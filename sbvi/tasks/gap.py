@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
+from sbvi.core import Positive, PositiveInt, Seed, UserError, spec
 from sbvi.core.precision import jit_reported
 from sbvi.evaluation.inference_gap import Gaps, inference_gaps
 from sbvi.evaluation.standard_error import standard_error
@@ -44,7 +44,7 @@ class GapTask:
     """Learning rate at the start; a cosine takes it to zero."""
     num_samples: PositiveInt = 2000
     """Draws behind bounds and log p(x)."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of the draws."""
 
     @property

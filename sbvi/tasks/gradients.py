@@ -8,7 +8,7 @@ import jax
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.algorithms.algorithm import Descent
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import PositiveInt, Seed, UserError, spec
 from sbvi.core.spec import fields
 from sbvi.evaluation.estimator_study import MANY, Descended, EstimatorStudy, study_algorithms, study_estimators
 from sbvi.evaluation.gradient_study import RuleStudy, study
@@ -42,7 +42,7 @@ class GradientsTask:
     for algorithms that weigh these."""
     num_samples: PositiveInt = 5
     """Samples of the bounds and algorithms, where latents are discrete."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of the draws."""
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Literal
 
-from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, UserError, spec
+from sbvi.core import Fraction, NonNegativeInt, PositiveInt, Probability, Seed, UserError, spec
 from sbvi.inference.imputation import Method
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.chain_imputation import ChainImputation
@@ -47,7 +47,7 @@ class ImputationTask:
     .tsv, .parquet), and beside it its bounds and each imputation."""
     imputations: PositiveInt = 1
     """Completed data sets written to `output`, evenly spaced along the chains."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of the chain and of the missing places."""
     draws: Literal["importance", "chain"] = "importance"
     """Of tables by column: what chooses among importance samples, resampling by weight or an exact chain over them."""

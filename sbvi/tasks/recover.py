@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
+from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, Seed, UserError, spec
 from sbvi.evaluation.filled import log_losses
 from sbvi.evaluation.trust import passing_converged
 from sbvi.inference.ml_vamp.decoder import load_decoder
@@ -77,7 +77,7 @@ class RecoverTask:
     state_evolution: bool = False
     """Predict message passing's error by iteration and draw it beside the actual one, on examples whose latents are
     drawn from the prior: those of data are not known."""
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     """Seed of what is erased, of projections, of starts and of chains."""
 
     @property

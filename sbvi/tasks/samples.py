@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NonNegativeInt, PositiveInt, Seed, UserError, spec
 from sbvi.core.precision import jit_reported
 from sbvi.data.columns import framed
 from sbvi.evaluation.chains import summarise
@@ -56,7 +56,7 @@ class SamplesTask:
     output: str | None = None
     """Where to write the samples (.npz; of a table by column its rows, with categories by their names: .csv, .tsv,
     .parquet), beside the arrays in the run's folder."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the draws."""
 
     def __post_init__(self) -> None:
