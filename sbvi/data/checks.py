@@ -97,21 +97,21 @@ def not_there(values: np.ndarray) -> np.ndarray:
     return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
 
 
-def told_apart(x: np.ndarray, from_: float, where: str) -> None:
+def told_apart(x: np.ndarray, origin: float, where: str) -> None:
     """Refuse real values that float32 cannot tell apart: those so far from where they are counted from that fewer than
     `FEWEST` of its numbers lie between the least and the greatest.
 
-    from_: what is taken off before they are held.
+    origin: what is taken off before they are held.
 
     Raises:
       UserError: how many there are, and what helps.
     """
     low, high = float(x.min()), float(x.max())
-    end = max(abs(low - from_), abs(high - from_))
+    end = max(abs(low - origin), abs(high - origin))
     if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
         return
     there = int((high - low) / np.spacing(np.float32(end)))
-    if there < FEWEST and (from_ or (x.astype(np.float32) != x).any()):
+    if there < FEWEST and (origin or (x.astype(np.float32) != x).any()):
         raise UserError(
             f"{where} holds {low:.10g} to {high:.10g}, where float32 has {there} numbers; set dataset.rescale=true "
             f"with dataset.minimum and dataset.maximum near these, or give the values in another unit."

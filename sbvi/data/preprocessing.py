@@ -19,6 +19,7 @@ from sbvi.data import columns as tables
 from sbvi.data.binarization import fixed_draw
 from sbvi.data.checks import finite, in_range, shaped, units, whole
 from sbvi.data.frame_numbers import numbers
+from sbvi.data.unit_interval import far, from_unit, to_unit
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,6 @@ Rule = Literal["none", "static", "dynamic", "threshold"]
 
 #: What is added to the seed of fixed draws, for each split; a user's own file is drawn as the test split is.
 OFFSETS = {"train": 0, "validation": 1, "test": 2}
-#: A range that lies so many times its width from 0 is moved to [0, 1] and back in float64: float32 would take four and
-#: more of its 24 digits off the values, and the others are not touched, so that what runs recorded of them stays true.
-FAR = 16
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,11 @@ class Preprocessing:
             flat = x.reshape(len(x), -1).astype(np.float64)
             held = ((flat - np.asarray(self.location)) / np.asarray(self.scale)).reshape(x.shape)
             return finite(held.astype(np.float32), where, self.columns, source=x)
-        if self._far:
-            return self._unit(x.astype(np.float64)).astype(np.float32)
+        if self.rescale and far(*self._range):
+            return to_unit(x.astype(np.float64), *self._range).astype(np.float32)
         with np.errstate(over="ignore"):
             held = finite(x.astype(np.float32), where, self.columns, source=x)
-        return self._unit(held) if self.rescale else held
+        return to_unit(held, *self._range) if self.rescale else held
 
     def arranged(self, values: Any, where: str = "x") -> Any:
         """A frame's columns in the run's own order, found by name, as numbers and codes; an array as it is.
@@ -162,19 +160,12 @@ class Preprocessing:
         return np.where(missing, stand_in, flat).astype(flat.dtype).reshape(x.shape)
 
     @property
-    def _far(self) -> bool:
-        """Whether values are moved to [0, 1] from a range far from 0; see `FAR`."""
-        low, high = self.minimum or 0.0, self.maximum or 0.0
-        return self.rescale and max(abs(low), abs(high)) > FAR * (high - low)
-
-    def _unit(self, x: np.ndarray) -> np.ndarray:
-        """Source values moved from [minimum, maximum] to [0, 1], of their own dtype."""
-        low, high = self.minimum or 0.0, self.maximum or 0.0
-        return x if (low, high) == (0, 1) else (x - x.dtype.type(low)) / x.dtype.type(high - low)
+    def _range(self) -> tuple[float, float]:
+        return self.minimum or 0.0, self.maximum or 0.0
 
     def means(self, held: np.ndarray) -> np.ndarray:
         """Held values that are not yet binary as Bernoulli means: whole numbers 0..levels, or floats in [0, 1]."""
-        return held if self.levels is not None or self.rescale else self._unit(held)
+        return held if self.levels is not None or self.rescale else to_unit(held, *self._range)
 
     def once(self, held: np.ndarray, split: str) -> np.ndarray:
         """Held values as evaluation sees them: those of binarized data drawn, a function of the seed and the split's
@@ -224,7 +215,7 @@ class Preprocessing:
             return flat
         if self.levels is not None:
             return flat / np.float32(self.levels)
-        return self._unit(flat) if self.dynamic and not self.rescale else flat
+        return to_unit(flat, *self._range) if self.dynamic and not self.rescale else flat
 
     def to_model(self, values: np.ndarray, where: str = "x", missing: np.ndarray | None = None) -> np.ndarray:
         """Source values (N, ...) as model input (N, D) float32; see `own` and `read`.
@@ -244,7 +235,7 @@ class Preprocessing:
             return tables.back(self.table, x.astype(np.float64))
         if self.location is not None:
             return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
-        x = x.astype(np.float64 if self._far else np.float32)
+        x = x.astype(np.float64 if self.rescale and far(*self._range) else np.float32)
         if self.binarization != "none":
             return x
         if self.levels is not None:
@@ -252,10 +243,7 @@ class Preprocessing:
                 x * np.float32(self.levels + 1) - np.float32(0.5) if self.dequantize else x * np.float32(self.levels)
             )
             return steps + np.float32(self.minimum or 0)
-        if self.rescale:
-            low, high = self.minimum or 0.0, self.maximum or 0.0
-            return x * x.dtype.type(high - low) + x.dtype.type(low)
-        return x
+        return from_unit(x, *self._range) if self.rescale else x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Model values (..., N, D) in the source's units, with the source's own (N, D) where none is missing; those of
