@@ -114,8 +114,8 @@ def check_halves(model: ModelSpec, who: str) -> None:
     """
     if model.asks_generative:
         raise UserError(
-            f"{who} holds one half of the parameters while the other learns, and posterior.combine=ladder has both in "
-            "the recognition model; use algorithm=gradient_ascent, or posterior.combine=residual."
+            f"{who} holds one half of the parameters while the other learns, and {model.asks_generative} has both in "
+            "the recognition model; use algorithm=gradient_ascent, or leave that setting out."
         )
 
 

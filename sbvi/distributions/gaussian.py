@@ -68,8 +68,3 @@ def covariance(q: Gaussian) -> Array:
 def standard_log_prob(points: Array) -> Array:
     """log N(points | 0, I), (..., K) -> (...)."""
     return -0.5 * (jnp.sum(jnp.square(points), -1) + points.shape[-1] * LOG_2PI)
-
-
-def bounded(log_value: Array, limit: float = 15.0) -> Array:
-    """A log-scale kept within (-limit, limit), the identity near zero, with a gradient everywhere."""
-    return limit * jnp.tanh(log_value / limit)

@@ -61,9 +61,10 @@ class ModelSpec(abc.ABC):
         return False
 
     @property
-    def asks_generative(self) -> bool:
-        """Whether q(z | x) has the generative model's parameters too, as where a ladder meets its layers' means."""
-        return False
+    def asks_generative(self) -> str:
+        """The setting by which q(z | x) has the generative model's parameters too, as where a ladder meets its layers'
+        means; empty where it has none."""
+        return ""
 
     @property
     def sample_noise(self) -> float:

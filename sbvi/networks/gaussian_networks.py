@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from sbvi.core.xla.bounded import bounded
 from sbvi.networks.activations import ActivationName
 from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
 from sbvi.networks.dense import NETWORKS, NetworkName
@@ -16,11 +17,12 @@ from sbvi.networks.keys import Keys
 from sbvi.networks.layers import Affine
 
 Array = jax.Array
-NoiseMatrix = Literal["full", "diagonal", "identity"]
+NoiseMatrix = Literal["full", "diagonal", "identity", "predicted"]
 
 
 class NoiseMap(nnx.Module):
-    """G_l of PAPER eq. 2-3: how a layer's noise enters its activations; starts as the identity."""
+    """G_l of PAPER eq. 2-3: how a layer's noise enters its activations; starts as the identity. Of a layer whose scale
+    is predicted it stays that: the network has scaled the noise."""
 
     def __init__(self, size: int, kind: NoiseMatrix):
         self.kind = kind
@@ -46,7 +48,11 @@ class NoiseMap(nnx.Module):
 
 
 class GenerativeNetwork(nnx.Module):
-    """h_L = G_L xi_L;  h_l = T_l(h_{l+1}) + G_l xi_l;  outputs = T_0(h_1)  (PAPER eq. 2-4)."""
+    """h_L = G_L xi_L;  h_l = T_l(h_{l+1}) + G_l xi_l;  outputs = T_0(h_1)  (PAPER eq. 2-4).
+
+    With noise_matrix=predicted, G_L = I and G_l = diag(exp s_l(h_{l+1})), s_l the second half of T_l's outputs (Burda
+    et al. 2016), 0 at the start.
+    """
 
     def __init__(
         self,
@@ -62,7 +68,8 @@ class GenerativeNetwork(nnx.Module):
         rngs: Keys,
         network: NetworkName = "dense",
     ):
-        below = [outputs, *latents[:-1]]
+        self.predicted = noise_matrix == "predicted"
+        below = [outputs, *(2 * size if self.predicted else size for size in latents[:-1])]
         self.noise_maps = nnx.List([NoiseMap(size, noise_matrix) for size in latents])
 
         def made(k: int, h: Sequence[int], out: int, level: int) -> Any:
@@ -73,6 +80,10 @@ class GenerativeNetwork(nnx.Module):
         levels = range(len(latents))
         self.maps = nnx.List([made(*sizes) for sizes in zip(latents, hidden, below, levels, strict=True)])
         self.maps[0].set_bias(output_bias)
+        if self.predicted:
+            for level, size in enumerate(latents[:-1], 1):
+                kernel = self.maps[level].last.kernel
+                kernel.set_value(kernel[...].at[:, size:].set(0.0))
         if free.size:
             self.free = nnx.Param(jnp.asarray(free, jnp.float32))
 
@@ -92,13 +103,34 @@ class GenerativeNetwork(nnx.Module):
         else:
             h = self.noise_maps[-1](h)
         for level in range(len(noise) - 2, -1, -1):
-            h = self.maps[level + 1](h, before, dropped[level + 1]) + self.noise_maps[level](noise[level])
+            h = self._layer(level, h, noise[level], before, dropped)
             before = None
         outputs = self.maps[0](h, before, dropped[0])
         return outputs.reshape(*leading, outputs.shape[-1])
 
-    def layer_mean(self, level: int, above: Sequence[Array], thinning: tuple[Array, Array] | None = None) -> Array:
-        """G_l^-1 T_l(h_{l+1}), the mean of p(h_l | h_{l+1}) in units of xi_l, for l = level + 1.
+    def _given(
+        self, level: int, h: Array, before: Array | None, dropped: Sequence[Dropout | None]
+    ) -> tuple[Array, Array | None]:
+        """T_l(h_{l+1}), and the log-scale s_l(h_{l+1}) where it is predicted."""
+        outputs = self.maps[level + 1](h, before, dropped[level + 1])
+        if not self.predicted:
+            return outputs, None
+        mean, raw = jnp.split(outputs, 2, -1)
+        return mean, bounded(raw)
+
+    def _layer(
+        self, level: int, h: Array, noise: Array, before: Array | None, dropped: Sequence[Dropout | None]
+    ) -> Array:
+        """h_l of h_{l+1} and xi_l."""
+        mean, log_scale = self._given(level, h, before, dropped)
+        added: Array = self.noise_maps[level](noise if log_scale is None else jnp.exp(log_scale) * noise)
+        return mean + added
+
+    def layer_given(
+        self, level: int, above: Sequence[Array], thinning: tuple[Array, Array] | None = None
+    ) -> tuple[Array, Array | None]:
+        """Mean and log-scale of p(a_l | h_{l+1}), for l = level + 1: of a_l = G_l^-1 h_l, in units of xi_l, whose
+        log-scale is 0, said as None; or of a_l = h_l where its scale is predicted.
 
         above: xi_{l+1} .. xi_L, each (..., K). thinning: as of a call, which leaves out the same units.
         """
@@ -107,10 +139,11 @@ class GenerativeNetwork(nnx.Module):
         dropped = [Dropout(*thinning, leading).within(at) if thinning else None for at in range(len(self.maps))]
         h = self.noise_maps[-1](noise[-1])
         for position in range(len(noise) - 2, -1, -1):
-            here = level + 1 + position
-            h = self.maps[here + 1](h, None, dropped[here + 1]) + self.noise_maps[here](noise[position])
-        mean = self.noise_maps[level].inverse(self.maps[level + 1](h, None, dropped[level + 1]))
-        return mean.reshape(*leading, mean.shape[-1])
+            h = self._layer(level + 1 + position, h, noise[position], None, dropped)
+        mean, log_scale = self._given(level, h, None, dropped)
+        shape = (*leading, mean.shape[-1])
+        mean = self.noise_maps[level].inverse(mean).reshape(shape)
+        return mean, None if log_scale is None else log_scale.reshape(shape)
 
     def free_parameters(self) -> Array:
         free = getattr(self, "free", None)

@@ -72,9 +72,15 @@ class MLP(nnx.Module):
         self.activation = activation
         self.activate_first, self.activate_last = activate_first, activate_last
 
+    @property
+    def last(self) -> Affine:
+        """The last layer."""
+        last: Affine = self.layers[-1]
+        return last
+
     def set_bias(self, values: np.ndarray | Array) -> None:
         """Of the last layer."""
-        self.layers[-1].set_bias(values)
+        self.last.set_bias(values)
 
     def joins(self, rows: int) -> bool:
         """Whether x B W can be had for less as x (B W), with so many rows of x: a step makes three products of each,

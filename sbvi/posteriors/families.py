@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import PositiveInt, spec
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.full import FullGaussian
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array, Gaussian
 from sbvi.distributions.low_rank import LowRankGaussian
 from sbvi.distributions.rank_one import RankOneGaussian
 from sbvi.posteriors.gaussian import Family, GaussianPosterior

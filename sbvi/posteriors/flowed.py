@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from sbvi.core import PositiveInt, spec
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.diagonal import DiagonalGaussian
-from sbvi.distributions.gaussian import Array, bounded, log_prob
+from sbvi.distributions.gaussian import Array, log_prob
 from sbvi.distributions.priors import Prior
 from sbvi.gradients import Integrand, Paths, gated
 from sbvi.gradients.rule import draw

@@ -79,15 +79,16 @@ class Conditional(Protocol):
         """The same for other examples."""
 
 
-#: T_l(h_{l+1}) in units of xi_l, (S, B, K_l): of the generative parameters, l - 1 and xi_{l+1} .. xi_L.
-LayerMean = Callable[[Any, int, Sequence[Array]], Array]
+#: Mean and log-scale of p(a_l | h_{l+1}), (S, B, K_l), for activations a_l = mean + exp(log-scale) xi_l; the log-scale
+#: is None for 0, where a_l is in units of xi_l. Of the generative parameters, l - 1 and xi_{l+1} .. xi_L.
+LayerGiven = Callable[[Any, int, Sequence[Array]], tuple[Array, Array | None]]
 
 
 @runtime_checkable
 class ReadsLayers(Protocol):
     """A conditional that may ask where p puts a layer given those above."""
 
-    def with_layers(self, layer_mean: LayerMean, generative: Any) -> Conditional:
+    def with_layers(self, layer_given: LayerGiven, generative: Any) -> Conditional:
         """The same, told so."""
 
 
@@ -106,7 +107,8 @@ class Posterior(Protocol):
 class PosteriorSpec(Protocol):
     """What a config chooses. gaussian: its nodes are independent Gaussians given x, so that a KL to N(0, I) has a
     closed form and gradient rules serve. joint: it has one node over all layers, and not one for each. A spec may have
-    reads_layers: whether q has parameters of the generative model in it, True of a conditional that `ReadsLayers`."""
+    reads_layers: the setting by which q has parameters of the generative model in it, as its conditional `ReadsLayers`;
+    empty where it has none."""
 
     gaussian: ClassVar[bool]
     joint: ClassVar[bool]

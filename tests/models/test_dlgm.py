@@ -8,6 +8,7 @@ from flax import nnx
 from support.models import dlgm, summary
 from support.two_latents import sized
 
+from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.models import DLGM
 from sbvi.models.noise import chance, corrupt
@@ -55,9 +56,10 @@ def test_rollout_shapes_and_finite_gradients(posterior, choices):
     assert mean.shape == draws.shape == (5, D)
 
 
-def test_generative_process_is_equations_2_to_4():
-    """h_2 = G_2 xi_2; h_1 = T_1(h_2) + G_1 xi_1; outputs = T_0(h_1), written out by hand."""
-    model, params = built(latents=(3, 2), hidden=(4,), activation="tanh")
+@pytest.mark.parametrize("noise_matrix", ["full", "predicted"])
+def test_generative_process_is_equations_2_to_4(noise_matrix):
+    """h_2 = G_2 xi_2; h_1 = T_1(h_2) + G_1 xi_1; outputs = T_0(h_1), written out by hand; and of predicted scales."""
+    model, params = built(latents=(3, 2), hidden=(4,), activation="tanh", noise_matrix=noise_matrix)
     params = jax.tree.map(
         lambda a: jnp.asarray(np.asarray(a) + np.random.default_rng(a.size).normal(size=a.shape), jnp.float32), params
     )
@@ -75,8 +77,13 @@ def test_generative_process_is_equations_2_to_4():
         h = np.tanh(h @ leaf(*first, "kernel") + leaf(*first, "bias"))
         return h @ leaf(*second, "kernel") + leaf(*second, "bias")
 
-    h2 = xi[1] @ leaf("noise_maps", 1, "matrix")
-    h1 = T(1, h2) + xi[0] @ leaf("noise_maps", 0, "matrix")
+    if noise_matrix == "full":
+        h2 = xi[1] @ leaf("noise_maps", 1, "matrix")
+        h1 = T(1, h2) + xi[0] @ leaf("noise_maps", 0, "matrix")
+    else:
+        mean, log_scale = np.split(T(1, xi[1]), 2, -1)
+        assert np.abs(log_scale).max() > 0.1
+        h1 = mean + np.exp(15 * np.tanh(log_scale / 15)) * xi[0]
     outputs, _ = jax.jit(model.outputs)(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
     np.testing.assert_allclose(outputs, T(0, h1), rtol=1e-4, atol=1e-5)
 
@@ -97,6 +104,14 @@ def test_layers_are_the_network_with_the_noise_of_each():
             h = h + stage.noise * xi[0] if stage.noise else h
     outputs, _ = jax.jit(model.outputs)(params, {f"layer_{i + 1}": jnp.asarray(v) for i, v in enumerate(xi)})
     np.testing.assert_allclose(outputs, h, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_of_predicted_scales_are_no_stack():
+    model, params = built(latents=(3, 2), hidden=(4,), noise_matrix="predicted")
+    with pytest.raises(UserError, match=r"model.noise_matrix=predicted is no stack .* allowed: model.noise_matrix="):
+        model.layers(params)
+    model, params = built(latents=(3,), hidden=(4,), noise_matrix="predicted")  # the top layer's is the identity
+    np.testing.assert_array_equal(model.layers(params)[0].weights, np.eye(3))
 
 
 @pytest.mark.parametrize("latents", [(3,), (3, 2)])

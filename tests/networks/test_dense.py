@@ -132,9 +132,9 @@ def test_a_layer_s_mean_leaves_out_the_units_of_a_call():
     zero = None
     for seed in (2, 3):
         upper = list(jax.random.normal(jax.random.key(seed), (2, 4, 5, 2)))
-        mean = network.layer_mean(0, upper, thinning)
+        mean = network.layer_given(0, upper, thinning)[0]
         found = network([-mean, *upper], thinning)
-        assert np.abs(mean - network.layer_mean(0, upper)).max() > 0.01
+        assert np.abs(mean - network.layer_given(0, upper)[0]).max() > 0.01
         zero = found if zero is None else zero
         np.testing.assert_allclose(found, zero, atol=1e-5)
 
@@ -237,3 +237,17 @@ def test_weights_of_another_shape_than_planned_are_drawn_by_themselves():
     key = jax.random.key(5)
     planned, apart = jax.jit(lambda: [keys.glorot((6, 2)) for keys in (Keys(key, {0: (3, 4)}), Keys(key))])()
     np.testing.assert_array_equal(planned, apart)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_predicted_scales_start_at_one(name):
+    sizes = (3, 2), ((4,), (6,)), 5, "silu", "predicted", np.zeros(5), np.zeros(0), False, None
+
+    @jax.jit
+    def program(above):
+        return GenerativeNetwork(*sizes, Keys(jax.random.key(0)), name).layer_given(0, [above])
+
+    mean, log_scale = program(np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32))
+    assert mean.shape == (4, 3)
+    assert np.abs(mean).max() > 0.01
+    np.testing.assert_array_equal(log_scale, np.zeros((4, 3)))

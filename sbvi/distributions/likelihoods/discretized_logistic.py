@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, UserError, spec
-from sbvi.distributions.gaussian import bounded
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale
 
 #: Up to so many levels the mean is summed over them.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
-from sbvi.distributions.gaussian import bounded
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic, log_level, mean_level
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.distributions.gaussian import bounded
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
 

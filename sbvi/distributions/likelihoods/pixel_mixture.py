@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, UserError, spec
-from sbvi.distributions.gaussian import bounded
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.likelihoods.discretized_logistic import log_level, mean_level
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec
 from sbvi.distributions.likelihoods.logistic_mixture import LogisticMixture

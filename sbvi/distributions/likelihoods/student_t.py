@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, spec
-from sbvi.distributions.gaussian import LOG_2PI, bounded
+from sbvi.core.xla.bounded import bounded
+from sbvi.distributions.gaussian import LOG_2PI
 from sbvi.distributions.likelihoods.counts import log_rising
 from sbvi.distributions.likelihoods.likelihood import Array, LikelihoodSpec, initial_log_scale, row
 

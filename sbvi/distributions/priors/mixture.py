@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from sbvi.core import Positive, PositiveInt, spec
+from sbvi.core.xla.bounded import bounded
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.diagonal_mixture import log_densities
-from sbvi.distributions.gaussian import Array, Gaussian, bounded
+from sbvi.distributions.gaussian import Array, Gaussian
 from sbvi.distributions.priors.prior import Encode
 
 

@@ -100,11 +100,11 @@ class BuiltDLGM:
         if not isinstance(q, ReadsLayers):
             return q
 
-        def layer_mean(generative: Any, level: int, above: Sequence[Array]) -> Array:
-            mean: Array = nnx.merge(self._graph, generative).layer_mean(level, above, thinning)
-            return mean
+        def layer_given(generative: Any, level: int, above: Sequence[Array]) -> tuple[Array, Array | None]:
+            found: tuple[Array, Array | None] = nnx.merge(self._graph, generative).layer_given(level, above, thinning)
+            return found
 
-        return q.with_layers(layer_mean, params.generative)
+        return q.with_layers(layer_given, params.generative)
 
     def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
         seen = corrupt(jax.random.fold_in(key, 1), self._seen(hidden(key, x, noise)), noise)

@@ -39,7 +39,8 @@ class DLGM(ModelSpec):
     """Whether every map T_l begins with its activation; without deterministic layers this makes the
     non-linear Gaussian belief network, T_l(h) = A_l f(h) + b_l."""
     noise_matrix: NoiseMatrix = "full"
-    """Form of the matrices G_l; all start as the identity."""
+    """Form of the matrices G_l, which all start as the identity; or predicted: diagonal, of scales that T_l gives
+    beside its mean from the layer above, and the identity at the top."""
     recognition_hidden: tuple[PositiveInt, ...] = (200, 200)
     """Deterministic layers of the recognition model, from the data up."""
     recognition_activation: ActivationName = "relu"
@@ -146,8 +147,8 @@ class DLGM(ModelSpec):
         return bool(self.prior.gaussian_posterior)  # it is a mixture of that posterior
 
     @property
-    def asks_generative(self) -> bool:
-        return len(self.latents) > 1 and bool(getattr(self.posterior, "reads_layers", False))
+    def asks_generative(self) -> str:
+        return str(getattr(self.posterior, "reads_layers", "")) if len(self.latents) > 1 else ""
 
     @property
     def sample_noise(self) -> float:

@@ -19,7 +19,7 @@ def _value(node: Any) -> np.ndarray:
 
 def _noise_matrix(spec: "DLGM", params: Params, level: int) -> np.ndarray:
     size = spec.latents[level]
-    if spec.noise_matrix == "identity":
+    if spec.noise_matrix in ("identity", "predicted"):  # what is predicted is of layers below the top one
         return np.eye(size)
     matrix = _value(params.generative["noise_maps"][level]["matrix"])
     return matrix if spec.noise_matrix == "full" else np.diag(matrix)
@@ -45,6 +45,11 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     if spec.network != "dense" and any(spec.maps()):
         raise UserError(f"model.network={spec.network} is no stack of affine layers; allowed: model.network=dense.")
     top = len(spec.latents) - 1
+    if spec.noise_matrix == "predicted" and top:
+        raise UserError(
+            "model.noise_matrix=predicted is no stack of affine layers, since a layer's noise depends on the one "
+            "above; allowed: model.noise_matrix=identity."
+        )
     stages: list[Affine | str] = [Affine(_noise_matrix(spec, params, top), np.zeros(spec.latents[top]))]
     for level in range(top, -1, -1):
         if spec.activate_inputs:

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.xla import for_cpu
+from sbvi.core.xla.bounded import bounded
 from sbvi.core.xla.random_bits import normal, words
 from sbvi.core.xla.sums import down_columns
-from sbvi.distributions.gaussian import LOG_2PI, bounded
+from sbvi.distributions.gaussian import LOG_2PI
 from sbvi.distributions.likelihoods.bernoulli import log_bernoulli
 
 Array = jax.Array

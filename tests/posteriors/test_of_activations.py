@@ -1,33 +1,38 @@
-"""A ladder whose messages are of activations: the posterior's formula, quadrature, gradients, and who refuses it."""
+"""Chains with the layers' activations in them, of a ladder's messages or of what is drawn from the data up: the
+posterior's formula, quadrature, gradients, and who refuses them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy import stats
 from support.models import dlgm, summary, view
 from support.two_latents import own_slopes
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError
+from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.priors import PRIORS
 from sbvi.models import DLGM
 from sbvi.models.rollout import Noise
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
 from sbvi.posteriors import POSTERIORS
 
-D, SAMPLES = 5, 20_000
+D, SAMPLES = 5, 25_000
 AXIS = np.linspace(-8, 8, 81)
 X = np.array([[1.0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
 LADDER = POSTERIORS["top_down"](hidden=4, combine="ladder")
+UPWARD = POSTERIORS["hierarchical"](hidden=4, variables="activations")
+KINDS = {"ladder": LADDER, "upward": UPWARD}
 
 
-def built(noise_matrix="identity", latents=(1, 1), hidden=(3,), prior="standard", scale=0.05):
+def built(noise_matrix="identity", latents=(1, 1), hidden=(3,), prior="standard", scale=0.05, posterior=LADDER):
     """Parameters away from where they start, G_l among them, in float64."""
     small = {"recognition_hidden": (4,), "activation": "tanh", "initial_posterior_scale": 0.9}
     model = dlgm(
         (D,),
-        posterior=LADDER,
+        posterior=posterior,
         prior=PRIORS[prior](**({"components": 2} if prior == "mixture" else {})),
         latents=latents,
         hidden=hidden,
@@ -42,15 +47,18 @@ def built(noise_matrix="identity", latents=(1, 1), hidden=(3,), prior="standard"
     return model, params
 
 
-ALL = [(noise_matrix, prior) for noise_matrix in ("identity", "diagonal", "full") for prior in ("standard", "mixture")]
-QUICK = {("identity", "standard"), ("full", "mixture")}
+MATRICES = ("identity", "diagonal", "full", "predicted")
+ALL = [(kind, matrix, "standard") for kind in KINDS for matrix in MATRICES]
+ALL += [(kind, matrix, "mixture") for kind in KINDS for matrix in MATRICES if matrix != "predicted"]
+QUICK = {("ladder", "predicted", "standard"), ("ladder", "full", "mixture"), ("upward", "predicted", "standard")}
 
 
 @pytest.mark.parametrize(
-    ("noise_matrix", "prior"), [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in ALL]
+    ("kind", "noise_matrix", "prior"),
+    [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in ALL],
 )
-def test_importance_sampling_is_quadrature_s(noise_matrix, prior, x64):
-    model, params = built(noise_matrix, prior=prior)
+def test_importance_sampling_is_quadrature_s(kind, noise_matrix, prior, x64):
+    model, params = built(noise_matrix, prior=prior, posterior=KINDS[kind])
     plane = np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 1, 2)
     lower, upper = jnp.split(jnp.asarray(np.repeat(plane, len(X), 1)), 2, -1)
     points = {"layer_1": lower, "layer_2": upper}
@@ -112,6 +120,59 @@ def test_its_activations_are_a_product_of_two_gaussians(noise_matrix, x64):
     assert np.std(share * prior_mean) > 0.1  # and there was something
 
 
+@pytest.mark.parametrize("noise_matrix", [pytest.param("identity", marks=pytest.mark.slow), "full", "predicted"])
+def test_from_the_data_up_activations_are_drawn_and_noise_follows(noise_matrix, x64):
+    """G_1^-1 h_1, or h_1 where its scale is predicted, has the moments that x's message says, whatever the layers above
+    say; three layers, biases in T_l."""
+    model, params = built(noise_matrix, latents=(2, 3, 2), hidden=(), scale=0.4, posterior=UPWARD)
+
+    @jax.jit
+    def program(params):
+        q = model.posterior(params, jnp.asarray(X))
+        drawn = q.draw(jax.random.key(0), 40_000)
+        return q.messages["layer_1"][0], drawn, sum(q.log_prob(drawn).values())[:3, 0], own_gaussians(q)
+
+    def own_gaussians(q):
+        return {node: q.weights[node] for node in ("layer_2", "layer_3")} | {"messages": q.messages}
+
+    message, drawn, scored, own = jax.device_get(program(params))
+    generative = {name: np.asarray(leaf) for name, leaf in named(params.generative).items()}
+    xi = {level: np.asarray(drawn[f"layer_{level}"][:, 0]) for level in (1, 2, 3)}
+
+    def matrix(level):
+        whole = generative.get(f"noise_maps.{level - 1}.matrix", np.ones(xi[level].shape[-1]))
+        return whole if whole.ndim == 2 else np.diag(whole)
+
+    def below(level, h):
+        """T_l(h) and the scales of the layer that it ends in."""
+        outputs = h @ generative[f"maps.{level}.layers.0.kernel"] + generative[f"maps.{level}.layers.0.bias"]
+        return gaussian(outputs) if noise_matrix == "predicted" else (outputs, np.zeros(1))
+
+    def gaussian(raw):
+        mean, log_scale = np.split(raw, 2, -1)
+        return mean, np.asarray(bounded(jnp.asarray(log_scale)))
+
+    h, means, volume = {3: xi[3] @ matrix(3)}, {}, 0.0
+    for level in (2, 1):
+        means[level], log_scale = below(level, h[level + 1])
+        h[level] = means[level] + np.exp(log_scale) * xi[level] @ matrix(level)
+        volume = volume + log_scale.sum(-1)
+    a = {level: np.linalg.solve(matrix(level).T, h[level].T).T for level in h}
+    mean, log_scale = gaussian(message)
+    errors = (a[1] - mean) / np.exp(log_scale)
+    assert np.abs(errors.mean(0)).max() < 5 / np.sqrt(len(errors))
+    np.testing.assert_allclose(errors.var(0), 1, rtol=0.05)
+    assert np.std(means[1], 0).max() > 0.1  # what is above moves, and a_1 does not with it beyond what a_2 follows
+    by_hand = volume + stats.norm.logpdf(a[1], mean, np.exp(log_scale)).sum(-1)
+    for level in (2, 3):
+        weights = own[f"layer_{level}"]
+        inner = own["messages"][f"layer_{level}"][0] + a[level - 1] @ weights["first"] + weights["first_bias"]
+        raw = inner / (1 + np.exp(-inner)) @ weights["last"] + weights["last_bias"]
+        centre, spread = gaussian(raw)
+        by_hand = by_hand + stats.norm.logpdf(a[level], centre, np.exp(spread)).sum(-1)
+    np.testing.assert_allclose(scored, by_hand[:3], rtol=1e-9)
+
+
 def named(tree):
     flat = jax.tree_util.tree_flatten_with_path(tree)[0]
     parts = {".".join(str(getattr(k, "key", getattr(k, "name", ""))) for k in path): leaf for path, leaf in flat}
@@ -137,10 +198,13 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize("estimator", OBJECTIVES)
-def test_estimators_agree_in_the_mean_for_both_halves(estimator, x64):
+@pytest.mark.parametrize(
+    ("kind", "estimator"),
+    [("ladder", name) for name in OBJECTIVES] + [("upward", "doubly_reparameterised")],
+)
+def test_estimators_agree_in_the_mean_for_both_halves(kind, estimator, x64):
     """q has the generative parameters in it, whose part of its score has to go as the recognition model's has."""
-    model, params = built(noise_matrix="diagonal")
+    model, params = built(noise_matrix="diagonal", posterior=KINDS[kind])
     x = jnp.asarray(np.repeat(X[:1], 8_000, 0))
 
     @jax.jit
@@ -160,9 +224,12 @@ def test_estimators_agree_in_the_mean_for_both_halves(estimator, x64):
 
 
 @pytest.mark.parametrize("name", ["wake_sleep", "reweighted_wake_sleep", "bihm", "sgmcmc"])
-def test_who_holds_one_half_refuses_it(name):
-    spec = DLGM(latents=(2, 2), posterior=LADDER)
-    with pytest.raises(UserError, match=rf"algorithm={name} holds one half .*posterior.combine=residual"):
+@pytest.mark.parametrize(
+    ("kind", "setting"), [("ladder", "posterior.combine=ladder"), ("upward", "posterior.variables=activations")]
+)
+def test_who_holds_one_half_refuses_it(name, kind, setting):
+    spec = DLGM(latents=(2, 2), posterior=KINDS[kind])
+    with pytest.raises(UserError, match=rf"algorithm={name} holds one half .* {setting} has both"):
         ALGORITHMS[name]().check(spec)
 
 
@@ -182,9 +249,9 @@ def test_messages_meet_the_thinned_layers(x64):
     def program(params):
         q = model.noisy_posterior(params, key, jnp.asarray(X), Noise(units=rate))
         network = nnx.merge(model._graph, params.generative)
-        expected = network.layer_mean(0, [upper], (jax.random.fold_in(key, 4), rate))
+        expected = network.layer_given(0, [upper], (jax.random.fold_in(key, 4), rate))[0]
         plain = model.posterior(params, jnp.asarray(X))
-        means = [each.layer_mean(params.generative, 0, [upper]) for each in (q, plain)]
+        means = [each.layer_given(params.generative, 0, [upper])[0] for each in (q, plain)]
         return *means, expected, own_slopes(model, params, jnp.asarray(X))
 
     found, whole, expected, slopes = program(params)
