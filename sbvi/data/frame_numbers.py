@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+#: The largest whole number that a float64 holds.
+LARGEST = int(np.finfo(np.float64).max)
+
+
 def numbers(frame: "pandas.DataFrame", where: str) -> np.ndarray:
     """A frame's cells as numbers (N, D), of pandas' own dtypes with gaps as NaN; float64 where dtypes differ.
 
@@ -57,7 +61,8 @@ def as_numbers(column: "pandas.Series") -> np.ndarray:
 
 
 def simple(column: "pandas.Series", where: str) -> None:
-    """Refuse cells that are no single value, such as lists, and complex numbers, whose imaginary part a float loses.
+    """Refuse cells that are no single value, such as lists, complex numbers, whose imaginary part a float loses, and
+    whole numbers beyond what a float holds.
 
     Raises:
       UserError: the first such cell and its row.
@@ -71,4 +76,9 @@ def simple(column: "pandas.Series", where: str) -> None:
             raise UserError(
                 f"{where}: column {column.name} holds {str(value)[:40]} in row {row}; a cell must be a real number, a "
                 "text, a time, or true or false."
+            )
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise UserError(
+                f"{where}: column {column.name} holds a whole number of {value.bit_length()} bits in row {row}; "
+                "allowed: up to 1.797e308, or texts."
             )

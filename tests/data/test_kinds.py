@@ -188,6 +188,16 @@ def test_cells_that_are_no_single_real_value_are_refused(cell):
             tables.encoded((column,), odd.to_frame(), "x")
 
 
+def test_whole_numbers_beyond_a_float_are_refused():
+    held = pd.Series([10**308, -(10**308), 3, 4] * 5, name="odd", dtype=object)
+    assert column_kind(held, "continuous", "x").kind == "continuous"
+    held.iloc[6] = -(10**309)
+    with pytest.raises(
+        UserError, match=r"column odd holds a whole number of 1027 bits in row 6; allowed: up to 1.797e308"
+    ):
+        column_kind(held, "continuous", "x")
+
+
 def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken():
     """From Python the names of columns may be numbers, and ranks a list."""
     frame = pd.DataFrame({0: ["low", "high", "low", "middle"] * 5, 1: np.arange(20) / 7})
