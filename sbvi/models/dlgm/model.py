@@ -4,7 +4,7 @@ Inference is in the space of the noise xi ("non-centred"): the hierarchy lives i
 likelihood's outputs, and the prior of xi is the paper's N(0, I) unless another is chosen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,14 +15,13 @@ from flax import nnx
 from sbvi.core import UserError
 from sbvi.core.xla.random_bits import normal
 from sbvi.distributions.gaussian import Gaussian
-from sbvi.distributions.likelihoods.likelihood import mean_and_draw
 from sbvi.distributions.priors import Prior, whole
-from sbvi.gradients import STANDARD, Composite, Paths
+from sbvi.gradients import STANDARD, Paths
+from sbvi.models.dlgm.generative import GenerativeHalf
 from sbvi.models.dlgm.networks import Networks, likelihood_of
-from sbvi.models.dlgm.stack import stack
 from sbvi.models.noise import corrupt, hidden
 from sbvi.models.rollout import Noise, Rollout
-from sbvi.models.values import Affine, Array, DataFacts, DataSummary, LatentParams, Latents, Params, Samples
+from sbvi.models.values import Array, DataFacts, DataSummary, LatentParams, Latents, Params
 from sbvi.posteriors import Conditional, Moments
 from sbvi.posteriors.posterior import ReadsLayers
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
 
 
-class BuiltDLGM:
+class BuiltDLGM(GenerativeHalf):
     """A DLGM over data of one shape, D = event_size values: pure functions of parameters, a key and data.
 
     Stochastic nodes are the posterior's: `layer_1` (nearest the data) .. `layer_L`, or `joint`.
@@ -109,114 +108,6 @@ class BuiltDLGM:
     def noisy_posterior(self, params: Params, key: Array, x: Array, noise: Noise) -> Conditional:
         seen = corrupt(jax.random.fold_in(key, 1), self._seen(hidden(key, x, noise)), noise)
         return self._given(params, seen, _thinning(key, noise))
-
-    # The generative model.
-
-    def noises(self, latents: Latents) -> Sequence[Array]:
-        """xi_1 .. xi_L from the nodes' latents."""
-        if list(latents) == ["joint"]:
-            ends = [sum(self.spec.latents[: i + 1]) for i in range(len(self.spec.latents) - 1)]
-            return jnp.split(latents["joint"], ends, axis=-1)
-        return [latents[node] for node in self._posterior.nodes]
-
-    def outputs(self, params: Params, latents: Latents) -> tuple[Array, Array]:
-        """Likelihood outputs (..., O) for latents (..., K), and its free parameters."""
-        network = nnx.merge(self._graph, params.generative)
-        return network(self.noises(latents)), network.free_parameters()
-
-    def expected(
-        self,
-        params: Params,
-        x: Array,
-        moved: Callable[[Latents], Latents] = lambda points: points,
-        thinning: tuple[Array, Array] | None = None,
-    ) -> Composite:
-        """The integrand log p(x | moved(xi)) of the expectation that gradient rules serve; thinning: see
-        `GenerativeNetwork`."""
-        network = nnx.merge(self._graph, params.generative)
-        free = network.free_parameters()
-
-        def precision(outputs: Array) -> Array:
-            if self.facts.table is None:
-                return self.likelihood.output_precision(outputs, free)
-            return self.likelihood.precision_given(outputs, free, x)
-
-        return Composite(
-            inner=lambda points: network(self.noises(moved(points)), thinning),
-            outer=lambda outputs: self.likelihood.log_prob(outputs, free, x),
-            precision=precision,
-            smooth=not self.spec.kinks,
-        )
-
-    def log_joint(self, params: Params, latents: Latents, x: Array) -> Array:
-        outputs, free = self.outputs(params, latents)
-        prior = sum(self._prior.log_prob(self.prior_params(params), latents).values())
-        result: Array = self.likelihood.log_prob(outputs, free, x) + prior
-        return result
-
-    def log_observed(self, params: Params, latents: Latents, x: Array, observed: Array) -> Array:
-        """Outputs of values that are not observed are held at zero, so that these values add a constant; a table's
-        are left out by its likelihood."""
-        if self.facts.table is not None:
-            return self.log_joint(params, latents, jnp.where(observed, x, jnp.full_like(x, jnp.nan)))
-        outputs, free = self.outputs(params, latents)
-        blocks = outputs.shape[-1] // x.shape[-1]
-        seen = jnp.tile(observed, (1, blocks))[None]
-        prior = sum(self._prior.log_prob(self.prior_params(params), latents).values())
-        held = jnp.where(seen, outputs, jnp.zeros_like(outputs))
-        result: Array = self.likelihood.log_prob(held, free, x) + prior
-        return result
-
-    def factorises(self) -> bool:
-        return bool(self.likelihood.factorised)
-
-    def observe(self, params: Params, key: Array, latents: Latents) -> Samples:
-        outputs = self.outputs(params, latents)
-        return Samples(*mean_and_draw(self.likelihood, key, *outputs))
-
-    def decode(self, params: Params, latents: Latents) -> Array:
-        mean: Array = self.likelihood.mean(*self.outputs(params, latents))
-        return mean
-
-    def at_random(self) -> bool:
-        return self.facts.table is None or not len(self.likelihood.masking)
-
-    def column_log_probs(self, params: Params, latents: Latents, x: Array) -> Array:
-        outputs, free = self.outputs(params, latents)
-        log_probs: Array = self.likelihood.log_probs(outputs, free, x[None])
-        return log_probs
-
-    def column_means(self, params: Params, latents: Latents) -> Array:
-        mean: Array = self.likelihood.centred_mean(*self.outputs(params, latents))
-        return mean
-
-    def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
-        outputs = self.outputs(params, latents)
-        return Samples(self.likelihood.missing_mean(*outputs), self.likelihood.missing_sample(key, *outputs))
-
-    def node_prior(self) -> Prior:
-        return self._prior
-
-    def prior_params(self, params: Params) -> Any:
-        """Pseudo-inputs, of priors that have them, stand as logits where the data is within [0, 1]."""
-
-        def encode(inputs: Array) -> dict[str, Gaussian]:
-            seen = jax.nn.sigmoid(inputs) if self._inside else inputs
-            gaussians: dict[str, Gaussian] = self._posterior.given(params.recognition, seen).rows()
-            return gaussians
-
-        return self._prior.prepare(params.prior, encode)
-
-    def sample(self, params: Params, key: Array, num: int) -> Samples:
-        return self.sample_joint(params, key, num)[1]
-
-    def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
-        first, second = jax.random.split(key)
-        latents = self._prior.sample(self.prior_params(params), first, num, dtype)
-        return latents, self.observe(params, second, latents)
-
-    def layers(self, params: Params) -> Sequence[Affine | str]:
-        return stack(self.spec, params)
 
     # Both.
 
