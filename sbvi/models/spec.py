@@ -67,6 +67,12 @@ class ModelSpec(abc.ABC):
         return ""
 
     @property
+    def joins_kl(self) -> str:
+        """The setting by which only the sum of the layers' terms is a KL, and a layer's own may be below 0; empty where
+        each is one."""
+        return ""
+
+    @property
     def sample_noise(self) -> float:
         """Standard deviation of noise that moves samples off q in training."""
         return 0.0

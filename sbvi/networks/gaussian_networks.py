@@ -127,19 +127,16 @@ class GenerativeNetwork(nnx.Module):
         return mean + added
 
     def layer_given(
-        self, level: int, above: Sequence[Array], thinning: tuple[Array, Array] | None = None
+        self, level: int, above: Array, thinning: tuple[Array, Array] | None = None
     ) -> tuple[Array, Array | None]:
-        """Mean and log-scale of p(a_l | h_{l+1}), for l = level + 1: of a_l = G_l^-1 h_l, in units of xi_l, whose
+        """Mean and log-scale of p(a_l | a_{l+1}), for l = level + 1: of a_l = G_l^-1 h_l, in units of xi_l, whose
         log-scale is 0, said as None; or of a_l = h_l where its scale is predicted.
 
-        above: xi_{l+1} .. xi_L, each (..., K). thinning: as of a call, which leaves out the same units.
+        above: a_{l+1} (..., K). thinning: as of a call, which leaves out the same units.
         """
-        leading = above[0].shape[:-1]
-        noise = [xi.reshape(-1, xi.shape[-1]) for xi in above]
+        leading = above.shape[:-1]
         dropped = [Dropout(*thinning, leading).within(at) if thinning else None for at in range(len(self.maps))]
-        h = self.noise_maps[-1](noise[-1])
-        for position in range(len(noise) - 2, -1, -1):
-            h = self._layer(level + 1 + position, h, noise[position], None, dropped)
+        h = self.noise_maps[level + 1](above.reshape(-1, above.shape[-1]))
         mean, log_scale = self._given(level, h, None, dropped)
         shape = (*leading, mean.shape[-1])
         mean = self.noise_maps[level].inverse(mean).reshape(shape)

@@ -82,6 +82,13 @@ class FreeEnergy:
                 f"objective.kl_weight.layer_epochs={self.kl_weight.layer_epochs} is for several stochastic layers that "
                 f"have a KL each, and this model has one; leave it at 0."
             )
+        if model.joins_kl and (self.free_bits or self.kl_weight.layer_epochs):
+            key, value = ("kl_weight.layer_epochs", self.kl_weight.layer_epochs)
+            key, value = ("free_bits", self.free_bits) if self.free_bits else (key, value)
+            raise UserError(
+                f"objective.{key}={value} is of each layer's own KL, and with {model.joins_kl} only the layers' sum is "
+                f"one; leave it at 0."
+            )
         check_estimator(self.estimator, self.num_samples, model)
         if self.rule != "reparameterised" and self.estimator in (*DISCRETE, "relaxed"):
             raise UserError(f"objective.rule={self.rule} is of Gaussian latents; leave it at reparameterised here.")

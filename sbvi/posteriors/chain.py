@@ -93,6 +93,14 @@ class Hierarchical(ChainKind):
     def reads_layers(self) -> str:
         return "posterior.variables=activations" if self.variables == "activations" else ""
 
+    @property
+    def joins_kl(self) -> str:
+        return self.reads_layers
+
+    @property
+    def placing(self) -> dict[str, str]:
+        return {"posterior.variables": self.variables}
+
 
 @spec
 class TopDown(ChainKind):
@@ -111,3 +119,7 @@ class TopDown(ChainKind):
     @property
     def reads_layers(self) -> str:
         return "posterior.combine=ladder" if self.combine == "ladder" else ""
+
+    @property
+    def placing(self) -> dict[str, str]:
+        return {"posterior.combine": self.combine}

@@ -11,6 +11,7 @@ a_l = G_l^-1 h_l with s_l = 1, or h_l itself where its scale is predicted.
 hierarchical: from the layer nearest the data up, each seeing the one below. `variables` says what the chain is of: the
 layers' noise xi_l; or their activations (Burda et al. 2016), where q(h_1 | x) does not move with what is drawn above,
 and the layers above learn to predict h_1: q(xi) = prod_l q(a_l | a_{l-1}, x) s_l, by the Jacobian of a triangular map.
+Then a layer's log q - log p may be below 0 in the mean, since a_{l+1} is drawn after a_l: only their sum is a KL.
 top_down: from the top down, each seeing all above (Sonderby et al. 2016); `combine` says how a message meets N(0, I):
 `precision`, by precisions, tau = tau_d + 1 and mu = mu_d tau_d / tau; `residual`, as a change of mean and log-scale
 (Kingma et al. 2016); `ladder`, by precisions, but of the layer's activations (Sonderby et al. 2016): the message is of
@@ -37,6 +38,8 @@ from sbvi.posteriors.posterior import Draws, LayerGiven, Moments, Nodes, sampled
 
 Combine = Literal["precision", "residual", "ladder"]
 Variables = Literal["noise", "activations"]
+#: Mean and log-scale of a layer's activations under p; the log-scale is None for 0.
+Layer = tuple[Array, Array | None]
 
 
 class _Gaussian(NamedTuple):
@@ -52,7 +55,23 @@ class _Gaussian(NamedTuple):
         return gaussian_log_prob(flat, z.reshape(1, s * b, k)).reshape(s, b)
 
 
-def combined(raw: Array, how: Combine, layer: tuple[Array, Array | None] | None = None) -> _Gaussian:
+def activated(noise: Array, layer: Layer | None) -> Array:
+    """a_l = m_l + s_l xi_l."""
+    if layer is None:
+        return noise
+    mean, log_scale = layer
+    return mean + (noise if log_scale is None else jnp.exp(log_scale) * noise)
+
+
+def without(activations: Array, layer: Layer | None) -> Array:
+    """xi_l = (a_l - m_l) / s_l."""
+    if layer is None:
+        return activations
+    mean, log_scale = layer
+    return activations - mean if log_scale is None else (activations - mean) * jnp.exp(-log_scale)
+
+
+def combined(raw: Array, how: Combine, layer: Layer | None = None) -> _Gaussian:
     """The Gaussian of (mean, r) in raw (S, B, 2 K), whatever the prior; r: the message's log-precision beside N(0, I),
     or the change of log-scale. layer: the message is of activations, of which p has this mean and log-scale."""
     mean, r = jnp.split(raw, 2, axis=-1)
@@ -85,49 +104,49 @@ class Chained(NamedTuple):
             return self._replace(layer_given=layer_given, generative=generative)
         return self
 
-    def _gaussian(self, node: str, before: Sequence[Array]) -> _Gaussian:
+    def _gaussian(self, node: str, before: Sequence[Array], layer: Layer | None = None) -> _Gaussian:
+        """Of a node given those drawn before; layer: what p says of its activations, of ladders."""
         message = self.messages[node][None]
         if not before:
             return combined(message, self.combine)
         own = self.weights[node]
         seen = jnp.concatenate(before, -1) if self.all_before else before[-1]
         h = jax.nn.silu(message + seen @ own["first"] + own["first_bias"][None, None])
-        layer = None
-        if self.combine == "ladder":  # drawn from the top down, while p counts from the data
-            layer = self._layer(node, list(reversed(before)))
         return combined(h @ own["last"] + own["last_bias"][None, None], self.combine, layer)
 
-    def _layer(self, node: str, above: Sequence[Array]) -> tuple[Array, Array | None]:
-        """Mean and log-scale of the layer's activations under p, given the noise above."""
+    def _layer(self, node: str, above: Array | None) -> Layer | None:
+        """Mean and log-scale of the layer's activations under p, given those above; None of the top layer's."""
+        if above is None:
+            return None
         assert self.layer_given is not None  # a model tells a conditional that reads layers, before anything is drawn
         return self.layer_given(self.generative, self.nodes.index(node), above)
 
     def _noise(self, activations: Nodes) -> Nodes:
-        """xi_l = (a_l - m_l) / s_l, from the top layer down."""
-        above: list[Array] = [activations[self.nodes[-1]]]
-        for node in reversed(self.nodes[:-1]):
-            mean, log_scale = self._layer(node, above)
-            centred = activations[node] - mean
-            above.insert(0, centred if log_scale is None else centred * jnp.exp(-log_scale))
-        return dict(zip(self.nodes, above, strict=True))
+        """xi_l = (a_l - m_l) / s_l."""
+        found = {}
+        for node, above in zip(self.nodes, [*self.nodes[1:], None], strict=True):
+            found[node] = without(activations[node], self._layer(node, None if above is None else activations[above]))
+        return found
 
     def _activations(self, latents: Nodes) -> tuple[Nodes, Nodes]:
-        """a_l = m_l + s_l xi_l, and sum log s_l (S, B) of the layers whose scale is not 1."""
-        found, volumes = dict(latents), {}
-        for level, node in enumerate(self.nodes[:-1]):
-            mean, log_scale = self._layer(node, [latents[n] for n in self.nodes[level + 1 :]])
-            scaled = latents[node] if log_scale is None else latents[node] * jnp.exp(log_scale)
-            found[node] = mean + scaled
-            if log_scale is not None:
-                volumes[node] = jnp.sum(log_scale, -1)
+        """a_l = m_l + s_l xi_l from the top layer down, and sum log s_l (S, B) of the layers whose scale is not 1."""
+        found, volumes, above = {}, {}, None
+        for node in reversed(self.nodes):
+            layer = self._layer(node, above)
+            found[node] = above = activated(latents[node], layer)
+            if layer is not None and layer[1] is not None:
+                volumes[node] = jnp.sum(layer[1], -1)
         return found, volumes
 
     def _drawn(self, key: Array, num_samples: int) -> Nodes:
         drawn: Nodes = {}
+        above = None  # what the layers drawn so far make of their noise, of ladders
         for position, node in enumerate(self.order):
-            mean, log_scale = self._gaussian(node, list(drawn.values()))
+            layer = self._layer(node, above)
+            mean, log_scale = self._gaussian(node, list(drawn.values()), layer)
             shape = (num_samples, *mean.shape[1:])
             drawn[node] = mean + jnp.exp(log_scale) * normal(jax.random.fold_in(key, position), shape, mean.dtype)
+            above = activated(drawn[node], layer) if self.combine == "ladder" else None
         return self._noise(drawn) if self.variables == "activations" else {node: drawn[node] for node in self.nodes}
 
     def sample(self, key: Array, num_samples: int, integrand: Integrand, paths: Paths) -> Draws:
@@ -147,9 +166,12 @@ class Chained(NamedTuple):
         chained, volumes = q._activations(latents) if self.variables == "activations" else (latents, {})
         scored: Nodes = {}
         before: list[Array] = []
+        above = None
         for node in self.order:
-            scored[node] = q._gaussian(node, before).log_prob(chained[node])
+            layer = q._layer(node, above)
+            scored[node] = q._gaussian(node, before, layer).log_prob(chained[node])
             before.append(chained[node])
+            above = activated(chained[node], layer) if self.combine == "ladder" else None
         return {node: scored[node] + volumes[node] if node in volumes else scored[node] for node in self.nodes}
 
     def kl(self, prior: Prior, params: Any) -> None:

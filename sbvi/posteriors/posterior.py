@@ -79,9 +79,10 @@ class Conditional(Protocol):
         """The same for other examples."""
 
 
-#: Mean and log-scale of p(a_l | h_{l+1}), (S, B, K_l), for activations a_l = mean + exp(log-scale) xi_l; the log-scale
-#: is None for 0, where a_l is in units of xi_l. Of the generative parameters, l - 1 and xi_{l+1} .. xi_L.
-LayerGiven = Callable[[Any, int, Sequence[Array]], tuple[Array, Array | None]]
+#: Mean and log-scale of p(a_l | a_{l+1}), (S, B, K_l), for activations a_l = mean + exp(log-scale) xi_l, those of the
+#: top layer its noise; the log-scale is None for 0, where a_l is in units of xi_l. Of the generative parameters, l - 1
+#: and a_{l+1}.
+LayerGiven = Callable[[Any, int, Array], tuple[Array, Array | None]]
 
 
 @runtime_checkable
@@ -108,7 +109,8 @@ class PosteriorSpec(Protocol):
     """What a config chooses. gaussian: its nodes are independent Gaussians given x, so that a KL to N(0, I) has a
     closed form and gradient rules serve. joint: it has one node over all layers, and not one for each. A spec may have
     reads_layers: the setting by which q has parameters of the generative model in it, as its conditional `ReadsLayers`;
-    empty where it has none."""
+    empty where it has none. joins_kl: the setting by which only the sum of its layers' terms is a KL. placing: settings
+    that say what its parameters mean, where shapes do not tell, by their keys."""
 
     gaussian: ClassVar[bool]
     joint: ClassVar[bool]

@@ -50,8 +50,11 @@ def check_variables(experiment: Experiment, structure: Any) -> None:
         return  # which shapes and names tell
     begun = model.placing(record.get("structure"))
     for key in (key for key, value in own.items() if begun.get(key) != value):
+        if key.startswith("posterior.") and key not in begun:
+            continue  # a posterior of another kind, of which shapes and names tell
         told = isinstance(own[key], str | int) and key in begun
-        what = f"model.{key}={begun[key]}, and this run {own[key]}" if told else "another structure than this run"
+        name = key if "." in key else f"model.{key}"
+        what = f"{name}={begun[key]}, and this run {own[key]}" if told else "another structure than this run"
         raise UserError(
             f"init_from={experiment.init_from} has {what}, so that its parameters are of other variables; allowed: a "
             f"run of the same structure."

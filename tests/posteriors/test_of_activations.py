@@ -17,6 +17,7 @@ from sbvi.distributions.priors import PRIORS
 from sbvi.models import DLGM
 from sbvi.models.rollout import Noise
 from sbvi.objectives import FreeEnergy, ImportanceWeighted
+from sbvi.objectives.pieces import LayeredKLWeight
 from sbvi.posteriors import POSTERIORS
 
 D, SAMPLES = 5, 25_000
@@ -233,6 +234,18 @@ def test_who_holds_one_half_refuses_it(name, kind, setting):
         ALGORITHMS[name]().check(spec)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"free_bits": 0.5}, {"kl_weight": LayeredKLWeight(warmup_epochs=2, layer_epochs=1)}]
+)
+def test_what_is_of_each_layer_s_kl_is_refused_where_only_the_sum_is_one(settings):
+    """A layer's own term may be as far below 0 as its scales let it, for which an unequal weight would pay."""
+    objective = FreeEnergy(**settings)
+    objective.check(DLGM(latents=(2, 2), posterior=LADDER))
+    objective.check(DLGM(latents=(2, 2), posterior=POSTERIORS["hierarchical"]()))
+    with pytest.raises(UserError, match=r"posterior.variables=activations only the layers' sum is one; leave it at 0"):
+        objective.check(DLGM(latents=(2, 2), posterior=UPWARD))
+
+
 def test_of_one_layer_it_has_no_parameters_of_p():
     """There is no layer above whose mean it could meet."""
     for name in ("wake_sleep", "reweighted_wake_sleep"):
@@ -249,9 +262,9 @@ def test_messages_meet_the_thinned_layers(x64):
     def program(params):
         q = model.noisy_posterior(params, key, jnp.asarray(X), Noise(units=rate))
         network = nnx.merge(model._graph, params.generative)
-        expected = network.layer_given(0, [upper], (jax.random.fold_in(key, 4), rate))[0]
+        expected = network.layer_given(0, upper, (jax.random.fold_in(key, 4), rate))[0]
         plain = model.posterior(params, jnp.asarray(X))
-        means = [each.layer_given(params.generative, 0, [upper])[0] for each in (q, plain)]
+        means = [each.layer_given(params.generative, 0, upper)[0] for each in (q, plain)]
         return *means, expected, own_slopes(model, params, jnp.asarray(X))
 
     found, whole, expected, slopes = program(params)

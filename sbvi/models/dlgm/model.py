@@ -4,7 +4,6 @@ Inference is in the space of the noise xi ("non-centred"): the hierarchy lives i
 likelihood's outputs, and the prior of xi is the paper's N(0, I) unless another is chosen.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -99,7 +98,7 @@ class BuiltDLGM(GenerativeHalf):
         if not isinstance(q, ReadsLayers):
             return q
 
-        def layer_given(generative: Any, level: int, above: Sequence[Array]) -> tuple[Array, Array | None]:
+        def layer_given(generative: Any, level: int, above: Array) -> tuple[Array, Array | None]:
             found: tuple[Array, Array | None] = nnx.merge(self._graph, generative).layer_given(level, above, thinning)
             return found
 

@@ -151,6 +151,13 @@ class DLGM(ModelSpec):
         return str(getattr(self.posterior, "reads_layers", "")) if len(self.latents) > 1 else ""
 
     @property
+    def joins_kl(self) -> str:
+        return str(getattr(self.posterior, "joins_kl", "")) if len(self.latents) > 1 else ""
+
+    def placing(self, structure: Any) -> dict[str, Any]:
+        return dict(getattr(self.posterior, "placing", {}))
+
+    @property
     def sample_noise(self) -> float:
         return self.latent_noise
 
