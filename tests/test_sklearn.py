@@ -145,6 +145,9 @@ def test_the_density_is_of_the_tables_own_units(table, imputer):
     assert (first["0"] != second["0"]).any()
     by_generator = [density.sample(50, random_state=np.random.RandomState(3)) for _ in range(2)]
     pd.testing.assert_frame_equal(*by_generator)
+    pd.testing.assert_frame_equal(*(density.sample(50, random_state=seed) for seed in (5, np.int64(5))))
+    with pytest.raises(ValueError, match="random_state=4294967301 cannot be used"):  # which would draw as 5 does
+        density.sample(50, random_state=2**32 + 5)
 
 
 def test_samples_are_those_that_are_set_last(table, imputer):
@@ -200,6 +203,8 @@ BAD_ARGUMENTS = [
     (DensityEstimator, {"learning_rate": -1.0}, "learning_rate=-1.0 cannot be used; allowed: finite numbers above 0"),
     (DensityEstimator, {"validation": 1.0}, "validation=1.0 cannot be used; allowed: numbers above 0 and below 1"),
     (DensityEstimator, {"extra_missing": 1}, "extra_missing=1 cannot be used; allowed: numbers from 0 and below 1"),
+    (DensityEstimator, {"random_state": 2**32}, "random_state=4294967296 cannot be used; allowed: whole numbers"),
+    (Imputer, {"random_state": -1}, "random_state=-1 cannot be used; allowed: whole numbers from 0 to 4294967295"),
     (DensityEstimator, {"scale": None}, "scale=None cannot be used; allowed: learned, predicted"),
 ]
 

@@ -56,7 +56,7 @@ def as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series"
     texts = bool(own) and all(isinstance(value, str) for value in own.values())
 
     def one(value: Any) -> Any:
-        other = f"{value:g}" if texts and isinstance(value, float) else value
+        other = as_text(value) if texts and isinstance(value, float) else value
         return own.get(spelled(plain(value)), other) if pd.notna(value) else None
 
     return pd.Series([one(value) for value in made], dtype=object)
@@ -91,6 +91,11 @@ def plain(value: Any) -> str | float | bool:
         return float(value)
     except (TypeError, ValueError):
         return str(value)
+
+
+def as_text(number: float) -> str:
+    """A number in all of its digits, a whole one without a point."""
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else str(number)
 
 
 def shortest(value: str | float | bool, dtype: Any) -> str | float | bool:

@@ -1,7 +1,7 @@
 """What is wrong with source values, in one sentence: the value, its place and what is allowed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ def units(minimum: float | None, maximum: float | None, levels: int | None, by_c
     if levels == 1 and minimum == 0:
         return "0 and 1"
     if levels is not None:
-        return f"whole numbers {minimum:g}..{maximum:g}"
+        return f"whole numbers {minimum:.10g}..{maximum:.10g}"
     low, high = ("none" if bound is None else f"{bound:.10g}" for bound in (minimum, maximum))
     return "real numbers" if low == high == "none" else f"real numbers of [{low}, {high}]"
 
@@ -97,21 +97,21 @@ def not_there(values: np.ndarray) -> np.ndarray:
     return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
 
 
-def told_apart(x: np.ndarray, origin: float, where: str) -> None:
+def told_apart(arrays: Collection[np.ndarray], origin: float, where: str) -> None:
     """Refuse real values that float32 cannot tell apart: those so far from where they are counted from that fewer than
-    `FEWEST` of its numbers lie between the least and the greatest.
+    `FEWEST` of its numbers lie between the least and the greatest of all arrays.
 
     origin: what is taken off before they are held.
 
     Raises:
       UserError: how many there are, and what helps.
     """
-    low, high = float(x.min()), float(x.max())
+    low, high = min(float(x.min()) for x in arrays), max(float(x.max()) for x in arrays)
     end = max(abs(low - origin), abs(high - origin))
     if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
         return
     there = int((high - low) / np.spacing(np.float32(end)))
-    if there < FEWEST and (origin or (x.astype(np.float32) != x).any()):
+    if there < FEWEST and (origin or any((x.astype(np.float32) != x).any() for x in arrays)):
         raise UserError(
             f"{where} holds {low:.10g} to {high:.10g}, where float32 has {there} numbers; set dataset.rescale=true "
             f"with dataset.minimum and dataset.maximum near these, or give the values in another unit."
@@ -136,7 +136,8 @@ def _refuse(x: np.ndarray, bad: np.ndarray, why: str, where: str, columns: Seque
     value = x.reshape(-1)[position]
     count = int(np.count_nonzero(bad))
     more = f" ({count - 1} more like this)" if count > 1 else ""
-    shown = f"{value:.6g}" if x.dtype.kind == "f" else str(int(value))
+    # As many digits as ranges are told in; of the shortest text, since float32's 0.1 is 0.1000000015 in ten.
+    shown = f"{float(str(value)):.10g}" if x.dtype.kind == "f" else str(int(value))
     return UserError(f"{where} holds {shown} at {place(position, x.shape[1:], columns)}; {why}{more}.")
 
 

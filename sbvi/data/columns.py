@@ -105,7 +105,7 @@ class Column:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise UserError(
-                f"{where}: column {self.name} holds {x[row]:g} in row {row}; as {self.kind} it must hold {allowed}."
+                f"{where}: column {self.name} holds {x[row]:.15g} in row {row}; as {self.kind} it must hold {allowed}."
             )
 
     def store(self, x: np.ndarray) -> np.ndarray:

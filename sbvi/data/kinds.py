@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain, spelled
+from sbvi.data.cells import as_text, plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
@@ -227,7 +227,7 @@ def table(columns: Mapping[str, ColumnKind], missing: Mapping[str, float]) -> st
     """Kinds, values and shares of missing entries, for the log."""
     lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
     for name, what in columns.items():
-        shown = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in what.values[:6])
+        shown = ", ".join(as_text(v) if isinstance(v, float) else str(v) for v in what.values[:6])
         more = ", ..." if len(what.values) > 6 else ""
         why = f"{what.why}: {shown}{more}" if shown else what.why
         lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")

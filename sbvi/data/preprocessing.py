@@ -235,15 +235,17 @@ class Preprocessing:
             return tables.back(self.table, x.astype(np.float64))
         if self.location is not None:
             return x.astype(np.float64) * np.asarray(self.scale) + np.asarray(self.location)
-        x = x.astype(np.float64 if self.rescale and far(*self._range) else np.float32)
+        x = x.astype(np.float32)
         if self.binarization != "none":
             return x
+        ranged = self.rescale or self.levels is not None
+        wide = np.dtype(np.float64 if ranged and far(*self._range) else np.float32)
         if self.levels is not None:
             steps = (
                 x * np.float32(self.levels + 1) - np.float32(0.5) if self.dequantize else x * np.float32(self.levels)
             )
-            return steps + np.float32(self.minimum or 0)
-        return from_unit(x, *self._range) if self.rescale else x
+            return steps.astype(wide) + wide.type(self.minimum or 0)
+        return from_unit(x.astype(wide), *self._range) if self.rescale else x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Model values (..., N, D) in the source's units, with the source's own (N, D) where none is missing; those of

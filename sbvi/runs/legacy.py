@@ -9,7 +9,7 @@ FORMAT = 2
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """A run's record as this version writes it; its choices may still be words by themselves."""
-    config = _without_idle_free_bits(_without_idle_dropout(dict(record["config"])))
+    config = _with_drawn_seed(_without_idle_free_bits(_without_idle_dropout(dict(record["config"]))))
     if record.get("format") == FORMAT:
         return {**record, "config": config}
     algorithm = dict(config.get("algorithm") or {"name": "gradient_ascent"})
@@ -33,6 +33,14 @@ def _without_idle_free_bits(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(algorithm := config.get("algorithm"), Mapping) and "objective" in algorithm:
         return {**config, "algorithm": {**algorithm, "objective": _without_free_bits(algorithm["objective"])}}
     return {**config, "objective": _without_free_bits(config["objective"])} if "objective" in config else config
+
+
+def _with_drawn_seed(config: dict[str, Any]) -> dict[str, Any]:
+    """Of the evaluation's seed JAX took the low 32 bits, and more are refused now: the same draws by what was taken."""
+    evaluation = config.get("evaluation")
+    if not isinstance(evaluation, Mapping) or not isinstance(seed := evaluation.get("seed"), int):
+        return config
+    return {**config, "evaluation": {**evaluation, "seed": seed % 2**32}}
 
 
 def _without_free_bits(objective: Any) -> Any:

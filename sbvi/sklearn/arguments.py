@@ -48,6 +48,11 @@ ARGUMENTS = {
     "samples": WHOLE,
     "guess": among("mean", "median", "mode"),
     "members": WHOLE,
+    # What is no number is scikit-learn's to check; of greater ones JAX's keys have the low 32 bits alone.
+    "random_state": Allowed(
+        lambda value: not isinstance(value, numbers.Integral) or 0 <= int(value) < 2**32,
+        f"whole numbers from 0 to {2**32 - 1}, None and NumPy's RandomState",
+    ),
     # Of methods.
     "interval": FRACTION,
     "imputations": Allowed(lambda value: _number(value, numbers.Integral) and value >= 0, "whole numbers from 0"),

@@ -1,5 +1,6 @@
 """How a table is learned: what all estimators of tables share."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -163,9 +164,14 @@ class TableEstimator(BaseEstimator):
 
 
 def seed_of(random_state: Any) -> int:
-    """A number as it is; of what scikit-learn takes beside, None and a generator, one drawn."""
-    if isinstance(random_state, int):
-        return random_state
+    """A whole number as it is, NumPy's too; of what scikit-learn takes beside, None and a generator, one drawn.
+
+    Raises:
+      ValueError: the argument, its value and what is allowed.
+    """
+    if isinstance(random_state, numbers.Integral):
+        checked(random_state=random_state)
+        return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing
+from sbvi.data import Preprocessing, kinds
 from sbvi.data import columns as tables
 from sbvi.data.columns import Column
 from sbvi.data.kinds import column_kind
@@ -402,6 +402,7 @@ def test_great_whole_numbers_are_no_counts():
 
 
 RANKS = tables.Column("rank", "ordinal", values=(1.0, 2.0, 3.0))
+ACCOUNT = tables.Column("account", "categorical", values=(1234567.0, 1234568.0, 12345678.25))
 TOWN = tables.Column("town", "categorical", values=("01", "02", "0A"))
 DOSE = tables.Column("dose", "binary", values=(0.1, 0.2))
 #: As a text file has it of a frame's days, and of its times with parts of seconds.
@@ -419,6 +420,7 @@ TIMES = pd.Series(pd.to_datetime(["2020-01-01 10:00:00.250", "2020-01-01 11:00",
         (RANKS, pd.Series(["01", None, "03"]), [0, 1, 2], ["01", "2", "03"]),
         (RANKS, pd.Series(["1", None, "2"], dtype="category"), [0, 1, 1], ["1", "2", "2"]),
         (RANKS, pd.Series(["1", None], dtype="category"), [0, 2], ["1", "3"]),
+        (ACCOUNT, pd.Series(["1234567", None, None]), [0, 1, 2], ["1234567", "1234568", "12345678.25"]),
         (TOWN, pd.Series([1, None, 2.0]), [0, 0, 1], [1.0, 1.0, 2.0]),
         (TOWN, pd.Series([1, None]), [0, 2], [1.0, "0A"]),
         (TOWN, pd.Series([np.nan, np.nan]), [1, 2], ["02", "0A"]),
@@ -453,6 +455,13 @@ def test_spellings_that_are_two_categories_are_not_taken_for_one_another():
     with pytest.raises(UserError, match="known: 01, 1, x"):
         tables.encoded((column,), pd.DataFrame({"code": [1.0]}), "x")
     assert tables.encoded((column,), pd.DataFrame({"code": ["1"]}), "x")[0, 0] == 1
+
+
+def test_numbers_are_told_in_all_digits():
+    with pytest.raises(UserError, match=r"column n holds 1000000\.5 in row 0; as count it must hold whole numbers"):
+        tables.store((tables.Column("n", "count"),), np.array([[1000000.5]]), "x")
+    told = kinds.table({"account": kinds.ColumnKind("categorical", ACCOUNT.values, "asked")}, {"account": 0.0})
+    assert told.endswith("asked: 1234567, 1234568, 12345678.25")
 
 
 def test_an_unknown_number_is_told_as_it_is():

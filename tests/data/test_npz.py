@@ -34,6 +34,8 @@ def test_values_that_float32_tells_apart_are_taken(tmp_path):
     moved = load(tmp_path, {"x_train": 1e6 + x}, minimum=1e6, maximum=1e6 + 1, rescale=True)
     values = np.sort(np.concatenate([s.x for s in moved.splits.values()]).ravel())
     np.testing.assert_allclose(values, x.ravel(), rtol=0, atol=1e-7)
+    near = np.array([[5.0, 5.0001]])  # of one split alone, which says nothing of the others
+    load(tmp_path, {"x_train": 10 * x, "x_valid": near, "x_test": near}, maximum=10.0)
     exact = np.float32(1e6) + x.astype(np.float32)  # few numbers, of which float32 loses nothing
     held = load(tmp_path, {"x_train": exact.astype(float)}, maximum=2e6)
     assert set(held.train.x.ravel()) <= set(exact.ravel())
@@ -77,6 +79,11 @@ BAD = {
         {"x_train": 1e6 + np.linspace(0, 1, 40).reshape(20, 2)},
         {"maximum": 1e12, "rescale": True, "minimum": -1e12},
         "where float32 has 0 numbers",
+    ),
+    "far and moved in float32": (
+        {"x_train": 1e6 + np.linspace(0, 10, 40).reshape(20, 2)},
+        {"maximum": 2e6, "rescale": True, "minimum": 1e6},
+        "holds 1000000 to 1000010, where float32 has 160 numbers",
     ),
     "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
 }

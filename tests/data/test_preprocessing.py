@@ -93,6 +93,20 @@ def test_values_far_from_0_keep_the_digits_that_float32_has_of_0_to_1():
     np.testing.assert_allclose(known.to_source(held), x.reshape(held.shape), rtol=0, atol=1e-7)
 
 
+def test_whole_numbers_that_float32_has_not_come_back():
+    known = Preprocessing.whole(SHAPE, 200, 1e8 + 1)
+    x = source(known)
+    np.testing.assert_array_equal(np.rint(known.to_source(known.to_model(x))), x.reshape(len(x), -1))
+    assert known.units == "whole numbers 100000001..100000201"
+
+
+def test_what_is_just_outside_a_range_far_from_0_is_told_with_its_digits():
+    with pytest.raises(UserError, match=r"^x holds -999999\.5 at row 1, place \(0, 0\); allowed: real numbers of "):
+        KINDS["far"].store(np.stack([np.full(SHAPE, -1e6), np.full(SHAPE, -999999.5)]))
+    with pytest.raises(UserError, match=r"^x holds 0\.1 at row 0"):  # of float32, 0.1000000015 in as many digits
+        KINDS["far"].store(np.full((1, *SHAPE), np.float32(0.1)))
+
+
 def test_noise_is_within_the_level_and_training_draws_anew():
     held = np.arange(17, dtype=np.uint8).repeat(400)[:, None]
     noisy = dataclasses.replace(Preprocessing.whole((1,), 16), dequantize=True)

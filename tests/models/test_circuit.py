@@ -454,12 +454,19 @@ def test_a_leaf_s_pseudocount_is_so_many_further_examples(x64):
 @pytest.mark.parametrize("variables", [1, 3])
 def test_a_value_whose_square_float32_has_not_has_probability_0_and_no_nan(variables):
     """-inf less -inf, in a sum's scale, would be NaN."""
-    free = {"mean": jnp.zeros((1, variables, 2)), "width": jnp.zeros((1, variables, 2))}
-    x = jnp.asarray([0.5, 1e20, 1e30])[None, None] + jnp.zeros((1, variables, 1))
-    leaves = Gaussian().log_density(free, x, jnp.ones_like(x))
-    log_p = np.asarray(soft(0, leaves, jnp.log(jnp.full((1, 2, 1), 0.5))))[0, :, 0]
-    np.testing.assert_array_equal(impossible(log_p), [False, True, True])
-    assert np.isfinite(log_p).all()
+    free = {
+        "mean": jnp.zeros((1, variables, 2)) + jnp.arange(2.0)[None, None],
+        "width": jnp.full((1, variables, 2), -9.0),
+    }
+    x = jnp.asarray([0.5, 1e20, 1e30, 3e38])[None, None] + jnp.zeros((1, variables, 1))
+
+    def log_p(seen):
+        leaves = Gaussian().log_density(free, x, seen)
+        return np.asarray(soft(0, leaves, jnp.log(jnp.full((1, 2, 1), 0.5))))[0, :, 0]
+
+    np.testing.assert_array_equal(impossible(log_p(jnp.ones_like(x))), [False, True, True, True])
+    assert np.isfinite(log_p(jnp.ones_like(x))).all()
+    np.testing.assert_array_equal(log_p(jnp.zeros_like(x)), 0)  # what is not looked at says nothing
 
 
 def test_gaussian_leaves_far_from_zero_are_those_around_it():

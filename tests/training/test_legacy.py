@@ -195,3 +195,11 @@ def test_free_bits_of_bounds_over_several_samples_are_read_as_what_they_did(name
     assert upgraded({"config": older})["config"] == words
     own = {"algorithm": {"name": "gradient_ascent", "objective": {"name": "free_energy", "free_bits": 0.5}}}
     assert upgraded({"format": FORMAT, "config": own})["config"] == own
+
+
+def test_a_wide_seed_of_the_evaluation_is_read_as_what_it_drew():
+    before = {"model": {"name": "nade"}, "evaluation": {"seed": 2**32 + 5, "num_samples": 7}}
+    read = upgraded({"format": FORMAT, "config": before})["config"]
+    assert read == before | {"evaluation": {"seed": 5, "num_samples": 7}}
+    wide, drawn = (jax.random.key_data(jax.random.key(seed)) for seed in (2**32 + 5, 5))
+    np.testing.assert_array_equal(wide, drawn)

@@ -13,6 +13,7 @@ from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, Table, read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
+from sbvi.data.unit_interval import far
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Npz(OwnData):
         maximum = (255.0 if whole else 1.0) if self.maximum is None else self.maximum
         if not self.minimum < maximum:
             raise UserError(f"dataset.minimum={self.minimum} must be less than dataset.maximum={maximum}.")
-        allowed = f"dataset.minimum={self.minimum:g} to dataset.maximum={maximum:g}"
+        allowed = f"dataset.minimum={self.minimum:.10g} to dataset.maximum={maximum:.10g}"
         if not whole:
             ends = f"dataset.minimum={math.floor(low)} dataset.maximum={math.ceil(high)}"
             allowed += f"; for real values such as these give likelihood=gaussian {ends}"
@@ -158,6 +159,8 @@ class Npz(OwnData):
                     self.path, high, high, high,
                 )  # fmt: skip
             return Preprocessing.whole(event_shape, int(steps), self.minimum).but(columns=columns)
-        for name, x in arrays.items():
-            told_apart(x, self.minimum if self.rescale else 0.0, f"{self.path}: {name}")
+        if self.rescale:
+            told_apart(arrays.values(), self.minimum, self.path)
+        if not (self.rescale and far(self.minimum, maximum)):  # which is moved before it is rounded
+            told_apart(arrays.values(), 0.0, self.path)
         return Preprocessing.real(event_shape, self.minimum, maximum).but(rescale=self.rescale, columns=columns)

@@ -47,12 +47,15 @@ class Gaussian:
         mean, precision = free["mean"], 1 / self.variance(free)
         constant = 0.5 * (jnp.log(precision) - math.log(2 * math.pi))
         if x.shape[1] == 1:
-            off = x[:, 0, :, None] - mean[:, 0, None]
-            return _held((constant[:, 0, None] - 0.5 * precision[:, 0, None] * off**2) * seen[:, 0, :, None])
+            there = seen[:, 0, :, None]
+            off = (x[:, 0, :, None] - mean[:, 0, None]) * there  # before the square, which 0 would make NaN of infinity
+            return _held(constant[:, 0, None] * there - 0.5 * precision[:, 0, None] * off**2)
         centre = self._centre(free)
         mean, x = mean - centre, (x - centre) * seen
         rest = summed(seen, constant - 0.5 * precision * mean**2)
-        return _held(rest + summed(x, precision * mean) + summed(x**2, -0.5 * precision))
+        squares = summed(x**2, -0.5 * precision)
+        # Where they are infinite, the product with the mean may be so too, of the other sign.
+        return _held(jnp.where(jnp.isinf(squares), squares, rest + summed(x, precision * mean) + squares))
 
     def log_peak(self, free: Free) -> Array:
         return -0.5 * jnp.log(2 * math.pi * self.variance(free))
