@@ -69,7 +69,9 @@ def simple(column: "pandas.Series", where: str) -> None:
     """
     import pandas as pd
 
-    if column.dtype.kind not in "Oc" or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype):
+    if column.dtype.kind not in "Oc" or isinstance(column.dtype, pd.StringDtype):
+        return
+    if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.categories.dtype.kind != "O":
         return
     for row, value in enumerate(column):
         if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):

@@ -192,6 +192,8 @@ def test_whole_numbers_beyond_a_float_are_refused():
     held = pd.Series([10**308, -(10**308), 3, 4] * 5, name="odd", dtype=object)
     assert column_kind(held, "continuous", "x").kind == "continuous"
     held.iloc[6] = -(10**309)
+    with pytest.raises(UserError, match=r"odd holds a whole number of 1027 bits in row 6"):
+        column_kind(held.astype("category"), None, "x")
     with pytest.raises(
         UserError, match=r"column odd holds a whole number of 1027 bits in row 6; allowed: up to 1.797e308"
     ):
