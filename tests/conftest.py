@@ -61,6 +61,14 @@ def x64():
     jax.config.update("jax_enable_x64", False)
 
 
+@pytest.fixture
+def optimised():
+    """Programs as a user's run compiles them, for a test that has them run for longer than that takes."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(autouse=True)
 def _settings_restored():
     """Runs set JAX's options, and commands the level of logging; the next test starts from the same ones."""

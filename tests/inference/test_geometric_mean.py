@@ -279,7 +279,7 @@ def test_a_move_of_x_keeps_its_enumerated_conditional(inner, x64):
         assert total_variation(one, law) < 0.02
 
 
-def test_moves_of_x_reach_its_enumerated_conditional_from_elsewhere(x64):
+def test_moves_of_x_reach_its_enumerated_conditional_from_elsewhere(x64, optimised):
     """All chains of one h_1 start at the value that is the least likely there."""
     model, params = machine(seed=3)
     exact = Enumerated(params)
@@ -316,7 +316,7 @@ def test_without_qx_the_law_is_another_one(x64):
     assert total_variation(x, star) > 0.05
 
 
-def test_observed_values_stay_and_the_rest_has_its_conditional(x64):
+def test_observed_values_stay_and_the_rest_has_its_conditional(x64, optimised):
     model, params = machine(seed=3)
     star = np.exp(Enumerated(params).log_star).sum((1, 2)).reshape(2, 2, 2, 2)
     x = jnp.broadcast_to(jnp.asarray([1.0, 0, 0, 0]), (CHAINS, 4))

@@ -58,7 +58,7 @@ def test_leaves_have_noise_of_their_own():
     assert scipy.stats.kstest(np.concatenate([a, b]), "norm").pvalue > 1e-3
 
 
-def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
+def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64, optimised):
     """The friction a rises by half the noise's share, h^2 v / 2, and by h^2 w for the curvature w, which makes up for
     the energy that explicit Euler steps add. A stationary square momentum of one then leaves the variance at
     (1 - a / 2 + h^2 w / 2) / w whatever the noise, where Langevin's grows with it."""
@@ -73,7 +73,7 @@ def test_a_thermostat_for_each_element_absorbs_the_noise_of_each(x64):
     assert found[3] > 3 * found[2]
 
 
-def test_moved_by_the_new_momentum_a_thermostat_need_not_absorb_the_curvature(x64):
+def test_moved_by_the_new_momentum_a_thermostat_need_not_absorb_the_curvature(x64, optimised):
     """x' = x + h p', p' = (1 - a) p - h w x + noise of variance 2 D + h^2 v. With E[p^2] = 1 stationarity of x^2, x p
     and p^2 gives E[x^2] = (1 - a / 2) / w and 2 a - a^2 - a h^2 w / 2 = 2 D + h^2 v: no term h^2 w."""
     h, friction, noise = 0.25, 0.06, NOISE / 12
@@ -86,7 +86,7 @@ def test_moved_by_the_new_momentum_a_thermostat_need_not_absorb_the_curvature(x6
     np.testing.assert_allclose(variance * curvature, 1 - found / 2, rtol=0.05)
 
 
-def test_the_law_does_not_depend_on_the_pace_of_thermostats(x64):
+def test_the_law_does_not_depend_on_the_pace_of_thermostats(x64, optimised):
     """It sets how far they sway about the same friction: sqrt(c) h."""
     h, friction, noise = 0.012, 0.08, 3 * NOISE
     _, variance, state = moments(KERNELS["thermostat"](friction=friction, pace=16.0), h, noise)
@@ -97,7 +97,7 @@ def test_the_law_does_not_depend_on_the_pace_of_thermostats(x64):
     np.testing.assert_allclose(variance / DEVIATION**2, 1, atol=0.12)
 
 
-def test_correlated_gaussians_with_noise_have_the_covariance_of_their_recursions(x64):
+def test_correlated_gaussians_with_noise_have_the_covariance_of_their_recursions(x64, optimised):
     """Langevin's and Hamiltonian steps are linear, so that the stationary covariance solves a discrete Lyapunov
     equation: both are too wide, by the noise in the gradient. A scalar thermostat rises until they would not be."""
     chains, burn, steps = 400, 300, 1000
@@ -159,7 +159,7 @@ def test_correlated_gaussians_with_noise_have_the_covariance_of_their_recursions
     assert float(thermostat) == pytest.approx(expected, rel=0.1)
 
 
-def test_the_preconditioner_keeps_the_law_where_it_changes_slowly(x64):
+def test_the_preconditioner_keeps_the_law_where_it_changes_slowly(x64, optimised):
     kernel = KERNELS["psgld"](smoothing=0.997, floor=0.1, terms=3.0)
     mean, variance, state = moments(kernel, 0.02, np.zeros(4))
     np.testing.assert_allclose(mean, MEAN, atol=0.05)

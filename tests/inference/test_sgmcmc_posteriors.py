@@ -59,7 +59,7 @@ def agree(found, expected):
     np.testing.assert_allclose(apart, 0, atol=WITHIN)
 
 
-def test_the_mean_of_a_linear_gaussian_model_has_its_posterior(x64):
+def test_the_mean_of_a_linear_gaussian_model_has_its_posterior(x64, optimised):
     """The latents integrated out by samples of a recognition model that follows the mean and is 1.3 times too wide, so
     that weights differ; by symmetry the estimate has no bias then. With v ~ N(b, C) and b ~ N(0, s^2), b | v_1..v_N has
     the precision 1 / s^2 + N C^-1."""
@@ -85,7 +85,7 @@ def test_the_mean_of_a_linear_gaussian_model_has_its_posterior(x64):
     agree(found, (covariance @ inverse @ np.asarray(x).sum(0), covariance))
 
 
-def test_a_logistic_regression_has_the_posterior_of_nuts_and_of_quadrature(x64):
+def test_a_logistic_regression_has_the_posterior_of_nuts_and_of_quadrature(x64, optimised):
     examples, scale = 100, 1.5
     generator = np.random.default_rng(3)
     inputs = np.stack([np.ones(examples), generator.normal(size=examples)], 1)

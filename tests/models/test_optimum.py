@@ -76,7 +76,7 @@ FAMILIES = ["diagonal", "rank_one", *(pytest.param(name, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("posterior", FAMILIES)
-def test_training_ends_at_the_best_kl_of_the_family(posterior, x64):
+def test_training_ends_at_the_best_kl_of_the_family(posterior, x64, optimised):
     options = {"rank": 2} if posterior == "low_rank" else {}
     oracle = LinearGaussian(LOADINGS, posterior=posterior, **options)
     best, found = best_kl(oracle), trained_gap(oracle)
