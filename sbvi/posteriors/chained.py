@@ -63,7 +63,7 @@ def activated(noise: Array, layer: Layer | None) -> Array:
     return mean + (noise if log_scale is None else jnp.exp(log_scale) * noise)
 
 
-def without(activations: Array, layer: Layer | None) -> Array:
+def noise_of(activations: Array, layer: Layer | None) -> Array:
     """xi_l = (a_l - m_l) / s_l."""
     if layer is None:
         return activations
@@ -125,7 +125,7 @@ class Chained(NamedTuple):
         """xi_l = (a_l - m_l) / s_l."""
         found = {}
         for node, above in zip(self.nodes, [*self.nodes[1:], None], strict=True):
-            found[node] = without(activations[node], self._layer(node, None if above is None else activations[above]))
+            found[node] = noise_of(activations[node], self._layer(node, None if above is None else activations[above]))
         return found
 
     def _activations(self, latents: Nodes) -> tuple[Nodes, Nodes]:
