@@ -7,9 +7,12 @@ Between a base density r, the prior or the recognition model, and the joint stan
 Forward chains start at r: the log of the mean weight is a stochastic lower bound of log p(x). Backward
 chains start at an exact posterior sample, which is at hand for data drawn from the model itself: minus
 the log of their mean weight is an upper bound. Both are exact in expectation of the weights, since step
-sizes are found in a run of their own and then held fast. Transitions are BlackJAX's, one chain of one example each.
+sizes are found in a run of their own, forward from the base for both, and then held fast: one that began at the latents
+that backward chains begin at would tie their moves to where they stand. Transitions are BlackJAX's, one chain of one
+example each.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -99,17 +102,16 @@ def annealed(
     transitions = jax.vmap(jax.vmap(transition, (0, 0, 0, 0, 0, None)), (0, 0, None, None, None, None))
 
     rising = temperatures(steps, x.dtype)
-    schedule = rising if exact is None else rising[::-1]
 
     def begin(key: Array) -> Latents:
-        if exact is not None:
-            return {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
         if base == "posterior":
             return q.draw(key, chains)
         flat = prior.sample(prepared, key, chains * x.shape[0], x.dtype)
         return {n: v.reshape(chains, x.shape[0], -1) for n, v in flat.items()}
 
-    def run(key: Array, sizes: Array | None) -> tuple[_Chain, tuple[Array, Array]]:
+    def run(
+        key: Array, schedule: Array, start: Callable[[Array], Latents], sizes: Array | None
+    ) -> tuple[_Chain, tuple[Array, Array]]:
         """With sizes (T, B) they are used as they are; without, they are adapted along the way."""
         first, rest = jax.random.split(key)
 
@@ -123,15 +125,21 @@ def annealed(
             grown = jnp.clip(size * jnp.exp(0.1 * (share - TARGET)), 1e-4, 2.0)
             return _Chain(points, log_weight, grown), (size, share)
 
-        start = _Chain(
-            begin(first), jnp.zeros((chains, x.shape[0]), x.dtype), jnp.full(x.shape[:1], 0.1, dtype=x.dtype)
+        chain = _Chain(
+            start(first), jnp.zeros((chains, x.shape[0]), x.dtype), jnp.full(x.shape[:1], 0.1, dtype=x.dtype)
         )
         given = jnp.zeros((steps, x.shape[0]), x.dtype) if sizes is None else sizes
-        return jax.lax.scan(one, start, (jax.random.split(rest, steps), schedule[:-1], schedule[1:], given))
+        return jax.lax.scan(one, chain, (jax.random.split(rest, steps), schedule[:-1], schedule[1:], given))
 
     search, final = jax.random.split(key)
-    sizes = run(search, None)[1][0]
-    chain, (_, shares) = run(final, sizes)
+    sizes = run(search, rising, begin, None)[1][0]
+    if exact is None:
+        chain, (_, shares) = run(final, rising, begin, sizes)
+    else:
+        known = {n: jnp.broadcast_to(v[None], (chains, *v.shape)) for n, v in exact.items()}
+        # A move's size is that of its temperature; the last one, at b = 0, comes after all that is weighed.
+        falling = jnp.concatenate([sizes[:-1][::-1], sizes[:1]])
+        chain, (_, shares) = run(final, rising[::-1], lambda _: known, falling)
     weights = chain.log_weight
     mean = logsumexp(weights, 0) - jnp.log(jnp.asarray(chains, x.dtype))
     effective = jnp.exp(2 * logsumexp(weights, 0) - logsumexp(2 * weights, 0))

@@ -33,8 +33,8 @@ class Imputation(NamedTuple):
 
     last: the state, observed values as given (B, D).  means: E[v | xi] at every iteration, (T, B, D); of gibbs the
       average of the candidates, since E[v | xi] of p is not that of p*.
-    draws: v at every iteration, (T, B, D).  accepted: share of proposals taken at each, (T,).
-    local: mean probability of taking local moves at each, (T,); None where there are none.
+    draws: v at every iteration, (T, B, D).  accepted: 1 where the proposal was taken, (T, B).
+    local: probability of taking the local move, (T, B); None where there are none.
     """
 
     last: Array
@@ -121,6 +121,10 @@ def directions(imputation: Imputation, missing: Array, chains: int, warmup: int)
     return jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways
 
 
+def _all_taken(x: Array, iterations: int) -> Array:
+    return jnp.ones((iterations, x.shape[0]), x.dtype)
+
+
 def _pseudo_gibbs(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:
     def one(v: Array, key: Array) -> tuple[Array, tuple[Array, Array]]:
         propose, fill = jax.random.split(key)
@@ -133,7 +137,7 @@ def _pseudo_gibbs(model: Any, params: Any, key: Array, x: Array, missing: Array,
     fills = model.sample_joint(params, begin, x.shape[0], x.dtype)[1].value
     v = jnp.where(missing, fills.astype(x.dtype), x)
     last, (means, draws) = jax.lax.scan(one, v, jax.random.split(chain, iterations))
-    return Imputation(last, means, draws, jnp.ones(iterations, x.dtype))
+    return Imputation(last, means, draws, _all_taken(x, iterations))
 
 
 def _gibbs(
@@ -148,7 +152,7 @@ def _gibbs(
     latents = {node: points[0] for node, points in model.posterior(params, v).draw(second, 1).items()}
     state = gibbs.start(model, params, third, v, latents, settings)
     state, (draws, means) = gibbs.chain(model, params, last, state, iterations, settings, ~missing)
-    return Imputation(state.x, means, draws, jnp.ones(iterations, x.dtype))
+    return Imputation(state.x, means, draws, _all_taken(x, iterations))
 
 
 def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:
@@ -161,4 +165,4 @@ def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, itera
         drawn = model.impute(params, key, x, observed, iterations)
     draws = jnp.where(missing, drawn.value.astype(x.dtype), x)
     means = jnp.where(missing, drawn.mean.astype(x.dtype), x)
-    return Imputation(draws[-1], means, draws, jnp.ones(iterations, x.dtype))
+    return Imputation(draws[-1], means, draws, _all_taken(x, iterations))

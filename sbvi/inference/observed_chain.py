@@ -38,8 +38,8 @@ class State(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """means: E[v | z], (B, D).  value: v, (B, D).  accepted: share of global moves taken.
-    local: mean probability of taking local ones, None without them."""
+    """means: E[v | z], (B, D).  value: v, (B, D).  accepted: 1 where the global move was taken, (B,).
+    local: probability of taking the local one, (B,); None without them."""
 
     means: Array
     value: Array
@@ -91,7 +91,7 @@ def step(
     size, local = state.log_size, None
     if leapfrogs and offers(model, ObservedDensity):
         latents, rate = _local(model, params, locally, state._replace(latents=latents), ~missing, leapfrogs)
-        size, local = size + gain * (rate - TARGET), jnp.mean(rate)
+        size, local = size + gain * (rate - TARGET), rate
     mean, drawn = model.observe(params, fill, latents)
     v = jnp.where(missing, drawn.astype(state.v.dtype), state.v)
     return State(v, latents, size, state.variances), Moved(mean, v, accepted, local)
@@ -112,7 +112,7 @@ def _global(model: Any, params: Any, key: Array, state: State) -> tuple[Latents,
     ratio = weight(proposed) - weight(state.latents)
     taken = jnp.log(jax.random.uniform(decide, ratio.shape, v.dtype)) < ratio
     latents = {node: jnp.where(taken[:, None], proposed[node], values) for node, values in state.latents.items()}
-    return latents, jnp.mean(taken.astype(v.dtype))
+    return latents, taken.astype(v.dtype)
 
 
 def _local(model: Any, params: Any, key: Array, state: State, observed: Array, leapfrogs: int) -> tuple[Latents, Array]:

@@ -156,10 +156,11 @@ class ChainImputation(Filling):
     ) -> dict[str, np.ndarray]:
         """What is kept of a batch's chains; errors as sums over missing entries, (T + 1,): at each iteration of one
         state, a mean over chains, and last that of the average over iterations and chains."""
-        means, draws = (
-            v.reshape(self.iterations, chains, -1, x.shape[1])[:, :, : len(x)]
-            for v in (followed.chain.means, followed.chain.draws)
-        )
+        def own(values: np.ndarray) -> np.ndarray:
+            """(T, C B, ...) as (T, C, rows of this batch, ...), without those that fill it up."""
+            return values.reshape(self.iterations, chains, -1, *values.shape[2:])[:, :, : len(x)]
+
+        means, draws = own(followed.chain.means), own(followed.chain.draws)
         kept = slice(self.warmup, None)
         places = np.linspace(0, chains * (self.iterations - self.warmup) - 1, self.imputations).round().astype(int)
         filled = np.where(missing, means[kept].mean((0, 1)), x)
@@ -169,10 +170,10 @@ class ChainImputation(Filling):
             "missing": missing,
             # Of the first chain first, evenly spaced over all that are kept.
             "imputations": np.swapaxes(draws[kept], 0, 1).reshape(-1, *x.shape)[places],
-            "accepted": np.asarray(followed.chain.accepted[kept].mean()),
+            "accepted": np.asarray(own(followed.chain.accepted)[kept].mean()),
         }
         if followed.chain.local is not None:
-            part["accepted_local"] = np.asarray(followed.chain.local[kept].mean())
+            part["accepted_local"] = np.asarray(own(followed.chain.local)[kept].mean())
         if followed.directions is not None and (met := convergence(followed.directions)) is not None:
             part |= {"rhat": met.rhat[: len(x)], "effective_samples": met.effective[: len(x)]}
         if truth is not None:

@@ -85,6 +85,30 @@ def test_steps_are_as_long_as_a_search_of_its_own_found_them(x64, monkeypatch):
     np.testing.assert_allclose(found.effective, 1)  # of one chain, whatever its weight
 
 
+def test_steps_of_backward_chains_do_not_depend_on_where_these_begin(x64, monkeypatch):
+    """With moves to where each latent is the step's length, taken where they begin at 7 alone: no search from the prior
+    begins there, so that sizes fall from 0.1 by one factor a temperature, and backward chains have them in turn."""
+    oracle = LinearGaussian(W, sigma=0.5)
+
+    def build_kernel():
+        def kernel(key, point, density, step_size, *_):
+            moved = {n: jnp.full_like(p, step_size) for n, p in point.items()}
+            return SimpleNamespace(position=moved), SimpleNamespace(is_accepted=point["layer_1"][0] == 7)
+
+        return kernel
+
+    monkeypatch.setattr(hmc, "build_kernel", build_kernel)
+    monkeypatch.setattr(hmc, "init", lambda point, density: point)
+    x, b = jnp.full((1, 6), 0.3), np.asarray(temperatures(4, jnp.float64))[::-1]
+    found = annealed(oracle.model, oracle.params, jax.random.key(0), x, 1, 4, exact={"layer_1": jnp.full((1, 2), 7.0)})
+    sizes = 0.1 * np.exp(-0.065 * np.arange(4))  # of b_1 to b_4
+    known = np.asarray(x)[0] - oracle.b
+    residual = [known - W @ np.full(2, at) for at in (7.0, sizes[2], sizes[1], sizes[0])]
+    densities = [scipy.stats.norm.logpdf(r, scale=0.5).sum() for r in residual]
+    np.testing.assert_allclose(found.log_likelihood, [-np.sum(np.diff(b) * densities)], rtol=1e-9)
+    np.testing.assert_allclose(found.accepted, [0.25])
+
+
 def test_more_temperatures_close_the_gap(x64):
     oracle = LinearGaussian(W, sigma=0.3)
     x, xi = dreams(oracle, 40)

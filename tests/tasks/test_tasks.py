@@ -74,12 +74,14 @@ def test_more_chains_than_are_held_at_once_leave_one_example_at_a_time():
 
 
 def test_each_example_is_filled_in_by_its_own_chains_and_spread_as_their_draws(monkeypatch):
-    """By chains whose means are what they were given, and whose draws are one above and below it in turn."""
+    """By chains whose means are what they were given, and whose draws are one above and below it in turn. What fills up
+    a batch is not counted."""
 
     def echo(model, params, key, x, missing, iterations, *_):
         means = jnp.broadcast_to(x, (iterations, *x.shape))
         turns = jnp.where(jnp.arange(iterations) % 2 == 0, 1.0, -1.0)
-        return Imputation(x, means, means + turns[:, None, None], jnp.ones(iterations))
+        taken = jnp.broadcast_to(jnp.where(jnp.arange(15) % 5 < 4, 0.5, 0.0), (iterations, 15))
+        return Imputation(x, means, means + turns[:, None, None], taken, 1 - taken)
 
     monkeypatch.setattr(chain_imputation, "impute", echo)
     monkeypatch.setattr(chain_imputation, "independent", lambda model: True)
@@ -91,6 +93,9 @@ def test_each_example_is_filled_in_by_its_own_chains_and_spread_as_their_draws(m
     found = work._reduced(followed, 3, x, missing, None)
     np.testing.assert_array_equal(found["filled"], x)
     np.testing.assert_array_equal(found["spread"], missing)
+    assert (found["accepted"], found["accepted_local"]) == (pytest.approx(0.4), pytest.approx(0.6))
+    fewer = work._reduced(followed, 3, x[:4], missing[:4], None)
+    assert (fewer["accepted"], fewer["accepted_local"]) == (0.5, 0.5)
 
 
 def test_an_imputations_picture_shows_each_example_its_own_chain(digits, monkeypatch, caplog):
