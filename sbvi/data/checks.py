@@ -10,6 +10,8 @@ from sbvi.core import UserError
 
 #: As many numbers float32 must have among a data set's real values.
 FEWEST = 1000
+#: A column of no wider range, relative to its values, is a constant that was computed.
+ROUNDING = 1e-12
 
 
 def units(minimum: float | None, maximum: float | None, levels: int | None, by_column: bool) -> str:
@@ -97,25 +99,42 @@ def not_there(values: np.ndarray) -> np.ndarray:
     return np.isnan(flat) if x.dtype.kind == "f" else np.zeros(flat.shape, bool)
 
 
-def told_apart(arrays: Collection[np.ndarray], origin: float, where: str) -> None:
+def told_apart(arrays: Collection[np.ndarray], origin: float, where: str, columns: Sequence[str] | None = None) -> None:
     """Refuse real values that float32 cannot tell apart: those so far from where they are counted from that fewer than
-    `FEWEST` of its numbers lie between the least and the greatest of all arrays.
+    `FEWEST` of its numbers lie between the least and the greatest of all arrays, or of a column of tables (N, D).
 
-    origin: what is taken off before they are held.
+    origin: what is taken off before they are held.  columns: their names, where they have any.
 
     Raises:
       UserError: how many there are, and what helps.
     """
     low, high = min(float(x.min()) for x in arrays), max(float(x.max()) for x in arrays)
-    end = max(abs(low - origin), abs(high - origin))
-    if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
-        return
-    there = int((high - low) / np.spacing(np.float32(end)))
-    if there < FEWEST and (origin or any((x.astype(np.float32) != x).any() for x in arrays)):
+    if (there := _between(arrays, low, high, origin)) is not None:
         raise UserError(
             f"{where} holds {low:.10g} to {high:.10g}, where float32 has {there} numbers; set dataset.rescale=true "
             f"with dataset.minimum and dataset.maximum near these, or give the values in another unit."
         )
+    if any(x.ndim != 2 for x in arrays):  # a pixel may well be nearly constant
+        return
+    lows, highs = (np.array([end(x, 0) for x in arrays], np.float64) for end in (np.min, np.max))
+    for column, (low, high) in enumerate(zip(lows.min(0).tolist(), highs.max(0).tolist(), strict=True)):
+        if high - low <= ROUNDING * max(abs(low), abs(high)):
+            continue
+        if (there := _between([x[:, column] for x in arrays], low, high, origin)) is not None:
+            raise UserError(
+                f"{where} holds {low:.10g} to {high:.10g} in column {columns[column] if columns else column}, where "
+                f"float32 has {there} numbers; give its values in another unit, such as without their mean."
+            )
+
+
+def _between(arrays: Collection[np.ndarray], low: float, high: float, origin: float) -> int | None:
+    """How many numbers of float32 there are between ends, where these are too few for the values; else None."""
+    end = max(abs(low - origin), abs(high - origin))
+    if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
+        return None
+    there = int((high - low) / np.spacing(np.float32(end)))
+    few = there < FEWEST and (origin or any((x.astype(np.float32) != x).any() for x in arrays))
+    return there if few else None
 
 
 def channels_last(event_shape: Sequence[int], where: str) -> None:

@@ -248,12 +248,12 @@ class Preprocessing:
         return from_unit(x.astype(wide), *self._range) if self.rescale else x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
-        """Model values (..., N, D) in the source's units, with the source's own (N, D) where none is missing; those of
-        binarized data as the model saw them."""
+        """Model values (..., N, D) in the source's units, with the source's own (N, D), to the last digit, where none is
+        missing; those of binarized data as the model saw them."""
         back = self.to_source(values)
         if source is None or self.binarization != "none":
             return back
-        return np.where(missing, back, source.astype(back.dtype))
+        return np.where(missing, back, source if source.dtype.kind == "f" else source.astype(back.dtype))
 
     def drawable(self, values: np.ndarray) -> np.ndarray:
         """Source values on the scale of pictures, [0, 1] where they have a range."""

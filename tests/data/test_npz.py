@@ -41,6 +41,12 @@ def test_values_that_float32_tells_apart_are_taken(tmp_path):
     assert set(held.train.x.ravel()) <= set(exact.ravel())
 
 
+def test_a_column_that_is_constant_but_for_rounding_is_held(tmp_path):
+    rounded = np.where(np.arange(40) % 2, 0.1 + 0.2, 0.3)
+    held = load(tmp_path, {"x_train": np.stack([rounded, np.linspace(0, 1, 40)], 1)})
+    assert set(held.train.x[:, 0]) == {np.float32(0.3)}
+
+
 def test_zeros_and_ones_are_binary_whatever_their_dtype(tmp_path):
     dataset = load(tmp_path, {"x_train": np.eye(20)})
     assert dataset.binary
@@ -84,6 +90,11 @@ BAD = {
         {"x_train": 1e6 + np.linspace(0, 10, 40).reshape(20, 2)},
         {"maximum": 2e6, "rescale": True, "minimum": 1e6},
         "holds 1000000 to 1000010, where float32 has 160 numbers",
+    ),
+    "far in one column": (
+        {"x_train": np.stack([1e6 + np.linspace(0, 1, 40), np.linspace(0, 1, 40)], 1)},
+        {"maximum": 2e6},
+        "holds 1000000 to 1000001 in column 0, where float32 has 16 numbers; give its values in another unit",
     ),
     "pickled": ({"x_train": np.array([{}, []], dtype=object)}, {}, "not a readable .npz file of plain arrays"),
 }

@@ -206,6 +206,9 @@ def test_gaps_stand_for_nothing():
     np.testing.assert_allclose(TABLE.to_model(x, "x", missing), [[0, 0, 0], [0, 0, 1]], atol=1e-6)
     filled = TABLE.filled(np.full((2, 3), 2.0, np.float32), missing, x)
     np.testing.assert_array_equal(filled, [[1, -1, 1e6], [5, -2, 1e6 + 1e3]])
+    digits = np.array([[0.1, np.nan], [np.nan, 1 / 3]])  # which float32 does not have
+    back = Preprocessing.real((2,)).filled(np.full((2, 2), 0.5, np.float32), np.isnan(digits), digits)
+    np.testing.assert_array_equal(back, [[0.1, 0.5], [0.5, 1 / 3]])
 
 
 def test_grey_values_go_by_the_models_own_rule_and_it_is_said(caplog):

@@ -160,7 +160,7 @@ class Npz(OwnData):
                 )  # fmt: skip
             return Preprocessing.whole(event_shape, int(steps), self.minimum).but(columns=columns)
         if self.rescale:
-            told_apart(arrays.values(), self.minimum, self.path)
+            told_apart(arrays.values(), self.minimum, self.path, columns)
         if not (self.rescale and far(self.minimum, maximum)):  # which is moved before it is rounded
-            told_apart(arrays.values(), 0.0, self.path)
+            told_apart(arrays.values(), 0.0, self.path, columns)
         return Preprocessing.real(event_shape, self.minimum, maximum).but(rescale=self.rescale, columns=columns)
