@@ -174,6 +174,42 @@ def test_from_the_data_up_activations_are_drawn_and_noise_follows(noise_matrix, 
     np.testing.assert_allclose(scored, by_hand[:3], rtol=1e-9)
 
 
+def test_a_ladder_of_three_layers_meets_predicted_scales(x64):
+    """q(h_l | h_{l+1}, x) is N(m_l, s_l^2) of p times the message N(mu_d, 1 / tau_d), of h_l itself, by hand."""
+    model, params = built("predicted", latents=(2, 3, 2), hidden=(), scale=0.4)
+
+    @jax.jit
+    def program(params):
+        q = model.posterior(params, jnp.asarray(X))
+        drawn = q.draw(jax.random.key(0), 3)
+        return q.messages, q.weights, drawn, q.log_prob(drawn)
+
+    messages, weights, drawn, scored = jax.device_get(program(params))
+    generative = {name: np.asarray(leaf) for name, leaf in named(params.generative).items()}
+    mean, log_scale, above = np.zeros(2), np.zeros(2), []
+    for level in (3, 2, 1):
+        node = f"layer_{level}"
+        raw = messages[node]
+        if above:
+            own = weights[node]
+            inner = raw + np.concatenate(above, -1) @ own["first"] + own["first_bias"]
+            raw = inner / (1 + np.exp(-inner)) @ own["last"] + own["last_bias"]
+        message, r = np.split(raw, 2, -1)
+        message_precision = np.exp(np.asarray(bounded(jnp.asarray(r))))
+        precision = message_precision + np.exp(-2 * log_scale)
+        centre = (message_precision * message + np.exp(-2 * log_scale) * mean) / precision
+        h = mean + np.exp(log_scale) * drawn[node]
+        by_hand = (stats.norm.logpdf(h, centre, precision**-0.5) + log_scale).sum(-1)
+        np.testing.assert_allclose(scored[node], by_hand, rtol=1e-9)
+        above.append(drawn[node])
+        if level > 1:
+            kernel, bias = (generative[f"maps.{level - 1}.layers.0.{name}"] for name in ("kernel", "bias"))
+            outputs = h @ kernel + bias
+            mean, raw_scale = np.split(outputs, 2, -1)
+            log_scale = np.asarray(bounded(jnp.asarray(raw_scale)))
+            assert np.std(log_scale) > 0.1  # there is something to meet
+
+
 def named(tree):
     flat = jax.tree_util.tree_flatten_with_path(tree)[0]
     parts = {".".join(str(getattr(k, "key", getattr(k, "name", ""))) for k in path): leaf for path, leaf in flat}
