@@ -1,9 +1,11 @@
 """A single run's config is composed once, and a sweep's jobs are checked before the first of them starts.
 
-Hydra composes a config to read the mode that it may set (`hydra.mode`), and composes it again to run in that mode. Of a
-single run both are the same config, and each takes an eighth of a second of the processor.
+Hydra 1.3 composes a config to read the mode that it may set (`hydra.mode`), and composes it again to run in that mode.
+Of a single run both are the same config, and each takes an eighth of a second of the processor. Later ones read the
+mode without.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,9 +18,9 @@ _OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
 
 
 def compose_once() -> None:
-    """In this process, until it ends; another Hydra, which may do it otherwise, is left alone."""
+    """In this process, until it ends; of a Hydra that does it otherwise nothing is changed."""
     asked = getattr(Hydra, "get_mode", None)
-    if asked is None or hasattr(asked, "once"):
+    if asked is None or [*inspect.signature(asked).parameters] != ["self", "config_name", "overrides"]:
         return
 
     def get_mode(hydra: Any, config_name: str | None, overrides: list[str]) -> Any:
@@ -48,7 +50,6 @@ def compose_once() -> None:
         loader.load_configuration = known
         return None if config is None else config.hydra.mode
 
-    get_mode.once = True  # type: ignore[attr-defined]
     Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
 
 

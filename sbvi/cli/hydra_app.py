@@ -5,6 +5,7 @@ reach us, and show the traceback only to users who asked for it.
 """
 
 import contextlib
+import inspect
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
-from sbvi.core.configs import config_folder, refused
+from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.errors import Interrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
@@ -41,8 +42,12 @@ def register_resolvers() -> None:
     """What our config files use beyond OmegaConf's own resolvers."""
     from omegaconf import OmegaConf
 
-    OmegaConf.register_new_resolver("sbvi.job", job_name, replace=True)
-    OmegaConf.register_new_resolver("sbvi.study", study, replace=True)
+    # The name of old, which 2.4 gives to what had to be called the new one before.
+    later = getattr(OmegaConf, "register_resolver", None)
+    has = later is not None and "replace" in inspect.signature(later).parameters
+    register: Any = later if has else OmegaConf.register_new_resolver
+    register("sbvi.job", job_name, replace=True)
+    register("sbvi.study", study, replace=True)
 
 
 def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
@@ -141,7 +146,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         composing.check_jobs_first(check)
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
-    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(guarded)
+    main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
     try:
         main()
         if failures:

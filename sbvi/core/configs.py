@@ -1,4 +1,4 @@
-"""Where the config files are, and what Hydra says of a group's choice, as a sentence."""
+"""Where the config files are, how Hydra reads them, and what it says of a group's choice, as a sentence."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +11,13 @@ def config_folder() -> Path:
     """The configs: inside the installed package, or beside it in a source tree."""
     package = Path(__file__).resolve().parents[1]
     return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
+
+
+def hydra_defaults() -> dict[str, str]:
+    """The words of `hydra.main` and its like by which Hydra 1.3 takes its own defaults, as later ones do untold."""
+    import hydra
+
+    return {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 def refused(text: str, overrides: Sequence[str]) -> UserError | None:

@@ -248,8 +248,8 @@ class Preprocessing:
         return from_unit(x.astype(wide), *self._range) if self.rescale else x
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
-        """Model values (..., N, D) in the source's units, with the source's own (N, D), to the last digit, where none is
-        missing; those of binarized data as the model saw them."""
+        """Model values (..., N, D) in the source's units, with the source's own (N, D), to the last digit, where there
+        is one; those of binarized data as the model saw them."""
         back = self.to_source(values)
         if source is None or self.binarization != "none":
             return back

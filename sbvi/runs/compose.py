@@ -5,7 +5,7 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
-from sbvi.core.configs import config_folder, refused
+from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.unknown import unknown_override
 
 LENGTHS = ("steps", "epochs", "examples")
@@ -59,7 +59,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
     state.clear()
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with initialize_config_dir(str(config_folder()), **hydra_defaults()):
             config = compose("train", list(overrides))
         for key in sorted(OmegaConf.missing_keys(config)):
             raise UserError(f"{key} must be given, as {key}=VALUE.")

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from sbvi.cli import composing, hydra_app
 from sbvi.cli.train import COMMAND
+from sbvi.core.configs import hydra_defaults
 
 TWO_PASSES, ONCE = Hydra.get_mode, composing.compose_once
 
@@ -77,3 +78,34 @@ def test_debug_shortens_whatever_experiment_is_chosen(composed):
     ((config, _),), _ = composed("experiment=quick_mnist", "debug=quick", once=True)
     assert OmegaConf.create(config).trainer.steps == 20
     assert OmegaConf.create(config).trainer.epochs is None
+
+
+def test_a_hydra_that_reads_the_mode_otherwise_is_left_as_it_is(monkeypatch):
+    """That of 1.4, which is told the parsed words too and composes nothing for it."""
+
+    class Later:
+        def get_mode(self, config_name, overrides, parsed_overrides=None):
+            raise AssertionError
+
+    asked = Later.get_mode
+    monkeypatch.setattr(composing, "Hydra", Later)
+    composing.compose_once()
+    assert Later.get_mode is asked
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("1.3.2", {"version_base": "1.3"}), ("1.4.0", {}), ("1.4.0rc3", {}), ("1.30.0", {})]
+)
+def test_hydra_is_told_whose_defaults_where_it_asks_for_that(version, words, monkeypatch):
+    monkeypatch.setattr("hydra.__version__", version)
+    assert hydra_defaults() == words
+
+
+def test_resolvers_are_registered_by_the_name_that_omegaconf_has_for_it(monkeypatch):
+    """2.4 warns of the old one."""
+    told = []
+    monkeypatch.setattr(
+        OmegaConf, "register_resolver", lambda name, _, *, replace: told.append((name, replace)), raising=False
+    )
+    hydra_app.register_resolvers()
+    assert told == [("sbvi.job", True), ("sbvi.study", True)]

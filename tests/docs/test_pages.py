@@ -11,7 +11,7 @@ from sbvi.cli import convert, evaluate, train
 from sbvi.cli.help import help_text
 from sbvi.cli.mistakes import check_arguments, words_of
 from sbvi.core import build
-from sbvi.core.configs import config_folder
+from sbvi.core.configs import config_folder, hydra_defaults
 from sbvi.runs import Experiment
 from sbvi.runs.changes import MAY_CHANGE
 from sbvi.tasks import TASKS
@@ -78,7 +78,7 @@ def test_every_command_of_a_page_is_one(page, monkeypatch):
             if name == "sbvi-train":
                 Experiment.from_overrides(settled(overrides))
             else:
-                with initialize_config_dir(str(config_folder()), version_base="1.3"):
+                with initialize_config_dir(str(config_folder()), **hydra_defaults()):
                     config = compose(name.removeprefix("sbvi-"), overrides)
                 if name == "sbvi-evaluate":
                     build(TASKS, "task", json.loads(json.dumps({**config.task}, default=list)))
