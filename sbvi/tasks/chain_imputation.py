@@ -156,6 +156,7 @@ class ChainImputation(Filling):
     ) -> dict[str, np.ndarray]:
         """What is kept of a batch's chains; errors as sums over missing entries, (T + 1,): at each iteration of one
         state, a mean over chains, and last that of the average over iterations and chains."""
+
         def own(values: Any) -> Any:
             """(T, C B, ...) as (T, C, rows of this batch, ...), without those that fill it up."""
             return values.reshape(self.iterations, chains, -1, *values.shape[2:])[:, :, : len(x)]
