@@ -212,7 +212,8 @@ def test_a_search_is_kept_and_shown(scripts, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is not the directory of a search"):
         pages.keep(sweep)
     sweep.mkdir()
-    study = optuna.create_study(f"sqlite:///{sweep / 'optuna-study.db'}", study_name="rates", direction="maximize")
+    storage = f"sqlite:///{sweep / 'optuna-study.db'}"
+    study = optuna.create_study(storage=storage, study_name="rates", direction="maximize")
     with pytest.raises(UserError, match="no trial of the search completed"):
         pages.keep(sweep)
     for number, value in enumerate([-120.0, -99.5, -101.0]):

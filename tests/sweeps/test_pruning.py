@@ -17,7 +17,7 @@ EVERY = 10
 def search(tmp_path):
     """A study, and Hydra's config of the sweeper that keeps it."""
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    study = optuna.create_study(storage, study_name="rates", direction="maximize")
+    study = optuna.create_study(storage=storage, study_name="rates", direction="maximize")
     return study, SimpleNamespace(storage=storage, study_name="rates")
 
 
