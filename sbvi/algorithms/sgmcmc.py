@@ -24,6 +24,7 @@ from sbvi.algorithms.nais import generative_gradient, gradients
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.algorithms.proposal_tuning import ProposalTuning, negative
 from sbvi.core.xla import for_cpu
+from sbvi.core.xla.finite import all_finite
 from sbvi.data import Batch
 from sbvi.inference.sgmcmc import Kernel
 from sbvi.inference.sgmcmc.priors import ParameterPrior
@@ -128,7 +129,7 @@ class SGMCMC:
             after, scalars = one(_only(state, 0), jnp.zeros((), jnp.int32))
             return jax.tree.map(lambda leaf: leaf[None], after), Info(scalars)
         after, scalars = _side_by_side(one, state, jnp.arange(self.settings.chains, dtype=jnp.int32))
-        good = jax.vmap(_finite)((after.kernel, after.proposal, scalars["loss"]))
+        good = jax.vmap(all_finite)((after.kernel, after.proposal, scalars["loss"]))
         alive = (state.stopped < 0) & good
         stopped = jnp.where((state.stopped < 0) & ~good, state.steps + 1, state.stopped)
 
@@ -245,9 +246,3 @@ def _side_by_side(one: Any, state: Chains, places: Array) -> Any:
 def _only(state: Chains, chain: int) -> Chains:
     one: Chains = jax.tree.map(lambda leaf: leaf[chain], state)
     return one
-
-
-def _finite(tree: Any) -> Array:
-    """Whether every floating-point number of a tree is finite."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))

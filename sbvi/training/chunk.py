@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from sbvi.algorithms import Algorithm
 from sbvi.algorithms.algorithm import check_reported
 from sbvi.core.xla import for_cpu
+from sbvi.core.xla.finite import all_finite
 from sbvi.training.batches import Batches
 
 Array = jax.Array
@@ -116,7 +117,7 @@ def chunk_function(
             good = jnp.isfinite(scalars["loss"])
             skipped = result.skipped
             if skip_bad:
-                good &= _all_finite(after)
+                good &= all_finite(after)
                 after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state)
                 scalars = {name: jnp.where(good, value, jnp.zeros_like(value)) for name, value in scalars.items()}
                 skipped = skipped + (~good).astype(jnp.int32)
@@ -130,9 +131,3 @@ def chunk_function(
         return batches.placement.hold_replicated(ended)
 
     return chunk
-
-
-def _all_finite(state: Any) -> Array:
-    """Whether every floating-point number of a state is finite."""
-    checks = [jnp.all(jnp.isfinite(v)) for v in jax.tree.leaves(state) if jnp.issubdtype(v.dtype, jnp.floating)]
-    return jnp.all(jnp.stack(checks))
