@@ -119,6 +119,19 @@ def test_mlflow_by_default(tmp_path, monkeypatch, caplog):
     assert "is not found at sqlite:///archive/today/run/mlflow/mlflow.db: a new one begins there" in caplog.text
 
 
+def test_pictures_of_a_named_database_lie_beside_it(tmp_path, monkeypatch):
+    """And not in a folder mlruns/ wherever the command was given."""
+    pytest.importorskip("mlflow")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    logger = LOGGERS["mlflow"](uri=f"sqlite:///{tmp_path / 'runs.db'}").open(tmp_path / "run", 0)
+    logger.image(5, "samples", np.zeros((4, 4), np.uint8))
+    logger.close(True)
+    assert [path.name for path in (tmp_path / "artifacts").rglob("*.png")] == ["samples.png"]
+    assert not list((tmp_path / "here").iterdir())
+
+
 @pytest.mark.quick
 def test_no_password_of_a_place_is_told():
     assert _told("mysql+pymysql://me:secret@host/runs") == "mysql+pymysql://host/runs"

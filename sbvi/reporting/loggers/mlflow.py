@@ -42,6 +42,14 @@ def elsewhere(uri: str | None) -> str | None:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or None
 
 
+def _beside(uri: str) -> Path | None:
+    """The folder of a database that is a file; None of other places, whose server keeps pictures where it chooses."""
+    if uri.partition(":")[0].partition("+")[0] != "sqlite":
+        return None
+    file = uri.partition("://")[2].partition("?")[0][1:]  # of sqlite:///FILE?OPTION=VALUE
+    return Path(file).absolute().parent if file and file != ":memory:" else None
+
+
 def _told(uri: str) -> str:
     """A place without the name and password that may stand in it."""
     return re.sub("^([^/]*//)[^/]*@", r"\1", uri)
@@ -64,7 +72,7 @@ class _MlflowRun:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
             self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
             found = self._going_on(known, _told(uri or address(own)))
-            self.run_id = found or self._begun(experiment, folder.name, own if uri is None else None)
+            self.run_id = found or self._begun(experiment, folder.name, own if uri is None else _beside(uri))
             try:
                 known.write_text(f"{self.run_id}\n", encoding="utf-8")
             except OSError:
@@ -97,7 +105,8 @@ class _MlflowRun:
         return str(self.client.create_run(self._place(experiment, own), run_name=name).info.run_id)
 
     def _place(self, experiment: str, own: Path | None) -> str:
-        """The experiment's identifier; made where it is not there, with pictures in a folder of our own."""
+        """The experiment's identifier; made where it is not there. own: the folder whose artifacts/ has the pictures;
+        None for where MLflow puts them."""
         from mlflow.exceptions import MlflowException
 
         there = self.client.get_experiment_by_name(experiment)
@@ -134,7 +143,8 @@ class Mlflow(LoggerSpec):
     """A run of MLflow's, by default in a database below the outputs folder; needs the extra `mlflow`."""
 
     uri: str | None = None
-    """Tracking server or database, such as http://host:5000 or sqlite:////data/mlflow.db; null for what
+    """Tracking server or database, such as http://host:5000 or sqlite:////data/mlflow.db, beside which pictures lie in
+    artifacts/; null for what
     $MLFLOW_TRACKING_URI says, else mlflow/mlflow.db in the outputs folder that the run stands in, or in the run's own
     directory where there is none."""
     experiment: str = "sbvi"
