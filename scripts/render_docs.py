@@ -84,7 +84,7 @@ def likelihoods() -> str:
 
 
 #: Rows of table 1's data with several stochastic layers.
-SEVERAL_LAYERS = ("ladder", "dense_ladder", "iwae_two_layers_k50")
+SEVERAL_LAYERS = ("ladder", "dense_ladder", "iwae_two_layers_k50", "iwae_two_layers_k5", "iwae_two_layers_fine")
 #: What stands beside a group's names.
 NOTES = {
     "dataset": f"`dataset.binarization=` {code(get_args(Binarization))} ([docs/data.md](docs/data.md))",
