@@ -42,10 +42,9 @@ def register_resolvers() -> None:
     """What our config files use beyond OmegaConf's own resolvers."""
     from omegaconf import OmegaConf
 
-    # The name of old, which 2.4 gives to what had to be called the new one before.
-    later = getattr(OmegaConf, "register_resolver", None)
-    has = later is not None and "replace" in inspect.signature(later).parameters
-    register: Any = later if has else OmegaConf.register_new_resolver
+    register: Any = OmegaConf.register_resolver  # of OmegaConf 2.4; before, an older function has this name
+    if "replace" not in inspect.signature(register).parameters:
+        register = OmegaConf.register_new_resolver
     register("sbvi.job", job_name, replace=True)
     register("sbvi.study", study, replace=True)
 

@@ -109,7 +109,7 @@ def told_apart(arrays: Collection[np.ndarray], origin: float, where: str, column
       UserError: how many there are, and what helps.
     """
     low, high = min(float(x.min()) for x in arrays), max(float(x.max()) for x in arrays)
-    if (there := _between(arrays, low, high, origin)) is not None:
+    if (there := _too_few(arrays, low, high, origin)) is not None:
         raise UserError(
             f"{where} holds {low:.10g} to {high:.10g}, where float32 has {there} numbers; set dataset.rescale=true "
             f"with dataset.minimum and dataset.maximum near these, or give the values in another unit."
@@ -120,21 +120,22 @@ def told_apart(arrays: Collection[np.ndarray], origin: float, where: str, column
     for column, (low, high) in enumerate(zip(lows.min(0).tolist(), highs.max(0).tolist(), strict=True)):
         if high - low <= ROUNDING * max(abs(low), abs(high)):
             continue
-        if (there := _between([x[:, column] for x in arrays], low, high, origin)) is not None:
+        if (there := _too_few([x[:, column] for x in arrays], low, high, origin)) is not None:
             raise UserError(
                 f"{where} holds {low:.10g} to {high:.10g} in column {columns[column] if columns else column}, where "
                 f"float32 has {there} numbers; give its values in another unit, such as without their mean."
             )
 
 
-def _between(arrays: Collection[np.ndarray], low: float, high: float, origin: float) -> int | None:
-    """How many numbers of float32 there are between ends, where these are too few for the values; else None."""
+def _too_few(arrays: Collection[np.ndarray], low: float, high: float, origin: float) -> int | None:
+    """How many numbers of float32 lie between the ends, where these are too few for the values; else None."""
     end = max(abs(low - origin), abs(high - origin))
     if low == high or end > np.finfo(np.float32).max:  # which is refused where it is held
         return None
     there = int((high - low) / np.spacing(np.float32(end)))
-    few = there < FEWEST and (origin or any((x.astype(np.float32) != x).any() for x in arrays))
-    return there if few else None
+    if there >= FEWEST or (not origin and all((x.astype(np.float32) == x).all() for x in arrays)):
+        return None
+    return there
 
 
 def channels_last(event_shape: Sequence[int], where: str) -> None:
