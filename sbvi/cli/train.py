@@ -14,7 +14,7 @@ from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
 from sbvi.cli.reader import tell, unheard
-from sbvi.cli.tilde import expanded, home
+from sbvi.cli.resume import resumed
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import Interrupted, check_seed
@@ -70,10 +70,10 @@ COMMAND = Command(
 
 def main() -> None:
     """The entry point of `sbvi-train`."""
-    resumed = [word for word in sys.argv[1:] if word.startswith("resume=")]
-    if resumed and asked(sys.argv[1:]) is None:
+    named = [word for word in sys.argv[1:] if word.startswith("resume=")]
+    if named and asked(sys.argv[1:]) is None:
         with hydra_app.answered(), unheard():
-            _resume(resumed)
+            _resume(named)
     else:
         hydra_app.run(_task, "train", COMMAND)
 
@@ -179,34 +179,9 @@ _task.check = _checked  # type: ignore[attr-defined]  # of a sweep's jobs, befor
 
 
 def _resume(words: list[str]) -> None:
-    """Go on with a run from its own run.json, on other devices and for longer where asked.
-
-    Raises:
-      UserError: there is no run, or something is given of which it cannot go on with another.
-    """
+    """Go on with a run, see `resumed`."""
     rest = [word for word in sys.argv[1:] if word not in words]
-    odd = [word for word in rest if "=" not in word] + words[1:]
-    if odd:
-        raise UserError(f"resume=DIR takes KEY=VALUE beside it, and {odd[0]} was given; name one run.")
-    if words[0] == "resume=":  # as of a shell's variable that is not set
-        raise UserError("resume= names no run: give resume=DIR, the directory of one.")
-    with uncollected():
-        from sbvi.runs import Experiment
-        from sbvi.runs.changes import changed, check_may_change, is_elsewhere
-        from sbvi.runs.directory import RunDirectory
-
-    folder = Path(home(words[0].partition("=")[2]))
-    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
-    for name in ("absl", "jax", "matplotlib"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    pairs = {key: value for key, _, value in (word.partition("=") for word in expanded(rest))}
-    for key, value in pairs.items():
-        check_may_change(key, value)
-    config = RunDirectory(folder).read_run()["config"]
-    hydra_app.log_to(folder)
-    values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
-    experiment = Experiment.from_config(changed(config, values), recorded=True)
-    longer = not all(map(is_elsewhere, values))
+    experiment, folder, longer = resumed(words, rest)
     _report(_train(Job(experiment, folder, "RUN", typed(sys.argv[1:])), longer=longer), several=False)
 
 
