@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Time each trick of `sbvi.core.xla` against the plain JAX that it stands in for.
 
-    scripts/benchmark_xla_tricks.py [normal halves sums exponential rank_one convolution] [--rounds 9] [--steps 30]
+    scripts/benchmark_xla_tricks.py [normal halves sums exponential rank_one convolution convolution_batch]
+                                     [--rounds 9] [--steps 30]
 
 Both forms run as a training chunk does: compiled, as the steps of a scan. They take turns; printed are the medians
 over rounds in microseconds a step, and the plain form's median over the trick's: above 1 the trick is faster.
@@ -145,9 +146,9 @@ def rank_one() -> Case:
     return descent("a rank-one posterior's noise", (200, 2 * size, 200), loss)
 
 
-def convolution() -> Case:
+def convolution(examples: int) -> Case:
     """A step of descent of one 3 x 3 convolution from 16 to 32 channels, with its gradient to the images too."""
-    images = jnp.asarray(np.random.default_rng(0).normal(size=(10, 14, 14, 16)), jnp.float32)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(examples, 14, 14, 16)), jnp.float32)
 
     def step(state: Array, key: Array, form: Callable[[Array, Array], Array]) -> Array:
         moved = images + 1e-3 * jax.random.normal(key, ())
@@ -155,7 +156,7 @@ def convolution() -> Case:
         return state - 1e-7 * to_kernel + 1e-12 * jnp.sum(to_images)
 
     return Case(
-        "a convolution's gradient",
+        f"a convolution's gradient, {examples} images",
         jnp.full((3, 3, 16, 32), 0.01),
         lambda state, key: step(state, key, convolved),
         lambda state, key: step(state, key, plain_convolution),
@@ -168,7 +169,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "sums": sums,
     "exponential": exponential,
     "rank_one": rank_one,
-    "convolution": convolution,
+    "convolution": partial(convolution, 10),
+    "convolution_batch": partial(convolution, 100),
 }
 
 

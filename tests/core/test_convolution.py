@@ -1,13 +1,17 @@
 """The convolution against its sums written out, and its gradient against the adjoint map."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sbvi.core.placement import Placement
 from sbvi.core.xla import convolution
-from sbvi.core.xla.convolution import convolved
+from sbvi.core.xla.convolution import PIECES, convolved, piece_size, plain_convolution
 
 
 def written_out(x, kernel):
@@ -53,3 +57,36 @@ def test_an_accelerator_takes_the_gradient_of_jax(monkeypatch):
     assert "custom_vjp" not in str(jax.make_jaxpr(convolved)(x, kernel))
     for a, b in zip(ours, jax.vjp(convolved, x, kernel)[1](cotangent), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def gradients(form, rows):
+    """Of a sum weighed by a cotangent, for x of so many rows and for the kernel, in float64."""
+    rng = np.random.default_rng(rows)
+    x, kernel, weights = (rng.normal(size=shape) for shape in ((rows, 4, 3, 2), (3, 3, 2, 5), (rows, 4, 3, 5)))
+    return jax.jit(jax.grad(lambda x, k: jnp.sum(weights * form(x, k)), (0, 1))), (jnp.asarray(x), jnp.asarray(kernel))
+
+
+@pytest.mark.parametrize("rows", [28, 29, 50, 53, 100, 128])
+def test_a_kernels_gradient_is_the_sum_over_its_pieces(rows):
+    """Batches that pieces fill and batches that they do not."""
+    with jax.enable_x64(True):
+        ours, at = gradients(convolved, rows)
+        for a, b in zip(ours(*at), gradients(plain_convolution, rows)[0](*at), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@given(rows=st.integers(1, 5000))
+def test_pieces_are_filled_to_three_quarters_at_least(rows):
+    size = piece_size(rows)
+    assert size == rows if rows <= max(PIECES) else size in PIECES
+    filled = -(-rows // size) * size
+    assert rows <= filled <= rows * 4 / 3
+
+
+def test_over_devices_no_row_of_a_piece_is_sent():
+    """Of the whole gradient only the sum goes between devices, not the examples that it is of."""
+    placement = Placement.over(2)
+    ours, (x, kernel) = gradients(convolved, 100)
+    program = ours.lower(placement.split(x, 0), placement.replicated(kernel)).compile().as_text()
+    assert "all-reduce" in program
+    assert not re.search("all-gather|all-to-all|collective-permute", program)

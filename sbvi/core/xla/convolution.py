@@ -1,16 +1,21 @@
 """A convolution whose gradient stays fast inside a loop.
 
 The gradient is that of JAX, as convolutions of the plain layout (NHWC, HWIO). XLA's CPU compiler brings others to it
-in a program's first computation alone: inside a loop, where training is, they took a hundred times as long. On an
-accelerator the gradient is JAX's own.
+in a program's first computation alone: inside a loop, where training is, they took a hundred times as long. The
+kernel's is a convolution whose channels are the examples: it is summed over pieces of some twenty of them, since all
+at once they fall out of the cache. On an accelerator the gradient is JAX's own.
 Benchmark: `scripts/benchmark_xla_tricks.py convolution`.
 """
 
 import jax
+import jax.numpy as jnp
 
 from sbvi.core.xla import for_cpu
 
 Array = jax.Array
+
+#: Examples of a piece: in fours, as the library's vectors take them.
+PIECES = (20, 24, 16, 28, 12)
 
 
 def plain_convolution(x: Array, kernel: Array) -> Array:
@@ -48,8 +53,34 @@ def _backward(kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array
     x, kernel = kept
     before, after = _padding(kernel)
     to_x = _padded_convolution(cotangent, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (after, before))
-    to_kernel = _padded_convolution(x.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), (before, after))
-    return to_x, to_kernel.transpose(1, 2, 0, 3)
+    return to_x, _to_kernel(x, cotangent, kernel)
+
+
+def _to_kernel(x: Array, cotangent: Array, kernel: Array) -> Array:
+    def of(piece: tuple[Array, Array]) -> Array:
+        values, slopes = piece
+        products = _padded_convolution(values.transpose(3, 1, 2, 0), slopes.transpose(1, 2, 0, 3), _padding(kernel))
+        return products.transpose(1, 2, 0, 3)
+
+    size = piece_size(len(x))
+    if size == len(x):
+        return of((x, cotangent))
+    pieces = _in_pieces(x, size), _in_pieces(cotangent, size)
+    total, _ = jax.lax.scan(lambda sofar, piece: (sofar + of(piece), None), jnp.zeros_like(kernel), pieces)
+    return total
+
+
+def piece_size(rows: int) -> int:
+    """Of the pieces that so many examples are summed in: the size that fills them up with the fewest zeros."""
+    return rows if rows <= max(PIECES) else min(PIECES, key=lambda size: -(-rows // size) * size)
+
+
+def _in_pieces(values: Array, size: int) -> Array:
+    """(B, ...) -> (pieces, size, ...), filled up with zeros. A piece takes its rows from all over the batch, so that
+    over a mesh each device has a part of every piece and none of its rows is sent."""
+    count = -(-len(values) // size)
+    filled = jnp.pad(values, ((0, count * size - len(values)), *((0, 0),) * (values.ndim - 1)))
+    return filled.reshape(size, count, *values.shape[1:]).swapaxes(0, 1)
 
 
 _convolved.defvjp(_forward, _backward)

@@ -49,8 +49,8 @@ def down_columns(x: Array, rows: tuple[int, ...]) -> Array:
     if not for_cpu():
         return jnp.broadcast_to(x, (*rows, *x.shape))
     count = prod(rows)
-    if count <= WHOLE:
-        return jnp.matmul(jnp.ones((*rows, 1), x.dtype), x[None])
+    if count <= WHOLE:  # over one axis: over several, the derivative writes all of its terms out, transposed
+        return jnp.matmul(jnp.ones((count, 1), x.dtype), x[None]).reshape(*rows, -1)
     least = -(-count // BLOCK)
     # Blocks interleaved, row r in block r % blocks, so that their sums are one product; padded where none divide.
     blocks = next((n for n in range(least, 8 * least) if count % n == 0), least)
