@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Time each trick of `sbvi.core.xla` against the plain JAX that it stands in for.
 
-    scripts/benchmark_xla_tricks.py [normal halves sums exponential rank_one convolution convolution_batch]
-                                     [--rounds 9] [--steps 30]
+    scripts/benchmark_xla_tricks.py [normal halves sums exponential silu silu_images rank_one convolution
+                                     convolution_batch] [--rounds 9] [--steps 30]
 
 Both forms run as a training chunk does: compiled, as the steps of a scan. They take turns; printed are the medians
 over rounds in microseconds a step, and the plain form's median over the trick's: above 1 the trick is faster.
@@ -23,6 +23,7 @@ import numpy as np
 from sbvi.core.xla.convolution import convolved, plain_convolution
 from sbvi.core.xla.exponential import exp_nonpositive
 from sbvi.core.xla.random_bits import halves, normal
+from sbvi.core.xla.silu import silu
 from sbvi.core.xla.sums import along_rows, down_columns, row_sums
 
 Array = jax.Array
@@ -129,6 +130,20 @@ def exponential() -> Case:
     )
 
 
+def activation(shape: tuple[int, ...]) -> Case:
+    """silu and its derivative, the value written out as for the layer above."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+
+    def step(state: Array, form: Callable[[Array], Array]) -> Array:
+        value, pull = jax.vjp(form, x + state)
+        value = jax.lax.optimization_barrier(value)
+        return state + 1e-9 * jnp.sum(pull(value)[0])
+
+    return Case(
+        f"silu {shape}", jnp.zeros(()), lambda state, _: step(state, silu), lambda state, _: step(state, jax.nn.silu)
+    )
+
+
 def rank_one() -> Case:
     """Noise scaled by a covariance of rank one between two products: 100 rows, 200 latents, two outputs for each."""
     rows, size = 100, 200
@@ -168,6 +183,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "halves": bits,
     "sums": sums,
     "exponential": exponential,
+    "silu": partial(activation, (100, 300)),
+    "silu_images": partial(activation, (100, 14, 14, 32)),
     "rank_one": rank_one,
     "convolution": partial(convolution, 10),
     "convolution_batch": partial(convolution, 100),

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from sbvi.core.xla.silu import silu
+
 Array = jax.Array
 Weights = Mapping[str, Array]
 
@@ -46,8 +48,8 @@ def _network(weights: Weights, a: Array, context: Array | None) -> tuple[Array, 
     h = a @ weights["first"] + along(weights["first_bias"])
     if context is not None:
         h = h + (context @ weights["context"])[None]
-    h = jax.nn.silu(h)
-    h = jax.nn.silu(h @ weights["second"] + along(weights["second_bias"]))
+    h = silu(h)
+    h = silu(h @ weights["second"] + along(weights["second_bias"]))
     raw, shift = jnp.split(h @ weights["last"] + along(weights["last_bias"]), 2, axis=-1)
     return BOUND * jnp.tanh(raw / BOUND), shift
 

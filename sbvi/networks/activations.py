@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.core.xla.silu import silu
+
 
 class Activation(NamedTuple):
     """smooth: no kinks, so that its Hessian is what automatic differentiation gives."""
@@ -23,7 +25,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu": Activation(jax.nn.gelu, smooth=True),
     "identity": Activation(lambda x: x, smooth=True),
     "sigmoid": Activation(jax.nn.sigmoid, smooth=True),
-    "silu": Activation(jax.nn.silu, smooth=True),
+    "silu": Activation(silu, smooth=True),
     "softplus": Activation(jax.nn.softplus, smooth=True),
     "tanh": Activation(jnp.tanh, smooth=True),
 }

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 
 from sbvi.core.xla.bounded import bounded
 from sbvi.core.xla.random_bits import normal
+from sbvi.core.xla.silu import silu
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.gaussian import Array
 from sbvi.distributions.gaussian import log_prob as gaussian_log_prob
@@ -111,7 +112,7 @@ class Chained(NamedTuple):
             return combined(message, self.combine)
         own = self.weights[node]
         seen = jnp.concatenate(before, -1) if self.all_before else before[-1]
-        h = jax.nn.silu(message + seen @ own["first"] + own["first_bias"][None, None])
+        h = silu(message + seen @ own["first"] + own["first_bias"][None, None])
         return combined(h @ own["last"] + own["last_bias"][None, None], self.combine, layer)
 
     def _layer(self, node: str, above: Array | None) -> Layer | None:

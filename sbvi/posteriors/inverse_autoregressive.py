@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import PositiveInt, spec
+from sbvi.core.xla.silu import silu
 from sbvi.distributions.gaussian import Array
 from sbvi.posteriors.flowed import ContextFlow
 
@@ -54,7 +55,7 @@ class InverseAutoregressive(ContextFlow):
         """m and log g, (S, B, K)."""
         inner, outer = (jnp.asarray(m, z.dtype) for m in masks(z.shape[-1], self.hidden))
         seen = given @ weights["context"] + weights["bias"][None]
-        h = jax.nn.silu(z @ (weights["first"] * inner) + seen[None])
+        h = silu(z @ (weights["first"] * inner) + seen[None])
         outputs = h @ (weights["last"] * jnp.tile(outer, (1, 2))) + weights["last_bias"][None, None]
         shift, raw = jnp.split(outputs, 2, axis=-1)
         return shift, jax.nn.log_sigmoid(raw + 2)
