@@ -114,6 +114,8 @@ class SbviLauncher(Launcher):
         with open_dict(config):
             config.hydra.job.id = f"job_id_for_{number}"
             config.hydra.job.num = number
+        # The handlers are those of the job before in this process, whose file and number this line is not of.
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         log.info("\t#%d : %s", number, " ".join(filter_overrides(list(overrides))))
         return run_job(
             hydra_context=self.hydra_context,

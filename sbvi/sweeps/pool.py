@@ -18,6 +18,9 @@ _PR_SET_PDEATHSIG = 1
 
 Run = Callable[[int, Sequence[str]], JobReturn]
 
+#: What is told of a job that the sweep's end cut off.
+STOPPED = "was stopped; the same command goes on with it"
+
 
 class JobFailed(UserError):
     """A job of the sweep did not end well; the text says which and why."""
@@ -55,7 +58,7 @@ def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> N
                 traceback.print_exc()
                 results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
             else:
-                results.put(("ended", number, None, "was stopped; the same command goes on with it"))
+                results.put(("ended", number, None, STOPPED))
                 break
         finally:
             sys.stdout.flush()
@@ -126,6 +129,9 @@ class Pool:
         finally:
             for signum, handler_before in before:
                 signal.signal(signum, handler_before)
+        for worker in self.workers.values():
+            if self._died(worker):  # the last of a sweep that is stopped
+                self._bury(worker)
         for number in range(self.first, self.first + len(self.overrides)):
             if number not in self.outcome:
                 self._settle(number, None, "was not run: the sweep was stopped")
@@ -155,10 +161,16 @@ class Pool:
         except queue.Empty:
             for slot, worker in list(self.workers.items()):
                 if self._died(worker):
-                    number = self.holding.pop(worker.pid)
-                    self._settle(number, None, f"its worker died (exit code {worker.exitcode})")
+                    self._bury(worker)
                     if self.heard is None:
                         self._start(slot)
+
+    def _bury(self, worker: Any) -> None:
+        """Settle the job of a worker that died: by the signal that stops the sweep, as one does that comes before its
+        training has begun or in its final test, or by itself."""
+        by_signal = self.heard is not None and worker.exitcode == -self.heard
+        failure = STOPPED if by_signal else f"its worker died (exit code {worker.exitcode})"
+        self._settle(self.holding.pop(worker.pid), None, failure)
 
     def _note(self, what: str, number: int, value: Any, failure: str | None) -> None:
         if what == "began":

@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,18 @@ def groups(points: Sequence[Point], largest: int | None = None, shared: Shared |
     """Positions of points that may share a program, `largest` at most and no more than memory holds.
 
     Points whose configs differ in the seed and in real numbers only stand together. Whether their
-    programs are equal shows when they are compiled: these groups are what is worth a try.
+    programs are equal shows when they are compiled: these groups are what is worth a try. Points that are one and the
+    same run (`seed=0,0`) never do: the second would wait for the folder, and the first for the second.
 
     shared: where what the points have in common is kept for those who train them.
     """
     alike: dict[str, list[int]] = {}
+    folders: Counter[Path] = Counter()
     for position, point in enumerate(points):
         config = {k: v for k, v in flat(point.experiment.to_config()).items() if k != "seed" and type(v) is not float}
-        alike.setdefault(json.dumps(config, sort_keys=True), []).append(position)
+        before = folders[point.folder.absolute()]
+        alike.setdefault(json.dumps([before, config], sort_keys=True), []).append(position)
+        folders[point.folder.absolute()] += 1
     parts = []
     for positions in alike.values():
         size = min(_fitting(points[positions[0]].experiment, len(positions), shared), largest or len(positions))

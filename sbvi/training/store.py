@@ -77,8 +77,13 @@ class Store:
         Raises:
           DamagedCheckpoint: there are none, or they are damaged or another model's.
         """
-        old = self.folder / f"best{legacy_checkpoint.SUFFIX}"
-        return self._load(self.path("best") if self.path("best").exists() or not old.exists() else old, like)
+        best, old = self.path("best"), self.folder / f"best{legacy_checkpoint.SUFFIX}"
+        if not best.exists() and not old.exists():
+            raise checkpoint.DamagedCheckpoint(
+                f"{best} is not there: a run has parameters to start from or to evaluate from its first validation on, "
+                f"every trainer.validate_every steps and at its end; resume={self.folder.parent} goes on with it."
+            )
+        return self._load(best if best.exists() else old, like)
 
     def _states(self) -> Iterator[Path]:
         """The files there are, the newest first: a run of an earlier version has gone on in today's format."""

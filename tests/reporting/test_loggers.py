@@ -133,6 +133,26 @@ def test_pictures_of_a_named_database_lie_beside_it(tmp_path, monkeypatch):
     assert not list((tmp_path / "here").iterdir())
 
 
+def test_mlflow_takes_the_names_of_any_columns(tmp_path):
+    """Of a table's columns there are scalars and settings; those whose names MLflow refuses must not end the run, nor
+    two of them be one."""
+    if importlib.util.find_spec("mlflow") is None:  # as above
+        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    columns = ["weight (kg)", "age", "x<1", "x>1", "km/", "a//b", "..", "größe: mm", "z" * 300, "z" * 299]
+    values = {f"test/nll/{column}": float(place) for place, column in enumerate(columns)}
+    (tmp_path / "run").mkdir()
+    logger = LOGGERS["mlflow"](uri=f"sqlite:///{tmp_path / 'runs.db'}").open(tmp_path / "run", 0)
+    logger.start({f"dataset.columns.{column}": "count" for column in columns})
+    logger.start({f"dataset.columns.{column}": "count" for column in columns})  # as of a run that goes on
+    logger.scalars(1, values)
+    data = logger._logger.client.get_run(logger._logger.run_id).data
+    logger.close(True)
+    assert sorted(data.metrics.values()) == sorted(values.values())
+    assert len(data.params) == len(columns)
+    kept = {"test/nll/age": 1.0, "test/nll/größe: mm": 7.0, "test/nll/weight _kg_": 0.0, "test/nll/x_1_2": 3.0}
+    assert {name: data.metrics.get(name) for name in kept} == kept
+
+
 @pytest.mark.quick
 def test_no_password_of_a_place_is_told():
     assert _told("mysql+pymysql://me:secret@host/runs") == "mysql+pymysql://host/runs"

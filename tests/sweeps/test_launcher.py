@@ -1,11 +1,13 @@
 """What the launcher does around the jobs of a sweep."""
 
+import logging
 import signal
 from types import SimpleNamespace
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 
 from sbvi.core import UserError
 from sbvi.core.errors import Interrupted
@@ -72,3 +74,21 @@ def test_what_is_stopped_or_refused_as_jobs_are_set_up_leaves_no_folder(tmp_path
     returns = launcher._side_by_side([["wrong"], ["seed=1"]], 3)
     assert [path.name for path in sweep.iterdir()] == ["4"]
     assert [done.status for done in returns] == [JobStatus.FAILED, JobStatus.COMPLETED]
+
+
+def test_a_run_s_log_has_no_line_of_the_job_after_it(tmp_path, monkeypatch):
+    """A worker goes from job to job, and Hydra sets up a job's log after its words are told."""
+    before = logging.FileHandler(tmp_path / "sbvi-train.log")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [before])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
+    monkeypatch.setattr(launchers, "run_job", lambda **_: JobReturn(status=JobStatus.COMPLETED))
+    plain = {"version": 1, "root": {"handlers": []}, "disable_existing_loggers": False}
+    launcher = launchers.SbviLauncher()
+    launcher.config = OmegaConf.create({"hydra": {"hydra_logging": plain, "verbose": False}})
+    composed = OmegaConf.create({"hydra": {"job": {}}})
+    launcher.hydra_context = SimpleNamespace(
+        config_loader=SimpleNamespace(load_sweep_config=lambda config, words: composed)
+    )
+    launcher.run_one(1, ["seed=1"])
+    before.close()
+    assert (tmp_path / "sbvi-train.log").read_text() == ""

@@ -86,5 +86,35 @@ def test_an_interrupt_is_heard_wherever_it_comes():
     assert others == [["FAILED", "was not run: the sweep was stopped"]] * 2
 
 
+def never_begins(number, overrides):
+    """As a run that imports what trains: it does not listen to signals yet."""
+    time.sleep(60)
+
+
+def sweep_that_is_stopped_before_training():
+    noted = Pool._note
+
+    def stopped(self, what, number, value, failure):
+        noted(self, what, number, value, failure)
+        if len(self.holding) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Pool._note = stopped
+    returns = Pool(never_begins, [["seed=0"], ["seed=1"], ["seed=2"]], 0, 2, False).run()
+    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+
+
+def test_a_job_that_is_stopped_before_its_training_is_said_to_be():
+    """No worker died of its own."""
+    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    words = [sys.executable, __file__, "stopped"]
+    done = subprocess.run(words, capture_output=True, text=True, env=own, timeout=60)
+    *begun, last = json.loads(done.stdout)
+    assert begun == [["FAILED", "was stopped; the same command goes on with it"]] * 2, done.stderr
+    assert last == ["FAILED", "was not run: the sweep was stopped"]
+
+
+SWEEPS = {"interrupted": sweep_that_is_interrupted_in_a_callback, "stopped": sweep_that_is_stopped_before_training}
+
 if __name__ == "__main__":
-    sweep_that_is_interrupted_in_a_callback() if sys.argv[1:] else sweep_with_a_late_death()
+    (SWEEPS[sys.argv[1]] if sys.argv[1:] else sweep_with_a_late_death)()

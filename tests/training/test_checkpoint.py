@@ -152,3 +152,17 @@ def test_one_process_writes(tmp_path):
     store.save_last(TREE, {"step": 1})
     store.save_best(TREE, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_stopped_before_its_first_validation_is_said_to_have_no_parameters(tmp_path):
+    """It has a last state, from which it goes on; `best` is what it starts others from, and what is evaluated."""
+    store = Store(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run").mkdir()
+    store.save_last(TREE, {"step": 50})
+    with pytest.raises(
+        DamagedCheckpoint, match=r"best\.safetensors is not there: a run has parameters .* from its fir"
+    ) as e:
+        store.load_best(TREE)
+    assert f"resume={tmp_path / 'run'} goes on with it." in str(e.value)
+    store.save_best(TREE, {"step": 50, "score": 0.0})
+    assert store.load_best(TREE)[1]["step"] == 50

@@ -131,6 +131,16 @@ def test_runs_that_stop_early_let_the_others_go_on(tmp_path):
     assert second["steps"] > 20
 
 
+@pytest.mark.timeout(120)
+def test_a_run_that_is_named_twice_is_trained_once(tmp_path):
+    """As of seed=0,0, or a search that draws the same settings again: each of the two would wait for the other."""
+    points = [Point(experiment(seed=seed), tmp_path / str(seed)) for seed in (0, 0, 1, 0)]
+    assert groups(points) == [[0, 2], [1], [3]]
+    first, second, other, third = train_together(points, shared=SHARED)[0]
+    assert first == second == third != other
+    assert other["status"] == "completed"
+
+
 @pytest.mark.slow
 def test_an_interrupted_group_goes_on_bit_for_bit(tmp_path):
     """Both runs die at step 30 of 60, and the group continues from their checkpoints."""

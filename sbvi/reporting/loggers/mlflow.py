@@ -13,6 +13,7 @@ import numpy as np
 
 from sbvi.core import spec
 from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
+from sbvi.reporting.loggers.mlflow_names import Names
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class _MlflowRun:
         from mlflow.entities import Metric, Param
 
         self._metric, self._param = Metric, Param
+        self._names, self._keys = Names(), Names()
         known, own = folder / "mlflow_run.txt", place_of(folder)
         # What runs share stays: another may be writing to it.
         with undone(known, *([own] if uri is None and own.is_relative_to(folder.absolute()) else [])):
@@ -121,7 +123,7 @@ class _MlflowRun:
             return self._place(experiment, own)  # another job of a sweep made it meanwhile
 
     def start(self, settings: Mapping[str, Any]) -> None:
-        params = [self._param(name, str(value)[:500]) for name, value in settings.items()]
+        params = [self._param(self._keys(name), str(value)[:500]) for name, value in settings.items()]
         known = self.client.get_run(self.run_id).data.params
         params = [param for param in params if param.key not in known]
         for start in range(0, len(params), MOST):
@@ -129,7 +131,8 @@ class _MlflowRun:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         now = int(1000 * time.time())
-        self.client.log_batch(self.run_id, [self._metric(name, float(v), now, step) for name, v in values.items()])
+        metrics = [self._metric(self._names(name), float(value), now, step) for name, value in values.items()]
+        self.client.log_batch(self.run_id, metrics)
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         self.client.log_image(self.run_id, picture, artifact_file=f"figures/{name}.png")
