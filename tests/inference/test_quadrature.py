@@ -54,6 +54,20 @@ def test_exact_likelihoods(x64, W, sigma, effort):
         assert (far.error > TOLERANCE).all()  # outside the first grid: told
 
 
+@pytest.mark.parametrize("sigma", [0.4, 0.7])
+@pytest.mark.parametrize("effort", [0, 1])
+def test_the_sum_over_cells_tells_its_error(x64, sigma, effort):
+    """Where a lattice that is too thin leaves the result to it: no less than nine tenths of what it is off, which in
+    the flanks of a peak is more than what cutting changed by the share of the mass there; and not much more."""
+    oracle = LinearGaussian(np.array([[1.0, 0.2], [0.3, -0.9], [0.4, 0.5]]), sigma=sigma)
+    x = oracle.data(6)
+    result = jax.device_get(run(oracle.model, oracle.params, jnp.asarray(x), EFFORTS[2][effort]._replace(points=4)))
+    off = np.abs(result.log_likelihood - oracle.log_likelihood(x))
+    assert (off > 1e-3).all()
+    assert (result.error > 0.9 * off).all()
+    assert (result.error < 2 * off).all()
+
+
 def two_places():
     """v = W z + b + 0.5 e under a prior of two narrow components, far apart: the posterior of some v has both."""
     likelihood = GaussianLikelihood(scale="fixed", fixed_scale=0.5)
