@@ -10,6 +10,7 @@ import tomllib
 import numpy as np
 import pytest
 from PIL import Image
+from support.extras import needs_extra
 from support.paths import ROOT
 from support.processes import command, environment, wait_until
 from support.tiny_run import TINY, tree
@@ -80,9 +81,7 @@ def test_tensorboard_has_the_same(tmp_path):
 
 def test_mlflow_by_default(tmp_path, monkeypatch, caplog):
     """In a database below the outputs, with what the extra brings; nothing is left in the working directory."""
-    # The environment of scripts/test has both packages; who runs pytest in one without an extra is told.
-    if importlib.util.find_spec("mlflow") is None:
-        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    needs_extra("mlflow")
     import mlflow
 
     monkeypatch.chdir(tmp_path)
@@ -121,8 +120,7 @@ def test_mlflow_by_default(tmp_path, monkeypatch, caplog):
 
 def test_pictures_of_a_named_database_lie_beside_it(tmp_path, monkeypatch):
     """And not in a folder mlruns/ wherever the command was given."""
-    if importlib.util.find_spec("mlflow") is None:  # as above
-        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    needs_extra("mlflow")
     (tmp_path / "here").mkdir()
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -136,8 +134,7 @@ def test_pictures_of_a_named_database_lie_beside_it(tmp_path, monkeypatch):
 def test_mlflow_takes_the_names_of_any_columns(tmp_path):
     """Of a table's columns there are scalars and settings; those whose names MLflow refuses must not end the run, nor
     two of them be one."""
-    if importlib.util.find_spec("mlflow") is None:  # as above
-        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    needs_extra("mlflow")
     columns = ["weight (kg)", "age", "x<1", "x>1", "km/", "a//b", "..", "größe: mm", "z" * 300, "z" * 299]
     values = {f"test/nll/{column}": float(place) for place, column in enumerate(columns)}
     (tmp_path / "run").mkdir()
@@ -171,9 +168,7 @@ def test_where_mlflow_logs(tmp_path, monkeypatch):
 
 
 def test_wandb_offline(tmp_path):
-    # As above: the environment of scripts/test has it.
-    if importlib.util.find_spec("wandb") is None:
-        pytest.skip("the extra `wandb` is not installed: its logger was not tested")
+    needs_extra("wandb")
     import wandb
 
     log_two_sessions(tmp_path / "run", LOGGERS["wandb"](mode="offline"))
@@ -266,8 +261,7 @@ SERVICES = {
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_logger_that_cannot_be_opened_leaves_no_folder(name, tmp_path):
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"the extra `{name}` is not installed: its logger was not tested")
+    needs_extra(name)
     (tmp_path / "home").mkdir()  # where nobody is logged in
     alone = {"HOME": str(tmp_path / "home"), "NETRC": str(tmp_path / "none"), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     env = environment(**alone)

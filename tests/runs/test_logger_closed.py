@@ -1,9 +1,9 @@
 """A logger that was opened is closed, and told that the run failed, wherever a run ends after that."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+from support.extras import needs_extra
 from support.small_run import experiment, train
 
 from sbvi.core import UserError, spec
@@ -93,8 +93,7 @@ def test_a_logger_that_does_not_close_leaves_no_file_open(double, tmp_path, monk
 
 def test_mlflow_is_told(tmp_path, monkeypatch):
     """Where run.json cannot be written, and where the file that names the run cannot."""
-    if importlib.util.find_spec("mlflow") is None:
-        pytest.skip("the extra `mlflow` is not installed: its logger was not tested")
+    needs_extra("mlflow")
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'runs.db'}"

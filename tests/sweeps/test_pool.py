@@ -60,29 +60,47 @@ def slow(number, overrides):
     return JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
 
 
-def sweep_that_is_interrupted_in_a_callback():
-    """Python ignores exceptions there, a KeyboardInterrupt too."""
+def noting(then):
+    """A pool of this process calls `then` too, each time that it hears of a job."""
     noted = Pool._note
 
-    def interrupted(self, what, number, value, failure):
+    def both(self, what, number, value, failure):
         noted(self, what, number, value, failure)
+        then(self, what, number)
+
+    Pool._note = both
+
+
+def told(run, count, workers):
+    """Prints how the jobs of a sweep of so many ended."""
+    returns = Pool(run, [[f"seed={seed}"] for seed in range(count)], 0, workers, False).run()
+    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+
+
+def ends_of(sweep):
+    """What a sweep of this file told in a process of its own, and what it wrote beside."""
+    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    done = subprocess.run([sys.executable, __file__, sweep], capture_output=True, text=True, env=own, timeout=60)
+    return json.loads(done.stdout), done.stderr
+
+
+def sweep_that_is_interrupted_in_a_callback():
+    """Python ignores exceptions there, a KeyboardInterrupt too."""
+
+    def interrupted(pool, what, number):
         if what == "began" and number == 0:
             thing = threading.Event()
             watched = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))
             del thing
             assert watched() is None
 
-    Pool._note = interrupted
-    returns = Pool(slow, [["seed=0"], ["seed=1"], ["seed=2"]], 0, 1, False).run()
-    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+    noting(interrupted)
+    told(slow, 3, 1)
 
 
 def test_an_interrupt_is_heard_wherever_it_comes():
-    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
-    words = [sys.executable, __file__, "interrupted"]
-    done = subprocess.run(words, capture_output=True, text=True, env=own, timeout=60)
-    first, *others = json.loads(done.stdout)
-    assert first[0] == "COMPLETED", done.stderr
+    (first, *others), beside = ends_of("interrupted")
+    assert first[0] == "COMPLETED", beside
     assert others == [["FAILED", "was not run: the sweep was stopped"]] * 2
 
 
@@ -92,25 +110,18 @@ def never_begins(number, overrides):
 
 
 def sweep_that_is_stopped_before_training():
-    noted = Pool._note
-
-    def stopped(self, what, number, value, failure):
-        noted(self, what, number, value, failure)
-        if len(self.holding) == 2:
+    def stopped(pool, what, number):
+        if len(pool.holding) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    Pool._note = stopped
-    returns = Pool(never_begins, [["seed=0"], ["seed=1"], ["seed=2"]], 0, 2, False).run()
-    print(json.dumps([[done.status.name, str(done._return_value)] for done in returns]))
+    noting(stopped)
+    told(never_begins, 3, 2)
 
 
 def test_a_job_that_is_stopped_before_its_training_is_said_to_be():
     """No worker died of its own."""
-    own = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
-    words = [sys.executable, __file__, "stopped"]
-    done = subprocess.run(words, capture_output=True, text=True, env=own, timeout=60)
-    *begun, last = json.loads(done.stdout)
-    assert begun == [["FAILED", "was stopped; the same command goes on with it"]] * 2, done.stderr
+    (*begun, last), beside = ends_of("stopped")
+    assert begun == [["FAILED", "was stopped; the same command goes on with it"]] * 2, beside
     assert last == ["FAILED", "was not run: the sweep was stopped"]
 
 

@@ -4,7 +4,7 @@ The gradient is that of JAX, as convolutions of the plain layout (NHWC, HWIO). X
 in a program's first computation alone: inside a loop, where training is, they took a hundred times as long. The
 kernel's is a convolution whose channels are the examples: it is summed over pieces of some twenty of them, since all
 at once they fall out of the cache. On an accelerator the gradient is JAX's own.
-Benchmark: `scripts/benchmark_xla_tricks.py convolution`.
+Benchmark: `scripts/benchmark_xla_tricks.py convolution convolution_batch`.
 """
 
 import jax
@@ -14,7 +14,7 @@ from sbvi.core.xla import for_cpu
 
 Array = jax.Array
 
-#: Examples of a piece: in fours, as the library's vectors take them.
+#: Examples of a piece, the fastest first: in fours, as the library's vectors take them.
 PIECES = (20, 24, 16, 28, 12)
 
 
@@ -71,7 +71,8 @@ def _to_kernel(x: Array, cotangent: Array, kernel: Array) -> Array:
 
 
 def piece_size(rows: int) -> int:
-    """Of the pieces that so many examples are summed in: the size that fills them up with the fewest zeros."""
+    """Of the pieces that so many examples are summed in: the size that fills them up with the fewest zeros,
+    and of such the fastest."""
     return rows if rows <= max(PIECES) else min(PIECES, key=lambda size: -(-rows // size) * size)
 
 

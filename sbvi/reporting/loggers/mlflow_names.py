@@ -2,7 +2,7 @@
 
 import re
 
-#: What MLflow takes beside letters and digits, and characters of a name that it takes at most.
+#: Characters that MLflow refuses in a name, and how many of others it takes at most.
 REFUSED, LONGEST = re.compile(r"[^/\w.\- :]"), 250
 
 
