@@ -11,7 +11,7 @@ from sbvi.gradients.rule import Array, Nodes, draw
 
 #: Rows of outputs (samples times examples) that one core's cache holds. A program for several cores gains more by
 #: larger products.
-ROWS = 500
+ROWS = 400
 
 
 class InPieces(NamedTuple):
