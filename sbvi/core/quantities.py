@@ -42,6 +42,8 @@ QUANTITIES: dict[str, Quantity] = {
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
     **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
+    "kl_error": Quantity("nats", "lower"),
+    "reverse_kl_error": Quantity("nats", "lower"),
     "gap": Quantity("nats", "lower"),
     "loss": Quantity("nats", "lower"),
     "sleep": Quantity("nats", "lower"),
