@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from sbvi.core.quantities import told
 from sbvi.core.watch import watching
 
 log = logging.getLogger("sbvi")
@@ -75,7 +76,7 @@ class TrainingBar:
         if self.validation is not None:
             parts.append(f"{words[0]} {self.validation:.2f}")
             if best is not None:
-                parts.append(f"best {best:.2f}")
+                parts.append(f"best {told(best):.2f}")
         return ", ".join([*parts, f"{values['train/examples_per_second']:,.0f}{words[1]}"])
 
     def _left(self, done: int, total: int) -> str:

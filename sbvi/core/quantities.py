@@ -4,6 +4,7 @@ A scalar is named by where it comes from and what it is, `test/nll` or `validati
 from its end, or the part before a node's name, says what it is.
 """
 
+import math
 from collections.abc import Container
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,9 @@ class Quantity(NamedTuple):
 
 #: How quantities without a bound are told over examples.
 QUARTILES = ("lower_quartile", "median", "upper_quartile")
+
+#: A mean over examples beyond it has the logarithm of 0 in it, which models write as -1e30 (`sbvi.models.values`).
+LOST = 1e20
 
 #: What the standard error of a quantity is called after.
 ERROR = "_stderr"
@@ -42,6 +46,8 @@ QUANTITIES: dict[str, Quantity] = {
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
     **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
+    "kl_error": Quantity("nats", "lower"),
+    "reverse_kl_error": Quantity("nats", "lower"),
     "gap": Quantity("nats", "lower"),
     "loss": Quantity("nats", "lower"),
     "sleep": Quantity("nats", "lower"),
@@ -102,3 +108,9 @@ def quantity(name: str) -> Quantity | None:
 def monitor_of(names: Container[str]) -> str | None:
     """The validation scalar that a run which wrote these scalars is scored by, such as `validation/elbo`."""
     return next((f"validation/{name}" for name in MONITORS if f"validation/{name}" in names), None)
+
+
+def told(mean: float) -> float:
+    """A mean over examples of logarithms of probabilities, or of minus them, as it is told: infinite where one of the
+    examples has probability 0."""
+    return math.copysign(math.inf, mean) if abs(mean) > LOST else mean

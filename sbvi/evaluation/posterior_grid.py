@@ -11,9 +11,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.precision import jit_reported
-from sbvi.distributions.gaussian import covariance, log_prob, sample, standard_log_prob
-from sbvi.evaluation.quadrature import Further
-from sbvi.inference.quadrature import Integral, lattice, log_joint
+from sbvi.distributions.gaussian import covariance, log_prob
 from sbvi.models import require
 from sbvi.models.capabilities import GaussianRecognition, LatentVariable
 
@@ -26,8 +24,7 @@ DOUBLINGS = 6  # of the square's sides, at most
 class GridPosterior(NamedTuple):
     """One example. horizontal, vertical: (G,), the axes of the two latents.
     true, approximate, prior: log densities at (vertical, horizontal), (G, G); nats.
-    mean, covariance: of q, (2,) and (2, 2). log_likelihood: log p(x) by quadrature.
-    kl: KL(q || p(.|x)).  reverse_kl: KL(p(.|x) || q).  Both are sums over the grid."""
+    mean, covariance: of q, (2,) and (2, 2). log_likelihood: log p(x), as a sum over the grid."""
 
     horizontal: np.ndarray
     vertical: np.ndarray
@@ -37,8 +34,6 @@ class GridPosterior(NamedTuple):
     mean: np.ndarray
     covariance: np.ndarray
     log_likelihood: float
-    kl: float
-    reverse_kl: float
 
 
 def two_latents(model: Any) -> str:
@@ -62,7 +57,7 @@ def posterior_on_grid(
     sides are doubled, six times at most, while the posterior reaches its edge.
 
     The closer look holds all but 1e-6 of the mass that the square shows, and q to five standard
-    deviations; its KLs are the exact ones to quadrature error.
+    deviations.
     """
     node = two_latents(model)
     scored = jit_reported(lambda params, q, x, grid: _score(model, node, params, q, x, grid))
@@ -88,27 +83,6 @@ def posterior_on_grid(
         axes = [np.linspace(a, b, points) for a, b in zip(low, high, strict=True)]
         pairs.append((whole, _grid(scored, params, q, row, axes[0], axes[1], mean, matrix)))
     return pairs
-
-
-def divergences(model: Any) -> Further:
-    """KL(q || p(.|x)) by a lattice of q's own place and scale, and KL(p(.|x) || q) by the points of p(x)'s quadrature;
-    nats."""
-    node = two_latents(model)
-
-    def further(params: Any, x: Array, integral: Integral) -> dict[str, Array]:
-        q = model.gaussians(params, x)[node]
-        noise = jnp.broadcast_to(6 * lattice(24, 2, x.dtype)[:, None], (24**2, x.shape[0], 2))
-        points = sample(q, noise)
-        weight = jax.nn.softmax(standard_log_prob(noise), 0)
-        gap = log_prob(q, points) - log_joint(model, params, x, points) + integral.log_likelihood[None]
-        there = jnp.exp(integral.log_mass)
-        reverse = integral.log_mass - integral.log_volume - log_prob(q, integral.points)
-        return {
-            "kl": jnp.sum(weight * gap, 0),
-            "reverse_kl": jnp.sum(jnp.where(there > 0, there * jnp.where(there > 0, reverse, 0), 0), 0),
-        }
-
-    return further
 
 
 def _score(model: Any, node: str, params: Any, q: Any, x: Array, grid: Array) -> tuple[Array, Array, Array]:
@@ -137,7 +111,6 @@ def _grid(
     area = np.log((horizontal[1] - horizontal[0]) * (vertical[1] - vertical[0]))
     evidence = float(_logsumexp(joint) + area)
     true = joint - evidence
-    weight, own = np.exp(true + area), np.exp(approximate + area)
     shape = (len(vertical), len(horizontal))
     return GridPosterior(
         horizontal,
@@ -148,8 +121,6 @@ def _grid(
         mean,
         matrix,
         evidence,
-        float(np.sum(own * (approximate - true))),
-        float(np.sum(weight * (true - approximate))),
     )
 
 

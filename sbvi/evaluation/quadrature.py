@@ -11,7 +11,7 @@ from sbvi.core.placement import SINGLE, Placement
 from sbvi.core.precision import full_precision
 from sbvi.data import Batch, Dataset
 from sbvi.evaluation.batched import Batches, map_batches
-from sbvi.inference.quadrature import EFFORTS, TOLERANCE, Effort, Integral, quadrature
+from sbvi.inference.quadrature import EFFORTS, TOLERANCE, Effort, Integral, quadrature, tolerance
 
 Array = jax.Array
 log = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 BATCH, FEW = 20, 4  # examples that are tried again at once; where no more than FEW are left, so many: padding costs
 #: So many effective samples tell the error of their own estimate.
 TELLING = 30
-#: (params, x, integral) -> what else is kept of each example, (B,) each.
-Further = Callable[[Any, Array, Integral], dict[str, Array]]
+#: (params, x, integral, effort) -> what else is kept of each example, (B,) each; NAME_error is that of NAME, in nats.
+Further = Callable[[Any, Array, Integral, Effort], dict[str, Array]]
 
 
 def floor_of(log_likelihood: np.ndarray, effective: np.ndarray) -> np.ndarray:
@@ -32,6 +32,17 @@ def floor_of(log_likelihood: np.ndarray, effective: np.ndarray) -> np.ndarray:
     """
     slack = np.maximum(0.05, 4 / np.sqrt(effective))
     return np.asarray(log_likelihood - np.where(effective >= TELLING, slack, np.log(100 * len(effective))))
+
+
+def _wide(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of all that has an error of its own: of which examples that is too large, (N,)."""
+    names = [name for name in scores if f"{name}_error" in scores]
+    return {name: ~(scores[f"{name}_error"] <= tolerance(scores[name])) for name in names}
+
+
+def _wanting(scores: dict[str, np.ndarray]) -> np.ndarray:
+    """Of which examples, (N,), something has not converged."""
+    return np.any([~(scores["error"] <= TOLERANCE), *_wide(scores).values()], 0)
 
 
 class Quadrature:
@@ -51,7 +62,9 @@ class Quadrature:
 
     def _scores(self, params: Any, x: Array, effort: Effort) -> dict[str, Array]:
         integral = quadrature(self.model, params, x, effort)
-        return {"log_likelihood": integral.log_likelihood, "error": integral.error} | self.further(params, x, integral)
+        return {"log_likelihood": integral.log_likelihood, "error": integral.error} | self.further(
+            params, x, integral, effort
+        )
 
     def __call__(
         self, params: Any, key: Array, batches: Batches, floor: np.ndarray | None = None
@@ -65,7 +78,7 @@ class Quadrature:
         scores = {name: np.array(values) for name, values in self._first(where, key, batches).items()}
         least = np.full(len(scores["error"]), -np.inf) if floor is None else floor
         scores["error"] = np.maximum(scores["error"], least - scores["log_likelihood"])
-        left = np.flatnonzero(~(scores["error"] <= TOLERANCE))
+        left = np.flatnonzero(_wanting(scores))
         if len(left):
             x = np.asarray(self.inputs(where, key, batches))[left]
             host = jax.device_get(params)
@@ -73,20 +86,33 @@ class Quadrature:
                 for name, values in self._rows(host, x, effort).items():
                     scores[name][left] = values
                 scores["error"][left] = np.maximum(scores["error"][left], least[left] - scores["log_likelihood"][left])
-                again = ~(scores["error"][left] <= TOLERANCE)
+                again = _wanting({name: values[left] for name, values in scores.items()})
                 left, x = left[again], x[again]
                 if not len(left):
                     break
-        if len(left):
+        self._warn(scores)
+        return scores
+
+    def _warn(self, scores: dict[str, np.ndarray]) -> None:
+        missed = ~(scores["error"] <= TOLERANCE)
+        if missed.any():
             log.warning(
                 "The quadrature of %d of %d examples has not converged: their log-likelihood changes by more than %s "
                 "nats from grid to grid, or lies below what samples show (%.3g at most).",
-                len(left),
-                len(scores["error"]),
+                missed.sum(),
+                len(missed),
                 TOLERANCE,
-                float(np.max(scores["error"][left])),
+                float(scores["error"].max()),
             )
-        return scores
+        for name, missed in _wide(scores).items():
+            if missed.any():
+                log.warning(
+                    "The quadrature of %s has not converged for %d of %d examples: it may be off by %.3g nats at most.",
+                    name,
+                    missed.sum(),
+                    len(missed),
+                    float(scores[f"{name}_error"].max()),
+                )
 
     def _rows(self, params: Any, x: np.ndarray, effort: Effort) -> dict[str, np.ndarray]:
         if effort not in self._again:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.core.quantities import told
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.runs.assembly import Assembly, load_best_params
@@ -238,7 +239,7 @@ def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], second
         "steps": progress.step,
         "epochs": progress.step / plan.steps_per_epoch,
         "best_step": progress.best_step,
-        "best_validation": progress.best if math.isfinite(progress.best) else None,
+        "best_validation": progress.best if math.isfinite(told(progress.best)) else None,
         "examples_per_second": speed if math.isfinite(speed) else None,
         "train_seconds": progress.train_seconds,
         "wall_seconds": seconds,

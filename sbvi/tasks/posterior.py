@@ -7,7 +7,8 @@ import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
 from sbvi.evaluation.batched import batched
-from sbvi.evaluation.posterior_grid import GridPosterior, divergences, posterior_on_grid
+from sbvi.evaluation.divergences import divergences
+from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
 from sbvi.evaluation.quadrature import Quadrature
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.images import shown
@@ -53,8 +54,10 @@ class PosteriorTask:
         work = Quadrature(run.model, dataset, further=divergences(run.model))
         batches, key = batched(dataset, split, settings.batch_size), jax.random.key(settings.seed)
         scores = work(run.params, key, batches)
-        names = ("kl", "reverse_kl", "log_likelihood")
-        arrays = {name: scores[name] for name in (*names, "error")}
+        names = ("kl", "reverse_kl")
+        arrays = {
+            name: scores[name] for name in (*names, *(f"{name}_error" for name in names), "log_likelihood", "error")
+        }
         x = np.asarray(work.inputs(run.params, key, batches))[: self.drawn]
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         for name in ("horizontal", "vertical", "true", "approximate", "mean", "covariance"):
@@ -64,16 +67,19 @@ class PosteriorTask:
         # KLs of examples that q misses are large without bound, and would be all that a mean tells.
         scalars = {
             f"posterior/{name}_{part}": float(np.percentile(arrays[name], share))
-            for name in names[:2]
+            for name in names
             for part, share in QUARTILES.items()
         }
+        scalars |= {f"posterior/{name}_error": float(arrays[f"{name}_error"].max()) for name in names}
         scalars["posterior/log_likelihood"] = float(arrays["log_likelihood"].mean(dtype=np.float64))
         scalars["posterior/quadrature_error"] = float(arrays["error"].max())
         images = shown(x, run.event_shape)
-        return TaskResult(scalars, arrays, {self.title: _draw(pairs, images)}, about={"examples": len(scores["kl"])})
+        return TaskResult(
+            scalars, arrays, {self.title: _draw(pairs, images, scores["kl"])}, about={"examples": len(scores["kl"])}
+        )
 
 
-def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None) -> Figure:
+def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray | None, kl: np.ndarray) -> Figure:
     """A row for each example: the image, the whole plane with the prior, and the closer look with q."""
     first = int(images is not None)
     figure = new_figure(3 * (2 + first), 2.8 * len(pairs))
@@ -91,7 +97,7 @@ def _draw(pairs: list[tuple[GridPosterior, GridPosterior]], images: np.ndarray |
         prior, style = np.exp(whole.prior - whole.prior.max()), {"colors": "tab:green", "linewidths": 0.8}
         panels[row, first].contour(whole.horizontal, whole.vertical, prior, levels=levels[1:], linestyles=":", **style)
         panels[row, first].set_aspect("equal")
-        panels[row, -1].set_title(f"KL(q || p) = {close.kl:.3f} nats", fontsize=9)
+        panels[row, -1].set_title(f"KL(q || p) = {kl[row]:.3f} nats", fontsize=9)
     for axes in panels[-1, first:]:
         axes.set_xlabel("latent 0")
     for axes in panels[:, first]:

@@ -20,6 +20,7 @@ from sbvi.training.batches import Batches
 from sbvi.training.chunk import ChunkResult, compile_chunk, joined
 from sbvi.training.draws import Sampling
 from sbvi.training.plan import Plan
+from sbvi.training.shown import Shown
 from sbvi.training.store import Store
 
 Scalars = Mapping[str, float]
@@ -102,7 +103,7 @@ class Training:
     trial: Trial | None = None
 
     def __post_init__(self) -> None:
-        self._compiled, self._compile_seconds = False, 0.0
+        self._compiled, self._compile_seconds, self._shown = False, 0.0, Shown()
 
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
@@ -129,14 +130,16 @@ class Training:
             if rate is not None:
                 values["train/learning_rate"] = rate
             values["train/examples_per_second"] = (end - start) * trainer.batch_size / seconds
+            values = self._shown(values, end)
             self.recorder.scalars(end, end / plan.steps_per_epoch, values)
             stopping = stopping or self._out_of_time(progress)
             # The last step always validates, or there would be no best parameters to test.
             if plan.validates_at(end) or stopping:
                 params = self.algorithm.eval_params(state)
                 validation = dict(self.validate(params))
-                self.recorder.scalars(end, end / plan.steps_per_epoch, validation)
                 score = validation[f"validation/{self.algorithm.monitor}"]
+                validation = self._shown(validation, end)
+                self.recorder.scalars(end, end / plan.steps_per_epoch, validation)
                 if not math.isfinite(score):
                     raise NotFinite(self._not_finite(end, f"validation/{self.algorithm.monitor}"))
                 if self.algorithm.keeps(score, progress.best):

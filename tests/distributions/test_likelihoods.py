@@ -351,3 +351,16 @@ def test_the_mean_of_levels_is_their_sum(levels, x64):
         found = np.asarray(compiled(outputs, free))[0, 0]
         bound = min(0.5, 1 / (48 * each)) / levels if levels > 256 else 1e-10
         assert (np.abs(found - wanted) <= bound).all()
+
+
+@pytest.mark.parametrize("levels", [10, 255, 1000])
+def test_the_first_cuts_make_all_ranks_equally_likely(levels):
+    """However narrow the ranks, whose distances to one another are exponentials of bounded numbers; and the place gives
+    the data's mean."""
+    likelihood, mean = Ordinal(levels=levels), np.array([0.5, 0.3, 0.04])
+    outputs = jnp.asarray(likelihood.initial_outputs(mean, mean), jnp.float32)[None, None]
+    free = jnp.asarray(likelihood.initial_free(mean, mean), jnp.float32)
+    every = jnp.asarray(np.arange(levels + 1)[:, None].repeat(3, 1) / levels, jnp.float32)
+    log_p = np.asarray(likelihood.log_probs(jnp.broadcast_to(outputs, (1, levels + 1, 3)), free, every[None]))[0]
+    np.testing.assert_allclose(log_p[:, 0], -np.log(levels + 1), atol=2e-3)
+    np.testing.assert_allclose(likelihood.mean(outputs, free)[0, 0], mean, atol=1e-3)

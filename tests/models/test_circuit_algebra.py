@@ -111,6 +111,11 @@ def test_numbers_of_numpy_are_numbers():
         (Sum([1.5, -0.5], Bernoulli(0, 0.5), Bernoulli(0, 0.1)), "numbers that are positive"),
         (Product(Bernoulli(0, 0.5), Bernoulli(2, 1.5)), "root/1 has p=1.5; allowed: 0 to 1"),
         (Product(Bernoulli(0, 0.5), Bernoulli(2, 0.5)), "The root has no leaf of variable 1"),
+        (Bernoulli(0, "a"), "root has p=a; allowed: 0 to 1"),
+        (Bernoulli(0, [0.5]), r"root has p=\[0.5\]; allowed: 0 to 1"),
+        (Categorical(0, "ab"), r"root has probabilities \['a', 'b'\]; allowed: 2 numbers"),
+        (Categorical(0, 0.5), "root has probabilities 0.5; allowed: a list of numbers"),
+        (Gaussian(0, 0, "b"), r"root is N\(0, b\); allowed: a finite mean"),
         (Product(Bernoulli(0, 0.5), Gaussian(1, 0, 0)), r"root/1 is N\(0, 0\)"),
         (Product(Bernoulli(0, 0.5), 3), "root/1 is a int; allowed: bernoulli"),
         (Product(), "root has no children"),
@@ -119,6 +124,12 @@ def test_numbers_of_numpy_are_numbers():
 def test_what_is_no_circuit_is_refused_by_the_node(root, said):
     with pytest.raises(UserError, match=said):
         graph(root)
+
+
+@pytest.mark.parametrize("weights", [["a", 0.5], 0.5, [None]])
+def test_weights_that_are_no_numbers_are_refused(weights):
+    with pytest.raises(UserError, match=r"A sum has weights .*; allowed: numbers that are positive and sum to 1\."):
+        Sum(weights, Bernoulli(0, 0.5), Bernoulli(0, 0.1))
 
 
 def test_files_and_data_that_do_not_fit_are_refused(tmp_path):

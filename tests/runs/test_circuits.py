@@ -1,10 +1,13 @@
 """Circuits through the runner: trained, loaded, asked."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 from support.small_run import interrupted, leaves, same, train
 
+import sbvi
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.evaluation.classification import confusion, scores
@@ -192,6 +195,33 @@ def test_nothing_follows_from_what_cannot_be(tmp_path, caplog):
     for name, value in (("counts", (5,)), ("partition_samples", 9)):
         with pytest.raises(UserError, match=rf"^task.{name}=\S* has no use for this run, whose model"):
             TASKS["likelihood"](**{name: value}).run(run)
+
+
+@pytest.mark.parametrize("way", ["gradient_ascent", "expectation_maximisation"])
+def test_training_on_rows_of_probability_0_tells_infinity(way, tmp_path, caplog):
+    """Log points and the last result have no finite number that stands for it, and one sentence says why; expected
+    counts leave the zeros, gradients do not."""
+    same = [Product(Bernoulli(0, p), Bernoulli(1, p), Bernoulli(2, q)) for p, q in ((1.0, 0.2), (0.0, 0.6))]
+    save(Sum([0.3, 0.7], *same), tmp_path / "circuit.json")
+    x = np.random.default_rng(0).integers(0, 2, (200, 3)).astype(np.uint8)
+    words = ["model=circuit", "model.structure=file", f"model.file={tmp_path}/circuit.json", f"algorithm={way}"]
+    words += ["trainer.steps=8", "trainer.log_every=2", "trainer.validate_every=4", "trainer.batch_size=40"]
+    with caplog.at_level("WARNING", "sbvi.training"):
+        run = sbvi.train([*words, *(["algorithm.mode=online"] if "exp" in way else [])], tmp_path / "run", x=x)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    trained = [line["train/log_likelihood"] for line in lines if "train/log_likelihood" in line]
+    validated = [line["validation/log_likelihood"] for line in lines if "validation/log_likelihood" in line]
+    known = [value for value in trained + validated if value is not None]
+    assert trained[0] is None
+    assert all(-10 < value < 0 for value in known)
+    assert caplog.text.count("infinite, since some rows have probability 0 in the model") == 1
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    if way == "gradient_ascent":
+        assert not known
+        assert result["best_validation"] is result["metrics"]["test/nll"] is None
+    else:
+        assert result["best_validation"] == max(validated)
+        assert np.isfinite(run.log_likelihood(x)).all()
 
 
 def test_a_circuit_without_classes_predicts_no_label(tmp_path):

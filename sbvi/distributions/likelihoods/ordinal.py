@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.core.xla.bounded import bounded
+from sbvi.core.xla.bounded import bounded, unbounded
 from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
 
@@ -36,9 +36,9 @@ class Ordinal(Levels):
         return (low + high) / 2
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """The first cut and the logarithms of the distances to the next, (levels, D) in one row."""
+        """The first cut and what the logarithms of the distances to the next are made of, (levels, D) in one row."""
         cuts = self._first_cuts()
-        raw = np.concatenate([cuts[:1], np.log(np.diff(cuts))])
+        raw = np.concatenate([cuts[:1], unbounded(np.log(np.diff(cuts)))])
         return np.repeat(raw[:, None], len(mean), 1).reshape(-1)
 
     def _first_cuts(self) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.core.xla.bounded import bounded
+from sbvi.core.xla.bounded import bounded, unbounded
 from sbvi.distributions.likelihoods.counts import log_poisson
 from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array
@@ -55,4 +55,4 @@ class Poisson(Levels):
 
 def initial_log_rate(mean: np.ndarray) -> np.ndarray:
     """The output whose rate is the mean, as far as `bounded` reaches."""
-    return 15 * np.arctanh(np.clip(np.log(np.maximum(mean, LEAST)), -14.9, 14.9) / 15)
+    return unbounded(np.log(np.maximum(mean, LEAST)))

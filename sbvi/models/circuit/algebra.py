@@ -64,7 +64,12 @@ class Sum:
     children: tuple["Node", ...]
 
     def __init__(self, weights: Sequence[float], *children: "Node"):
-        object.__setattr__(self, "weights", tuple(float(w) for w in weights))
+        try:
+            object.__setattr__(self, "weights", tuple(float(w) for w in weights))
+        except (TypeError, ValueError):
+            raise UserError(
+                f"A sum has weights {weights!r}; allowed: numbers that are positive and sum to 1."
+            ) from None
         object.__setattr__(self, "children", children)
 
 
@@ -141,17 +146,24 @@ def _scope(node: Node, below: list[frozenset[int]], name: str) -> frozenset[int]
         return below[0]
     if not isinstance(node.variable, Integral) or node.variable < 0:
         raise UserError(f"{name} is of variable {node.variable}; allowed: whole numbers from 0.")
-    if isinstance(node, Bernoulli) and not 0 <= node.p <= 1:
+    if isinstance(node, Bernoulli) and not (_is_number(node.p) and 0 <= node.p <= 1):
         raise UserError(f"{name} has p={node.p}; allowed: 0 to 1.")
     if isinstance(node, Categorical):
+        if not hasattr(node.probabilities, "__len__"):
+            raise UserError(f"{name} has probabilities {node.probabilities}; allowed: a list of numbers that sum to 1.")
         _distribution(node.probabilities, len(node.probabilities), f"{name} has probabilities")
-    if isinstance(node, Gaussian) and not (math.isfinite(node.mean) and 0 < node.variance < math.inf):
-        raise UserError(f"{name} is N({node.mean}, {node.variance}); allowed: a finite mean and a variance above 0.")
+    if isinstance(node, Gaussian):
+        known = _is_number(node.mean) and _is_number(node.variance)
+        if not (known and math.isfinite(node.mean) and 0 < node.variance < math.inf):
+            raise UserError(
+                f"{name} is N({node.mean}, {node.variance}); allowed: a finite mean and a variance above 0."
+            )
     return frozenset([int(node.variable)])
 
 
 def _distribution(values: Sequence[float], count: int, what: str, positive: bool = False) -> None:
-    fits = all(v > 0 if positive else v >= 0 for v in values) and abs(sum(values) - 1) < TOLERANCE
+    numbers = all(map(_is_number, values))
+    fits = numbers and all(v > 0 if positive else v >= 0 for v in values) and abs(sum(values) - 1) < TOLERANCE
     if len(values) != count or count < 1 or not fits:
         least = "positive" if positive else "not negative"
         raise UserError(f"{what} {list(values)}; allowed: {count} numbers that are {least} and sum to 1.")
@@ -169,12 +181,15 @@ def to_data(root: Node) -> list[dict[str, Any]]:
     return entries
 
 
-def _plain(value: Any) -> Any:
+def _is_number(value: Any) -> bool:
     """Numbers of NumPy's too, and arrays of a single one, as JAX's numbers are."""
+    return isinstance(value, Real) or getattr(value, "ndim", None) == 0
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
-    single = isinstance(value, Real) or getattr(value, "ndim", None) == 0
-    return float(value) if single else [float(v) for v in value]
+    return float(value) if _is_number(value) else [float(v) for v in value]
 
 
 def from_data(entries: Any, where: str) -> Node:
