@@ -19,6 +19,7 @@ from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import Interrupted, check_seed
 from sbvi.core.imports import uncollected
+from sbvi.sweeps.pruning import pruning_of
 
 log = logging.getLogger("sbvi")
 
@@ -114,6 +115,7 @@ def _checked(config: Any) -> dict[str, Any]:
     content = hydra_app.plain(config)
     check(content, TRAINED, COMMAND.keys)
     check_seed(content.get("seed"))
+    pruning_of(content.get("pruning"))
     return content
 
 

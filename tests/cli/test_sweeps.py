@@ -299,9 +299,31 @@ def test_pruning_needs_a_study(tmp_path):
     alone = command("train", *TINY, "trainer.steps=20", "pruning.rule=median", cwd=tmp_path)
     assert alone.returncode != 0
     assert "pruning is for searches whose study is kept" in alone.stderr
-    wrong = ["--multirun", "search=optuna", "pruning.rule=best", "hydra.sweeper.n_trials=2"]
-    wrong = command("train", *wrong, cwd=tmp_path)
-    assert "pruning.rule=best" in wrong.stderr
-    assert "median" in wrong.stderr
+
+
+def test_a_search_of_which_no_trial_completes_ends_with_a_sentence(tmp_path):
+    pytest.importorskip("optuna")
+    words = ["--multirun", "search=optuna", "hydra.sweeper.n_trials=2", "dataset=npz", "dataset.path=nowhere.npz"]
+    wrong = command("train", *words, cwd=tmp_path)
+    assert wrong.stderr.count("nowhere.npz") > 2
     assert "No trial of the search completed, so that none is the best; why stands above." in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pruning.rule=halfing", "pruning.rule=halfing is not known (did you mean halving?); allowed: halving, "),
+        ("pruning=halving", "pruning=halving must be a group of settings: give pruning.rule=halving."),
+        ("trainer.steps=abc", 'trainer.steps="abc" should be a valid integer.'),
+        ("model.activation=relo", "model.activation=relo is not known (did you mean relu?); allowed: "),
+    ],
+)
+def test_what_is_wrong_for_every_trial_is_said_once_before_the_search(word, said, tmp_path):
+    """And no study is made, in which the failures would stand."""
+    pytest.importorskip("optuna")
+    done = command("train", "--multirun", "search=optuna", word, "hydra.sweep.dir=search", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert [*tmp_path.iterdir()] == []
