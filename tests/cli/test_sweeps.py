@@ -1,6 +1,7 @@
 """Sweeps as a user meets them: killed, run again, with a job that fails, under each launcher at hand."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -327,3 +328,22 @@ def test_what_is_wrong_for_every_trial_is_said_once_before_the_search(word, said
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_side_by_side_a_first_signal_ends_the_wait_for_a_directory(number, tmp_path):
+    """Its runs wait in threads, which hear no signal themselves."""
+    held = tmp_path / "sweep" / "job_0"
+    held.mkdir(parents=True)
+    words = ["--multirun", *TINY, "trainer.steps=2000000", "seed=0,1", *LAUNCHERS["side by side"]]
+    words += ["hydra.sweep.dir=sweep", "hydra.sweep.subdir=job_${hydra.job.num}"]
+    log = held / "sbvi-train.log"
+    with open(held / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(*words, cwd=tmp_path)
+        wait_until(lambda: log.exists() and "Waiting for" in log.read_text(), process)
+        process.send_signal(number)
+        code, said = finish(process, timeout=60)
+    assert code == 128 + number, said
+    assert "Traceback" not in said
+    assert not (held / "run.json").exists()
