@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -347,3 +348,24 @@ def test_side_by_side_a_first_signal_ends_the_wait_for_a_directory(number, tmp_p
     assert code == 128 + number, said
     assert "Traceback" not in said
     assert not (held / "run.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_of_joblib_train_no_further_than_their_sweep(number, tmp_path):
+    """What they had begun is saved and can go on; what they had not is left."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["--multirun", *TINY, "trainer.steps=2000000", "trainer.log_every=200", "seed=range(4)"]
+    process = start(*words, *LAUNCHERS["joblib"], "hydra.sweep.dir=sweep", cwd=tmp_path)
+    sweep = tmp_path / "sweep"
+    wait_until(lambda: len([*sweep.glob("*/checkpoints/last.safetensors")]) == 2, process)
+    workers = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    try:
+        process.send_signal(number)
+        process.wait()
+        wait_until(lambda: len(results(sweep)) == 2, timeout=60)
+        assert {status for status, _ in results(sweep).values()} == {"stopped"}
+        assert len([*sweep.glob("*/run.json")]) == 2
+    finally:
+        for worker in workers:  # which joblib lets wait for five minutes
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
