@@ -5,12 +5,17 @@ import importlib
 import json
 import re
 import sys
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from support.paths import ROOT
 
 from sbvi.core import UserError
 from sbvi.evaluation import trust
+from sbvi.runs import Experiment
+from sbvi.runs.compose import composed
+from sbvi.runs.start import warn_of_other_meanings
 
 pytestmark = pytest.mark.quick
 
@@ -22,6 +27,18 @@ def scripts():
     names = ("recipes", "results_page", "measured_pages", "reproduce", "search_page")
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(ROOT / "scripts"))
+
+
+def test_rows_start_from_parameters_that_mean_the_same_there(scripts, monkeypatch, caplog):
+    """Of a row that starts from another's, what differs is how it is trained."""
+    rows, reproduce = scripts["recipes"].ROWS, scripts["reproduce"]
+    started = {name: row.start for name, row in rows.items() if row.start is not None and row.of is None}
+    assert len(started) > 8
+    for name, source in started.items():
+        begun = SimpleNamespace(read_run=partial(dict, config=composed(reproduce.words(source, 0))))
+        monkeypatch.setattr("sbvi.runs.start.RunDirectory", lambda folder, begun=begun: begun)
+        warn_of_other_meanings(Experiment.from_overrides(reproduce.words(name, 0)))
+    assert caplog.text == ""
 
 
 def record(row, metrics, seed=0, **evaluations):

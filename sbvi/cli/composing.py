@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra._internal.hydra import Hydra  # there is no public way to do this
+from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 #: Words of Hydra's errors that a sweep would not meet: many values of a word, and a choice that is not made yet.
 _OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
@@ -54,11 +56,32 @@ def compose_once() -> None:
 
 
 def check_jobs_first(check: Callable[[Any], None]) -> None:
-    """Have every job's composed config checked where Hydra only composes it, before any starts; of sweeps over values
-    that are known from the start.
+    """Have every job's composed config checked where Hydra only composes it, before any starts; of a search, whose
+    trials are not known yet, what all of them have in common, before its study is made.
 
     check: called with a config; what it raises ends the sweep.
     """
+    _check_jobs_known(check)
+    _check_searches(check)
+
+
+def _check_searches(check: Callable[[Any], None]) -> None:
+    made = getattr(Plugins, "instantiate_sweeper", None)
+    if made is None:
+        return
+
+    def instantiate(plugins: Any, **given: Any) -> Any:
+        config = given["config"]
+        common = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        search = not str(config.hydra.sweeper.get("_target_")).endswith("BasicSweeper")
+        if search and not OmegaConf.missing_keys(common):  # which its trials may give
+            check(config)
+        return made(plugins, **given)
+
+    Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]
+
+
+def _check_jobs_known(check: Callable[[Any], None]) -> None:
     asked = getattr(Sweeper, "validate_batch_is_legal", None)
     if asked is None:
         return

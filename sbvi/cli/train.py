@@ -19,6 +19,8 @@ from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.errors import Interrupted, check_seed
 from sbvi.core.imports import uncollected
+from sbvi.sweeps.orphans import end_with_sweep
+from sbvi.sweeps.pruning import pruning_of
 
 log = logging.getLogger("sbvi")
 
@@ -114,6 +116,7 @@ def _checked(config: Any) -> dict[str, Any]:
     content = hydra_app.plain(config)
     check(content, TRAINED, COMMAND.keys)
     check_seed(content.get("seed"))
+    pruning_of(content.get("pruning"))
     return content
 
 
@@ -126,6 +129,7 @@ def typed(overrides: Sequence[str]) -> list[str]:
 
 def _task(config: Any) -> float | None:
     """Train one job; the best validation bound, for sweepers that optimise it."""
+    end_with_sweep()
     job = prepare(config)
     alone = job.mode == "RUN"
     # A worker may outlive a sweep that was killed; the next one waits for what it holds.

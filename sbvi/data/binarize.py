@@ -32,7 +32,7 @@ def binarize(dataset: Dataset, how: Binarization, seed: int) -> Dataset:
     if known.location is not None or known.minimum is None or known.maximum is None:
         raise UserError(
             f"dataset.binarization={how} needs values with a range, and those of {dataset.name} are {known.units}; "
-            f"use likelihood=gaussian."
+            f"use dataset.binarization=none, and train with likelihood=gaussian."
         )
     if not isinstance(dataset.train.x, np.ndarray) and how != "dynamic":
         raise UserError(

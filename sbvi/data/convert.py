@@ -8,27 +8,28 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.atomic import try_folder, write_atomically
+from sbvi.core.atomic import write_atomically
 from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, stamp
+from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, refuse_unfinished, stamp
+from sbvi.data.shard_folder import written
 
 
 def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
     """Write a data set as a directory of shards of `rows` training examples; returns what info.json holds.
 
     Raises:
-      UserError: the directory holds something, or cannot be made or written in.
+      UserError: the directory holds something but what another call left unfinished, which is taken away, or cannot be
+        made or written in.
       OSError: the disk is full.
     """
-    if is_folder(folder, f"output={folder}") and any(folder.iterdir()):
-        raise UserError(f"output={folder} is not empty; choose a new directory.")
     if dataset.dequantized or dataset.dynamic:
         raise UserError("Noise and fresh draws are made in training; convert the values themselves.")
-    try:
-        try_folder(folder)
-    except OSError as error:
-        raise UserError(f"output={folder} cannot be made or written in ({error.strerror}).") from None
+    with written(folder):
+        return _all_of(dataset, folder, rows)
+
+
+def _all_of(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
     count = len(dataset.train)
     train = [
         _write(folder, f"train-{start // rows:05d}", _part(dataset.train, slice(start, start + rows)))
@@ -86,6 +87,7 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
     """
     if not is_folder(folder, f"input={folder}"):
         raise UserError(f"input={folder} is not a directory.")
+    refuse_unfinished(folder, f"input={folder}")
     if (folder / INFO).exists():
         raise UserError(f"{folder / INFO} is there already; delete it to have the shards described anew.")
     files = sorted(f for f in folder.iterdir() if f.suffix in (".npy", ".npz") and not f.name.endswith(".label.npy"))

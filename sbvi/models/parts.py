@@ -82,6 +82,7 @@ class Parts(ModelSpec):
 
     builds: ClassVar[type] = BuiltParts
     default_objective: ClassVar[str] = "conditional_likelihood"
+    of_training: ClassVar[tuple[str, ...]] = ("dropout",)
 
     parts: PositiveInt = 4
     """Parts of every class."""

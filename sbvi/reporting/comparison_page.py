@@ -27,6 +27,7 @@ class Row:
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #8884; vertical-align: top; }
 th button { font: inherit; font-weight: 600; background: none; border: 0; padding: 0; color: inherit; cursor: pointer; }
@@ -40,7 +41,9 @@ button.open { float: left;
   font: inherit; background: none; border: 0; padding: 0 .4em 0 0; color: inherit; cursor: pointer; }
 button.open::before { content: "\\25B8"; } button.open[aria-expanded=true]::before { content: "\\25BE"; }
 tr.more > td { padding: 1rem; } .side { display: flex; gap: 1.5rem; flex-wrap: wrap; }
-img { max-height: 420px; max-width: 100%; } figure { margin: 0; } figcaption { opacity: .7; }
+.side { position: sticky; left: 1rem; width: fit-content; max-width: min(74rem, calc(100vw - 5rem)); }
+img, svg { max-width: 100%; } img { max-height: 420px; } svg { height: auto; }
+figure { margin: 0; max-width: 100%; } figcaption { opacity: .7; } details { max-width: 100%; }
 pre { font-size: 12px; overflow: auto; max-height: 16rem; }
 svg text { fill: currentColor; font-size: 11px; }
 """
@@ -100,7 +103,7 @@ def comparison_page(title: str, tables: Sequence[tuple[str, Sequence[Row]]], not
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
         f"<body>{body}\n<script>{_SCRIPT}</script></body></html>\n"
     )
 
@@ -109,11 +112,14 @@ def _table(rows: Sequence[Row]) -> str:
     columns = list(rows[0].cells) if rows else []
     heads = "".join(f'<th aria-sort="none"><button>{html.escape(column)}</button></th>' for column in columns)
     body = "\n".join(_row(row, columns) for row in rows)
-    return f'<table class="runs"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>'
+    table = f'<table class="runs"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>'
+    return f'<div class="wide">{table}</div>'  # which scrolls by itself where the window is narrow
 
 
 def _row(row: Row, columns: Sequence[str]) -> str:
-    cells = "".join(_cell(row.cells[column], _MARK if column == columns[0] else "") for column in columns)
+    cells = "".join(
+        _cell(row.cells[column], _MARK if column == columns[0] else "", column in row.settings) for column in columns
+    )
     more = [_curve(row.curve)] if row.curve else []
     more += [_picture(name, path) for name, path in row.pictures.items()]
     settings = "\n".join(f"{key}: {json.dumps(value)}" for key, value in row.settings.items())
@@ -128,13 +134,22 @@ def _row(row: Row, columns: Sequence[str]) -> str:
 _MARK = '<button class="open" aria-expanded="false" aria-label="curve, pictures and settings"></button>'
 
 
-def _cell(value: Any, mark: str) -> str:
+def _cell(value: Any, mark: str, setting: bool) -> str:
     data = "" if value is None else html.escape(json.dumps(value), quote=True)
-    shown = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(value, float) and 0 < abs(value) < 0.01:
-        shown = f"{value:g}"
-    return f'<td data-value="{data}"{" class=number" if number else ""}>{mark}{html.escape(shown)}</td>'
+    shown = html.escape(_shown(value, setting))
+    return f'<td data-value="{data}"{" class=number" if number else ""}>{mark}{shown}</td>'
+
+
+def _shown(value: Any, setting: bool) -> str:
+    """A setting as the command line has it, and what was measured to four digits."""
+    if isinstance(value, str):
+        return value
+    if setting:
+        return json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
+    return "" if value is None else str(value)
 
 
 def _picture(name: str, path: Path) -> str:
@@ -159,7 +174,8 @@ def _curve(points: Sequence[tuple[int, float]]) -> str:
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[0]}"/>' for x, y in places[-40:])
     floor = HEIGHT - EDGE + 24
     return (
-        f'<figure><svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="validation bound">'
+        f'<figure><svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="validation bound">'
         f'<polyline points="{path}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>{dots}'
         f'<text x="0" y="14">{high:.2f}</text><text x="0" y="{HEIGHT - EDGE + 10}">{low:.2f}</text>'
         f'<text x="{EDGE}" y="{floor}">step {min(steps)}</text>'

@@ -24,7 +24,7 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
-from sbvi.runs.start import check_variables, parameters_of
+from sbvi.runs.start import check_variables, parameters_of, warn_of_other_meanings
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -195,6 +195,7 @@ class Assembly:
         check_variables(self.experiment, self.structure)
         like, config = self.algorithm.eval_params(state), self.experiment.to_config()
         params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
+        warn_of_other_meanings(self.experiment)
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,10 +42,11 @@ class RunDirectory:
         return self.path / "figures"
 
     @contextlib.contextmanager
-    def locked(self, patience: float = 0.0) -> Iterator[None]:
+    def locked(self, patience: float = 0.0, stop: Callable[[], str | None] | None = None) -> Iterator[None]:
         """Hold the directory for this process; the lock ends with the process, however that ends.
 
-        patience: seconds to wait for another holder.
+        patience: seconds to wait for another holder.  stop: the signal that was heard meanwhile, where this thread
+        hears none itself.
         """
         if not self.writes:
             yield
@@ -56,7 +57,7 @@ class RunDirectory:
         except OSError as error:
             raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
         with file:
-            self._take(file, patience)
+            self._take(file, patience, stop or _unheard)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
@@ -64,7 +65,7 @@ class RunDirectory:
                 clear_leftovers(folder)
             yield
 
-    def _take(self, file: TextIO, patience: float) -> None:
+    def _take(self, file: TextIO, patience: float, stop: Callable[[], str | None]) -> None:
         until = time.monotonic() + patience
         waiting = False
         while True:
@@ -80,6 +81,8 @@ class RunDirectory:
                 log.info("Waiting for %s, which %s holds.", self.path, holder)
             waiting = True
             time.sleep(0.2)
+            if stop() is not None:
+                raise KeyboardInterrupt
 
     def read_run(self) -> dict[str, Any]:
         """run.json, checked for what every command needs."""
@@ -166,6 +169,10 @@ class RunDirectory:
         if not isinstance(content, dict):
             raise UserError(f"{path} does not hold a JSON object.")
         return content
+
+
+def _unheard() -> None:
+    """A signal that this thread hears is an exception in it."""
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

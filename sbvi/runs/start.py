@@ -1,14 +1,20 @@
 """Starting from another run's best parameters."""
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sbvi.core import UserError
+from sbvi.core import UserError, build, plain
+from sbvi.models import MODELS
 from sbvi.runs.changes import difference
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
+from sbvi.runs.words import WORDS, flat, tree, words
 from sbvi.training import Store
 from sbvi.training.checkpoint import OtherModel
+
+log = logging.getLogger(__name__)
 
 #: Groups of settings that parameters are of, those that tell most first.
 GROUPS = ("model", "likelihood", "posterior", "prior", "dataset")
@@ -59,6 +65,48 @@ def check_variables(experiment: Experiment, structure: Any) -> None:
             f"init_from={experiment.init_from} has {what}, so that its parameters are of other variables; allowed: a "
             f"run of the same structure."
         )
+
+
+def warn_of_other_meanings(experiment: Experiment) -> None:
+    """Say by which settings parameters whose shapes fit, those that this run starts from, mean something else in it.
+
+    Such a start may be what is wanted, so that it is no error. Settings that only say how parameters are found, such
+    as dropout, and those of objective and optimiser change nothing of what parameters mean.
+    """
+    folder = str(experiment.init_from)
+    if found := _other_meanings(RunDirectory(folder).read_run()["config"], experiment.model):
+        told = "; ".join(f"{key}={_shown(there)}, here {_shown(here)}" for key, (there, here) in found.items())
+        log.warning(
+            "init_from=%s is a run with %s: its parameters fit by their shapes and mean something else here.",
+            *(folder, told),
+        )
+
+
+def _other_meanings(config: Mapping[str, Any], model: Any) -> dict[str, tuple[Any, Any]]:
+    """Key -> value of a recorded config and of a model's settings, of the keys by which their parameters differ."""
+    recorded = tree(config)["model"]
+    try:
+        begun = build(MODELS, "model", recorded)  # which fills in keys that the version of the record did not have
+    except UserError:
+        return {}  # one of a package that is not here: shapes and names tell, as far as can be told
+    here, there = (flat(words({"model": plain(settings)})) for settings in (model, begun))
+    same = _without_meaning(model)
+    return {k: (there[k], here[k]) for k in here if k in there and there[k] != here[k] and k not in same}
+
+
+def _without_meaning(model: Any) -> set[str]:
+    """The keys of a model, and of what hangs from it, that say nothing of what its parameters mean."""
+    parts = {w: getattr(model, w) for w, owner in WORDS.items() if owner == "model" and hasattr(model, w)}
+    return {
+        f"{where}.{key}"
+        for where, part in {"model": model, **parts}.items()
+        for key in (*getattr(part, "of_training", ()), *getattr(part, "idle", dict)())
+    }
+
+
+def _shown(value: Any) -> str:
+    """A value as the command line has it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _differs(record: Mapping[str, Any], config: Mapping[str, Any], event_shape: Sequence[int]) -> str | None:

@@ -57,7 +57,7 @@ def train(
     _check_config(experiment.to_config())
     if not directory.has_run():
         experiment.check()
-    with directory.locked(session.patience):
+    with directory.locked(session.patience, session.stop):
         processes.wait("locked")
         config = experiment.to_config()
         begun, what = directory.has_run(), {}

@@ -91,6 +91,20 @@ class Pruner:
             return None
 
 
+def pruning_of(settings: Any) -> Pruning | None:
+    """What a config says of pruning; None where nothing is pruned.
+
+    Raises:
+      UserError: a setting is wrong.
+    """
+    if settings is None:
+        return None
+    if not isinstance(settings, Mapping):
+        raise UserError(f"pruning={settings} must be a group of settings: give pruning.rule={settings}.")
+    pruning = make(Pruning, settings, "pruning")
+    return None if pruning.rule is None else pruning
+
+
 def trial_of(settings: Any, sweeper: Any, words: Sequence[str], every: int) -> Callable[[], Pruner] | None:
     """What finds a run's trial once the run begins; None where nothing is pruned.
 
@@ -103,12 +117,7 @@ def trial_of(settings: Any, sweeper: Any, words: Sequence[str], every: int) -> C
     Raises:
       UserError: a setting is wrong, or pruning is asked for where no study is kept.
     """
-    if settings is None:
-        return None
-    if not isinstance(settings, Mapping):
-        raise UserError(f"pruning={settings} must be a group of settings: give pruning.rule={settings}.")
-    pruning = make(Pruning, settings, "pruning")
-    if pruning.rule is None:
+    if (pruning := pruning_of(settings)) is None:
         return None
     storage, name = (getattr(sweeper, key, None) for key in ("storage", "study_name"))
     if not isinstance(storage, str) or not name:

@@ -61,6 +61,29 @@ def test_any_data_set_becomes_shards_that_train(tmp_path, refused):
         assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_conversion_is_begun_anew_by_the_same_command(number, tmp_path):
+    words = ["dataset=digits", "output=shards"]
+    process = start(*words, "rows=1", cwd=tmp_path, name="convert")
+    wait_until((tmp_path / "shards" / "train-00050.npy").exists, process, pause=0.001)
+    process.send_signal(number)
+    code, said = finish(process)
+    assert code in (-number, 128 + number)
+    assert said == ""
+    assert not (tmp_path / "shards" / "info.json").exists()
+    done = command("convert", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "shards").iterdir())) == 7  # one shard of each split with its labels, and info.json
+
+
+def test_log_lines_of_a_conversion_are_those_of_the_other_commands(tmp_path):
+    np.savez(tmp_path / "mine.npz", x_train=np.linspace(0, 1, 400).reshape(100, 4))
+    done = command("convert", "dataset=npz", "dataset.path=mine.npz", "output=shards", cwd=tmp_path)
+    assert done.stdout == "80 training examples in 1 shards: shards\n"
+    assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] Read \S+mine.npz: x_train \(100, 4\), float64.\n", done.stderr)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.npz", "shards"}
+
+
 def test_shards_of_ones_own_train(tmp_path):
     """Uncompressed .npz files, described in place."""
     (tmp_path / "mine").mkdir()

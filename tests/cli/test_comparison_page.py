@@ -323,3 +323,42 @@ def test_the_page_answers_clicks_and_keys(sweep):
         assert page.run(rates) == [1e-3, 1e-3, 3e-3, 3e-3, 1e-2, 1e-2]
         assert open_rows() == [False, False, False, False, False, True]
         assert page.run("return document.querySelectorAll('button[aria-expanded=true]').length") == 1
+
+
+ODD = ("<b>bold</b>", "'single' \"double\" & more", "zé-日本")
+
+
+def test_the_page_says_odd_names_as_they_are_and_fits_a_narrow_window(sweep):
+    """Settings are spelled as on the command line, nothing is asked of any other place, and what is wide scrolls by
+    itself."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip(
+            "no chromium with chromedriver on this machine: sbvi-compare's page was not opened on a small screen"
+        )
+    for name, rate in zip(ODD, (1e-2, 1e-30, 0.123456789), strict=True):
+        make(sweep / "odd" / name, rate, 0, **{"test/nll": 90.0, "test/nll_stderr": 0.1})
+        path = sweep / "odd" / name / "run.json"
+        record = json.loads(path.read_text())
+        record["config"]["init_from"] = None if rate == 1e-2 else f"<script>document.title='{rate}'</script>"
+        path.write_text(json.dumps(record))
+    make(sweep / "odd" / "untested", 1e-3, 0)
+    assert command("compare", "odd", "--html", "page.html", cwd=sweep).returncode == 0
+    texts = "return [...document.querySelectorAll('tr.run')].map(row => [...row.cells].map(cell => cell.innerText))"
+    with opened(sweep / "page.html", sweep / "profile") as page:
+        rows = page.run(texts)
+        assert sorted(row[-1] for row in rows[:3]) == sorted(f"odd/{name}" for name in ODD)
+        assert sorted(row[1] for row in rows[:3]) == ["0.01", "0.123456789", "1e-30"]
+        assert [row[0] for row in rows[:3] if row[1] == "0.01"] == ["null"]
+        assert rows[3] == ["odd/untested", "completed", "has no test/nll"]
+        assert page.run("return [document.title, document.querySelectorAll('b').length]") == ["Runs by test/nll", 0]
+        asked = page.run("return performance.getEntriesByType('resource').map(entry => entry.name.slice(0, 5))")
+        assert set(asked) <= {"data:"}
+
+        page.narrow(380, 800)
+        page.click("(//tr[@class='run'])[1]/td[1]")
+        widths = "return [document.documentElement.scrollWidth, innerWidth]"
+        assert page.run(widths) == [380, 380]
+        wide = "const box = document.querySelector('.wide'); return [box.scrollWidth > box.clientWidth, "
+        assert page.run(wide + "box.querySelector('svg').getBoundingClientRect().right < 380]") == [True, True]
+        colours = "const of = getComputedStyle(document.body).color.match(/\\d+/g).map(Number); return Math.min(...of)"
+        assert page.run(colours) > 200  # light on dark

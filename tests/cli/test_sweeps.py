@@ -1,12 +1,14 @@
 """Sweeps as a user meets them: killed, run again, with a job that fails, under each launcher at hand."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,9 +301,71 @@ def test_pruning_needs_a_study(tmp_path):
     alone = command("train", *TINY, "trainer.steps=20", "pruning.rule=median", cwd=tmp_path)
     assert alone.returncode != 0
     assert "pruning is for searches whose study is kept" in alone.stderr
-    wrong = ["--multirun", "search=optuna", "pruning.rule=best", "hydra.sweeper.n_trials=2"]
-    wrong = command("train", *wrong, cwd=tmp_path)
-    assert "pruning.rule=best" in wrong.stderr
-    assert "median" in wrong.stderr
+
+
+def test_a_search_of_which_no_trial_completes_ends_with_a_sentence(tmp_path):
+    pytest.importorskip("optuna")
+    words = ["--multirun", "search=optuna", "hydra.sweeper.n_trials=2", "dataset=npz", "dataset.path=nowhere.npz"]
+    wrong = command("train", *words, cwd=tmp_path)
+    assert wrong.stderr.count("nowhere.npz") > 2
     assert "No trial of the search completed, so that none is the best; why stands above." in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pruning.rule=halfing", "pruning.rule=halfing is not known (did you mean halving?); allowed: halving, "),
+        ("pruning=halving", "pruning=halving must be a group of settings: give pruning.rule=halving."),
+        ("trainer.steps=abc", 'trainer.steps="abc" should be a valid integer.'),
+        ("model.activation=relo", "model.activation=relo is not known (did you mean relu?); allowed: "),
+    ],
+)
+def test_what_is_wrong_for_every_trial_is_said_once_before_the_search(word, said, tmp_path):
+    """And no study is made, in which the failures would stand."""
+    pytest.importorskip("optuna")
+    done = command("train", "--multirun", "search=optuna", word, "hydra.sweep.dir=search", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_side_by_side_a_first_signal_ends_the_wait_for_a_directory(number, tmp_path):
+    """Its runs wait in threads, which hear no signal themselves."""
+    held = tmp_path / "sweep" / "job_0"
+    held.mkdir(parents=True)
+    words = ["--multirun", *TINY, "trainer.steps=2000000", "seed=0,1", *LAUNCHERS["side by side"]]
+    words += ["hydra.sweep.dir=sweep", "hydra.sweep.subdir=job_${hydra.job.num}"]
+    log = held / "sbvi-train.log"
+    with open(held / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(*words, cwd=tmp_path)
+        wait_until(lambda: log.exists() and "Waiting for" in log.read_text(), process)
+        process.send_signal(number)
+        code, said = finish(process, timeout=60)
+    assert code == 128 + number, said
+    assert "Traceback" not in said
+    assert not (held / "run.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_of_joblib_train_no_further_than_their_sweep(number, tmp_path):
+    """What they had begun is saved and can go on; what they had not is left."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["--multirun", *TINY, "trainer.steps=2000000", "trainer.log_every=200", "seed=range(4)"]
+    process = start(*words, *LAUNCHERS["joblib"], "hydra.sweep.dir=sweep", cwd=tmp_path)
+    sweep = tmp_path / "sweep"
+    wait_until(lambda: len([*sweep.glob("*/checkpoints/last.safetensors")]) == 2, process)
+    workers = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    try:
+        process.send_signal(number)
+        process.wait()
+        wait_until(lambda: len(results(sweep)) == 2, timeout=60)
+        assert {status for status, _ in results(sweep).values()} == {"stopped"}
+        assert len([*sweep.glob("*/run.json")]) == 2
+    finally:
+        for worker in workers:  # which joblib lets wait for five minutes
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)

@@ -1,7 +1,9 @@
 """Shards: what is converted comes back, damaged directories are told, and the order visits everything once."""
 
+import fcntl
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +56,66 @@ def test_a_converted_set_is_the_set(tmp_path, labels):
     with pytest.raises(UserError, match="would take all shards into memory"):
         binarize(found, "static", 0)
     assert binarize(found, "dynamic", 0).train.x is found.train.x
+
+
+def interrupted(folder, monkeypatch, after=2):
+    """A conversion that is interrupted once so many of its five shards are written."""
+    with monkeypatch.context() as patch:
+        real = np.save
+
+        def save(path, array, **options):
+            if len(list(folder.glob("*.npy"))) == after:
+                raise KeyboardInterrupt
+            real(path, array, **options)
+
+        def write(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(np, "save", save)
+        patch.setattr("sbvi.data.convert.write_atomically", write)
+        with pytest.raises(KeyboardInterrupt):
+            convert(made(labels=False), folder, 10)
+
+
+def test_what_an_interrupted_conversion_left_is_written_anew(tmp_path, monkeypatch):
+    folder = tmp_path / "shards"
+    interrupted(folder, monkeypatch, after=5)  # all shards are there, and info.json is not
+    (folder / ".info.json.12.tmp").write_text("{")
+    said = f"={re.escape(str(folder))} is unfinished: sbvi-convert is writing there, or was interrupted; "
+    with pytest.raises(UserError, match=f"^input{said}"):
+        describe(folder, "mine")
+    with pytest.raises(UserError, match=f"^dataset.path{said}"):
+        Shards(path=str(folder)).load()
+    info = convert(made(), folder, 20)
+    names = ["info.json", *(f"{name}{end}.npy" for name in ("test", "train-00000", "train-00001", "validation")
+                            for end in ("", ".label"))]  # fmt: skip
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert [entry["rows"] for entry in info["train"]] == [20, 5]
+    assert len(Shards(path=str(folder)).load().train.x) == 25
+
+
+def test_nothing_but_what_a_conversion_left_is_taken_away(tmp_path, monkeypatch):
+    folder = tmp_path / "shards"
+    interrupted(folder, monkeypatch)
+    mark, before = folder / ".unfinished", {path.name for path in folder.iterdir()}
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"was left unfinished by sbvi-convert, and holds notes.txt, which is not its"):
+        convert(made(), folder, 10)
+    assert {path.name for path in folder.iterdir()} == before | {"notes.txt"}
+    (folder / "notes.txt").unlink()
+    with open(mark, "r+") as held:  # of another process: a lock is of the opened file
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=rf"being written by process {os.getpid()} on \S+; wait for it"):
+            convert(made(), folder, 10)
+    assert {path.name for path in folder.iterdir()} == before
+    mark.unlink()
+    with pytest.raises(UserError, match="is not empty"):  # shards without a mark may be anybody's
+        convert(made(), folder, 10)
+    assert {path.name for path in folder.iterdir()} == before - {mark.name}
+    mark.touch()
+    (folder / "info.json").write_text("{}")  # of one that was killed when all was written
+    with pytest.raises(UserError, match="is not empty"):
+        convert(made(), folder, 10)
 
 
 @pytest.mark.parametrize("classes", [None, ("cat", "dog", "eel")])

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -113,7 +114,7 @@ SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))
         (
             {"x": np.linspace(-3.5, 4.25, 60).reshape(15, 4)},
             r"^x holds -3\.5 at row 0, column 0; allowed: dataset\.minimum=0 to dataset\.maximum=1; for real values "
-            r"such as these give likelihood=gaussian dataset\.minimum=-4 dataset\.maximum=5 \(",
+            r"such as these give dataset\.minimum=-4 dataset\.maximum=5, and train with likelihood=gaussian \(",
         ),
         ({"x": {"train": np.ones((9, 4)), "test": np.full((9, 4), np.nan)}}, r"^x\['test'\] holds nan at row 0"),
         ({"x": np.ones((9, 4)), "labels": np.ones(8, int)}, r"^labels "),
@@ -132,7 +133,7 @@ def test_a_fault_of_data_in_memory_is_told_of_the_argument(tmp_path, given, said
     assert "data.npz" not in str(caught.value)
     assert not (tmp_path / "run").exists()
     if "likelihood=gaussian" in said:  # what is advised does
-        words = str(caught.value).split("give ")[1].split(" (")[0].split()
+        words = re.findall(r"[\w.]+=[^\s,]+", str(caught.value).split("give ")[1])
         np.save(tmp_path / "x.npy", given["x"])
         advised = sbvi.Experiment.from_overrides(["dataset=npz", f"dataset.path={tmp_path / 'x.npy'}", *words])
         assert len(advised.dataset.load().train.x) == 11

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import pytest
 from support.small_run import experiment
 
-from sbvi.core import UserError
-from sbvi.runs.start import check_variables
+from sbvi.core import UserError, fields
+from sbvi.models import MODELS
+from sbvi.runs.start import check_variables, warn_of_other_meanings
+from sbvi.runs.words import CHOICES, WORDS
 
 
 def chained(posterior, **groups):
@@ -30,3 +32,67 @@ def test_a_chain_s_parameters_are_of_its_own_variables(there, here, said, monkey
         check_variables(chained(there | here, init_from="begun"), None)
     record = {"config": chained({"name": "diagonal"}).to_config(), "structure": None}
     check_variables(chained(there | here, init_from="begun"), None)  # which its shapes tell
+
+
+REAL = {"dataset": {"observation": "gaussian"}, "likelihood": {"name": "gaussian"}}
+MIXTURE = {"prior": {"name": "mixture"}}
+
+
+def said_of(there, here, monkeypatch, caplog):
+    """What is logged where a run starts from another; both are groups of settings."""
+    record = {"config": there if "trainer" in there else experiment(**there).to_config()}
+    monkeypatch.setattr("sbvi.runs.start.RunDirectory", lambda folder: SimpleNamespace(read_run=lambda: record))
+    caplog.clear()
+    warn_of_other_meanings(experiment(**here, init_from="begun"))
+    return [line.getMessage() for line in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("groups", "changed", "said"),
+    [
+        ({}, {"model": {"activation": "tanh"}}, "model.activation=relu, here tanh"),
+        ({}, {"model": {"recognition_activation": "elu", "activate_inputs": True}},
+         "model.activate_inputs=false, here true; model.recognition_activation=relu, here elu"),
+        (REAL, {"likelihood": {"name": "gaussian", "minimum_scale": 0.02}},
+         "likelihood.minimum_scale=0.01, here 0.02"),
+        ({"model": {"latents": [3, 2]}, "posterior": {"name": "top_down"}}, {"posterior": {"combine": "residual"}},
+         "posterior.combine=precision, here residual"),
+    ],
+)  # fmt: skip
+def test_parameters_that_mean_something_else_here_are_told(groups, changed, said, monkeypatch, caplog):
+    here = {name: groups.get(name, {}) | changed.get(name, {}) for name in groups | changed}
+    assert said_of(groups, here, monkeypatch, caplog) == [
+        f"init_from=begun is a run with {said}: its parameters fit by their shapes and mean something else here."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("groups", "changed"),
+    [
+        ({}, {}),
+        ({}, {"model": {"input_dropout": 0.3, "hidden_dropout": 0.2, "latent_noise": 0.1, "bit_flip": 0.1}}),
+        ({}, {"model": {"weight_prior_variance": None, "initial_posterior_scale": 0.5}}),
+        ({}, {"objective": {"name": "importance_weighted", "num_samples": 5, "kl_weight": None}}),
+        ({}, {"optimizer": {"learning_rate": 1e-4}, "trainer": {"steps": 10}, "seed": 3}),
+        (MIXTURE, {"prior": {"name": "mixture", "spread": 2.0}}),
+    ],
+)
+def test_how_parameters_are_found_is_no_part_of_what_they_mean(groups, changed, monkeypatch, caplog):
+    here = {name: groups.get(name, {}) | changed[name] if name != "seed" else 3 for name in changed} or groups
+    assert said_of(groups, here, monkeypatch, caplog) == []
+
+
+def test_a_run_from_before_a_key_existed_had_its_default(monkeypatch, caplog):
+    config = experiment().to_config()
+    del config["model"]["activate_inputs"], config["model"]["kernel"]
+    assert said_of(config, {}, monkeypatch, caplog) == []
+    assert "model.activate_inputs=false, here true" in said_of(
+        config, {"model": {"activate_inputs": True}}, monkeypatch, caplog
+    )[0]  # fmt: skip
+
+
+def test_what_says_nothing_of_a_meaning_is_named_by_keys_that_are_there():
+    kinds = [*MODELS.values(), *(kind for w in WORDS if WORDS[w] == "model" for kind in CHOICES[w].values())]
+    named = [(kind, key) for kind in kinds for key in getattr(kind, "of_training", ())]
+    assert len(named) > 10
+    assert [(kind.__name__, key) for kind, key in named if key not in fields(kind)] == []

@@ -35,6 +35,13 @@ class Page:
         """What JavaScript returns."""
         return self._post("execute/sync", {"script": script, "args": []})
 
+    def narrow(self, width, height):
+        """A telephone's screen, with the colours that it asks for in the dark."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+        self._post("goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": screen})
+        dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+        self._post("goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": dark})
+
     def _element(self, path):
         return self._post("element", {"using": "xpath", "value": path})[ELEMENT]
 

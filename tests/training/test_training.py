@@ -295,6 +295,15 @@ def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
     assert train(made, tmp_path / "second")["status"] == "completed"
 
 
+def test_init_from_a_run_whose_parameters_meant_something_else_says_so(small_run, caplog):
+    """The shapes are those of this run, and nothing else would tell."""
+    Assembly.build(experiment(init_from=str(small_run), model={"activation": "tanh"})).initial_state()
+    assert f"init_from={small_run} is a run with model.activation=relu, here tanh: its parameters fit " in caplog.text
+    caplog.clear()
+    Assembly.build(experiment(init_from=str(small_run), objective={"name": "free_energy"})).initial_state()
+    assert "init_from" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 INFO = "info.json"
+UNFINISHED = ".unfinished"  # a file that stands in the directory until all shards are written
 DTYPES = (np.uint8, np.float32)
 BLOCK = 1 << 24  # bytes that are looked at together
 _LOCAL = struct.Struct("<4s22xHH")  # of a zip's local header: signature, lengths of name and extra field
@@ -33,6 +34,7 @@ def read_info(folder: Path) -> Mapping[str, Any]:
     Raises:
       UserError: there is none, or it is of another format.
     """
+    refuse_unfinished(folder, f"dataset.path={folder}")
     try:
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -42,6 +44,19 @@ def read_info(folder: Path) -> Mapping[str, Any]:
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise UserError(f"{folder / INFO} has another format than {FORMAT}, which this version of sbvi reads.")
     return info
+
+
+def refuse_unfinished(folder: Path, where: str) -> None:
+    """Refuse a directory in which shards are still to be written; `where` names it in a sentence.
+
+    Raises:
+      UserError: `sbvi-convert` is writing there, or ended before it was done.
+    """
+    if (folder / UNFINISHED).exists() and not (folder / INFO).exists():
+        raise UserError(
+            f"{where} is unfinished: sbvi-convert is writing there, or was interrupted; sbvi-convert dataset=NAME "
+            f"output={folder}, given again, writes it anew."
+        )
 
 
 def shard(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarray:

@@ -147,7 +147,7 @@ class Npz(OwnData):
         allowed = f"dataset.minimum={self.minimum:.10g} to dataset.maximum={maximum:.10g}"
         if not whole:
             ends = f"dataset.minimum={math.floor(low)} dataset.maximum={math.ceil(high)}"
-            allowed += f"; for real values such as these give likelihood=gaussian {ends}"
+            allowed += f"; for real values such as these give {ends}, and train with likelihood=gaussian"
         for name, x in arrays.items():
             in_range(x, self.minimum, maximum, allowed, f"{self.path}: {name}", columns)
         steps = maximum - self.minimum

@@ -58,7 +58,10 @@ class Table(OwnData):
         if self.types == "found":
             return mixed(self, as_frame(content, where), where, content.first_line if isinstance(content, File) else 0)
         if self.columns or self.missing.fraction:
-            raise UserError("dataset.columns and dataset.missing are for tables by column; use likelihood=mixed.")
+            raise UserError(
+                "dataset.columns and dataset.missing are for tables by column; use dataset.types=found, and train with "
+                "likelihood=mixed."
+            )
         return _numbers(self, content, where)
 
 
@@ -192,6 +195,7 @@ def _complete(x: np.ndarray, where: str, names: tuple[str, ...] | None) -> None:
         name = names[column] if names else column
         raise UserError(
             f"{where}: column {name} lacks {int(gaps[:, column].sum())} of {len(x)} values, the first in row "
-            f"{int(np.flatnonzero(gaps[:, column])[0])}; every row must be complete, or use likelihood=mixed."
+            f"{int(np.flatnonzero(gaps[:, column])[0])}; every row must be complete, or use dataset.types=found, "
+            f"and train with likelihood=mixed."
         )
     finite(x, where, names)

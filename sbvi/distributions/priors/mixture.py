@@ -72,6 +72,7 @@ class Mixture:
 
     analytic_kl: ClassVar[bool] = False
     gaussian_posterior: ClassVar[bool] = False
+    of_training: ClassVar[tuple[str, ...]] = ("spread",)
 
     components: PositiveInt = 50
     """Number of components M."""

@@ -24,6 +24,10 @@ class DLGM(ModelSpec):
 
     builds: ClassVar[type] = GaussianDLGM
     of_real_values: ClassVar[str | None] = "likelihood=gaussian"
+    of_training: ClassVar[tuple[str, ...]] = (
+        *("initial_posterior_scale", "bit_flip", "input_dropout", "hidden_dropout", "extra_missing", "latent_noise"),
+        "weight_prior_variance",
+    )
 
     latents: tuple[PositiveInt, ...] = (200,)
     """Latents of each stochastic layer, the one nearest the data first."""

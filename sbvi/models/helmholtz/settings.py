@@ -36,6 +36,7 @@ class Helmholtz(ModelSpec):
     builds: ClassVar[type] = BuiltHelmholtz
     default_algorithm: ClassVar[str] = "bihm"
     of_real_values: ClassVar[str | None] = "model.data_units=gaussian"
+    of_training: ClassVar[tuple[str, ...]] = ("output_bias", "weight_prior_variance")
 
     layers: tuple[PositiveInt, ...] | Between = (200, 100, 50)
     """Latents of each stochastic layer, the one nearest the data first; or {first, count, last}, log-linear."""
