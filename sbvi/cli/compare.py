@@ -13,6 +13,7 @@ from sbvi import __version__
 from sbvi.cli.parsing import Parser
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
+from sbvi.core.configs import spelled
 from sbvi.core.imports import uncollected
 
 #: Pictures of a run that its row of the page shows.
@@ -101,8 +102,7 @@ def _of_run(run: Any, key: str) -> str:
 
 def _cell(settings: Mapping[str, Any], key: str) -> str:
     """A setting in a table; nothing where the run has no such key."""
-    value = settings.get(key, "")
-    return value if isinstance(value, str) else json.dumps(value)
+    return spelled(settings.get(key, ""))
 
 
 def _rows(groups: Sequence[Any], keys: Sequence[str], metric: str) -> tuple[list[str], list[list[str]]]:

@@ -1,8 +1,11 @@
-"""Where the config files are, how Hydra reads them, and what it says of a group's choice, as a sentence."""
+"""Where the config files are, how Hydra reads them and spells values, and what it says of a group's choice, as a
+sentence."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sbvi.core.errors import UserError, choices
 
@@ -18,6 +21,11 @@ def hydra_defaults() -> dict[str, str]:
     import hydra
 
     return {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+
+
+def spelled(value: Any) -> str:
+    """A setting, of plain data, as it is written on the command line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def refused(text: str, overrides: Sequence[str]) -> UserError | None:

@@ -34,15 +34,15 @@ def floor_of(log_likelihood: np.ndarray, effective: np.ndarray) -> np.ndarray:
     return np.asarray(log_likelihood - np.where(effective >= TELLING, slack, np.log(100 * len(effective))))
 
 
-def _wide(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Of all that has an error of its own: of which examples that is too large, (N,)."""
+def _unconverged(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """NAME -> of which examples, (N,), NAME_error is too large."""
     names = [name for name in scores if f"{name}_error" in scores]
     return {name: ~(scores[f"{name}_error"] <= tolerance(scores[name])) for name in names}
 
 
 def _wanting(scores: dict[str, np.ndarray]) -> np.ndarray:
     """Of which examples, (N,), something has not converged."""
-    return np.any([~(scores["error"] <= TOLERANCE), *_wide(scores).values()], 0)
+    return np.any([~(scores["error"] <= TOLERANCE), *_unconverged(scores).values()], 0)
 
 
 class Quadrature:
@@ -104,7 +104,7 @@ class Quadrature:
                 TOLERANCE,
                 float(scores["error"].max()),
             )
-        for name, missed in _wide(scores).items():
+        for name, missed in _unconverged(scores).items():
             if missed.any():
                 log.warning(
                     "The quadrature of %s has not converged for %d of %d examples: it may be off by %.3g nats at most.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sbvi.core.configs import spelled
 from sbvi.reporting.figures import COLOURS
 
 WIDTH, HEIGHT, EDGE = 460, 220, 44
@@ -143,10 +144,8 @@ def _cell(value: Any, mark: str, setting: bool) -> str:
 
 def _shown(value: Any, setting: bool) -> str:
     """A setting as the command line has it, and what was measured to four digits."""
-    if isinstance(value, str):
-        return value
-    if setting:
-        return json.dumps(value)
+    if setting or isinstance(value, str):
+        return spelled(value)
     if isinstance(value, float):
         return f"{value:g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
     return "" if value is None else str(value)

@@ -4,12 +4,12 @@ What a begun run recorded of them does no harm, and is read as ever.
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from sbvi.core import UserError, plain
+from sbvi.core.configs import spelled
 from sbvi.runs.words import WORDS
 
 
@@ -67,6 +67,4 @@ def _given(part: Any, name: str) -> list[tuple[str, Any, Any]]:
 
 
 def _shown(value: Any) -> str:
-    """A value as it is written on the command line."""
-    written = plain(value) if dataclasses.is_dataclass(value) else value
-    return written if isinstance(written, str) else json.dumps(written)
+    return spelled(plain(value) if dataclasses.is_dataclass(value) else value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.configs import spelled
 from sbvi.core.quantities import monitor_of
 from sbvi.runs.comparison import Group, differing
 from sbvi.runs.summaries import RunSummary
@@ -117,7 +118,7 @@ def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Settings in a few words, for a legend: `learning_rate 0.001, seed 1`."""
     short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
     names = [last if short.count(last) == 1 else key for last, key in zip(short, keys, strict=True)]
-    told = {key: v if isinstance(v, str) else json.dumps(v) for key, v in settings.items()}
+    told = {key: spelled(value) for key, value in settings.items()}
     shown = zip(names, keys, strict=True)
     return ", ".join(f"{name} {told[key]}" for name, key in shown if key in told) or "all"
 

@@ -1,11 +1,11 @@
 """Starting from another run's best parameters."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbvi.core import UserError, build, plain
+from sbvi.core.configs import spelled
 from sbvi.models import MODELS
 from sbvi.runs.changes import difference
 from sbvi.runs.directory import RunDirectory
@@ -75,7 +75,7 @@ def warn_of_other_meanings(experiment: Experiment) -> None:
     """
     folder = str(experiment.init_from)
     if found := _other_meanings(RunDirectory(folder).read_run()["config"], experiment.model):
-        told = "; ".join(f"{key}={_shown(there)}, here {_shown(here)}" for key, (there, here) in found.items())
+        told = "; ".join(f"{key}={spelled(there)}, here {spelled(here)}" for key, (there, here) in found.items())
         log.warning(
             "init_from=%s is a run with %s: its parameters fit by their shapes and mean something else here.",
             *(folder, told),
@@ -102,11 +102,6 @@ def _without_meaning(model: Any) -> set[str]:
         for where, part in {"model": model, **parts}.items()
         for key in (*getattr(part, "of_training", ()), *getattr(part, "idle", dict)())
     }
-
-
-def _shown(value: Any) -> str:
-    """A value as the command line has it."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _differs(record: Mapping[str, Any], config: Mapping[str, Any], event_shape: Sequence[int]) -> str | None:

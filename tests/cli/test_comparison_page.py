@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from support.browser import CHROMIUM, DRIVER, ENTER, SPACE, WORDS, opened
+from support.browser import CHROMIUM, ENTER, SPACE, WORDS, needs_driver, opened
 from support.processes import command
 
 from sbvi.cli import compare
@@ -283,10 +283,9 @@ def test_the_page_sorts_in_a_browser(sweep):
     assert 'aria-sort="descending"' in done.stdout
 
 
+@needs_driver
 def test_the_page_answers_clicks_and_keys(sweep):
     """Headings sort and runs open, in a browser that is driven as by a user; both show that they do."""
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no chromium with chromedriver on this machine: sbvi-compare's page was not clicked")
     assert command("compare", "sweep", "--html", "page.html", cwd=sweep).returncode == 0
     rates = "return [...document.querySelectorAll('tr.run')].map(row => Number(row.cells[0].dataset.value))"
     heading = "//th[contains(., 'learning_rate')]"
@@ -328,13 +327,10 @@ def test_the_page_answers_clicks_and_keys(sweep):
 ODD = ("<b>bold</b>", "'single' \"double\" & more", "zé-日本")
 
 
+@needs_driver
 def test_the_page_says_odd_names_as_they_are_and_fits_a_narrow_window(sweep):
     """Settings are spelled as on the command line, nothing is asked of any other place, and what is wide scrolls by
     itself."""
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip(
-            "no chromium with chromedriver on this machine: sbvi-compare's page was not opened on a small screen"
-        )
     for name, rate in zip(ODD, (1e-2, 1e-30, 0.123456789), strict=True):
         make(sweep / "odd" / name, rate, 0, **{"test/nll": 90.0, "test/nll_stderr": 0.1})
         path = sweep / "odd" / name / "run.json"

@@ -10,10 +10,16 @@ import subprocess
 import urllib.error
 import urllib.request
 
+import pytest
+
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
 DRIVER = shutil.which("chromedriver")
+# A browser is a package of the system's, which scripts/test cannot install; the last lines of a run say so.
+needs_driver = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="no chromium with chromedriver: sbvi-compare's page was not clicked"
+)
 WORDS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 #: Under which the protocol hands an element out.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
