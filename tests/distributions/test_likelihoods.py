@@ -311,6 +311,29 @@ def test_initial_outputs_start_at_the_datas_means(case):
     np.testing.assert_allclose(compiled_mean(case)(outputs, free)[0, 0], mean, rtol=1e-5, atol=slack)
 
 
+@pytest.mark.parametrize("scale", ["learned", "predicted"])
+def test_scales_start_at_the_datas_spread(scale):
+    """Far from 1 as well, where the bound on the log-scale bends."""
+    spread = np.array([2e-5, 3e-3, 1.0, 700.0, 2e5])
+    mean = np.zeros(len(spread))
+    for likelihood in (GaussianLikelihood(scale=scale, minimum_scale=1e-6), StudentT(scale=scale, minimum_scale=1e-6)):
+        outputs = jnp.asarray(likelihood.initial_outputs(mean, spread)[None, None], jnp.float32)
+        free = jnp.asarray(likelihood.initial_free(mean, spread), jnp.float32)
+        read = likelihood.moments if isinstance(likelihood, GaussianLikelihood) else likelihood.parameters
+        np.testing.assert_allclose(np.ravel(read(outputs, free)[1]), spread, rtol=2e-5)
+
+
+def test_negative_binomial_starts_at_the_datas_moments():
+    """As scipy has the law of that mean and shape."""
+    likelihood, mean, shape = NegativeBinomial(levels=1), np.array([3.0, 400.0, 2e4]), np.array([0.2, 5.0, 900.0])
+    spread = np.sqrt(mean + np.square(mean) / shape)
+    outputs = jnp.asarray(likelihood.initial_outputs(mean, spread)[None, None], jnp.float32)
+    free = jnp.asarray(likelihood.initial_free(mean, spread), jnp.float32)
+    counts = np.array([[[0.0, 350.0, 2.2e4]]])
+    found = likelihood.log_probs(outputs, free, jnp.asarray(counts, jnp.float32))
+    np.testing.assert_allclose(found, stats.nbinom(shape, shape / (shape + mean)).logpmf(counts), atol=2e-3)
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if c.startswith("discretized")])
 def test_levels_sum_to_one_and_far_ones_stay_finite(case):
     likelihood = CASES[case]

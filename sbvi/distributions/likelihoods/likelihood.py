@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from sbvi.core.xla.bounded import unbounded
+
 Array = jax.Array
 
 
@@ -116,5 +118,5 @@ def row(values: Array, ndim: int) -> Array:
 
 
 def initial_log_scale(spread: np.ndarray, least: float) -> np.ndarray:
-    """r (D,) with exp(r) + least = spread, the data's standard deviations, or twice the least where they are less."""
-    return np.log(np.maximum(spread, 2 * least) - least)
+    """r (D,) with exp(bounded(r)) + least = spread, the data's standard deviations, at least twice the least."""
+    return unbounded(np.log(np.maximum(spread, 2 * least) - least))

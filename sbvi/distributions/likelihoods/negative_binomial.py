@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.core.xla.bounded import bounded
+from sbvi.core.xla.bounded import bounded, unbounded
 from sbvi.distributions.likelihoods.counts import log_negative_binomial
 from sbvi.distributions.likelihoods.levels import Levels
 from sbvi.distributions.likelihoods.likelihood import Array, row
@@ -35,9 +35,9 @@ class NegativeBinomial(Levels):
         return initial_log_rate(mean * self.levels)
 
     def initial_free(self, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """log r by the moments: variance = m + m^2 / r."""
+        """r by the moments, variance = m + m^2 / r, as `log_probs` takes it."""
         m, variance = np.maximum(mean * self.levels, LEAST), np.square(spread * self.levels)
-        return np.log(np.clip(np.square(m) / np.maximum(variance - m, LEAST), 0.1, 1000.0))
+        return unbounded(np.log(np.clip(np.square(m) / np.maximum(variance - m, LEAST), 0.1, 1000.0)))
 
     def log_prob(self, outputs: Array, free: Array, x: Array) -> Array:
         return jnp.sum(self.log_probs(outputs, free, x[None]), -1)
