@@ -66,7 +66,7 @@ class GatedMLP(nnx.Module):
     def joins(self, rows: int) -> bool:
         """See `MLP.joins`."""
         first = self.layers[0].both if self.layers else self.last
-        return not self.activate_first and rows > 2 * first.kernel.shape[-1]
+        return not self.activate_first and rows >= 2 * first.kernel.shape[-1]
 
     def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
         """(..., sizes[0]) -> (..., sizes[-1]). before and dropout: see `MLP`."""
@@ -136,7 +136,7 @@ class ResidualMLP(nnx.Module):
     def joins(self, rows: int) -> bool:
         """See `MLP.joins`."""
         first = self.blocks[0] if self.blocks else self.last
-        return not self.activate_first and rows > 2 * first.bias.shape[-1]
+        return not self.activate_first and rows >= 2 * first.bias.shape[-1]
 
     def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
         """(..., sizes[0]) -> (..., sizes[-1]). before and dropout: see `MLP`."""

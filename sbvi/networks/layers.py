@@ -85,7 +85,7 @@ class MLP(nnx.Module):
     def joins(self, rows: int) -> bool:
         """Whether x B W can be had for less as x (B W), with so many rows of x: a step makes three products of each,
         and saves 3 k^2 (rows - m) multiplications for B (k, k) and W (k, m)."""
-        return not self.activate_first and rows > 2 * self.layers[0].kernel.shape[-1]
+        return not self.activate_first and rows >= 2 * self.layers[0].kernel.shape[-1]
 
     def __call__(self, x: Array, before: Array | None = None, dropout: Dropout | None = None) -> Array:
         """(..., sizes[0]) -> (..., sizes[-1]). before: a matrix that x meets first, for a network that `joins` it.

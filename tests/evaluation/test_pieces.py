@@ -9,6 +9,9 @@ from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.evaluation.pieces import ROWS, InPieces, fitting
 from sbvi.gradients import Paths
 from sbvi.inference.importance import even, importance_sampling
+from sbvi.models import MODELS
+from sbvi.networks.dense import NETWORKS
+from sbvi.networks.keys import Keys
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 5, 6])
@@ -53,6 +56,15 @@ def test_one_core_takes_pieces_and_several_do_not():
     assert fitting(20, 100, False) == InPieces(1)
     assert fitting(7, 100, True) == InPieces(7)  # no number of pieces but seven divides them
     assert fitting(2, 10 * ROWS, True) == InPieces(2)  # a piece has a sample at least
+
+
+def test_the_default_model_s_pieces_have_rows_enough_for_one_matrix_less():
+    """Of the top layer's noise matrix and the map's first, which pieces of 400 rows multiplied apart for a while."""
+    spec = MODELS["dlgm"]()
+    rngs = Keys(jax.random.key(0))
+    network = NETWORKS[spec.network]((spec.latents[-1], *spec.hidden[:1]), spec.activation, rngs)
+    assert spec.noise_matrix == "full"
+    assert network.joins(ROWS)
 
 
 def test_chunks_are_even_and_meet_the_samples():
