@@ -14,6 +14,7 @@ from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
 from sbvi.data.frame_numbers import simple
+from sbvi.data.marked_numbers import marked
 
 if TYPE_CHECKING:
     import pandas
@@ -98,7 +99,7 @@ def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where:
     words = {str(v) for v in values if not is_number(str(v))}
     odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
     if not 0 < len(odd) <= allowed or len(words) == len(values):
-        return ""
+        return _marks(column, values, kind, where, first_line)
     place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
     done, told = ("left out", "ignored") if kind == "ignored" else (f"taken as {kind}", kind)
     other = ", or categorical" if kind == "ignored" else ""
@@ -109,6 +110,21 @@ def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where:
         told, other,
     )  # fmt: skip
     return f", of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
+
+
+def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
+    """The same of a column whose numbers are text for the marks that they have."""
+    written = marked([str(v) for v in values])
+    if not written:
+        return ""
+    row, cell = next((row, str(v)) for row, v in enumerate(column) if str(v) in written)
+    done, told = ("left out", "ignored") if kind == "ignored" else (f"taken as {kind}", kind)
+    log.warning(
+        "%s: column %s is %s, since its numbers have marks, as %r in %s; write them plainly (%s), or give the column's "
+        "kind: dataset.columns={%s: %s}.",
+        where, column.name, done, cell[:40], line(row, first_line), written[cell], column.name, told,
+    )  # fmt: skip
+    return f", numbers with marks: {cell[:40]!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
