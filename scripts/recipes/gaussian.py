@@ -32,6 +32,7 @@ ROWS = {
     ),
     "ladder": Row("three layers, top-down posterior", "modern", 79.24, Aim(82.0, accelerator=79.5)),
     "ladder_core": Row("the same, residual convolutions, prior a flow, for two cores", "modern", 79.24, Aim(82.0)),
+    "ladder_core_fine": Row("that, then five samples, on two cores", "modern", 79.24, Aim(82.0), start="ladder_core"),
     "dense_ladder": Row("gated layers, two stochastic layers, a ladder for the posterior, prior a flow", "modern"),
     "pixel_decoder": Row("pixel decoder, prior a flow", "modern", 79.03, Aim(80.5, accelerator=79.4)),
     "circuit_static_mnist": Row("circuit: hidden Chow-Liu tree, 256 states; exact (not published)", "modern"),
@@ -52,6 +53,9 @@ ROWS = {
     "iwae_two_layers_k5": Row("two stochastic layers, q of the activations, scales predicted, K = 5", "iwae", 83.89),
     "iwae_two_layers_fine": Row(
         "that, then K = 50", "iwae", 82.90, Aim(84.5, accelerator=83.2), start="iwae_two_layers_k5"
+    ),
+    "residual_flow_dynamic_core": Row(
+        "residual convolutions, prior a flow, for two cores", "dynamic", 78.49, Aim(80.3)
     ),
     "residual_flow_dynamic": Row("residual convolutions, prior a flow", "dynamic", 78.49, Aim(80.3, accelerator=78.5)),
     "caltech_residual_flow": Row("residual convolutions, prior a flow", "caltech", 97.6, Aim(100.0)),
