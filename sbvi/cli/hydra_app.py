@@ -23,7 +23,8 @@ from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, hydra_defaults, refused
-from sbvi.core.errors import Interrupted
+from sbvi.core.errors import Interrupted, interrupts
+from sbvi.core.imports import uninterrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
 #: What Optuna says of the best trial of a study that has no completed one.
@@ -73,6 +74,10 @@ def answered() -> Iterator[None]:
         leave(unusable(error, sys.argv[1:]), error, asked)
     except KeyboardInterrupt as error:
         at_once(error.code if isinstance(error, Interrupted) else 128 + signal.SIGINT)
+    except Exception as error:
+        if not interrupts(error):
+            raise
+        at_once(128 + signal.SIGINT)
 
 
 def at_once(code: int) -> None:
@@ -108,9 +113,14 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
     stood = Before.of([Path(), *named(sys.argv[1:]).values()])
+    # Ctrl-C waits until the task can hear it: Hydra makes the run's folder, and leaves it.
+    waiting = contextlib.ExitStack()
+    if not any(word in ("-m", "--multirun") or word.startswith("hydra.mode=") for word in sys.argv[1:]):
+        waiting.enter_context(uninterrupted())
 
     def guarded(config: Any) -> Any:
         try:
+            waiting.close()
             return task(config)  # what a sweeper such as Optuna's optimises
         except KeyboardInterrupt:
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
@@ -131,6 +141,11 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
                 raise
             failures.append(UserError(unusable(error, sys.argv[1:])))  # Hydra would add a line of its own here too
             return None
+        except Exception as error:
+            if not interrupts(error):
+                raise
+            forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
+            raise KeyboardInterrupt from error
 
     def check(config: Any) -> None:
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
@@ -174,6 +189,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+        waiting.close()
 
 
 def _tell(failed: Sequence[str]) -> None:

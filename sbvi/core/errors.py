@@ -43,6 +43,11 @@ class Interrupted(KeyboardInterrupt):
         return type(self), (self.code - 128,)
 
 
+def interrupts(error: BaseException) -> bool:
+    """Whether an exception is Ctrl-C as an extension's code hands it on: as the text of an error of its own."""
+    return str(error).rstrip().endswith("KeyboardInterrupt:") or isinstance(error.__cause__, KeyboardInterrupt)
+
+
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
     allowed = sorted(allowed)

@@ -26,7 +26,7 @@ def uncollected() -> Iterator[None]:
     on, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
-        with _uninterrupted():
+        with uninterrupted():
             yield
     finally:
         if len(sys.modules) > known:
@@ -36,8 +36,12 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Have the first SIGINT wait; where someone else listens to it, or this is no main thread, nothing is changed."""
+def uninterrupted() -> Iterator[None]:
+    """Have the first SIGINT wait; where someone else listens to it, or this is no main thread, nothing is changed.
+
+    Raises:
+      KeyboardInterrupt: there was one within. A second one ends the process at once.
+    """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield

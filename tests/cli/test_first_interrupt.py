@@ -1,0 +1,87 @@
+"""Ctrl-C before a run has begun: it leaves nothing, whatever it meets."""
+
+import os
+import signal
+import sys
+
+import pytest
+from hydra._internal.core_plugins import basic_launcher
+from hydra.core.utils import configure_log
+
+from sbvi.cli import hydra_app
+from sbvi.cli.train import COMMAND
+from sbvi.core.errors import interrupts
+
+WORDS = ["dataset=synthetic", "hydra.run.dir=made/run", "hydra/hydra_logging=none"]
+
+
+def ended(task, words, monkeypatch, folder):
+    """The code with which a command of this task ends."""
+    codes = []
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["sbvi-train", *words])
+    monkeypatch.setattr(hydra_app, "at_once", codes.append)
+    hydra_app.run(task, "train", COMMAND)
+    return codes
+
+
+def test_an_interrupt_while_hydra_makes_the_folder_waits_for_the_task(tmp_path, monkeypatch):
+    def interrupted(*words, **options):
+        configure_log(*words, **options)
+        if (tmp_path / "made" / "run").is_dir():  # that of the job
+            os.kill(os.getpid(), signal.SIGINT)
+            met.append("it went on")
+
+    met, began = [], []
+
+    def task(config):
+        began.append(config)
+
+    monkeypatch.setattr("hydra.core.utils.configure_log", interrupted)
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [130]
+    assert met == ["it went on"]
+    assert not began
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_sweep_hears_an_interrupt_at_once(tmp_path, monkeypatch):
+    """Its jobs' own processes hear it, and the sweep waits for them."""
+    heard = []
+
+    def interrupted(*words, **options):
+        configure_log(*words, **options)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            heard.append("at once")
+            raise
+
+    # The launcher's own name of it, which it has from its import on.
+    monkeypatch.setattr(basic_launcher, "configure_log", interrupted)
+    words = ["--multirun", "dataset=synthetic", "hydra.sweep.dir=made", "hydra/hydra_logging=none"]
+    assert ended(lambda config: None, words, monkeypatch, tmp_path) == [130]
+    assert heard == ["at once"]
+
+
+def test_an_extension_s_error_of_an_interrupt_is_one(tmp_path, monkeypatch, capsys):
+    """As JAX's hand it on, met while they call Python."""
+
+    def task(config):
+        raise ImportError("Traceback (most recent call last):\n  ...\nKeyboardInterrupt: ")
+
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [130]
+    assert list(tmp_path.iterdir()) == []
+    assert "Error executing job" not in capsys.readouterr().err
+
+
+def test_other_errors_are_none(tmp_path, monkeypatch):
+    def task(config):
+        raise ValueError("KeyboardInterrupt: is what this text begins with")
+
+    with pytest.raises(ValueError, match="begins with"):
+        ended(task, WORDS, monkeypatch, tmp_path)
+    caused = ImportError("initialization failed")
+    caused.__cause__ = KeyboardInterrupt()
+    assert interrupts(caused)
+    assert not interrupts(ImportError("initialization failed"))
