@@ -14,35 +14,45 @@ from sbvi.core.xla import convolution
 from sbvi.core.xla.convolution import PIECES, convolved, piece_size, plain_convolution
 
 
-def written_out(x, kernel):
+def written_out(x, kernel, padding=None):
     """Every output pixel as its sum over the kernel, zeros beyond the edges."""
-    k, before = len(kernel), (len(kernel) - 1) // 2
-    padded = np.pad(x, ((0, 0), (before, k // 2), (before, k // 2), (0, 0)))
+    k, w = kernel.shape[:2]
+    padded = np.pad(x, ((0, 0), *(padding or (((k - 1) // 2, k // 2), ((w - 1) // 2, w // 2))), (0, 0)))
     found = np.zeros((*x.shape[:3], kernel.shape[-1]))
     for row, column in np.ndindex(x.shape[1:3]):
-        found[:, row, column] = np.tensordot(padded[:, row : row + k, column : column + k], kernel, 3)
+        found[:, row, column] = np.tensordot(padded[:, row : row + k, column : column + w], kernel, 3)
     return found
+
+
+@st.composite
+def paddings(draw):
+    """A kernel's height and width, and where its own pixel is: in the middle, or anywhere."""
+    height, width = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    above, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    own = ((above, height - 1 - above), (left, width - 1 - left))
+    return height, width, draw(st.sampled_from([None, own]))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    sizes=st.tuples(*[st.integers(1, 5)] * 3), k=st.integers(1, 5), channels=st.tuples(*[st.integers(1, 3)] * 2),
+    sizes=st.tuples(*[st.integers(1, 5)] * 3), sides=paddings(), channels=st.tuples(*[st.integers(1, 3)] * 2),
     seed=st.integers(0, 99),
 )  # fmt: skip
-def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, k, channels, seed):
+def test_a_convolution_is_its_sum_and_its_gradient_the_adjoint(sizes, sides, channels, seed):
     """For a bilinear map f: <c, f(x, K)> = <x, f*_x(c)> = <K, f*_K(c)>."""
     rng = np.random.default_rng(seed)
+    *sides, padding = sides
     with jax.enable_x64(True):
         x = rng.normal(size=(*sizes, channels[0]))
-        kernel = rng.normal(size=(k, k, *channels))
-        found, pull = jax.vjp(convolved, jnp.asarray(x), jnp.asarray(kernel))
-        np.testing.assert_allclose(found, written_out(x, kernel), atol=1e-12)
+        kernel = rng.normal(size=(*sides, *channels))
+        found, pull = jax.vjp(lambda x, k: convolved(x, k, padding), jnp.asarray(x), jnp.asarray(kernel))
+        np.testing.assert_allclose(found, written_out(x, kernel, padding), atol=1e-12)
         cotangent = rng.normal(size=found.shape)
         to_x, to_kernel = pull(jnp.asarray(cotangent))
         moved_x, moved_kernel = rng.normal(size=x.shape), rng.normal(size=kernel.shape)
         for got, moved, by in (
-            (to_x, moved_x, written_out(moved_x, kernel)),
-            (to_kernel, moved_kernel, written_out(x, moved_kernel)),
+            (to_x, moved_x, written_out(moved_x, kernel, padding)),
+            (to_kernel, moved_kernel, written_out(x, moved_kernel, padding)),
         ):
             np.testing.assert_allclose(np.sum(got * moved), np.sum(cotangent * by), rtol=1e-9, atol=1e-9)
 

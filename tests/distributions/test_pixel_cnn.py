@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -158,3 +159,19 @@ def test_what_it_cannot_serve_is_refused():
     for side in (1, 4):
         with pytest.raises(ValueError, match=f"kernel={side} must be odd, and at least 3"):
             LIKELIHOODS["pixel_cnn"](kernel=side)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_rows_that_no_pixel_sees_are_in_no_product(kernel):
+    """Of a kernel's k rows the convolutions have its own and those above, of its weights in either place the same."""
+    cnn = LIKELIHOODS["pixel_cnn"](channels=2, layers=2, kernel=kernel).of_shape((6, 4))
+    rng = np.random.default_rng(kernel)
+    free = jnp.asarray(rng.normal(size=cnn.free(24)), jnp.float32)
+    outputs, x = (jnp.asarray(rng.random(shape), jnp.float32).round() for shape in ((1, 3, 24), (3, 24)))
+    program = jax.jit(cnn.log_prob).lower(outputs, free, x)
+    sides = re.findall(r"stablehlo.convolution.*tensor<(\d+)x(\d+)x\d+x2xf32>\)", program.as_text())
+    assert sides == [(str(kernel // 2 + 1), str(kernel))] * 2
+    unseen = jax.jit(jax.grad(lambda free: cnn.log_prob(outputs, free, x).sum()))(free)
+    first = np.asarray(unseen)[: kernel * kernel * 2].reshape(kernel, kernel, 2)
+    assert (first[kernel // 2 + 1 :] == 0).all()
+    assert (first[: kernel // 2] != 0).any()

@@ -7,59 +7,62 @@ at once they fall out of the cache. On an accelerator the gradient is JAX's own.
 Benchmark: `scripts/benchmark_xla_tricks.py convolution convolution_batch`.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from sbvi.core.xla import for_cpu
 
 Array = jax.Array
+Padding = tuple[tuple[int, int], tuple[int, int]]
 
 #: Examples of a piece, the fastest first: in fours, as the library's vectors take them.
 PIECES = (20, 24, 16, 28, 12)
 
 
-def plain_convolution(x: Array, kernel: Array) -> Array:
-    """(B, H, W, C), (k, k, C, C') -> (B, H, W, C'), of stride one, zeros beyond the edges; with JAX's gradient."""
-    return _padded_convolution(x, kernel, _padding(kernel))
+def plain_convolution(x: Array, kernel: Array, padding: Padding | None = None) -> Array:
+    """(B, H, W, C), (k, l, C, C') -> (B, H, W, C'), of stride one, zeros beyond the edges; with JAX's gradient.
 
-
-def convolved(x: Array, kernel: Array) -> Array:
-    """As `plain_convolution`; on a CPU with a gradient of its own: reverse mode only."""
-    return _convolved(x, kernel) if for_cpu() else plain_convolution(x, kernel)
-
-
-@jax.custom_vjp
-def _convolved(x: Array, kernel: Array) -> Array:
-    return plain_convolution(x, kernel)
-
-
-def _padded_convolution(x: Array, kernel: Array, padding: tuple[int, int]) -> Array:
-    """In the layout that XLA's CPU library takes as it is; padding: zeros (before, after) along both sides."""
+    padding: these zeros, (before, after) along the height and along the width, k - 1 and l - 1 of them; None for
+    kernels whose middle is their own pixel.
+    """
     result: Array = jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), [padding] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, (1, 1), padding or _around(kernel), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     return result
 
 
-def _padding(kernel: Array) -> tuple[int, int]:
-    return (kernel.shape[0] - 1) // 2, kernel.shape[0] // 2
+def convolved(x: Array, kernel: Array, padding: Padding | None = None) -> Array:
+    """As `plain_convolution`; on a CPU with a gradient of its own: reverse mode only."""
+    return _convolved(x, kernel, padding or _around(kernel)) if for_cpu() else plain_convolution(x, kernel, padding)
 
 
-def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return plain_convolution(x, kernel), (x, kernel)
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolved(x: Array, kernel: Array, padding: Padding) -> Array:
+    return plain_convolution(x, kernel, padding)
 
 
-def _backward(kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+def _around(kernel: Array) -> Padding:
+    height, width = (((k - 1) // 2, k // 2) for k in kernel.shape[:2])
+    return height, width
+
+
+def _forward(x: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
+    return plain_convolution(x, kernel, padding), (x, kernel)
+
+
+def _backward(padding: Padding, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = kept
-    before, after = _padding(kernel)
-    to_x = _padded_convolution(cotangent, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (after, before))
-    return to_x, _to_kernel(x, cotangent, kernel)
+    height, width = ((after, before) for before, after in padding)
+    to_x = plain_convolution(cotangent, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (height, width))
+    return to_x, _to_kernel(x, cotangent, kernel, padding)
 
 
-def _to_kernel(x: Array, cotangent: Array, kernel: Array) -> Array:
+def _to_kernel(x: Array, cotangent: Array, kernel: Array, padding: Padding) -> Array:
     def of(piece: tuple[Array, Array]) -> Array:
         values, slopes = piece
-        products = _padded_convolution(values.transpose(3, 1, 2, 0), slopes.transpose(1, 2, 0, 3), _padding(kernel))
+        products = plain_convolution(values.transpose(3, 1, 2, 0), slopes.transpose(1, 2, 0, 3), padding)
         return products.transpose(1, 2, 0, 3)
 
     size = piece_size(len(x))
