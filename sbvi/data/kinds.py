@@ -14,7 +14,7 @@ from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
 from sbvi.data.frame_numbers import simple
-from sbvi.data.marked_numbers import marked
+from sbvi.data.marked_numbers import DECIMAL, marked
 
 if TYPE_CHECKING:
     import pandas
@@ -118,7 +118,7 @@ def _done(kind: str) -> str:
 
 def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
     """The same of a column whose numbers are text for the marks that they have; of others nothing."""
-    written = marked([str(v) for v in values])
+    written = marked([str(v) for v in values], column.attrs.get(DECIMAL, "."))
     if not written:
         return ""
     row, cell = next((row, str(v)) for row, v in enumerate(column) if str(v) in written)

@@ -20,6 +20,7 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
+from sbvi.data.marked_numbers import DECIMAL
 
 if TYPE_CHECKING:
     import pandas
@@ -73,6 +74,7 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
         raise UserError(
             f"{where} has {layout.number - dialect.header} rows, and {len(frame)} could be read: check its quotes."
         )
+    frame.attrs[DECIMAL] = dialect.decimal
     return frame, dialect, 0 if layout.several else 1 + dialect.header
 
 
