@@ -55,6 +55,21 @@ def compose_once() -> None:
     Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
 
 
+def before_sweeps(call: Callable[[], None]) -> None:
+    """Have this called before a sweep begins, whether a flag or a config asks for it; of a Hydra that sweeps otherwise
+    at once."""
+    swept: Any = getattr(Hydra, "multirun", None)
+    if swept is None:
+        call()
+        return
+
+    def multirun(*given: Any, **named: Any) -> Any:
+        call()
+        return swept(*given, **named)
+
+    Hydra.multirun = multirun  # type: ignore[method-assign]
+
+
 def check_jobs_first(check: Callable[[Any], None]) -> None:
     """Have every job's composed config checked where Hydra only composes it, before any starts; of a search, whose
     trials are not known yet, what all of them have in common, before its study is made.

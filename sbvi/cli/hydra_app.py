@@ -113,10 +113,10 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
     stood = Before.of([Path(), *named(sys.argv[1:]).values()])
-    # Ctrl-C waits until the task can hear it: Hydra makes the run's folder, and leaves it.
+    # Ctrl-C waits until the task can hear it, or the sweep: Hydra makes the run's folder, and leaves it.
     waiting = contextlib.ExitStack()
-    if not any(word in ("-m", "--multirun") or word.startswith("hydra.mode=") for word in sys.argv[1:]):
-        waiting.enter_context(uninterrupted())
+    waiting.enter_context(uninterrupted())
+    composing.before_sweeps(waiting.close)
 
     def guarded(config: Any) -> Any:
         try:

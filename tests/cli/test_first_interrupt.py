@@ -45,9 +45,13 @@ def test_an_interrupt_while_hydra_makes_the_folder_waits_for_the_task(tmp_path, 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_sweep_hears_an_interrupt_at_once(tmp_path, monkeypatch):
-    """Its jobs' own processes hear it, and the sweep waits for them."""
+@pytest.mark.parametrize("asked", [["--multirun"], ["--config-dir", "own", "experiment=swept"]])
+def test_a_sweep_hears_an_interrupt_at_once(asked, tmp_path, monkeypatch):
+    """Its jobs' own processes hear it, and the sweep waits for them; also one that a config asks for."""
     heard = []
+    own = tmp_path / "own" / "experiment" / "swept.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
 
     def interrupted(*words, **options):
         configure_log(*words, **options)
@@ -59,7 +63,7 @@ def test_a_sweep_hears_an_interrupt_at_once(tmp_path, monkeypatch):
 
     # The launcher's own name of it, which it has from its import on.
     monkeypatch.setattr(basic_launcher, "configure_log", interrupted)
-    words = ["--multirun", "dataset=synthetic", "hydra.sweep.dir=made", "hydra/hydra_logging=none"]
+    words = [*asked, "dataset=synthetic", "hydra.sweep.dir=made", "hydra/hydra_logging=none"]
     assert ended(lambda config: None, words, monkeypatch, tmp_path) == [130]
     assert heard == ["at once"]
 
