@@ -57,6 +57,9 @@ ROWS = {
     "residual_flow_dynamic_core": Row(
         "residual convolutions, prior a flow, for two cores", "dynamic", 78.49, Aim(80.3)
     ),
+    "residual_flow_dynamic_core_fine": Row(
+        "that, then five samples, on two cores", "dynamic", 78.49, Aim(80.3), start="residual_flow_dynamic_core"
+    ),
     "residual_flow_dynamic": Row("residual convolutions, prior a flow", "dynamic", 78.49, Aim(80.3, accelerator=78.5)),
     "caltech_residual_flow": Row("residual convolutions, prior a flow", "caltech", 97.6, Aim(100.0)),
     "caltech_pixel_decoder": Row("pixel decoder, prior a flow", "caltech", 97.6, Aim(100.0)),
