@@ -2,7 +2,7 @@
 """Time each trick of `sbvi.core.xla` against the plain JAX that it stands in for.
 
     scripts/benchmark_xla_tricks.py [normal halves sums exponential silu silu_images rank_one convolution
-                                     convolution_batch] [--rounds 9] [--steps 30]
+                                     convolution_batch masked] [--rounds 9] [--steps 30]
 
 Both forms run as a training chunk does: compiled, as the steps of a scan. They take turns; printed are the medians
 over rounds in microseconds a step, and the plain form's median over the trick's: above 1 the trick is faster.
@@ -28,6 +28,7 @@ from sbvi.core.xla.sums import along_rows, down_columns, row_sums
 
 Array = jax.Array
 Step = Callable[[Any, Array], Any]  # state, key -> state
+Form = Callable[[Array, Array], Array]  # images, kernel -> what is filtered
 
 
 class Case(NamedTuple):
@@ -162,21 +163,35 @@ def rank_one() -> Case:
     return descent("a rank-one posterior's noise", (200, 2 * size, 200), loss)
 
 
-def convolution(examples: int) -> Case:
-    """A step of descent of one 3 x 3 convolution from 16 to 32 channels, with its gradient to the images too."""
-    images = jnp.asarray(np.random.default_rng(0).normal(size=(examples, 14, 14, 16)), jnp.float32)
+def kernel_descent(about: str, images: tuple[int, ...], channels: int, trick: Form, plain: Form) -> Case:
+    """A step of descent of one 3 x 3 convolution's kernel, with its gradient to the images too."""
+    values = jnp.asarray(np.random.default_rng(0).normal(size=images), jnp.float32)
 
-    def step(state: Array, key: Array, form: Callable[[Array, Array], Array]) -> Array:
-        moved = images + 1e-3 * jax.random.normal(key, ())
+    def step(state: Array, key: Array, form: Form) -> Array:
+        moved = values + 1e-3 * jax.random.normal(key, ())
         to_images, to_kernel = jax.grad(lambda x, kernel: jnp.sum(form(x, kernel) ** 2), (0, 1))(moved, state)
-        return state - 1e-7 * to_kernel + 1e-12 * jnp.sum(to_images)
+        return state - 1e-9 * to_kernel + 1e-12 * jnp.sum(to_images)
 
-    return Case(
-        f"a convolution's gradient, {examples} images",
-        jnp.full((3, 3, 16, 32), 0.01),
-        lambda state, key: step(state, key, convolved),
-        lambda state, key: step(state, key, plain_convolution),
-    )
+    start = jnp.full((3, 3, images[-1], channels), 0.01)
+    return Case(about, start, lambda state, key: step(state, key, trick), lambda state, key: step(state, key, plain))
+
+
+def convolution(examples: int) -> Case:
+    """From 16 to 32 channels."""
+    about = f"a convolution's gradient, {examples} images"
+    return kernel_descent(about, (examples, 14, 14, 16), 32, convolved, plain_convolution)
+
+
+def masked() -> Case:
+    """Of 100 images, where no row below a pixel is seen: with the kernel's other rows, and with zeros in that one."""
+
+    def seen(x: Array, kernel: Array) -> Array:
+        return convolved(x, kernel[:2], ((1, 0), (1, 1)))
+
+    def whole(x: Array, kernel: Array) -> Array:
+        return convolved(x, kernel.at[2].set(0))
+
+    return kernel_descent("a masked convolution's gradient", (100, 28, 28, 32), 32, seen, whole)
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -189,6 +204,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "rank_one": rank_one,
     "convolution": partial(convolution, 10),
     "convolution_batch": partial(convolution, 100),
+    "masked": masked,
 }
 
 

@@ -4,7 +4,7 @@ The gradient is that of JAX, as convolutions of the plain layout (NHWC, HWIO). X
 in a program's first computation alone: inside a loop, where training is, they took a hundred times as long. The
 kernel's is a convolution whose channels are the examples: it is summed over pieces of some twenty of them, since all
 at once they fall out of the cache. On an accelerator the gradient is JAX's own.
-Benchmark: `scripts/benchmark_xla_tricks.py convolution convolution_batch`.
+Benchmark: `scripts/benchmark_xla_tricks.py convolution convolution_batch masked`.
 """
 
 from functools import partial
