@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sbvi.cli import hydra_app
+from sbvi.cli import hydra_app, resolved
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.reader import tell
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _task(config: Any) -> None:
-    values = hydra_app.plain(config)
+    values = resolved.plain(config)
     check(values, COMMAND.groups, COMMAND.keys)
     dataset, output, folder = values.get("dataset"), values["output"], values["input"]
     if folder is not None and dataset is None and output is None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sbvi.cli import hydra_app
+from sbvi.cli import hydra_app, resolved
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.progress import work_bar
@@ -46,7 +46,7 @@ def _checked(config: Any) -> dict[str, Any]:
     Raises:
       UserError: a key or value is none, or not one of run=DIR and decoder=FILE is given.
     """
-    values = hydra_app.plain(config)
+    values = resolved.plain(config)
     check(values, COMMAND.groups, COMMAND.keys)
     decoder = values["decoder"]
     if decoder is not None and values["run"] is not None:

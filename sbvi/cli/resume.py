@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.cli import hydra_app
+from sbvi.cli import hydra_app, resolved
 from sbvi.cli.tilde import expanded, home
 from sbvi.core import UserError
 from sbvi.core.imports import uncollected
@@ -42,6 +42,6 @@ def resumed(named: Sequence[str], rest: Sequence[str]) -> tuple[Any, Path, bool]
         check_may_change(key, value)
     config = RunDirectory(folder).read_run()["config"]
     hydra_app.log_to(folder)
-    values = {key: hydra_app.literal(key, value) for key, value in pairs.items()}
+    values = {key: resolved.literal(key, value) for key, value in pairs.items()}
     experiment = Experiment.from_config(changed(config, values), recorded=True)
     return experiment, folder, not all(map(is_elsewhere, values))

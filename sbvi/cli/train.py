@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbvi.cli import hydra_app
+from sbvi.cli import hydra_app, resolved
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command, asked
 from sbvi.cli.progress import progress_bar
@@ -113,7 +113,7 @@ def _checked(config: Any) -> dict[str, Any]:
     Raises:
       UserError: a key or value that the catalogue has not.
     """
-    content = hydra_app.plain(config)
+    content = resolved.plain(config)
     check(content, TRAINED, COMMAND.keys)
     check_seed(content.get("seed"))
     pruning_of(content.get("pruning"))

@@ -12,8 +12,8 @@ from support.processes import command
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.cli.catalogue import check
-from sbvi.cli.hydra_app import literal
 from sbvi.cli.mistakes import check_arguments, sentence
+from sbvi.cli.resolved import literal
 from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
 from sbvi.core.configs import hydra_defaults

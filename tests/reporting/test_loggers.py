@@ -150,6 +150,21 @@ def test_mlflow_takes_the_names_of_any_columns(tmp_path):
     assert {name: data.metrics.get(name) for name in kept} == kept
 
 
+def test_a_setting_given_anew_is_a_tag(tmp_path):
+    """MLflow refuses another value of a parameter."""
+    needs_extra("mlflow")
+    (tmp_path / "run").mkdir()
+    spec = LOGGERS["mlflow"](uri=f"sqlite:///{tmp_path / 'runs.db'}")
+    for steps in (60, 100):
+        logger = spec.open(tmp_path / "run", 0)
+        logger.start({"trainer.steps": steps, "seed": 3, "words": "x" * 600})
+        data = logger._logger.client.get_run(logger._logger.run_id).data
+        logger.close(True)
+        assert data.tags.get("trainer.steps") == (None if steps == 60 else "100")
+    assert data.params == {"trainer.steps": "60", "seed": "3", "words": "x" * 500}
+    assert not {"seed", "words"} & set(data.tags)
+
+
 @pytest.mark.quick
 def test_no_password_of_a_place_is_told():
     assert _told("mysql+pymysql://me:secret@host/runs") == "mysql+pymysql://host/runs"

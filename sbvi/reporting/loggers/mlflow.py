@@ -125,6 +125,9 @@ class _MlflowRun:
     def start(self, settings: Mapping[str, Any]) -> None:
         params = [self._param(self._keys(name), str(value)[:500]) for name, value in settings.items()]
         known = self.client.get_run(self.run_id).data.params
+        for param in params:
+            if known.get(param.key, param.value) != param.value:  # what MLflow was told of once it keeps
+                self.client.set_tag(self.run_id, param.key, param.value)
         params = [param for param in params if param.key not in known]
         for start in range(0, len(params), MOST):
             self.client.log_batch(self.run_id, params=params[start : start + MOST])
@@ -143,7 +146,10 @@ class _MlflowRun:
 
 @spec
 class Mlflow(LoggerSpec):
-    """A run of MLflow's, by default in a database below the outputs folder; needs the extra `mlflow`."""
+    """A run of MLflow's, by default in a database below the outputs folder; needs the extra `mlflow`.
+
+    A setting that is given anew when the run goes on, such as trainer.steps, is a tag of that name: MLflow's parameters
+    stay as the run began."""
 
     uri: str | None = None
     """Tracking server or database, such as http://host:5000 or sqlite:////data/mlflow.db, beside which pictures lie in
