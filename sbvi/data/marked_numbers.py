@@ -9,12 +9,13 @@ from sbvi.data.formats.missing_words import MISSING
 #: Among a frame's `attrs`: the mark of decimals in the file that it was read from.
 DECIMAL = "sbvi.decimal"
 
-_CURRENCY = r"[$¢£¥\u058f\u0e3f\u20a0-\u20c0]|[A-Z]{3}(?=\s|$)"
+_CURRENCY = r"[A-Z]{0,2}\$|[¢£¥\u058f\u0e3f\u20a0-\u20c0]|[A-Z]{3}(?=\s|$)|(?:kr|zł|Kč|Fr)\.?(?![^\W\d])"
 _SPACE = r"[ \u00a0\u2009\u202f]"
 _MINUS = r"\-\u2012\u2013\u2212"
 #: Thousands are kept apart by one and the same mark, which is none of the decimals', and do not begin with 0.
 _GROUPS = (
-    r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?"
+    r"[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?"  # as in India
+    r"|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?"
     r"|[1-9]\d{0,2}(?P<mark>['_\u2019 \u00a0\u2009\u202f])\d{3}(?:(?P=mark)\d{3})*(?:[.,]\d+)?"
 )
 _NUMBER = re.compile(
@@ -87,7 +88,7 @@ def marked(texts: Sequence[str], decimal: str = ".") -> dict[str, str]:
 
     What spells a missing value is not counted. Numbers of more than one currency, or with other words in its place
     (12 JAN, ABC 123), or in brackets all of them, are none. Whether the 234 of 1,234 are decimals the others say, and
-    where they do not, they are none.
+    where they do not, the file's mark; of that mark itself, as in $3.999, both spellings are told.
     decimal: the mark that decimals have where they are written plainly, which is the file's.
     """
     texts = [text for text in texts if text.strip() not in MISSING]
@@ -100,6 +101,8 @@ def marked(texts: Sequence[str], decimal: str = ".") -> dict[str, str]:
     for text, number in read.items():
         if own in ("", decimal) and _PLAIN[decimal].fullmatch(text):
             continue
-        of = number.certain or own or ("," if "." in number.number else ".")
-        written[text] = number.plainly(of, decimal)
+        written[text] = number.plainly(number.certain or own or decimal, decimal)
+        if decimal in number.number and not (number.certain or own):
+            thousands = number.plainly("," if decimal == "." else ".", decimal)
+            written[text] += f", or {thousands} where its mark keeps thousands apart"
     return written

@@ -25,7 +25,7 @@ def test_a_marked_number_is_read_back(cents, decimals, marks, around, sign):
     thousands, decimal = marks
     written = f"{cents // 100:,}".replace(",", thousands) + (f"{decimal}{cents % 100:02d}" if decimals else "")
     value = (cents if decimals else cents // 100 * 100) / 100
-    assume(decimals or thousands != "." or any(around) or cents >= 100_000_000)  # 1.000 is a plain number too
+    assume(decimals or thousands != "." or cents >= 100_000_000)  # 1.000 may be either
     found = plainly(f"{sign}{around[0]}{written}{around[1]}")
     assert float(found) == (-value if sign == "-" else value)
 
@@ -68,7 +68,8 @@ def test_decimals_of_any_length_are_read_back_where_the_column_says_their_mark(p
         ("1,234.567", "1234.567"), ("1.234,567", "1234.567"), ("0,123", "0.123"), ("0.125%", "0.125"),
         ("\u22125,5", "-5.5"), ("12-", "-12"), ("$-12", "-12"), ("$.50", "0.50"), ("\u20b91,200.50", "1200.50"),
         ("1,5e3", "1.5e3"), ("3,203E+04", "3.203E+04"), ("1_000", "1000"), ("(12)", None), ("-5-", None),
-        ("$5 EUR", None),
+        ("$5 EUR", None), ("12,34,567", "1234567"), ("\u20b9 1,00,000.5", "100000.5"), ("R$ 1.200,50", "1200.50"),
+        ("US$1,200", "1200"), ("12,50 kr", "12.50"), ("kr. 5", "5"), ("krone 5", None), ("1200 z\u0142", "1200"),
     ],
 )  # fmt: skip
 def test_signs_decimals_and_currencies_of_all_sorts(text, plain):
@@ -91,6 +92,15 @@ def test_a_column_says_what_its_marks_are():
     for words in (["12 JAN", "3 FEB"], ["ABC 123", "XYZ 456"], ["USD 5", "EUR 7"]):
         assert marked(words) == {}
     assert marked(["20 %", "?", "10 %"]) == {"20 %": "20", "10 %": "10"}
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_where_nothing_says_which_both_are_told(decimal):
+    """A price of three decimals is not a thousand times itself; a mark that the file has not for decimals is sure."""
+    text, other = f"$3{decimal}999", f"$3{',' if decimal == '.' else '.'}999"
+    assert marked([text], decimal) == {text: f"3{decimal}999, or 3999 where its mark keeps thousands apart"}
+    assert marked([text, f"$2{decimal}5"], decimal)[text] == f"3{decimal}999"
+    assert marked([other], decimal) == {other: "3999"}
 
 
 def test_one_mark_among_plain_numbers_is_found_and_words_are_not_passed_over():
