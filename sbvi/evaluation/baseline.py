@@ -3,6 +3,7 @@
 import numpy as np
 
 from sbvi.data import Dataset
+from sbvi.evaluation.table_baseline import columns_nll
 
 #: Training examples that the dimensions' own distributions are fitted to.
 ROWS = 10_000
@@ -16,15 +17,17 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     Bernoullis for binary data, histograms for whole levels, else Gaussians; fitted to at most ROWS training examples.
     Of dequantised values it is the expectation over their noise, which adds to variances and mean squares what
     uniform values of width 1 / (L + 1) have.
-    None for counts without bound, for values with gaps (NaN), and for tables by column, which are held in other units
-    than those of their nats.
+    Of tables by column see `columns_nll`. None for counts without bound, and for values of one scale with gaps (NaN).
 
     Args:
       discrete: whether the model gives probabilities of whole levels, not a density.
     """
-    if dataset.preprocessing.table is not None or (discrete and dataset.levels is None):
+    table = dataset.preprocessing.table
+    if table is None and discrete and dataset.levels is None:
         return None
     train, test = (dataset.seen(name, count) for name, count in (("train", ROWS), ("test", None)))
+    if table is not None:
+        return columns_nll(table, train, test)
     if np.isnan(train).any() or np.isnan(test).any():
         return None
     if dataset.binary:

@@ -178,7 +178,10 @@ class Evaluator:
 
     @functools.cached_property
     def independent_nll(self) -> float | None:
-        """-log p of the test split under independent dimensions, nats; see `sbvi.evaluation.baseline`."""
+        """-log p of the test split under independent dimensions, nats; see `sbvi.evaluation.baseline`. None where the
+        model's log p is of which entries are missing too."""
+        if offers(self.model, Tabular) and not self.model.at_random():
+            return None
         return independent_nll(self.dataset, self.model.discrete)
 
     def _nats_a_level(self) -> float | None:

@@ -18,7 +18,6 @@ from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
 from sbvi.core.configs import hydra_defaults
 from sbvi.data import Dataset, Preprocessing, Split
-from sbvi.data.columns import Column
 from sbvi.evaluation.baseline import independent_nll
 from sbvi.runs import Experiment
 from sbvi.runs.advice import tell_baseline, tell_large_batches
@@ -285,10 +284,6 @@ def test_the_likelihood_of_independent_dimensions(caplog):
         holes = reals.copy()
         holes[gap] = np.nan
         assert independent_nll(_dataset(holes[:200], holes[200:], Preprocessing.real((2,))), False) is None
-    columns = tuple(Column(name, "continuous", 3.0, 2.0) for name in "ab")  # held in deviations, scored in own units
-    by_column = Preprocessing((2,), table=columns)
-    assert independent_nll(_dataset(reals[:200], reals[200:], by_column), False) is None
-    assert independent_nll(_dataset(reals[:200], reals[200:], by_column), True) is None
     for reached in (9.0, 10.004):  # the second is told as 10.00 too
         tell_baseline({"test/nll": reached, "test/nll_independent": 10.0}, found, ALGORITHMS["gradient_ascent"])
     assert not caplog.records
