@@ -3,33 +3,39 @@
 import numpy as np
 
 from sbvi.data import Dataset
+from sbvi.data.columns import Column
 from sbvi.evaluation.table_baseline import columns_nll
 
 #: Training examples that the dimensions' own distributions are fitted to.
 ROWS = 10_000
 #: The least variance of a dimension, as a share of the mean one: a constant column has a density without bound.
 LEAST = 0.01
+#: A dimension of counts without bound.
+COUNT = Column("count", "count")
 
 
 def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     """Mean -log p of the test split, nats, where every dimension has a distribution of its own and no other part in it.
 
-    Bernoullis for binary data, histograms for whole levels, else Gaussians; fitted to at most ROWS training examples.
+    Bernoullis for binary data, histograms for whole levels, negative binomials for counts without bound, else
+    Gaussians; fitted to at most ROWS training examples.
     Of dequantised values it is the expectation over their noise, which adds to variances and mean squares what
     uniform values of width 1 / (L + 1) have.
-    Of tables by column see `columns_nll`. None for counts without bound, and for values of one scale with gaps (NaN).
+    Of tables by column see `columns_nll`. None for values of one scale with gaps (NaN), and for counts that are held as
+    other than whole numbers.
 
     Args:
       discrete: whether the model gives probabilities of whole levels, not a density.
     """
     table = dataset.preprocessing.table
-    if table is None and discrete and dataset.levels is None:
-        return None
     train, test = (dataset.seen(name, count) for name, count in (("train", ROWS), ("test", None)))
     if table is not None:
         return columns_nll(table, train, test)
     if np.isnan(train).any() or np.isnan(test).any():
         return None
+    if discrete and dataset.levels is None:
+        whole = all((x >= 0).all() and (np.rint(x) == x).all() for x in (train, test))
+        return columns_nll([COUNT] * train.shape[1], train, test) if whole else None
     if dataset.binary:
         p = (train.sum(0, dtype=np.float64) + 1) / (len(train) + 2)
         return float(-np.mean(test @ np.log(p) + (1 - test) @ np.log(1 - p)))

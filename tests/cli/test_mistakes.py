@@ -8,6 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException
+from scipy import stats
 from support.processes import command
 
 from sbvi.algorithms import ALGORITHMS
@@ -271,7 +272,12 @@ def test_the_likelihood_of_independent_dimensions(caplog):
     mean, deviation = reals[:200].mean(0), reals[:200].std(0)
     logs = -0.5 * ((reals[200:] - mean) / deviation) ** 2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
     assert independent_nll(found, False) == pytest.approx(-logs.sum(1).mean(), rel=1e-5)
-    assert independent_nll(found, True) is None  # counts without bound
+    assert independent_nll(found, True) is None  # such counts there are not
+    counts = generator.negative_binomial([2, 5], [0.3, 0.5], (300, 2)).astype(np.float32)
+    found = _dataset(counts[:200], counts[200:], Preprocessing.real((2,)))
+    mean, variance = counts[:200].mean(0) + 0.5 / 200, counts[:200].var(0)
+    law = stats.nbinom(mean**2 / (variance - mean), mean / variance)
+    assert independent_nll(found, True) == pytest.approx(-law.logpmf(counts[200:]).sum(1).mean(), rel=1e-5)
     noisy = _dataset(levels[:200], levels[200:], Preprocessing.whole((3,), 3).but(dequantize=True))
     expected = 0.0
     for d in range(3):  # quadrature over the noise u, of the law of k + u over 4
