@@ -84,6 +84,28 @@ def test_what_a_prior_lacks_is_named():
         assert set(parts) == named
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda z: z, r"at layer_1 has the shape \(2, 3, 4\) for 2 samples of 3 examples; it must be \(2, 3\)"),
+        (lambda z: z.sum((1, 2))[:, None], r"at layer_1 has the shape \(2, 1\) for"),
+        (lambda z: z.sum(-1, keepdims=True), r"at layer_1 has the shape \(2, 3, 1\) for"),
+        (lambda z: z.sum(), r"at layer_1 has the shape \(\) for"),
+    ],
+)
+def test_a_density_that_would_be_spread_over_the_batch_is_refused(wrong, said, monkeypatch):
+    """Added to the likelihood's (S, B), most of these would give a bound, of nothing."""
+    model = dlgm((5,), latents=(4,), hidden=(), recognition_hidden=())
+    true = type(model.node_prior()).log_prob
+    monkeypatch.setattr(
+        type(model.node_prior()), "log_prob", lambda *given: {n: wrong(given[-1][n]) for n in true(*given)}
+    )
+    params = jax.eval_shape(lambda: model.init(0, summary(np.full(5, 0.3), np.ones(5))))
+    with pytest.raises(UserError, match=rf"^log p of the prior {said}"):
+        jax.eval_shape(lambda p: model.rollout(p, jax.random.key(0), jnp.zeros((3, 5)), 2), params)
+
+
 @pytest.mark.parametrize("name", PRIORS)
 def test_the_density_integrates_to_one_and_is_that_of_the_samples(name, x64):
     """In one and in two dimensions, on a grid; samples by their histogram's mass, those of one node whatever another's
