@@ -107,10 +107,10 @@ class _Trial:
             alone = [asked.log_prob(outputs[s : s + 1, b : b + 1], free, x[b : b + 1])[0, 0] for s, b in PLACES]
             pairs = [(one, together[place]) for one, place in zip(alone, PLACES, strict=True)]
             shifts = [asked.log_prob(moved, free, each) - asked.log_prob(outputs, free, each) for each in (x, other)]
-            return pairs, shifts
+            return pairs, *shifts
 
         rows = (outputs, moved.astype(np.float32), free, x, other)
-        pairs, shifts = self.call("log_prob", lambda: jax.device_get(scored(*rows)))
+        pairs, shift, elsewhere = self.call("log_prob", lambda: jax.device_get(scored(*rows)))
         for alone, beside in pairs:
             if not np.isclose(alone, beside, rtol=1e-3, atol=1e-3, equal_nan=True):
                 raise UserError(
@@ -118,7 +118,7 @@ class _Trial:
                     f"be of the example's own values and outputs, summed over the last axis alone."
                 )
         rounding = 1e-3 + 1e-5 * max(abs(alone) for alone, _ in pairs)
-        if asked.factorised and not np.allclose(*shifts, rtol=1e-3, atol=rounding, equal_nan=True):
+        if asked.factorised and not np.allclose(shift, elsewhere, rtol=1e-3, atol=rounding, equal_nan=True):
             raise UserError(
                 f"{self.who}: what the outputs at the first value's places add to log_prob depends on other values; it "
                 f"must have {PLACED}, or say factorised = False."
