@@ -22,6 +22,6 @@ ALGORITHMS: dict[str, type] = {
     "sgmcmc": SGMCMCSpec,
     "wake_sleep": WakeSleepSpec,
 }
-extend(ALGORITHMS, "sbvi.algorithms")
+extend(ALGORITHMS, "sbvi.algorithms", ("completed", "check", "build"))
 
 __all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "Hyper", "Info", "Optimizer"]

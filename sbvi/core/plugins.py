@@ -47,7 +47,7 @@ def adding(group: str) -> bool:
 def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] = ()) -> None:
     """Add to a registry what installed packages offer under an entry point group, such as `sbvi.models`.
 
-    parts: what the class of an entry has to have beside its settings.
+    parts: what the class of an entry has to have, as settings or beside them.
 
     Raises:
       UserError: a name is taken, or an entry cannot be loaded, is no spec, or lacks a part; names the package.
@@ -64,7 +64,10 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
             raise UserError(f"{added}, and {entry.value} cannot be imported ({reason}).") from None
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
-        if lacking := [part for part in parts if not hasattr(kind, part)]:
+        own = {field.name for field in dataclasses.fields(kind)}  # a setting without a default is no attribute
+        undone = sorted(getattr(kind, "__abstractmethods__", ()))
+        there = [part for part in parts if part in own or hasattr(kind, part)]
+        if lacking := [part for part in dict.fromkeys([*parts, *undone]) if part in undone or part not in there]:
             raise UserError(f"{added}, and {entry.value} lacks {', '.join(lacking)}.")
         registry[entry.name] = kind
 

@@ -1,7 +1,7 @@
 """Data sets: where they come from, how they are decoded, split and binarized.
 
-To add one: a module with a `spec` that has `load() -> Dataset`, a line here, a file in
-`configs/dataset/`, a row in the contract test.
+To add one: a module with a `spec` that is a `DatasetSpec`, best a `Streamed` with `binarization`, `split_seed` and
+`load() -> Dataset`, a line here, a file in `configs/dataset/`, a row in the contract test.
 """
 
 from typing import Protocol
@@ -29,7 +29,7 @@ from sbvi.data.sources.uci_binary import UciBinary
 
 
 class DatasetSpec(Protocol):
-    """What a config chooses: the frozen settings of a data set."""
+    """What a config chooses: the frozen settings of a data set, binarization among its fields."""
 
     @property
     def binarization(self) -> Binarization: ...
@@ -41,7 +41,15 @@ class DatasetSpec(Protocol):
     @property
     def split_seed(self) -> int: ...
 
+    @property
+    def stream(self) -> bool | None:
+        """See `sbvi.data.streaming.Streamed`."""
+
     def load(self) -> Dataset: ...
+
+
+#: The names of the protocol.
+SPEC_PARTS = ("binarization", "likelihood", "split_seed", "stream", "load")
 
 
 DATASETS: dict[str, type] = {
@@ -61,6 +69,6 @@ DATASETS: dict[str, type] = {
     "table": Table,
     "shards": Shards,
 }
-extend(DATASETS, "sbvi.datasets")
+extend(DATASETS, "sbvi.datasets", SPEC_PARTS)
 
 __all__ = ["DATASETS", "Batch", "Binarization", "Dataset", "DatasetSpec", "Preprocessing", "Split", "binarize"]

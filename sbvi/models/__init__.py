@@ -65,6 +65,6 @@ def _lacking(model: Any, who: str, what: str, would: Iterable[str]) -> UserError
     return UserError(f"{who} needs what model={name} has not ({what}); models that serve: {models}.")
 
 
-extend(MODELS, "sbvi.models")
+extend(MODELS, "sbvi.models", ("builds", *(name for name in vars(ModelSpec) if not name.startswith("_"))))
 
 __all__ = ["DLGM", "MODELS", "Circuit", "Helmholtz", "require", "require_any", "serving"]

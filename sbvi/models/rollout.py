@@ -1,9 +1,12 @@
 """The record that joins models to everything that scores or trains them."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from sbvi.core import UserError
 from sbvi.gradients import Gate
 
 Array = jax.Array
@@ -36,6 +39,29 @@ class Rollout(NamedTuple):
         posterior = sum(self.log_posterior.values())
         result: Array = self.log_likelihood + prior - posterior
         return result
+
+
+def each_scored(rollout: Rollout, samples: int, examples: int) -> Rollout:
+    """The rollout of latents by node, each of whose densities is one number for each sample and example. Others would
+    be spread over one another, and give a bound of nothing.
+
+    Raises:
+      UserError: the density, its shape and the one that it must have.
+    """
+    known = set(rollout.latents)
+    terms: dict[str, Any] = {"log p(x | latents) of the likelihood": rollout.log_likelihood}
+    for what, each in (("log p of the prior", rollout.log_prior), ("log q of the posterior", rollout.log_posterior)):
+        if not isinstance(each, Mapping) or set(each) != known:
+            found = ", ".join(map(str, each)) if isinstance(each, Mapping) else f"a {type(each).__name__}"
+            raise UserError(f"{what} is {found}; it must be a dict of {', '.join(known)}.")
+        terms |= {f"{what} at {node}": value for node, value in each.items()}
+    for what, value in terms.items():
+        if (shape := jnp.shape(value)) != (samples, examples):
+            raise UserError(
+                f"{what} has the shape {shape} for {samples} samples of {examples} examples; it must be "
+                f"{(samples, examples)}: one number for each, summed over its own values alone."
+            )
+    return rollout
 
 
 class Noise(NamedTuple):

@@ -55,7 +55,7 @@ OBJECTIVES: dict[str, type] = {
     "conditional_likelihood": ConditionalLikelihood,
     "hybrid": Hybrid,
 }
-extend(OBJECTIVES, "sbvi.objectives")
+extend(OBJECTIVES, "sbvi.objectives", ("needs", "monitor", "check", "numbers", "companion"))
 
 __all__ = [
     "OBJECTIVES",

@@ -28,6 +28,6 @@ POSTERIORS: dict[str, type] = GAUSSIAN | {
     "hierarchical": Hierarchical,
     "top_down": TopDown,
 }
-extend(POSTERIORS, "sbvi.posteriors")
+extend(POSTERIORS, "sbvi.posteriors", ("gaussian", "joint", "build"))
 
 __all__ = ["GAUSSIAN", "POSTERIORS", "Conditional", "Draws", "Moments", "Posterior", "PosteriorSpec"]

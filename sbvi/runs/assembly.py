@@ -16,6 +16,7 @@ from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
 from sbvi.data.rows import ScaledRows
+from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, binarized as it says, fit for its model."""
     spec = experiment.dataset
-    held = spec.load()
+    held = sound(spec.load(), type(spec))
     dataset = binarize(held, spec.binarization, spec.split_seed)
     check_data(experiment, dataset)
     if dataset is not held and (own := getattr(spec, "path", None)) is not None:

@@ -33,6 +33,6 @@ TASKS: dict[str, type] = {
     "gap": GapTask,
     "recover": RecoverTask,
 }
-extend(TASKS, "sbvi.tasks")
+extend(TASKS, "sbvi.tasks", ("title", "run"))
 
 __all__ = ["TASKS", "DecoderTask", "Task", "TaskResult"]

@@ -80,7 +80,9 @@ def _plane(means: np.ndarray) -> tuple[np.ndarray, float]:
     if means.shape[1] == 2:
         return means, 1.0
     _, scales, rows = np.linalg.svd(centred, full_matrices=False)
-    return centred @ rows[:2].T, float((scales[:2] ** 2).sum() / max((scales**2).sum(), 1e-30))
+    plane = centred @ rows[:2].T
+    plane = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))  # of a single example, which has one component
+    return plane, float((scales[:2] ** 2).sum() / max((scales**2).sum(), 1e-30))
 
 
 def _named(label: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:

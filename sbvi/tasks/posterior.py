@@ -18,6 +18,7 @@ from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import TaskResult
 
 DEFAULT = 200  # examples of a split
+FEWEST = 3  # points of an axis, of which one is inside
 QUARTILES = {"lower_quartile": 25, "median": 50, "upper_quartile": 75}
 
 
@@ -41,6 +42,10 @@ class PosteriorTask:
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
     """Where to write the grids and KLs (.npz), beside the copy in the run's folder."""
+
+    def __post_init__(self) -> None:
+        if self.points < FEWEST:
+            raise ValueError(f"points={self.points} is no grid; allowed: {FEWEST} or more")
 
     @property
     def title(self) -> str:

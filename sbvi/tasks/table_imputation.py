@@ -160,7 +160,7 @@ def scores(
     train: np.ndarray,
     known: Preprocessing,
 ) -> dict[str, Any]:
-    """Of gaps whose truth is known: over all columns, and by column.
+    """Of gaps whose truth is known: over all columns, and by column, those left out that no training row has.
 
     rmse: of numbers in standard deviations of the training rows.  accuracy: of categories and ranks.  coverage, width:
     of the intervals of numbers; widths in standard deviations.  ..._of_means: what the training rows' means and most
@@ -177,10 +177,10 @@ def scores(
     usual: list[np.ndarray] = []
     columns: dict[str, dict[str, float]] = {}
     for d, column in enumerate(filled.columns):
-        rows = scored[:, d]
-        if not rows.any():
+        rows, own = scored[:, d], train[:, d][~np.isnan(train[:, d])]
+        if not rows.any() or not len(own):
             continue
-        true, own = truth[rows, d], train[:, d][~np.isnan(train[:, d])]
+        true = truth[rows, d]
         if column.coded:
             codes, counts = np.unique(own, return_counts=True)
             right.append(values[rows, d] == true)

@@ -18,6 +18,7 @@ from sbvi.cli.catalogue import check
 from sbvi.core import UserError, plugins
 from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
+from sbvi.data import SPEC_PARTS as DATASET_PARTS
 from sbvi.distributions.priors.prior import SPEC_PARTS
 
 #: Milliseconds of CPU time that reading all entry points may add to a start.
@@ -147,6 +148,32 @@ def test_what_a_registry_asks_of_a_spec_is_named(installed):
         extend({}, "sbvi.priors", SPEC_PARTS)
     extend(taken := {}, "sbvi.priors", ["analytic_kl"])
     assert list(taken) == ["mine"]
+
+
+WHAT_IS_LEFT_OUT = """
+from sbvi.core import spec
+from sbvi.models.spec import ModelSpec
+@spec
+class Data:
+    binarization: str
+    split_seed: int = 0
+    likelihood = "gaussian"
+    def load(self): ...
+@spec
+class Model(ModelSpec):
+    builds = object
+    binary = True
+"""
+
+
+@pytest.mark.quick
+def test_a_part_may_be_a_setting_and_what_is_abstract_is_none(installed):
+    entries = {"sbvi.datasets": ["mine = left_out:Data"], "sbvi.models": ["mine = left_out:Model"]}
+    installed("left-out", entries, {"left_out.py": WHAT_IS_LEFT_OUT})
+    with pytest.raises(UserError, match=r"adds sbvi.datasets mine, and left_out:Data lacks stream\.$"):
+        extend({}, "sbvi.datasets", DATASET_PARTS)
+    with pytest.raises(UserError, match=r"adds sbvi.models mine, and left_out:Model lacks build\.$"):
+        extend({}, "sbvi.models", ["builds", "binary", "build"])
 
 
 @pytest.mark.quick

@@ -14,7 +14,7 @@ from sbvi.core import UserError
 from sbvi.distributions import couplings
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.diagonal_mixture import log_densities
-from sbvi.distributions.priors import PRIORS, Prior, whole
+from sbvi.distributions.priors import PRIORS, Prior, drawn, whole
 from sbvi.distributions.priors.flow import Flow
 from sbvi.distributions.priors.prior import PARTS, SPEC_PARTS, PriorSpec
 from sbvi.distributions.rank_one import RankOneGaussian
@@ -82,6 +82,40 @@ def test_what_a_prior_lacks_is_named():
     for protocol, parts in ((Prior, PARTS), (PriorSpec, SPEC_PARTS)):
         named = {*getattr(protocol, "__annotations__", ()), *(n for n in vars(protocol) if not n.startswith("_"))}
         assert set(parts) == named
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda z: z, r"at layer_1 has the shape \(2, 3, 4\) for 2 samples of 3 examples; it must be \(2, 3\)"),
+        (lambda z: z.sum((1, 2))[:, None], r"at layer_1 has the shape \(2, 1\) for"),
+        (lambda z: z.sum(-1, keepdims=True), r"at layer_1 has the shape \(2, 3, 1\) for"),
+        (lambda z: z.sum(), r"at layer_1 has the shape \(\) for"),
+    ],
+)
+def test_a_density_that_would_be_spread_over_the_batch_is_refused(wrong, said, monkeypatch):
+    """Added to the likelihood's (S, B), most of these would give a bound, of nothing."""
+    model = dlgm((5,), latents=(4,), hidden=(), recognition_hidden=())
+    true = type(model.node_prior()).log_prob
+    monkeypatch.setattr(
+        type(model.node_prior()), "log_prob", lambda *given: {n: wrong(given[-1][n]) for n in true(*given)}
+    )
+    params = jax.eval_shape(lambda: model.init(0, summary(np.full(5, 0.3), np.ones(5))))
+    with pytest.raises(UserError, match=rf"^log p of the prior {said}"):
+        jax.eval_shape(lambda p: model.rollout(p, jax.random.key(0), jnp.zeros((3, 5)), 2), params)
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda v: v.T, lambda v: v[:1], lambda v: v[:, :1], lambda v: np.asarray(v).tolist()]
+)
+def test_a_prior_whose_draws_have_another_shape_is_refused(wrong):
+    draws = {"layer_1": np.zeros((4, 2), np.float32), "layer_2": np.zeros((4, 3), np.float32)}
+    assert drawn(draws, {"layer_1": 2, "layer_2": 3}, 4) is draws
+    with pytest.raises(UserError, match=r"^4 draws of the prior have the shape .* at layer_2; it must be \(4, 3\)\.$"):
+        drawn(draws | {"layer_2": wrong(draws["layer_2"])}, {"layer_1": 2, "layer_2": 3}, 4)
+    with pytest.raises(UserError, match="at layer_1; it must be"):
+        drawn({}, {"layer_1": 2}, 4)
 
 
 @pytest.mark.parametrize("name", PRIORS)

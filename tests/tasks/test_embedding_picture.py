@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sbvi.tasks.embedding import _draw, _heads
+from sbvi.tasks.embedding import _draw, _heads, _plane
 
 pytestmark = pytest.mark.quick
 
@@ -22,6 +22,13 @@ def test_axes_are_named(size, heads):
     (axes,) = _draw(PLANE, None, None, 1.0, _heads("z", size)).get_axes()
     assert (axes.get_xlabel(), axes.get_ylabel()) == heads
     assert (len(axes.get_yticks()) == 0) == (size == 1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_one_example_is_a_point(size):
+    plane, _ = _plane(np.ones((1, size)))
+    assert plane.shape == (1, 2)
+    _draw(plane, None, None, 1.0, _heads("z", size))
 
 
 def test_more_classes_than_there_are_colours_have_a_bar_and_few_a_legend():

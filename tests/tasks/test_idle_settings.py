@@ -16,6 +16,12 @@ def test_half_of_an_image_is_half_of_it():
     build(TASKS, "task", half | {"missing": "square", "fraction": 0.9})
 
 
+def test_a_grid_has_points_inside():
+    with pytest.raises(UserError, match=r"task: points=2 is no grid; allowed: 3 or more"):
+        build(TASKS, "task", {"name": "posterior", "points": 2})
+    build(TASKS, "task", {"name": "posterior", "points": 3})
+
+
 def test_draws_without_chains_have_no_sweeps():
     for method in ("ancestral", "resampling"):
         with pytest.raises(UserError, match=f"task: iterations=7 has no use with method={method}.*method=gibbs or gib"):

@@ -12,13 +12,16 @@ import pytest
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.data import Preprocessing
 from sbvi.data.columns import Column, to_config
 from sbvi.data.recorded import other_kinds
+from sbvi.evaluation.filling import Filled
 from sbvi.tasks.data import own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
+from sbvi.tasks.table_imputation import scores
 from sbvi.tasks.tables import named_by, read_frame, write_frame
 
 N = 400
@@ -218,6 +221,21 @@ def test_nats_are_of_the_columns_own_units(trained):
     found = run.log_likelihood(frame, 50)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(run.log_likelihood(values, 50), found)
+
+
+@pytest.mark.quick
+def test_a_column_that_no_training_row_has_is_not_scored():
+    """Of few rows with entries removed on purpose there may be one: what its usual value would score is not known."""
+    columns = Column("seen", "continuous"), Column("unseen", "binary", values=("x", "y")), Column("empty", "count")
+    guessed = np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 2.0]])
+    each = dict.fromkeys(("mean", "median", "mode", "lower", "upper"), guessed)
+    filled = Filled(**each, draws=guessed[None], effective=np.ones(2), accepted=np.ones(2), columns=columns)
+    known = Preprocessing((3,), columns=("seen", "unseen", "empty"), table=columns)
+    train = np.array([[0.0, np.nan, np.nan], [2.0, np.nan, np.nan]])
+    found = scores(filled, "mean", guessed + 1 / 2, np.ones((2, 3), bool), train, known)
+    assert list(found["columns"]) == ["seen"]
+    assert found["all"]["rmse"] == found["columns"]["seen"]["rmse"] == 0.5
+    json.dumps(found, allow_nan=False)
 
 
 def test_samples_are_a_table(trained):

@@ -18,6 +18,7 @@ from sbvi.distributions.likelihoods.pixel_cnn import PixelCNN
 from sbvi.distributions.likelihoods.pixel_mixture import PixelMixture
 from sbvi.distributions.likelihoods.poisson import Poisson
 from sbvi.distributions.likelihoods.student_t import StudentT
+from sbvi.distributions.likelihoods.whole import PARTS, whole
 
 LIKELIHOODS: dict[str, type] = {
     "bernoulli": Bernoulli,
@@ -33,6 +34,6 @@ LIKELIHOODS: dict[str, type] = {
     "logistic_mixture": LogisticMixture,
     "pixel_mixture": PixelMixture,
 }
-extend(LIKELIHOODS, "sbvi.likelihoods")
+extend(LIKELIHOODS, "sbvi.likelihoods", PARTS)
 
-__all__ = ["LIKELIHOODS", "Likelihood"]
+__all__ = ["LIKELIHOODS", "Likelihood", "whole"]

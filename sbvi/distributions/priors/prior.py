@@ -65,6 +65,18 @@ def whole(prior: Any) -> Prior:
     return made
 
 
+def drawn(latents: dict[str, Array], sizes: Mapping[str, int], num: int) -> dict[str, Array]:
+    """Draws of a prior over nodes of these sizes, if they are (num, K) at each node.
+
+    Raises:
+      UserError: the node, the shape and the one that it must have.
+    """
+    for node, size in sizes.items():
+        if (shape := getattr(latents.get(node), "shape", None)) != (num, size):
+            raise UserError(f"{num} draws of the prior have the shape {shape} at {node}; it must be {(num, size)}.")
+    return latents
+
+
 class PriorSpec(Protocol):
     """What a config chooses."""
 

@@ -9,7 +9,7 @@ from flax import nnx
 
 from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.likelihoods.likelihood import mean_and_draw
-from sbvi.distributions.priors import Prior
+from sbvi.distributions.priors import Prior, drawn
 from sbvi.gradients import Composite
 from sbvi.models.dlgm.stack import stack
 from sbvi.models.values import Affine, Array, DataFacts, Latents, Params, Samples
@@ -132,7 +132,8 @@ class GenerativeHalf:
 
     def sample_joint(self, params: Params, key: Array, num: int, dtype: Any = jnp.float32) -> tuple[Latents, Samples]:
         first, second = jax.random.split(key)
-        latents = self._prior.sample(self.prior_params(params), first, num, dtype)
+        sampled = self._prior.sample(self.prior_params(params), first, num, dtype)
+        latents = drawn(sampled, self._prior.sizes, num)
         return latents, self.observe(params, second, latents)
 
     def layers(self, params: Params) -> Sequence[Affine | str]:

@@ -19,7 +19,7 @@ from sbvi.gradients import STANDARD, Paths
 from sbvi.models.dlgm.generative import GenerativeHalf
 from sbvi.models.dlgm.networks import Networks, likelihood_of
 from sbvi.models.noise import corrupt, hidden
-from sbvi.models.rollout import Noise, Rollout
+from sbvi.models.rollout import Noise, Rollout, each_scored
 from sbvi.models.values import Array, DataFacts, DataSummary, LatentParams, Latents, Params
 from sbvi.posteriors import Conditional, Moments
 from sbvi.posteriors.posterior import ReadsLayers
@@ -143,7 +143,7 @@ class BuiltDLGM(GenerativeHalf):
         if scored is None or noise.latent is not None:
             scored = q.log_prob(points, detached=paths.detach_posterior)
         prepared = self.prior_params(params)
-        return Rollout(
+        rollout = Rollout(
             latents=points,
             log_likelihood=draws.values,
             log_prior=self._prior.log_prob(prepared, points),
@@ -151,6 +151,7 @@ class BuiltDLGM(GenerativeHalf):
             kl=q.kl(self._prior, prepared),
             gate=draws.gate,
         )
+        return each_scored(rollout, num_samples, x.shape[0])
 
 
 def _thinning(key: Array, noise: Noise) -> tuple[Array, Array] | None:

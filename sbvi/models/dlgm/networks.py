@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core.xla.once import jit_once
+from sbvi.distributions.likelihoods import whole
 from sbvi.distributions.likelihoods.likelihood import OfShape
 from sbvi.models.values import Array, DataFacts
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
@@ -25,11 +26,12 @@ def likelihood_of(settings: Any, facts: DataFacts) -> Any:
     """The likelihood over data of these facts: of a table's columns, or of values at their places.
 
     Raises:
-      UserError: it is of no data of this shape.
+      UserError: it is of no data of this shape; or a package's own is not all that is asked of one.
     """
     if facts.table is not None:
         return settings.of(facts.table)
-    return settings.of_shape(facts.event_shape) if isinstance(settings, OfShape) else settings
+    made = settings.of_shape(facts.event_shape) if isinstance(settings, OfShape) else settings
+    return whole(made, facts.event_size, facts.levels)
 
 
 class Networks:

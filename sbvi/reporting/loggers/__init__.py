@@ -12,6 +12,6 @@ from sbvi.reporting.loggers.tensorboard import TensorBoardEvents
 from sbvi.reporting.loggers.wandb import Wandb
 
 LOGGERS: dict[str, type] = {"tensorboard": TensorBoardEvents, "csv": Csv, "mlflow": Mlflow, "wandb": Wandb}
-extend(LOGGERS, "sbvi.loggers")
+extend(LOGGERS, "sbvi.loggers", ("check", "command", "open"))
 
 __all__ = ["LOGGERS", "Logger", "LoggerSpec", "TensorBoardEvents"]

@@ -1,0 +1,154 @@
+"""Likelihoods of packages are tried before a model is made of them: each fault is told in a sentence."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.models import dlgm
+
+from sbvi.core import UserError
+from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood, whole
+from sbvi.distributions.likelihoods.likelihood import LikelihoodSpec
+from sbvi.distributions.likelihoods.whole import PARTS
+
+SCALE = 0.3
+
+
+class Laplace(LikelihoodSpec):
+    """As the example of a package has it."""
+
+    def check(self, levels): ...
+
+    def outputs(self, size):
+        return size
+
+    def free(self, size):
+        return 0
+
+    def initial_outputs(self, mean, spread):
+        return mean
+
+    def initial_free(self, mean, spread):
+        return np.zeros(0)
+
+    def each(self, outputs, x):
+        return -jnp.abs(x[None] - outputs) / SCALE - jnp.log(2 * SCALE)
+
+    def log_prob(self, outputs, free, x):
+        return jnp.sum(self.each(outputs, x), -1)
+
+    def mean(self, outputs, free):
+        return outputs
+
+    def sample(self, key, outputs, free):
+        return outputs + SCALE * jax.random.laplace(key, outputs.shape, outputs.dtype)
+
+    def output_precision(self, outputs, free):
+        return jnp.full_like(outputs, 1 / SCALE**2)
+
+
+def spread_over_the_batch(self, outputs, free, x):
+    return jnp.sum(self.each(outputs, x), -1, keepdims=True)
+
+
+def of_all_examples(self, outputs, free, x):
+    """(S, B), of which every value has all examples in it."""
+    return jnp.sum(jnp.sum(-jnp.abs(x[None, :, None] - outputs[:, None]) / SCALE, -1), -1)
+
+
+def of_all_samples(self, outputs, free, x):
+    return jnp.broadcast_to(jnp.sum(self.each(outputs, x), (0, 2))[None], outputs.shape[:2])
+
+
+def side_by_side(self, outputs, free, x):
+    """Mean and log-scale of each value beside each other, and not in blocks."""
+    mean, log_scale = jnp.moveaxis(outputs.reshape(*outputs.shape[:2], -1, 2), -1, 0)
+    return jnp.sum(-0.5 * jnp.square((x[None] - mean) / jnp.exp(log_scale)) - log_scale, -1)
+
+
+FAULTS = [
+    (
+        "log_prob",
+        lambda self, o, f, x: self.each(o, x),
+        r"log_prob is of shape \(2, 3, 4\); it must be of shape \(2, 3\)",
+    ),
+    (
+        "log_prob",
+        spread_over_the_batch,
+        r"log_prob is of shape \(2, 3, 1\); it must be of shape \(2, 3\), \(S, B\) for",
+    ),
+    ("log_prob", lambda self, o, f, x: jnp.sum(self.each(o, x)), r"log_prob is of shape \(\); it must be"),
+    ("log_prob", lambda self, o, f, x: jnp.sum(self.each(o, x), (0, 2)), r"log_prob is of shape \(3,\); it must be"),
+    ("log_prob", of_all_examples, r"log_prob of an example is -?[\d.]+ alone and -?[\d.]+ beside others; it must be"),
+    ("log_prob", of_all_samples, r"log_prob of an example is -?[\d.]+ alone and -?[\d.]+ beside others; it must be"),
+    ("log_prob", lambda self, o, f, x: None, "log_prob is no array but NoneType; it must be"),
+    (
+        "log_prob",
+        lambda self, o, f, x: jnp.sum(self.each(o, x), -1).astype(jnp.int32),
+        "log_prob is of dtype int32; it",
+    ),
+    ("log_prob", lambda self, o, f, x: np.sum(np.asarray(o), -1), r"log_prob fails \(TracerArrayConversionError: "),
+    ("mean", lambda self, o, f: o.sum(-1), r"mean is of shape \(2, 3\); it must be of shape \(2, 3, 4\)"),
+    ("sample", lambda self, key, o, f: o[..., :1], r"sample is of shape \(2, 3, 1\); it must be"),
+    ("output_precision", lambda self, o, f: jnp.ones(()), r"output_precision is of shape \(\); it must be"),
+    (
+        "outputs",
+        lambda self, size: 2 * size,
+        r"initial_outputs is of shape \(4,\); it must be of shape \(8,\), as outputs",
+    ),
+    (
+        "free",
+        lambda self, size: size,
+        r"initial_free is of shape \(0,\); it must be of shape \(4,\), as free\(4\) says",
+    ),
+    ("outputs", lambda self, size: size + 1, r"outputs\(4\) is 5; it must be a multiple: whole blocks"),
+    ("outputs", lambda self: 4, r"outputs fails \(TypeError: "),
+]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("name", "method", "said"), FAULTS)
+def test_a_fault_is_told_before_a_model_is_made(name, method, said, monkeypatch):
+    faulty = type("Faulty", (Laplace,), {name: method})()
+    monkeypatch.setitem(LIKELIHOODS, "faulty", type(faulty))
+    with pytest.raises(UserError, match=rf"^The likelihood Faulty: {said}"):
+        dlgm((4,), likelihood=faulty, latents=(2,), hidden=(), recognition_hidden=())
+
+
+@pytest.mark.quick
+def test_outputs_of_a_value_stand_at_its_place_in_every_block():
+    """Else a chain that fills in what is missing would hold the outputs of other values."""
+
+    class Interleaved(Laplace):
+        outputs = staticmethod(lambda size: 2 * size)
+        initial_outputs = staticmethod(lambda mean, spread: np.stack([mean, np.log(spread)], -1).ravel())
+        log_prob = side_by_side
+        mean = staticmethod(lambda outputs, free: outputs[..., ::2])
+        sample = staticmethod(lambda key, outputs, free: outputs[..., ::2])
+
+    class InBlocks(Interleaved):
+        initial_outputs = staticmethod(lambda mean, spread: np.concatenate([mean, np.log(spread)]))
+
+        def log_prob(self, outputs, free, x):
+            mean, log_scale = jnp.split(outputs, 2, -1)
+            return jnp.sum(-0.5 * jnp.square((x[None] - mean) / jnp.exp(log_scale)) - log_scale, -1)
+
+    whole(InBlocks(), 4, None)
+    with pytest.raises(UserError, match=r"^The likelihood Interleaved: what the outputs at the first value"):
+        whole(Interleaved(), 4, None)
+    Interleaved.factorised = False
+    whole(Interleaved(), 4, None)
+
+
+@pytest.mark.quick
+def test_a_likelihood_that_is_whole_is_taken():
+    made = Laplace()
+    assert whole(made, 4, None) is made
+    assert whole(made, 4, 16) is made
+    # Those of sbvi are not even asked.
+    assert whole(own := object.__new__(LIKELIHOODS["gaussian"]), 4, None) is own
+
+
+@pytest.mark.quick
+def test_the_parts_are_those_of_the_protocol():
+    assert set(PARTS) == {name for name in vars(Likelihood) if not name.startswith("_")}
