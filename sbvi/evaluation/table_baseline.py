@@ -18,7 +18,8 @@ def columns_nll(columns: Sequence[Column], train: np.ndarray, test: np.ndarray) 
     None where a column of numbers has test entries and no training entry.
 
     Args:
-      train, test: (N, D) as held, NaN where an entry is missing.
+      train: (N, D) as held, NaN where an entry is missing.
+      test: the same of the test split.
     """
     total = 0.0
     for d, column in enumerate(columns):
