@@ -31,7 +31,7 @@ class LikelihoodTask:
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
     num_samples: PositiveInt = 5000
-    """Importance samples S for each example."""
+    """Importance samples S for each example; of a model that knows log p(x) exactly none are drawn."""
     counts: tuple[PositiveInt, ...] = ()
     """Further numbers of samples, to see how estimates rise with them; each adds `<split>/samples_<S>/...`."""
     partition_samples: PositiveInt | None = None
