@@ -36,6 +36,7 @@ HEADLINE = {
     "flow_prior": "85.10, planar flows (Rezende & Mohamed 2015)",
     "residual_flow_core": "79.84, residual convolutions, prior a flow (Xu et al. 2019)",
     "residual_flow_core_fine": "79.84, residual convolutions, prior a flow (Xu et al. 2019)",
+    "pixel_decoder_core": "79.03, autoregressive decoder (Chen et al. 2017)",
     "pixel_decoder": "79.03, autoregressive decoder (Chen et al. 2017)",
     "best_static": "86.60, DLGM (Rezende et al. 2014)",
     "table1_diagonal": "87.30, DLGM with diagonal covariance (Rezende et al. 2014)",
