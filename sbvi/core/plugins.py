@@ -44,6 +44,11 @@ def adding(group: str) -> bool:
     return group in OPEN and f"sbvi.{group}s" in _entries().groups
 
 
+def ours(kind: type) -> bool:
+    """Whether a class is of sbvi, and not of a package that adds to it."""
+    return kind.__module__.partition(".")[0] == "sbvi"
+
+
 def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] = ()) -> None:
     """Add to a registry what installed packages offer under an entry point group, such as `sbvi.models`.
 

@@ -124,7 +124,8 @@ def test_what_a_package_adds_stands_in_the_registry(installed):
 @pytest.mark.quick
 def test_a_mistake_elsewhere_does_not_wait_for_a_package(installed):
     """Help and the first check read the added entry when its group is asked for; other groups' mistakes come first."""
-    installed("adding", {"sbvi.tasks": ["mine = adding_task:Mine"]}, {"adding_task.py": SPEC})
+    task = SPEC + '    title = "mine"\n    def run(self, run): ...\n'
+    installed("adding", {"sbvi.tasks": ["mine = adding_task:Mine"]}, {"adding_task.py": task})
     catalogue.cache_clear()
     try:
         wrong = {"task": {"name": "mine"}, "trainer": {"step": 3}}

@@ -1,6 +1,8 @@
 """Likelihoods of packages are tried before a model is made of them: each fault is told in a sentence."""
 
-import jax
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,43 +10,19 @@ from support.models import dlgm
 
 from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood, whole
-from sbvi.distributions.likelihoods.likelihood import LikelihoodSpec
 from sbvi.distributions.likelihoods.whole import PARTS
 
-SCALE = 0.3
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "plugin" / "src" / "sbvi_laplace" / "likelihood.py"
+loaded = spec_from_file_location("example_of_a_package", EXAMPLE)
+example = module_from_spec(loaded)
+loaded.loader.exec_module(example)
 
 
-class Laplace(LikelihoodSpec):
-    """As the example of a package has it."""
-
-    def check(self, levels): ...
-
-    def outputs(self, size):
-        return size
-
-    def free(self, size):
-        return 0
-
-    def initial_outputs(self, mean, spread):
-        return mean
-
-    def initial_free(self, mean, spread):
-        return np.zeros(0)
+class Laplace(example.Laplace):
+    """The example of a package, and its density of each value."""
 
     def each(self, outputs, x):
-        return -jnp.abs(x[None] - outputs) / SCALE - jnp.log(2 * SCALE)
-
-    def log_prob(self, outputs, free, x):
-        return jnp.sum(self.each(outputs, x), -1)
-
-    def mean(self, outputs, free):
-        return outputs
-
-    def sample(self, key, outputs, free):
-        return outputs + SCALE * jax.random.laplace(key, outputs.shape, outputs.dtype)
-
-    def output_precision(self, outputs, free):
-        return jnp.full_like(outputs, 1 / SCALE**2)
+        return -jnp.abs(x[None] - outputs) / self.scale - jnp.log(2 * self.scale)
 
 
 def spread_over_the_batch(self, outputs, free, x):
@@ -53,7 +31,7 @@ def spread_over_the_batch(self, outputs, free, x):
 
 def of_all_examples(self, outputs, free, x):
     """(S, B), of which every value has all examples in it."""
-    return jnp.sum(jnp.sum(-jnp.abs(x[None, :, None] - outputs[:, None]) / SCALE, -1), -1)
+    return jnp.sum(jnp.sum(-jnp.abs(x[None, :, None] - outputs[:, None]) / self.scale, -1), -1)
 
 
 def of_all_samples(self, outputs, free, x):

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.plugins import ours
 from sbvi.distributions.likelihoods.likelihood import Likelihood
 
 #: The names of the protocol.
@@ -33,7 +34,7 @@ def whole(likelihood: Any, size: int, levels: int | None) -> Likelihood:
       UserError: what fails, has another shape or dtype, or depends on other rows than its own.
     """
     made: Likelihood = likelihood
-    if type(likelihood).__module__.partition(".")[0] == "sbvi":
+    if ours(type(likelihood)):
         return made
     tried = _Trial(likelihood)
     count, own = tried.number("outputs", size), tried.number("free", size)
