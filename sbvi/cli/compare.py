@@ -180,6 +180,7 @@ def _plot(path: Path, metric: str, apart: Sequence[Any]) -> None:
                 Series(label(group.settings, section.keys), group.settings, group.values, [r.curve for r in group.runs])
                 for group in section.groups
             ],
+            sorted({run.monitor for group in section.groups for run in group.runs if run.curve}),
         )
         for section in apart
     ]
@@ -198,6 +199,7 @@ def _page(path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], 
                 run.curve,
                 _pictures(run.path),
                 run.config,
+                run.monitor,
             )
             for run in others
         ]
@@ -219,7 +221,7 @@ def _page_rows(section: Any, metric: str) -> Iterator[Any]:
                 f"{metric}_stderr": run.metrics.get(f"{metric}_stderr"),
             }
             cells |= {"mean over seeds": group.mean, "run": str(run.path)}
-            yield Row(cells, run.curve, _pictures(run.path), run.config)
+            yield Row(cells, run.curve, _pictures(run.path), run.config, run.monitor)
 
 
 def _pictures(folder: Path) -> dict[str, Path]:

@@ -105,6 +105,12 @@ def quantity(name: str) -> Quantity | None:
     return None
 
 
+def with_unit(name: str) -> str:
+    """A scalar's name as axes have it: with its unit, where it has one."""
+    known = quantity(name)
+    return f"{name}, {known.unit}" if known is not None and known.unit else name
+
+
 def monitor_of(names: Container[str]) -> str | None:
     """The validation scalar that a run which wrote these scalars is scored by, such as `validation/elbo`."""
     return next((f"validation/{name}" for name in MONITORS if f"validation/{name}" in names), None)

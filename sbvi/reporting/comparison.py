@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.quantities import quantity
+from sbvi.core.quantities import with_unit
 from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
 
 #: Settings with a colour of their own, and a line in the legend.
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 4.5, 3.6
 @dataclass(frozen=True)
 class Series:
     """Runs of one setting. label: the setting in a few words. settings: key -> value. values: the metric of each run.
-    curves: of each run the points (step, value) of the bound on validation data."""
+    curves: of each run the points (step, value) of what validation scores it by."""
 
     label: str
     settings: Mapping[str, Any]
@@ -32,11 +32,13 @@ class Series:
 @dataclass(frozen=True)
 class Part:
     """Series that can be ranked against each other, best first. title: what they are of, where there are other parts.
-    keys: the settings that differ between them."""
+    keys: the settings that differ between them. monitors: each thing that validation scores one of its runs by, such as
+    `validation/elbo`."""
 
     title: str
     keys: Sequence[str]
     series: Sequence[Series]
+    monitors: Sequence[str] = ()
 
 
 def save_comparison(path: Path, metric: str, parts: Sequence[Part]) -> None:
@@ -56,16 +58,11 @@ def save_comparison(path: Path, metric: str, parts: Sequence[Part]) -> None:
         panels = [room.add_subplot(height, columns, place + 1) for place in range(len(own) + 1)]
         for axes, key in zip(panels, own, strict=False):
             _panel(axes, key, part.series)
-            axes.set_ylabel(_with_unit(metric))
-        _curves(panels[-1], part.series)
+            axes.set_ylabel(with_unit(metric))
+        _curves(panels[-1], part)
         panels[0].set_title(part.title, fontsize=9, loc="left", color=INK)
         _legend(room, part, 72 * WIDTH * columns)
     save_figure(figure, path)
-
-
-def _with_unit(metric: str) -> str:
-    known = quantity(metric)
-    return f"{metric}, {known.unit}" if known is not None and known.unit else metric
 
 
 def _colour(place: int) -> str:
@@ -96,8 +93,8 @@ def _legend(room: Any, part: Part, width: float) -> None:
         room.legend(handles=marks, loc="outside lower center", ncols=fitting, frameon=False, fontsize=7, labelcolor=INK)
 
 
-def _curves(axes: Any, series: Sequence[Series]) -> None:
-    for place, one in _worst_first(series):
+def _curves(axes: Any, part: Part) -> None:
+    for place, one in _worst_first(part.series):
         for curve in one.curves:
             if not curve:
                 continue
@@ -105,7 +102,7 @@ def _curves(axes: Any, series: Sequence[Series]) -> None:
             steps, values = zip(*curve, strict=True)
             axes.plot(steps, values, color=_colour(place), marker=mark, linewidth=1.2)
     axes.set_xlabel("step")
-    axes.set_ylabel("validation bound, nats")
+    axes.set_ylabel(with_unit(part.monitors[0]) if len(part.monitors) == 1 else "validation score")
 
 
 def _panel(axes: Any, key: str | None, series: Sequence[Series]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core.configs import spelled
+from sbvi.core.quantities import with_unit
 from sbvi.reporting.figures import COLOURS
 
 WIDTH, HEIGHT, EDGE = 460, 220, 44
@@ -16,13 +17,14 @@ WIDTH, HEIGHT, EDGE = 460, 220, 44
 
 @dataclass(frozen=True)
 class Row:
-    """One run. cells: the table's columns. curve: (step, value) of the bound on validation data.
+    """One run. cells: the table's columns. curve: (step, value) of `monitor`, what validation scores it by.
     pictures: name -> PNG file. settings: all of them, flat."""
 
     cells: Mapping[str, Any]
     curve: Sequence[tuple[int, float]] = ()
     pictures: Mapping[str, Path] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    monitor: str = ""
 
 
 _STYLE = """
@@ -121,7 +123,7 @@ def _row(row: Row, columns: Sequence[str]) -> str:
     cells = "".join(
         _cell(row.cells[column], _MARK if column == columns[0] else "", column in row.settings) for column in columns
     )
-    more = [_curve(row.curve)] if row.curve else []
+    more = [_curve(row.curve, row.monitor)] if row.curve else []
     more += [_picture(name, path) for name, path in row.pictures.items()]
     settings = "\n".join(f"{key}: {json.dumps(value)}" for key, value in row.settings.items())
     more.append(f"<details><summary>settings</summary><pre>{html.escape(settings)}</pre></details>")
@@ -157,7 +159,7 @@ def _picture(name: str, path: Path) -> str:
     return f"<figure>{image}<figcaption>{html.escape(name)}</figcaption></figure>"
 
 
-def _curve(points: Sequence[tuple[int, float]]) -> str:
+def _curve(points: Sequence[tuple[int, float]], monitor: str) -> str:
     """A curve as SVG, with the values at its ends."""
     steps, values = [p[0] for p in points], [p[1] for p in points]
     low, high = min(values), max(values)
@@ -174,10 +176,10 @@ def _curve(points: Sequence[tuple[int, float]]) -> str:
     floor = HEIGHT - EDGE + 24
     return (
         f'<figure><svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="validation bound">'
+        f'aria-label="{html.escape(monitor)}">'
         f'<polyline points="{path}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>{dots}'
         f'<text x="0" y="14">{high:.2f}</text><text x="0" y="{HEIGHT - EDGE + 10}">{low:.2f}</text>'
         f'<text x="{EDGE}" y="{floor}">step {min(steps)}</text>'
         f'<text x="{WIDTH - 8}" y="{floor}" text-anchor="end">{max(steps)}</text></svg>'
-        f"<figcaption>validation bound, nats</figcaption></figure>"
+        f"<figcaption>{html.escape(with_unit(monitor))}</figcaption></figure>"
     )

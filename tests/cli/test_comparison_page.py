@@ -203,7 +203,7 @@ def test_the_plot_has_panels_of_each_data_set(sweep, monkeypatch):
     assert values[4] == [90.0, 90.5, 91.0, 91.5, 95.0, 95.5]
     assert [panel.get_xlabel() for panel in axes] == ["optimizer.learning_rate", "step", "", "step",
                                                       "optimizer.learning_rate", "step"]  # fmt: skip
-    assert [panel.get_ylabel() for panel in axes] == ["test/nll, nats", "validation bound, nats"] * 3
+    assert [panel.get_ylabel() for panel in axes] == ["test/nll, nats", "validation/elbo, nats"] * 3
     assert [text.get_text() for text in axes[2].get_xticklabels()] == ["1 run"]
 
     # Means and standard errors over seeds, at each rate; of single runs there are none.
@@ -224,6 +224,31 @@ def test_the_plot_has_panels_of_each_data_set(sweep, monkeypatch):
     at = {line.get_xdata()[0]: line.get_color() for line in axes[4].get_lines()}
     assert colours == [at[3e-3], at[1e-3], at[1e-2]]
     assert len(set(colours)) == 3
+
+
+@pytest.mark.quick
+def test_curves_say_what_they_are_of(sweep, monkeypatch):
+    """Runs that are scored alike by its name and unit, others together by none."""
+    make(sweep / "exact" / "one", 1e-3, 0, **{"test/nll": 80.0})
+    lines = [{"step": step, "validation/log_likelihood": -90.0 + step} for step in (1, 2)]
+    (sweep / "exact" / "one" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for folders, shown in (
+        (["exact"], "validation/log_likelihood, nats"),
+        (["sweep"], "validation/elbo, nats"),
+        (["exact", "sweep"], "validation score"),
+    ):
+        drawn = []
+        monkeypatch.setattr(
+            "sbvi.reporting.comparison.save_figure", lambda figure, path, kept=drawn: kept.append(figure)
+        )
+        page, places = sweep / f"{len(folders)}-{folders[0]}.html", [str(sweep / folder) for folder in folders]
+        words = ["sbvi-compare", *places, "--plot", str(sweep / "plot.png"), "--html", str(page)]
+        monkeypatch.setattr("sys.argv", words)
+        compare.main()
+        assert [axes.get_ylabel() for axes in drawn[0].get_axes() if axes.get_xlabel() == "step"] == [shown]
+        captions = re.findall(r"<figcaption>(validation[^<]*)<", page.read_text())
+        own = {"exact": 1 * ["validation/log_likelihood, nats"], "sweep": 6 * ["validation/elbo, nats"]}
+        assert sorted(captions) == sorted(one for folder in folders for one in own[folder])
 
 
 @pytest.mark.quick
