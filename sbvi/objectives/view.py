@@ -1,10 +1,13 @@
 """What an objective sees: a model with its parameters, a key, a batch and noise already given."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.gradients import STANDARD, Paths
 from sbvi.models.rollout import Noise, Rollout
@@ -44,3 +47,28 @@ class View:
         """log p(label | x), (B, C); for classifiers."""
         log_probs: Array = self.model.class_log_probs(self.params, self.batch.x)
         return log_probs
+
+
+def measured(
+    objective: Callable[[View, Mapping[str, Array]], tuple[Array, Report]], view: View, numbers: Mapping[str, Array]
+) -> tuple[Array, Report]:
+    """What an objective makes of a view: a loss () to differentiate, and parts (B,), of which the mean is reported.
+    A loss of another shape has no gradient, and parts that stand for several examples would be averaged to no value.
+
+    Raises:
+      UserError: what has another shape, and the shape that it must have.
+    """
+    made = objective(view, numbers)
+    name, examples = type(objective).__name__, view.batch.x.shape[0]
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping)):
+        raise UserError(f"objective {name} gives a {type(made).__name__}; it must give a loss and a dict of parts.")
+    loss, report = made
+    if (shape := jnp.shape(loss)) != ():
+        raise UserError(f"objective {name} gives a loss of the shape {shape}; it must be one number, such as a mean.")
+    for part, value in report.items():
+        if (shape := jnp.shape(value)) != (examples,):
+            raise UserError(
+                f"objective {name} reports {part} of the shape {shape} for {examples} examples; it must be "
+                f"{(examples,)}: one number for each."
+            )
+    return loss, dict(report)

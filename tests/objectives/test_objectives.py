@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.core import UserError, build
 from sbvi.gradients import Paths
 from sbvi.models.capabilities import LatentVariable
-from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi
+from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi, measured
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import LayeredKLWeight
@@ -304,3 +305,41 @@ def test_orders_near_one_keep_their_digits(alpha):
     (_, found), slope = jax.jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(log_weights))
     np.testing.assert_allclose(found, exact, rtol=5e-7, atol=3e-5)
     np.testing.assert_allclose(slope, special.softmax(raised, 0), atol=1e-4)
+
+
+class Misshapen:
+    """An objective as a package might write it. made: (examples,) -> loss and parts."""
+
+    monitor = "elbo"
+
+    def __init__(self, made):
+        self.made = made
+
+    def __call__(self, view, numbers):
+        elbo = view.rollout(1).log_likelihood[0]
+        return self.made(elbo)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda elbo: (-elbo, {"elbo": elbo}), "a loss of the shape (8,); it must be one number"),
+        (lambda elbo: (-jnp.mean(elbo)[None], {"elbo": elbo}), "a loss of the shape (1,)"),
+        (lambda elbo: (-jnp.mean(elbo), {"elbo": jnp.mean(elbo)}), "elbo of the shape () for 8 examples"),
+        (lambda elbo: (-jnp.mean(elbo), {"elbo": elbo[:, None]}), "elbo of the shape (8, 1) for 8 examples"),
+        (lambda elbo: -jnp.mean(elbo), "it must give a loss and a dict of parts"),
+        (lambda elbo: (-jnp.mean(elbo), elbo), "it must give a loss and a dict of parts"),
+    ],
+)
+def test_a_loss_or_a_part_of_another_shape_is_refused(oracle, made, said):
+    """Parts spread over a batch would be averaged to a number of nothing; in training and in validation alike."""
+    objective, x = Misshapen(made), oracle.data(8)
+    seen = view(oracle.model, oracle.params, jax.random.key(0), x)
+    for run in (
+        lambda: measured(objective, seen, {}),
+        lambda: objective_scores(objective, oracle.model, oracle.params, jax.random.key(0), batch(x)),
+    ):
+        with pytest.raises(UserError, match=re.escape(said)) as raised:
+            jax.eval_shape(run)
+        assert "Misshapen" in str(raised.value)
