@@ -4,12 +4,13 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 from sbvi.cli.flags import words_of
 from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
-from sbvi.core.catalogue import entries_of, is_list, is_text
+from sbvi.core.catalogue import below, entries_of, is_list, is_text
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import unknown_override, value_of
@@ -83,8 +84,16 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
             advice = f"; text with a comma is written {_quoted(key, value)}"
         raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
+    if key in command.groups and key != "experiment" and any(isinstance(each, list) for each in _values(override)):
+        raise UserError(f"{word} names entries of a group that takes one: give {key}=NAME; --help {key} lists them.")
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _values(override: Any) -> list[Any]:
+    """What a word gives: of a sweep between commas each value."""
+    value = override.value()
+    return list(value.list) if override.is_choice_sweep() else [value]
 
 
 def _check_commas(word: str, value: str, following: Sequence[str], several: bool) -> None:
@@ -149,9 +158,20 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
             f"{asked} needs the extra `{extra}`, which is not installed: pip install 'sbvi[{extra}]', or "
             f"pip install -e '.[{extra}]' in a clone."
         )
+    if (match := re.match(r"Error merging override (\S.*)", text)) is not None:
+        return _of_another_kind(match[1])
     if (refusal := refused(text, arguments)) is not None:
         return str(refusal)
     if (unknown := unknown_override(text, arguments, command.groups, command.keys, command.words)) is not None:
         return str(unknown)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3]) or type(error).__name__
+
+
+def _of_another_kind(word: str) -> str:
+    """The sentence for a value that cannot stand where a list or settings are."""
+    key = word.partition("=")[0].lstrip("+")
+    if is_list(key):
+        return f"{word} must be a list, in square brackets."
+    parts = [f"{key}.{part}" for part in below(key)]
+    return f"{word} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else ".")

@@ -54,6 +54,8 @@ ARGUMENTS = {
     ("=3",): "=3 has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1",
     ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
     ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
+    ("logger=[tensorboard,csv]",): "names entries of a group that takes one: give logger=NAME; --help logger lists",
+    ("--multirun", "posterior=[diagonal],[rank_one]"): "give posterior=NAME",
     ("-sc",): "-sc needs what to do, and for which shell: install=bash",
     ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
     ("init_from=", "seed=1"): "init_from= names no place",
@@ -100,6 +102,7 @@ def test_arguments_that_are_right_pass():
     check_arguments(["dataset.path=my dir/x.npz"], COMMAND)
     check_arguments(["model.latents=[50, 20]", "--config-dir", "my dir", "+optimizer.arguments.b1=0.8"], COMMAND)
     check_arguments(["-m", "seed=1,2", "search=optuna", "hydra.sweeper.n_trials=3"], COMMAND)
+    check_arguments(["experiment=[table1_diagonal,benchmark]"], COMMAND)  # of which the later one is merged in
     check_arguments(['dataset.path="a=b, c"', "model.hidden=[[3,4],[5]]", "--cfg", "job"], COMMAND)
 
 
@@ -332,6 +335,23 @@ def test_a_word_of_hydras_is_told_by_hydras_keys(words, said):
     assert said in told
     assert told.startswith(f"{words[-1]} is ")
     assert "dataset" not in told
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model.latents={a:1}", "model.latents={a:1} must be a list, in square brackets."),
+        ("optimizer.schedule=[1]", "must be a group of settings: give one of optimizer.schedule.boundaries, "),
+        ("hydra.run=5", "hydra.run=5 must be a group of settings."),
+    ],
+)
+def test_a_value_that_hydra_cannot_merge(tmp_path, word, said):
+    done = command("train", word, cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.quick
