@@ -105,50 +105,72 @@ def differences(records, table):
         one, two = over_seeds(records, name), over_seeds(records, other)
         if pairs := [one[seed] - two[seed] for seed in sorted(one) if seed in two]:
             names = " less ".join(f"`{row}`{counted(records, row)}" for row in (name, other))
-            said.append(f"{names} {mean(pairs) if len(pairs) > 1 else f'{pairs[0]:+.2f}'}")
+            said.append(f"{names} {'+' if np.mean(pairs) > 0 else ''}{mean(pairs)}")
     return f"Nats: {'; '.join(said)}." if said else None
 
 
 def evaluations(records, table):
-    """(row's name, evaluation's label, its metrics) of every stored evaluation of a table's rows."""
+    """(record of a run, evaluation's label, its metrics) of every stored evaluation of a table's rows."""
     for r in records:
         row = ROWS.get(r["row"])
         for work in row.works if row is not None and row.table == table else ():
             if work.label in r.get("evaluations", {}):
-                yield r["row"], work.label, r["evaluations"][work.label]["metrics"]
+                yield r, work.label, r["evaluations"][work.label]["metrics"]
+
+
+def by_row(records, table):
+    """(row's name, evaluation's label) -> its metrics over the seeds, in the order of the first seed's."""
+    found = {}
+    for r, label, metrics in evaluations(records, table):
+        found.setdefault((r["row"], label), []).append(metrics)
+    return found
 
 
 def curves(records, table):
     """Markdown: the likelihood by the number of draws or runs, of every row that has it; None where there is none."""
     rows = []
-    for name, label, metrics in evaluations(records, table):
-        for key in metrics:
+    for (name, label), over in by_row(records, table).items():
+        for key in over[0]:
             if found := re.fullmatch(r"test/draws_(\d+)/nll", key):
-                value = f"{metrics[key]:.2f} ± {metrics[key + '_stderr']:.2f}"
-                rows.append([f"`{name}`", label, found.group(1), value])
-    return markdown_table(["row", "of", "draws or runs", "-log p, nats"], rows) if rows else None
+                values = [metrics[key] for metrics in over if key in metrics]
+                told = mean(values) if len(values) > 1 else f"{values[0]:.2f} ± {over[0][key + '_stderr']:.2f}"
+                rows.append([f"`{name}`", label, found.group(1), told, str(len(values))])
+    return markdown_table(["row", "of", "draws or runs", "-log p, nats", "seeds"], rows) if rows else None
 
 
 def filled(records, table):
     """Markdown: what chains that fill lower halves reached; None where there are none."""
     rows = []
-    for name, label, m in evaluations(records, table):
+    for (name, label), over in by_row(records, table).items():
         if label == "lower_half":
-            coverage = f"{100 * m['imputation/coverage']:.0f} %"
-            apart = f"{100 * m['imputation/rhat_above_1.1']:.0f} %" if "imputation/rhat_above_1.1" in m else "-"
-            rows.append([f"`{name}`", f"{m['imputation/rmse'] ** 2:.4f}", coverage, apart])
-    header = ["row", "mean squared error", "coverage of 90 % intervals", "images whose chains did not meet"]
+            errors = [metrics["imputation/rmse"] ** 2 for metrics in over]
+            coverage, apart = (_percent(over, f"imputation/{key}") for key in ("coverage", "rhat_above_1.1"))
+            rows.append([f"`{name}`", mean(errors, 4), coverage, apart, str(len(over))])
+    header = ["row", "mean squared error", "coverage of 90 % intervals", "images whose chains did not meet", "seeds"]
     return markdown_table(header, rows) if rows else None
 
 
+def _percent(over, key):
+    """A share as the mean over seeds; a dash where none tells it."""
+    shares = [metrics[key] for metrics in over if key in metrics]
+    return f"{100 * np.mean(shares):.0f} %" if shares else "-"
+
+
 def chains(records, table):
-    """Markdown: how chains of draws did; None where there are none."""
+    """Markdown: how each chain of draws did; None where there are none."""
     rows = []
-    for name, label, m in evaluations(records, table):
+    for r, label, m in evaluations(records, table):
         if label == "chain":
             told = ("log_likelihood/rhat", "log_likelihood/effective", "temperature/mean", "thermostat/mean")
-            rows.append([f"`{name}`", *(f"{m[f'chain/{key}']:.3g}" for key in told)])
-    header = ["row", "R-hat of the log-likelihood", "its effective draws", "kinetic temperature", "friction of a step"]
+            rows.append([f"`{r['row']}`", str(r["seed"]), *(f"{m[f'chain/{key}']:.3g}" for key in told)])
+    header = [
+        "row",
+        "seed",
+        "R-hat of the log-likelihood",
+        "its effective draws",
+        "kinetic temperature",
+        "friction of a step",
+    ]
     return markdown_table(header, rows) if rows else None
 
 
@@ -180,9 +202,12 @@ def reached(metrics):
 
 
 def pictured(records, table):
-    """The pictures of a table's rows, each after the command that made it, and what is to be known of it."""
-    parts = []
+    """The pictures of a table's rows, of one seed each, after the command that made it, and what is to be known of
+    it."""
+    parts, first = [], {}
     for r in records:
+        first.setdefault(r["row"], r)
+    for r in first.values():
         row = ROWS.get(r["row"])
         for work in row.works if row is not None and row.table == table else ():
             made = r.get("evaluations", {}).get(work.label)

@@ -13,7 +13,7 @@ A trial's number is what `sbvi-evaluate run=DIR task=likelihood task.split=valid
 
 A row is an `experiment=` config, perhaps with words beside it, and the evaluations of its run (scripts/recipes/).
 Runs live in outputs/reproduce/EXPERIMENT-SEED, or ROW-SEED where a row has words of its own; what is kept of a
-completed one is docs/results/ROW-SEED.json, and its pictures are in docs/results/figures/.
+completed one is docs/results/ROW-SEED.json, and the pictures of seed 0 are in docs/results/figures/.
 """
 
 import argparse
@@ -47,6 +47,8 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.provenance import processor
 
 RUNS = ROOT / "outputs" / "reproduce"
+#: The seed whose pictures are kept; of the others numbers alone.
+PICTURED = 0
 
 
 def folder(row, seed):
@@ -91,7 +93,7 @@ def training(row, seed):
 
 
 def evaluate(row, seed):
-    """Every work of the row, its numbers and its picture kept; None if one failed."""
+    """Every work of the row, its numbers kept and its picture of one seed; None if one failed."""
     evaluations = {}
     others = [str(folder(row, own).relative_to(ROOT)) for own in members(row, seed)][1:]
     for work in ROWS[row].works:
@@ -106,7 +108,7 @@ def evaluate(row, seed):
         settings = newly.stem.rpartition("-")[2]  # their digest; another row may evaluate the same run meanwhile
         metrics = json.loads(newest(made, f"*-{settings}.json").read_text())["metrics"]
         evaluations[work.label] = {"command": " ".join(["sbvi-evaluate", *command[3:]]), "metrics": metrics}
-        if work.picture is not None:
+        if work.picture is not None and seed == PICTURED:
             evaluations[work.label] |= _kept_picture(newly, f"{row}-{work.label}-{seed}.{work.suffix}")
     return evaluations
 

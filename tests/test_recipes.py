@@ -166,13 +166,14 @@ def test_a_page_that_leaves_r_hat_out_is_found(said, wrong):
 
 
 def test_pictures_are_of_the_runs_whose_numbers_stand_beside_them(scripts):
-    """A picture that another run has made since has another hash."""
-    known = 0
+    """A picture that another run has made since has another hash; of other seeds than one there are none."""
+    known, pictured = 0, scripts["reproduce"].PICTURED
     for record in scripts["results_page"].stored():
         works = {work.label: work for work in scripts["recipes"].ROWS[record["row"]].works}
         for name, made in record["evaluations"].items():
             if "picture" not in made:
-                assert name not in works or works[name].picture is None, (record["row"], name)
+                without = name not in works or works[name].picture is None or record["seed"] != pictured
+                assert without, (record["row"], name)
                 continue
             picture = scripts["results_page"].FIGURES / made["picture"]
             assert picture.exists(), (record["row"], name)
@@ -212,12 +213,34 @@ def test_what_pages_say_below_a_table(scripts, tmp_path, monkeypatch):
     said = "\n".join(pages.sections(records, "sgmcmc"))
     assert "`caltech_sgmcmc` less `caltech_reweighted_wake_sleep` -1.00" in said
     assert "`caltech_sgmcmc_average` less `caltech_reweighted_wake_sleep` -6.00" in said
-    assert "| `caltech_sgmcmc` | average | 1 | 115.00 ± 0.50 |" in said
-    assert "| `caltech_sgmcmc` | 1.5 | 1.5 | 1.5 | 1.5 |" in said
+    assert "| `caltech_sgmcmc` | average | 1 | 115.00 ± 0.50 | 1 |" in said
+    assert "| `caltech_sgmcmc` | 0 | 1.5 | 1.5 | 1.5 | 1.5 |" in said
     assert "(results/figures/average.png)" in said
     half = {"imputation/rmse": 0.2, "imputation/coverage": 0.91, "imputation/rhat_above_1.1": 0.25}
     said = "\n".join(pages.sections([record("small_mnist_sgmcmc", {}, lower_half=half)], "small"))
-    assert "| `small_mnist_sgmcmc` | 0.0400 | 91 % | 25 % |" in said
+    assert "| `small_mnist_sgmcmc` | 0.0400 | 91 % | 25 % | 1 |" in said
+
+
+def test_what_several_seeds_say_below_a_table(scripts):
+    """Means with standard errors over seeds, each chain by itself, and the pictures of one seed."""
+    pages = scripts["measured_pages"]
+    records = [record("small_mnist_gradient_ascent", {"test/nll": 100.0 - seed}, seed) for seed in (0, 1, 2)]
+    for seed, away in enumerate((0.0, 3.0, 6.0)):
+        curve = {"test/draws_5/nll": 110.0 + away, "test/draws_5/nll_stderr": 0.5}
+        half = {"imputation/rmse": 0.2 + 0.1 * seed, "imputation/coverage": 0.9 - 0.02 * seed}
+        chain = {f"chain/{name}/{what}": 1.5 + seed for name in ("log_likelihood", "temperature", "thermostat")
+                 for what in ("rhat", "effective", "mean")}  # fmt: skip
+        metrics = {"test/nll": 101.0 + away}
+        records.append(record("small_mnist_sgmcmc", metrics, seed, average=curve, lower_half=half, chain=chain))
+    said = "\n".join(pages.sections(records, "small"))
+    # Of 0, 3 and 6 the standard deviation is 3, and of 1, 5 and 9 it is 4.
+    assert "| `small_mnist_sgmcmc` | average | 5 | 113.00 ± 1.73 | 3 |" in said
+    assert "`small_mnist_sgmcmc` less `small_mnist_gradient_ascent` +5.00 ± 2.31" in said
+    # Of 0.04, 0.09 and 0.16 the mean is 0.0967, and their standard deviation 0.0603.
+    assert "| `small_mnist_sgmcmc` | 0.0967 ± 0.0348 | 88 % | - | 3 |" in said
+    for seed in (0, 1, 2):
+        assert f"| `small_mnist_sgmcmc` | {seed} | {1.5 + seed:.3g} | " in said
+    assert said.count("(results/figures/average.png)") == 1
 
 
 def test_a_search_is_kept_and_shown(scripts, tmp_path, monkeypatch):
