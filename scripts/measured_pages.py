@@ -24,6 +24,8 @@ BEGIN, END = "<!-- rows: rendered by scripts/reproduce.py -->\n", "<!-- end of r
 
 #: Tables of runs that are told by p*.
 GEOMETRIC = ("bihm", "depth")
+#: What ± is in a table of rows of one seed and of several.
+ERRORS = "±: the standard error over seeds, of one seed over test images."
 #: Tables whose rows' pictures stand below them.
 PICTURED = ("bihm", "depth", "three_layers", "sgmcmc", "small")
 
@@ -130,12 +132,14 @@ def curves(records, table):
     """Markdown: the likelihood by the number of draws or runs, of every row that has it; None where there is none."""
     rows = []
     for (name, label), over in by_row(records, table).items():
-        for key in over[0]:
+        for key in dict.fromkeys(key for metrics in over for key in metrics):
             if found := re.fullmatch(r"test/draws_(\d+)/nll", key):
                 values = [metrics[key] for metrics in over if key in metrics]
-                told = mean(values) if len(values) > 1 else f"{values[0]:.2f} ± {over[0][key + '_stderr']:.2f}"
+                errors = [metrics[f"{key}_stderr"] for metrics in over if key in metrics]
+                told = mean(values) if len(values) > 1 else f"{values[0]:.2f} ± {errors[0]:.2f}"
                 rows.append([f"`{name}`", label, found.group(1), told, str(len(values))])
-    return markdown_table(["row", "of", "draws or runs", "-log p, nats", "seeds"], rows) if rows else None
+    shown = markdown_table(["row", "of", "draws or runs", "-log p, nats", "seeds"], rows)
+    return f"{shown}\n\n{ERRORS}" if rows else None
 
 
 def filled(records, table):
@@ -151,9 +155,9 @@ def filled(records, table):
 
 
 def _percent(over, key):
-    """A share as the mean over seeds; a dash where none tells it."""
+    """A share as the mean over seeds; a dash where not each of them tells it."""
     shares = [metrics[key] for metrics in over if key in metrics]
-    return f"{100 * np.mean(shares):.0f} %" if shares else "-"
+    return f"{100 * np.mean(shares):.0f} %" if len(shares) == len(over) else "-"
 
 
 def chains(records, table):

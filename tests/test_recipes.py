@@ -175,6 +175,7 @@ def test_pictures_are_of_the_runs_whose_numbers_stand_beside_them(scripts):
                 without = name not in works or works[name].picture is None or record["seed"] != pictured
                 assert without, (record["row"], name)
                 continue
+            assert record["seed"] == pictured, (record["row"], name)
             picture = scripts["results_page"].FIGURES / made["picture"]
             assert picture.exists(), (record["row"], name)
             if "picture_sha256" in made:

@@ -10,7 +10,7 @@ from sbvi.cli.flags import words_of
 from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
-from sbvi.core.catalogue import below, entries_of, is_list, is_text
+from sbvi.core.catalogue import CHANGES, below, entries_of, is_list, is_text
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import unknown_override, value_of
@@ -84,8 +84,11 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
             advice = f"; text with a comma is written {_quoted(key, value)}"
         raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
-    if key in command.groups and key != "experiment" and any(isinstance(each, list) for each in _values(override)):
-        raise UserError(f"{word} names entries of a group that takes one: give {key}=NAME; --help {key} lists them.")
+    group = key.lstrip("+")
+    if group in command.groups and group not in CHANGES and not all(map(_one_entry, _values(override))):
+        raise UserError(
+            f"{word} names entries of a group that takes one: give {group}=NAME; --help {group} lists them."
+        )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
 
@@ -93,7 +96,14 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
 def _values(override: Any) -> list[Any]:
     """What a word gives: of a sweep between commas each value."""
     value = override.value()
-    return list(value.list) if override.is_choice_sweep() else [value]
+    return list(getattr(value, "list", [value]))
+
+
+def _one_entry(value: Any) -> bool:
+    """Whether it is no list, or one of a single name, which Hydra takes as the name."""
+    return not isinstance(value, list) or (
+        len(value) == 1 and not isinstance(value[0], list | dict | int | float | None)
+    )
 
 
 def _check_commas(word: str, value: str, following: Sequence[str], several: bool) -> None:
@@ -159,7 +169,7 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
             f"pip install -e '.[{extra}]' in a clone."
         )
     if (match := re.match(r"Error merging override (\S.*)", text)) is not None:
-        return _of_another_kind(match[1])
+        return _of_another_kind(match[1], error.__cause__)
     if (refusal := refused(text, arguments)) is not None:
         return str(refusal)
     if (unknown := unknown_override(text, arguments, command.groups, command.keys, command.words)) is not None:
@@ -168,10 +178,14 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
     return " ".join(lines[:3]) or type(error).__name__
 
 
-def _of_another_kind(word: str) -> str:
-    """The sentence for a value that cannot stand where a list or settings are."""
-    key = word.partition("=")[0].lstrip("+")
-    if is_list(key):
+def _of_another_kind(word: str, cause: BaseException | None) -> str:
+    """The sentence for a value that cannot stand where it is given: in our own keys no list or group of settings, in
+    Hydra's what OmegaConf says of it."""
+    key, _, value = word.partition("=")
+    if key.startswith(("+", "hydra")):
+        why = str(cause or "").strip().splitlines()
+        return f"{word} cannot be set" + (f": {why[0].rstrip('.')}." if why else ".")
+    if not value.startswith("["):
         return f"{word} must be a list, in square brackets."
     parts = [f"{key}.{part}" for part in below(key)]
     return f"{word} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else ".")

@@ -58,17 +58,23 @@ def measured(
     Raises:
       UserError: what has another shape, and the shape that it must have.
     """
-    made = objective(view, numbers)
-    name, examples = type(objective).__name__, view.batch.x.shape[0]
+    name, examples, made = type(objective).__name__, view.batch.x.shape[0], objective(view, numbers)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping)):
-        raise UserError(f"objective {name} gives a {type(made).__name__}; it must give a loss and a dict of parts.")
+        found = " and ".join(type(each).__name__ for each in (made if isinstance(made, tuple) else (made,)))
+        raise UserError(f"objective {name} gives {found}; it must give a loss, and a dict of the parts to report.")
     loss, report = made
-    if (shape := jnp.shape(loss)) != ():
-        raise UserError(f"objective {name} gives a loss of the shape {shape}; it must be one number, such as a mean.")
+    if (told := _told(loss)) != f"of the shape {()}":
+        raise UserError(f"objective {name} gives a loss {told}; it must be one number, such as a mean.")
     for part, value in report.items():
-        if (shape := jnp.shape(value)) != (examples,):
+        if (told := _told(value)) != f"of the shape {(examples,)}":
             raise UserError(
-                f"objective {name} reports {part} of the shape {shape} for {examples} examples; it must be "
-                f"{(examples,)}: one number for each."
+                f"objective {name} reports {part} {told} for {examples} examples; it must be {(examples,)}: one number "
+                f"for each."
             )
     return loss, dict(report)
+
+
+def _told(value: Any) -> str:
+    """Of an array or a number its shape, of anything else its type."""
+    known = isinstance(value, int | float) or hasattr(value, "shape")
+    return f"of the shape {tuple(jnp.shape(value))}" if known else f"that is a {type(value).__name__}"

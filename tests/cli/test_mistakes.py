@@ -55,7 +55,10 @@ ARGUMENTS = {
     ("--multirum", "seed=1,2"): "--multirum is not a flag (did you mean --multirun?)",
     ("search=optuna",): "search=optuna is for sweeps: add --multirun.",
     ("logger=[tensorboard,csv]",): "names entries of a group that takes one: give logger=NAME; --help logger lists",
-    ("--multirun", "posterior=[diagonal],[rank_one]"): "give posterior=NAME",
+    ("--multirun", "posterior=[diagonal,rank_one],[rank_one]"): "give posterior=NAME",
+    ("+posterior=[a,b]",): "give posterior=NAME",
+    ("posterior=[]",): "give posterior=NAME",
+    ("trainer=[1]",): "give trainer=NAME",
     ("-sc",): "-sc needs what to do, and for which shell: install=bash",
     ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
     ("init_from=", "seed=1"): "init_from= names no place",
@@ -102,7 +105,10 @@ def test_arguments_that_are_right_pass():
     check_arguments(["dataset.path=my dir/x.npz"], COMMAND)
     check_arguments(["model.latents=[50, 20]", "--config-dir", "my dir", "+optimizer.arguments.b1=0.8"], COMMAND)
     check_arguments(["-m", "seed=1,2", "search=optuna", "hydra.sweeper.n_trials=3"], COMMAND)
-    check_arguments(["experiment=[table1_diagonal,benchmark]"], COMMAND)  # of which the later one is merged in
+    check_arguments(
+        ["experiment=[table1_diagonal,benchmark]", "debug=[]"], COMMAND
+    )  # of which later ones are merged in
+    check_arguments(["-m", "search=[optuna,joblib]", "logger=glob(c*)", "posterior=[diagonal],['rank_one']"], COMMAND)
     check_arguments(['dataset.path="a=b, c"', "model.hidden=[[3,4],[5]]", "--cfg", "job"], COMMAND)
 
 
@@ -343,7 +349,10 @@ def test_a_word_of_hydras_is_told_by_hydras_keys(words, said):
     [
         ("model.latents={a:1}", "model.latents={a:1} must be a list, in square brackets."),
         ("optimizer.schedule=[1]", "must be a group of settings: give one of optimizer.schedule.boundaries, "),
-        ("hydra.run=5", "hydra.run=5 must be a group of settings."),
+        ("model.hidden={a:1}", "model.hidden={a:1} must be a list, in square brackets."),
+        ("hydra.run=5", "hydra.run=5 cannot be set: "),
+        ("hydra.job.num=abc", "hydra.job.num=abc cannot be set: Value 'abc' of type 'str' could not be converted to"),
+        ("hydra.run.dir=[a]", "hydra.run.dir=[a] cannot be set: "),
     ],
 )
 def test_a_value_that_hydra_cannot_merge(tmp_path, word, said):

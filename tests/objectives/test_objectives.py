@@ -328,8 +328,10 @@ class Misshapen:
         (lambda elbo: (-jnp.mean(elbo)[None], {"elbo": elbo}), "a loss of the shape (1,)"),
         (lambda elbo: (-jnp.mean(elbo), {"elbo": jnp.mean(elbo)}), "elbo of the shape () for 8 examples"),
         (lambda elbo: (-jnp.mean(elbo), {"elbo": elbo[:, None]}), "elbo of the shape (8, 1) for 8 examples"),
-        (lambda elbo: -jnp.mean(elbo), "it must give a loss and a dict of parts"),
-        (lambda elbo: (-jnp.mean(elbo), elbo), "it must give a loss and a dict of parts"),
+        (lambda elbo: (None, {"elbo": elbo}), "a loss that is a NoneType"),
+        (lambda elbo: (-jnp.mean(elbo), {"elbo": {"of": elbo}}), "elbo that is a dict"),
+        (lambda elbo: -jnp.mean(elbo), "it must give a loss, and a dict of the parts to report"),
+        (lambda elbo: (-jnp.mean(elbo), elbo), "it must give a loss, and a dict of the parts to report"),
     ],
 )
 def test_a_loss_or_a_part_of_another_shape_is_refused(oracle, made, said):
