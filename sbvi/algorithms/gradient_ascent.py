@@ -19,7 +19,7 @@ from sbvi.algorithms.optimizer import Optimizer
 from sbvi.core import Choice, Part, name_of, spec
 from sbvi.data import Batch
 from sbvi.models.spec import ModelSpec
-from sbvi.objectives import OBJECTIVES, Objective, View, measured
+from sbvi.objectives import OBJECTIVES, Objective, View, evaluated
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class GradientAscent(Ascent):
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
             own, companion = params if isinstance(params, Paired) else (params, None)
-            return measured(self.objective, View(self.model, own, key, batch, noise, companion=companion), hyper)
+            return evaluated(self.objective, View(self.model, own, key, batch, noise, companion=companion), hyper)
 
         (value, report), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
         scalars = {"loss": value} | {name: jnp.mean(part) for name, part in report.items()}
@@ -77,7 +77,7 @@ class GradientAscent(Ascent):
 def objective_scores(objective: Objective, model: Any, params: Any, key: Array, batch: Batch) -> dict[str, Array]:
     """An objective's parts (B,) with the full weight of its KL term, without noise."""
     view = View(model, params, key, batch, values_only=True)
-    return measured(objective, view, {"kl_weight": jnp.ones((), batch.x.dtype)})[1]
+    return evaluated(objective, view, {"kl_weight": jnp.ones((), batch.x.dtype)})[1]
 
 
 @spec

@@ -17,7 +17,7 @@ from sbvi.objectives.importance_weighted import ImportanceWeighted
 from sbvi.objectives.log_likelihood import LogLikelihood
 from sbvi.objectives.pieces import KLWeight
 from sbvi.objectives.renyi import Renyi
-from sbvi.objectives.view import Array, Report, View, measured
+from sbvi.objectives.view import Array, Report, View, evaluated
 
 
 class Objective(Protocol):
@@ -69,5 +69,5 @@ __all__ = [
     "Renyi",
     "Report",
     "View",
-    "measured",
+    "evaluated",
 ]

@@ -49,7 +49,7 @@ class View:
         return log_probs
 
 
-def measured(
+def evaluated(
     objective: Callable[[View, Mapping[str, Array]], tuple[Array, Report]], view: View, numbers: Mapping[str, Array]
 ) -> tuple[Array, Report]:
     """What an objective makes of a view: a loss () to differentiate, and parts (B,), of which the mean is reported.
@@ -63,18 +63,22 @@ def measured(
         found = " and ".join(type(each).__name__ for each in (made if isinstance(made, tuple) else (made,)))
         raise UserError(f"objective {name} gives {found}; it must give a loss, and a dict of the parts to report.")
     loss, report = made
-    if (told := _told(loss)) != f"of the shape {()}":
-        raise UserError(f"objective {name} gives a loss {told}; it must be one number, such as a mean.")
+    if _shape(loss) != ():
+        raise UserError(f"objective {name} gives a loss {_told(loss)}; it must be one number, such as a mean.")
     for part, value in report.items():
-        if (told := _told(value)) != f"of the shape {(examples,)}":
+        if _shape(value) != (examples,):
             raise UserError(
-                f"objective {name} reports {part} {told} for {examples} examples; it must be {(examples,)}: one number "
-                f"for each."
+                f"objective {name} reports {part} {_told(value)} for {examples} examples; it must be {(examples,)}: "
+                f"one number for each."
             )
     return loss, dict(report)
 
 
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """Of an array or a number; None of anything else, some of which JAX would call a scalar."""
+    return tuple(jnp.shape(value)) if isinstance(value, int | float) or hasattr(value, "shape") else None
+
+
 def _told(value: Any) -> str:
-    """Of an array or a number its shape, of anything else its type."""
-    known = isinstance(value, int | float) or hasattr(value, "shape")
-    return f"of the shape {tuple(jnp.shape(value))}" if known else f"that is a {type(value).__name__}"
+    shape = _shape(value)
+    return f"that is a {type(value).__name__}" if shape is None else f"of the shape {shape}"

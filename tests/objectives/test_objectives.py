@@ -17,7 +17,7 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.core import UserError, build
 from sbvi.gradients import Paths
 from sbvi.models.capabilities import LatentVariable
-from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi, measured
+from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi, evaluated
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import renyi_value
 from sbvi.objectives.pieces import LayeredKLWeight
@@ -339,7 +339,7 @@ def test_a_loss_or_a_part_of_another_shape_is_refused(oracle, made, said):
     objective, x = Misshapen(made), oracle.data(8)
     seen = view(oracle.model, oracle.params, jax.random.key(0), x)
     for run in (
-        lambda: measured(objective, seen, {}),
+        lambda: evaluated(objective, seen, {}),
         lambda: objective_scores(objective, oracle.model, oracle.params, jax.random.key(0), batch(x)),
     ):
         with pytest.raises(UserError, match=re.escape(said)) as raised:
