@@ -8,7 +8,6 @@ import contextlib
 import inspect
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,8 +22,7 @@ from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, hydra_defaults, refused
-from sbvi.core.errors import Interrupted, interrupts
-from sbvi.core.imports import uninterrupted
+from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
 #: What Optuna says of the best trial of a study that has no completed one.
@@ -67,17 +65,16 @@ def answered() -> Iterator[None]:
     """Within, a mistake and a file that cannot be used end the process with a sentence, and a signal with its code."""
     asked = full_errors()
     try:
-        yield
+        with hearing():
+            yield
     except UserError as error:
         leave(str(error), error, asked)
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(unusable(error, sys.argv[1:]), error, asked)
-    except KeyboardInterrupt as error:
-        at_once(error.code if isinstance(error, Interrupted) else 128 + signal.SIGINT)
-    except Exception as error:
-        if not interrupts(error):
+    except (KeyboardInterrupt, Exception) as error:
+        if (number := signal_of(error)) is None:
             raise
-        at_once(128 + signal.SIGINT)
+        at_once(128 + number)
 
 
 def at_once(code: int) -> None:
@@ -113,7 +110,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     failed: list[str] = []  # jobs of a sweep in this process
     sweeps: set[str] = set()  # and its folder
     stood = Before.of([Path(), *named(sys.argv[1:]).values()])
-    # Ctrl-C waits until the task can hear it, or the sweep: Hydra makes the run's folder, and leaves it.
+    # A signal waits until the task can hear it, or the sweep: Hydra makes the run's folder, and leaves it.
     waiting = contextlib.ExitStack()
     waiting.enter_context(uninterrupted())
     composing.before_sweeps(waiting.close)
@@ -142,10 +139,10 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             failures.append(UserError(unusable(error, sys.argv[1:])))  # Hydra would add a line of its own here too
             return None
         except Exception as error:
-            if not interrupts(error):
+            if (number := signal_of(error)) is None:
                 raise
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
-            raise KeyboardInterrupt from error
+            raise Interrupted(number) from error
 
     def check(config: Any) -> None:
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])

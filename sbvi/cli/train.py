@@ -17,8 +17,9 @@ from sbvi.cli.reader import tell, unheard
 from sbvi.cli.resume import resumed
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
-from sbvi.core.errors import Interrupted, check_seed
+from sbvi.core.errors import check_seed
 from sbvi.core.imports import uncollected
+from sbvi.core.interrupts import Interrupted
 from sbvi.sweeps.orphans import end_with_sweep
 from sbvi.sweeps.pruning import pruning_of
 

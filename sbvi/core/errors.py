@@ -2,7 +2,6 @@
 
 import difflib
 import numbers
-import signal
 from collections.abc import Iterable, Sequence
 
 #: What people call a key elsewhere.
@@ -26,26 +25,6 @@ class UserError(Exception):
     """
 
     abrupt = False
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal was heard that ends the whole command once what was begun is saved.
-
-    code: the exit code that a shell has for a process which the signal ended, 128 + N.
-    """
-
-    def __init__(self, number: int):
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
-
-    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int]]:
-        """By its number, as a worker of joblib hands it to the sweep; by default it would be made from its text."""
-        return type(self), (self.code - 128,)
-
-
-def interrupts(error: BaseException) -> bool:
-    """Whether an exception is Ctrl-C as an extension's code hands it on: as the text of an error of its own."""
-    return str(error).rstrip().endswith("KeyboardInterrupt:") or isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:

@@ -6,6 +6,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from sbvi.core.interrupts import by_exception
+
 log = logging.getLogger(__name__)
 
 
@@ -46,5 +48,4 @@ class StopSignals:
 
 def _taken(number: int) -> bool:
     """Whether someone else listens to a signal: submitit does, which queues a job again that SLURM preempts."""
-    handler = signal.getsignal(number)
-    return callable(handler) and handler is not signal.default_int_handler
+    return callable(signal.getsignal(number)) and not by_exception(number)

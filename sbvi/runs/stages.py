@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.core.interrupts import signal_of
 from sbvi.core.quantities import told
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_baseline, tell_large_batches
@@ -92,10 +93,11 @@ def run_stages(
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
-    except KeyboardInterrupt:  # before training or in the final test; training itself hears signals
+    except KeyboardInterrupt as error:  # before training or in the final test; training itself hears signals
         if directory.goes_on:
             log.info("Interrupted at step %d; resume=%s goes on.", progress.step, directory.path)
-            outcome = Outcome("stopped", signal.SIGINT.name, progress, state)
+            heard = signal_of(error) or signal.SIGINT
+            outcome = Outcome("stopped", heard.name, progress, state)
             metrics = {} if recorder is None else recorder.last
             result = result_of(outcome, assembly.plan, metrics, time.monotonic() - began) | {"monitor": monitor}
             with contextlib.suppress(UserError):  # the interrupt is the thing to tell

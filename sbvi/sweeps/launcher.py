@@ -22,7 +22,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from sbvi.core import UserError, choices
-from sbvi.core.errors import Interrupted
+from sbvi.core.interrupts import Interrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 from sbvi.sweeps.labels import labelled
 from sbvi.sweeps.pool import Pool, settled

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from sbvi.core.errors import Interrupted
+from sbvi.core.interrupts import Interrupted
 
 PAUSE = 0.5  # seconds between two looks at who the parent is
 _parents: list[int] = []

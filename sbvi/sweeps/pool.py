@@ -1,5 +1,6 @@
 """Workers that take a sweep's jobs from a queue, and what became of every job."""
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from sbvi.core import UserError
+from sbvi.core.interrupts import terminate
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,29 +41,34 @@ def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> N
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if core is not None:
         os.sched_setaffinity(0, {core})
-    while (job := jobs.get()) is not None:
-        number, overrides = job
+    with contextlib.suppress(KeyboardInterrupt):  # between two jobs
+        while (job := jobs.get()) is not None:
+            number, overrides = job
+            if not _done(run, number, overrides, results):
+                return
+
+
+def _done(run: Run, number: int, overrides: Sequence[str], results: Any) -> bool:
+    """Whether a worker goes on after a job, which it does and tells of."""
+    try:
         results.put(("began", number, os.getpid(), None))
-        try:
-            done = run(number, overrides)
-            failure = None if done.status == JobStatus.COMPLETED else str(done._return_value)
-            results.put(("ended", number, done._return_value if failure is None else None, failure))
-        except BaseException as error:
-            if not isinstance(error, Exception | SystemExit | KeyboardInterrupt):
-                raise
-            if isinstance(error, Exception):
-                traceback.print_exc()
-                results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
-            else:
-                results.put(("ended", number, None, STOPPED))
-                break
-        finally:
-            sys.stdout.flush()
+        done = run(number, overrides)
+        failure = None if done.status == JobStatus.COMPLETED else str(done._return_value)
+        results.put(("ended", number, done._return_value if failure is None else None, failure))
+    except (SystemExit, KeyboardInterrupt):
+        results.put(("ended", number, None, STOPPED))
+        return False
+    except Exception as error:
+        traceback.print_exc()
+        results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
+    finally:
+        sys.stdout.flush()
+    return True
 
 
 class Pool:

@@ -161,28 +161,30 @@ def test_a_refused_command_leaves_another_run_as_it_was(trained):
     assert tree(folder / "first") == before
 
 
-def test_an_interrupt_before_the_run_begins_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_before_the_run_begins_leaves_nothing(number, tmp_path):
     process = start(*TINY, "hydra.run.dir=run", cwd=tmp_path, fresh=True)
     wait_until((tmp_path / "run" / "sbvi-train.log").exists, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, output = finish(process)
-    assert (code, output) == (130, "")
+    assert (code, output) == (128 + number, "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_in_the_final_test_is_told_and_gone_on_with(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_in_the_final_test_is_told_and_gone_on_with(number, tmp_path):
     """Not by a fault of memory, which XLA's threads met at the interpreter's end."""
     words = [*TINY, "trainer.steps=20", "trainer.log_every=10", "evaluation.num_samples=1000000"]
     process = start(*words, "hydra.run.dir=run", cwd=tmp_path)
     log = tmp_path / "run" / "sbvi-train.log"
     wait_until(lambda: log.exists() and "Testing the parameters" in log.read_text(), process)
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, output = finish(process)
-    assert code == 130, output
+    assert code == 128 + number, output
     assert "Interrupted at step 20; resume=" in output
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert (result["status"], result["reason"], result["steps"]) == ("stopped", "SIGINT", 20)
+    assert (result["status"], result["reason"], result["steps"]) == ("stopped", number.name, 20)
     done = command("train", "resume=run", "evaluation.num_samples=10", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "completed"

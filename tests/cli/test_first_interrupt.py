@@ -1,4 +1,4 @@
-"""Ctrl-C before a run has begun: it leaves nothing, whatever it meets."""
+"""A signal before a run has begun: it leaves nothing, whatever it meets."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from hydra.core.utils import configure_log
 
 from sbvi.cli import hydra_app
 from sbvi.cli.train import COMMAND
-from sbvi.core.errors import interrupts
+from sbvi.core.interrupts import signal_of, terminate
 
 WORDS = ["dataset=synthetic", "hydra.run.dir=made/run", "hydra/hydra_logging=none"]
 
@@ -25,11 +25,12 @@ def ended(task, words, monkeypatch, folder):
     return codes
 
 
-def test_an_interrupt_while_hydra_makes_the_folder_waits_for_the_task(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_hydra_makes_the_folder_waits_for_the_task(number, tmp_path, monkeypatch):
     def interrupted(*words, **options):
         configure_log(*words, **options)
         if (tmp_path / "made" / "run").is_dir():  # that of the job
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             met.append("it went on")
 
     met, began = [], []
@@ -38,11 +39,37 @@ def test_an_interrupt_while_hydra_makes_the_folder_waits_for_the_task(tmp_path, 
         began.append(config)
 
     monkeypatch.setattr("hydra.core.utils.configure_log", interrupted)
-    assert ended(task, WORDS, monkeypatch, tmp_path) == [130]
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [128 + number]
     assert met == ["it went on"]
     assert not began
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_task_ends_the_command_with_its_code(number, tmp_path, monkeypatch):
+    def task(config):
+        os.kill(os.getpid(), number)
+        raise AssertionError("it went on")
+
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [128 + number]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_someone_else_hears_stays_theirs(tmp_path, monkeypatch):
+    heard, began = [], []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+
+    def task(config):
+        os.kill(os.getpid(), signal.SIGTERM)
+        began.append(config)
+
+    try:
+        assert ended(task, [*WORDS, "hydra.run.dir=own"], monkeypatch, tmp_path) == []
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (heard, len(began)) == ([signal.SIGTERM], 1)
 
 
 @pytest.mark.parametrize("asked", [["--multirun"], ["--config-dir", "own", "experiment=swept"]])
@@ -68,13 +95,16 @@ def test_a_sweep_hears_an_interrupt_at_once(asked, tmp_path, monkeypatch):
     assert heard == ["at once"]
 
 
-def test_an_extension_s_error_of_an_interrupt_is_one(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("named", "code"), [("KeyboardInterrupt: ", 130), ("sbvi.core.interrupts.Interrupted: SIGTERM", 143)]
+)
+def test_an_extension_s_error_of_an_interrupt_is_one(named, code, tmp_path, monkeypatch, capsys):
     """As JAX's hand it on, met while they call Python."""
 
     def task(config):
-        raise ImportError("Traceback (most recent call last):\n  ...\nKeyboardInterrupt: ")
+        raise ImportError("Traceback (most recent call last):\n  ...\n" + named)
 
-    assert ended(task, WORDS, monkeypatch, tmp_path) == [130]
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [code]
     assert list(tmp_path.iterdir()) == []
     assert "Error executing job" not in capsys.readouterr().err
 
@@ -87,5 +117,8 @@ def test_other_errors_are_none(tmp_path, monkeypatch):
         ended(task, WORDS, monkeypatch, tmp_path)
     caused = ImportError("initialization failed")
     caused.__cause__ = KeyboardInterrupt()
-    assert interrupts(caused)
-    assert not interrupts(ImportError("initialization failed"))
+    assert signal_of(caused) == signal.SIGINT
+    assert signal_of(ImportError("initialization failed")) is None
+    with pytest.raises(KeyboardInterrupt) as met:
+        terminate(signal.SIGTERM, None)
+    assert signal_of(met.value) == signal.SIGTERM

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from sbvi.cli import train
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
-from sbvi.core.errors import Interrupted
+from sbvi.core.interrupts import Interrupted
 
 pytestmark = pytest.mark.quick
 

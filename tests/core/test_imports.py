@@ -1,4 +1,4 @@
-"""Ctrl-C while what trains is imported."""
+"""A signal while what trains is imported."""
 
 import os
 import signal
@@ -6,23 +6,27 @@ import signal
 import pytest
 
 from sbvi.core.imports import uncollected
+from sbvi.core.interrupts import hearing, signal_of
 
 pytestmark = pytest.mark.quick
 
 
-def interrupted(done):
-    with uncollected():
-        os.kill(os.getpid(), signal.SIGINT)
+def interrupted(number, done):
+    with hearing(), uncollected():
+        os.kill(os.getpid(), number)
         done.append("imported")
 
 
-def test_an_interrupt_waits_for_the_imports():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_imports(number):
     """JAX's extensions abort the process where one reaches them."""
     done = []
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(done)
+    with pytest.raises(KeyboardInterrupt) as met:
+        interrupted(number, done)
+    assert signal_of(met.value) == number
     assert done == ["imported"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_handler_of_someone_elses_stays():

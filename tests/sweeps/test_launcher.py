@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from sbvi.core import UserError
-from sbvi.core.errors import Interrupted
+from sbvi.core.interrupts import Interrupted
 from sbvi.core.leftovers import Before
 from sbvi.sweeps import launcher as launchers
 

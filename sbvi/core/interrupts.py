@@ -1,0 +1,95 @@
+"""Signals that end a command: each an exception of its own, which waits where it may not come."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal was heard that ends the whole command once what was begun is saved.
+
+    code: the exit code that a shell has for a process which the signal ended, 128 + N.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int]]:
+        """By its number, as a worker of joblib hands it to the sweep; by default it would be made from its text."""
+        return type(self), (self.code - 128,)
+
+
+def terminate(number: int, _: FrameType | None) -> None:
+    """What a command does at SIGTERM outside training: it ends by an exception, as at Ctrl-C, so that what was begun is
+    told and what never began is taken away. A second one ends the process at once.
+
+    Raises:
+      Interrupted: always.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    raise Interrupted(number)
+
+
+@contextmanager
+def hearing() -> Iterator[None]:
+    """Within, SIGTERM is an exception (`terminate`); where someone else listens to it, or this is no main thread,
+    nothing is changed."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def by_exception(number: int) -> bool:
+    """Whether a signal ends this process by an exception of ours or Python's: it is nobody else's to hear."""
+    return signal.getsignal(number) in (signal.default_int_handler, terminate)
+
+
+def signal_of(error: BaseException) -> signal.Signals | None:
+    """The signal that an exception stands for, None where it is none; also as an extension's code hands it on: as the
+    text of an error of its own."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.Signals(error.code - 128) if isinstance(error, Interrupted) else signal.SIGINT
+    if error.__cause__ is not None and (cause := signal_of(error.__cause__)) is not None:
+        return cause
+    last = str(error).rstrip().rpartition("\n")[2]
+    if last.endswith("KeyboardInterrupt:"):
+        return signal.SIGINT
+    return signal.SIGTERM if last.endswith(f"{Interrupted.__name__}: {signal.SIGTERM.name}") else None
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Have the first SIGINT wait, and the first SIGTERM where it is an exception (`terminate`); where someone else
+    listens to one, or this is no main thread, nothing is changed.
+
+    Raises:
+      KeyboardInterrupt: there was one within. A second one ends the process at once.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if main and by_exception(number)]
+    before = {number: signal.getsignal(number) for number in ours}
+    met: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        met.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if met:
+        signal.raise_signal(met[0])
