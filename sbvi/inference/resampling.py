@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sbvi.inference.importance import even
 
@@ -88,7 +89,8 @@ def independence_chain(key: Array, log_weights: Array, draws: int) -> tuple[Arra
     """Positions (R, B), evenly spaced along a Metropolis chain that is offered sample after sample of q and takes s in
     place of t with probability min(1, w_s / w_t), after its first quarter; and the share that it takes, (B,).
 
-    It starts from an importance-weighted choice among that quarter.
+    It starts from an importance-weighted choice among that quarter. The first M positions of R lie about evenly along
+    the whole chain, for every M: neighbours on it are alike, and would tell too little of its law.
     """
     first, second = jax.random.split(key)
     count, batch = log_weights.shape
@@ -106,4 +108,11 @@ def independence_chain(key: Array, log_weights: Array, draws: int) -> tuple[Arra
     steps = jnp.arange(burnt, count, dtype=jnp.int32), log_weights[burnt:], chance[burnt:]
     _, (states, taken) = jax.lax.scan(one, begin, steps)
     places = jnp.round(jnp.linspace(0, count - burnt - 1, draws)).astype(jnp.int32)
-    return states[places], jnp.mean(taken.astype(log_weights.dtype), 0)
+    return states[places][spread_order(draws)], jnp.mean(taken.astype(log_weights.dtype), 0)
+
+
+def spread_order(count: int) -> np.ndarray:
+    """A permutation of 0 .. count - 1 of which the first M are about evenly spaced, for every M: the ranks of the
+    multiples of the golden ratio, modulo 1 (int32)."""
+    places = np.modf(np.arange(count) * (np.sqrt(5) - 1) / 2)[0]
+    return np.argsort(np.argsort(places)).astype(np.int32)

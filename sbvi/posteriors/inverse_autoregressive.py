@@ -74,11 +74,13 @@ class InverseAutoregressive(ContextFlow):
         def one(carry: tuple[Array, Array], own: Any) -> tuple[tuple[Array, Array], None]:
             target, log_det = carry[0][..., ::-1], carry[1]
 
-            def again(_: int, z: Array) -> Array:
+            def again(done: Array, z: Array) -> Array:
                 shift, log_gate = self._step(own, given, z)
                 gate = jnp.exp(log_gate)
-                return (target - (1 - gate) * shift) / gate
+                # Values whose turn has not come may overflow, and infinity times a mask's zero is no number.
+                return jnp.where(order <= done, (target - (1 - gate) * shift) / gate, 0)
 
+            order = jnp.arange(target.shape[-1])[None, None]
             inverted = jax.lax.fori_loop(0, target.shape[-1], again, jnp.zeros_like(target))
             log_gate = self._step(own, given, inverted)[1]
             return (inverted, log_det - jnp.sum(log_gate, -1)), None

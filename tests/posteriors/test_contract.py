@@ -86,6 +86,26 @@ def test_importance_sampling_is_quadrature_s_and_densities_are_the_samples(poste
     assert (np.abs(weights.mean(0) - evidence) < 5 * weights.std(0) / np.sqrt(SAMPLES)).all()
 
 
+def test_an_autoregressive_step_of_many_latents_is_inverted_without_overflow(x64):
+    """Strongly bent: values whose turn has not come yet would leave the range of numbers."""
+    kind = POSTERIORS["inverse_autoregressive"](steps=4, hidden=256, context=4)
+    weights = kind.init(jax.random.key(0), 100)
+    leaves, tree = jax.tree.flatten(weights)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    bent = [v + 0.2 * jax.random.normal(k, v.shape) for v, k in zip(leaves, keys, strict=True)]
+    given, noise = jnp.ones((1, 4)), jax.random.normal(jax.random.key(2), (3, 1, 100))
+
+    @jax.jit
+    def there_and_back(weights):
+        value, log_det = kind.forward(weights, given, noise)
+        again, back = kind.backward(weights, given, value)
+        return log_det, again, back
+
+    log_det, again, back = there_and_back(jax.tree.unflatten(tree, bent))
+    assert np.isfinite(again).all()
+    np.testing.assert_allclose(back, -log_det, rtol=0.01)
+
+
 FLOWS = ["planar", "inverse_autoregressive", "coupling"]
 
 

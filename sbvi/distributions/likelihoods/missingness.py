@@ -5,7 +5,8 @@ Given the latents an entry v ~ N(m, s^2) is missing with probability Phi(a + b v
     P(missing | z) = Phi(t),  t = (a + b m) / sqrt(1 + b^2 s^2)
     v | missing, z = m + s (d u + sqrt(1 - d^2) w),  d = b s / sqrt(1 + b^2 s^2),  u ~ N(0, 1) above -t,  w ~ N(0, 1)
 
-whose mean is m + s d phi(t) / Phi(t): closed forms in place of not-MIWAE's samples.
+whose mean is m + s d phi(t) / Phi(t): closed forms in place of not-MIWAE's samples. Of sqrt(1 - d^2) nothing is
+left by rounding where b s is large; it is 1 / sqrt(1 + b^2 s^2).
 """
 
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from sbvi.distributions.likelihoods.likelihood import Array
+from sbvi.distributions.truncated import above, truncated
 
 
 class SelfMasking(NamedTuple):
@@ -26,14 +28,17 @@ class SelfMasking(NamedTuple):
     offset: Array
     slope: Array
 
-    def _place(self) -> tuple[Array, Array]:
-        """t and d."""
-        width = jnp.sqrt(1 + jnp.square(self.slope * self.scale))
-        return (self.offset + self.slope * self.mean) / width, self.slope * self.scale / width
+    def _width(self) -> Array:
+        """sqrt(1 + b^2 s^2)."""
+        return jnp.sqrt(1 + jnp.square(self.slope * self.scale))
+
+    def _place(self) -> Array:
+        """t."""
+        return (self.offset + self.slope * self.mean) / self._width()
 
     def log_missing(self) -> Array:
         """log P(missing | z)."""
-        return norm.logcdf(self._place()[0])
+        return norm.logcdf(self._place())
 
     def log_there(self, values: Array) -> Array:
         """log P(not missing | v)."""
@@ -41,14 +46,12 @@ class SelfMasking(NamedTuple):
 
     def missing_mean(self) -> Array:
         """E[v | missing, z]."""
-        place, share = self._place()
-        return self.mean + self.scale * share * jnp.exp(norm.logpdf(place) - norm.logcdf(place))
+        share = self.slope * self.scale / self._width()
+        return self.mean + self.scale * share * truncated(self._place()).hazard
 
     def missing_sample(self, key: Array) -> Array:
         """A draw of v given that it is missing."""
-        place, share = self._place()
         first, second = jax.random.split(key)
-        place, share = (jnp.broadcast_to(v, self.mean.shape) for v in (place, share))
-        above = jax.random.truncated_normal(first, -place, jnp.inf, self.mean.shape, self.mean.dtype)
+        known = above(first, jnp.broadcast_to(self._place(), self.mean.shape))
         other = jax.random.normal(second, self.mean.shape, self.mean.dtype)
-        return self.mean + self.scale * (share * above + jnp.sqrt(1 - jnp.square(share)) * other)
+        return self.mean + self.scale * (self.slope * self.scale * known + other) / self._width()

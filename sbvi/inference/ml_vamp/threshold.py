@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sbvi.distributions.truncated import truncated
 from sbvi.inference.ml_vamp.messages import Belief, Message, Mode, log_normal
-from sbvi.inference.ml_vamp.truncated import truncated
 
 Array = jax.Array
 _NEWTON = 70

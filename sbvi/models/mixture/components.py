@@ -4,6 +4,9 @@ With o (B, D) one where a value is observed and zero elsewhere, both families ar
 
     bernoulli   log p_k(x_o) = sum_d o_d (x_d l_kd - softplus(l_kd))
     gaussian    log p_k(x_o) = sum_d o_d (-x_d^2 / 2 v_kd + x_d m_kd / v_kd - m_kd^2 / 2 v_kd - 1/2 log 2 pi v_kd)
+
+Of Gaussians that lie far apart for their width the three terms are large and their sum is not: these are scored by the
+square of the difference, component by component.
 """
 
 from typing import NamedTuple, Protocol
@@ -13,6 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.distributions.gaussian import LOG_2PI
+
+#: Nats that rounding may cost the expanded square, about.
+LOST = 0.004
 
 Array = jax.Array
 Parameters = dict[str, Array]
@@ -82,6 +88,24 @@ class BernoulliComponents:
         return {"logits": jnp.log(ones) - jnp.log(zeros)}
 
 
+def _expanded(x: Array, mean: Array, variance: Array, observed: Array | None) -> Array:
+    base = -0.5 * (mean**2 / variance + jnp.log(variance) + LOG_2PI)
+    quadratic, linear = -0.5 / variance, mean / variance
+    if observed is None:
+        return x**2 @ quadratic.T + x @ linear.T + jnp.sum(base, -1)[None]
+    return (observed * x**2) @ quadratic.T + (observed * x) @ linear.T + observed @ base.T
+
+
+def _one_by_one(x: Array, mean: Array, variance: Array, observed: Array | None) -> Array:
+    @jax.checkpoint  # (K, B, D) numbers are not kept for the gradient
+    def one(component: tuple[Array, Array]) -> Array:
+        m, v = component
+        terms = -0.5 * ((x - m[None]) ** 2 / v[None] + jnp.log(v)[None] + LOG_2PI)
+        return jnp.sum(terms if observed is None else observed * terms, -1)
+
+    return jax.lax.map(one, (mean, variance)).T
+
+
 class GaussianComponents:
     """N(m_kd, v_kd) with v = minimum_scale^2 + exp(2 s): the bound on the scale keeps the density bounded."""
 
@@ -102,11 +126,9 @@ class GaussianComponents:
         mean, variance = parameters["mean"], self._variance(parameters)
         centre = self.centre(parameters)
         x, mean = x - centre[None], mean - centre[None]
-        base = -0.5 * (mean**2 / variance + jnp.log(variance) + LOG_2PI)
-        quadratic, linear = -0.5 / variance, mean / variance
-        if observed is None:
-            return x**2 @ quadratic.T + x @ linear.T + jnp.sum(base, -1)[None]
-        return (observed * x**2) @ quadratic.T + (observed * x) @ linear.T + observed @ base.T
+        eps = jnp.finfo(x.dtype).eps
+        lost = eps * jnp.max(jnp.sum(mean**2 / variance, -1))
+        return jax.lax.cond(lost < LOST, _expanded, _one_by_one, x, mean, variance, observed)
 
     def mean(self, parameters: Parameters) -> Array:
         return parameters["mean"]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
+from sbvi.distributions.truncated import truncated
 from sbvi.inference.ml_vamp.channels import LogisticOutput, Prior, ProbitOutput, logistic_moments
 from sbvi.inference.ml_vamp.linear import LinearFactor, MeasuredFactor, linear_factor
 from sbvi.inference.ml_vamp.messages import Message
 from sbvi.inference.ml_vamp.threshold import ThresholdUnit
-from sbvi.inference.ml_vamp.truncated import truncated
 from sbvi.inference.ml_vamp.units import UNITS
 
 pytestmark = pytest.mark.usefixtures("x64")
