@@ -77,6 +77,8 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         override = OverridesParser.create().parse_override(word)
     except HydraException:
         raise _unread(word, key, equals, value, command) from None
+    if override.is_range_sweep() and not list(override.sweep_iterator()):
+        raise UserError(f"{word} has no value, so that the sweep would have no job; range(4) is 0, 1, 2, 3.")
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
@@ -129,6 +131,17 @@ def _open_brackets(text: str) -> bool:
     return any(text.count(a) > text.count(b) for a, b in ("[]", "{}", "()"))
 
 
+def _closing(text: str) -> str:
+    """What closes the brackets that a list opens and leaves open; empty where it opens none, or closes another."""
+    left: list[str] = []
+    for mark in text if text[:1] in ("[", "{") else "":
+        if mark in "[{(":
+            left.append({"[": "]", "{": "}", "(": ")"}[mark])
+        elif mark in "]})" and (not left or mark != left.pop()):
+            return ""
+    return "".join(reversed(left))
+
+
 def _unread(word: str, key: str, equals: str, value: str, command: Command) -> UserError:
     """The sentence for a word outside Hydra's grammar."""
     if not equals:
@@ -143,6 +156,8 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
     if re.fullmatch(r"\(.*\)", value) and is_list(key.lstrip("+")):
         inner = value[1:-1].strip().rstrip(",")
         return UserError(f"{word}: a list is written in square brackets, without spaces: {key}=[{inner}].")
+    if missing := _closing(value):
+        return UserError(f"{word} opens a bracket that is not closed; a list is written {key}={value}{missing}.")
     return UserError(
         f"{word} holds characters that Hydra reads as its own; quote the value twice: {_quoted(key, value)}."
     )

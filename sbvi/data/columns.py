@@ -5,6 +5,7 @@ source numbers --store--> held: standardised (logarithms of positive columns), c
 held --back--> source numbers --decoded--> a frame with the column's own names and dtypes
 """
 
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,6 +59,13 @@ class Column:
             self.coded and all(isinstance(v, float) and v == np.rint(v) and abs(v) < 2**53 for v in self.values)
         )
 
+    def _otherwise(self, value: Any) -> str:
+        """What takes a number that is none of an ordinal column's ranks."""
+        count = self.kind == "ordinal" and self.whole and isinstance(value, numbers.Real) and float(value).is_integer()
+        if not count or value < 0 or min(map(float, self.values)) < 0:
+            return ""
+        return f"; a run trained with 'dataset.columns={{{self.name}: count}}' takes every whole number from 0"
+
     def codes(self, column: "pandas.Series", where: str) -> np.ndarray:
         """The column of a frame as numbers (N,) float64, NaN where a value is missing.
 
@@ -83,7 +91,7 @@ class Column:
                 known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
                 allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
                 place = f"{where}: column {self.name} holds {cell(column, row)} in row {row}"
-                raise UserError(f"{place}; known: {allowed}.")
+                raise UserError(f"{place}; known: {allowed}{self._otherwise(column.iloc[row])}.")
             return codes
         return numbers_of(column, where)
 

@@ -110,6 +110,19 @@ class Dataset:
             raise UserError(f"split={name} is not known; allowed: {', '.join(self.splits)}.")
         return self.splits[name]
 
+    def labels(self, name: str, count: int | None, what: str) -> np.ndarray:
+        """The labels (N,) of a split as evaluation sees it; count: see `evaluated`.
+
+        Raises:
+          UserError: it has none; the sentence says what needs them and which splits have.
+        """
+        label: np.ndarray | None = self.evaluated(name, count).label
+        if label is not None:
+            return label
+        those = [other for other, split in self.splits.items() if split.label is not None]
+        has = f"the {name} split has none; those that have: {', '.join(those)}" if those else "the data set has none"
+        raise UserError(f"{what} needs labels, and {has}.")
+
     def with_split(self, name: str, split: Split) -> "Dataset":
         """The same data set with another split of this name."""
         parts: dict[str, Any] = {name: split}

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import PositiveInt, Seed, UserError, processes, spec
+from sbvi.core import PositiveInt, Seed, processes, spec
 from sbvi.core.placement import SINGLE, Placement
 from sbvi.core.precision import jit_reported
 from sbvi.data import Batch, Dataset
@@ -235,9 +235,7 @@ class Evaluator:
         return scalars, arrays
 
     def _of_labels(self, params: Any, split: str) -> tuple[dict[str, float], dict[str, Any]]:
-        label = self.dataset.evaluated(split).label
-        if label is None:
-            raise UserError("The final test of a classifier needs labels, and the data set has none.")
+        label = self.dataset.labels(split, None, "The final test of a classifier")
 
         def predicted(params: Any, _: Array, batch: Batch) -> dict[str, Array]:
             return {"log_probs": self.model.class_log_probs(params, batch.x)}

@@ -14,23 +14,24 @@ from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.formats.own_files import ARRAYS
+from sbvi.data.split_column import SPLITS
+from sbvi.runs.compose import checked_words
 from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.frame_files import kept_frame, same_content
+from sbvi.runs.frame_splits import is_frame, joined
 from sbvi.runs.loaded import LoadedRun, load_run
 from sbvi.runs.train import train as train_run
 
 if TYPE_CHECKING:
     import pandas
 
-SPLITS = ("train", "validation", "test")
-
 
 def train(
     experiment: Experiment | Sequence[str] = (),
     directory: Path | str | None = None,
     *,
-    x: "np.ndarray | pandas.DataFrame | Mapping[str, np.ndarray] | None" = None,
+    x: "np.ndarray | pandas.DataFrame | Mapping[str, np.ndarray | pandas.DataFrame] | None" = None,
     labels: "np.ndarray | Mapping[str, np.ndarray] | None" = None,
 ) -> LoadedRun:
     """Train and test one experiment in a directory, or go on where an earlier call stopped.
@@ -39,9 +40,9 @@ def train(
       experiment: what to train, or the overrides that `sbvi-train` would be given, such as `["dataset=mnist"]`.
       directory: the run's directory; made when absent. By default a new one below outputs/.
       x: data in memory in place of `dataset=`: an array (N, ...), from which validation and test examples are split
-        off; a dict of arrays with the keys train, validation and test, of which train must be there; or a DataFrame. It
-        is kept in the run's directory, as data.npz, data.csv or, where text would not hold a frame's dtypes,
-        data.parquet.
+        off; a DataFrame; or a dict of either with the keys train, validation and test, of which train must be there,
+        frames matched by the names of their columns. It is kept in the run's directory, as data.npz, data.csv or,
+        where text would not hold a frame's dtypes, data.parquet; frames by split as one with a column `split`.
       labels: of every example, (N,); a dict where x is one; of a DataFrame the name of a column is given instead, as
         dataset.labels=NAME.
 
@@ -52,8 +53,8 @@ def train(
       UserError: the experiment or the data is wrong, the directory holds another run or is in use, or the run failed or
         was stopped.
     """
-    if isinstance(experiment, str):
-        raise UserError(f"{experiment!r} must be an Experiment or a list of overrides, such as [{experiment!r}].")
+    if not isinstance(experiment, Experiment):
+        experiment = checked_words(experiment)
     folder = Path(directory) if directory is not None else _new()
     known, stood, kept, path = folder.exists(), Before.of([folder]), None, Path()
     if x is None:
@@ -65,8 +66,9 @@ def train(
             raise UserError("x= goes with a list of overrides; an Experiment has data of its own.")
         if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
+        x, words = _as_one(x, experiment)
         kind, path, content = _kept(x, labels, folder)
-        chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *experiment])
+        chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *words, *experiment])
         # Not as a word, whose grammar has marks that a folder's name may have too.
         chosen = replace(chosen, dataset=replace(chosen.dataset, path=str(path)))
         kept = path if _write(path, content) else None
@@ -91,6 +93,20 @@ def _new() -> Path:
     return Path("outputs") / datetime.datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
 
 
+def _as_one(x: Any, given: Sequence[str]) -> tuple[Any, list[str]]:
+    """Frames by split as one, and the override that names the column of splits; anything else as it is.
+
+    Raises:
+      UserError: see `joined`; or such a column is given too.
+    """
+    if not isinstance(x, Mapping) or not any(map(is_frame, x.values())):
+        return x, []
+    if named := [word for word in given if word.startswith("dataset.split=")]:
+        raise UserError(f"x= is by split, and {named[0]} was given too.")
+    frame, column = joined(x)
+    return frame, [f"dataset.split={column}"]
+
+
 def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
     """The name of the data set, the file that data in memory is kept in, and its content.
 
@@ -101,12 +117,12 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
         kind = "npz" if str(x).lower().endswith(ARRAYS) else "table"
         what = "text" if isinstance(x, str) else "a path"
         raise UserError(
-            f"x={str(x)!r} is {what}, and must be an array, a dict of them or a DataFrame; a file is given by "
+            f"x={str(x)!r} is {what}, and must be an array, a DataFrame or a dict of either; a file is given by "
             f"overrides, as dataset={kind} dataset.path={x}."
         )
     if hasattr(x, "to_csv"):
         if not hasattr(x, "columns"):
-            raise UserError(f"x is a {type(x).__name__}; it must be an array, a dict of them or a DataFrame.")
+            raise UserError(f"x is a {type(x).__name__}; it must be an array, a DataFrame or a dict of either.")
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
         name, content = kept_frame(x)

@@ -47,7 +47,9 @@ def load_dataset(experiment: Experiment) -> Dataset:
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
     if (count := len(dataset.split(smallest))) < 2:
         key = f"dataset.{smallest}_size" if smallest != "train" else "dataset.validation_size and dataset.test_size"
-        raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: set {key}.")
+        total = sum(map(len, dataset.splits.values()))
+        cure = f"set {key}" if total >= 6 else f"there are {total} in all, and three splits take six"
+        raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: {cure}.")
     return dataset
 
 

@@ -1,6 +1,6 @@
 """An experiment's config from overrides, composed as the command line composes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sbvi.core import UserError
@@ -11,6 +11,26 @@ from sbvi.core.unknown import unknown_override
 LENGTHS = ("steps", "epochs", "examples")
 #: What is said of a search, and nothing of its runs.
 OF_SEARCHES = "pruning"
+
+
+def checked_words(overrides: Any) -> list[str]:
+    """Overrides that a caller gives, as a list.
+
+    Raises:
+      UserError: they are no list of words KEY=VALUE.
+    """
+    if isinstance(overrides, str):
+        raise UserError(f"{overrides!r} is no list of overrides; give [{overrides!r}].")
+    if isinstance(overrides, Mapping):
+        pairs = ", ".join(repr(f"{key}={value}") for key, value in overrides.items())
+        raise UserError(f"Overrides are a list of words, and not a dict: give [{pairs}].")
+    if not isinstance(overrides, Iterable):
+        raise UserError(f"{overrides!r} must be a list of overrides, such as ['dataset=mnist'].")
+    words = list(overrides)
+    for word in words:
+        if not isinstance(word, str) or not (word.startswith("~") or "=" in word):
+            raise UserError(f"{word!r} is no override; each is a text KEY=VALUE, such as 'trainer.epochs=3'.")
+    return words
 
 
 def choices_of(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

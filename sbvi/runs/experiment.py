@@ -120,8 +120,9 @@ class Experiment:
         Raises:
           UserError: as the command would say.
         """
-        from sbvi.runs.compose import composed
+        from sbvi.runs.compose import checked_words, composed
 
+        overrides = checked_words(overrides)
         return cls.from_config(composed(overrides), words=overrides)
 
     def to_config(self) -> dict[str, Any]:

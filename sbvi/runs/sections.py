@@ -68,6 +68,8 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
+    if metric in (DEFAULT, "test/bits_per_dimension") and group.runs[0].likelihood in ("exact", "quadrature"):
+        sampled = False
     scored = "" if metric.endswith("/bits_per_dimension") else group.runs[0].scored  # bits are of whole numbers in all
     return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, scored]
 

@@ -13,8 +13,9 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
-from sbvi.core.interrupts import signal_of
+from sbvi.core.interrupts import signal_of, uninterrupted
 from sbvi.core.quantities import told
+from sbvi.reporting.loggers.logger import Logger
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_baseline, tell_large_batches
 from sbvi.runs.assembly import Assembly, load_best_params
@@ -55,15 +56,19 @@ def run_stages(
     if not store.path("last").exists():
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
-    logger = assembly.experiment.logger.open(directory.path, progress.step) if directory.writes else None
+    logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
     monitor = f"validation/{assembly.algorithm.monitor}"
     success = False
     try:
-        # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result.
-        if record is not None:
-            directory.write_run(record)
-        directory.clear_result()
+        # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result. And
+        # both or neither: a logger's files without a record would be a folder that nothing goes on with.
+        with uninterrupted():
+            if directory.writes:
+                logger = assembly.experiment.logger.open(directory.path, progress.step)
+            if record is not None:
+                directory.write_run(record)
+            directory.clear_result()
         if progress.step:
             log.info("Going on from step %d of %d.", progress.step, assembly.plan.total_steps)
         if changed:

@@ -28,6 +28,7 @@ class RunSummary:
     status: completed, pruned, stopped, failed, running, interrupted, or unreadable.  note: why, or how far.
     config: flat, dotted keys.  metrics: the final ones, of the monitor the best.  curve: (step, value) of the monitor.
     data: digest of the data set.  scored: what p is of where that is no probability of x: see `_scored`.
+    likelihood: how the final test found log p(x), as `Evaluator.how` says it; empty where that is not recorded.
     monitor: the scalar that validation scores the run by.  units: of the data's values, as far as they are recorded.
     """
 
@@ -41,6 +42,7 @@ class RunSummary:
     scored: str = ""
     monitor: str = ""
     units: str = ""
+    likelihood: str = ""
 
     @property
     def identity(self) -> str:
@@ -131,7 +133,8 @@ def read_summary(path: Path) -> RunSummary:
         best = result.get("best_validation")
         if monitor and best is not None:
             metrics[monitor] = best
-        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units)
+        how = str(result.get("likelihood", ""))
+        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units, how)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}

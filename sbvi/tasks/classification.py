@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import PositiveInt, Seed, Share, UserError, spec
+from sbvi.core import PositiveInt, Seed, Share, spec
 from sbvi.data.checks import not_there
 from sbvi.evaluation.classification import confusion, scores
 from sbvi.models import require
@@ -55,9 +55,7 @@ class ClassificationTask:
 
     def _own_split(self, run: LoadedRun) -> TaskResult:
         dataset = run_dataset(run)
-        label = dataset.evaluated(self.split, self.examples).label
-        if label is None:
-            raise UserError("task=classification needs labels, and the data set has none.")
+        label = dataset.labels(self.split, self.examples, "task=classification")
         x = dataset.seen(self.split, self.examples)
         where = f"the {self.split} split"
         logs = run.label_log_probs(x, where=where)

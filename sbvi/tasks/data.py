@@ -1,6 +1,7 @@
 """What a task works on: the run's own data, checked to be what it was trained on, or the user's."""
 
 import logging
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -27,11 +28,15 @@ def run_dataset(run: LoadedRun) -> Dataset:
     Raises:
       UserError: what is found now differs from what the run was trained on.
     """
+    own = getattr(run.experiment.dataset, "path", None)
+    if own is not None and not Path(own).exists():
+        raise UserError(
+            f"{own}, which {run.directory.path} was trained on, is not there; dataset.path=FILE says where it is now."
+        )
     dataset = load_dataset(run.experiment)
     found = {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}
     if not same_data(run.data, found):
-        path = getattr(run.experiment.dataset, "path", None)
-        place = f" in {path}; dataset.path=FILE says where the data is now" if path else ""
+        place = f" in {own}; dataset.path=FILE says where the data is now" if own else ""
         raise UserError(
             f"{run.directory.path} was trained on other data than is found now{place}{other_kinds(run.data, found)}."
         )

@@ -459,6 +459,23 @@ def test_spellings_that_are_two_categories_are_not_taken_for_one_another():
     assert tables.encoded((column,), pd.DataFrame({"code": ["1"]}), "x")[0, 0] == 1
 
 
+def test_a_whole_number_between_ranks_is_answered_with_what_takes_it():
+    frame = pd.DataFrame({"kids": [0.0, 6.0], "step": [0.5, 0.5]})
+    ranks = tables.Column("kids", "ordinal", values=(0.0, 1.0, 5.0))
+    said = r"holds 6\.0 in row 1; known: 0, 1, 5; a run trained with 'dataset.columns={kids: count}' takes every whole"
+    with pytest.raises(UserError, match=said):
+        tables.encoded((ranks,), frame, "x")
+    for other in (-1.0, 2.5):
+        with pytest.raises(UserError, match=r"known: 0, 1, 5\.$"):
+            tables.encoded((ranks,), frame.assign(kids=other), "x")
+    for column in (
+        tables.Column("kids", "ordinal", values=(-1.0, 0.0)),
+        tables.Column("kids", "binary", values=(0.0, 1.0)),
+    ):
+        with pytest.raises(UserError, match=r"known: [-01, ]+\.$"):
+            tables.encoded((column,), frame, "x")
+
+
 def test_numbers_are_told_in_all_digits():
     with pytest.raises(UserError, match=r"column n holds 1000000\.5 in row 0; as count it must hold whole numbers"):
         tables.store((tables.Column("n", "count"),), np.array([[1000000.5]]), "x")
@@ -469,7 +486,9 @@ def test_numbers_are_told_in_all_digits():
 def test_an_unknown_number_is_told_as_it_is():
     """By no name of NumPy's, and ranks by the numbers that they are."""
     for dtype in (np.int64, np.float64, "Int8", object):
-        with pytest.raises(UserError, match=r"^x: column rank holds 7(\.0)? in row 1; known: 1, 2, 3\.$"):
+        with pytest.raises(
+            UserError, match=r"^x: column rank holds 7(\.0)? in row 1; known: 1, 2, 3; a run trained with "
+        ):
             tables.encoded((RANKS,), pd.DataFrame({"rank": pd.Series([1, 7], dtype=dtype)}), "x")
 
 

@@ -47,6 +47,67 @@ def test_labels_and_bits(tmp_path):
     assert set(np.unique(found.train.label)) == {0, 1}
 
 
+@pytest.mark.parametrize("types", ["found", "numbers"])
+@pytest.mark.parametrize("labels", [None, "y"])
+def test_a_column_says_which_split_a_row_is_of(types, labels, tmp_path):
+    """Scales are of the rows for training; a split that no row is of is drawn from these."""
+    path = tmp_path / "x.csv"
+    parts = ["train"] * 70 + ["test"] * 20 + ["validation"] * 10
+    order = np.random.default_rng(0).permutation(100)
+
+    def write(parts):
+        rows = [f"{10 * parts[i].startswith('t') + i / 100},{i % 4},{parts[i]},{i / 7}" for i in order]
+        path.write_text("a,y,part,b\n" + "\n".join(rows) + "\n")
+
+    def back(split):
+        values = found.preprocessing.to_source(split.x)
+        return values[:, 0] if types == "numbers" else np.asarray(values)[:, 0]
+
+    write(parts)
+    found = Table(path=str(path), types=types, split="part", labels=labels).load()
+    assert found.preprocessing.columns == (("a", "b") if labels else ("a", "y", "b"))
+    assert [len(split) for split in found.splits.values()] == [70, 10, 20]
+    np.testing.assert_allclose(np.sort(back(found.train)), 10 + np.arange(70) / 100, rtol=1e-5)
+    np.testing.assert_allclose(np.sort(back(found.validation)), np.arange(90, 100) / 100, rtol=1e-5)
+    np.testing.assert_allclose(np.sort(back(found.test)), 10 + np.arange(70, 90) / 100, rtol=1e-5)
+    if labels:
+        np.testing.assert_array_equal(found.test.label, np.rint(100 * (back(found.test) - 10)).astype(int) % 4)
+    table = found.preprocessing.table
+    location = found.preprocessing.location[0] if table is None else table[0].location
+    assert location == pytest.approx(10 + np.arange(70).mean() / 100)
+
+    write([part.replace("validation", "train") for part in parts])
+    found = Table(path=str(path), types=types, split="part", validation_size=8).load()
+    assert [len(split) for split in found.splits.values()] == [72, 8, 20]
+    np.testing.assert_allclose(np.sort(back(found.test)), 10 + np.arange(70, 90) / 100, rtol=1e-5)
+    for told, sentence in (
+        (
+            {"test_size": 5},
+            "dataset.test_size=5 has no use where dataset.split=part says which rows are the test split",
+        ),
+        ({"split": "prat"}, "has no column prat; it has: a, y, part, b"),
+        ({"labels": "part"}, "dataset.split=part is dataset.labels too"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            Table(**{"path": str(path), "types": types, "split": "part"} | told).load()
+    for parts, sentence in (
+        (
+            ["train"] * 50 + ["Test"] * 50,
+            r"column part holds Test in line \d+; allowed with dataset.split=part: train, val",
+        ),
+        (["train"] * 50 + [""] * 50, r"column part holds nan in line \d+"),
+        (["test"] * 50 + ["validation"] * 50, "column part says train of no row"),
+    ):
+        write(parts)
+        with pytest.raises(UserError, match=sentence):
+            Table(path=str(path), types=types, split="part").load()
+    np.save(tmp_path / "x.npy", rows())
+    with pytest.raises(
+        UserError, match="is not a table with named columns" if types == "numbers" else "has no column part"
+    ):
+        Table(path=str(tmp_path / "x.npy"), types=types, split="part").load()
+
+
 @pytest.mark.parametrize("words", [("red", "", "blue"), ("0", "", "1"), ("red", "NA", "blue")])
 @pytest.mark.parametrize("types", ["found", "numbers"])
 def test_empty_labels_are_refused_by_number(words, types, tmp_path):

@@ -80,6 +80,18 @@ def test_a_classifier_needs_labels_wherever_it_is_scored(tmp_path):
     assert load_dataset(experiment(tmp_path, "circuit", x_test=X)).test.label is None
 
 
+def test_a_task_says_which_splits_have_labels(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        dataset = load_dataset(experiment(tmp_path, "circuit", x_test=X))
+    assert "labels from y_train; x_test has none (y_test is not there)." in caplog.text
+    with pytest.raises(UserError, match=r"^It needs labels, and the test split has none; those that have: train, val"):
+        dataset.labels("test", None, "It")
+    assert len(dataset.labels("train", 5, "It")) == 5
+    without = dataset.with_split("train", dataset.test).with_split("validation", dataset.test)
+    with pytest.raises(UserError, match=r"^It needs labels, and the data set has none\.$"):
+        without.labels("test", None, "It")
+
+
 def test_a_classifier_cannot_be_scored_on_a_file_without_labels(tmp_path):
     made = Assembly.build(experiment(tmp_path), Shared())
     run = SimpleNamespace(model=made.model, experiment=made.experiment, preprocessing=made.dataset.preprocessing)

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import pickle
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -93,8 +95,37 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
             sbvi.train(WORDS, tmp_path / "run")
         assert result.read_text() == content
         assert repr(sbvi.load_run(tmp_path / "run")).startswith(begun)
-    with pytest.raises(UserError, match="must be an Experiment or a list of overrides"):
-        sbvi.train("dataset=synthetic", tmp_path / "other")
+    for words, sentence in (
+        ("dataset=synthetic", r"^'dataset=synthetic' is no list of overrides; give \['dataset=synthetic'\]\.$"),
+        ({"seed": 1, "trainer.epochs": 2}, r"and not a dict: give \['seed=1', 'trainer.epochs=2'\]\.$"),
+        ([{"seed": 1}], r"^{'seed': 1} is no override; each is a text KEY=VALUE"),
+        (["trainer.epochs 1"], "^'trainer.epochs 1' is no override"),
+        (3, "^3 must be a list of overrides"),
+    ):
+        for call in (lambda w: sbvi.train(w, tmp_path / "other"), sbvi.Experiment.from_overrides):
+            with pytest.raises(UserError, match=sentence):
+                call(words)
+
+
+def test_an_interrupt_while_a_log_is_opened_leaves_a_run_that_goes_on(tmp_path, monkeypatch):
+    """Not a folder with the log's files alone, which nothing knows."""
+    kind = type(sbvi.Experiment.from_overrides(WORDS).logger)
+    opened = kind.open
+
+    def interrupted(*given):
+        logger = opened(*given)
+        os.kill(os.getpid(), signal.SIGINT)
+        return logger
+
+    monkeypatch.setattr(kind, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sbvi.train(WORDS, tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / "run.json").exists()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["reason"], result["steps"]) == ("stopped", "SIGINT", 0)
+    sbvi.train(WORDS, tmp_path)
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "completed"
 
 
 def test_a_short_run_has_a_rate(tmp_path):
@@ -164,7 +195,7 @@ def test_training_on_data_in_memory(tmp_path):
         ([], {"x": {"tset": x["test"]}}, "x has the key tset; allowed: train, validation, test"),
         ([], {"x": {"test": x["test"]}}, "train must be one of them"),
         ([], {"labels": labels}, "labels are of x="),
-        ([], {"x": pd.Series(np.ones(9))}, "x is a Series; it must be an array, a dict of them or a DataFrame"),
+        ([], {"x": pd.Series(np.ones(9))}, "x is a Series; it must be an array, a DataFrame or a dict of either"),
         ([], {"x": np.array([[1, "a"]], object)}, "x has dtype object; it must be numeric"),
         (
             [],
@@ -219,6 +250,41 @@ def test_a_frame_in_memory_is_a_table(tmp_path):
     assert loaded.preprocessing.table[2].values == (" x", "x", "y")  # three words, as in the frame
     with pytest.raises(UserError, match=r"given as dataset\.labels=NAME"):
         api._kept(frame, np.zeros(60), tmp_path)
+
+
+def test_frames_by_split_are_matched_by_name(tmp_path):
+    """Whatever the order of their columns; words among them."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=80), "b": rng.normal(5, 1, 80), "site": ["x", "y"] * 40})
+    train, test = frame[:50], frame[50:]
+    words = ["trainer.steps=4", "model.hidden=[4]", "evaluation.num_samples=5", "logger=csv"]
+    found = []
+    for name, other in (("same", test), ("turned", test[["site", "b", "a"]])):
+        run = sbvi.train(words, tmp_path / name, x={"train": train, "test": other})
+        dataset = run.experiment.dataset.load()
+        assert [len(split) for split in dataset.splits.values()] == [45, 5, 30]
+        assert dataset.preprocessing.columns == ("a", "b", "site")
+        found.append((run.data, json.loads((tmp_path / name / "result.json").read_text())["metrics"]["test/nll"]))
+    assert found[0] == found[1]
+    scores = [run.log_likelihood(rows, 20) for rows in (test, test[["b", "site", "a"]])]
+    np.testing.assert_array_equal(*scores)
+    assert api._as_one({"train": frame.assign(split=1)}, [])[1] == ["dataset.split=split_0"]
+    for x, given, sentence in (
+        (
+            {"train": train, "test": test.rename(columns={"a": "c"})},
+            [],
+            r"^x\['test'\] lacks the columns a of x\['train'\]",
+        ),
+        ({"train": train, "test": test.assign(c=1)}, [], r"^x\['test'\] has columns that x\['train'\] lacks: c"),
+        ({"train": train, "test": test.to_numpy()}, [], r"^x\['test'\] is of type ndarray, and others are DataFrames"),
+        ({"train": train, "tset": test}, [], "^x has the key tset; allowed: train, validation, test"),
+        ({"test": test}, [], "train must be one of them"),
+        ({"train": train}, ["dataset.split=a"], "^x= is by split, and dataset.split=a was given too"),
+        ({"train": train, "test": test[:1]}, [], "^Every split needs at least two examples, and test has 1"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            sbvi.train([*words, *given], tmp_path / "wrong", x=x)
+        assert not (tmp_path / "wrong").exists()
 
 
 def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):

@@ -272,7 +272,7 @@ def test_evaluations_are_named_by_their_settings_and_moved_data_is_checked(tmp_p
     assert [name.rsplit("-")[1] for name in names] == ["input", "input", "test", "test", "train"]
     assert len(set(names)) == 5
     shutil.move(tmp_path / "here" / "x.npy", tmp_path / "moved.npy")
-    assert "is not a file" in command(monkeypatch, capsys, *base).err
+    assert "is not there; dataset.path=FILE says where it is now" in command(monkeypatch, capsys, *base).err
     assert "test/nll" in command(monkeypatch, capsys, *base, "dataset.path=../moved.npy").out
     np.save(tmp_path / "moved.npy", 1 - x)
     said = command(monkeypatch, capsys, *base, "dataset.path=../moved.npy").err

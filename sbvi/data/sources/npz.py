@@ -120,7 +120,12 @@ class Npz(OwnData):
         label_names = {role: name for role, name in named.items() if name in arrays}
         if not label_names:
             return {}, None
-        log.info("%s: labels from %s.", self.path, ", ".join(label_names.values()))
+        lacking = [
+            f"{names[role]} has none ({name} is not there)" for role, name in named.items() if name not in arrays
+        ]
+        log.info(
+            "%s: labels from %s%s.", self.path, ", ".join(label_names.values()), "".join(f"; {s}" for s in lacking)
+        )
         parts = [
             checked_labels(arrays[name], len(arrays[names[role]]), f"{self.path}: {name}")
             for role, name in label_names.items()

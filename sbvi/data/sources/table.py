@@ -15,9 +15,10 @@ from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.own import OwnData, checked_labels, coded, few, split
+from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.removal import Removal
+from sbvi.data.split_column import parts, told_splits
 
 if TYPE_CHECKING:
     import pandas
@@ -43,6 +44,9 @@ class Table(OwnData):
     """Entries to remove on purpose, for experiments."""
     labels: str | None = None
     """Name of a column of labels, whole numbers or words, which a model does not see."""
+    split: str | None = None
+    """Name of a column that says of each row train, validation or test, and which a model does not see; a split that no
+    row is of is split off from the training rows."""
     scale: Literal["deviation", "range", "none"] = "deviation"
     """Each column's location and scale: mean and standard deviation, least value and range, or 0 and 1."""
     binarization: Binarization = "auto"
@@ -132,9 +136,13 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: in
         label = checked_labels(frame[settings.labels].to_numpy(), len(frame), f"{where}: {settings.labels}")
         (label,), classes = coded([label], where)
         frame = frame.drop(columns=settings.labels)
+    told = None
+    if settings.split is not None:
+        told = told_splits(frame, settings.split, settings.labels, where, first_line)
+        frame = frame.drop(columns=settings.split)
     known = Known.of(frame, settings.columns or {}, where, first_line)
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
-    train, validation, test = split(settings, x, label, {})
+    train, validation, test = parts(settings, x, label, told)
     made = known.preprocessing(train.x, settings.scale)
     train, validation, test = (Split(made.store(s.x, where), s.label) for s in (train, validation, test))
     return Dataset("table", train, validation, test, made, classes=classes)
@@ -143,7 +151,7 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: in
 def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str) -> Dataset:
     """The data set of complete columns of numbers."""
     label: np.ndarray | None = None
-    classes = names = None
+    classes = names = told = None
     if isinstance(content, File):
         columns = list(content.frame.columns)
         if settings.labels is not None:
@@ -153,16 +161,19 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
             words = content.frame[settings.labels].to_numpy()
             label = checked_labels(words, len(words), f"{where}: {settings.labels}")
             (label,), classes = coded([label], where)
+        if settings.split is not None:
+            told = told_splits(content.frame, settings.split, settings.labels, where, content.first_line)
+            columns.remove(settings.split)
         x, names = content.values(columns), content.names(columns)
     else:
-        if isinstance(content, Archive) or settings.labels is not None:
+        if isinstance(content, Archive) or settings.labels is not None or settings.split is not None:
             raise UserError(f"{where} is not a table with named columns; use dataset=npz.")
         x = content
     if x.ndim != 2 or x.dtype.kind not in "buif":
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
     if x.dtype.kind == "f":
         _complete(x, where, names)
-    train, validation, test = split(settings, x, label, {})
+    train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)
     train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
     return Dataset("table", train, validation, test, known, classes=classes)
