@@ -261,6 +261,30 @@ def test_gaussians_far_from_zero_are_learned_as_those_around_it(mode):
     assert (np.abs(np.exp(near["log_scale"]) - 1) < 0.2).all()
 
 
+@pytest.mark.parametrize("mode", ["full_batch", "online"])
+def test_gaussians_far_apart_for_their_width_learn_it(mode):
+    """In float32, 3,000 widths apart: of squares about the middle of both, none of the variance's digits are right."""
+    count, distance, scale = 400, 150.0, 0.1
+    model = Mixture(count=2, components="gaussian").build(DataFacts((2,), False))
+    algorithm = ALGORITHMS["expectation_maximisation"](mode=mode, step_size=0.5, pseudocount=0.0).build(model, count)
+    rng = np.random.default_rng(5)
+    side = np.where(np.arange(count) % 4 == 0, 1.0, -1.0)
+    x = np.float32(side[:, None] * distance + scale * rng.normal(size=(count, 2)))
+    hyper = {name: jnp.asarray(v[0]) for name, v in algorithm.hypers(np.arange(20), 1, 20).items()}
+    start = {"mean": jnp.asarray([[149.0] * 2, [-151.0] * 2]), "log_scale": jnp.zeros((2, 2))}
+    batch = Batch(jnp.asarray(x), jnp.arange(count), jnp.ones(count), None)
+    step = jax.jit(lambda state: algorithm.step(state, batch, KEY, hyper)[0])
+    state = algorithm.fresh({"weights": jnp.zeros(2), "components": start})
+    for _ in range(20):
+        state = step(state)
+    found = jax.device_get(algorithm.eval_params(state))["components"]
+    variance = 0.01**2 + np.exp(2 * found["log_scale"])
+    for place, sign in enumerate((1.0, -1.0)):
+        rows = x[side == sign].astype(np.float64)
+        np.testing.assert_allclose(found["mean"][place], rows.mean(0), atol=1e-4)
+        np.testing.assert_allclose(variance[place], rows.var(0), rtol=2e-3)
+
+
 def test_what_it_offers_and_refuses():
     model = Mixture(count=2, components="bernoulli").build(DataFacts((4,), True, 1))
     for capability in (Density, Marginals, Mixing, Recentring):

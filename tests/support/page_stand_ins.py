@@ -86,7 +86,8 @@ def files(page, folder):
         table.mask((np.arange(len(table)) % 3 == 0)[:, None] & (table.columns == "weight")).to_csv(
             folder / f"{name}.csv", index=False
         )
-    for name, table in {"new": words[:9], "numbers": labelled, "whole": numbers}.items():
+    split = words.assign(part=np.repeat(["train", "validation", "test"], [24, 8, 8]))
+    for name, table in {"new": words[:9], "numbers": labelled, "whole": numbers, "split": split}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     np.savez(folder / "mine.npz", x_train=generator.integers(0, 256, (40, 8, 8), np.uint8))
     (folder / "mine" / "experiment").mkdir(parents=True)

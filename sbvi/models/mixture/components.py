@@ -5,8 +5,8 @@ With o (B, D) one where a value is observed and zero elsewhere, both families ar
     bernoulli   log p_k(x_o) = sum_d o_d (x_d l_kd - softplus(l_kd))
     gaussian    log p_k(x_o) = sum_d o_d (-x_d^2 / 2 v_kd + x_d m_kd / v_kd - m_kd^2 / 2 v_kd - 1/2 log 2 pi v_kd)
 
-Of Gaussians that lie far apart for their width the three terms are large and their sum is not: these are scored by the
-square of the difference, component by component.
+Of Gaussians that lie far apart for their width the three terms are large and their sum is not: these are scored, and
+their moments summed, by the square of the difference, component by component.
 """
 
 from typing import NamedTuple, Protocol
@@ -25,12 +25,12 @@ Parameters = dict[str, Array]
 
 
 class Statistics(NamedTuple):
-    """Sums over examples weighed by responsibilities: weight (K,), first (K, D) of x - c, second (K, D) of (x - c)^2,
-    c the centre (D,) that the components' parameters have."""
+    """Sums over examples weighed by responsibilities: weight (K,), away (K, D) of x - c_k, squares (K, D)
+    of (x - c_k)^2, c_k the centre that a component's parameters have."""
 
     weight: Array
-    first: Array
-    second: Array
+    away: Array
+    squares: Array
 
 
 class Components(Protocol):
@@ -49,7 +49,10 @@ class Components(Protocol):
         """A draw of x for each component index (n,): (n, D)."""
 
     def centre(self, parameters: Parameters) -> Array:
-        """(D,), no function of the parameters to gradients: what statistics are about."""
+        """(K, D), what statistics are about."""
+
+    def statistics(self, parameters: Parameters, x: Array, share: Array) -> Statistics:
+        """Of x (B, D) by responsibilities (B, K), about these parameters' centre."""
 
     def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """The parameters that maximise the likelihood of statistics about these parameters' centre."""
@@ -77,11 +80,15 @@ class BernoulliComponents:
         return jax.random.bernoulli(key, p).astype(p.dtype)
 
     def centre(self, parameters: Parameters) -> Array:
-        return jnp.zeros_like(parameters["logits"][0])
+        return jnp.zeros_like(parameters["logits"])
+
+    def statistics(self, parameters: Parameters, x: Array, share: Array) -> Statistics:
+        first = share.T @ x
+        return Statistics(jnp.sum(share, 0), first, first)
 
     def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """With a Beta(1 + c, 1 + c) prior on every probability."""
-        weight, first = statistics.weight[:, None], statistics.first
+        weight, first = statistics.weight[:, None], statistics.away
         tiny = jnp.asarray(1e-6, first.dtype)
         ones = jnp.maximum(first + pseudocount, tiny)
         zeros = jnp.maximum(weight - first + pseudocount, tiny)
@@ -106,6 +113,26 @@ def _one_by_one(x: Array, mean: Array, variance: Array, observed: Array | None) 
     return jax.lax.map(one, (mean, variance)).T
 
 
+def _middle(parameters: Parameters) -> Array:
+    """(D,), no function of the parameters to gradients."""
+    return jax.lax.stop_gradient(jnp.mean(parameters["mean"], 0))
+
+
+def _moments(x: Array, mean: Array, share: Array) -> tuple[Array, Array]:
+    weight, first = jnp.sum(share, 0)[:, None], share.T @ x
+    return first - weight * mean, share.T @ x**2 - 2 * mean * first + weight * mean**2
+
+
+def _moments_one_by_one(x: Array, mean: Array, share: Array) -> tuple[Array, Array]:
+    def one(component: tuple[Array, Array]) -> tuple[Array, Array]:
+        m, own = component
+        away = x - m[None]
+        return own @ away, own @ away**2
+
+    first, second = jax.lax.map(one, (mean, share.T))
+    return first, second
+
+
 class GaussianComponents:
     """N(m_kd, v_kd) with v = minimum_scale^2 + exp(2 s): the bound on the scale keeps the density bounded."""
 
@@ -123,12 +150,14 @@ class GaussianComponents:
         return self.minimum_scale**2 + jnp.exp(2 * parameters["log_scale"])
 
     def scores(self, parameters: Parameters, x: Array, observed: Array | None) -> Array:
-        mean, variance = parameters["mean"], self._variance(parameters)
-        centre = self.centre(parameters)
-        x, mean = x - centre[None], mean - centre[None]
-        eps = jnp.finfo(x.dtype).eps
-        lost = eps * jnp.max(jnp.sum(mean**2 / variance, -1))
-        return jax.lax.cond(lost < LOST, _expanded, _one_by_one, x, mean, variance, observed)
+        middle, variance = _middle(parameters), self._variance(parameters)
+        x, mean = x - middle[None], parameters["mean"] - middle[None]
+        return jax.lax.cond(self._near(parameters), _expanded, _one_by_one, x, mean, variance, observed)
+
+    def _near(self, parameters: Parameters) -> Array:
+        """Whether squares about the middle of all components keep the digits of those about each one's mean."""
+        apart = (parameters["mean"] - _middle(parameters)[None]) ** 2 / self._variance(parameters)
+        return jnp.finfo(apart.dtype).eps * jnp.max(jnp.sum(apart, -1)) < LOST
 
     def mean(self, parameters: Parameters) -> Array:
         return parameters["mean"]
@@ -138,16 +167,26 @@ class GaussianComponents:
         return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
 
     def centre(self, parameters: Parameters) -> Array:
-        """The middle of the components: squares of large values would cost the digits of their differences."""
-        return jax.lax.stop_gradient(jnp.mean(parameters["mean"], 0))
+        """The means: squares of values far from them would cost the digits of the variances."""
+        return parameters["mean"]
+
+    def statistics(self, parameters: Parameters, x: Array, share: Array) -> Statistics:
+        middle = _middle(parameters)
+        x, mean = x - middle[None], parameters["mean"] - middle[None]
+        first, second = jax.lax.cond(self._near(parameters), _moments, _moments_one_by_one, x, mean, share)
+        return Statistics(jnp.sum(share, 0), first, second)
 
     def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """With `pseudocount` further examples for each component, spread as the whole data is."""
         weight = jnp.maximum(statistics.weight, jnp.asarray(1e-6, statistics.weight.dtype))[:, None]
-        total = jnp.sum(weight)
-        whole = jnp.sum(statistics.first, 0, keepdims=True) / total
-        spread = jnp.sum(statistics.second, 0, keepdims=True) / total - whole**2
-        mean = (statistics.first + pseudocount * whole) / (weight + pseudocount)
-        second = (statistics.second + pseudocount * (spread + whole**2)) / (weight + pseudocount)
+        total, place = jnp.sum(weight), parameters["mean"] - _middle(parameters)[None]
+        # The whole about the middle of all components, and from there about each one's mean.
+        whole = jnp.sum(statistics.away + weight * place, 0, keepdims=True) / total
+        squares = (
+            jnp.sum(statistics.squares + 2 * place * statistics.away + weight * place**2, 0, keepdims=True) / total
+        )
+        spread, whole = squares - whole**2, whole - place
+        mean = (statistics.away + pseudocount * whole) / (weight + pseudocount)
+        second = (statistics.squares + pseudocount * (spread + whole**2)) / (weight + pseudocount)
         rest = jnp.maximum(second - mean**2 - self.minimum_scale**2, jnp.asarray(1e-12, mean.dtype))
-        return {"mean": self.centre(parameters)[None] + mean, "log_scale": 0.5 * jnp.log(rest)}
+        return {"mean": parameters["mean"] + mean, "log_scale": 0.5 * jnp.log(rest)}

@@ -53,16 +53,14 @@ class BuiltMixture:
 
     def statistics(self, params: Params, x: Array, mask: Array) -> Statistics:
         share = jax.nn.softmax(self._joint(params, x), -1) * mask[:, None]
-        x = x - self.components.centre(params["components"])[None]
-        return Statistics(jnp.sum(share, 0), share.T @ x, share.T @ x**2)
+        return self.components.statistics(params["components"], x, share)
 
     def recentred(self, statistics: Any, before: Params, after: Params) -> Statistics:
-        weight, first, second = statistics
+        weight, away, squares = statistics
         old, new = (self.components.centre(params["components"]) for params in (before, after))
-        shift = (old - new)[None]
-        return Statistics(
-            weight, first + weight[:, None] * shift, second + 2 * shift * first + weight[:, None] * shift**2
-        )
+        shift = old - new
+        moved = weight[:, None] * shift
+        return Statistics(weight, away + moved, squares + shift * (2 * away + moved))
 
     def maximise(self, params: Params, statistics: Any, pseudocount: float) -> Params:
         """A component that nothing is left of keeps a weight of almost nothing, and may come back."""
