@@ -77,7 +77,7 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         override = OverridesParser.create().parse_override(word)
     except HydraException:
         raise _unread(word, key, equals, value, command) from None
-    if override.is_range_sweep() and not list(override.sweep_iterator()):
+    if override.is_range_sweep() and _empty(override.value()):
         raise UserError(f"{word} has no value, so that the sweep would have no job; range(4) is 0, 1, 2, 3.")
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
@@ -93,6 +93,11 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _empty(swept: Any) -> bool:
+    """Whether a range of a sweep has no number."""
+    return bool(swept.stop <= swept.start if swept.step > 0 else swept.step < 0 and swept.stop >= swept.start)
 
 
 def _values(override: Any) -> list[Any]:
@@ -132,8 +137,11 @@ def _open_brackets(text: str) -> bool:
 
 
 def _closing(text: str) -> str:
-    """What closes the brackets that a list opens and leaves open; empty where it opens none, or closes another."""
+    """What closes the brackets that a list opens and leaves open; empty where it opens none, or closes another, or has
+    quoted text, in which brackets are none."""
     left: list[str] = []
+    if re.search(r"['\"\\]", text):
+        return ""
     for mark in text if text[:1] in ("[", "{") else "":
         if mark in "[{(":
             left.append({"[": "]", "{": "}", "(": ")"}[mark])

@@ -1,8 +1,11 @@
 """Signals that end a command: each an exception of its own, which waits where it may not come."""
 
+import functools
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -37,16 +40,33 @@ def terminate(number: int, _: FrameType | None) -> None:
 @contextmanager
 def hearing() -> Iterator[None]:
     """Within, SIGTERM is an exception (`terminate`); where someone else listens to it, or this is no main thread,
-    nothing is changed."""
+    nothing is changed. And no signal's exception is lost where Python ignores any, such as in a callback of its garbage
+    collector: the signal is sent again."""
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, terminate)
+    ours = main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, terminate)
+    before, sys.unraisablehook = sys.unraisablehook, functools.partial(_ignored, sys.unraisablehook)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.unraisablehook = before
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _ignored(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
+    """What becomes of an exception that Python can raise nowhere."""
+    error = unraisable.exc_value
+    number = signal_of(error) if isinstance(error, KeyboardInterrupt) else None
+    if number is None:
+        otherwise(unraisable)
+        return
+    if number == signal.SIGTERM and threading.current_thread() is threading.main_thread():
+        signal.signal(number, terminate)
+    again = threading.Timer(0.02, os.kill, (os.getpid(), number))  # when the callback is over
+    again.daemon = True
+    again.start()
 
 
 def by_exception(number: int) -> bool:

@@ -39,7 +39,7 @@ def truncated(a: Array) -> Truncated:
 
 
 def above(key: Array, a: Array) -> Array:
-    """A draw of n ~ N(0, 1) given n > -a, element-wise, for any finite `a`."""
+    """A draw of n ~ N(0, 1) given n > -a, element-wise, for any `a` with a finite square."""
     half = jnp.asarray(jnp.finfo(a.dtype).eps / 2, a.dtype)
     share = jax.random.uniform(key, a.shape, a.dtype) + half  # neither 0 nor 1
     body = -jax.scipy.special.ndtri(jnp.minimum(share * jax.scipy.special.ndtr(jnp.maximum(a, _SWITCH)), 1 - half))

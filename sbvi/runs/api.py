@@ -64,7 +64,7 @@ def train(
     else:
         if isinstance(experiment, Experiment):
             raise UserError("x= goes with a list of overrides; an Experiment has data of its own.")
-        if named := [word for word in experiment if word.startswith(("dataset=", "dataset.path="))]:
+        if named := [word for word in experiment if word.lstrip("+").startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
         x, words = _as_one(x, experiment)
         kind, path, content = _kept(x, labels, folder)
@@ -94,17 +94,18 @@ def _new() -> Path:
 
 
 def _as_one(x: Any, given: Sequence[str]) -> tuple[Any, list[str]]:
-    """Frames by split as one, and the override that names the column of splits; anything else as it is.
+    """Frames by split as one, and the override that names the column of splits, or where their columns have no names as
+    arrays by split; anything else as it is.
 
     Raises:
       UserError: see `joined`; or such a column is given too.
     """
     if not isinstance(x, Mapping) or not any(map(is_frame, x.values())):
         return x, []
-    if named := [word for word in given if word.startswith("dataset.split=")]:
+    if named := [word for word in given if word.lstrip("+").startswith("dataset.split=")]:
         raise UserError(f"x= is by split, and {named[0]} was given too.")
     frame, column = joined(x)
-    return frame, [f"dataset.split={column}"]
+    return frame, [] if column is None else [f"dataset.split={column}"]
 
 
 def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:

@@ -15,6 +15,7 @@ from sbvi.core import UserError
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
+from sbvi.data.own import OwnData
 from sbvi.data.rows import ScaledRows
 from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
@@ -46,10 +47,13 @@ def load_dataset(experiment: Experiment) -> Dataset:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
     if (count := len(dataset.split(smallest))) < 2:
-        key = f"dataset.{smallest}_size" if smallest != "train" else "dataset.validation_size and dataset.test_size"
-        total = sum(map(len, dataset.splits.values()))
-        cure = f"set {key}" if total >= 6 else f"there are {total} in all, and three splits take six"
-        raise UserError(f"Every split needs at least two examples, and {smallest} has {count}: {cure}.")
+        sizes = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
+        cure = ""
+        if isinstance(spec, OwnData):
+            cure = (
+                "; dataset.validation_size and dataset.test_size say how many are split off where a split is not given"
+            )
+        raise UserError(f"Every split needs at least two examples, and {smallest} has {count} ({sizes}){cure}.")
     return dataset
 
 

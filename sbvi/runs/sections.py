@@ -53,10 +53,18 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
     """The groups by data set and, where the metric depends on it, by the number of samples and by whether p is a
     density; their order is kept."""
     apart: dict[str, list[Group]] = {}
-    for group in groups:
-        apart.setdefault(json.dumps(_apart(group, metric)), []).append(group)
+    told = [_apart(group, metric) for group in groups]
+    for group, own in zip(groups, told, strict=True):
+        if _by_formula(group, metric):  # any number of samples is as good
+            others = [
+                other[1]
+                for other, each in zip(told, groups, strict=True)
+                if (other[0], other[2]) == (own[0], own[2]) and not _by_formula(each, metric)
+            ]
+            own[1] = own[1] if own[1] in others else max(filter(None, others), default=None)
+        apart.setdefault(json.dumps(own), []).append(group)
     parts = []
-    titled = _titles([own[0] for own in apart.values()], metric)
+    titled = _titles([(each[0], json.loads(key)) for key, each in apart.items()])
     for own, title in zip(apart.values(), titled, strict=True):
         every = sorted({key for group in own for key in group.settings})
         keys = [key for key in every if len({_told(group.settings, key) for group in own}) > 1]
@@ -68,27 +76,29 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 def _apart(group: Group, metric: str) -> list[Any]:
     sampled = metric.startswith("test/") and metric != "test/exact_nll"
-    if metric in (DEFAULT, "test/bits_per_dimension") and group.runs[0].likelihood in ("exact", "quadrature"):
-        sampled = False
     scored = "" if metric.endswith("/bits_per_dimension") else group.runs[0].scored  # bits are of whole numbers in all
     return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, scored]
+
+
+def _by_formula(group: Group, metric: str) -> bool:
+    """Whether the metric is of a likelihood that takes no samples."""
+    return metric in (DEFAULT, "test/bits_per_dimension") and group.runs[0].likelihood in ("exact", "quadrature")
 
 
 def _told(settings: Mapping[str, Any], key: str) -> str:
     return json.dumps(settings[key]) if key in settings else ""
 
 
-def _titles(firsts: Sequence[Group], metric: str) -> list[str]:
+def _titles(firsts: Sequence[tuple[Group, list[Any]]]) -> list[str]:
     """What each section is of; among data sets of one name with what tells them apart, where that is short.
 
-    firsts: a group of each.
+    firsts: a group of each, and what sets it apart.
     """
     titles = []
-    for group in firsts:
+    for group, (data, samples, scored) in firsts:
         name = _dataset(group)["name"]
-        alike = [told for other in firsts if (told := _dataset(other))["name"] == name]
+        alike = [told for other, _ in firsts if (told := _dataset(other))["name"] == name]
         apart = [value for key, value in _dataset(group).items() if len({told[key] for told in alike}) > 1 and value]
-        data, samples, scored = _apart(group, metric)
         title = " ".join([", ".join([name, *apart]), *([f"({data})"] if data else [])])
         title += f", S = {samples}" if samples is not None and SAMPLES in group.settings else ""
         titles.append(title + (f", {scored}" if scored else ""))

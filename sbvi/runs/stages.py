@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
-from sbvi.core.interrupts import signal_of, uninterrupted
+from sbvi.core.interrupts import Interrupted, signal_of, uninterrupted
 from sbvi.core.quantities import told
 from sbvi.reporting.loggers.logger import Logger
 from sbvi.reporting.recorder import RunRecorder, Silent
@@ -178,8 +178,9 @@ def _trained(
         stack.callback(session.trained)
         batches = assembly.batches()
         stack.callback(batches.close)
-        stop = session.stop or stack.enter_context(StopSignals()).reason
-        return Training(
+        heard = StopSignals() if session.stop is None else None
+        stop = session.stop or stack.enter_context(heard).reason  # type: ignore[arg-type]
+        outcome = Training(
             assembly.algorithm,
             batches,
             plan,
@@ -193,6 +194,10 @@ def _trained(
             sampling(assembly, store, progress.step),
             session.trial,
         ).run(state, progress)
+    # One that came after the loop's last look, and said that it stops the run.
+    if heard is not None and (reason := heard.reason()) is not None and outcome.status == "completed":
+        raise Interrupted(signal.Signals[reason])
+    return outcome
 
 
 def _kept(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outcome: Outcome) -> bool:

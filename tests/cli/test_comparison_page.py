@@ -72,6 +72,28 @@ def test_likelihoods_that_take_no_samples_are_ranked_together(how, tmp_path):
 
 
 @pytest.mark.quick
+def test_a_likelihood_by_formula_is_ranked_with_those_of_samples(tmp_path):
+    def run(name, samples, nll, how="importance sampling"):
+        make(tmp_path / name, float(len(name)), 0, samples=samples, **{"test/nll": nll})
+        path = tmp_path / name / "result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"likelihood": how}))
+
+    def found():
+        runs = [read_summary(path) for path in find_runs([tmp_path])]
+        return {
+            part.title: [group.mean for group in part.groups]
+            for part in sections(grouped(runs, "test/nll"), "test/nll")
+        }
+
+    run("a", 20, 20.76)
+    run("bb", 20, 19.03, "exact")
+    run("ccc", 50, 19.5, "quadrature")
+    assert found() == {"": [19.03, 19.5, 20.76]}
+    run("dddd", 500, 20.5)  # which has that of none, and stands with the most
+    assert found() == {"mine, S = 20": [19.03, 20.76], "mine, S = 500": [19.5, 20.5]}
+
+
+@pytest.mark.quick
 def test_densities_are_not_ranked_with_probabilities(sweep):
     """Of whole numbers that got noise; bits per dimension are of the whole numbers in both."""
     make(sweep / "sweep" / "density", 2e-3, 0, **{"test/nll": -130.0, "test/bits_per_dimension": 5.0})

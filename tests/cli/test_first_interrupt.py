@@ -1,8 +1,10 @@
 """A signal before a run has begun: it leaves nothing, whatever it meets."""
 
+import gc
 import os
 import signal
 import sys
+import time
 
 import pytest
 from hydra._internal.core_plugins import basic_launcher
@@ -54,6 +56,36 @@ def test_a_signal_in_a_task_ends_the_command_with_its_code(number, tmp_path, mon
         raise AssertionError("it went on")
 
     assert ended(task, WORDS, monkeypatch, tmp_path) == [128 + number]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_where_python_ignores_exceptions_is_heard(number, tmp_path, monkeypatch, capsys):
+    """As in callbacks of the garbage collector, of which JAX has one."""
+    met = []
+
+    def callback(phase, about):
+        if not met:
+            met.append(phase)
+            os.kill(os.getpid(), number)
+            for _ in range(100):  # where the exception comes
+                pass
+
+    def task(config):
+        gc.callbacks.append(callback)
+        try:
+            gc.collect()
+            for _ in range(1000):
+                time.sleep(0.01)
+        finally:
+            gc.callbacks.remove(callback)
+        raise AssertionError("it went on")
+
+    before = sys.unraisablehook
+    assert ended(task, WORDS, monkeypatch, tmp_path) == [128 + number]
+    assert met
+    assert "ignored" not in capsys.readouterr().err
+    assert sys.unraisablehook is before
     assert list(tmp_path.iterdir()) == []
 
 

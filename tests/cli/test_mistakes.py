@@ -48,6 +48,8 @@ ARGUMENTS = {
     ("model.latents=[50,20",): "opens a bracket that is not closed; a list is written model.latents=[50,20].",
     ("dataset.columns={a:[1,2",): "a list is written dataset.columns={a:[1,2]}.",
     ("--multirun", "seed=range(0)"): "seed=range(0) has no value, so that the sweep would have no job",
+    ("posterior=[a'",): "quote the value twice",
+    ("--multirun", "seed=range(3,0)"): "seed=range(3,0) has no value",
     ("dataset.path=(50)",): "quote the value twice: 'dataset.path=\"(50)\"'",
     ("dataset=npz", "dataset.path=~/x.npz"): 'give dataset.path="$HOME/x.npz"',
     ("dataset=npz", "dataset.path=a=b.npz"): "quote the value twice: 'dataset.path=\"a=b.npz\"'",

@@ -49,7 +49,7 @@ def test_labels_and_bits(tmp_path):
 
 @pytest.mark.parametrize("types", ["found", "numbers"])
 @pytest.mark.parametrize("labels", [None, "y"])
-def test_a_column_says_which_split_a_row_is_of(types, labels, tmp_path):
+def test_a_column_says_which_split_a_row_is_of(types, labels, tmp_path, caplog):
     """Scales are of the rows for training; a split that no row is of is drawn from these."""
     path = tmp_path / "x.csv"
     parts = ["train"] * 70 + ["test"] * 20 + ["validation"] * 10
@@ -101,6 +101,12 @@ def test_a_column_says_which_split_a_row_is_of(types, labels, tmp_path):
         write(parts)
         with pytest.raises(UserError, match=sentence):
             Table(path=str(path), types=types, split="part").load()
+    if types == "found":
+        lines = (f"{i / 3 if i > 30 else ''},{i / 7},{'test' if i > 30 else 'train'}" for i in range(60))
+        path.write_text("a,b,part\n" + "\n".join(lines) + "\n")
+        Table(path=str(path), types=types, split="part").load()
+        assert "column a has no value among the training rows: nothing is learned of it." in caplog.text
+        assert "column b has" not in caplog.text
     np.save(tmp_path / "x.npy", rows())
     with pytest.raises(
         UserError, match="is not a table with named columns" if types == "numbers" else "has no column part"

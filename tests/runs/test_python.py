@@ -17,6 +17,7 @@ import sbvi
 from sbvi.core import UserError
 from sbvi.runs import api, frame_files
 from sbvi.runs.encodings import Encoding
+from sbvi.training import Training
 
 WORDS = [
     "dataset=synthetic",
@@ -105,6 +106,28 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
         for call in (lambda w: sbvi.train(w, tmp_path / "other"), sbvi.Experiment.from_overrides):
             with pytest.raises(UserError, match=sentence):
                 call(words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_loop_s_last_look_stops_the_run_as_it_said(number, tmp_path, monkeypatch):
+    """Before its final test, which it had gone on with."""
+    run = Training.run
+
+    def interrupted(*given):
+        outcome = run(*given)
+        os.kill(os.getpid(), number)
+        return outcome
+
+    monkeypatch.setattr(Training, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sbvi.train(WORDS, tmp_path)
+    monkeypatch.undo()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["reason"]) == ("stopped", number.name)
+    assert "test/nll" not in result["metrics"]
+    sbvi.train(WORDS, tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], "test/nll" in result["metrics"]) == ("completed", True)
 
 
 def test_an_interrupt_while_a_log_is_opened_leaves_a_run_that_goes_on(tmp_path, monkeypatch):
@@ -269,6 +292,15 @@ def test_frames_by_split_are_matched_by_name(tmp_path):
     scores = [run.log_likelihood(rows, 20) for rows in (test, test[["b", "site", "a"]])]
     np.testing.assert_array_equal(*scores)
     assert api._as_one({"train": frame.assign(split=1)}, [])[1] == ["dataset.split=split_0"]
+    one, other = (api._as_one(x, [])[0] for x in ({"train": train, "test": test}, {"test": test, "train": train}))
+    pd.testing.assert_frame_equal(one, other)
+    unnamed = {
+        "test": pd.DataFrame(test[["b", "a"]].to_numpy(), columns=[1, 0]),
+        "train": train[["a", "b"]].set_axis([0, 1], axis=1),
+    }
+    arrays, words = api._as_one(unnamed, [])
+    assert words == []
+    np.testing.assert_array_equal(arrays["test"], test[["a", "b"]])
     for x, given, sentence in (
         (
             {"train": train, "test": test.rename(columns={"a": "c"})},
@@ -279,6 +311,12 @@ def test_frames_by_split_are_matched_by_name(tmp_path):
         ({"train": train, "test": test.to_numpy()}, [], r"^x\['test'\] is of type ndarray, and others are DataFrames"),
         ({"train": train, "tset": test}, [], "^x has the key tset; allowed: train, validation, test"),
         ({"test": test}, [], "train must be one of them"),
+        (
+            {"train": train.set_axis([0, 1, 2], axis=1)},
+            [],
+            r"^x\['train'\] has columns without names that are no plain num",
+        ),
+        ({"train": train}, ["++dataset.split=a"], r"^x= is by split, and \+\+dataset.split=a was given"),
         ({"train": train}, ["dataset.split=a"], "^x= is by split, and dataset.split=a was given too"),
         ({"train": train, "test": test[:1]}, [], "^Every split needs at least two examples, and test has 1"),
     ):

@@ -144,6 +144,9 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: in
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
     train, validation, test = parts(settings, x, label, told)
     made = known.preprocessing(train.x, settings.scale)
+    for name, empty in zip(known.columns, np.isnan(train.x).all(0), strict=True):
+        if empty:
+            log.warning("%s: column %s has no value among the training rows: nothing is learned of it.", where, name)
     train, validation, test = (Split(made.store(s.x, where), s.label) for s in (train, validation, test))
     return Dataset("table", train, validation, test, made, classes=classes)
 
