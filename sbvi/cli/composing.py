@@ -18,6 +18,9 @@ from omegaconf import OmegaConf
 #: Words of Hydra's errors that a sweep would not meet: many values of a word, and a choice that is not made yet.
 _OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
 
+#: Modules of launchers whose jobs hear a sweep's signals by our ways.
+_LAUNCHERS = ("hydra._internal.", "hydra_plugins.hydra_sbvi_launcher")
+
 
 def compose_once() -> None:
     """In this process, until it ends; of a Hydra that does it otherwise nothing is changed."""
@@ -68,6 +71,21 @@ def before_sweeps(call: Callable[[], None]) -> None:
         return swept(*given, **named)
 
     Hydra.multirun = multirun  # type: ignore[method-assign]
+
+
+def with_launchers_of_others(call: Callable[[], None]) -> None:
+    """Have this called when a sweep's launcher is made that is neither Hydra's own nor ours, such as joblib's."""
+    made = getattr(Plugins, "instantiate_launcher", None)
+    if made is None:
+        return
+
+    def instantiate(*given: Any, **named: Any) -> Any:
+        launcher = made(*given, **named)
+        if not type(launcher).__module__.startswith(_LAUNCHERS):
+            call()
+        return launcher
+
+    Plugins.instantiate_launcher = instantiate  # type: ignore[method-assign]
 
 
 def check_jobs_first(check: Callable[[Any], None]) -> None:

@@ -22,7 +22,7 @@ from sbvi.cli.reader import unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, hydra_defaults, refused
-from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted
+from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 
 #: What Optuna says of the best trial of a study that has no completed one.
@@ -114,6 +114,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     waiting = contextlib.ExitStack()
     waiting.enter_context(uninterrupted())
     composing.before_sweeps(waiting.close)
+    composing.with_launchers_of_others(untaken)
 
     def guarded(config: Any) -> Any:
         try:

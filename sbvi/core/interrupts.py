@@ -55,6 +55,13 @@ def hearing() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def untaken() -> None:
+    """Leave SIGTERM to the system again, where it is an exception of ours: an exception would have joblib kill its
+    workers, who stop and save by themselves when the sweep's process ends."""
+    if by_exception(signal.SIGTERM):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _ignored(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
     """What becomes of an exception that Python can raise nowhere."""
     error = unraisable.exc_value
