@@ -53,16 +53,17 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
     """The groups by data set and, where the metric depends on it, by the number of samples and by whether p is a
     density; their order is kept."""
     apart: dict[str, list[Group]] = {}
-    told = [_apart(group, metric) for group in groups]
-    for group, own in zip(groups, told, strict=True):
-        if _by_formula(group, metric):  # any number of samples is as good
-            others = [
-                other[1]
-                for other, each in zip(told, groups, strict=True)
-                if (other[0], other[2]) == (own[0], own[2]) and not _by_formula(each, metric)
-            ]
-            own[1] = own[1] if own[1] in others else max(filter(None, others), default=None)
-        apart.setdefault(json.dumps(own), []).append(group)
+    sampled: dict[str, set[int | None]] = {}  # data, and what is scored -> numbers of samples
+    for group in groups:
+        if not _by_formula(group, metric):
+            data, samples, scored = _apart(group, metric)
+            sampled.setdefault(json.dumps([data, scored]), set()).add(samples)
+    for group in groups:
+        data, samples, scored = _apart(group, metric)
+        others = sampled.get(json.dumps([data, scored]), set())
+        if _by_formula(group, metric) and samples not in others:  # it stands with any number of samples, the most
+            samples = max(filter(None, others), default=None)
+        apart.setdefault(json.dumps([data, samples, scored]), []).append(group)
     parts = []
     titled = _titles([(each[0], json.loads(key)) for key, each in apart.items()])
     for own, title in zip(apart.values(), titled, strict=True):

@@ -178,8 +178,10 @@ def _trained(
         stack.callback(session.trained)
         batches = assembly.batches()
         stack.callback(batches.close)
-        heard = StopSignals() if session.stop is None else None
-        stop = session.stop or stack.enter_context(heard).reason  # type: ignore[arg-type]
+        stop, own = session.stop, None
+        if stop is None:
+            own = stack.enter_context(StopSignals())
+            stop = own.reason
         outcome = Training(
             assembly.algorithm,
             batches,
@@ -195,7 +197,7 @@ def _trained(
             session.trial,
         ).run(state, progress)
     # One that came after the loop's last look, and said that it stops the run.
-    if heard is not None and (reason := heard.reason()) is not None and outcome.status == "completed":
+    if own is not None and (reason := own.reason()) is not None and outcome.status == "completed":
         raise Interrupted(signal.Signals[reason])
     return outcome
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.places import is_file, is_folder
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.columns import encoded
@@ -29,7 +30,7 @@ def run_dataset(run: LoadedRun) -> Dataset:
       UserError: what is found now differs from what the run was trained on.
     """
     own = getattr(run.experiment.dataset, "path", None)
-    if own is not None and not Path(own).exists():
+    if own is not None and not (is_file(Path(own), own) or is_folder(Path(own), own)):
         raise UserError(
             f"{own}, which {run.directory.path} was trained on, is not there; dataset.path=FILE says where it is now."
         )

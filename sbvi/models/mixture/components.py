@@ -83,8 +83,8 @@ class BernoulliComponents:
         return jnp.zeros_like(parameters["logits"])
 
     def statistics(self, parameters: Parameters, x: Array, share: Array) -> Statistics:
-        first = share.T @ x
-        return Statistics(jnp.sum(share, 0), first, first)
+        ones = share.T @ x  # zeros and ones are their own squares
+        return Statistics(jnp.sum(share, 0), ones, ones)
 
     def maximise(self, parameters: Parameters, statistics: Statistics, pseudocount: float) -> Parameters:
         """With a Beta(1 + c, 1 + c) prior on every probability."""
