@@ -52,7 +52,7 @@ COMMAND = Command(
         "never); under median none stops before pruning.startup_trials=N are complete, and before "
         "pruning.first_step=N",
         "resume=DIR": "go on with a run from its last checkpoint; its length and rhythm may be given anew, such as "
-        "trainer.steps=12000",
+        "trainer.steps=12000, and where its data has moved dataset.path=FILE",
         "-m, --multirun": "a sweep: every word may have several values, as in seed=0,1 or 'seed=range(4)'",
         "hydra/launcher=sbvi": "train a sweep's jobs in workers that start once, or side by side on an accelerator",
         "hydra.run.dir=DIR": "the run's directory (default outputs/<date>/<time>); the same one goes on with its run",

@@ -180,7 +180,9 @@ def _write(path: Path, content: bytes) -> bool:
     if path.exists() and not same_content(path, content):
         raise UserError(f"{path} holds other data than x; use another directory.")
     there = RunDirectory(path.parent)
-    if there.has_run() and (known := there.read_run()["config"].get("dataset", {}).get("path")) != str(path):
+    known = there.read_run()["config"].get("dataset", {}).get("path", "") if there.has_run() else str(path)
+    moved = path.exists() and Path(known).name == path.name  # the run with its folder; the same x lies in it
+    if known != str(path) and not moved:
         earlier = path.name == KEPT_PARQUET and known == str(path.with_name(KEPT_TEXT))
         goes_on = f", or, where an earlier version kept x as text, resume={path.parent}" if earlier else ""
         raise UserError(f"{path.parent} holds another run, on other data than x; use another directory{goes_on}.")

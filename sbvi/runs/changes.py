@@ -1,6 +1,7 @@
 """What may change when a run goes on, and the record of what was changed.
 
-A run that goes on with another length, budget or rhythm is the same run; with anything else it would be another.
+A run that goes on with another length, budget or rhythm is the same run, and so is one whose data lies elsewhere now;
+with anything else it would be another.
 """
 
 import datetime
@@ -13,6 +14,7 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.runs.compose import LENGTHS
 from sbvi.runs.experiment import ABSENT
+from sbvi.runs.whereabouts import PLACE, check_has_path
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
             new[group] = {"name": value}
             continue
         check_may_change(key, value)
+        if key == PLACE:
+            check_has_path("path" in new["dataset"], value)
         if len(given) == 1 and key in given:
             new[group] = {**new[group], **dict.fromkeys(LENGTHS)}
         new[group] = {**new.get(group, ABSENT.get(group, {})), name: value}
@@ -62,10 +66,11 @@ def check_may_change(key: str, value: object) -> None:
     Raises:
       UserError: it may not change.
     """
-    if key not in MAY_CHANGE and not is_elsewhere(key):
+    if key not in (*MAY_CHANGE, PLACE) and not is_elsewhere(key):
         raise UserError(
             f"resume=DIR goes on with the run's own settings, and {key}={value} was given; what may change is "
-            f"runtime.*, logger, logger.* and {', '.join(MAY_CHANGE)}; to train with others, use init_from=DIR."
+            f"runtime.*, logger, logger.*, {PLACE} where the same data has moved, and {', '.join(MAY_CHANGE)}; to "
+            "train with others, use init_from=DIR."
         )
 
 

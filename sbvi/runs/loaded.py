@@ -30,6 +30,7 @@ from sbvi.runs.memory import abstract_params, check_event, check_fits
 from sbvi.runs.queries import Queries
 from sbvi.runs.rows import Rows
 from sbvi.runs.scores import Scores
+from sbvi.runs.whereabouts import located
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack
 
@@ -48,8 +49,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         self.directory = RunDirectory(folder)
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"], recorded=True)
-        if data_path is not None:
-            self.experiment = moved(self.experiment, data_path)
+        self.experiment = located(self.experiment, self.directory.path, data_path)
         # On whatever is at hand: a run of eight GPUs is read on a laptop.
         runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
         self.data = record["data"]
@@ -141,17 +141,6 @@ def _event_shape(shape: Any, folder: Path) -> tuple[int, ...]:
     if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
         raise UserError(f"{folder}: run.json gives the event shape {shape}; it must be a list of positive sizes.")
     return tuple(shape)
-
-
-def moved(experiment: Experiment, data_path: str) -> Experiment:
-    """The experiment with its data at another place.
-
-    Raises:
-      UserError: its data is not a file of the user's.
-    """
-    if not hasattr(experiment.dataset, "path"):
-        raise UserError(f"dataset.path={data_path} is for runs on files of one's own, and this run's data has no path.")
-    return replace(experiment, dataset=replace(experiment.dataset, path=str(data_path)))
 
 
 def load_run(folder: Path | str, data_path: str | None = None) -> LoadedRun:

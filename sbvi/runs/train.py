@@ -20,6 +20,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
+from sbvi.runs.whereabouts import PLACE
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def train(
             result = directory.read_result()
             # A pruned run goes on to its length where nothing prunes it.
             pruned = result is not None and result.get("pruned", False)
-            left = what or (pruned and session.trial is None)
+            left = set(what) - {PLACE} or (pruned and session.trial is None)
             if result is not None and result.get("status") == "completed" and not left:
                 check_ended(result, directory.path / "result.json")
                 recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
@@ -86,8 +87,9 @@ def train(
             known_by = {"identity": identity(config, str(data["digest"]))}
             record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
         elif not same_data(directory.read_run()["data"], data):
-            why = other_kinds(directory.read_run()["data"], data)
-            raise UserError(f"{directory.path} was trained on other data than is found now{why}; start a new run.")
+            own = getattr(experiment.dataset, "path", None)
+            where = (f" in {own}" if own else "") + other_kinds(directory.read_run()["data"], data)
+            raise UserError(f"{directory.path} was trained on other data than is found now{where}; start a new run.")
         try:
             result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:
@@ -152,13 +154,14 @@ def _check_config(config: dict[str, Any]) -> None:
 def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) -> dict[str, list[Any]]:
     """What of a run's config is changed as it goes on; anything else is refused: results would be of neither.
 
+    The same data may lie elsewhere now; that it is the same is seen once it is loaded.
     Keys that came with a later version have their defaults in an older run's config. Where it runs may differ.
     longer: whether the settings of `sbvi.runs.changes` may change.
     """
     recorded = Experiment.from_config(directory.read_run()["config"], recorded=True).to_config()
     what = difference(recorded, config)
     for key, (there, here) in what.items():
-        if not longer or key not in MAY_CHANGE:
+        if key != PLACE and not (longer and key in MAY_CHANGE):
             raise UserError(
                 f"{directory.path} holds another run: {key} is {there} there and {here} here; "
                 f"use another directory, or resume={directory.path} without overrides."

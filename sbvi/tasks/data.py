@@ -1,13 +1,11 @@
 """What a task works on: the run's own data, checked to be what it was trained on, or the user's."""
 
 import logging
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.places import is_file, is_folder
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.columns import encoded
@@ -15,6 +13,7 @@ from sbvi.data.recorded import other_kinds, same_data
 from sbvi.data.traced import Traced
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
+from sbvi.runs.whereabouts import PLACE, check_there
 from sbvi.tasks.files import read_values
 from sbvi.tasks.tables import read_frame
 
@@ -29,15 +28,12 @@ def run_dataset(run: LoadedRun) -> Dataset:
     Raises:
       UserError: what is found now differs from what the run was trained on.
     """
-    own = getattr(run.experiment.dataset, "path", None)
-    if own is not None and not (is_file(Path(own), own) or is_folder(Path(own), own)):
-        raise UserError(
-            f"{own}, which {run.directory.path} was trained on, is not there; dataset.path=FILE says where it is now."
-        )
+    check_there(run.experiment, run.directory.path)
     dataset = load_dataset(run.experiment)
     found = {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}
     if not same_data(run.data, found):
-        place = f" in {own}; dataset.path=FILE says where the data is now" if own else ""
+        own = getattr(run.experiment.dataset, "path", None)
+        place = f" in {own}; {PLACE}=FILE says where the data is now" if own else ""
         raise UserError(
             f"{run.directory.path} was trained on other data than is found now{place}{other_kinds(run.data, found)}."
         )

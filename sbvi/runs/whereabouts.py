@@ -1,0 +1,63 @@
+"""Where the data of a recorded run lies now: where it was, beside the run's own files, or where the user says.
+
+A place is no part of what a run is. Whoever reads the data compares its digest with the recorded one.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sbvi.core import UserError
+from sbvi.core.places import is_file, is_folder
+from sbvi.runs.experiment import Experiment
+
+#: The setting that names a place of data.
+PLACE = "dataset.path"
+
+
+def located(experiment: Experiment, run: Path, said: str | None = None) -> Experiment:
+    """The experiment with its data where it is now.
+
+    What `sbvi.train` was given in memory lies in the run's folder: it is found there after the folder has moved.
+
+    run: the run's folder. said: where the user says that the data is.
+
+    Raises:
+      UserError: something is said of data that has no path of the user's.
+    """
+    recorded = getattr(experiment.dataset, "path", None)
+    if said is not None:
+        check_has_path(recorded is not None, said)
+        return _at(experiment, said)
+    if recorded is None or _is_there(recorded):
+        return experiment
+    beside = run.absolute() / Path(recorded).name
+    return _at(experiment, str(beside)) if _is_there(str(beside)) else experiment
+
+
+def check_has_path(has_path: bool, said: object) -> None:
+    """Refuse a place of data that has none.
+
+    Raises:
+      UserError: as it says.
+    """
+    if not has_path:
+        raise UserError(f"{PLACE}={said} is for runs on files of one's own, and this run's data has no path.")
+
+
+def check_there(experiment: Experiment, run: Path) -> None:
+    """Refuse to look for data where there is none.
+
+    Raises:
+      UserError: the run's data is not where it was recorded.
+    """
+    recorded = getattr(experiment.dataset, "path", None)
+    if recorded is not None and not _is_there(recorded):
+        raise UserError(f"{recorded}, which {run} was trained on, is not there; {PLACE}=FILE says where it is now.")
+
+
+def _is_there(place: str) -> bool:
+    return is_file(Path(place), place) or is_folder(Path(place), place)
+
+
+def _at(experiment: Experiment, place: str) -> Experiment:
+    return replace(experiment, dataset=replace(experiment.dataset, path=place))

@@ -1,0 +1,79 @@
+"""Data of one's own that has moved since its run was trained."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import sbvi
+from sbvi.cli.resume import resumed
+from sbvi.core import UserError
+from sbvi.runs.changes import changed
+from sbvi.runs.context import RunContext
+from sbvi.runs.train import train
+from sbvi.tasks.data import run_dataset
+
+#: A mixture, which is soonest compiled.
+WORDS = ["model=mixture", "model.count=2", "trainer.steps=2", "trainer.batch_size=20", "evaluation.test=false"]
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).integers(0, 2, (40, 6))
+
+
+@pytest.fixture(autouse=True)
+def _no_log_that_outlives_its_test(monkeypatch):
+    monkeypatch.setattr("logging.basicConfig", lambda **options: None)
+    monkeypatch.setattr("sbvi.cli.hydra_app.log_to", lambda folder: None)
+
+
+def gone_on(folder, *words):
+    experiment, folder, longer = resumed([f"resume={folder}"], words)
+    return train(experiment, folder, session=RunContext(longer=longer))
+
+
+def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
+    folder, there, here = tmp_path / "run", tmp_path / "x.npy", tmp_path / "moved=2.npy"
+    np.save(there, values)
+    sbvi.train([*WORDS, "dataset=npz", f"dataset.path={there}"], folder)
+    shutil.move(there, here)
+    with pytest.raises(UserError, match=r"x\.npy, which .*run was trained on, is not there; dataset\.path=FILE says"):
+        gone_on(folder, "trainer.steps=4")
+    record = (folder / "run.json").read_bytes()
+    np.save(tmp_path / "other.npy", 1 - values)
+    with pytest.raises(UserError, match=r"was trained on other data than is found now in .*other\.npy; start a new"):
+        gone_on(folder, "trainer.steps=4", f"dataset.path={tmp_path / 'other.npy'}")
+    assert (folder / "run.json").read_bytes() == record
+    # A place alone is nothing to train for.
+    gone_on(folder, f"dataset.path={here}")
+    assert (folder / "run.json").read_bytes() == record
+    assert gone_on(folder, "trainer.steps=4", f"dataset.path={here}")["steps"] == 4
+    (line,) = json.loads((folder / "run.json").read_text())["history"]
+    assert line["changed"] == {"dataset.path": [str(there), str(here)], "trainer.steps": [2, 4]}
+    assert len(run_dataset(sbvi.load_run(folder)).split("test").x) == 4
+
+
+def test_data_in_memory_moves_with_its_run(values, tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    sbvi.train(WORDS, before, x=values)
+    shutil.move(before, after)
+    assert run_dataset(sbvi.load_run(after)).digest()
+    assert sbvi.train(WORDS, after, x=values).directory.path == after
+    with pytest.raises(UserError, match="holds other data than x"):
+        sbvi.train(WORDS, after, x=1 - values)
+    assert gone_on(after, "trainer.steps=4")["steps"] == 4
+    # A copy of the run has its data beside it, too.
+    shutil.copytree(after, tmp_path / "copy")
+    shutil.rmtree(after)
+    assert gone_on(tmp_path / "copy", "trainer.steps=6")["steps"] == 6
+    np.savez(tmp_path / "copy" / "data.npz", x_train=1 - values)
+    with pytest.raises(UserError, match="was trained on other data than is found now"):
+        gone_on(tmp_path / "copy", "trainer.steps=8")
+
+
+def test_data_without_a_path_has_no_other_place():
+    config = {"dataset": {"name": "digits"}, "trainer": {}}
+    with pytest.raises(UserError, match=r"dataset\.path=x\.npy is for runs on files of one's own"):
+        changed(config, {"dataset.path": "x.npy"})
