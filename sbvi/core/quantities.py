@@ -25,7 +25,7 @@ LOST = 1e20
 #: What the standard error of a quantity is called after.
 ERROR = "_stderr"
 #: What each column of a table has of its own, as in `test/nll/NAME`.
-COLUMNS_HAVE = ("nll",)
+COLUMNS_HAVE = ("nll", "nll_stderr")
 #: What validation scores runs by, those first that come with others: with a bound over samples comes an ELBO.
 MONITORS = ("hybrid", "conditional_log_likelihood", "bound", "elbo", "log_likelihood")
 QUANTITIES: dict[str, Quantity] = {
@@ -96,7 +96,7 @@ def quantity(name: str) -> Quantity | None:
     """What a scalar of this name is; None where it was never declared."""
     parts = name.split("/")
     if len(parts) > 2 and parts[1] in COLUMNS_HAVE:  # whatever its column is called
-        return QUANTITIES[parts[1]]
+        parts = parts[1:2]
     for part in reversed(parts):
         if part in QUANTITIES:
             return QUANTITIES[part]

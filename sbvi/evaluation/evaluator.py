@@ -223,9 +223,10 @@ class Evaluator:
             nats = scalars[f"{split}/nll"] / self.dataset.event_size + offset
             scalars[f"{split}/bits_per_dimension"] = float(nats / np.log(2))
         if self.dataset.preprocessing.table is not None and offers(self.model, Tabular) and self.model.at_random():
-            size = self.settings.batch_size
-            by_column = column_nll(self.model, params, self.dataset, split, self.key, size, self.placement)
-            scalars |= {f"{split}/nll/{name}": value for name, value in by_column.items()}
+            sizes = num_samples or self.settings.num_samples, self.settings.chunk, self.settings.batch_size
+            by_column = column_nll(self.model, params, self.dataset, split, self.key, *sizes, self.placement)
+            for name, (value, error) in by_column.items():
+                scalars |= {f"{split}/nll/{name}": value, f"{split}/nll_stderr/{name}": error}
         if offers(self.model, Encoder):
             for node, active in active_units(self.posterior_means(params, split)).items():
                 scalars[f"{split}/active_units/{node}"] = active

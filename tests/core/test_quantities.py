@@ -14,6 +14,7 @@ from sbvi.runs.comparison import less_is_better
         ("test/nll", "nats", True),
         ("test/bits_per_dimension", "bits", True),
         ("test/kl/layer_1", "nats", True),
+        ("test/nll_stderr/accuracy", "nats", True),
         ("imputation/rmse", "", True),
         ("test/nll_geometric", "nats", True),
         ("test/nll_geometric_bound", "nats", True),
