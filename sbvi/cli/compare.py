@@ -63,12 +63,13 @@ def _compare(given: Any) -> None:
 
     check_suffix("--plot", given.plot, (".png", ".pdf"))
     check_suffix("--html", given.html, (".html",))
-    runs = counted_once([read_summary(path) for path in find_runs(given.folders)])
-    metric, note = metric_of(runs, given.metric)
+    found = [read_summary(path) for path in find_runs(given.folders)]
+    metric, note = metric_of(found, given.metric)
+    runs = counted_once(found, metric)
     if note:
         sys.stderr.write(f"{note}\n")
     groups = grouped(runs, metric)
-    keys = [*differing(runs), *(["data"] if groups and "data" in groups[0].settings else [])]
+    keys = [*differing(runs, metric), *(["data"] if groups and "data" in groups[0].settings else [])]
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
     left = [
@@ -82,7 +83,7 @@ def _compare(given: Any) -> None:
         header, rows = _rows(groups, keys, metric)
         tell(_as_csv(header, rows, left))
     else:
-        shown = left_keys(others, apart)
+        shown = left_keys(runs, others, apart)
         tail = [
             [*(_of_run(run, key) for key in shown), *row[len(keys) :]] for run, row in zip(others, left, strict=True)
         ]

@@ -36,6 +36,8 @@ MAY_CHANGE = (
 #: Keys that change nothing of a run's numbers: where it is computed and where it is logged.
 ELSEWHERE = ("runtime.", "logger.")
 CHOSEN_ELSEWHERE = ("logger",)
+#: Nor do these, of how often a run is told and saved.
+RHYTHM = ("trainer.log_every", "trainer.checkpoint_minutes")
 
 
 def changed(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +79,11 @@ def check_may_change(key: str, value: object) -> None:
 def is_elsewhere(key: str) -> bool:
     """Whether a key changes nothing of a run's numbers."""
     return key in CHOSEN_ELSEWHERE or key.startswith(ELSEWHERE)
+
+
+def of_numbers(key: str) -> bool:
+    """Whether a run's numbers depend on a key, beyond the order of sums."""
+    return not is_elsewhere(key) and key not in RHYTHM
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

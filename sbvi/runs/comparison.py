@@ -9,10 +9,13 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.quantities import QUANTITIES, quantity
+from sbvi.runs.changes import CHOSEN_ELSEWHERE, of_numbers
 from sbvi.runs.summaries import RunSummary
 
 #: Keys that repeat a setting and do not change it.
 REPEATS = ("seed",)
+#: Units of metrics that depend on where a run is computed and how often it is told; no other number does.
+OF_SPEED = ("s", "examples/s")
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Group:
         return math.sqrt(sum((v - self.mean) ** 2 for v in self.values) / (count - 1) / count)
 
 
-def differing(runs: Sequence[RunSummary]) -> list[str]:
-    """Keys whose values differ between runs, seeds left out.
+def differing(runs: Sequence[RunSummary], metric: str = "") -> list[str]:
+    """Keys whose values differ between runs, seeds left out, and what the metric does not depend on.
 
     A key that only some runs have, such as a setting of one model's, is told where the names of what was chosen do not
     say it already: where runs that agree in all of them differ in it.
@@ -47,7 +50,7 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
     varying = [
         key
         for key in sorted({key for run in readable for key in run.config})
-        if key not in REPEATS and not key.startswith("logger.") and len({run.setting(key) for run in readable}) > 1
+        if _tells(key, metric) and len({run.setting(key) for run in readable}) > 1
     ]
     kept = [key for key in varying if all(key in run.config for run in readable)]
     for key in sorted((key for key in varying if key not in kept), key=lambda key: not _is_name(key)):
@@ -56,6 +59,18 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
         if any(told.setdefault(_settings(run, names), run.setting(key)) != run.setting(key) for run in readable):
             kept.append(key)
     return sorted(kept)
+
+
+def _tells(key: str, metric: str) -> bool:
+    """Whether a key may tell runs apart that a metric ranks."""
+    if key in REPEATS or key in CHOSEN_ELSEWHERE or key.startswith("logger."):
+        return False
+    return of_numbers(key) or _of_speed(metric)
+
+
+def _of_speed(metric: str) -> bool:
+    asked = quantity(metric)
+    return asked is not None and asked.unit in OF_SPEED
 
 
 def _is_name(key: str) -> bool:
@@ -84,8 +99,11 @@ def less_is_better(metric: str) -> bool:
     return asked.better == "lower"
 
 
-def counted_once(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The runs, where those that repeat another (same config, seed and data) are said to, and count no more."""
+def counted_once(runs: Sequence[RunSummary], metric: str = "") -> list[RunSummary]:
+    """The runs, where those that repeat another (same config, seed and data) are said to, and count no more. Of speed
+    each is a measurement of its own."""
+    if _of_speed(metric):
+        return list(runs)
     first: dict[str, RunSummary] = {}
     told = []
     for run in runs:
@@ -101,7 +119,7 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
     Raises:
       UserError: no completed run has the metric; names the nearest, or else all that exist.
     """
-    keys = differing(runs)
+    keys = differing(runs, metric)
     done = [run for run in runs if run.status == "completed"]
     having = [run for run in done if metric in run.metrics]
     if done and not having:

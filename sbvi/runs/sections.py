@@ -117,12 +117,12 @@ def _dataset(group: Group) -> dict[str, str]:
     }
 
 
-def left_keys(runs: Sequence[RunSummary], apart: Sequence[Section]) -> list[str]:
-    """A few settings that tell runs apart which are in no section: of those that the sections show; where there is no
-    section, all that differ, unless they are many."""
-    keys = differing(runs)
-    if not apart:
-        return keys if len(keys) <= FEW else []
+def left_keys(runs: Sequence[RunSummary], left: Sequence[RunSummary], apart: Sequence[Section]) -> list[str]:
+    """A few settings that tell apart the runs that are left, which are in no section, from each other and from the rest
+    of all: those that the sections show, and all that differ, unless they are many."""
+    keys = differing(runs if apart else left)
+    if len(keys) <= FEW:
+        return keys
     shown = {key for section in apart for key in section.keys}
     return [key for key in keys if key in shown][:FEW]
 

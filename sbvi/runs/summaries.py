@@ -12,7 +12,7 @@ from sbvi.core import UserError
 from sbvi.core.places import is_folder
 from sbvi.core.quantities import monitor_of
 from sbvi.reporting.metrics import read_lines
-from sbvi.runs.changes import ELSEWHERE
+from sbvi.runs.changes import of_numbers
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import flat, words
@@ -46,8 +46,8 @@ class RunSummary:
 
     @property
     def identity(self) -> str:
-        """What two runs share that are one and the same: config, seed and data."""
-        kept = {key: self.setting(key) for key in self.config if not key.startswith(ELSEWHERE)}
+        """What two runs share that are one and the same: config, seed and data, wherever they were computed."""
+        kept = {key: self.setting(key) for key in self.config if of_numbers(key)}
         return json.dumps([kept, self.data], sort_keys=True)
 
     def setting(self, key: str) -> str:

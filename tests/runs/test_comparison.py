@@ -158,10 +158,16 @@ def test_runs_that_are_not_ranked_have_a_few_settings_beside_them(grid):
     left = of_models(
         {"optimizer.learning_rate": 1e-3, **many}, {"optimizer.learning_rate": 3e-3, **many, "model.k1": 0}
     )
-    assert left_keys(left, apart) == ["optimizer.learning_rate"]
-    assert left_keys(left[:1], apart) == []
-    assert left_keys(left, []) == ["model.k1", "optimizer.learning_rate"]
-    assert left_keys(of_models(many, dict.fromkeys(many, -1)), []) == []
+    base = {key: runs[0].config[key] for key in runs[0].config if key != "optimizer.learning_rate"}
+    everywhere = [*(replace(run, config=dict(run.config) | many) for run in runs)]
+    left = [replace(run, config=base | run.config) for run in left]
+    # What sets them apart from those that are ranked, too, all of which have the same there.
+    assert left_keys([*everywhere, *left], left, apart) == ["model.k1", "optimizer.learning_rate"]
+    unlike = replace(left[0], config=base | dict.fromkeys(many, -1) | {"optimizer.learning_rate": 1e-3})
+    assert left_keys([*everywhere, *left, unlike], [*left, unlike], apart) == ["optimizer.learning_rate"]
+    assert left_keys([*everywhere, *left], left, []) == ["model.k1", "optimizer.learning_rate"]
+    unlike = of_models(many, dict.fromkeys(many, -1))
+    assert left_keys(unlike, unlike, []) == []
     make(grid / "a", 1e-3, 7, status="failed", reason="broken")
     make(grid / "b", 3e-3, 8, status="failed", reason="broken")
     shown = command("compare", grid, cwd=grid).stdout.splitlines()
@@ -315,6 +321,31 @@ def test_no_replicate_is_invented(grid):
     )
     assert next((g.settings["data"], len(g.values)) for g in groups) == ("f" * 12, 1)
     assert len(groups) == 4
+
+
+def test_where_a_run_is_computed_and_how_often_it_is_told_is_no_setting_of_it(grid):
+    """Of its numbers; of its speed it is."""
+    base = read_summary(grid / "sweep" / "0.001-0")
+    places = {"runtime.platform": ("auto", "cpu", "cpu"), "trainer.checkpoint_minutes": (0.5, 0.5, 5.0)}
+    places |= {"runtime.devices": (1, 1, 2), "trainer.log_every": (250, 10, 250), "logger": ("csv", "csv", "wandb")}
+    runs = [
+        replace(
+            base,
+            path=Path(str(seed)),
+            config=dict(base.config) | {"seed": seed} | {key: values[seed] for key, values in places.items()},
+            metrics={"test/nll": 90.0 + seed, "examples_per_second": 100.0 + seed},
+        )
+        for seed in range(3)
+    ]
+    (group,) = grouped(counted_once(runs), "test/nll")
+    assert (group.settings, group.values) == ({}, [90.0, 91.0, 92.0])
+    # The same seed elsewhere is no other replicate, and another measurement of speed.
+    again = [*runs, replace(runs[2], config=dict(runs[2].config) | {"seed": 0}, path=Path("again"))]
+    assert [run.status for run in counted_once(again, "test/nll")] == ["completed"] * 3 + ["repeated"]
+    assert [run.status for run in counted_once(again, "examples_per_second")] == ["completed"] * 4
+    speeds = grouped(again, "examples_per_second")
+    assert [(g.settings["runtime.devices"], len(g.values)) for g in speeds] == [(2, 2), (1, 1), (1, 1)]
+    assert set(speeds[0].settings) == set(places) - {"logger"}
 
 
 def test_runs_behind_links_are_found_and_a_reader_may_leave(grid):
