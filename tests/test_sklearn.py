@@ -85,6 +85,12 @@ def test_gaps_are_filled_and_the_rest_is_left(table, imputer):
     assert (draws[0] != draws[1])[gaps].all()
     assert ((lower <= x) & (x <= upper))[alone].mean() > 0.7
     assert list(imputer.get_feature_names_out()) == ["x0", "x1", "x2"]
+    frame = pd.DataFrame(
+        holes, columns=["b", "a", "c"], index=range(5, 205)
+    )  # columns of one fitted to an array are by place
+    with pytest.warns(UserWarning, match="X has feature names, but Imputer was fitted without"):
+        named = imputer.transform(frame)
+    pd.testing.assert_frame_equal(named, pd.DataFrame(filled, columns=frame.columns, index=frame.index))
 
 
 def test_one_of_an_earlier_version_fills_but_has_no_intervals(table, imputer):

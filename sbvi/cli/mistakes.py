@@ -1,7 +1,6 @@
 """What is wrong with a command line, in one sentence: before Hydra reads it, and from what Hydra says of it."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from sbvi.cli.flags import words_of
 from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
+from sbvi.cli.quoting import quoted
 from sbvi.core.catalogue import CHANGES, below, entries_of, is_list, is_text
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
@@ -84,7 +84,7 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
         advice = f"; a list is written {key}=[{value}]" if is_list(key.lstrip("+")) else ""
         if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
-            advice = f"; text with a comma is written {_quoted(key, value)}"
+            advice = f"; text with a comma is written {quoted(key, value)}"
         raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
     group = key.lstrip("+")
     if group in command.groups and group not in CHANGES and not all(map(_one_entry, _values(override))):
@@ -167,14 +167,8 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
     if missing := _closing(value):
         return UserError(f"{word} opens a bracket that is not closed; a list is written {key}={value}{missing}.")
     return UserError(
-        f"{word} holds characters that Hydra reads as its own; quote the value twice: {_quoted(key, value)}."
+        f"{word} holds characters that Hydra reads as its own; quote the value twice: {quoted(key, value)}."
     )
-
-
-def _quoted(key: str, value: str) -> str:
-    """A word with text as it stands, for a shell."""
-    escaped = value.replace('"', '\\"')
-    return shlex.quote(f'{key}="{escaped}"')
 
 
 def sentence(error: BaseException, arguments: Sequence[str], command: Command) -> str:

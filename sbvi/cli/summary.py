@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sbvi.cli.progress import clock
+from sbvi.cli.quoting import word
 from sbvi.core.quantities import monitor_of, quantity
 
 #: The share of examples that importance sampling does badly by.
@@ -118,7 +119,7 @@ def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[Row]:
 
 
 def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
-    run = shlex.quote(f"run={folder}")
+    run = word("run", folder)
     metrics = result["metrics"]
     if "test/accuracy" in metrics and "test/nll" not in metrics:  # it knows labels alone
         yield f"sbvi-evaluate {run} task=classification"

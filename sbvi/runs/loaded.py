@@ -1,7 +1,6 @@
 """A trained model as an object, on NumPy arrays."""
 
 import contextlib
-import copy
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,13 +49,23 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         record = self.directory.read_run()
         self.experiment = Experiment.from_config(record["config"], recorded=True)
         self.experiment = located(self.experiment, self.directory.path, data_path)
-        # On whatever is at hand: a run of eight GPUs is read on a laptop.
-        runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
+        self._on_what_is_at_hand()
         self.data = record["data"]
         self.event_shape = _event_shape(self.data.get("event_shape"), self.directory.path)
         self.preprocessing = recorded(
             self.data, self.event_shape, self.experiment.dataset, bool(self.experiment.model.dequantizes)
         )
+        self._structure = record.get("structure")
+        self.model = self._built()
+        check_fits(self.experiment, self.model)
+        self.params = load_best_params(self.model, self.directory)
+        self._compiled: dict[Any, Any] = {}
+
+    def _on_what_is_at_hand(self) -> None:
+        """A run of eight GPUs is read on a laptop."""
+        runtime.apply(replace(self.experiment.runtime, platform="auto", devices=1, distributed=False))
+
+    def _built(self) -> Any:
         facts = DataFacts(
             self.event_shape,
             bool(self.data["binary"]),
@@ -65,10 +74,17 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
             self.preprocessing.table,
         )
         check_event(facts)
-        self.model = self.experiment.model.build(facts, record.get("structure"))
-        check_fits(self.experiment, self.model)
-        self.params = load_best_params(self.model, self.directory)
-        self._compiled: dict[Any, Any] = {}
+        return self.experiment.model.build(facts, self._structure)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs, the parameters as NumPy's: the model and its programs are made again there."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("model", "_compiled")}
+        return state | {"params": jax.device_get(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._on_what_is_at_hand()
+        self.model, self.params, self._compiled = self._built(), jax.device_put(self.params), {}
 
     def __repr__(self) -> str:
         """What was trained on what, how far, and what it reached."""
@@ -106,7 +122,8 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
 
     def with_params(self, params: Any) -> "LoadedRun":
         """The run with other parameters of its model."""
-        other = copy.copy(self)  # programs that one has compiled serve the other
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__  # programs that one has compiled serve the other
         other.params = params
         return other
 

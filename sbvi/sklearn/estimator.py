@@ -139,7 +139,8 @@ class TableEstimator(BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not X.size:
                 raise ValueError(f"Found array with {len(X)} sample(s) and {len(X.columns)} feature(s).")
-            return X
+            # Of one that was fitted to an array columns are known by place.
+            return X if reset or hasattr(self, "feature_names_in_") else X.set_axis(range(X.shape[1]), axis=1)
         try:
             unmasked(X, "X")
         except UserError as error:

@@ -162,7 +162,7 @@ class Imputer(TransformerMixin, TableEstimator):
         for name in made:
             if str(name) in self.constants_:
                 made[name] = made[name].fillna(self.constants_[str(name)])
-        return made if hasattr(X, "columns") else made.to_numpy(np.float64)
+        return made.set_axis(X.columns, axis=1) if hasattr(X, "columns") else made.to_numpy(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names of the columns, which stay."""

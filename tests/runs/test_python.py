@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -375,7 +376,8 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
 
 
 def test_the_package_shows_what_there_is():
-    assert dir(sbvi) == ["Experiment", "LoadedRun", "__version__", "load_run", "train"]
+    assert dir(sbvi) == ["Experiment", "LoadedRun", "UserError", "__version__", "load_run", "train"]
+    assert sbvi.UserError is UserError
 
 
 @pytest.mark.quick
@@ -385,5 +387,18 @@ def test_what_is_of_searches_is_refused_of_a_run_by_itself(tmp_path):
 
 
 @pytest.mark.quick
+def test_a_run_is_pickled_for_another_process(tmp_path):
+    """As joblib and multiprocessing hand it on, with parameters other than the best too."""
+    words = ["model=mixture", "model.count=2", "trainer.steps=2", "trainer.batch_size=20", "dataset=npz"]
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 2, (40, 6)))
+    run = sbvi.train([*words, f"dataset.path={tmp_path / 'x.npy'}"], tmp_path / "run")
+    other = run.with_params(jax.tree.map(lambda leaf: leaf + 0.1, run.params))
+    x = np.zeros((3, 6))
+    for each in (run, other):
+        again = pickle.loads(pickle.dumps(each))
+        np.testing.assert_array_equal(again.log_likelihood(x), each.log_likelihood(x))
+        assert repr(again) == repr(run)
+
+
 def test_pickled_encodings_of_earlier_versions_are_read():
     assert pickle.loads(b"\x80\x04csbvi.runs.loaded\nEncoding\n.") is Encoding

@@ -63,6 +63,8 @@ def test_data_in_memory_moves_with_its_run(values, tmp_path):
     assert sbvi.train(WORDS, after, x=values).directory.path == after
     with pytest.raises(UserError, match="holds other data than x"):
         sbvi.train(WORDS, after, x=1 - values)
+    (tmp_path / "link").symlink_to(after, target_is_directory=True)
+    assert sbvi.train(WORDS, tmp_path / "link", x=values).directory.path == tmp_path / "link"
     assert gone_on(after, "trainer.steps=4")["steps"] == 4
     # A copy of the run has its data beside it, too.
     shutil.copytree(after, tmp_path / "copy")

@@ -1,0 +1,18 @@
+"""Words of a command line with text in them, as a shell and then Hydra read them."""
+
+import re
+import shlex
+
+#: Text that Hydra reads as it stands: it starts with a letter or a slash, and is no name of another value.
+PLAIN = re.compile(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z/]([A-Za-z0-9_./+\- ]*[A-Za-z0-9_./+\-])?", re.IGNORECASE)
+
+
+def word(key: str, value: str) -> str:
+    """KEY=VALUE of text, for a shell; quoted for Hydra where it has another use for something in it."""
+    return shlex.quote(f"{key}={value}") if PLAIN.fullmatch(value) else quoted(key, value)
+
+
+def quoted(key: str, value: str) -> str:
+    """The same, quoted for Hydra whatever the text is."""
+    escaped = value.replace('"', '\\"')
+    return shlex.quote(f'{key}="{escaped}"')
