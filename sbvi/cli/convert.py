@@ -19,11 +19,13 @@ COMMAND = Command(
         "rows=N": "training examples in a shard (default 10000)",
         "input=DIR": "or a directory of your own, described in place: train*, validation*, test* as .npy, or as .npz "
         "with x and label",
+        "maximum=N": "of whole numbers in input=DIR the greatest there can be (default 255; 1 where none exceeds it)",
     },
-    keys=("output", "rows", "input"),
+    keys=("output", "rows", "input", "maximum"),
     examples={
         "sbvi-convert dataset=mnist output=shards": "any data set",
         "sbvi-convert input=mine": "your own files",
+        "sbvi-convert input=mine maximum=16": "such as of 16 levels above black",
     },
 )
 
@@ -40,8 +42,13 @@ def _task(config: Any) -> None:
     if folder is not None and dataset is None and output is None:
         from sbvi.data.convert import describe
 
-        info, where = describe(Path(str(folder)), Path(str(folder)).absolute().name), folder
+        most = values["maximum"]
+        if most is not None and not (type(most) is int and 1 <= most <= 255):
+            raise UserError(f"maximum={most} must be a whole number of 1 to 255.")
+        info, where = describe(Path(str(folder)), Path(str(folder)).absolute().name, most), folder
     elif folder is None and dataset is not None and output is not None:
+        if values["maximum"] is not None:
+            raise UserError("maximum=N is of input=DIR; of a data set give dataset.maximum=N where it has one.")
         info, where = _written(dataset, Path(str(output)), values["rows"]), output
     else:
         raise UserError("Give dataset=NAME and output=DIR to write shards, or input=DIR to describe your own.")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from sbvi.core.places import is_folder
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, refuse_unfinished, stamp
 from sbvi.data.shard_folder import written
+
+log = logging.getLogger(__name__)
+
+#: Whole numbers that never exceed half of what bytes hold are likely of another range.
+DARK = 127
 
 
 def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
@@ -75,15 +82,18 @@ def _save(path: Path, array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def describe(folder: Path, name: str) -> dict[str, Any]:
+def describe(folder: Path, name: str, maximum: int | None = None) -> dict[str, Any]:
     """Check shards of the user's own and write info.json beside them; returns what it holds.
 
     Files named train*, validation* and test* are the splits, in the order of their names: .npy files with labels
     in NAME.label.npy where there are any, or .npz files with `x` and perhaps `label`. Values are uint8, read as
-    0..255 or, where none exceeds 1, as binary, or float32 in [0, 1]. Every value is looked at once.
+    0..maximum, or float32 in [0, 1]. Every value is looked at once.
+
+    maximum: the greatest whole number there can be; by default 255, or 1 where none exceeds it, which is binary.
 
     Raises:
-      UserError: a split is missing, a file cannot be used, or the directory is described already.
+      UserError: a split is missing, a file cannot be used or holds more than the maximum, or the directory is described
+        already.
     """
     if not is_folder(folder, f"input={folder}"):
         raise UserError(f"input={folder} is not a directory.")
@@ -100,6 +110,7 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
                 kinds.add((x.dtype, x.shape[1:]))
                 most = max(most, entry.pop("most"))
                 entries.append(entry)
+                log.info("%s: %s, %d rows%s.", split, file.name, len(x), ", labelled" if "label" in entry else "")
     for split, entries in splits.items():
         if not entries or (split != "train" and len(entries) > 1):
             names = ", ".join(f.name for f in files[:5]) or "nothing"
@@ -110,18 +121,47 @@ def describe(folder: Path, name: str) -> dict[str, Any]:
     if len(kinds) > 1:
         listed = "; ".join(sorted(f"{dtype} {shape}" for dtype, shape in kinds))
         raise UserError(f"{folder}: the shards differ in dtype or in the shape of an example: {listed}.")
-    whole = next(iter(kinds))[0] == np.uint8
+    _tell_labels(folder, splits)
+    levels = _levels(folder, next(iter(kinds))[0] == np.uint8, int(most), maximum)
     info = {
         "format": FORMAT,
         "name": name,
-        "levels": (1 if most <= 1 else 255) if whole else None,
-        "binary": whole and most <= 1,
+        "levels": levels,
+        "binary": levels == 1,
         "train": splits["train"],
         "validation": splits["validation"][0],
         "test": splits["test"][0],
     }
     write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())
     return info
+
+
+def _levels(folder: Path, whole: bool, most: int, maximum: int | None) -> int | None:
+    """The greatest whole number that values can be, of which the greatest there is is `most`; None of others.
+
+    Raises:
+      UserError: the one that is given cannot be that.
+    """
+    if maximum is None:
+        if whole and 1 < most <= DARK:
+            log.warning(
+                "%s holds whole numbers that never exceed %d, and the greatest there can be is 255 by default: if it "
+                "is %d, delete %s and give maximum=%d, or the values count as nearly black.",
+                *(folder, most, most, INFO, most),
+            )
+        return (1 if most <= 1 else 255) if whole else None
+    if not whole:
+        raise UserError(f"maximum={maximum} is for whole numbers (uint8), and {folder} holds float32 values of [0, 1].")
+    if not most <= maximum <= 255:
+        raise UserError(f"maximum={maximum} must be from {max(most, 1)}, the greatest value in {folder}, to 255.")
+    return maximum
+
+
+def _tell_labels(folder: Path, splits: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Say which files lack labels that others have: of the training split those of all files are left out then."""
+    without = [str(entry["file"]) for entries in splits.values() for entry in entries if "label" not in entry]
+    if without and any("label" in entry for entries in splits.values() for entry in entries):
+        log.warning("%s: %s without labels, which other files have.", folder, ", ".join(without[:5]))
 
 
 def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import re
 from dataclasses import replace
@@ -267,6 +268,38 @@ def test_shards_of_zeros_and_ones_are_binary_and_columns_first_is_read_right(tmp
     info = describe(tmp_path, "bits")
     assert (info["levels"], info["binary"]) == (1, True)
     np.testing.assert_array_equal(Shards(path=str(tmp_path)).load().validation.x, arrays["validation"][0])
+
+
+def test_the_greatest_value_of_shards_of_ones_own_is_said_or_asked_for(tmp_path, caplog):
+    x = np.arange(17, dtype=np.uint8).repeat(2).reshape(2, 17)
+    for name in ("train", "validation", "test"):
+        np.save(tmp_path / f"{name}.npy", x)
+    np.save(tmp_path / "train.label.npy", [0, 1])
+    with pytest.raises(UserError, match=r"maximum=15 must be from 16, the greatest value in .*, to 255\.$"):
+        describe(tmp_path, "mine", 15)
+    with caplog.at_level(logging.INFO):
+        assert describe(tmp_path, "mine")["levels"] == 255
+    assert "never exceed 16" in caplog.text
+    assert "delete info.json and give maximum=16" in caplog.text
+    assert "train: train.npy, 2 rows, labelled." in caplog.text
+    assert "validation.npy, test.npy without labels, which other files have" in caplog.text
+    caplog.clear()
+    (tmp_path / "info.json").unlink()
+    assert describe(tmp_path, "mine", 16)["levels"] == 16
+    assert "black" not in caplog.text
+    found = Shards(path=str(tmp_path)).load()
+    assert (found.levels, found.binary) == (16, False)
+    np.testing.assert_array_equal(found.preprocessing.means(found.test.x) / found.levels, x / 16)
+    (tmp_path / "info.json").unlink()
+    for name in ("train", "validation", "test"):
+        np.save(tmp_path / f"{name}.npy", np.ones((2, 3), np.uint8))
+    describe(tmp_path, "mine", 2)  # of which 2 happens not to be there
+    assert not Shards(path=str(tmp_path)).load().binary
+    (tmp_path / "info.json").unlink()
+    for name in ("train", "validation", "test"):
+        np.save(tmp_path / f"{name}.npy", np.ones((2, 3), np.float32))
+    with pytest.raises(UserError, match=r"maximum=2 is for whole numbers \(uint8\)"):
+        describe(tmp_path, "mine", 2)
 
 
 @pytest.mark.parametrize(
