@@ -27,6 +27,8 @@ Told = str | tuple[str, ...] | list[str]
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
 #: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
 RANKS, CATEGORIES = 10, 100
+#: Codes of a column at most.
+MOST_CODES = 1000
 #: A column is skewed where the standardised third moment passes this and the logarithm's is less than half of it.
 SKEWED = 2.0
 #: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
@@ -81,6 +83,8 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
     if timed or all(isinstance(v, str) and _DATE.fullmatch(v) for v in values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
     kind, why = "categorical", "text"
+    if (ranks := declared_ranks(column)) is not None:
+        return ColumnKind("ordinal", ranks, "ordered categories")
     if len(values) == 2:
         kind, why = "binary", "two values"
     elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
@@ -90,6 +94,16 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+
+
+def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | None:
+    """The ranks of a column whose dtype has an order of its own, unless they are two or too many."""
+    import pandas as pd
+
+    dtype = column.dtype
+    if not (isinstance(dtype, pd.CategoricalDtype) and dtype.ordered and 2 < len(dtype.categories) <= MOST_CODES):
+        return None
+    return tuple(plain(category) for category in dtype.categories)
 
 
 def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
@@ -181,8 +195,8 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
             raise UserError(f"{where}: column {name} has one value alone; leave it out.")
         if told == "ordinal" and not numeric:
             raise UserError(f"{where}: column {name} holds text; list its ranks: dataset.columns={{{name}: [..]}}.")
-        if len(values) > 1000:
-            raise UserError(f"{where}: column {name} has {len(values)} values; a {told} one has at most 1000.")
+        if len(values) > MOST_CODES:
+            raise UserError(f"{where}: column {name} has {len(values)} values; a {told} one has at most {MOST_CODES}.")
         return tuple(values)
     if not numeric:
         raise UserError(f"{where}: column {name} holds text, and dataset.columns.{name}={told} is of numbers.")

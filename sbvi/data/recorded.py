@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sbvi.data.own import few
 from sbvi.data.preprocessing import Preprocessing
 
 
@@ -56,6 +57,32 @@ def other_kinds(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> str:
         if before != now:
             return f" (column {name} was taken as {before}, and is taken as {now} now)"
     return ""
+
+
+def other_meaning(recorded: Mapping[str, Any], own: Preprocessing) -> str:
+    """Where the same number in a model means another value in the data that run.json describes than in one's own: the
+    first such thing, as `X there and Y here`; empty where there is none, or none is recorded. Ranges are of values that
+    are moved into them; where columns lie and how far they spread may be as each data set has it."""
+    if not isinstance(config := recorded.get("preprocessing"), Mapping):
+        return ""
+    there, here = (_meaning(known) for known in (Preprocessing.from_config(config), own))
+    for what in (what for what in there if what in here and there[what] != here[what]):
+        return f"{what} {few(there[what])} there and {few(here[what])} here"
+    return ""
+
+
+def _meaning(known: Preprocessing) -> dict[str, list[str]]:
+    """What a number in a model means, in words, as far as it is known: by columns, and by the range of the source."""
+    table = known.table or ()
+    meaning = {
+        "columns": [column.name for column in table] or list(known.columns or ()),
+        "columns taken as": [f"{column.name} {column.kind}" for column in table],
+        "categories": [f"{value} of {column.name}" for column in table if column.coded for value in column.values],
+    }
+    if not table:
+        moved = known.levels is not None or known.rescale
+        meaning["values"] = ["0 and 1" if known.binary else known.units if moved else "in their own units"]
+    return {what: named for what, named in meaning.items() if named}
 
 
 def _kinds(data: Mapping[str, Any]) -> dict[str, str]:

@@ -128,6 +128,8 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
         name, content = kept_frame(x)
         return "table", (folder / name).absolute(), content
+    if hasattr(x, "to_pandas") and hasattr(x, "columns"):  # of Arrow's, which NumPy takes for an array without names
+        raise UserError(f"x is a {type(x).__name__} of {type(x).__module__.partition('.')[0]}; give x.to_pandas().")
     arrays = {f"x_{name}": _plain(value, "x") for name, value in _by_split(x, "x").items()}
     arrays |= {f"y_{name}": _plain(value, "labels") for name, value in _by_split(labels, "labels").items()}
     if "x_train" not in arrays:
@@ -141,7 +143,10 @@ def _of_argument(sentence: str, path: Path, by_split: bool) -> str:
     """A sentence about the file in which data in memory is kept, as one about the argument that the caller gave."""
     for prefix, name in (("x", "x"), ("y", "labels")):
         for part in SPLITS:
-            sentence = sentence.replace(f"{path}: {prefix}_{part} ", f"{name}[{part!r}] " if by_split else f"{name} ")
+            own = f"{name}[{part!r}]" if by_split else name
+            sentence = sentence.replace(f"{path}: {prefix}_{part} ", f"{own} ").replace(
+                f", {prefix}_{part} ", f", {own} "
+            )
     return sentence.replace(f"dataset.path={path}", "x").replace(str(path), "x")
 
 

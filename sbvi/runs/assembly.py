@@ -26,7 +26,7 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
-from sbvi.runs.start import check_variables, parameters_of, warn_of_other_meanings
+from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -203,6 +203,7 @@ class Assembly:
         like, config = self.algorithm.eval_params(state), self.experiment.to_config()
         params = parameters_of(self.experiment.init_from, like, config, self.dataset.event_shape)
         warn_of_other_meanings(self.experiment)
+        warn_of_other_data(self.experiment, self.dataset.preprocessing)
         return self.algorithm.with_params(state, jax.device_put(params))
 
     def describe_data(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sbvi.data.formats.parquet import holdable
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
 from sbvi.data.frame_numbers import simple
+from sbvi.data.kinds import declared_ranks
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
 
 
@@ -115,6 +116,8 @@ def _altered(frame: Any, text: str, header: bool) -> str | None:
         for name, back in zip(map(str, frame.columns), read, strict=True):
             if name != back:
                 return f"x has a column named {name!r}, {other}"
+    if ordered := [name for name in frame.columns if declared_ranks(frame[name]) is not None]:
+        return f"x has ordered categories in column {ordered[0]}, whose order is lost in text"
     kinds = [dtype.kind for dtype in frame.dtypes]
     suspects = _suspects(frame)
     if not suspects:

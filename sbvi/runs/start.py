@@ -6,6 +6,8 @@ from typing import Any
 
 from sbvi.core import UserError, build, plain
 from sbvi.core.configs import spelled
+from sbvi.data import Preprocessing
+from sbvi.data.recorded import other_meaning
 from sbvi.models import MODELS
 from sbvi.runs.changes import difference
 from sbvi.runs.directory import RunDirectory
@@ -80,6 +82,13 @@ def warn_of_other_meanings(experiment: Experiment) -> None:
             "init_from=%s is a run with %s: its parameters fit by their shapes and mean something else here.",
             *(folder, told),
         )
+
+
+def warn_of_other_data(experiment: Experiment, preprocessing: Preprocessing) -> None:
+    """Say where what this run's model sees means something else than it did to the run that it starts from."""
+    folder = str(experiment.init_from)
+    if what := other_meaning(RunDirectory(folder).read_run()["data"], preprocessing):
+        log.warning("init_from=%s is a run on other data (%s): its parameters mean something else here.", folder, what)
 
 
 def _other_meanings(config: Mapping[str, Any], model: Any) -> dict[str, tuple[Any, Any]]:

@@ -84,6 +84,32 @@ def test_the_users_word_stands(name, told, kind, values):
     assert column_kind(LABORATORY[name], told, "x")[:2] == (kind, values)
 
 
+def test_categories_that_have_an_order_are_ranks():
+    """Of the frame's own, whether all are there or not; two are two values, and the user's word stands."""
+    ranks, held = ["low", "mid", "high"], ["mid", "low"] * 5
+    made = {
+        "grade": pd.Categorical(held, ranks, ordered=True),
+        "size": pd.Categorical([10, 1] * 5, [10, 5, 1], ordered=True),
+        "free": pd.Categorical(["low", "mid", "high"] * 3 + ["low"], ranks),
+        "two": pd.Categorical(held, ["mid", "low"], ordered=True),
+        "told": pd.Categorical(held, ranks, ordered=True),
+    }
+    found = kinds.described(pd.DataFrame(made), {"told": "binary"}, "x")
+    assert {name: (kind.kind, kind.values) for name, kind in found.items()} == {
+        "grade": ("ordinal", ("low", "mid", "high")),
+        "size": ("ordinal", (10.0, 5.0, 1.0)),
+        "free": ("categorical", ("high", "low", "mid")),
+        "two": ("binary", ("low", "mid")),
+        "told": ("binary", ("low", "mid")),
+    }
+    column = kinds.fitted("size", found["size"], np.array([0.0, 2.0]), "standard")
+    frame = pd.DataFrame(made)
+    np.testing.assert_array_equal(column.codes(frame["size"], "x"), [0, 2] * 5)
+    back = tables.decoded([column], np.array([[1.0]] * 10), frame)
+    assert list(back["size"]) == [5] * 10
+    assert back["size"].dtype == frame["size"].dtype
+
+
 def test_ranks_of_words_and_numbers_are_found_among_numbers():
     """What a later file may hold beside the numbers of this one."""
     grade = pd.Series([1.0, 2.0, 2.0, None, 1.0], name="grade")

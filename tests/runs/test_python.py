@@ -163,6 +163,18 @@ def test_a_short_run_has_a_rate(tmp_path):
 SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))), "trainer.steps=2"]
 
 
+class Arrows:
+    """A table that NumPy takes for an array."""
+
+    columns = ("a", "b")
+
+    def to_pandas(self):
+        return pd.DataFrame(np.ones((9, 2)), columns=self.columns)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((9, 2))
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -178,6 +190,11 @@ SMALL = [*(word for word in WORDS if not word.startswith(("dataset", "trainer"))
             {"x": "digits.npz"},
             "^x='digits.npz' is text, .*; a file is given by overrides, as dataset=npz dataset.path=digits.npz.$",
         ),
+        (
+            {"x": {"train": np.ones((9, 4, 4)), "test": np.ones((9, 3, 4))}},
+            r"^x\['test'\] has events \(3, 4\), x\['train'\] has \(4, 4\)",
+        ),
+        ({"x": Arrows()}, r"^x is a Arrows of test_python; give x\.to_pandas\(\)\.$"),
         ({"x": Path("a.csv")}, "^x='a.csv' is a path, .* dataset=table dataset.path=a.csv.$"),
     ],
 )
@@ -351,6 +368,13 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match="holds other data than x"):  # it is nobody's to overwrite
             api._write(path, content)
+    grades = pd.Categorical(["low", "high", "mid"] * 20, ["low", "mid", "high", "top"], ordered=True)
+    name, content = frame_files.kept_frame(pd.DataFrame({"a": numbers, "grade": grades}))
+    (tmp_path / name).write_bytes(content)
+    loaded = sbvi.Experiment.from_overrides(["dataset=table", f"dataset.path={tmp_path / name}"]).dataset.load()
+    assert [(column.kind, column.values) for column in loaded.preprocessing.table] == [
+        ("continuous", ()), ("ordinal", ("low", "mid", "high", "top")),
+    ]  # fmt: skip
     mixed = frame.assign(site=pd.Series(["01", 2, 3.5] * 20, dtype=object))
     with pytest.raises(UserError, match=r"column site holds '01'.* as Parquet it cannot be kept .*one type"):
         api._kept(mixed, None, tmp_path)

@@ -1,13 +1,16 @@
 """Which runs' parameters a run may start from, beside what shapes and names tell."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from support.small_run import experiment
 
 from sbvi.core import UserError, fields
+from sbvi.data import Preprocessing
+from sbvi.data.columns import Column
 from sbvi.models import MODELS
-from sbvi.runs.start import check_variables, warn_of_other_meanings
+from sbvi.runs.start import check_variables, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.words import CHOICES, WORDS
 
 
@@ -96,3 +99,41 @@ def test_what_says_nothing_of_a_meaning_is_named_by_keys_that_are_there():
     named = [(kind, key) for kind in kinds for key in getattr(kind, "of_training", ())]
     assert len(named) > 10
     assert [(kind.__name__, key) for kind, key in named if key not in fields(kind)] == []
+
+
+COLUMNS = (
+    Column("age", "continuous", 40.0, 12.0),
+    Column("kind", "categorical", values=("hi", "lo")),
+)
+TABLE = Preprocessing((2,), table=COLUMNS)
+LEVELS = Preprocessing.whole((4,), 16)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "said"),
+    [
+        (TABLE, TABLE.but(table=COLUMNS[::-1]), "columns age, kind there and kind, age here"),
+        (TABLE, TABLE.but(table=(replace(COLUMNS[0], kind="positive"), COLUMNS[1])),
+         "columns taken as age continuous, kind categorical there and age positive, kind categorical here"),
+        (TABLE, TABLE.but(table=(COLUMNS[0], replace(COLUMNS[1], values=("lo", "hi")))),
+         "categories hi of kind, lo of kind there and lo of kind, hi of kind here"),
+        (LEVELS, Preprocessing.whole((4,), 255), "values whole numbers 0..16 there and whole numbers 0..255 here"),
+        (LEVELS, LEVELS.but(binarization="dynamic"), "values whole numbers 0..16 there and 0 and 1 here"),
+        (LEVELS.but(columns=("a", "b", "c", "d")), LEVELS.but(columns=("b", "a", "c", "d")),
+         "columns a, b, c, d there and b, a, c, d here"),
+        (Preprocessing.real((4,), 0, 1).but(rescale=True), Preprocessing.real((4,), 0, 2).but(rescale=True),
+         "values real numbers of [0, 1] there and real numbers of [0, 2] here"),
+        # What each data set has of its own, and what is not known of one of them.
+        (TABLE, TABLE.but(table=(replace(COLUMNS[0], location=50.0, scale=1.0), COLUMNS[1])), ""),
+        (LEVELS.but(binarization="dynamic"), Preprocessing.whole((4,), 1).but(seed=3), ""),
+        (Preprocessing.real((4,), 0, 1), Preprocessing.real((4,), -3, 2), ""),
+        (LEVELS, LEVELS.but(columns=("a", "b", "c", "d"), dequantize=True), ""),
+        (None, LEVELS, ""),
+    ],
+)  # fmt: skip
+def test_data_that_gives_parameters_another_meaning_is_told(there, here, said, monkeypatch, caplog):
+    record = {"data": {} if there is None else {"preprocessing": there.to_config()}}
+    monkeypatch.setattr("sbvi.runs.start.RunDirectory", lambda folder: SimpleNamespace(read_run=lambda: record))
+    warn_of_other_data(experiment(init_from="begun"), here)
+    told = f"init_from=begun is a run on other data ({said}): its parameters mean something else here."
+    assert [line.getMessage() for line in caplog.records] == ([told] if said else [])
