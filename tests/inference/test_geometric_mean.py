@@ -296,6 +296,7 @@ def test_moves_of_x_reach_its_enumerated_conditional_from_elsewhere(x64, optimis
             assert total_variation(one, left) > 0.05
 
 
+@pytest.mark.slow  # test_observed_values_stay_and_the_rest_has_its_conditional holds it of whole sweeps, too
 def test_a_long_chain_has_the_enumerated_law(x64):
     """Even with three candidates and two samples of p~ for each: the kernel is exact, not only its limit."""
     model, params = machine(seed=3)
