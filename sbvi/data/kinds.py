@@ -38,8 +38,10 @@ MOST = 1_000_000
 GREATEST = 1e30
 
 
-#: How a day is written, with or without the time of day, as frames write theirs into text files.
-_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?)?\s*")
+#: How a day is written, with or without the time of day: as frames write theirs into text files, with points or strokes
+#: and the year last or first.
+_DAY = r"(\d{4}-\d\d-\d\d|\d{1,2}(?P<mark>[./-])\d{1,2}(?P=mark)\d{4}|\d{4}/\d{1,2}/\d{1,2})"
+_DATE = re.compile(rf"\s*{_DAY}([T ]\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?)?\s*")
 
 
 class ColumnKind(NamedTuple):

@@ -1,8 +1,10 @@
 """The preprocessing of a trained run, from its run.json."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from sbvi.data.cells import as_text
 from sbvi.data.own import few
 from sbvi.data.preprocessing import Preprocessing
 
@@ -57,6 +59,23 @@ def other_kinds(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> str:
         if before != now:
             return f" (column {name} was taken as {before}, and is taken as {now} now)"
     return ""
+
+
+def by_record(settings: Any, recorded: Mapping[str, Any]) -> Any:
+    """A data set's settings, by which columns are taken for what run.json says they were, whatever this version would
+    take them for. What the user says of a column stands."""
+    table = (recorded.get("preprocessing") or {}).get("table")
+    if not table or not hasattr(settings, "columns"):
+        return settings
+    told = {
+        column["name"]: tuple(map(_spelled, column["values"])) if column["kind"] == "ordinal" else column["kind"]
+        for column in table
+    }
+    return replace(settings, columns=told | dict(settings.columns or {}))
+
+
+def _spelled(value: str | float | bool) -> str:
+    return as_text(value) if isinstance(value, float) else str(value)
 
 
 def other_meaning(recorded: Mapping[str, Any], own: Preprocessing) -> str:

@@ -16,6 +16,7 @@ from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
 from sbvi.data.own import OwnData
+from sbvi.data.recorded import by_record
 from sbvi.data.rows import ScaledRows
 from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
@@ -33,9 +34,10 @@ from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 log = logging.getLogger(__name__)
 
 
-def load_dataset(experiment: Experiment) -> Dataset:
-    """The experiment's data set, binarized as it says, fit for its model."""
-    spec = experiment.dataset
+def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = None) -> Dataset:
+    """The experiment's data set, binarized as it says, fit for its model; of a run that was begun read by its record,
+    run.json's `data`."""
+    spec = by_record(experiment.dataset, recorded or {})
     held = sound(spec.load(), type(spec))
     dataset = binarize(held, spec.binarization, spec.split_seed)
     check_data(experiment, dataset)
@@ -139,16 +141,24 @@ class Assembly:
     placement: Placement
 
     @classmethod
-    def build(cls, experiment: Experiment, shared: Shared | None = None, structure: Any = None) -> "Assembly":
-        """structure: what a run that goes on has learned; a new one learns it."""
+    def build(
+        cls,
+        experiment: Experiment,
+        shared: Shared | None = None,
+        structure: Any = None,
+        recorded: Mapping[str, Any] | None = None,
+    ) -> "Assembly":
+        """structure, recorded: of a run that goes on what it has learned, and run.json's `data`."""
         shared = shared or Shared()
         spec = experiment.model
 
         def loaded() -> tuple[Dataset, DataSummary]:
-            dataset = load_dataset(experiment)
+            dataset = load_dataset(experiment, recorded)
             return dataset, summarise(dataset, spec.summary_rows)
 
-        dataset, summary = shared.get(_data_key(experiment), loaded)
+        kinds = {"kinds": getattr(by_record(experiment.dataset, recorded or {}), "columns", None)}
+        key = _data_key(experiment) | kinds
+        dataset, summary = shared.get(key, loaded)
         check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
@@ -160,7 +170,6 @@ class Assembly:
             learned = spec.learn_structure(summary) if structure is None else structure
             return learned, spec.build(data_facts(dataset), learned)
 
-        key = _data_key(experiment)
         learned, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
         algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))
         shapes = abstract_state(algorithm, blank(model.facts))
@@ -174,7 +183,7 @@ class Assembly:
                 Pictures(model, dataset),
             )
 
-        evaluator, validator, pictures = shared.get(_evaluation_key(experiment), evaluated)
+        evaluator, validator, pictures = shared.get(_evaluation_key(experiment) | kinds, evaluated)
         return cls(
             *(experiment, dataset, summary, learned, model, algorithm, shapes),
             *(evaluator, validator, pictures, placement),

@@ -77,8 +77,8 @@ def train(
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
         began = time.monotonic()
-        known = directory.read_run().get("structure") if begun else None
-        assembly = Assembly.build(experiment, session.shared, known)
+        known = directory.read_run() if begun else {}
+        assembly = Assembly.build(experiment, session.shared, known.get("structure"), known.get("data"))
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
         record = None

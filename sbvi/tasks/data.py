@@ -29,7 +29,7 @@ def run_dataset(run: LoadedRun) -> Dataset:
       UserError: what is found now differs from what the run was trained on.
     """
     check_there(run.experiment, run.directory.path)
-    dataset = load_dataset(run.experiment)
+    dataset = load_dataset(run.experiment, run.data)
     found = {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}
     if not same_data(run.data, found):
         own = getattr(run.experiment.dataset, "path", None)

@@ -134,7 +134,7 @@ class TableImputation(Filling):
         held = part.x[:].astype(np.float32)
         if _removed_on_purpose(run):
             whole = replace(run.experiment, dataset=replace(run.experiment.dataset, missing=Removal()))
-            other = load_dataset(whole)
+            other = load_dataset(whole, run.data)
             return other.preprocessing.to_source(other.evaluated(self.split, self.examples).x[:]), held
         truth = run.preprocessing.to_source(held)
         gone = (np.random.default_rng(self.seed).random(held.shape) < self.fraction) & ~np.isnan(held)

@@ -281,6 +281,24 @@ def test_times_are_the_same_in_a_frame_and_in_its_file(days, tmp_path):
     assert column_kind(pd.Series(["2020-01", "2020-02", "2020-03"] * 9), None, "x").kind == "categorical"
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["01.03.2021", "13.12.2020"], "ignored"),
+        (["1/13/2021", "12/1/2020"], "ignored"),
+        (["1-3-2021 9:05", "13-12-2020 17:30:01"], "ignored"),
+        (["2021/3/1", "2020/12/13"], "ignored"),
+        (["1.2.3", "1.2.4"], "binary"),
+        (["1/2", "3/4"], "binary"),
+        (["01.03-2021", "13.12-2020"], "binary"),
+    ],
+)
+def test_days_are_known_however_they_are_written(cells, kind):
+    found = column_kind(pd.Series(cells * 10, name="when"), None, "x")
+    assert found.kind == kind
+    assert found.why == "times" if kind == "ignored" else "values" in found.why
+
+
 @pytest.mark.parametrize("cells", [["inf"], ["-inf"], ["inf"] * 50])
 @pytest.mark.parametrize("told", [None, {"a": "continuous"}, {"a": "positive"}])
 def test_infinity_is_refused_by_its_line(cells, told, tmp_path):

@@ -4,13 +4,17 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sbvi
 from sbvi.cli.resume import resumed
 from sbvi.core import UserError
+from sbvi.data import kinds
+from sbvi.runs.assembly import load_dataset
 from sbvi.runs.changes import changed
 from sbvi.runs.context import RunContext
+from sbvi.runs.experiment import Experiment
 from sbvi.runs.train import train
 from sbvi.tasks.data import run_dataset
 
@@ -79,3 +83,30 @@ def test_data_without_a_path_has_no_other_place():
     config = {"dataset": {"name": "digits"}, "trainer": {}}
     with pytest.raises(UserError, match=r"dataset\.path=x\.npy is for runs on files of one's own"):
         changed(config, {"dataset.path": "x.npy"})
+
+
+def test_columns_are_taken_for_what_the_run_recorded(tmp_path, monkeypatch):
+    """Whatever another version takes them for: its data is read, and trained on, as before."""
+    generator = np.random.default_rng(0)
+    frame = {"a": generator.normal(size=60), "site": ["x", "y", "z"] * 20, "rank": [1, 2, 5] * 20}
+    pd.DataFrame(frame).to_csv(tmp_path / "t.csv", index=False)
+    words = ["experiment=table", f"dataset.path={tmp_path / 't.csv'}", "model.latents=[1]", "model.hidden=[4]"]
+    words += ["model.recognition_hidden=[4]", "trainer.epochs=null", "trainer.steps=2", "evaluation.test=false"]
+    run = sbvi.train(words, tmp_path / "run")
+    before = run.preprocessing.table
+    assert [column.kind for column in before] == ["continuous", "categorical", "ordinal"]
+    whole, found = kinds.column_kind, []
+
+    def other(column, told, *rest):
+        found.append(told)
+        return whole(column, "positive" if told is None and column.name == "rank" else told, *rest)
+
+    monkeypatch.setattr(kinds, "column_kind", other)
+    assert load_dataset(run.experiment).preprocessing.table != before
+    assert run_dataset(run).preprocessing.table == before
+    assert found[-3:] == ["continuous", "categorical", ("1", "2", "5")]
+    assert gone_on(tmp_path / "run", "trainer.steps=4")["steps"] == 4
+    # What the user says of a column stands, and is another run.
+    told = Experiment.from_overrides([*words, "dataset.columns={rank: count}"])
+    with pytest.raises(UserError, match=r"holds another run: dataset\.columns"):
+        train(told, tmp_path / "run")
