@@ -14,5 +14,7 @@ def word(key: str, value: str) -> str:
 
 def quoted(key: str, value: str) -> str:
     """The same, quoted for Hydra whatever the text is."""
-    escaped = value.replace('"', '\\"')
+    # In Hydra's quotes a backslash is one but before a quote, and so in OmegaConf's texts but before ${.
+    escaped = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), escaped)
     return shlex.quote(f'{key}="{escaped}"')

@@ -22,7 +22,7 @@ def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
             return made.astype(object)
         absent = [value for value in made.unique() if value not in like.categories]
         if absent:
-            like = pd.CategoricalDtype([*like.categories, *absent], like.ordered)
+            like = pd.CategoricalDtype([*like.categories, *absent])  # where these stand in an order is not known
     elif pd.api.types.is_integer_dtype(like):
         made = made.round() if made.dtype.kind == "f" else made
         like = "Int64" if made.isna().any() else like

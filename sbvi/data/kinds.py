@@ -77,6 +77,9 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
         )
     if isinstance(told, tuple | list):
         return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
+    ranks = declared_ranks(column)
+    if told == "ordinal" and ranks is not None:
+        return ColumnKind("ordinal", ranks, "as told, in the order of its categories")
     if told is not None:
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
     if len(values) == 1:
@@ -85,7 +88,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
     if timed or all(isinstance(v, str) and _DATE.fullmatch(v) for v in values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
     kind, why = "categorical", "text"
-    if (ranks := declared_ranks(column)) is not None:
+    if ranks is not None:
         return ColumnKind("ordinal", ranks, "ordered categories")
     if len(values) == 2:
         kind, why = "binary", "two values"
@@ -99,13 +102,15 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
 
 
 def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | None:
-    """The ranks of a column whose dtype has an order of its own, unless they are two or too many."""
+    """The ranks of a column whose dtype has an order of its own, unless they are two, too many, or words beside
+    numbers, of which no file keeps both."""
     import pandas as pd
 
     dtype = column.dtype
     if not (isinstance(dtype, pd.CategoricalDtype) and dtype.ordered and 2 < len(dtype.categories) <= MOST_CODES):
         return None
-    return tuple(plain(category) for category in dtype.categories)
+    ranks = tuple(plain(category) for category in dtype.categories)
+    return ranks if len({isinstance(rank, str) for rank in ranks}) == 1 else None
 
 
 def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:

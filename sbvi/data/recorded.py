@@ -86,7 +86,11 @@ def other_meaning(recorded: Mapping[str, Any], own: Preprocessing) -> str:
         return ""
     there, here = (_meaning(known) for known in (Preprocessing.from_config(config), own))
     for what in (what for what in there if what in here and there[what] != here[what]):
-        return f"{what} {few(there[what])} there and {few(here[what])} here"
+        before, now = there[what], here[what]
+        if len(before) == len(now):  # by their places, else the first of many could all be the same
+            pairs = [pair for pair in zip(before, now, strict=True) if pair[0] != pair[1]]
+            before, now = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return f"{what} {few(before)} there and {few(now)} here"
     return ""
 
 
@@ -98,10 +102,21 @@ def _meaning(known: Preprocessing) -> dict[str, list[str]]:
         "columns taken as": [f"{column.name} {column.kind}" for column in table],
         "categories": [f"{value} of {column.name}" for column in table if column.coded for value in column.values],
     }
-    if not table:
-        moved = known.levels is not None or known.rescale
-        meaning["values"] = ["0 and 1" if known.binary else known.units if moved else "in their own units"]
+    if not table and (values := _range(known)):
+        meaning["values"] = [values]
     return {what: named for what, named in meaning.items() if named}
+
+
+def _range(known: Preprocessing) -> str:
+    """How values stand in the range that a model sees; empty of real numbers that are seen as they are and may well be
+    the same as those of another run that are moved there."""
+    if known.binary:
+        return "0 and 1"
+    if known.levels is not None or known.rescale:
+        return known.units
+    if known.location is not None:
+        return "by columns' own locations and scales"
+    return "" if (known.minimum, known.maximum) == (0, 1) else "in their own units"
 
 
 def _kinds(data: Mapping[str, Any]) -> dict[str, str]:

@@ -51,8 +51,9 @@ def left_out(model: Any, num_samples: int, chunk: int) -> Callable[[Any, Array, 
 
             parts = jax.lax.scan(part, None, jnp.arange(rounds, dtype=jnp.int32))[1]
             rest, own = (values.reshape(-1, len(x))[:num_samples] for values in parts)
+            rest = jax.nn.log_softmax(rest, 0)  # before own is added, which far greater numbers would round
             return {
-                "log_prob": jax.nn.logsumexp(rest + own, 0) - jax.nn.logsumexp(rest, 0),
+                "log_prob": jax.nn.logsumexp(rest + own, 0),
                 "effective": jnp.minimum(effective(rest), effective(rest + own)),
             }
 
@@ -74,7 +75,7 @@ def column_nll(
     placement: Placement = SINGLE,
 ) -> dict[str, tuple[float, float]]:
     """Column name -> mean of -log p(entry | others), nats, and its standard error over rows; of columns of which this
-    split has an entry. Of entries for which few samples count a warning is due: their numbers are too high.
+    split has an entry. Where few samples count for many entries a warning is due.
 
     num_samples: for each entry, fewer where entries are many.
     """

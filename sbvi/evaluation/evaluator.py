@@ -226,7 +226,9 @@ class Evaluator:
             sizes = num_samples or self.settings.num_samples, self.settings.chunk, self.settings.batch_size
             by_column = column_nll(self.model, params, self.dataset, split, self.key, *sizes, self.placement)
             for name, (value, error) in by_column.items():
-                scalars |= {f"{split}/nll/{name}": value, f"{split}/nll_stderr/{name}": error}
+                scalars[f"{split}/nll/{name}"] = value
+                if not np.isnan(error):  # of a single entry
+                    scalars[f"{split}/nll_stderr/{name}"] = error
         if offers(self.model, Encoder):
             for node, active in active_units(self.posterior_means(params, split)).items():
                 scalars[f"{split}/active_units/{node}"] = active

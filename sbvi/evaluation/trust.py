@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 SHARE = 0.1
 #: Fewer annealed chains than these are one, whose weight stands alone.
 FEW = 2
-#: Of so many effective samples the logarithm of their mean weight is too low by half their inverse, in expectation.
+#: The logarithm of a mean of so many effective weights has a standard deviation of about 0.3 nats.
 FEW_SAMPLES = 10
 #: The error of a difference of log-likelihoods from which on a warning is due, nats.
 COARSE = 0.01
@@ -62,18 +62,16 @@ def weights_shared(split: str, effective: np.ndarray, chains: int) -> None:
 
 
 def few_effective(what: str, effective: np.ndarray, samples: int) -> None:
-    """Warn where the logarithm of a mean of weights is that of few of them for a large share of entries, by their
-    effective numbers (N,)."""
+    """Warn where means of weights rest on few of them for a large share of entries, by their effective numbers (N,)."""
     share = float(np.mean(~(effective >= FEW_SAMPLES))) if effective.size else 0.0
     if samples > FEW_SAMPLES and share > SHARE:
         log.warning(
-            "%s: for %.0f %% of the entries fewer than %d of the %d importance samples count, so that it is too high "
-            "by %g nats or more; take more evaluation.num_samples, or a richer posterior.",
+            "%s: for %.0f %% of the entries fewer than %d of the %d importance samples count, so that these numbers "
+            "may be off by more than their standard errors; take more evaluation.num_samples, or a richer posterior.",
             what,
             100 * share,
             FEW_SAMPLES,
             samples,
-            0.5 / FEW_SAMPLES,
         )
 
 

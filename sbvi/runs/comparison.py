@@ -101,13 +101,15 @@ def less_is_better(metric: str) -> bool:
 
 def counted_once(runs: Sequence[RunSummary], metric: str = "") -> list[RunSummary]:
     """The runs, where those that repeat another (same config, seed and data) are said to, and count no more. Of speed
-    each is a measurement of its own."""
-    if _of_speed(metric):
-        return list(runs)
+    each is a measurement of its own, unless its numbers are another's."""
+
+    def same(run: RunSummary) -> str:
+        return json.dumps([run.identity, run.metrics if _of_speed(metric) else None], sort_keys=True)
+
     first: dict[str, RunSummary] = {}
     told = []
     for run in runs:
-        if run.status == "completed" and (known := first.setdefault(run.identity, run)) is not run:
+        if run.status == "completed" and (known := first.setdefault(same(run), run)) is not run:
             run = replace(run, status="repeated", note=f"the same run as {known.path}: counted once")
         told.append(run)
     return told

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import jax
 from sbvi.core import UserError, processes
 from sbvi.data.recorded import other_kinds, same_data
 from sbvi.runs import runtime
-from sbvi.runs.assembly import Assembly
-from sbvi.runs.changes import MAY_CHANGE, difference, identity
+from sbvi.runs.assembly import Assembly, load_dataset
+from sbvi.runs.changes import MAY_CHANGE, difference, identity, noted
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
@@ -73,6 +74,8 @@ def train(
             left = set(what) - {PLACE} or (pruned and session.trial is None)
             if result is not None and result.get("status") == "completed" and not left:
                 check_ended(result, directory.path / "result.json")
+                if what:
+                    _moved(directory, experiment, what, result["steps"])
                 recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
@@ -86,10 +89,8 @@ def train(
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
             known_by = {"identity": identity(config, str(data["digest"]))}
             record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
-        elif not same_data(directory.read_run()["data"], data):
-            own = getattr(experiment.dataset, "path", None)
-            where = (f" in {own}" if own else "") + other_kinds(directory.read_run()["data"], data)
-            raise UserError(f"{directory.path} was trained on other data than is found now{where}; start a new run.")
+        else:
+            _check_same(directory, experiment, data)
         try:
             result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:
@@ -117,6 +118,34 @@ def train(
             _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
             raise
         return result
+
+
+def _check_same(directory: RunDirectory, experiment: Experiment, found: Mapping[str, Any]) -> None:
+    """Refuse other data than a run's.
+
+    found: what is recorded of the data that is found now.
+
+    Raises:
+      UserError: it is not what run.json describes.
+    """
+    recorded = directory.read_run()["data"]
+    if not same_data(recorded, found):
+        own = getattr(experiment.dataset, "path", None)
+        where = (f" in {own}" if own else "") + other_kinds(recorded, found)
+        raise UserError(f"{directory.path} was trained on other data than is found now{where}; start a new run.")
+
+
+def _moved(directory: RunDirectory, experiment: Experiment, what: dict[str, list[Any]], step: int) -> None:
+    """Record where the data of a completed run lies now, once that is seen to be the same.
+
+    Raises:
+      UserError: see `_check_same`.
+    """
+    record = directory.read_run()
+    dataset = load_dataset(experiment, record["data"])
+    _check_same(directory, experiment, {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()})
+    if directory.writes:
+        directory.write_run(noted(record, experiment.to_config(), what, step))
 
 
 class ProcessLost(UserError):

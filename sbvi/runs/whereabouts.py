@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sbvi.core import UserError
 from sbvi.core.places import is_file, is_folder
+from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT
 from sbvi.runs.experiment import Experiment
 
 #: The setting that names a place of data.
@@ -28,10 +29,12 @@ def located(experiment: Experiment, run: Path, said: str | None = None) -> Exper
     if said is not None:
         check_has_path(recorded is not None, said)
         return _at(experiment, said)
-    if recorded is None or _is_there(recorded):
+    if recorded is None:
         return experiment
-    beside = run.absolute() / Path(recorded).name
-    return _at(experiment, str(beside)) if _is_there(str(beside)) else experiment
+    beside = str(run.absolute() / Path(recorded).name)
+    # Of what was given in memory another run may lie where this one was.
+    elsewhere = Path(recorded).name in (KEPT_ARRAYS, KEPT_TEXT, KEPT_PARQUET) or not _is_there(recorded)
+    return _at(experiment, beside) if elsewhere and beside != recorded and _is_there(beside) else experiment
 
 
 def check_has_path(has_path: bool, said: object) -> None:

@@ -4,6 +4,9 @@ import shlex
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from sbvi.cli.quoting import quoted, word
 
@@ -31,17 +34,34 @@ FOLDERS = [
     "a\\b",
     "100%",
     "~x",
+    "${a}",
+    'c"${a}\\${b}',
+    "a\\",
+    "a\\\\",
+    'a\\"b',
+    'a\\\\"',
+    "\\${a}\\",
+    '"',
+    "'",
 ]
+
+
+def as_read(typed):
+    """By a shell, Hydra's grammar and OmegaConf."""
+    (argument,) = shlex.split(typed)
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    return OmegaConf.create({"run": override.value()})["run"]
 
 
 @pytest.mark.parametrize("how", [word, quoted])
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_is_read_as_it_is(folder, how):
-    (typed,) = shlex.split(how("run", folder))
-    (override,) = OverridesParser.create().parse_overrides([typed])
-    value = override.value()
-    assert isinstance(value, str)
-    assert value == folder
+    assert as_read(how("run", folder)) == folder
+
+
+@given(st.text(st.sampled_from("ab \\\"'${}()[],:=#~%&1.-/"), min_size=1, max_size=8))
+def test_any_folder_is_read_as_it_is(folder):
+    assert as_read(word("run", folder)) == folder
 
 
 def test_what_needs_no_quotes_has_none():

@@ -9,6 +9,7 @@ import pytest
 from sbvi.core import UserError
 from sbvi.data import Preprocessing, kinds
 from sbvi.data import columns as tables
+from sbvi.data.cells import fitting
 from sbvi.data.columns import Column
 from sbvi.data.kinds import column_kind
 from sbvi.data.removal import Removal
@@ -93,14 +94,18 @@ def test_categories_that_have_an_order_are_ranks():
         "free": pd.Categorical(["low", "mid", "high"] * 3 + ["low"], ranks),
         "two": pd.Categorical(held, ["mid", "low"], ordered=True),
         "told": pd.Categorical(held, ranks, ordered=True),
+        "ordinal": pd.Categorical([10, 1] * 5, [10, 5, 1], ordered=True),
+        "both": pd.Categorical([1, "m"] * 5, [1, "m", 2], ordered=True),
     }
-    found = kinds.described(pd.DataFrame(made), {"told": "binary"}, "x")
+    found = kinds.described(pd.DataFrame(made), {"told": "binary", "ordinal": "ordinal"}, "x")
     assert {name: (kind.kind, kind.values) for name, kind in found.items()} == {
         "grade": ("ordinal", ("low", "mid", "high")),
         "size": ("ordinal", (10.0, 5.0, 1.0)),
         "free": ("categorical", ("high", "low", "mid")),
         "two": ("binary", ("low", "mid")),
         "told": ("binary", ("low", "mid")),
+        "ordinal": ("ordinal", (10.0, 5.0, 1.0)),
+        "both": ("binary", (1.0, "m")),
     }
     column = kinds.fitted("size", found["size"], np.array([0.0, 2.0]), "standard")
     frame = pd.DataFrame(made)
@@ -108,6 +113,10 @@ def test_categories_that_have_an_order_are_ranks():
     back = tables.decoded([column], np.array([[1.0]] * 10), frame)
     assert list(back["size"]) == [5] * 10
     assert back["size"].dtype == frame["size"].dtype
+    # A rank that the caller's order lacks has no place in it.
+    widened = fitting(pd.Series(["low", "mid"]), pd.CategoricalDtype(["low", "high"], ordered=True))
+    assert list(widened.cat.categories) == ["low", "high", "mid"]
+    assert not widened.cat.ordered
 
 
 def test_ranks_of_words_and_numbers_are_found_among_numbers():

@@ -341,6 +341,8 @@ def test_where_a_run_is_computed_and_how_often_it_is_told_is_no_setting_of_it(gr
     assert (group.settings, group.values) == ({}, [90.0, 91.0, 92.0])
     # The same seed elsewhere is no other replicate, and another measurement of speed.
     again = [*runs, replace(runs[2], config=dict(runs[2].config) | {"seed": 0}, path=Path("again"))]
+    copied = counted_once([*runs, replace(runs[2], path=Path("copy"))], "examples_per_second")
+    assert [run.status for run in copied] == ["completed"] * 3 + ["repeated"]
     assert [run.status for run in counted_once(again, "test/nll")] == ["completed"] * 3 + ["repeated"]
     assert [run.status for run in counted_once(again, "examples_per_second")] == ["completed"] * 4
     speeds = grouped(again, "examples_per_second")

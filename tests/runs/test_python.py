@@ -410,7 +410,6 @@ def test_what_is_of_searches_is_refused_of_a_run_by_itself(tmp_path):
         sbvi.train(["pruning.rule=median", "trainer.steps=5"], tmp_path / "run")
 
 
-@pytest.mark.quick
 def test_a_run_is_pickled_for_another_process(tmp_path):
     """As joblib and multiprocessing hand it on, with parameters other than the best too."""
     words = ["model=mixture", "model.count=2", "trainer.steps=2", "trainer.batch_size=20", "dataset=npz"]
@@ -424,5 +423,6 @@ def test_a_run_is_pickled_for_another_process(tmp_path):
         assert repr(again) == repr(run)
 
 
+@pytest.mark.quick
 def test_pickled_encodings_of_earlier_versions_are_read():
     assert pickle.loads(b"\x80\x04csbvi.runs.loaded\nEncoding\n.") is Encoding

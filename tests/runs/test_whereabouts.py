@@ -50,12 +50,23 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
     with pytest.raises(UserError, match=r"was trained on other data than is found now in .*other\.npy; start a new"):
         gone_on(folder, "trainer.steps=4", f"dataset.path={tmp_path / 'other.npy'}")
     assert (folder / "run.json").read_bytes() == record
-    # A place alone is nothing to train for.
-    gone_on(folder, f"dataset.path={here}")
+    # A place alone is nothing to train for, and is looked at all the same.
+    result = (folder / "result.json").read_bytes()
+    np.save(tmp_path / "wider.npy", np.zeros((40, 7)))
+    for wrong, said in (("other", "other data than"), ("wider", "other data than"), ("none", "is not")):
+        with pytest.raises(UserError, match=said):
+            gone_on(folder, f"dataset.path={tmp_path / wrong}.npy")
+        with pytest.raises(UserError, match=said):
+            sbvi.train([*WORDS, "dataset=npz", f"dataset.path={tmp_path / wrong}.npy"], folder)
     assert (folder / "run.json").read_bytes() == record
-    assert gone_on(folder, "trainer.steps=4", f"dataset.path={here}")["steps"] == 4
-    (line,) = json.loads((folder / "run.json").read_text())["history"]
-    assert line["changed"] == {"dataset.path": [str(there), str(here)], "trainer.steps": [2, 4]}
+    gone_on(folder, f"dataset.path={here}")
+    assert (folder / "result.json").read_bytes() == result
+    assert json.loads((folder / "run.json").read_text())["config"]["dataset"]["path"] == str(here)
+    shutil.move(here, again := tmp_path / "again.npy")
+    assert gone_on(folder, "trainer.steps=4", f"dataset.path={again}")["steps"] == 4
+    first, second = json.loads((folder / "run.json").read_text())["history"]
+    assert first["changed"] == {"dataset.path": [str(there), str(here)]}
+    assert second["changed"] == {"dataset.path": [str(here), str(again)], "trainer.steps": [2, 4]}
     assert len(run_dataset(sbvi.load_run(folder)).split("test").x) == 4
 
 
@@ -70,6 +81,9 @@ def test_data_in_memory_moves_with_its_run(values, tmp_path):
     (tmp_path / "link").symlink_to(after, target_is_directory=True)
     assert sbvi.train(WORDS, tmp_path / "link", x=values).directory.path == tmp_path / "link"
     assert gone_on(after, "trainer.steps=4")["steps"] == 4
+    # Whatever lies in its old place now.
+    sbvi.train(WORDS, before, x=1 - values)
+    assert run_dataset(sbvi.load_run(after)).digest() != run_dataset(sbvi.load_run(before)).digest()
     # A copy of the run has its data beside it, too.
     shutil.copytree(after, tmp_path / "copy")
     shutil.rmtree(after)
