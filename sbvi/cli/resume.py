@@ -32,7 +32,7 @@ def resumed(named: Sequence[str], rest: Sequence[str]) -> tuple[Any, Path, bool]
         from sbvi.runs import Experiment
         from sbvi.runs.changes import changed, check_may_change, is_elsewhere
         from sbvi.runs.directory import RunDirectory
-        from sbvi.runs.whereabouts import PLACE, check_there, located
+        from sbvi.runs.whereabouts import PLACE, located
 
     folder = Path(home(named[0].partition("=")[2]))
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
@@ -45,5 +45,4 @@ def resumed(named: Sequence[str], rest: Sequence[str]) -> tuple[Any, Path, bool]
     hydra_app.log_to(folder)
     values = {key: value if key == PLACE else resolved.literal(key, value) for key, value in pairs.items()}
     experiment = located(Experiment.from_config(changed(config, values), recorded=True), folder)
-    check_there(experiment, folder)
     return experiment, folder, not all(map(is_elsewhere, values))

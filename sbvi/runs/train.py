@@ -21,7 +21,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
-from sbvi.runs.whereabouts import PLACE
+from sbvi.runs.whereabouts import PLACE, check_there, same_place
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,8 @@ def train(
                 return result
         began = time.monotonic()
         known = directory.read_run() if begun else {}
+        if begun and PLACE not in what:
+            check_there(experiment, directory.path)
         assembly = Assembly.build(experiment, session.shared, known.get("structure"), known.get("data"))
         data = assembly.describe_data()
         processes.check_same(str(data["digest"]), "data")
@@ -189,6 +191,8 @@ def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) 
     """
     recorded = Experiment.from_config(directory.read_run()["config"], recorded=True).to_config()
     what = difference(recorded, config)
+    if PLACE in what and same_place(*what[PLACE]):  # by another way, as through a link
+        del what[PLACE]
     for key, (there, here) in what.items():
         if key != PLACE and not (longer and key in MAY_CHANGE):
             raise UserError(

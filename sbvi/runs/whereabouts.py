@@ -37,6 +37,11 @@ def located(experiment: Experiment, run: Path, said: str | None = None) -> Exper
     return _at(experiment, beside) if elsewhere and beside != recorded and _is_there(beside) else experiment
 
 
+def same_place(one: object, other: object) -> bool:
+    """Whether two paths lead to one file."""
+    return isinstance(one, str) and isinstance(other, str) and Path(one).resolve() == Path(other).resolve()
+
+
 def check_has_path(has_path: bool, said: object) -> None:
     """Refuse a place of data that has none.
 

@@ -43,6 +43,7 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
     np.save(there, values)
     sbvi.train([*WORDS, "dataset=npz", f"dataset.path={there}"], folder)
     shutil.move(there, here)
+    assert gone_on(folder)["steps"] == 2  # which needs no data
     with pytest.raises(UserError, match=r"x\.npy, which .*run was trained on, is not there; dataset\.path=FILE says"):
         gone_on(folder, "trainer.steps=4")
     record = (folder / "run.json").read_bytes()
@@ -53,9 +54,15 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
     # A place alone is nothing to train for, and is looked at all the same.
     result = (folder / "result.json").read_bytes()
     np.save(tmp_path / "wider.npy", np.zeros((40, 7)))
-    for wrong, said in (("other", "other data than"), ("wider", "other data than"), ("none", "is not")):
+    for wrong, said in (
+        ("other", "other data than"),
+        ("wider", "other data than"),
+        ("none", r"^dataset\.path=.*none\.npy is not a file\.$"),
+    ):
         with pytest.raises(UserError, match=said):
             gone_on(folder, f"dataset.path={tmp_path / wrong}.npy")
+        with pytest.raises(UserError, match=said):
+            gone_on(folder, f"dataset.path={tmp_path / wrong}.npy", "trainer.steps=4")
         with pytest.raises(UserError, match=said):
             sbvi.train([*WORDS, "dataset=npz", f"dataset.path={tmp_path / wrong}.npy"], folder)
     assert (folder / "run.json").read_bytes() == record
@@ -79,7 +86,9 @@ def test_data_in_memory_moves_with_its_run(values, tmp_path):
     with pytest.raises(UserError, match="holds other data than x"):
         sbvi.train(WORDS, after, x=1 - values)
     (tmp_path / "link").symlink_to(after, target_is_directory=True)
+    record = (after / "run.json").read_bytes()
     assert sbvi.train(WORDS, tmp_path / "link", x=values).directory.path == tmp_path / "link"
+    assert (after / "run.json").read_bytes() == record
     assert gone_on(after, "trainer.steps=4")["steps"] == 4
     # Whatever lies in its old place now.
     sbvi.train(WORDS, before, x=1 - values)
