@@ -1,6 +1,7 @@
 """A trained model as an object, on NumPy arrays."""
 
 import contextlib
+import copy
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -76,6 +77,12 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         check_event(facts)
         return self.experiment.model.build(facts, self._structure)
 
+    def __copy__(self) -> "LoadedRun":
+        """With the same model and programs: those that one has compiled serve the other."""
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs, the parameters as NumPy's: the model and its programs are made again there."""
         state = {name: value for name, value in self.__dict__.items() if name not in ("model", "_compiled")}
@@ -122,8 +129,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
 
     def with_params(self, params: Any) -> "LoadedRun":
         """The run with other parameters of its model."""
-        other = object.__new__(type(self))
-        other.__dict__ |= self.__dict__  # programs that one has compiled serve the other
+        other = copy.copy(self)
         other.params = params
         return other
 

@@ -417,6 +417,8 @@ def test_a_run_is_pickled_for_another_process(tmp_path):
     run = sbvi.train([*words, f"dataset.path={tmp_path / 'x.npy'}"], tmp_path / "run")
     other = run.with_params(jax.tree.map(lambda leaf: leaf + 0.1, run.params))
     x = np.zeros((3, 6))
+    assert other.model is run.model
+    assert other._compiled is run._compiled
     for each in (run, other):
         again = pickle.loads(pickle.dumps(each))
         np.testing.assert_array_equal(again.log_likelihood(x), each.log_likelihood(x))
