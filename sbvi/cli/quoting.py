@@ -8,13 +8,22 @@ PLAIN = re.compile(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z/]([A-Za-z0-9_./+\- 
 
 
 def word(key: str, value: str) -> str:
-    """KEY=VALUE of text, for a shell; quoted for Hydra where it has another use for something in it."""
-    return shlex.quote(f"{key}={value}") if PLAIN.fullmatch(value) else quoted(key, value)
+    """KEY=VALUE of text, for a shell."""
+    return shlex.quote(argument(key, value))
 
 
 def quoted(key: str, value: str) -> str:
-    """The same, quoted for Hydra whatever the text is."""
+    """The same, in Hydra's quotes whatever the text is."""
+    return shlex.quote(_in_quotes(key, value))
+
+
+def argument(key: str, value: str) -> str:
+    """KEY=VALUE of text, for Hydra: in its quotes where it has another use for something in the text."""
+    return f"{key}={value}" if PLAIN.fullmatch(value) else _in_quotes(key, value)
+
+
+def _in_quotes(key: str, value: str) -> str:
     # In Hydra's quotes a backslash is one but before a quote, and so in OmegaConf's texts but before ${.
     escaped = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
     escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), escaped)
-    return shlex.quote(f'{key}="{escaped}"')
+    return f'{key}="{escaped}"'

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-PLAIN = re.compile(r"[A-Za-z0-9_./+\-]*")
+from sbvi.cli.quoting import argument
 
 
 def expanded(arguments: Sequence[str]) -> list[str]:
@@ -31,7 +31,4 @@ def _expanded(word: str) -> str:
     whole = home(path.replace("\\" + quote, quote) if quote else path)
     if whole.startswith("~"):
         return word
-    if PLAIN.fullmatch(whole):
-        return f"{key}={whole}"
-    escaped = whole.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{key}="{escaped}"'
+    return argument(key, whole)

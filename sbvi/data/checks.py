@@ -10,6 +10,8 @@ from sbvi.core import UserError
 
 #: As many numbers float32 must have among a data set's real values.
 FEWEST = 1000
+#: Whole numbers that never exceed half of what bytes hold are likely of another range.
+DARK = 127
 #: A column of no wider range, relative to its values, is a constant that was computed.
 ROUNDING = 1e-12
 

@@ -12,14 +12,12 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.places import is_folder
+from sbvi.data.checks import DARK
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, refuse_unfinished, stamp
 from sbvi.data.shard_folder import written
 
 log = logging.getLogger(__name__)
-
-#: Whole numbers that never exceed half of what bytes hold are likely of another range.
-DARK = 127
 
 
 def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:

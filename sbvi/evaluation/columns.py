@@ -18,6 +18,7 @@ from sbvi.data import Batch, Dataset
 from sbvi.evaluation.batched import batched, map_batches
 from sbvi.evaluation.standard_error import standard_error
 from sbvi.evaluation.trust import few_effective
+from sbvi.inference.effective import effective_samples
 from sbvi.inference.importance import even
 
 Array = jax.Array
@@ -33,9 +34,6 @@ def left_out(model: Any, num_samples: int, chunk: int) -> Callable[[Any, Array, 
     missing; and how many samples count, of the two means of which it is the ratio that of which fewer do."""
     chunk = even(num_samples, chunk)
     rounds = -(-num_samples // chunk)
-
-    def effective(log_weights: Array) -> Array:
-        return jnp.exp(2 * jax.nn.logsumexp(log_weights, 0) - jax.nn.logsumexp(2 * log_weights, 0))
 
     def scores(params: Any, key: Array, batch: Batch) -> dict[str, Array]:
         x = batch.x
@@ -54,7 +52,7 @@ def left_out(model: Any, num_samples: int, chunk: int) -> Callable[[Any, Array, 
             rest = jax.nn.log_softmax(rest, 0)  # before own is added, which far greater numbers would round
             return {
                 "log_prob": jax.nn.logsumexp(rest + own, 0),
-                "effective": jnp.minimum(effective(rest), effective(rest + own)),
+                "effective": jnp.minimum(effective_samples(rest), effective_samples(rest + own)),
             }
 
         by_column = jax.lax.map(one, jnp.arange(x.shape[1], dtype=jnp.int32))

@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
+from sbvi.inference.effective import effective_samples
+
 Array = jax.Array
 Latents = dict[str, Array]
 Base = Literal["prior", "posterior"]
@@ -142,5 +144,5 @@ def annealed(
         chain, (_, shares) = run(final, rising[::-1], lambda _: known, falling)
     weights = chain.log_weight
     mean = logsumexp(weights, 0) - jnp.log(jnp.asarray(chains, x.dtype))
-    effective = jnp.exp(2 * logsumexp(weights, 0) - logsumexp(2 * weights, 0))
+    effective = effective_samples(weights)
     return Annealed(mean if exact is None else -mean, jnp.mean(shares, 0), effective)

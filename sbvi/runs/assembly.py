@@ -90,6 +90,19 @@ def data_facts(dataset: Dataset) -> DataFacts:
     return DataFacts(dataset.event_shape, dataset.binary, dataset.levels, classes, known.table, known.units)
 
 
+def data_record(dataset: Dataset) -> dict[str, Any]:
+    """run.json's `data`: what later commands must know of the data without loading it."""
+    return {
+        "event_shape": list(dataset.event_shape),
+        "levels": dataset.levels,
+        "binary": dataset.binary,
+        "classes": data_facts(dataset).classes,
+        "sizes": {name: len(split) for name, split in dataset.splits.items()},
+        "digest": dataset.digest(),
+        "preprocessing": dataset.preprocessing.to_config(),
+    }
+
+
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
     """What parameters start from: of so many rows of the training split."""
     x, label = ScaledRows(dataset, rows), dataset.train.label
@@ -214,19 +227,6 @@ class Assembly:
         warn_of_other_meanings(self.experiment)
         warn_of_other_data(self.experiment, self.dataset.preprocessing)
         return self.algorithm.with_params(state, jax.device_put(params))
-
-    def describe_data(self) -> dict[str, Any]:
-        """What later commands must know of the data without loading it."""
-        d = self.dataset
-        return {
-            "event_shape": list(d.event_shape),
-            "levels": d.levels,
-            "binary": d.binary,
-            "classes": data_facts(d).classes,
-            "sizes": {name: len(split) for name, split in d.splits.items()},
-            "digest": d.digest(),
-            "preprocessing": d.preprocessing.to_config(),
-        }
 
 
 def _data_key(experiment: Experiment) -> dict[str, Any]:

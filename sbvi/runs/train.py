@@ -4,16 +4,14 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from sbvi.core import UserError, processes
-from sbvi.data.recorded import other_kinds, same_data
 from sbvi.runs import runtime
-from sbvi.runs.assembly import Assembly, load_dataset
+from sbvi.runs.assembly import Assembly, data_record, load_dataset
 from sbvi.runs.changes import MAY_CHANGE, difference, identity, noted
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
@@ -21,7 +19,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
-from sbvi.runs.whereabouts import PLACE, check_there, same_place
+from sbvi.runs.whereabouts import PLACE, check_same, check_there, same_place
 from sbvi.runs.words import flat, words
 
 log = logging.getLogger(__name__)
@@ -84,7 +82,7 @@ def train(
         if begun and PLACE not in what:
             check_there(experiment, directory.path)
         assembly = Assembly.build(experiment, session.shared, known.get("structure"), known.get("data"))
-        data = assembly.describe_data()
+        data = data_record(assembly.dataset)
         processes.check_same(str(data["digest"]), "data")
         record = None
         if not begun:  # of several processes all have read what stands there
@@ -92,7 +90,7 @@ def train(
             known_by = {"identity": identity(config, str(data["digest"]))}
             record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
         else:
-            _check_same(directory, experiment, data)
+            check_same(experiment, directory.path, known["data"], data)
         try:
             result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:
@@ -122,30 +120,15 @@ def train(
         return result
 
 
-def _check_same(directory: RunDirectory, experiment: Experiment, found: Mapping[str, Any]) -> None:
-    """Refuse other data than a run's.
-
-    found: what is recorded of the data that is found now.
-
-    Raises:
-      UserError: it is not what run.json describes.
-    """
-    recorded = directory.read_run()["data"]
-    if not same_data(recorded, found):
-        own = getattr(experiment.dataset, "path", None)
-        where = (f" in {own}" if own else "") + other_kinds(recorded, found)
-        raise UserError(f"{directory.path} was trained on other data than is found now{where}; start a new run.")
-
-
 def _moved(directory: RunDirectory, experiment: Experiment, what: dict[str, list[Any]], step: int) -> None:
     """Record where the data of a completed run lies now, once that is seen to be the same.
 
     Raises:
-      UserError: see `_check_same`.
+      UserError: see `check_same`.
     """
     record = directory.read_run()
-    dataset = load_dataset(experiment, record["data"])
-    _check_same(directory, experiment, {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()})
+    found = data_record(load_dataset(experiment, record["data"]))
+    check_same(experiment, directory.path, record["data"], found)
     if directory.writes:
         directory.write_run(noted(record, experiment.to_config(), what, step))
 

@@ -3,11 +3,14 @@
 A place is no part of what a run is. Whoever reads the data compares its digest with the recorded one.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.places import is_file, is_folder
+from sbvi.data.recorded import other_kinds, same_data
 from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT
 from sbvi.runs.experiment import Experiment
 
@@ -61,6 +64,21 @@ def check_there(experiment: Experiment, run: Path) -> None:
     recorded = getattr(experiment.dataset, "path", None)
     if recorded is not None and not _is_there(recorded):
         raise UserError(f"{recorded}, which {run} was trained on, is not there; {PLACE}=FILE says where it is now.")
+
+
+def check_same(experiment: Experiment, run: Path, recorded: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse other data than a run's.
+
+    recorded, found: run.json's `data`, and the same of the data that is found now.
+
+    Raises:
+      UserError: they are not of the same data.
+    """
+    if not same_data(recorded, found):
+        own = getattr(experiment.dataset, "path", None)
+        place, cure = (f" in {own}", f"; {PLACE}=FILE says where the run's own data is now") if own else ("", "")
+        kinds = other_kinds(recorded, found)
+        raise UserError(f"{run} was trained on other data than is found now{place}{kinds}{cure}.")
 
 
 def _is_there(place: str) -> bool:

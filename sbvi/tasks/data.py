@@ -5,15 +5,13 @@ import logging
 import jax
 import numpy as np
 
-from sbvi.core import UserError
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
 from sbvi.data.columns import encoded
-from sbvi.data.recorded import other_kinds, same_data
 from sbvi.data.traced import Traced
-from sbvi.runs.assembly import load_dataset
+from sbvi.runs.assembly import data_record, load_dataset
 from sbvi.runs.loaded import LoadedRun
-from sbvi.runs.whereabouts import PLACE, check_there
+from sbvi.runs.whereabouts import check_same, check_there
 from sbvi.tasks.files import read_values
 from sbvi.tasks.tables import read_frame
 
@@ -30,13 +28,7 @@ def run_dataset(run: LoadedRun) -> Dataset:
     """
     check_there(run.experiment, run.directory.path)
     dataset = load_dataset(run.experiment, run.data)
-    found = {"digest": dataset.digest(), "preprocessing": dataset.preprocessing.to_config()}
-    if not same_data(run.data, found):
-        own = getattr(run.experiment.dataset, "path", None)
-        place = f" in {own}; {PLACE}=FILE says where the data is now" if own else ""
-        raise UserError(
-            f"{run.directory.path} was trained on other data than is found now{place}{other_kinds(run.data, found)}."
-        )
+    check_same(run.experiment, run.directory.path, run.data, data_record(dataset))
     return dataset
 
 

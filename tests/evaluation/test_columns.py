@@ -54,10 +54,11 @@ class OneFactor:
         return log_p(there) - log_p(there & (np.arange(3) != column))
 
 
-def test_the_recognition_model_sees_all_entries_but_the_one_that_is_scored():
-    found = jax.jit(lambda x: left_out(Echo(), 7, 3)((), jax.random.key(0), batch(x)))(jnp.zeros((3, 4)))
+@pytest.mark.parametrize("samples", [1, 7])
+def test_the_recognition_model_sees_all_entries_but_the_one_that_is_scored(samples):
+    found = jax.jit(lambda x: left_out(Echo(), samples, 3)((), jax.random.key(0), batch(x)))(jnp.zeros((3, 4)))
     np.testing.assert_allclose(found["log_prob"], np.ones((3, 4)), rtol=1e-5)
-    np.testing.assert_allclose(found["effective"], np.full((3, 4), 7), rtol=1e-5)
+    np.testing.assert_allclose(found["effective"], np.full((3, 4), samples), rtol=1e-5)
 
 
 def test_an_entry_has_its_conditional_density(x64):

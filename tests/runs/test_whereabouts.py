@@ -48,7 +48,9 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
         gone_on(folder, "trainer.steps=4")
     record = (folder / "run.json").read_bytes()
     np.save(tmp_path / "other.npy", 1 - values)
-    with pytest.raises(UserError, match=r"was trained on other data than is found now in .*other\.npy; start a new"):
+    with pytest.raises(
+        UserError, match=r"was trained on other data than is found now in .*other\.npy; dataset\.path=FILE says"
+    ):
         gone_on(folder, "trainer.steps=4", f"dataset.path={tmp_path / 'other.npy'}")
     assert (folder / "run.json").read_bytes() == record
     # A place alone is nothing to train for, and is looked at all the same.

@@ -8,7 +8,7 @@ import numpy as np
 
 from sbvi.core import UserError, spec
 from sbvi.data.binarization import Binarization
-from sbvi.data.checks import channels_last, finite, in_range, told_apart
+from sbvi.data.checks import DARK, channels_last, finite, in_range, told_apart
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, Table, read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
@@ -157,7 +157,7 @@ class Npz(OwnData):
             in_range(x, self.minimum, maximum, allowed, f"{self.path}: {name}", columns)
         steps = maximum - self.minimum
         if whole and float(self.minimum).is_integer() and float(steps).is_integer() and steps <= 255:
-            if self.maximum is None and high <= 127:
+            if self.maximum is None and high <= DARK:
                 log.warning(
                     "%s holds whole numbers that never exceed %d, and dataset.maximum is 255 by default: if %d is the "
                     "greatest there can be, set dataset.maximum=%d, or its values count as nearly black.",
