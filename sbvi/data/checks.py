@@ -28,21 +28,42 @@ def units(minimum: float | None, maximum: float | None, levels: int | None, by_c
     return "real numbers" if low == high == "none" else f"real numbers of [{low}, {high}]"
 
 
-def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | None) -> str:
-    """Where the value at a flat position of (N, D) stands; rows, columns and pixels count from 0."""
+class Lines(str):
+    """What sentences call a file whose rows are lines, as of text tables; `first_line` is that of its first row, 0
+    where a row may have several."""
+
+    first_line: int
+
+    def __new__(cls, name: str, first_line: int) -> "Lines":
+        made = super().__new__(cls, name)
+        made.first_line = first_line
+        return made
+
+
+def line(row: int, where: str) -> str:
+    """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row, counted from 0."""
+    first = getattr(where, "first_line", 0)
+    return f"line {row + first}" if first else f"row {row}"
+
+
+def inside(where: str, part: str) -> str:
+    """What sentences call a part of `where`, such as a column of a file; its rows are lines where that's are."""
+    first = getattr(where, "first_line", 0)
+    return Lines(f"{where}: {part}", first) if first else f"{where}: {part}"
+
+
+def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | None, where: str) -> str:
+    """Where the value at a flat position of (N, D) stands: its line or row, see `line`, and its column or pixel,
+    counted from 0."""
     size = int(np.prod(event_shape))
-    row, column = divmod(int(position), size)
+    number, column = divmod(int(position), size)
+    row = line(number, where)
     if columns is not None:
-        return f"row {row}, column {columns[column]}"
+        return f"{row}, column {columns[column]}"
     if len(event_shape) == 1:
-        return f"row {row}, column {column}"
+        return f"{row}, column {column}"
     inside = ", ".join(str(int(i)) for i in np.unravel_index(column, tuple(event_shape)))
-    return f"row {row}, place ({inside})"
-
-
-def line(row: int, first_line: int) -> str:
-    """Where a row of a file's table stands; first_line: of the first row, 0 where rows are not lines."""
-    return f"line {row + first_line}" if first_line else f"row {row}"
+    return f"{row}, place ({inside})"
 
 
 def unmasked(values: Any, where: str) -> np.ndarray:
@@ -160,7 +181,7 @@ def _refuse(x: np.ndarray, bad: np.ndarray, why: str, where: str, columns: Seque
     more = f" ({count - 1} more like this)" if count > 1 else ""
     # As many digits as ranges are told in; of the shortest text, since float32's 0.1 is 0.1000000015 in ten.
     shown = f"{float(str(value)):.10g}" if x.dtype.kind == "f" else str(int(value))
-    return UserError(f"{where} holds {shown} at {place(position, x.shape[1:], columns)}; {why}{more}.")
+    return UserError(f"{where} holds {shown} at {place(position, x.shape[1:], columns, where)}; {why}{more}.")
 
 
 def finite(

@@ -14,6 +14,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.cells import as_elsewhere, dtype_of, fitting, plain, shortest, spelled
+from sbvi.data.checks import line
 from sbvi.data.frame_numbers import cell, numbers_of, simple
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Column:
                 row = int(np.flatnonzero(codes < 0)[0])
                 known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
                 allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
-                place = f"{where}: column {self.name} holds {cell(column, row)} in row {row}"
+                place = f"{where}: column {self.name} holds {cell(column, row)} in {line(row, where)}"
                 raise UserError(f"{place}; known: {allowed}{self._otherwise(column.iloc[row])}.")
             return codes
         return numbers_of(column, where)
@@ -113,7 +114,8 @@ class Column:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise UserError(
-                f"{where}: column {self.name} holds {x[row]:.15g} in row {row}; as {self.kind} it must hold {allowed}."
+                f"{where}: column {self.name} holds {x[row]:.15g} in {line(row, where)}; as {self.kind} it must "
+                f"hold {allowed}."
             )
 
     def store(self, x: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.cells import dtype_of, shortest
+from sbvi.data.checks import line
 
 if TYPE_CHECKING:
     import pandas
@@ -38,7 +39,9 @@ def numbers_of(column: "pandas.Series", where: str) -> np.ndarray:
     made = as_numbers(column)
     if (wrong := column.notna().to_numpy(bool) & np.isnan(made)).any():
         row = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{where}: column {column.name} holds {cell(column, row)} in row {row}, which is no number.")
+        raise UserError(
+            f"{where}: column {column.name} holds {cell(column, row)} in {line(row, where)}, which is no number."
+        )
     return made
 
 
@@ -76,11 +79,11 @@ def simple(column: "pandas.Series", where: str) -> None:
     for row, value in enumerate(column):
         if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):
             raise UserError(
-                f"{where}: column {column.name} holds {str(value)[:40]} in row {row}; a cell must be a real number, a "
-                "text, a time, or true or false."
+                f"{where}: column {column.name} holds {str(value)[:40]} in {line(row, where)}; a cell must be a "
+                "real number, a text, a time, or true or false."
             )
         if isinstance(value, int) and abs(value) > LARGEST:
             raise UserError(
-                f"{where}: column {column.name} holds a whole number of {value.bit_length()} bits in row {row}; "
-                "allowed: up to 1.797e308, or texts."
+                f"{where}: column {column.name} holds a whole number of {value.bit_length()} bits in "
+                f"{line(row, where)}; allowed: up to 1.797e308, or texts."
             )

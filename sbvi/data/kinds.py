@@ -52,8 +52,8 @@ class ColumnKind(NamedTuple):
     why: str
 
 
-def column_kind(column: "pandas.Series", told: Told | None, where: str, first_line: int = 0) -> ColumnKind:
-    """What a column of a frame holds; `told` is the user's word for it, `first_line` that of its file's first row.
+def column_kind(column: "pandas.Series", told: Told | None, where: str) -> ColumnKind:
+    """What a column of a frame holds; `told` is the user's word for it.
 
     Raises:
       UserError: it does not hold what the user says.
@@ -72,7 +72,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
     if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
         row = next(row for row, v in enumerate(column) if plain(v) in infinite)
         raise UserError(
-            f"{where}: column {name} holds {column.iloc[row]} in {line(row, first_line)}; numbers must be finite, "
+            f"{where}: column {name} holds {column.iloc[row]} in {line(row, where)}; numbers must be finite, "
             "and an empty cell says that one is missing."
         )
     if isinstance(told, tuple | list):
@@ -95,7 +95,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str, first_li
     elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
         kind, why = "ignored", f"text with {len(values)} different values"
     if not numeric:
-        why += _among_numbers(column, values, kind, where, first_line)
+        why += _among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
@@ -113,15 +113,15 @@ def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | 
     return ranks if len({isinstance(rank, str) for rank in ranks}) == 1 else None
 
 
-def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
+def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str) -> str:
     """What the log's table adds of a column of text of which nearly all cells are numbers, with a warning: a typing
     error makes categories of its numbers, or drops it. Of other columns what `_marks` says."""
     allowed = max(1, int(column.notna().sum()) // 10)
     words = {str(v) for v in values if not is_number(str(v))}
     odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
     if not 0 < len(odd) <= allowed or len(words) == len(values):
-        return _marks(column, values, kind, where, first_line)
-    place, cell = line(odd[0], first_line), str(column.iloc[odd[0]])[:40]
+        return _marks(column, values, kind, where)
+    place, cell = line(odd[0], where), str(column.iloc[odd[0]])[:40]
     other = ", or categorical" if kind == "ignored" else ""
     log.warning(
         "%s: column %s is %s, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
@@ -137,7 +137,7 @@ def _done(kind: str) -> str:
     return "left out" if kind == "ignored" else f"taken as {kind}"
 
 
-def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str, first_line: int) -> str:
+def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str) -> str:
     """The same of a column whose numbers are text for the marks that they have; of others nothing."""
     written = marked([str(v) for v in values], column.attrs.get(DECIMAL, "."))
     if not written:
@@ -146,7 +146,7 @@ def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str, fi
     log.warning(
         "%s: column %s is %s, since its numbers have marks, as %r in %s; write them plainly (%s), or give the column's "
         "kind: dataset.columns={%s: %s}.",
-        where, column.name, _done(kind), cell[:40], line(row, first_line), written[cell], column.name, kind,
+        where, column.name, _done(kind), cell[:40], line(row, where), written[cell], column.name, kind,
     )  # fmt: skip
     return f", numbers with marks: {cell[:40]!r}"
 
@@ -230,9 +230,7 @@ def _ranks(
     return ranks  # texts, among which a number is found by its spelling
 
 
-def described(
-    frame: "pandas.DataFrame", told: Mapping[Any, Told], where: str, first_line: int = 0
-) -> dict[str, ColumnKind]:
+def described(frame: "pandas.DataFrame", told: Mapping[Any, Told], where: str) -> dict[str, ColumnKind]:
     """Column name -> what it holds, for all columns of a frame; told: by their names, or by what the frame calls them.
 
     Raises:
@@ -242,7 +240,7 @@ def described(
     names = list(labels(frame, where))
     if unknown := [name for name in told if name not in names]:
         raise UserError(f"{where} has no column {unknown[0]}; it has: {', '.join(names[:12])}.")
-    return {str(name): column_kind(frame[name], told.get(str(name)), where, first_line) for name in frame.columns}
+    return {str(name): column_kind(frame[name], told.get(str(name)), where) for name in frame.columns}
 
 
 def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column:

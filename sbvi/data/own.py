@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.data.checks import line
 from sbvi.data.dataset import Split
 from sbvi.data.splits import seeded
 from sbvi.data.streaming import Streamed
@@ -91,8 +92,8 @@ def checked_labels(label: np.ndarray, count: int, where: str) -> np.ndarray:
 
     if label.shape == (count,) and (gaps := np.asarray(pd.isna(label), bool)).any():
         raise UserError(
-            f"{where} has {int(gaps.sum())} empty labels of {count}, the first in row {int(np.flatnonzero(gaps)[0])}; "
-            "leave these rows out, or write a word of their own there."
+            f"{where} has {int(gaps.sum())} empty labels of {count}, the first in "
+            f"{line(int(np.flatnonzero(gaps)[0]), where)}; leave these rows out, or write a word of their own there."
         )
     kind = "words" if label.dtype.kind in "OUST" else label.dtype
     if label.shape != (count,) or not (label.dtype.kind in "OUST" or _is_whole(label)):

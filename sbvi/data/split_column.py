@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 
 
-def told_splits(
-    frame: "pandas.DataFrame", name: str, labels: str | None, where: str, first_line: int = 0
-) -> np.ndarray:
+def told_splits(frame: "pandas.DataFrame", name: str, labels: str | None, where: str) -> np.ndarray:
     """The split of each row, (N,), by the frame's column of this name.
 
     Args:
       labels: the column of labels.
-      first_line: the line of the file in which the first row stands; 0 of what has no lines.
 
     Raises:
       UserError: there is no such column, it is that of the labels, a row says something else, or none is for training.
@@ -34,7 +31,7 @@ def told_splits(
     words = frame[name].to_numpy(object)
     if odd := [row for row, word in enumerate(words) if not isinstance(word, str) or word not in SPLITS]:
         raise UserError(
-            f"{where}: column {name} holds {words[odd[0]]} in {line(odd[0], first_line)}; allowed with "
+            f"{where}: column {name} holds {words[odd[0]]} in {line(odd[0], where)}; allowed with "
             f"dataset.split={name}: {', '.join(SPLITS)}."
         )
     if not (words == "train").any():

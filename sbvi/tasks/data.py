@@ -13,7 +13,7 @@ from sbvi.runs.assembly import data_record, load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.runs.whereabouts import check_same, check_there
 from sbvi.tasks.files import read_values
-from sbvi.tasks.tables import read_frame
+from sbvi.tasks.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -67,16 +67,17 @@ def own_values(
     """
     columns: tuple[str, ...] | None
     if (table := run.preprocessing.table) is not None:  # gaps are what it is for
-        x = encoded(table, read_frame(input_path)[0], f"task.input={input_path}")
+        read = read_table(input_path)
+        x, where = encoded(table, read.frame, read.where), read.where
         columns = tuple(column.name for column in table)
     else:
-        x, columns = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
+        x, columns, where = read_values(input_path, run.preprocessing.columns, allow_nan=allow_nan)
     if columns is not None:
         log.info("Columns of %s by name: %s.", input_path, ", ".join(columns[:20]))
     if examples is not None and examples < len(x):
         log.info("The first %d of the %d rows of %s.", examples, len(x), input_path)
         x = x[:examples]
-    return x, f"task.input={input_path}"
+    return x, where
 
 
 def own_dataset(run: LoadedRun, x: np.ndarray, where: str = OWN) -> Dataset:

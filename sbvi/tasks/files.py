@@ -26,9 +26,9 @@ def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
 
 def read_values(
     path: str, columns: tuple[str, ...] | None = None, *, allow_nan: bool = False
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Numbers (N, ...) of .npz (its only array, or `x`), .npy, .csv, .tsv or .parquet; and a table's columns where they
-    were found by name.
+) -> tuple[np.ndarray, tuple[str, ...] | None, str]:
+    """Numbers (N, ...) of .npz (its only array, or `x`), .npy, .csv, .tsv or .parquet; a table's columns where they
+    were found by name; and what sentences call the file.
 
     columns: names to find in a table that names its columns, in this order; others are left out, and it is said.
 
@@ -55,12 +55,12 @@ def read_values(
             if len(held) > len(columns):
                 log.info("Columns left out: %s.", ", ".join(name for name in held if name not in columns))
             named = columns
-        x = content.values(named)
+        x, where = content.values(named), content.where
     if x.dtype.kind not in "buif" or x.ndim < 2 or not len(x):
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, ...).")
     if x.dtype.kind == "f" and not allow_nan:
         finite(x, where, named)
-    return np.asarray(x), named
+    return np.asarray(x), named, where
 
 
 def check_output(path: str) -> None:

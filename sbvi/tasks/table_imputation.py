@@ -24,7 +24,7 @@ from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.filling import Filling
 from sbvi.tasks.table_intervals import Tails, calibrated, scored_themselves
 from sbvi.tasks.table_pictures import picture
-from sbvi.tasks.tables import beside, check_tables, filled_frame, named_by, read_frame, whole_again, write_frame
+from sbvi.tasks.tables import beside, check_tables, filled_frame, named_by, read_table, whole_again, write_frame
 from sbvi.tasks.task import TaskResult
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ class TableImputation(Filling):
         texts: Texts | None = None
         named = True
         if self.input is not None:
-            frame, named = read_frame(self.input)
+            read = read_table(self.input)
+            frame, named = read.frame, read.named
             texts = own_texts(self.input, self.output)
-            held = known.store(encoded(known.table, frame, f"task.input={self.input}"), f"task.input={self.input}")
+            held = known.store(encoded(known.table, frame, read.where), read.where)
         else:
             dataset = run_dataset(run)
             truth, held = self._removed(run, dataset)

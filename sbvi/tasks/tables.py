@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 WRITTEN = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
 
-def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
-    """A file as a frame, and whether it names its columns.
+def read_table(path: str) -> Table:
+    """A file as a table.
 
     Raises:
       UserError: it is not there, or no table.
@@ -31,7 +31,7 @@ def read_frame(path: str) -> tuple["pandas.DataFrame", bool]:
     content = read_own(path, where)
     if isinstance(content, Archive):
         raise UserError(f"{where} holds arrays, and the run's data is a table: give a .csv, .tsv or .parquet table.")
-    return as_frame(content, where), isinstance(content, Table) and content.named
+    return content if isinstance(content, Table) else Table(as_frame(content, where), False, where)
 
 
 def beside(path: str, part: str) -> Path:

@@ -186,7 +186,7 @@ def test_times_are_no_numbers(times, tmp_path):
 def test_columns_are_found_by_name(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "x.csv").write_text("c,label,a,b\n3,9,1,2\n6,9,4,5\n")
-    x, named = read_values(str(tmp_path / "x.csv"), ("a", "b", "c"))
+    x, named, _ = read_values(str(tmp_path / "x.csv"), ("a", "b", "c"))
     np.testing.assert_array_equal(x, [[1, 2, 3], [4, 5, 6]])
     assert named == ("a", "b", "c")
     assert "Columns left out: label." in caplog.text

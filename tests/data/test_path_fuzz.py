@@ -71,7 +71,7 @@ def test_one_data_set_in_every_form(tmp_path, tally):
         path, keeps, named = written(tmp_path, name, x.astype(dtype))
         try:
             found = Npz(path=path, **options).load()
-            values, _ = read_values(path, found.preprocessing.columns)
+            values, *_ = read_values(path, found.preprocessing.columns)
         finally:
             os.unlink(path)
         assert found.event_shape == (x.shape[1:] if keeps else (x[0].size,))
@@ -119,7 +119,7 @@ def test_tables_on_every_scale(tmp_path, tally):
             np.testing.assert_allclose(ours[:, np.argsort(order)], theirs, rtol=0, atol=2e-5)
         # The same columns in another order are found by their names.
         elsewhere, _, _ = written(tmp_path, "x.tsv", moved, names)
-        values, _ = read_values(elsewhere, found.preprocessing.columns)
+        values, *_ = read_values(elsewhere, found.preprocessing.columns)
         np.testing.assert_array_equal(values, moved[:, order])
 
     each()

@@ -121,7 +121,7 @@ def test_empty_labels_are_refused_by_number(words, types, tmp_path):
     path.write_text("a,b,label\n" + "".join(f"{i}.5,{i % 7}.25,{words[i % 3]}\n" for i in range(30)))
     with pytest.raises(UserError) as caught:
         Table(path=str(path), labels="label", types=types).load()
-    assert "label has 10 empty labels of 30, the first in row 1; leave these rows out" in str(caught.value)
+    assert "label has 10 empty labels of 30, the first in line 3; leave these rows out" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_empty_labels_are_refused_by_number(words, types, tmp_path):
     [
         (
             {"b": np.nan},
-            "column b lacks 1 of 100 values, the first in row 3; every row must be complete",
+            "column b lacks 1 of 100 values, the first in line 5; every row must be complete",
         ),
-        ({"b": np.inf}, "holds inf at row 3, column b"),
+        ({"b": np.inf}, "holds inf at line 5, column b"),
     ],
 )
 def test_gaps_are_refused_by_column(change, sentence, tmp_path):

@@ -15,14 +15,15 @@ from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data.columns import Column, to_config
 from sbvi.data.recorded import other_kinds
+from sbvi.data.sources.table import Table
 from sbvi.evaluation.filling import Filled
-from sbvi.tasks.data import own_values
+from sbvi.tasks.data import own_dataset, own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
 from sbvi.tasks.table_imputation import scores
-from sbvi.tasks.tables import named_by, read_frame, write_frame
+from sbvi.tasks.tables import named_by, read_table, write_frame
 
 N = 400
 
@@ -152,16 +153,18 @@ def test_texts_that_begin_with_a_space_come_back_with_it(tmp_path, ending):
     """And names that hold what separates fields elsewhere come back whole."""
     frame = pd.DataFrame({"a;b": [1.5, 2.0, np.nan], "word": [" x", "x", None]})
     write_frame(tmp_path / f"made{ending}", frame)
-    back, named = read_frame(str(tmp_path / f"made{ending}"))
-    assert named
+    read = read_table(str(tmp_path / f"made{ending}"))
+    assert read.named
+    back = read.frame
     assert list(back.columns) == list(frame.columns)
     assert back["word"].isna().tolist() == [False, False, True]
     assert back["word"][:2].tolist() == [" x", "x"]
     np.testing.assert_array_equal(back["a;b"], frame["a;b"])
     bare = pd.DataFrame({"0": ["x;y", "z"], "1": [1.5, 2.0], "2": ["x\ry", "z"]})  # read without a header
     write_frame(tmp_path / f"bare{ending}", bare, named=False)
-    back, named = read_frame(str(tmp_path / f"bare{ending}"))
-    assert not named
+    read = read_table(str(tmp_path / f"bare{ending}"))
+    assert not read.named
+    back = read.frame
     assert back[0].tolist() == ["x;y", "z"]
     assert back[2].tolist() == ["x\ny", "z"]  # one cell still
 
@@ -313,8 +316,8 @@ def test_what_is_drawn_of_a_table_without_a_header_has_none(tmp_path):
 
     SamplesTask(num=2, output=str(tmp_path / "drawn.csv")).run(Drawn())
     assert (tmp_path / "drawn.csv").read_text() == "0.5,1\n1.5,5\n"
-    frame, named = read_frame(str(tmp_path / "drawn.csv"))
-    assert (len(frame), named) == (2, False)
+    drawn = read_table(str(tmp_path / "drawn.csv"))
+    assert (len(drawn.frame), drawn.named) == (2, False)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +357,7 @@ def test_what_was_there_keeps_its_text(output, tmp_path):
         "2;00011;7;;2,0;NA;",
     ]
     path.write_text("\n".join(lines) + "\n")
-    frame, _ = read_frame(str(path))
+    frame = read_table(str(path)).frame
     texts = own_texts(str(path), str(tmp_path / output))
     numbers = np.array([[0, 0, 0, 0], [12, 0, 1, 0], [0, 2.5, 0, 1]], np.float64)
     gaps = frame[["code", "dose", "grade", "site"]].isna().to_numpy()
@@ -392,7 +395,7 @@ def test_settings_without_use_are_refused(by_column, setting):
 def test_arrays_for_a_run_on_a_table_are_refused_by_what_an_evaluation_takes(tmp_path):
     np.savez(tmp_path / "digits.npz", x=np.zeros((3, 2)))
     with pytest.raises(UserError) as error:
-        read_frame(str(tmp_path / "digits.npz"))
+        read_table(str(tmp_path / "digits.npz"))
     assert str(error.value) == (
         f"task.input={tmp_path}/digits.npz holds arrays, and the run's data is a table: give a .csv, .tsv or "
         ".parquet table."
@@ -420,3 +423,25 @@ def test_a_query_says_that_its_density_is_of_scaled_columns(tmp_path):
     own = -0.5 * ((rows[:, 1] - drawn.mean()) / drawn.std()) ** 2 - np.log(drawn.std()) - 0.5 * np.log(2 * np.pi)
     told = found.arrays["log_probability"] - np.log(run.preprocessing.scale[1])
     np.testing.assert_allclose(told, own, rtol=0.05, atol=0.05)  # of 20,000 draws
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("types", "cell", "said"),
+    [
+        ("found", "bern", "column site holds 'bern' in line 5; known: lyon, oslo"),
+        ("found", "", "column b holds 'x' in line 6, which is no number"),
+        ("numbers", "1", "holds inf at line 5, column b; values must not be NaN or infinite"),
+    ],
+)
+def test_a_wrong_cell_of_ones_own_file_is_told_by_its_line(types, cell, said, tmp_path):
+    """As an editor counts: the header is line 1, so that the row 3 of a frame is line 5."""
+    sites = ["lyon", "oslo"] if types == "found" else ["0", "1"]
+    rows = [f"{i}.5,{sites[i % 2]}\n" for i in range(60)]
+    (tmp_path / "seen.csv").write_text("".join(["b,site\n", *rows]))
+    rows[3:5] = ["inf,1\n", rows[4]] if types == "numbers" else [f"3.5,{cell}\n", "x,lyon\n" if not cell else rows[4]]
+    (tmp_path / "new.csv").write_text("".join(["b,site\n", *rows]))
+    run = SimpleNamespace(preprocessing=Table(path=str(tmp_path / "seen.csv"), types=types).load().preprocessing)
+    with pytest.raises(UserError) as caught:
+        own_dataset(run, *own_values(run, str(tmp_path / "new.csv")))
+    assert said in str(caught.value)

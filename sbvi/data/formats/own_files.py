@@ -13,7 +13,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
-from sbvi.data.checks import line
+from sbvi.data.checks import Lines, line
 from sbvi.data.frame_numbers import as_numbers
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ SUFFIXES = (*ARRAYS, *TEXTS, ".parquet")
 
 @dataclass(frozen=True)
 class Table:
-    """A table of one file: `frame` with a row an example; `named` says whether the file names its columns."""
+    """A table of one file: `frame` with a row an example; `named` says whether the file names its columns, and `where`
+    what sentences call it, see `Lines`."""
 
     frame: "pandas.DataFrame"
     named: bool
     where: str
-    first_line: int = 0
 
     def values(self, columns: Sequence[str] | None = None) -> np.ndarray:
         """Columns, all by default, as numbers (N, D): whole ones as int64, else float64; NaN where one is missing.
@@ -57,7 +57,7 @@ class Table:
             row = int(np.flatnonzero(bad)[0])
             text = str(column.iloc[row])[:40]
             raise UserError(
-                f"{self.where}: column {column.name} holds {text!r} in {line(row, self.first_line)}, which is no "
+                f"{self.where}: column {column.name} holds {text!r} in {line(row, self.where)}, which is no "
                 "number; "
                 "a run of experiment=table takes words."
             )
@@ -161,7 +161,7 @@ def _table(place: Path, kind: str, where: str) -> Table:
 
         frame, dialect, first = read_text(place, where)
         frame, index = _without_index(frame)
-        table = Table(frame, dialect.header, where, first)
+        table = Table(frame, dialect.header, Lines(where, first))
         said = f"{dialect}, {'a header' if dialect.header else 'no header'}{index}"
     frame = table.frame
     if not len(frame):

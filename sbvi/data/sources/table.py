@@ -10,7 +10,7 @@ import numpy as np
 from sbvi.core import UserError, spec
 from sbvi.data import kinds
 from sbvi.data.binarization import Binarization
-from sbvi.data.checks import finite
+from sbvi.data.checks import finite, inside, line
 from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
@@ -57,10 +57,10 @@ class Table(OwnData):
         return "mixed"
 
     def load(self) -> Dataset:
-        where = f"dataset.path={self.path}"
-        content = read_own(self.path, where)
+        content = read_own(self.path, f"dataset.path={self.path}")
+        where = content.where if isinstance(content, File) else f"dataset.path={self.path}"
         if self.types == "found":
-            return mixed(self, as_frame(content, where), where, content.first_line if isinstance(content, File) else 0)
+            return mixed(self, as_frame(content, where), where)
         if self.columns or self.missing.fraction:
             raise UserError(
                 "dataset.columns and dataset.missing are for tables by column; use dataset.types=found, and train with "
@@ -94,13 +94,13 @@ class Known:
     numbers: np.ndarray
 
     @classmethod
-    def of(cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str, first_line: int = 0) -> "Known":
+    def of(cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str) -> "Known":
         """See `kinds.described`.
 
         Raises:
           UserError: nothing is left to model, or a column does not hold what it is said to.
         """
-        columns = kinds.described(frame, told, where, first_line)
+        columns = kinds.described(frame, told, where)
         gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
         log.info("Columns of %s:\n%s", where, kinds.table(columns, gaps))
         seen = {name: what for name, what in columns.items() if what.kind != "ignored"}
@@ -122,8 +122,8 @@ class Known:
         return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
 
 
-def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: int = 0) -> Dataset:
-    """The data set of a frame with columns of every kind; first_line: see `kinds.column_kind`.
+def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
+    """The data set of a frame with columns of every kind.
 
     Raises:
       UserError: see `Known.of`; or labels that are not there.
@@ -133,14 +133,14 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str, first_line: in
     if settings.labels is not None:
         if settings.labels not in frame.columns:
             raise UserError(f"{where} has no column {settings.labels}; it has: {few(list(frame.columns))}.")
-        label = checked_labels(frame[settings.labels].to_numpy(), len(frame), f"{where}: {settings.labels}")
+        label = checked_labels(frame[settings.labels].to_numpy(), len(frame), inside(where, settings.labels))
         (label,), classes = coded([label], where)
         frame = frame.drop(columns=settings.labels)
     told = None
     if settings.split is not None:
-        told = told_splits(frame, settings.split, settings.labels, where, first_line)
+        told = told_splits(frame, settings.split, settings.labels, where)
         frame = frame.drop(columns=settings.split)
-    known = Known.of(frame, settings.columns or {}, where, first_line)
+    known = Known.of(frame, settings.columns or {}, where)
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
     train, validation, test = parts(settings, x, label, told)
     made = known.preprocessing(train.x, settings.scale)
@@ -162,10 +162,10 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
                 raise UserError(f"{where} has no column {settings.labels}; it has: {few(columns)}.")
             columns.remove(settings.labels)
             words = content.frame[settings.labels].to_numpy()
-            label = checked_labels(words, len(words), f"{where}: {settings.labels}")
+            label = checked_labels(words, len(words), inside(where, settings.labels))
             (label,), classes = coded([label], where)
         if settings.split is not None:
-            told = told_splits(content.frame, settings.split, settings.labels, where, content.first_line)
+            told = told_splits(content.frame, settings.split, settings.labels, where)
             columns.remove(settings.split)
         x, names = content.values(columns), content.names(columns)
     else:
@@ -208,8 +208,8 @@ def _complete(x: np.ndarray, where: str, names: tuple[str, ...] | None) -> None:
         column = int(np.flatnonzero(gaps.any(0))[0])
         name = names[column] if names else column
         raise UserError(
-            f"{where}: column {name} lacks {int(gaps[:, column].sum())} of {len(x)} values, the first in row "
-            f"{int(np.flatnonzero(gaps[:, column])[0])}; every row must be complete, or use dataset.types=found, "
-            f"and train with likelihood=mixed."
+            f"{where}: column {name} lacks {int(gaps[:, column].sum())} of {len(x)} values, the first in "
+            f"{line(int(np.flatnonzero(gaps[:, column])[0]), where)}; every row must be complete, or use "
+            f"dataset.types=found, and train with likelihood=mixed."
         )
     finite(x, where, names)
