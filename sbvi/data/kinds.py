@@ -13,8 +13,9 @@ from sbvi.data.cells import as_text, plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind, labels
 from sbvi.data.formats.missing_words import is_number
-from sbvi.data.frame_numbers import simple
+from sbvi.data.frame_numbers import numbers_of, simple
 from sbvi.data.marked_numbers import DECIMAL, marked
+from sbvi.data.sentinels import warn_of_sentinel
 
 if TYPE_CHECKING:
     import pandas
@@ -98,6 +99,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         why += _among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
+    warn_of_sentinel(name, numbers_of(column, where), where)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
 
 

@@ -18,6 +18,7 @@ from sbvi.data.formats.own_files import Table as File
 from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.removal import Removal
+from sbvi.data.sentinels import warn_of_sentinel
 from sbvi.data.split_column import parts, told_splits
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
     if x.dtype.kind == "f":
         _complete(x, where, names)
+    for column in range(x.shape[1]):
+        warn_of_sentinel(names[column] if names else str(column), x[:, column].astype(np.float64), where)
     train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)
     train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
