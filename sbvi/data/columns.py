@@ -16,6 +16,7 @@ from sbvi.core import UserError
 from sbvi.data.cells import as_elsewhere, dtype_of, fitting, plain, shortest, spelled
 from sbvi.data.checks import line
 from sbvi.data.frame_numbers import cell, numbers_of, simple
+from sbvi.data.missing_values import numbers_among, without
 
 if TYPE_CHECKING:
     import pandas
@@ -35,6 +36,7 @@ class Column:
       scale; of counts they are those of log(1 + x), for a network that reads them.
     minimum, maximum: of the training rows, in the source's units.
     values: what the codes 0, 1, .. stand for, texts or numbers.
+    missing_values: cells that hold one of these are missing.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Column:
     minimum: float = 0.0
     maximum: float = 1.0
     values: tuple[str | float | bool, ...] = ()
+    missing_values: tuple[str, ...] = ()
 
     @property
     def coded(self) -> bool:
@@ -73,6 +76,7 @@ class Column:
         Raises:
           UserError: text where numbers are, or a category that the training rows do not have; see also `simple`.
         """
+        column = without(column, self.missing_values)
         if self.coded:
             simple(column, where)
             missing = column.isna().to_numpy(bool)
@@ -111,6 +115,11 @@ class Column:
         elif self.coded:
             last = len(self.values) - 1
             wrong, allowed = wrong | (x < 0) | (x > last) | ~whole & ~np.isnan(x), f"codes 0..{last}"
+        if not self.coded and (gone := np.isin(x, numbers_among(self.missing_values))).any():
+            raise UserError(
+                f"{where}: column {self.name} holds {x[gone][0]:.15g} in {line(int(np.flatnonzero(gone)[0]), where)}, "
+                "which dataset.missing_values says is missing; give NaN."
+            )
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise UserError(
@@ -251,9 +260,12 @@ def decoded(
 def to_config(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Plain data for run.json; see `from_config`."""
     records = [{f.name: getattr(c, f.name) for f in fields(Column)} for c in columns]
-    return [one | {"values": list(one["values"])} for one in records]
+    return [one | {name: list(one[name]) for name in ("values", "missing_values")} for one in records]
 
 
 def from_config(config: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     """What `to_config` wrote."""
-    return tuple(Column(**{**one, "values": tuple(one["values"])}) for one in config)
+    return tuple(
+        Column(**{**one, "values": tuple(one["values"]), "missing_values": tuple(one.get("missing_values", ()))})
+        for one in config
+    )

@@ -99,7 +99,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         why += _among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
-    warn_of_sentinel(name, numbers_of(column, where), where)
+    warn_of_sentinel(name, numbers_of(column, where), where, by_column=True)
     return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
 
 

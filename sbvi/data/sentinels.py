@@ -25,14 +25,18 @@ def sentinel(x: np.ndarray) -> float | None:
     return None
 
 
-def warn_of_sentinel(name: str, x: np.ndarray, where: str) -> None:
-    """Say where a column's numbers (N,), NaN where missing, hold a sentinel, which is taken as any other number."""
+def warn_of_sentinel(name: str, x: np.ndarray, where: str, by_column: bool) -> None:
+    """Say where a column's numbers (N,), NaN where missing, hold a sentinel, which is taken as any other number.
+
+    by_column: whether the table may have gaps.
+    """
     known = x[~np.isnan(x)]
     if (found := sentinel(known)) is None:
         return
     rows, rest = np.flatnonzero(x == found), known[known != found]
     log.warning(
         "%s: column %s holds %.15g in %d rows (the first is %s), far from its other numbers (%.6g to %.6g), and it is "
-        "taken as a number; where it says that a value is missing, leave these cells empty.",
+        "taken as a number; where it says that a value is missing, %s.",
         where, name, found, len(rows), line(int(rows[0]), where), rest.min(), rest.max(),
+        f"set 'dataset.missing_values=[{found:.15g}]'" if by_column else "leave these cells empty",
     )  # fmt: skip

@@ -45,5 +45,7 @@ def test_the_log_says_which_column_holds_one(types, tmp_path, caplog):
     assert said == [
         f"dataset.path={tmp_path}/x.csv: column a holds -999 in 3 rows (the first is line 5), far from its other "
         f"numbers ({min(others):.6g} to {max(others):.6g}), and it is taken as a number; where it says that a value is "
-        "missing, leave these cells empty."
+        + {"found": "missing, set 'dataset.missing_values=[-999]'.", "numbers": "missing, leave these cells empty."}[
+            types
+        ]
     ]

@@ -1,8 +1,8 @@
 """The user's own table: columns of numbers on their own scales, or columns of every kind, with gaps."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from sbvi.core import UserError, spec
 from sbvi.data import kinds
 from sbvi.data.binarization import Binarization
+from sbvi.data.cells import as_text
 from sbvi.data.checks import finite, inside, line
 from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
+from sbvi.data.missing_values import tell, without
 from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.removal import Removal
@@ -41,6 +43,8 @@ class Table(OwnData):
     columns: dict[str, str | tuple[str, ...]] | None = None
     """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical,
     ordinal, ignored; or a list of an ordinal column's ranks, the lowest first."""
+    missing_values: tuple[float | str, ...] | None = None
+    """Values that stand for a missing one in any column, numbers or words, beside what files have for it."""
     missing: Removal = Removal()
     """Entries to remove on purpose, for experiments."""
     labels: str | None = None
@@ -62,10 +66,10 @@ class Table(OwnData):
         where = content.where if isinstance(content, File) else f"dataset.path={self.path}"
         if self.types == "found":
             return mixed(self, as_frame(content, where), where)
-        if self.columns or self.missing.fraction:
+        if self.columns or self.missing.fraction or self.missing_values:
             raise UserError(
-                "dataset.columns and dataset.missing are for tables by column; use dataset.types=found, and train with "
-                "likelihood=mixed."
+                "dataset.columns, dataset.missing and dataset.missing_values are for tables by column; use "
+                "dataset.types=found, and train with likelihood=mixed."
             )
         return _numbers(self, content, where)
 
@@ -93,14 +97,22 @@ class Known:
 
     columns: dict[str, kinds.ColumnKind]
     numbers: np.ndarray
+    missing_values: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str) -> "Known":
-        """See `kinds.described`.
+    def of(
+        cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str, missing_values: Sequence[str] = ()
+    ) -> "Known":
+        """See `kinds.described`; missing_values: see `Table`.
 
         Raises:
           UserError: nothing is left to model, or a column does not hold what it is said to.
         """
+        if missing_values:
+            tell(frame, missing_values, where)
+            frame = frame.copy()
+            for place in range(frame.shape[1]):
+                frame.isetitem(place, without(frame.iloc[:, place], missing_values))
         columns = kinds.described(frame, told, where)
         gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
         log.info("Columns of %s:\n%s", where, kinds.table(columns, gaps))
@@ -115,12 +127,17 @@ class Known:
         for d, column in enumerate(blank):
             column.check(numbers[:, d], where)
             kinds.of_common_size(column.name, column.kind, numbers[:, d], where)
-        return cls(seen, numbers)
+        return cls(seen, numbers, tuple(missing_values))
 
     def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
         """From the training rows (N, D) of the numbers."""
-        columns = tuple(kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.columns.items()))
+        fitted = (kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.columns.items()))
+        columns = tuple(replace(column, missing_values=self.missing_values) for column in fitted)
         return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
+
+
+def _texts(values: Sequence[float | str]) -> list[str]:
+    return [value if isinstance(value, str) else as_text(float(value)) for value in values]
 
 
 def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
@@ -141,7 +158,7 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
     if settings.split is not None:
         told = told_splits(frame, settings.split, settings.labels, where)
         frame = frame.drop(columns=settings.split)
-    known = Known.of(frame, settings.columns or {}, where)
+    known = Known.of(frame, settings.columns or {}, where, _texts(settings.missing_values or ()))
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
     train, validation, test = parts(settings, x, label, told)
     made = known.preprocessing(train.x, settings.scale)
@@ -178,7 +195,7 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
     if x.dtype.kind == "f":
         _complete(x, where, names)
     for column in range(x.shape[1]):
-        warn_of_sentinel(names[column] if names else str(column), x[:, column].astype(np.float64), where)
+        warn_of_sentinel(names[column] if names else str(column), x[:, column].astype(np.float64), where, False)
     train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)
     train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
