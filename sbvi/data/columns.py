@@ -15,6 +15,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data.cells import as_elsewhere, dtype_of, fitting, plain, shortest, spelled
 from sbvi.data.checks import line
+from sbvi.data.frame_names import by_name
 from sbvi.data.frame_numbers import cell, numbers_of, simple
 from sbvi.data.missing_values import numbers_among, without
 
@@ -183,20 +184,6 @@ def centres(columns: Sequence[Column]) -> np.ndarray:
     return np.array([c.location if c.kind == "continuous" else 0.0 for c in columns])
 
 
-def labels(frame: "pandas.DataFrame", where: str) -> dict[str, Any]:
-    """Names of a frame's columns, and what the frame calls them.
-
-    Raises:
-      UserError: two have one name.
-    """
-    named = {str(name): name for name in frame.columns}
-    if len(named) < frame.shape[1]:
-        names = list(map(str, frame.columns))
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{where} has more than one column named {twice or 'nothing'}.")
-    return named
-
-
 def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) -> np.ndarray:
     """A frame's columns, by name, as source numbers (N, D).
 
@@ -205,18 +192,6 @@ def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) ->
     """
     own = by_name([c.name for c in columns], frame, where)
     return np.stack([c.codes(frame[name], where) for c, name in zip(columns, own, strict=True)], 1)
-
-
-def by_name(names: Sequence[str], frame: "pandas.DataFrame", where: str) -> list[Any]:
-    """What a frame calls the columns of these names.
-
-    Raises:
-      UserError: a column is not there, or two have one name.
-    """
-    named = labels(frame, where)
-    if absent := [name for name in names if name not in named]:
-        raise UserError(f"{where} has no column {absent[0]}, which the run was trained on.")
-    return [named[name] for name in names]
 
 
 def framed(columns: Sequence[Column], numbers: np.ndarray) -> "pandas.DataFrame":

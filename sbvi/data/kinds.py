@@ -11,8 +11,9 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data.cells import as_text, plain, spelled
 from sbvi.data.checks import line
-from sbvi.data.columns import CODED, Column, Kind, labels
+from sbvi.data.columns import CODED, Column, Kind
 from sbvi.data.formats.missing_words import is_number
+from sbvi.data.frame_names import labels
 from sbvi.data.frame_numbers import numbers_of, simple
 from sbvi.data.marked_numbers import DECIMAL, marked
 from sbvi.data.sentinels import warn_of_sentinel

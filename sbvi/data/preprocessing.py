@@ -16,6 +16,7 @@ import numpy as np
 from sbvi.data import columns as tables
 from sbvi.data.binarization import fixed_draw
 from sbvi.data.checks import finite, in_range, shaped, whole
+from sbvi.data.frame_names import by_name
 from sbvi.data.frame_numbers import numbers
 from sbvi.data.preprocessing_record import PreprocessingRecord
 from sbvi.data.unit_interval import far, from_unit, to_unit
@@ -76,7 +77,7 @@ class Preprocessing(PreprocessingRecord):
         if self.table is not None:
             return tables.encoded(self.table, values, where)
         if self.columns is not None:
-            values = values[tables.by_name(self.columns, values, where)]
+            values = values[by_name(self.columns, values, where)]
         return numbers(values, where)
 
     def _columns(self, values: np.ndarray, where: str, missing: np.ndarray | None) -> np.ndarray:

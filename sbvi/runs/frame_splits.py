@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.data.columns import labels as labels_of
+from sbvi.data.frame_names import labels as labels_of
 from sbvi.data.own import few
 from sbvi.data.split_column import SPLITS
 
