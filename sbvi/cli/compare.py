@@ -15,6 +15,7 @@ from sbvi.cli.reader import tell
 from sbvi.core import UserError
 from sbvi.core.configs import spelled
 from sbvi.core.imports import uncollected
+from sbvi.core.quantities import error_of
 
 #: Pictures of a run that its row of the page shows.
 PICTURES = ("samples", "reconstructions", "manifold")
@@ -219,7 +220,7 @@ def _page_rows(section: Any, metric: str) -> Iterator[Any]:
             cells |= {
                 "seed": run.config.get("seed"),
                 metric: value,
-                f"{metric}_stderr": run.metrics.get(f"{metric}_stderr"),
+                error_of(metric): run.metrics.get(error_of(metric)),
             }
             cells |= {"mean over seeds": group.mean, "run": str(run.path)}
             yield Row(cells, run.curve, _pictures(run.path), run.config, run.monitor)

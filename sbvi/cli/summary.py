@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sbvi.cli.progress import clock
 from sbvi.cli.quoting import word
-from sbvi.core.quantities import monitor_of, quantity
+from sbvi.core.quantities import error_of, monitor_of, quantity
 
 #: The share of examples that importance sampling does badly by.
 WEIGHTS = "test/khat_above_0.7"
@@ -103,7 +103,7 @@ def _numbers(metrics: Mapping[str, Any], odd: Any) -> Iterator[Row]:
         monitor = monitor_of({name for name, value in metrics.items() if value is not None})
         scalars |= {monitor: ""} if monitor is not None else {}
     for name, about in scalars.items():
-        value, error = metrics.get(name), metrics.get(f"{name}_stderr")
+        value, error = metrics.get(name), metrics.get(error_of(name))
         if name in odd or (name in metrics and value is None):
             yield Row(name, text="not finite")
         elif value is not None:

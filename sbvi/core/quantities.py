@@ -92,6 +92,13 @@ QUANTITIES: dict[str, Quantity] = {
 }
 
 
+def error_of(name: str) -> str:
+    """What the standard error of a scalar of this name is called: of `test/nll/NAME` `test/nll_stderr/NAME`."""
+    parts = name.split("/")
+    place = 1 if len(parts) > 2 and parts[1] in COLUMNS_HAVE else len(parts) - 1
+    return "/".join([*parts[:place], parts[place] + ERROR, *parts[place + 1 :]])
+
+
 def quantity(name: str) -> Quantity | None:
     """What a scalar of this name is; None where it was never declared."""
     parts = name.split("/")

@@ -9,8 +9,10 @@ def scores(log_probs: np.ndarray, label: np.ndarray) -> dict[str, float]:
     """Accuracy, log-loss in nats, and expected calibration error, of log p(label | x) (N, C) and labels (N,).
 
     Calibration (Guo et al. 2017): by how much, on average over examples in bins of confidence, the share of hits
-    differs from the mean confidence.
+    differs from the mean confidence. Each is NaN where a probability is.
     """
+    if np.isnan(log_probs).any():
+        return dict.fromkeys(("accuracy", "log_loss", "calibration_error"), float("nan"))
     confidence, guess = np.exp(log_probs.max(1)), log_probs.argmax(1)
     hit = guess == label
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -207,7 +207,7 @@ class Evaluator:
         -log p~(x), `log_z2`, and `nll_geometric`, -log p*(x), their sum.
         """
         if self.how == "labels":
-            return self._of_labels(params, split)
+            return self.of_labels(params, split)
         arrays = self.likelihood(params, split, num_samples)
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
         scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
@@ -237,7 +237,13 @@ class Evaluator:
             scalars[f"{split}/exact_nll"] = float(-np.mean(exact(x)))
         return scalars, arrays
 
-    def _of_labels(self, params: Any, split: str) -> tuple[dict[str, float], dict[str, Any]]:
+    def of_labels(self, params: Any, split: str) -> tuple[dict[str, float], dict[str, Any]]:
+        """What a model with a class for every label says of them: `classification.scores`, named `<split>/...`, NaN
+        where a row has probability 0 under every class; and log p(label | x), (N, C).
+
+        Raises:
+          UserError: the split has no labels.
+        """
         label = self.dataset.labels(split, None, "The final test of a classifier")
 
         def predicted(params: Any, _: Array, batch: Batch) -> dict[str, Array]:

@@ -227,11 +227,14 @@ def _finish(
         whose = "mean of the draws" if chosen is None else f"parameters of step {chosen}"
         log.info("Testing the %s %s.", whose, said)
         scalars, _ = assembly.evaluator.summary(params, "test")
+        if assembly.experiment.model.labelled and how != "labels" and assembly.dataset.test.label is not None:
+            scalars |= assembly.evaluator.of_labels(params, "test")[0]
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
         if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:
             scalars |= {"test/nll_independent": baseline}
-            tell_baseline(scalars, assembly.dataset, type(assembly.experiment.algorithm))
+            if assembly.algorithm.monitor != "conditional_log_likelihood":  # which asks nothing of p(x)
+                tell_baseline(scalars, assembly.dataset, type(assembly.experiment.algorithm))
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
         return

@@ -3,7 +3,7 @@
 import pytest
 
 from sbvi.core import UserError
-from sbvi.core.quantities import MONITORS, monitor_of, quantity
+from sbvi.core.quantities import MONITORS, error_of, monitor_of, quantity
 from sbvi.objectives import OBJECTIVES
 from sbvi.runs.comparison import less_is_better
 
@@ -56,3 +56,11 @@ def test_every_monitor_and_score_of_labels_ranks():
         assert not less_is_better(f"validation/{name}")
     for name in ("calibration_error", "log_loss"):
         assert less_is_better(f"test/{name}")
+
+
+def test_what_the_standard_error_of_a_scalar_is_called():
+    assert error_of("test/nll") == "test/nll_stderr"
+    assert error_of("nll") == "nll_stderr"
+    assert error_of("test/nll/kl/age") == "test/nll_stderr/kl/age"  # of the column kl/age
+    assert error_of("test/kl/layer_1") == "test/kl/layer_1_stderr"
+    assert error_of("validation/elbo") == "validation/elbo_stderr"

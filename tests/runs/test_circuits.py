@@ -224,6 +224,21 @@ def test_training_on_rows_of_probability_0_tells_infinity(way, tmp_path, caplog)
         assert np.isfinite(run.log_likelihood(x)).all()
 
 
+def test_a_run_on_labels_alone_is_not_told_that_it_knows_nothing_of_pixels(tmp_path, caplog):
+    """What p(label | x) leaves open of p(x) may be worse than independent pixels."""
+    model = {"name": "circuit", "structure": "random", "depth": 1, "replicas": 2, "units": 2, "labels": True}
+    few = {**SMALL["trainer"], "steps": 2, "validate_every": 2}
+    known = {}
+    for name in ("conditional_likelihood", "hybrid"):
+        made = experiment(dataset=DIGITS["dataset"], model=model, objective={"name": name}, trainer=few)
+        with caplog.at_level("WARNING"):
+            found = train(made, tmp_path / name)["metrics"]
+        assert found["test/nll"] > found["test/nll_independent"]
+        known[name] = "has learned less than that" in caplog.text
+        caplog.clear()
+    assert known == {"conditional_likelihood": False, "hybrid": True}
+
+
 def test_a_circuit_without_classes_predicts_no_label(tmp_path):
     """Its one class is of every example, and certain."""
     few = {**SMALL["trainer"], "steps": 2, "validate_every": 2}
@@ -247,6 +262,10 @@ def test_the_classification_task(labelled, tmp_path):
     accuracy = found.scalars["classification/accuracy"]
     assert accuracy > 0.5
     assert found.scalars["classification/accuracy_missing_0"] == pytest.approx(accuracy)
+    tested = json.loads((labelled.directory.path / "result.json").read_text())["metrics"]
+    for name in ("accuracy", "log_loss", "calibration_error"):  # of the final test too, beside the likelihood
+        assert tested[f"test/{name}"] == pytest.approx(found.scalars[f"classification/{name}"], rel=1e-5)
+    assert "test/nll" in tested
     assert found.scalars["classification/accuracy_missing_0.9"] < accuracy
     assert found.arrays["confusion"].sum() == 250
     assert np.trace(found.arrays["confusion"]) == round(250 * accuracy)
