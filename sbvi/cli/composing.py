@@ -109,6 +109,12 @@ def _check_searches(check: Callable[[Any], None]) -> None:
         search = not str(config.hydra.sweeper.get("_target_")).endswith("BasicSweeper")
         if search and not OmegaConf.missing_keys(common):  # which its trials may give
             check(config)
+        if search:
+            from sbvi.sweeps.studies import check_study
+
+            sweeper = config.hydra.sweeper
+            storage, name, params = (sweeper.get(key) for key in ("storage", "study_name", "params"))
+            check_study(storage, name, list(config.hydra.overrides.task), list(params or ()))
         return made(plugins, **given)
 
     Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]

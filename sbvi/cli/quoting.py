@@ -22,6 +22,15 @@ def argument(key: str, value: str) -> str:
     return f"{key}={value}" if PLAIN.fullmatch(value) else _in_quotes(key, value)
 
 
+def text(value: str) -> str:
+    """The text of a value that may stand in Hydra's quotes, `argument`'s among them; of any other value itself."""
+    if len(value) < 2 or value[0] not in "'\"" or value[-1] != value[0]:
+        return value
+    quote, inside = value[0], value[1:-1]
+    inside = re.sub(rf"(\\+)({quote}|$)", lambda found: found[1][: len(found[1]) // 2] + found[2], inside)
+    return re.sub(r"(\\+)\$\{", lambda found: found[1][: len(found[1]) // 2] + "${", inside)
+
+
 def _in_quotes(key: str, value: str) -> str:
     # In Hydra's quotes a backslash is one but before a quote, and so in OmegaConf's texts but before ${.
     escaped = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import hydra_app, resolved
+from sbvi.cli.quoting import text
 from sbvi.cli.tilde import expanded, home
 from sbvi.core import UserError
 from sbvi.core.imports import uncollected
@@ -34,7 +35,7 @@ def resumed(named: Sequence[str], rest: Sequence[str]) -> tuple[Any, Path, bool]
         from sbvi.runs.directory import RunDirectory
         from sbvi.runs.whereabouts import PLACE, located
 
-    folder = Path(home(named[0].partition("=")[2]))
+    folder = Path(home(text(named[0].partition("=")[2])))
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S")
     for name in ("absl", "jax", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -43,6 +44,6 @@ def resumed(named: Sequence[str], rest: Sequence[str]) -> tuple[Any, Path, bool]
         check_may_change(key, value)
     config = RunDirectory(folder).read_run()["config"]
     hydra_app.log_to(folder)
-    values = {key: value if key == PLACE else resolved.literal(key, value) for key, value in pairs.items()}
+    values = {key: text(value) if key == PLACE else resolved.literal(key, value) for key, value in pairs.items()}
     experiment = located(Experiment.from_config(changed(config, values), recorded=True), folder)
     return experiment, folder, not all(map(is_elsewhere, values))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sbvi.cli.quoting import quoted, word
+from sbvi.cli.quoting import quoted, text, word
 
 pytestmark = pytest.mark.quick
 
@@ -56,12 +56,16 @@ def as_read(typed):
 @pytest.mark.parametrize("how", [word, quoted])
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_is_read_as_it_is(folder, how):
-    assert as_read(how("run", folder)) == folder
+    typed = how("run", folder)
+    assert as_read(typed) == folder
+    (argument,) = shlex.split(typed)
+    assert text(argument.partition("=")[2]) == folder  # where Hydra has no part, as in resume=DIR dataset.path=FILE
 
 
 @given(st.text(st.sampled_from("ab \\\"'${}()[],:=#~%&1.-/"), min_size=1, max_size=8))
 def test_any_folder_is_read_as_it_is(folder):
-    assert as_read(word("run", folder)) == folder
+    assert as_read(typed := word("run", folder)) == folder
+    assert text(shlex.split(typed)[0].partition("=")[2]) == folder
 
 
 def test_what_needs_no_quotes_has_none():

@@ -71,8 +71,8 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
     gone_on(folder, f"dataset.path={here}")
     assert (folder / "result.json").read_bytes() == result
     assert json.loads((folder / "run.json").read_text())["config"]["dataset"]["path"] == str(here)
-    shutil.move(here, again := tmp_path / "again.npy")
-    assert gone_on(folder, "trainer.steps=4", f"dataset.path={again}")["steps"] == 4
+    shutil.move(here, again := tmp_path / "again, [1].npy")
+    assert gone_on(folder, "trainer.steps=4", f'dataset.path="{again}"')["steps"] == 4
     first, second = json.loads((folder / "run.json").read_text())["history"]
     assert first["changed"] == {"dataset.path": [str(there), str(here)]}
     assert second["changed"] == {"dataset.path": [str(here), str(again)], "trainer.steps": [2, 4]}
