@@ -22,7 +22,7 @@ from sbvi.runs.assembly import Assembly, load_best_params
 from sbvi.runs.changes import noted, tell_schedules
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.kept import keep_mean, sampling
+from sbvi.runs.kept import check_draws, keep_mean, sampling
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
 from sbvi.training import Outcome, Plan, Progress, ResidentBatches, Store, Training
@@ -49,13 +49,20 @@ def run_stages(
       record: the content of run.json; None where a session before this one began the run.
 
     Raises:
-      UserError: the run has gone further than its length, or cannot be logged.
+      UserError: the run has gone further than its length, is too short for a draw, or cannot be logged.
     """
     known = directory.identity if record is None else str(record["identity"])
     store = Store(directory.checkpoints, writes=directory.writes, run=known)
-    if not store.path("last").exists():
+    if fresh := not store.path("last").exists():
+        check_draws(assembly, store)  # before a thread compiles, for which its sentence would wait
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
+    if changed:  # training that has ended, early too, goes on for a change of it; another final test is of what it left
+        ended = ended and not any(key.startswith("trainer.") for key in changed)
+    elif progress.pruned and session.trial is None:
+        ended = False
+    if not (fresh or ended):
+        check_draws(assembly, store)
     logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
     monitor = f"validation/{assembly.algorithm.monitor}"
@@ -73,10 +80,6 @@ def run_stages(
             log.info("Going on from step %d of %d.", progress.step, assembly.plan.total_steps)
         if changed:
             _note(assembly, directory, changed, progress)
-            # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
-            ended = ended and not any(key.startswith("trainer.") for key in changed)
-        elif progress.pruned and session.trial is None:
-            ended = False
         recall(session.trial, directory.path, monitor, progress.step)
         processes.check_same(str(progress.step), "newest checkpoint (its step)")
         recorder = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
@@ -166,6 +169,8 @@ def _trained(
 ) -> Outcome:
     """The loop from a state to its end, or to where it is stopped."""
     plan = assembly.plan
+    if (draws := sampling(assembly, store)) is not None:
+        draws.stack.drop_after(progress.step)
     log.info(
         "Training on %s: %d steps of %d, on %s.",
         assembly.dataset.name,
@@ -193,7 +198,7 @@ def _trained(
             stop,
             lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
             session.compile,
-            sampling(assembly, store, progress.step),
+            draws,
             session.trial,
         ).run(state, progress)
     # One that came after the loop's last look, and said that it stops the run.
