@@ -18,6 +18,10 @@ ALIASES = {
 }
 
 
+#: What the text begins with that JAX makes an error of, where a callback of the host's raises.
+TRACEBACK = "Traceback (most recent call last):"
+
+
 class UserError(Exception):
     """Something the user gave cannot be used: the sentence names it, its value and what is allowed.
 
@@ -25,6 +29,16 @@ class UserError(Exception):
     """
 
     abrupt = False
+
+
+def reason(error: BaseException) -> str:
+    """An exception's kind and what it says, in a line without its last full stop; where it says the traceback of
+    another, as one of a callback does, that other's."""
+    said = str(error).strip()
+    _, there, frames = said.rpartition(TRACEBACK)
+    actual = [line for line in frames.splitlines() if line[:1].strip()] if there else []  # frames are indented
+    line = actual[0] if actual else ": ".join([type(error).__name__, *said.splitlines()[:1]])
+    return line.strip().rstrip(".:")
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:

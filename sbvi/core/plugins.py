@@ -5,15 +5,18 @@ adds; under `[project.entry-points."sbvi.configs"]` a package of its own that ho
 is ever imported by name: what is there was installed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
+import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.errors import UserError
+from sbvi.core.errors import UserError, reason
+from sbvi.core.interrupts import signal_of
 
 #: Config groups that packages may add to, by an entry point group of this name and an s: group -> room of its registry.
 OPEN = {
@@ -65,8 +68,7 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
         try:
             kind = entry.load()
         except Exception as error:  # whatever the package's import raises
-            reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-            raise UserError(f"{added}, and {entry.value} cannot be imported ({reason}).") from None
+            raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
         own = {field.name for field in dataclasses.fields(kind)}  # a setting without a default is no attribute
@@ -93,3 +95,33 @@ def config_folders() -> Iterator[tuple[str, Path]]:
                 f"The installed package {_package(entry)} names {entry.value} under sbvi.configs, which is no package."
             )
         yield _package(entry), folder
+
+
+def fault(error: BaseException) -> str | None:
+    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
+    was raised; None where it came through none."""
+    added = [entry for group in OPEN for entry in _entries().select(group=f"sbvi.{group}s")]
+    packages = {entry.module.partition(".")[0]: _package(entry) for entry in added}
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
+        if package is not None:
+            function = frame.f_code.co_qualname.partition(".<locals>")[0]
+            return f"{function} of the installed package {package} fails ({reason(error)})"
+    return None
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Within, what the code of an installed package raises is told in a sentence.
+
+    Raises:
+      UserError: it raised what is neither one itself, nor a NaN that is searched for, nor a signal.
+    """
+    try:
+        yield
+    except (UserError, FloatingPointError):
+        raise
+    except Exception as error:
+        if signal_of(error) is None and (told := fault(error)) is not None:
+            raise UserError(f"{told}.") from error
+        raise

@@ -11,6 +11,7 @@ from typing import Any
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build, make, name_of, plain, unknown_key
 from sbvi.core.errors import check_seed
+from sbvi.core.plugins import telling
 from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
@@ -64,7 +65,8 @@ class Experiment:
         Raises:
           UserError: what it needs of the model, or why their result would mean nothing.
         """
-        self.algorithm.check(self.model)
+        with telling():
+            self.algorithm.check(self.model)
 
     def _dataset(self, binary: bool) -> Any:
         """The data set with the binarization that the model asks for."""

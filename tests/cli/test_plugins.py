@@ -13,12 +13,14 @@ import pytest
 from scipy import stats
 from support.paths import ROOT
 from support.processes import command, environment
+from support.small_run import experiment, train
 
 from sbvi.cli.catalogue import check
 from sbvi.core import UserError, plugins
 from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
 from sbvi.data import SPEC_PARTS as DATASET_PARTS
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.distributions.priors.prior import SPEC_PARTS
 
 #: Milliseconds of CPU time that reading all entry points may add to a start.
@@ -201,6 +203,74 @@ def test_a_broken_package_is_named(installed, content, said):
     sentence = rf"^The installed package broken-one adds sbvi.models mine, and {module}:Mine {said}"
     with pytest.raises(UserError, match=sentence):
         extend({}, "sbvi.models")
+
+
+FAULTY = """
+from sbvi.core import UserError, spec
+from sbvi_laplace_alike import Laplace
+def raised(error):
+    raise error
+def boom():
+    raised(RuntimeError("boom"))
+@spec
+class Faulty(Laplace):
+    fault: str = "none"
+    def check(self, levels):
+        if self.fault == "check":
+            boom()
+        if self.fault == "refused":
+            raise UserError("The data is of another kind.")
+    def log_prob(self, outputs, free, x):
+        if self.fault == "large" and len(x) > 3:
+            boom()
+        return super().log_prob(outputs, free, x)
+"""
+
+
+@pytest.fixture
+def faulty(installed, monkeypatch):
+    """The example's likelihood, which fails where its setting says."""
+    example = (ROOT / "examples" / "plugin" / "src" / "sbvi_laplace" / "likelihood.py").read_text()
+    modules = {"faulty_one.py": FAULTY, "sbvi_laplace_alike.py": example}
+    installed("faulty-one", {"sbvi.likelihoods": ["faulty = faulty_one:Faulty"]}, modules)
+    extend(added := {}, "sbvi.likelihoods")
+    monkeypatch.setitem(LIKELIHOODS, "faulty", added["faulty"])
+    return added["faulty"]
+
+
+@pytest.mark.usefixtures("faulty")
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("check", "Faulty.check of the installed package faulty-one fails (RuntimeError: boom)."),
+        ("refused", "The data is of another kind."),
+        ("large", "Faulty.log_prob of the installed package faulty-one fails (RuntimeError: boom)."),
+    ],
+)
+def test_what_a_package_raises_in_a_run_is_told_in_a_sentence(fault, sentence, tmp_path):
+    """Also where it fails at the run's own batches alone, and not on the few rows on which a likelihood is tried."""
+    made = experiment(dataset={"observation": "gaussian"}, likelihood={"name": "faulty", "fault": fault})
+    with pytest.raises(UserError) as told:
+        train(made, tmp_path / "run")
+    assert str(told.value) == sentence
+    if fault == "large":
+        assert json.loads((tmp_path / "run" / "result.json").read_text())["reason"] == sentence
+    else:
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+@pytest.mark.quick
+def test_errors_that_are_not_a_package_s_stay_as_they_are(faulty):
+    with pytest.raises(ZeroDivisionError), plugins.telling():
+        faulty().check(1 / 0)
+    raised = sys.modules["faulty_one"].raised
+    interrupted = RuntimeError("CpuCallback error\nKeyboardInterrupt:")  # as JAX hands a signal on
+    for error in (FloatingPointError("nan"), interrupted):
+        with pytest.raises(type(error)), plugins.telling():
+            raised(error)
+    said = r"^raised of the installed package faulty-one fails \(OSError: no\)\.$"
+    with pytest.raises(UserError, match=said), plugins.telling():
+        raised(OSError("no."))
 
 
 @pytest.mark.quick
