@@ -44,7 +44,7 @@ def reason(error: BaseException) -> str:
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
     allowed = sorted(allowed)
-    return UserError(f"{name}={value} is not known{_hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
+    return UserError(f"{name}={value} is not known{hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
 
 
 def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
@@ -53,11 +53,11 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     allowed = sorted(allowed)
     group, _, rest = key.partition(".")
     called = ALIASES.get(rest.rpartition(".")[2], "")
-    hint = _hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
-    return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")
+    near = hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
+    return UserError(f"{key}={value} is not a key{near}; allowed: {', '.join(allowed) or 'none'}.")
 
 
-def _hint(given: str, allowed: Sequence[str]) -> str:
+def hint(given: str, allowed: Sequence[str]) -> str:
     """The nearest of what is allowed, whatever its case, as a question; nothing where none is near."""
     lower = {each.lower(): each for each in reversed(allowed)}
     near = difflib.get_close_matches(given.lower(), sorted(lower), n=1)

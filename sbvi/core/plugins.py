@@ -10,13 +10,16 @@ import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
+import logging
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.errors import UserError, reason
+from sbvi.core.errors import UserError, hint, reason
 from sbvi.core.interrupts import signal_of
+
+log = logging.getLogger(__name__)
 
 #: Config groups that packages may add to, by an entry point group of this name and an s: group -> room of its registry.
 OPEN = {
@@ -30,12 +33,24 @@ OPEN = {
     "prior": "sbvi.distributions.priors",
     "task": "sbvi.tasks",
 }
+#: The entry point group of packages that hold config files.
+CONFIGS = "sbvi.configs"
 
 
 @functools.cache
 def _entries() -> Any:
-    """Every entry point of the environment: read once, in about 10 ms for a hundred packages."""
-    return importlib.metadata.entry_points()
+    """Every entry point of the environment: read once, in about 10 ms for a hundred packages, and those in groups that
+    look like ours and are none warned of."""
+    entries = importlib.metadata.entry_points()
+    allowed = sorted({CONFIGS, *(f"sbvi.{group}s" for group in OPEN)})
+    wrong = [name for name in entries.groups if name.startswith("sbvi.") and name not in allowed]
+    for group, package in sorted({(name, _package(entry)) for name in wrong for entry in entries.select(group=name)}):
+        log.warning(
+            "The installed package %s adds to %s, which is no group of entry points%s, so that nothing of it is found; "
+            "allowed: %s.",
+            *(package, group, hint(group, allowed), ", ".join(allowed)),
+        )
+    return entries
 
 
 def _package(entry: importlib.metadata.EntryPoint) -> str:
@@ -85,7 +100,7 @@ def config_folders() -> Iterator[tuple[str, Path]]:
     Raises:
       UserError: an entry names what is no folder of its package.
     """
-    for entry in _entries().select(group="sbvi.configs"):
+    for entry in _entries().select(group=CONFIGS):
         top, *below = entry.value.split(".")
         package = importlib.util.find_spec(top)  # of a dotted name it would import the parents
         folders = [Path(place, *below) for place in (package and package.submodule_search_locations) or []]

@@ -16,12 +16,15 @@ from support.processes import command, environment
 from support.small_run import experiment, train
 
 from sbvi.cli.catalogue import check
+from sbvi.cli.help import help_text
+from sbvi.cli.train import COMMAND
 from sbvi.core import UserError, plugins
 from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
 from sbvi.data import SPEC_PARTS as DATASET_PARTS
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.distributions.priors.prior import SPEC_PARTS
+from sbvi.runs import Experiment
 
 #: Milliseconds of CPU time that reading all entry points may add to a start.
 MOST_MILLISECONDS = 30
@@ -271,6 +274,55 @@ def test_errors_that_are_not_a_package_s_stay_as_they_are(faulty):
     said = r"^raised of the installed package faulty-one fails \(OSError: no\)\.$"
     with pytest.raises(UserError, match=said), plugins.telling():
         raised(OSError("no."))
+
+
+@pytest.mark.quick
+def test_a_group_of_entry_points_that_there_is_none_of_is_warned_of_once(installed, caplog):
+    mine = ["mine = misspelt:Mine"]
+    entries = {"sbvi.likelihood": mine, "sbvi.tasks": mine, "sbvinet": ["a = b"]}
+    installed("misspelt-one", entries, {"misspelt.py": SPEC})
+    installed("other-one", {"sbvi.networks": mine}, {})
+    for group in ("sbvi.tasks", "sbvi.models"):
+        extend({}, group)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith(
+        "The installed package misspelt-one adds to sbvi.likelihood, which is no group of entry points (did you mean "
+        "sbvi.likelihoods?), so that nothing of it is found; allowed: sbvi.algorithms, sbvi.configs, sbvi.datasets, "
+    )
+    assert "The installed package other-one adds to sbvi.networks, which is no group" in second
+
+
+@pytest.mark.quick
+def test_help_on_a_file_says_whose_entry_it_sets(tmp_path):
+    """Of another name than its own, or of a package that is not installed."""
+    (tmp_path / "likelihood").mkdir()
+    for name, content in {"cauchy": "name: cauchy\nscale: 1.0", "tails": "# Mine.\nname: 'student_t'"}.items():
+        (tmp_path / "likelihood" / f"{name}.yaml").write_text(content + "\n")
+    told = [
+        " ".join(help_text(COMMAND, [f"--config-dir={tmp_path}", f"likelihood={name}"]).split())
+        for name in ("cauchy", "tails", "bernoulli")
+    ]
+    file = tmp_path / "likelihood" / "cauchy.yaml"
+    missing = f"It cannot be chosen: {file} names cauchy, which no installed package adds under sbvi.likelihoods."
+    assert [missing in text for text in told] == [True, False, False]
+    assert told[1].startswith("likelihood=tails: Mine. likelihood.")
+    assert ["It has no keys." in text for text in told] == [False, False, True]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [(("dataset",), "dataset.name=mine"), (("model", "likelihood"), "likelihood.name=mine")],
+)
+def test_a_run_of_a_package_that_is_not_here_says_so(where, said):
+    part = config = experiment().to_config()
+    for key in where:
+        part = part[key]
+    part["name"] = "mine"
+    with pytest.raises(UserError, match=rf"^{said} is not known.*; the run was made with a plug-in that is not inst"):
+        Experiment.from_config(config, recorded=True)
+    with pytest.raises(UserError, match=rf"^{said} is not known.*; allowed: [\w, ]+\.$"):
+        Experiment.from_config(config)
 
 
 @pytest.mark.quick
