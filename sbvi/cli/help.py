@@ -16,7 +16,7 @@ from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_wor
 from sbvi.core.catalogue import keys as keys_of
 from sbvi.core.configs import config_folder
 from sbvi.core.errors import choices, unknown_key
-from sbvi.core.plugins import config_folders
+from sbvi.core.plugins import OPEN, config_folders
 
 FLAGS = ("-h", "--help")
 
@@ -171,7 +171,9 @@ def _named(own: str, path: str) -> bool:
 def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:
     """One entry and its keys, or those keys alone that are or begin with `only`; empty where it has none."""
     known = catalogue()[group]
-    entry = known.get(name) or (next(iter(known.values())) if group == "optimizer" else {"keys": {}})
+    file = None if name in known else config_files(group, folders).get(name)
+    made = name if file is None else _name_in(file)  # a file may be of another name than the entry that it sets
+    entry = known.get(made) or (next(iter(known.values())) if group == "optimizer" else {"keys": {}})
     keys = {k: about for k, about in entry["keys"].items() if not only or k == only or k.startswith(f"{only}.")}
     if only and not keys:
         return ""
@@ -188,9 +190,18 @@ def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:
         names = f", one of {', '.join(about['allowed'])} ({about['of']})" if "of" in about else ""
         parts += [f"\n  {group}.{key}={shown}", _line("", f"{about['type']}{names}{needed}", 0, 6)]
         parts += [_line("", about["sentence"], 0, 6)]
-    if not keys:
+    if not keys and made not in known and group in OPEN:
+        missing = f"It cannot be chosen: {file} names {made}, which no installed package adds under sbvi.{group}s."
+        parts += [_line("", missing, 0, 2)]
+    elif not keys:
         parts += ["  It has no keys."]
     return "\n".join(parts)
+
+
+def _name_in(path: Path) -> str:
+    """The entry that a config file names, the file's own name where it names none."""
+    match = re.search(r"^name: *['\"]?([\w.-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else path.stem
 
 
 def _written(group: str, name: str, folders: Sequence[Path]) -> Mapping[str, Any]:

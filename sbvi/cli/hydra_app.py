@@ -24,6 +24,7 @@ from sbvi.core import UserError
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
+from sbvi.core.plugins import telling
 
 #: What Optuna says of the best trial of a study that has no completed one.
 NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
@@ -119,7 +120,8 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     def guarded(config: Any) -> Any:
         try:
             waiting.close()
-            return task(config)  # what a sweeper such as Optuna's optimises
+            with telling():
+                return task(config)  # what a sweeper such as Optuna's optimises
         except KeyboardInterrupt:
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, stood)
             raise

@@ -18,6 +18,10 @@ ALIASES = {
 }
 
 
+#: What the text begins with that JAX makes an error of, where a callback of the host's raises.
+TRACEBACK = "Traceback (most recent call last):"
+
+
 class UserError(Exception):
     """Something the user gave cannot be used: the sentence names it, its value and what is allowed.
 
@@ -27,10 +31,20 @@ class UserError(Exception):
     abrupt = False
 
 
+def reason(error: BaseException) -> str:
+    """An exception's kind and what it says, in a line without its last full stop; where it says the traceback of
+    another, as one of a callback does, that other's."""
+    said = str(error).strip()
+    _, there, frames = said.rpartition(TRACEBACK)
+    actual = [line for line in frames.splitlines() if line[:1].strip()] if there else []  # frames are indented
+    line = actual[0] if actual else ": ".join([type(error).__name__, *said.splitlines()[:1]])
+    return line.strip().rstrip(".:")
+
+
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
     allowed = sorted(allowed)
-    return UserError(f"{name}={value} is not known{_hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
+    return UserError(f"{name}={value} is not known{hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
 
 
 def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
@@ -39,11 +53,11 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     allowed = sorted(allowed)
     group, _, rest = key.partition(".")
     called = ALIASES.get(rest.rpartition(".")[2], "")
-    hint = _hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
-    return UserError(f"{key}={value} is not a key{hint}; allowed: {', '.join(allowed) or 'none'}.")
+    near = hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
+    return UserError(f"{key}={value} is not a key{near}; allowed: {', '.join(allowed) or 'none'}.")
 
 
-def _hint(given: str, allowed: Sequence[str]) -> str:
+def hint(given: str, allowed: Sequence[str]) -> str:
     """The nearest of what is allowed, whatever its case, as a question; nothing where none is near."""
     lower = {each.lower(): each for each in reversed(allowed)}
     near = difflib.get_close_matches(given.lower(), sorted(lower), n=1)

@@ -5,15 +5,21 @@ adds; under `[project.entry-points."sbvi.configs"]` a package of its own that ho
 is ever imported by name: what is there was installed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
+import logging
+import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.errors import UserError
+from sbvi.core.errors import UserError, hint, reason
+from sbvi.core.interrupts import signal_of
+
+log = logging.getLogger(__name__)
 
 #: Config groups that packages may add to, by an entry point group of this name and an s: group -> room of its registry.
 OPEN = {
@@ -27,12 +33,24 @@ OPEN = {
     "prior": "sbvi.distributions.priors",
     "task": "sbvi.tasks",
 }
+#: The entry point group of packages that hold config files.
+CONFIGS = "sbvi.configs"
 
 
 @functools.cache
 def _entries() -> Any:
-    """Every entry point of the environment: read once, in about 10 ms for a hundred packages."""
-    return importlib.metadata.entry_points()
+    """Every entry point of the environment: read once, in about 10 ms for a hundred packages, and those in groups that
+    look like ours and are none warned of."""
+    entries = importlib.metadata.entry_points()
+    allowed = sorted({CONFIGS, *(f"sbvi.{group}s" for group in OPEN)})
+    wrong = [name for name in entries.groups if name.startswith("sbvi.") and name not in allowed]
+    for group, package in sorted({(name, _package(entry)) for name in wrong for entry in entries.select(group=name)}):
+        log.warning(
+            "The installed package %s adds to %s, which is no group of entry points%s, so that nothing of it is found; "
+            "allowed: %s.",
+            *(package, group, hint(group, allowed), ", ".join(allowed)),
+        )
+    return entries
 
 
 def _package(entry: importlib.metadata.EntryPoint) -> str:
@@ -65,8 +83,7 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
         try:
             kind = entry.load()
         except Exception as error:  # whatever the package's import raises
-            reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-            raise UserError(f"{added}, and {entry.value} cannot be imported ({reason}).") from None
+            raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
         own = {field.name for field in dataclasses.fields(kind)}  # a setting without a default is no attribute
@@ -83,7 +100,7 @@ def config_folders() -> Iterator[tuple[str, Path]]:
     Raises:
       UserError: an entry names what is no folder of its package.
     """
-    for entry in _entries().select(group="sbvi.configs"):
+    for entry in _entries().select(group=CONFIGS):
         top, *below = entry.value.split(".")
         package = importlib.util.find_spec(top)  # of a dotted name it would import the parents
         folders = [Path(place, *below) for place in (package and package.submodule_search_locations) or []]
@@ -93,3 +110,33 @@ def config_folders() -> Iterator[tuple[str, Path]]:
                 f"The installed package {_package(entry)} names {entry.value} under sbvi.configs, which is no package."
             )
         yield _package(entry), folder
+
+
+def fault(error: BaseException) -> str | None:
+    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
+    was raised; None where it came through none."""
+    added = [entry for group in OPEN for entry in _entries().select(group=f"sbvi.{group}s")]
+    packages = {entry.module.partition(".")[0]: _package(entry) for entry in added}
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
+        if package is not None:
+            function = frame.f_code.co_qualname.partition(".<locals>")[0]
+            return f"{function} of the installed package {package} fails ({reason(error)})"
+    return None
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Within, what the code of an installed package raises is told in a sentence.
+
+    Raises:
+      UserError: it raised what is neither one itself, nor a NaN that is searched for, nor a signal.
+    """
+    try:
+        yield
+    except (UserError, FloatingPointError):
+        raise
+    except Exception as error:
+        if signal_of(error) is None and (told := fault(error)) is not None:
+            raise UserError(f"{told}.") from error
+        raise

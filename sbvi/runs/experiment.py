@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sbvi.algorithms import ALGORITHMS
-from sbvi.core import UserError, build, make, name_of, plain, unknown_key
+from sbvi.core import UserError, build, choices, make, name_of, plain, unknown_key
 from sbvi.core.errors import check_seed
+from sbvi.core.plugins import telling
 from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
 from sbvi.reporting.loggers import LOGGERS, TensorBoardEvents
 from sbvi.runs.idle import check_idle
 from sbvi.runs.runtime import Runtime
-from sbvi.runs.words import WORDS, tree
+from sbvi.runs.words import CHOICES, WORDS, tree, words
 from sbvi.training import Trainer
 
 GROUPS: dict[str, Mapping[str, type]] = {
@@ -64,7 +65,8 @@ class Experiment:
         Raises:
           UserError: what it needs of the model, or why their result would mean nothing.
         """
-        self.algorithm.check(self.model)
+        with telling():
+            self.algorithm.check(self.model)
 
     def _dataset(self, binary: bool) -> Any:
         """The data set with the binarization that the model asks for."""
@@ -100,6 +102,8 @@ class Experiment:
         for key, value in config.items():
             if key not in known:
                 raise unknown_key(key, value, known)
+        if recorded:
+            _check_installed(config)
         config = tree(ABSENT | dict(config))
         for key in [*GROUPS, *SETTINGS]:
             if not isinstance(config.get(key), Mapping):
@@ -132,3 +136,18 @@ class Experiment:
             part = getattr(self, group)
             written[group] = {"name": name_of(registry, part), **plain(part)}
         return written | {group: plain(getattr(self, group)) for group in SETTINGS}
+
+
+def _check_installed(config: Mapping[str, Any]) -> None:
+    """Refuse a recorded config that names what is not here.
+
+    Raises:
+      UserError: a choice that neither sbvi has nor an installed package.
+    """
+    apart = words(config)
+    for group, registry in {**GROUPS, **CHOICES}.items():
+        part = apart.get(group)
+        name = part.get("name") if isinstance(part, Mapping) and group != "optimizer" else None  # Optax has those
+        if isinstance(name, str) and name not in registry:
+            known = str(choices(f"{group}.name", name, registry)).removesuffix(".")
+            raise UserError(f"{known}; the run was made with a plug-in that is not installed here, or by a later sbvi.")

@@ -21,17 +21,22 @@ from sbvi.training.tuning import Tuner
 log = logging.getLogger(__name__)
 
 
-def sampling(assembly: Assembly, store: Store, step: int) -> Sampling | None:
-    """For the loop: what keeps draws, from a step on; None where the algorithm has none.
-
-    Raises:
-      UserError: the run is too short for a draw.
-    """
+def sampling(assembly: Assembly, store: Store) -> Sampling | None:
+    """For the loop: what keeps draws; None where the algorithm has none."""
     if not isinstance(assembly.algorithm, SamplesPosterior):
         return None
     stack = DrawStack(store.folder, writes=store.writes, run=store.run)
-    stack.drop_after(step)
     return Sampling(assembly.algorithm, assembly.plan, stack)
+
+
+def check_draws(assembly: Assembly, store: Store) -> None:
+    """Refuse a run that would end without a draw, before anything of it is written.
+
+    Raises:
+      UserError: see `Sampling.check`.
+    """
+    if (draws := sampling(assembly, store)) is not None:
+        draws.check()
 
 
 def tuner(algorithm: SamplesPosterior, batches: ResidentBatches | StreamedBatches, plan: Plan, seed: int) -> Tuner:

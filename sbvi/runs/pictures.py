@@ -1,8 +1,9 @@
 """The pictures a run leaves: samples, reconstructions, ways between test examples and along latents, and the 2-D
 manifold, of a model that can make them."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -10,6 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core import UserError
+from sbvi.core.errors import reason
+from sbvi.core.interrupts import signal_of
+from sbvi.core.plugins import fault
 from sbvi.core.precision import jit_reported
 from sbvi.data import Dataset
 from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
@@ -39,10 +44,31 @@ class Traversed(NamedTuple):
     variance: Any
 
 
+def _ends(error: Exception) -> bool:
+    """Whether what was raised ends a run that makes pictures: a signal, or memory that is full."""
+    return isinstance(error, MemoryError) or signal_of(error) is not None
+
+
+@contextlib.contextmanager
+def left_out(name: str, beside: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Within, what fails costs a run the picture of this name and no more, and a warning says why.
+
+    beside: what is raised all the same, as signals and full memory are.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _ends(error) or isinstance(error, beside):
+            raise
+        why = str(error).rstrip(".") if isinstance(error, UserError) else fault(error) or reason(error)
+        log.warning("There is no picture %s: %s.", name, why)
+
+
 class Pictures:
     """Makes them in one compiled program, kept for the runs of one process that have model and data in common.
 
-    names: node -> its manifold's. titles: picture -> its title.
+    names: node -> its manifold's. titles: picture -> its title. parts: the pictures that are made together, where the
+    program fails as a whole.
     """
 
     def __init__(self, model: Any, dataset: Dataset):
@@ -54,6 +80,12 @@ class Pictures:
         self.names = {node: "manifold" if len(model.latent_sizes()) == 1 else f"manifold_{node}" for node in flat}
         self.missing = () if continuous else tuple(self.names.values())
         planes = flat if continuous else []
+        encoded = ("reconstructions", *(("interpolations", "traversals") if continuous else ()))
+        self.parts = (
+            *([("samples",)] if offers(model, Generative) else []),
+            *([encoded] if latent and offers(model, Encoder) else []),
+            *((self.names[node],) for node in planes),
+        )
         means = not latent or model.factorises()
         self.titles = _titles(model if continuous else None, means) | {
             self.names[node]: _of_manifold(model, node) for node in planes
@@ -64,16 +96,18 @@ class Pictures:
             value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
             return value
 
-        def made(params: Any, key: jax.Array, real: jax.Array) -> tuple[dict[str, jax.Array], Traversed | None]:
+        def made(
+            params: Any, key: jax.Array, real: jax.Array, asked: tuple[str, ...]
+        ) -> tuple[dict[str, jax.Array], Traversed | None]:
             pictures: dict[str, jax.Array] = {}
             traversed: Traversed | None = None
-            if offers(model, Generative):
+            if "samples" in asked:
                 drawn = model.sample(params, key, COLUMNS**2)
                 pictures["samples"] = drawn.mean if means else drawn.value
             prior: dict[str, Marginal] = {}
             if continuous:
                 prior = marginals(model.node_prior(), model.prior_params(params), SHARES, real.dtype)
-            if offers(model, Encoder) and latent:
+            if "reconstructions" in asked:
                 given = model.encode(params, real)
                 moments = {node: given[node] for node in model.latent_sizes()}
                 encoded = {node: own.mean for node, own in moments.items()}
@@ -86,22 +120,24 @@ class Pictures:
                 images = seen(params, jax.random.fold_in(key, 1), joined)
                 pictures |= dict(zip(parts, jnp.split(images, ends[:-1]), strict=True))
             for place, node in enumerate(planes, 2):
+                if self.names[node] not in asked:
+                    continue
                 points = _points(model, params, node, prior[node])
                 others = {n: jnp.broadcast_to(own.mean, (len(points), *own.mean.shape)) for n, own in prior.items()}
                 own_key = jax.random.fold_in(key, place)
                 pictures[self.names[node]] = seen(params, own_key, others | {node: points})
             return pictures, traversed
 
-        self.made = jit_reported(made)  # op by op it would be dozens of programs
+        self.made = jit_reported(made, static_argnums=3)  # op by op it would be dozens of programs
 
     def of(self, params: Any, seed: int) -> dict[str, Panel]:
-        """name -> picture; empty when the events are not images."""
+        """name -> picture; empty when the events are not images. What cannot be made is left out with a warning."""
         if shown(np.zeros((1, self.dataset.event_size)), self.shape) is None:
             return {}
         for name in self.missing:
             log.info("There is no picture %s: it needs a density with a gradient in the latents.", name)
         real = self.dataset.seen("test", 5 * COLUMNS)
-        made, traversed = jax.device_get(self.made(params, jax.random.key(seed), jnp.asarray(real)))
+        made, traversed = self._drawn(params, jax.random.key(seed), jnp.asarray(real))
         columns = dict.fromkeys(made, COLUMNS) | dict.fromkeys(self.names.values(), STEPS)
         rows: dict[str, tuple[str, ...]] = {}
         if (decoded := made.get("reconstructions")) is not None:
@@ -115,6 +151,21 @@ class Pictures:
             if any(row.endswith(IDLE) for row in rows["traversals"]):
                 titles["traversals"] += f"\n(idle: its posterior mean's variance over examples is at most {THRESHOLD})"
         return {n: Panel(self._grid(v, columns[n]), titles[n], rows.get(n, ())) for n, v in made.items()}
+
+    def _drawn(self, params: Any, key: jax.Array, real: jax.Array) -> tuple[dict[str, np.ndarray], Traversed | None]:
+        """What the program gives; where it fails, what each part gives that does not."""
+        pictures: dict[str, np.ndarray] = {}
+        traversed: Traversed | None = None
+        try:
+            pictures, traversed = jax.device_get(self.made(params, key, real, sum(self.parts, ())))
+        except Exception as error:
+            if _ends(error):
+                raise
+            for part in self.parts:
+                with left_out(", ".join(part)):
+                    own, moved = jax.device_get(self.made(params, key, real, part))
+                    pictures, traversed = pictures | own, moved or traversed
+        return pictures, traversed
 
     def _grid(self, values: np.ndarray, columns: int) -> np.ndarray:
         images = shown(values, self.shape)

@@ -1,4 +1,4 @@
-"""The stages of a run in its directory: where it stands, training, what it keeps, the final test and the pictures."""
+"""The stages of a run in its directory: where it stands, training, what it keeps, and its result."""
 
 import contextlib
 import json
@@ -17,12 +17,13 @@ from sbvi.core.interrupts import Interrupted, signal_of, uninterrupted
 from sbvi.core.quantities import told
 from sbvi.reporting.loggers.logger import Logger
 from sbvi.reporting.recorder import RunRecorder, Silent
-from sbvi.runs.advice import tell_baseline, tell_large_batches
-from sbvi.runs.assembly import Assembly, load_best_params
+from sbvi.runs.advice import tell_large_batches
+from sbvi.runs.assembly import Assembly
 from sbvi.runs.changes import noted, tell_schedules
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.kept import keep_mean, sampling
+from sbvi.runs.final_test import finish
+from sbvi.runs.kept import check_draws, keep_mean, sampling
 from sbvi.runs.signals import StopSignals
 from sbvi.runs.words import flat, words
 from sbvi.training import Outcome, Plan, Progress, ResidentBatches, Store, Training
@@ -49,13 +50,20 @@ def run_stages(
       record: the content of run.json; None where a session before this one began the run.
 
     Raises:
-      UserError: the run has gone further than its length, or cannot be logged.
+      UserError: the run has gone further than its length, is too short for a draw, or cannot be logged.
     """
     known = directory.identity if record is None else str(record["identity"])
     store = Store(directory.checkpoints, writes=directory.writes, run=known)
-    if not store.path("last").exists():
+    if fresh := not store.path("last").exists():
+        check_draws(assembly, store)  # before a thread compiles, for which its sentence would wait
         session = _compiling(assembly, session)
     state, progress, ended = _standing(assembly, directory, store, record is None)
+    if changed:  # training that has ended, early too, goes on for a change of it; another final test is of what it left
+        ended = ended and not any(key.startswith("trainer.") for key in changed)
+    elif progress.pruned and session.trial is None:
+        ended = False
+    if not (fresh or ended):
+        check_draws(assembly, store)
     logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
     monitor = f"validation/{assembly.algorithm.monitor}"
@@ -73,10 +81,6 @@ def run_stages(
             log.info("Going on from step %d of %d.", progress.step, assembly.plan.total_steps)
         if changed:
             _note(assembly, directory, changed, progress)
-            # Training that has ended, early too, goes on for a change of it; another final test is of what it left.
-            ended = ended and not any(key.startswith("trainer.") for key in changed)
-        elif progress.pruned and session.trial is None:
-            ended = False
         recall(session.trial, directory.path, monitor, progress.step)
         processes.check_same(str(progress.step), "newest checkpoint (its step)")
         recorder = Silent() if logger is None else RunRecorder(directory.path, progress.step, logger)
@@ -89,7 +93,7 @@ def run_stages(
         processes.wait("trained")  # the first has written the best parameters
         if outcome.status == "completed":
             chosen = None if _kept(assembly, store, recorder, outcome) else outcome.progress.best_step
-            _finish(assembly, directory, recorder, outcome, chosen)
+            finish(assembly, directory, recorder, outcome, chosen)
         result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began) | {"monitor": monitor}
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
@@ -166,6 +170,8 @@ def _trained(
 ) -> Outcome:
     """The loop from a state to its end, or to where it is stopped."""
     plan = assembly.plan
+    if (draws := sampling(assembly, store)) is not None:
+        draws.stack.drop_after(progress.step)
     log.info(
         "Training on %s: %d steps of %d, on %s.",
         assembly.dataset.name,
@@ -193,7 +199,7 @@ def _trained(
             stop,
             lambda p, v: show(plan, p, v, assembly.algorithm.monitor) if show else None,
             session.compile,
-            sampling(assembly, store, progress.step),
+            draws,
             session.trial,
         ).run(state, progress)
     # One that came after the loop's last look, and said that it stops the run.
@@ -211,36 +217,6 @@ def _kept(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outc
         recorder.scalars(step, step / assembly.plan.steps_per_epoch, metrics)
         processes.wait("kept")
     return bool(metrics)
-
-
-def _finish(
-    assembly: Assembly, directory: RunDirectory, recorder: RunRecorder | Silent, outcome: Outcome, chosen: int | None
-) -> None:
-    """The final test of the best parameters, those of the chosen step or a mean of draws, and the pictures."""
-    params = load_best_params(assembly.model, directory)
-    step, epoch = outcome.progress.step, outcome.progress.step / assembly.plan.steps_per_epoch
-    if assembly.experiment.evaluation.test:
-        how, samples = assembly.evaluator.how, assembly.experiment.evaluation.num_samples
-        means = {"exact": "exactly", "labels": "by their guesses"}
-        means["quadrature"] = f"by quadrature, and with {samples} samples"
-        said = means.get(how, f"with {samples} samples")
-        whose = "mean of the draws" if chosen is None else f"parameters of step {chosen}"
-        log.info("Testing the %s %s.", whose, said)
-        scalars, _ = assembly.evaluator.summary(params, "test")
-        if assembly.experiment.model.labelled and how != "labels" and assembly.dataset.test.label is not None:
-            scalars |= assembly.evaluator.of_labels(params, "test")[0]
-        if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
-            log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
-        if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:
-            scalars |= {"test/nll_independent": baseline}
-            if assembly.algorithm.monitor != "conditional_log_likelihood":  # which asks nothing of p(x)
-                tell_baseline(scalars, assembly.dataset, type(assembly.experiment.algorithm))
-        recorder.scalars(step, epoch, scalars)
-    if not directory.writes:
-        return
-    for name, panel in assembly.pictures.of(params, assembly.experiment.seed).items():
-        recorder.picture(step, name, panel)
-    recorder.curves(assembly.algorithm.monitor, chosen)
 
 
 def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:

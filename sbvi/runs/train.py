@@ -10,6 +10,9 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.core.errors import reason
+from sbvi.core.interrupts import signal_of
+from sbvi.core.plugins import telling
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, data_record, load_dataset
 from sbvi.runs.changes import MAY_CHANGE, difference, identity, noted
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 OF_A_PROCESS = ("runtime.process", "runtime.coordinator")
 
 
+@telling()
 def train(
     experiment: Experiment, folder: Path | str, show: Show | None = None, session: RunContext | None = None
 ) -> dict[str, Any]:
@@ -92,7 +96,8 @@ def train(
         else:
             check_same(experiment, directory.path, known["data"], data)
         try:
-            result = run_stages(assembly, directory, show, began, session, what, record)
+            with telling():
+                result = run_stages(assembly, directory, show, began, session, what, record)
         except (UserError, FloatingPointError) as error:
             _fail(directory, str(error).splitlines()[0])
             if isinstance(error, UserError):
@@ -100,6 +105,8 @@ def train(
             raise UserError(f"A NaN appeared: {str(error).splitlines()[0]}") from error
         except jax.errors.JaxRuntimeError as error:
             if not processes.several():
+                if signal_of(error) is None:
+                    _fail(directory, reason(error))
                 raise
             sentence = (
                 f"Another process of this run is gone ({str(error).splitlines()[0][:160]}); the same commands go on "
@@ -115,7 +122,7 @@ def train(
             _fail(directory, sentence)
             raise UserError(sentence) from None
         except Exception as error:
-            _fail(directory, f"{type(error).__name__}: {error}".splitlines()[0])
+            _fail(directory, reason(error))
             raise
         return result
 

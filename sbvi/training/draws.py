@@ -177,12 +177,18 @@ class Sampling:
         self.algorithm, self.plan, self.stack = algorithm, plan, stack
         self.every = algorithm.thinning(plan.steps_per_epoch)
         self._told: set[int] = set()
-        last = self._latest()
-        if plan.total_steps - last < self.every:
+
+    def check(self) -> None:
+        """Refuse a run that is too short for a draw.
+
+        Raises:
+          UserError: it is; the sentence has the settings that decide over it.
+        """
+        if self.plan.total_steps - (last := self._latest()) < self.every:
             raise UserError(
-                f"A run of {plan.total_steps} steps keeps no draw where its burn-in ends as late as step {last} and a "
-                f"draw is kept every {self.every} steps; set trainer.steps, trainer.validate_every, algorithm.burn_in "
-                f"or algorithm.thinning."
+                f"A run of {self.plan.total_steps} steps keeps no draw where its burn-in ends as late as step {last} "
+                f"and a draw is kept every {self.every} steps; set trainer.steps, trainer.validate_every, "
+                f"algorithm.burn_in or algorithm.thinning."
             )
 
     def _latest(self) -> int:

@@ -13,13 +13,18 @@ import pytest
 from scipy import stats
 from support.paths import ROOT
 from support.processes import command, environment
+from support.small_run import experiment, train
 
 from sbvi.cli.catalogue import check
+from sbvi.cli.help import help_text
+from sbvi.cli.train import COMMAND
 from sbvi.core import UserError, plugins
 from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
 from sbvi.data import SPEC_PARTS as DATASET_PARTS
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.distributions.priors.prior import SPEC_PARTS
+from sbvi.runs import Experiment
 
 #: Milliseconds of CPU time that reading all entry points may add to a start.
 MOST_MILLISECONDS = 30
@@ -201,6 +206,123 @@ def test_a_broken_package_is_named(installed, content, said):
     sentence = rf"^The installed package broken-one adds sbvi.models mine, and {module}:Mine {said}"
     with pytest.raises(UserError, match=sentence):
         extend({}, "sbvi.models")
+
+
+FAULTY = """
+from sbvi.core import UserError, spec
+from sbvi_laplace_alike import Laplace
+def raised(error):
+    raise error
+def boom():
+    raised(RuntimeError("boom"))
+@spec
+class Faulty(Laplace):
+    fault: str = "none"
+    def check(self, levels):
+        if self.fault == "check":
+            boom()
+        if self.fault == "refused":
+            raise UserError("The data is of another kind.")
+    def log_prob(self, outputs, free, x):
+        if self.fault == "large" and len(x) > 3:
+            boom()
+        return super().log_prob(outputs, free, x)
+"""
+
+
+@pytest.fixture
+def faulty(installed, monkeypatch):
+    """The example's likelihood, which fails where its setting says."""
+    example = (ROOT / "examples" / "plugin" / "src" / "sbvi_laplace" / "likelihood.py").read_text()
+    modules = {"faulty_one.py": FAULTY, "sbvi_laplace_alike.py": example}
+    installed("faulty-one", {"sbvi.likelihoods": ["faulty = faulty_one:Faulty"]}, modules)
+    extend(added := {}, "sbvi.likelihoods")
+    monkeypatch.setitem(LIKELIHOODS, "faulty", added["faulty"])
+    return added["faulty"]
+
+
+@pytest.mark.usefixtures("faulty")
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("check", "Faulty.check of the installed package faulty-one fails (RuntimeError: boom)."),
+        ("refused", "The data is of another kind."),
+        ("large", "Faulty.log_prob of the installed package faulty-one fails (RuntimeError: boom)."),
+    ],
+)
+def test_what_a_package_raises_in_a_run_is_told_in_a_sentence(fault, sentence, tmp_path):
+    """Also where it fails at the run's own batches alone, and not on the few rows on which a likelihood is tried."""
+    made = experiment(dataset={"observation": "gaussian"}, likelihood={"name": "faulty", "fault": fault})
+    with pytest.raises(UserError) as told:
+        train(made, tmp_path / "run")
+    assert str(told.value) == sentence
+    if fault == "large":
+        assert json.loads((tmp_path / "run" / "result.json").read_text())["reason"] == sentence
+    else:
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+@pytest.mark.quick
+def test_errors_that_are_not_a_package_s_stay_as_they_are(faulty):
+    with pytest.raises(ZeroDivisionError), plugins.telling():
+        faulty().check(1 / 0)
+    raised = sys.modules["faulty_one"].raised
+    interrupted = RuntimeError("CpuCallback error\nKeyboardInterrupt:")  # as JAX hands a signal on
+    for error in (FloatingPointError("nan"), interrupted):
+        with pytest.raises(type(error)), plugins.telling():
+            raised(error)
+    said = r"^raised of the installed package faulty-one fails \(OSError: no\)\.$"
+    with pytest.raises(UserError, match=said), plugins.telling():
+        raised(OSError("no."))
+
+
+@pytest.mark.quick
+def test_a_group_of_entry_points_that_there_is_none_of_is_warned_of_once(installed, caplog):
+    mine = ["mine = misspelt:Mine"]
+    entries = {"sbvi.likelihood": mine, "sbvi.tasks": mine, "sbvinet": ["a = b"]}
+    installed("misspelt-one", entries, {"misspelt.py": SPEC})
+    installed("other-one", {"sbvi.networks": mine}, {})
+    for group in ("sbvi.tasks", "sbvi.models"):
+        extend({}, group)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith(
+        "The installed package misspelt-one adds to sbvi.likelihood, which is no group of entry points (did you mean "
+        "sbvi.likelihoods?), so that nothing of it is found; allowed: sbvi.algorithms, sbvi.configs, sbvi.datasets, "
+    )
+    assert "The installed package other-one adds to sbvi.networks, which is no group" in second
+
+
+@pytest.mark.quick
+def test_help_on_a_file_says_whose_entry_it_sets(tmp_path):
+    """Of another name than its own, or of a package that is not installed."""
+    (tmp_path / "likelihood").mkdir()
+    for name, content in {"cauchy": "name: cauchy\nscale: 1.0", "tails": "# Mine.\nname: 'student_t'"}.items():
+        (tmp_path / "likelihood" / f"{name}.yaml").write_text(content + "\n")
+    told = [
+        " ".join(help_text(COMMAND, [f"--config-dir={tmp_path}", f"likelihood={name}"]).split())
+        for name in ("cauchy", "tails", "bernoulli")
+    ]
+    file = tmp_path / "likelihood" / "cauchy.yaml"
+    missing = f"It cannot be chosen: {file} names cauchy, which no installed package adds under sbvi.likelihoods."
+    assert [missing in text for text in told] == [True, False, False]
+    assert told[1].startswith("likelihood=tails: Mine. likelihood.")
+    assert ["It has no keys." in text for text in told] == [False, False, True]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [(("dataset",), "dataset.name=mine"), (("model", "likelihood"), "likelihood.name=mine")],
+)
+def test_a_run_of_a_package_that_is_not_here_says_so(where, said):
+    part = config = experiment().to_config()
+    for key in where:
+        part = part[key]
+    part["name"] = "mine"
+    with pytest.raises(UserError, match=rf"^{said} is not known.*; the run was made with a plug-in that is not inst"):
+        Experiment.from_config(config, recorded=True)
+    with pytest.raises(UserError, match=rf"^{said} is not known.*; allowed: [\w, ]+\.$"):
+        Experiment.from_config(config)
 
 
 @pytest.mark.quick

@@ -1,12 +1,17 @@
 """A run's pictures: what they show, and what making them costs."""
 
+import contextlib
+import errno
 import functools
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.small_run import experiment, train
 
+from sbvi.core import UserError
 from sbvi.distributions.priors.marginals import marginals
 from sbvi.models import Helmholtz
 from sbvi.models.values import DataFacts
@@ -14,7 +19,7 @@ from sbvi.posteriors.posterior import Moments
 from sbvi.reporting.images import grid
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared
-from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, _latents, between, most_active
+from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, _latents, between, left_out, most_active
 
 MADE = {
     "dataset": {"name": "digits"},
@@ -281,6 +286,54 @@ def test_they_take_one_program_and_none_for_the_next_run(shared, compiled):
     fresh = assembled(Shared(), seed=2)
     fresh.pictures.of(params, 2)
     assert len(compiled) == 1
+
+
+def boom(*_):
+    raise RuntimeError("boom")
+
+
+def test_a_picture_that_cannot_be_made_is_left_out_and_told(shared, monkeypatch, caplog):
+    assembly = assembled(shared)
+    params = assembly.initial_state().params
+    monkeypatch.setattr(assembly.model, "sample", boom)
+    found = Pictures(assembly.model, assembly.dataset).of(params, 3)
+    assert set(found) == {"reconstructions", "manifold_layer_1", "interpolations", "traversals"}
+    assert [r.getMessage() for r in caplog.records] == ["There is no picture samples: RuntimeError: boom."]
+
+
+@pytest.mark.parametrize(
+    ("raised", "left"),
+    [
+        (RuntimeError("boom"), True),
+        (UserError("It cannot be."), True),
+        (OSError("none"), True),
+        (MemoryError(), False),
+        (KeyboardInterrupt(), False),
+        (ValueError("CpuCallback error\nKeyboardInterrupt:"), False),  # as JAX hands a signal on
+    ],
+)
+@pytest.mark.quick
+def test_signals_and_full_memory_end_a_run_that_makes_pictures(raised, left, caplog):
+    with contextlib.nullcontext() if left else pytest.raises(type(raised)), left_out("samples"):
+        raise raised
+    assert len(caplog.records) == left
+
+
+def test_a_picture_that_cannot_be_drawn_costs_a_run_nothing_else(tmp_path, monkeypatch, caplog):
+    """But for a disk that is full, where the run goes on once it is not."""
+    monkeypatch.setattr("sbvi.reporting.recorder.save_curves", boom)
+    result = train(experiment(), tmp_path / "run", pictures=True)
+    assert result["status"] == "completed"
+    assert np.isfinite(result["metrics"]["test/nll"])
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+    assert "There is no picture curves: RuntimeError: boom." in [r.getMessage() for r in caplog.records]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sbvi.reporting.recorder.save_curves", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+        train(experiment(seed=1), tmp_path / "full", pictures=True)
 
 
 @pytest.mark.quick

@@ -21,6 +21,7 @@ from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there
 from sbvi.runs import Experiment, load_run
 from sbvi.runs.averaged import Averaged
+from sbvi.runs.context import RunContext
 from sbvi.runs.kept import warn_of_starts
 from sbvi.tasks import TASKS
 from sbvi.training import Plan, Trainer, checkpoint
@@ -396,7 +397,23 @@ def test_when_draws_are_taken_and_what_is_said_of_a_stopped_chain(tmp_path, capl
     assert [entry.step for entry in stack.entries()] == [25]
     assert stack.stopped() == []
     with pytest.raises(UserError, match="keeps no draw"):
-        Sampling(Fake(), Plan(Trainer(steps=100, validate_every=100, batch_size=10), 100), stack)
+        Sampling(Fake(), Plan(Trainer(steps=100, validate_every=100, batch_size=10), 100), stack).check()
+
+
+def test_a_run_too_short_for_a_draw_is_refused_before_anything_of_it_is_written(whole, tmp_path):
+    with pytest.raises(UserError, match="A run of 30 steps keeps no draw where its burn-in ends as late as step 24"):
+        train(experiment({"steps": 30}), tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock"}
+    # One that would go on keeps its result: here a last state of half the way, as of a run that was stopped there.
+    shutil.copytree(whole, tmp_path / "stopped")
+    result = json.loads((whole / "result.json").read_text()) | {"status": "stopped"}
+    (tmp_path / "stopped" / "result.json").write_text(json.dumps(result))
+    path = tmp_path / "stopped" / "checkpoints" / "last.safetensors"
+    arrays, notes = checkpoint.read(path)
+    checkpoint.save(path, nested(arrays), notes | {"ended": False, "progress": notes["progress"] | {"step": 20}})
+    with pytest.raises(UserError, match="keeps no draw"):
+        train(experiment({"steps": 30}), tmp_path / "stopped", session=RunContext(longer=True))
+    assert json.loads((tmp_path / "stopped" / "result.json").read_text()) == result
 
 
 def test_a_state_is_saved_when_its_draws_are_on_the_disk(tmp_path, monkeypatch):

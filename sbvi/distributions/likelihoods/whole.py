@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.errors import reason
 from sbvi.core.plugins import ours
 from sbvi.distributions.likelihoods.likelihood import Likelihood
 
@@ -62,8 +63,7 @@ class _Trial:
         try:
             return made()
         except Exception as error:  # whatever the package's own code raises
-            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]]).rstrip(".:")
-            raise UserError(f"{self.who}: {name} fails ({reason}).") from error
+            raise UserError(f"{self.who}: {name} fails ({reason(error)}).") from error
 
     def number(self, name: str, size: int) -> int:
         """What the method of a name says of so many values."""
