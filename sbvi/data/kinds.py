@@ -15,6 +15,7 @@ from sbvi.data.columns import CODED, Column, Kind
 from sbvi.data.formats.missing_words import is_number
 from sbvi.data.frame_names import labels
 from sbvi.data.frame_numbers import numbers_of, simple
+from sbvi.data.leading_zeros import warn_of_zeros
 from sbvi.data.marked_numbers import DECIMAL, marked
 from sbvi.data.sentinels import warn_of_sentinel
 
@@ -101,7 +102,9 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     warn_of_sentinel(name, numbers_of(column, where), where, by_column=True)
-    return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+    found = _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+    warn_of_zeros(column, found.kind, MOST_CODES, where)
+    return found
 
 
 def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | None:
