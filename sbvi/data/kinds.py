@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_text, plain, spelled
+from sbvi.data.cells import listed, plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind
 from sbvi.data.formats.missing_words import is_number
@@ -227,9 +227,8 @@ def _ranks(
     ranks = tuple(map(str, told))
     known = {spelled(rank) for rank in ranks}
     if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
-        raise UserError(
-            f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(ranks)}."
-        )
+        allowed = ", ".join(map(listed, ranks))
+        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {allowed}.")
     if all(isinstance(v, float) for v in values):
         with contextlib.suppress(ValueError):
             return tuple(map(float, ranks))
@@ -271,7 +270,7 @@ def table(columns: Mapping[str, ColumnKind], missing: Mapping[str, float]) -> st
     """Kinds, values and shares of missing entries, for the log."""
     lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
     for name, what in columns.items():
-        shown = ", ".join(as_text(v) if isinstance(v, float) else str(v) for v in what.values[:6])
+        shown = ", ".join(map(listed, what.values[:6]))
         more = ", ..." if len(what.values) > 6 else ""
         why = f"{what.why}: {shown}{more}" if shown else what.why
         lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")

@@ -1,7 +1,5 @@
 """Columns of whole numbers that a text file writes as names are told, and no others."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -28,8 +26,8 @@ def test_the_warning_names_the_first_field_and_what_helps(tmp_path, caplog):
     first = next(place for place, text in enumerate(zips) if text.startswith("0"))
     found = load(tmp_path, zips).preprocessing.table[0].kind
     assert said(caplog) == [
-        f"dataset.path={tmp_path}/x.csv: column zip is taken as {found}, and holds {zips[first]!r} in line {first + 2}, "
-        "with a zero in front as names have it; say what it is: 'dataset.columns={zip: categorical}' where these are "
+        f"dataset.path={tmp_path}/x.csv: column zip is taken as {found}, and holds {zips[first]!r} in "
+        f"line {first + 2}, with a zero in front as names have it; say what it is: 'dataset.columns={zip: categorical}' where these are "
         f"names, ignored to leave it out, or {found} where they are numbers."
     ]
     for kind in ("categorical", "ignored", found):  # what it says is taken, and told no more
@@ -66,11 +64,15 @@ def test_more_names_than_categories_can_be_are_to_be_left_out(tmp_path, caplog):
 def test_the_first_field_is_found_in_any_part_and_none_is_looked_for_without(tmp_path, monkeypatch):
     """Of files in quotes, with decimal commas and gaps too; a file without such fields is not read again."""
     monkeypatch.setattr(text_tables, "PART", 3)
-    (tmp_path / "x.csv").write_text('code;size;city\n"7"; 1,05;a 01\n11;2,5;b\n;3,5;c 02\n4;0,5;d\n5; 012;e\n007 ;1,5;f\n')
+    (tmp_path / "x.csv").write_text(
+        'code;size;city\n"7"; 1,05;a 01\n11;2,5;b\n;3,5;c 02\n4;0,5;d\n5; 012;e\n007 ;1,5;f\n'
+    )
     frame, _, _ = text_tables.read_text(tmp_path / "x.csv", "x")
     assert frame.attrs[ZEROS] == {"code": (5, "007")}  # the sizes are no whole numbers
     (tmp_path / "plain.csv").write_text("a,b\n0,10\n0.05,100\n-0.01,200\n")
     read = []
-    monkeypatch.setattr(text_tables, "_parsed", lambda *a, _own=text_tables._parsed, **k: read.append(1) or _own(*a, **k))
+    monkeypatch.setattr(
+        text_tables, "_parsed", lambda *a, _own=text_tables._parsed, **k: read.append(1) or _own(*a, **k)
+    )
     frame, _, _ = text_tables.read_text(tmp_path / "plain.csv", "x")
     assert (len(read), ZEROS in frame.attrs) == (1, False)
