@@ -27,8 +27,9 @@ def test_the_warning_names_the_first_field_and_what_helps(tmp_path, caplog):
     found = load(tmp_path, zips).preprocessing.table[0].kind
     assert said(caplog) == [
         f"dataset.path={tmp_path}/x.csv: column zip is taken as {found}, and holds {zips[first]!r} in "
-        f"line {first + 2}, with a zero in front as names have it; say what it is: 'dataset.columns={zip: categorical}' where these are "
-        f"names, ignored to leave it out, or {found} where they are numbers."
+        f"line {first + 2}, with a zero in front as names have it; say what it is: "
+        "'dataset.columns={zip: categorical}' where these are names, ignored to leave it out, or "
+        f"{found} where they are numbers."
     ]
     for kind in ("categorical", "ignored", found):  # what it says is taken, and told no more
         caplog.clear()
