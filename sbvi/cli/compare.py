@@ -78,13 +78,13 @@ def _compare(given: Any) -> None:
         for run in others
     ]
     apart = sections(groups, metric)
+    shown = left_keys(runs, others, apart)
     if given.format == "json":
         tell(_as_json(metric, apart, others))
     elif given.format == "csv":
         header, rows = _rows(groups, keys, metric)
         tell(_as_csv(header, rows, left))
     else:
-        shown = left_keys(runs, others, apart)
         tail = [
             [*(_of_run(run, key) for key in shown), *row[len(keys) :]] for run, row in zip(others, left, strict=True)
         ]
@@ -92,7 +92,7 @@ def _compare(given: Any) -> None:
     if given.plot is not None:
         _plot(given.plot, metric, apart)
     if given.html is not None:
-        _page(given.html, metric, apart, others, note)
+        _page(given.html, metric, apart, others, shown, note)
     for path in (given.plot, given.html):
         if path is not None:
             sys.stderr.write(f"written: {path}\n")
@@ -189,7 +189,10 @@ def _plot(path: Path, metric: str, apart: Sequence[Any]) -> None:
     save_comparison(path, metric, parts or [Part("", [], [])])
 
 
-def _page(path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], note: str) -> None:
+def _page(
+    path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], shown: Sequence[str], note: str
+) -> None:
+    """The page; shown: the settings beside runs that are not ranked."""
     from sbvi.core.atomic import write_atomically
     from sbvi.reporting.comparison_page import Row, comparison_page
 
@@ -197,7 +200,8 @@ def _page(path: Path, metric: str, apart: Sequence[Any], others: Sequence[Any], 
     if others:
         unfinished = [
             Row(
-                {"run": str(run.path), "status": run.status, "note": run.note or f"has no {metric}"},
+                {key: run.config.get(key, "") for key in shown}
+                | {"run": str(run.path), "status": run.status, "note": run.note or f"has no {metric}"},
                 run.curve,
                 _pictures(run.path),
                 run.config,

@@ -95,6 +95,7 @@ def _task(config: Any) -> None:
         f"written: {folder / name}.json and .npz",
         *(f"  {path}" for path in drawn),
         *([f"  {settings['output']}"] if settings.get("output") else []),
+        *(f"  {path}" for path in result.beside),
     )
 
 

@@ -98,6 +98,14 @@ def as_text(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 2**53 else str(number)
 
 
+def listed(value: str | float | bool) -> str:
+    """A category in a list of several: a text that would pass there for two, or for a shorter one, in quotes."""
+    if not isinstance(value, str):
+        return as_text(value) if isinstance(value, float) else str(value)
+    plainly = value and value.isprintable() and value == value.strip() and not set(value) & set(",'\"")
+    return value if plainly else repr(value)
+
+
 def shortest(value: str | float | bool, dtype: Any) -> str | float | bool:
     """A number of a narrower dtype, or of categories of one, as its shortest text has it, which is what a file of text
     keeps: of the float32 0.1, which is 0.10000000149 in all digits, 0.1. All else as it is."""

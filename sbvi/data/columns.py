@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, dtype_of, fitting, plain, shortest, spelled
+from sbvi.data.cells import as_elsewhere, dtype_of, fitting, listed, plain, shortest, spelled
 from sbvi.data.checks import line
 from sbvi.data.frame_names import by_name
 from sbvi.data.frame_numbers import cell, numbers_of, simple
@@ -94,8 +94,7 @@ class Column:
             codes = np.array(looked_up, np.float64)
             if (codes < 0).any():
                 row = int(np.flatnonzero(codes < 0)[0])
-                known = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values[:12]]
-                allowed = ", ".join(map(str, known)) + (", ..." if len(self.values) > 12 else "")
+                allowed = ", ".join(map(listed, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
                 place = f"{where}: column {self.name} holds {cell(column, row)} in {line(row, where)}"
                 raise UserError(f"{place}; known: {allowed}{self._otherwise(column.iloc[row])}.")
             return codes

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_text, plain, spelled
+from sbvi.data.cells import listed, plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind
 from sbvi.data.formats.missing_words import is_number
 from sbvi.data.frame_names import labels
 from sbvi.data.frame_numbers import numbers_of, simple
+from sbvi.data.leading_zeros import warn_of_zeros
 from sbvi.data.marked_numbers import DECIMAL, marked
 from sbvi.data.sentinels import warn_of_sentinel
 
@@ -101,7 +102,9 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     warn_of_sentinel(name, numbers_of(column, where), where, by_column=True)
-    return _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+    found = _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
+    warn_of_zeros(column, found.kind, MOST_CODES, where)
+    return found
 
 
 def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | None:
@@ -224,9 +227,8 @@ def _ranks(
     ranks = tuple(map(str, told))
     known = {spelled(rank) for rank in ranks}
     if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
-        raise UserError(
-            f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {', '.join(ranks)}."
-        )
+        allowed = ", ".join(map(listed, ranks))
+        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {allowed}.")
     if all(isinstance(v, float) for v in values):
         with contextlib.suppress(ValueError):
             return tuple(map(float, ranks))
@@ -268,7 +270,7 @@ def table(columns: Mapping[str, ColumnKind], missing: Mapping[str, float]) -> st
     """Kinds, values and shares of missing entries, for the log."""
     lines = [f"{'column':<24} {'kind':<12} {'missing':>8}  why"]
     for name, what in columns.items():
-        shown = ", ".join(as_text(v) if isinstance(v, float) else str(v) for v in what.values[:6])
+        shown = ", ".join(map(listed, what.values[:6]))
         more = ", ..." if len(what.values) > 6 else ""
         why = f"{what.why}: {shown}{more}" if shown else what.why
         lines.append(f"{name[:24]:<24} {what.kind:<12} {missing[name]:>7.1%}  {why}")

@@ -46,7 +46,8 @@ def two_latents(model: Any) -> str:
         require(model, capability, "A grid over latents")
     sizes = model.latent_sizes()
     if sum(sizes.values()) != 2 or len(sizes) != 1:
-        raise UserError(f"A grid needs a model with two latents at one node; this one has {sizes}.")
+        held = ", ".join(f"{size} at {node}" for node, size in sizes.items())
+        raise UserError(f"A grid needs a model with two latents at one node; this one has {held or 'none'}.")
     return next(iter(sizes))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sbvi.core.configs import spelled
 from sbvi.core.quantities import with_unit
 from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
 
@@ -115,9 +116,9 @@ def _panel(axes: Any, key: str | None, series: Sequence[Series]) -> None:
         having = [(place, one, one.settings[key]) for place, one in _worst_first(series) if key in one.settings]
     values = [value for _, _, value in having]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    names = sorted({str(v) for v in values})
+    names = sorted({spelled(v) for v in values})
     for place, one, value in having:
-        x, colour = value if numeric else names.index(str(value)), _colour(place)
+        x, colour = value if numeric else names.index(spelled(value)), _colour(place)
         axes.plot([x] * len(one.values), one.values, "o", color=colour, markersize=5, alpha=0.6, zorder=2)
         if len(one.values) > 1:
             mean = statistics.fmean(one.values)

@@ -17,6 +17,8 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from sbvi.core.configs import spelled
+
 FLUSH_SECONDS = 5
 
 
@@ -78,7 +80,7 @@ class TensorBoard:
             elif isinstance(value, int | float):
                 info.hparams[name].number_value = value
             else:
-                info.hparams[name].string_value = str(value)
+                info.hparams[name].string_value = spelled(value)
         self._hparams("_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=info))
 
     def end_session(self, success: bool) -> None:

@@ -29,9 +29,8 @@ def kept_frame(frame: Any) -> tuple[str, bytes]:
     """The name of the file, and its content.
 
     Raises:
-      UserError: the frame has no rows or no columns; its names cannot be told from rows, or two are the same; a text
-        would be read as a missing value, or is no Unicode; it needs Parquet, and pyarrow is not there or cannot hold
-        it; or see `simple`.
+      UserError: the frame has no rows or no columns; two of its names are the same; a text would be read as a missing
+        value, or is no Unicode; it needs Parquet, and pyarrow is not there or cannot hold it; or see `simple`.
     """
     frame = _checked(frame)
     text, header = _as_text(frame)
@@ -77,19 +76,26 @@ def _checked(frame: Any) -> Any:
     return frame.set_axis([n if isinstance(n, numbers.Integral) else str(n) for n in frame.columns], axis=1)
 
 
-def _as_text(frame: Any) -> tuple[str, bool]:
-    """A frame as text, and whether that begins with the names of the columns."""
+def _as_text(frame: Any) -> tuple[str, bool | None]:
+    """A frame as text, and whether that begins with the names of the columns; None where who reads it could not tell,
+    as of names that are numbers."""
     names = list(map(str, frame.columns))
     counted = names == list(map(str, range(len(names))))  # as what has no names is called
     for header in (True, False) if counted else (True,):
         quotes: Any = quoting(frame, header)
         text: str = frame.to_csv(index=False, header=header, quoting=quotes)
         first = _first_rows(text)
-        if not first or is_header(first, "x") == header:
+        if not first or _begins_with_names(first) == header:
             return text, header
-    raise UserError(
-        f"x has the columns {', '.join(names[:5])}, which look like a row of the table; name them by words."
-    )
+    return text, None
+
+
+def _begins_with_names(first: list[list[str]]) -> bool | None:
+    """Whether the first row would be taken for names; None where it would be refused as neither that nor a row."""
+    try:
+        return is_header(first, "x")
+    except UserError:
+        return None
 
 
 def _first_rows(text: str) -> list[list[str]]:
@@ -101,10 +107,16 @@ def _first_rows(text: str) -> list[list[str]]:
         return []
 
 
-def _altered(frame: Any, text: str, header: bool) -> str | None:
-    """What is read back from text as something else than the frame holds: a name, or of a column a cell, such as a text
-    as a number or a gap, or a length of time as a text; None where there is nothing."""
+def _altered(frame: Any, text: str, header: bool | None) -> str | None:
+    """What is read back from text as something else than the frame holds: the names, or one of them, or of a column a
+    cell, such as a text as a number or a gap, or a length of time as a text; None where there is nothing.
+
+    header: see `_as_text`.
+    """
     other = "which is read back from text as something else"
+    if header is None:
+        few = ", ".join(map(str, frame.columns[:5]))
+        return f"x has the columns {few}, which in a file of text look like a row of the table"
     first = _first_rows(text)
     if not first:
         return "x holds a text that is too long to be read back"

@@ -119,12 +119,19 @@ def _dataset(group: Group) -> dict[str, str]:
 
 def left_keys(runs: Sequence[RunSummary], left: Sequence[RunSummary], apart: Sequence[Section]) -> list[str]:
     """A few settings that tell apart the runs that are left, which are in no section, from each other and from the rest
-    of all: those that the sections show, and all that differ, unless they are many."""
+    of all: those that differ, and where these are many, first what differs between runs of one folder, as those of a
+    sweep, then what the sections show, then names of what was chosen."""
     keys = differing(runs if apart else left)
     if len(keys) <= FEW:
         return keys
+    folders: dict[Path, list[RunSummary]] = {}
+    for run in left:
+        folders.setdefault(run.path.parent, []).append(run)
+    near = {key for swept in folders.values() for key in differing(swept)}
     shown = {key for section in apart for key in section.keys}
-    return [key for key in keys if key in shown][:FEW]
+    telling = {*near, *differing(left), *(key for key in keys if key in shown)}
+    ranked = sorted(telling, key=lambda key: (key not in near, key not in shown, not key.endswith(".name"), key))
+    return sorted(ranked[:FEW])
 
 
 def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:

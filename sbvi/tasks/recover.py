@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, Seed, UserError, spec
+from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses
 from sbvi.evaluation.trust import passing_converged
 from sbvi.inference.ml_vamp.decoder import load_decoder
@@ -106,7 +107,9 @@ class RecoverTask:
             check_predictable(observed.problem)  # before what takes minutes
         scalars: dict[str, float] = {}
         for method in dict.fromkeys((*self.compare, self.method)):  # the chosen one last: its result is what is kept
-            recovery = recover(observed.problem, method, self.seed)
+            (recovery,) = (
+                recover(observed.problem, each, self.seed) for each in counted(f"recover by {method}", [method])
+            )
             about = {name: np.asarray(values) for name, values in recovery.diagnostics.items()}
             if "converged" in about:
                 passing_converged(method, about["converged"])

@@ -87,10 +87,11 @@ class TableImputation(Filling):
             about["columns"] = scored["columns"]
             table = _shown(scored, scalars)
             pictures[title] = picture(filled, values, truth, gaps)
+        written: list[Path] = []
         if self.output is not None:
             if frame is None:
                 frame, named = framed(known.table, known.to_source(held)), named_by(known.table)
-            self._write(filled, values, frame, gaps, named, texts)
+            written = self._write(filled, values, frame, gaps, named, texts)
         arrays = {
             "filled": values,
             "lower": filled.lower,
@@ -99,7 +100,7 @@ class TableImputation(Filling):
             "imputations": filled.draws,
             "effective_samples": filled.effective,
         }
-        return TaskResult(scalars, arrays, pictures, table=table, about=about)
+        return TaskResult(scalars, arrays, pictures, table=table, about=about, beside=written[1:])
 
     def _tails(self, run: LoadedRun, dataset: Dataset | None, columns: tuple[Column, ...], draw: Draw) -> Tails:
         """Calibrated with as many entries hidden as the task hides."""
@@ -116,17 +117,19 @@ class TableImputation(Filling):
         gaps: np.ndarray,
         named: bool,
         texts: Texts | None,
-    ) -> None:
+    ) -> list[Path]:
+        """The files' places, that of the filled table first."""
         assert self.output is not None
         files = {self.output: values, "lower": filled.lower, "upper": filled.upper}
         files |= {str(i + 1): draw for i, draw in enumerate(filled.draws)} if self.imputations > 1 else {}
-        for part, numbers in files.items():
-            place = Path(self.output) if part == self.output else beside(self.output, part)
+        places = [Path(self.output) if part == self.output else beside(self.output, part) for part in files]
+        for place, numbers in zip(places, files.values(), strict=True):
             if texts is not None:
                 write_rows(place, texts, filled_rows(texts, filled.columns, frame, numbers, gaps))
                 continue
             made = filled_frame(filled.columns, frame, numbers, gaps)
             write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
+        return places
 
     def _removed(self, run: LoadedRun, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """The truth in source numbers, NaN where nobody knows it, and held values with gaps: those that the run's data

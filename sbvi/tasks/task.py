@@ -1,7 +1,8 @@
 """What a task gives back, for the command to print, draw and keep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,7 +28,8 @@ class TaskResult:
     pictures: name -> (H, W) or (H, W, 3) uint8; or one with words around it, or a figure, which become PDF files too.
     table: to be printed.
     animations: name -> frames (T, H, W) or (T, H, W, 3) uint8.
-    about: further facts for the .json. projection: points for TensorBoard's projector."""
+    about: further facts for the .json. projection: points for TensorBoard's projector.
+    beside: files that were written beside the task's own output."""
 
     scalars: dict[str, float]
     arrays: dict[str, np.ndarray]
@@ -36,6 +38,7 @@ class TaskResult:
     about: dict[str, Any] = field(default_factory=dict)
     projection: Projection | None = None
     animations: dict[str, np.ndarray] = field(default_factory=dict)
+    beside: Sequence[Path] = ()
 
 
 class Task(Protocol):

@@ -262,6 +262,24 @@ def test_the_plot_has_panels_of_each_data_set(sweep, monkeypatch):
 
 
 @pytest.mark.quick
+def test_the_plot_spells_settings_as_the_command_line_does(sweep, monkeypatch):
+    for place, value in enumerate((None, 5, True)):
+        folder = sweep / "told" / str(place)
+        make(folder, 1e-3, 0, **{"test/nll": 90.0 + place})
+        record = json.loads((folder / "run.json").read_text())
+        record["config"]["patience"] = value
+        (folder / "run.json").write_text(json.dumps(record))
+    drawn = []
+    monkeypatch.setattr("sbvi.reporting.comparison.save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("sys.argv", ["sbvi-compare", str(sweep / "told"), "--plot", str(sweep / "plot.png")])
+    compare.main()
+    axes = drawn[0].get_axes()[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "null", "true"]
+    at = {line.get_ydata()[0]: line.get_xdata()[0] for line in axes.get_lines()}
+    assert at == {90.0: 1, 91.0: 0, 92.0: 2}
+
+
+@pytest.mark.quick
 def test_curves_say_what_they_are_of(sweep, monkeypatch):
     """Runs that are scored alike by its name and unit, others together by none."""
     make(sweep / "exact" / "one", 1e-3, 0, **{"test/nll": 80.0})
@@ -384,6 +402,24 @@ def test_the_page_answers_clicks_and_keys(sweep):
         assert page.run("return document.querySelectorAll('button[aria-expanded=true]').length") == 1
 
 
+@needs_driver
+def test_the_page_takes_the_width_that_its_table_needs(sweep):
+    """A table of names that are wider than a page of text is not clipped where the window has room for it."""
+    (sweep / "sweep").rename(sweep / ("a_folder_of_a_long_name_" * 5))
+    assert command("compare", ".", "--html", "page.html", cwd=sweep).returncode == 0
+    measured = "const box = document.querySelector('.wide'), body = document.body.getBoundingClientRect(); "
+    measured += "return [box.scrollWidth - box.clientWidth, body.width, body.left - (innerWidth - body.right)]"
+    with opened(sweep / "page.html", sweep / "profile") as page:
+        page.narrow(2000, 800)
+        clipped, wide, aside = page.run(measured)
+        assert (clipped, aside) == (0, 0)
+        assert 78 * 16 < wide < 2000
+        page.narrow(1000, 800)
+        clipped, wide, aside = page.run(measured)
+        assert clipped > 0
+        assert (wide, aside) == (1000, 0)
+
+
 ODD = ("<b>bold</b>", "'single' \"double\" & more", "zé-日本")
 
 
@@ -405,7 +441,7 @@ def test_the_page_says_odd_names_as_they_are_and_fits_a_narrow_window(sweep):
         assert sorted(row[-1] for row in rows[:3]) == sorted(f"odd/{name}" for name in ODD)
         assert sorted(row[1] for row in rows[:3]) == ["0.01", "0.123456789", "1e-30"]
         assert [row[0] for row in rows[:3] if row[1] == "0.01"] == ["null"]
-        assert rows[3] == ["odd/untested", "completed", "has no test/nll"]
+        assert rows[3] == ["", "0.001", "odd/untested", "completed", "has no test/nll"]
         assert page.run("return [document.title, document.querySelectorAll('b').length]") == ["Runs by test/nll", 0]
         asked = page.run("return performance.getEntriesByType('resource').map(entry => entry.name.slice(0, 5))")
         assert set(asked) <= {"data:"}

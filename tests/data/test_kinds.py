@@ -512,6 +512,22 @@ def test_spellings_that_are_two_categories_are_not_taken_for_one_another():
     assert tables.encoded((column,), pd.DataFrame({"code": ["1"]}), "x")[0, 0] == 1
 
 
+def test_a_list_of_categories_has_as_many_entries_as_there_are(caplog):
+    """Those with commas, quotes or spaces around them stand in quotes, in the log's table and in what is refused."""
+    texts = ["blue, dark", 'say "x"', " red", "green", "two words", "x;y"]
+    shown = """' red', 'blue, dark', green, 'say "x"', two words, x;y"""
+    frame = pd.DataFrame({"colour": texts * 4, "size": GENERATOR.normal(size=24)})
+    with caplog.at_level(logging.INFO):
+        known = Known.of(frame, {}, "x")
+    assert f"text: {shown}\n" in caplog.text
+    made = Column("colour", "categorical", values=known.columns["colour"].values)
+    with pytest.raises(UserError) as caught:
+        made.codes(pd.Series(["dark"], name="colour"), "x")
+    assert str(caught.value) == f"x: column colour holds 'dark' in row 0; known: {shown}."
+    with pytest.raises(UserError, match=r"holds 'b', which is not among its ranks 'a, b', c\.$"):
+        column_kind(pd.Series(["b", "c", "b", "c"], name="colour"), ["a, b", "c"], "x")
+
+
 def test_a_whole_number_between_ranks_is_answered_with_what_takes_it():
     frame = pd.DataFrame({"kids": [0.0, 6.0], "step": [0.5, 0.5]})
     ranks = tables.Column("kids", "ordinal", values=(0.0, 1.0, 5.0))

@@ -164,10 +164,17 @@ def test_runs_that_are_not_ranked_have_a_few_settings_beside_them(grid):
     # What sets them apart from those that are ranked, too, all of which have the same there.
     assert left_keys([*everywhere, *left], left, apart) == ["model.k1", "optimizer.learning_rate"]
     unlike = replace(left[0], config=base | dict.fromkeys(many, -1) | {"optimizer.learning_rate": 1e-3})
-    assert left_keys([*everywhere, *left, unlike], [*left, unlike], apart) == ["optimizer.learning_rate"]
+    # Of many those of one folder's runs come first, then those of the sections; the rest are as good as any other.
+    alone = [replace(run, path=Path(f"elsewhere-{place}") / "run") for place, run in enumerate([*left, unlike])]
+    few = ["model.k0", "model.k1", "model.k10", "model.k11", "optimizer.learning_rate"]
+    assert left_keys([*everywhere, *alone], alone, apart) == few
+    swept = [replace(alone[0], path=Path("sweep") / "a"), replace(unlike, path=Path("sweep") / "b")]
+    swept = [replace(run, config=dict(left[0].config) | {"model.k7": place}) for place, run in enumerate(swept)]
+    told = left_keys([*everywhere, *alone, *swept], [*alone, *swept], apart)
+    assert told == ["model.k0", "model.k1", "model.k10", "model.k7", "optimizer.learning_rate"]
     assert left_keys([*everywhere, *left], left, []) == ["model.k1", "optimizer.learning_rate"]
-    unlike = of_models(many, dict.fromkeys(many, -1))
-    assert left_keys(unlike, unlike, []) == []
+    unlike = of_models(many | {"model.name": "a"}, dict.fromkeys(many, -1) | {"model.name": "b"})
+    assert left_keys(unlike, unlike, []) == ["model.k0", "model.k1", "model.k10", "model.k11", "model.name"]
     make(grid / "a", 1e-3, 7, status="failed", reason="broken")
     make(grid / "b", 3e-3, 8, status="failed", reason="broken")
     shown = command("compare", grid, cwd=grid).stdout.splitlines()

@@ -10,6 +10,7 @@ from support.runs import trained_in_process
 import sbvi
 from sbvi.cli import evaluate as command
 from sbvi.core import UserError, build
+from sbvi.core.watch import watching
 from sbvi.inference.ml_vamp.recovery import Recovery
 from sbvi.inference.ml_vamp.sensing import network_of
 from sbvi.tasks import TASKS
@@ -126,7 +127,12 @@ def test_projections_and_refusals(run, tmp_path):
 
 def test_one_table_over_the_methods(run):
     task = build(TASKS, "task", {"name": "recover", "examples": 4, "compare": ["ml_vamp_map"]})
-    result = task.run(run)
+    heard = []
+    with watching(lambda *told: heard.append(told)):
+        result = task.run(run)
+    named = [what for what, done, _ in heard if not done]
+    assert named == ["recover by ml_vamp_map", "message passing", "recover by ml_vamp", "message passing"]
+    assert [what for what, done, total in heard if done == total] == [named[place] for place in (1, 0, 3, 2)]
     head, first, second = result.table.splitlines()
     assert head.split() == ["method", "rmse", "log-loss", "calibration", "error", "seconds"]
     assert (first.split()[0], second.split()[0]) == ("ml_vamp", "ml_vamp_map")

@@ -28,7 +28,11 @@ def is_header(rows: list[list[str]], where: str) -> bool:
     if commented and len(numbers) == len(first) - 1 and is_number(first[0].lstrip()[1:]):
         raise UserError(f"{where}: line 1 begins with #, which says neither that it is a row nor that it is none.")
     if numbers and not (counts and len(numbers) > 1):
-        raise UserError(f"{where}: line 1 holds {first[words[0]]!r} among numbers: it names no columns and is no row.")
+        raise UserError(
+            f"{where}: line 1 holds {first[words[0]]!r} among numbers: it names no columns and is no row; correct it, "
+            f"or, where it names columns, call them by words alone (as y_{numbers[0].strip()}) or give the table as "
+            ".parquet."
+        )
     return True
 
 

@@ -20,6 +20,7 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
+from sbvi.data.leading_zeros import ZEROS, zeros_in_front
 from sbvi.data.marked_numbers import DECIMAL
 
 if TYPE_CHECKING:
@@ -68,13 +69,19 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
         for name in again.columns:
             if pd.api.types.infer_dtype(again[name], skipna=True) in ("floating", "integer", "boolean", "empty"):
                 frame[name] = again[name]
-    parts = {"dtype": str, "na_filter": False, "chunksize": PART}
-    tell(frame, lambda places: _parsed(content, dialect, names, where, usecols=places, **parts), where)
+
+    def texts(places: list[int]) -> Any:
+        parts = {"dtype": str, "na_filter": False, "chunksize": PART}
+        return _parsed(content, dialect, names, where, usecols=places, **parts)
+
+    tell(frame, texts, where)
     if len(frame) != layout.number - dialect.header:
         raise UserError(
             f"{where} has {layout.number - dialect.header} rows, and {len(frame)} could be read: check its quotes."
         )
     frame.attrs[DECIMAL] = dialect.decimal
+    if zeros := zeros_in_front(frame, content, dialect.separator, texts):
+        frame.attrs[ZEROS] = zeros
     return frame, dialect, 0 if layout.several else 1 + dialect.header
 
 

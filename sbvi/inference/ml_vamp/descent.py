@@ -6,6 +6,7 @@ import numpy as np
 import optax
 
 from sbvi.core import Positive, PositiveInt, spec
+from sbvi.core.watch import counted
 from sbvi.inference.ml_vamp.energy import Position, differentiable, energy, signal, start
 from sbvi.inference.ml_vamp.precision import in_float64
 from sbvi.inference.ml_vamp.problem import Problem
@@ -46,7 +47,10 @@ def descend(
         (position, _), _ = jax.lax.scan(step, (position, adam.init(position)), length=options.steps)
         return position, cost(position, y)
 
-    runs = [run(start(problem, generator, 0.01 if r == 0 else 1.0), y) for r in range(options.restarts)]
+    runs = [
+        jax.block_until_ready(run(start(problem, generator, 0.01 if r == 0 else 1.0), y))
+        for r in counted("descent", range(options.restarts))
+    ]
     energies = np.stack([np.asarray(e) for _, e in runs], axis=1)
     best, rows = np.nanargmin(energies, axis=1), np.arange(len(problem.y))
     stacked = [np.stack([np.asarray(p[i]) for p, _ in runs])[best, rows] for i in range(len(runs[0][0]))]

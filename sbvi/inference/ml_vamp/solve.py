@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
+from sbvi.core.watch import counted
 from sbvi.inference.ml_vamp.linear import layer
 from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
 from sbvi.inference.ml_vamp.monitors import free_energy
@@ -69,17 +70,19 @@ class Inferred:
 def infer(problem: Problem, settings: Settings = Settings()) -> Inferred:
     """Every variable of the problem's network, for every row of y."""
     solved: list[tuple[np.ndarray, dict[str, Any]]] = []
-    for examples, rows in problem.groups():
-        solved.append((examples, _group(problem, settings, examples, rows)))
+    groups = list(problem.groups())
+    for place, (examples, rows) in enumerate(groups, 1):
+        what = "message passing" + (f", pattern of gaps {place} of {len(groups)}" if len(groups) > 1 else "")
+        solved.append((examples, _group(problem, settings, examples, rows, what)))
     order = np.argsort(np.concatenate([examples for examples, _ in solved]))
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *[values for _, values in solved])
     return Inferred(**joined)
 
 
-def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.ndarray, what: str) -> dict[str, Any]:
     factors, evidence = problem.factors(rows), problem.evidence(examples)
     widths = sizes(factors, problem.network.inputs)
-    state, damping = _attempts(factors, evidence, widths, settings)
+    state, damping = _attempts(factors, evidence, widths, settings, what)
     counts = [float(n) for n in widths]
     if isinstance(problem.output, BinaryOutput):
         counts[-1] = float(rows.sum())
@@ -91,15 +94,17 @@ def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.
 
 
 def _attempts(
-    factors: tuple[Factor, ...], evidence: Message, widths: list[int], settings: Settings
+    factors: tuple[Factor, ...], evidence: Message, widths: list[int], settings: Settings, what: str
 ) -> tuple[State, np.ndarray]:
-    """Every example's best state over the attempts, and the damping that led to it."""
+    """Every example's best state over the attempts, which are counted as `what`, and the damping that led to it."""
     evidence = jax.tree.map(np.asarray, evidence)
     examples = len(evidence.mean)
     damping = np.zeros(examples)
     left = np.arange(examples)
     best: State | None = None
-    for share, iterations in settings.damping:
+    for share, iterations in counted(what, settings.damping):
+        if not len(left):
+            continue  # counted all the same
         kept = _attempt(factors, evidence, left, widths, share, iterations, settings)
         if best is None:
             best, better = kept, np.ones(examples, bool)
@@ -108,8 +113,6 @@ def _attempts(
             _put(best, left[better], jax.tree.map(lambda a: a[better], kept))  # noqa: B023
         damping[left[better]] = share
         left = np.flatnonzero(~(best.gap < settings.tolerance))
-        if not len(left):
-            break
     assert best is not None
     return jax.tree.map(jnp.asarray, best), damping
 

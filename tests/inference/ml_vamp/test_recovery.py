@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sbvi.core import UserError
+from sbvi.core.watch import watching
 from sbvi.inference.ml_vamp.chains import Chain, hamiltonian, langevin
 from sbvi.inference.ml_vamp.descent import Descent
 from sbvi.inference.ml_vamp.network import Network
@@ -30,7 +31,12 @@ def test_every_method_finds_the_posterior_of_a_linear_layer(name):
     x = generator.normal(size=(2, 6))
     missing = np.zeros((2, 6), bool)
     missing[:, 4] = True
-    found = recover(entries(network_of(layers), x, missing, False, 0.6), METHODS[name])
+    heard = []
+    with watching(lambda *told: heard.append(told)):
+        found = recover(entries(network_of(layers), x, missing, False, 0.6), METHODS[name])
+    work = {"gradient": ("descent", 2), "ml_vamp": ("message passing", 3), "ml_vamp_map": ("message passing", 3)}
+    what, total = work.get(name, ("", -1))  # chains are one piece
+    assert heard == [(what, done, total) for done in range(total + 1)]
     seen = ~missing[0]
     covariance = np.linalg.inv(np.eye(3) + weight[seen].T @ weight[seen] / 0.36)
     mean = (x[:, seen] - bias[seen]) @ weight[seen] @ covariance / 0.36
@@ -44,6 +50,17 @@ def test_every_method_finds_the_posterior_of_a_linear_layer(name):
     spread = np.diag(weight @ covariance @ weight.T)
     np.testing.assert_allclose(found.variances, np.tile(np.diag(covariance), (2, 1)), rtol=0.2 if chain else 5e-3)
     np.testing.assert_allclose(found.signal_variances, np.tile(spread, (2, 1)), rtol=0.2 if chain else 5e-3)
+
+
+def test_message_passing_counts_its_attempts_for_each_pattern_of_gaps():
+    generator = np.random.default_rng(0)
+    layers = [(generator.normal(size=(3, 6)), np.zeros(6), 0.0)]
+    missing = np.eye(2, 6, dtype=bool)
+    heard = []
+    with watching(lambda *told: heard.append(told)):
+        recover(entries(network_of(layers), generator.normal(size=(2, 6)), missing, False, 0.6))
+    patterns = [f"message passing, pattern of gaps {place} of 2" for place in (1, 2)]
+    assert heard == [(what, done, 3) for what in patterns for done in range(4)]
 
 
 def test_signs_of_projections_say_the_direction():
