@@ -12,11 +12,10 @@ from sbvi.core import UserError
 from sbvi.data.cells import listed, plain, spelled
 from sbvi.data.checks import line
 from sbvi.data.columns import CODED, Column, Kind
-from sbvi.data.formats.missing_words import is_number
 from sbvi.data.frame_names import labels
 from sbvi.data.frame_numbers import numbers_of, simple
 from sbvi.data.leading_zeros import warn_of_zeros
-from sbvi.data.marked_numbers import DECIMAL, marked
+from sbvi.data.nearly_numbers import among_numbers
 from sbvi.data.sentinels import warn_of_sentinel
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
         kind, why = "ignored", f"text with {len(values)} different values"
     if not numeric:
-        why += _among_numbers(column, values, kind, where)
+        why += among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
     warn_of_sentinel(name, numbers_of(column, where), where, by_column=True)
@@ -117,44 +116,6 @@ def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | 
         return None
     ranks = tuple(plain(category) for category in dtype.categories)
     return ranks if len({isinstance(rank, str) for rank in ranks}) == 1 else None
-
-
-def _among_numbers(column: "pandas.Series", values: list[Any], kind: str, where: str) -> str:
-    """What the log's table adds of a column of text of which nearly all cells are numbers, with a warning: a typing
-    error makes categories of its numbers, or drops it. Of other columns what `_marks` says."""
-    allowed = max(1, int(column.notna().sum()) // 10)
-    words = {str(v) for v in values if not is_number(str(v))}
-    odd = [row for row, v in enumerate(column) if str(plain(v)) in words] if 0 < len(words) <= allowed else []
-    if not 0 < len(odd) <= allowed or len(words) == len(values):
-        return _marks(column, values, kind, where)
-    place, cell = line(odd[0], where), str(column.iloc[odd[0]])[:40]
-    other = ", or categorical" if kind == "ignored" else ""
-    log.warning(
-        "%s: column %s is %s, since it holds %r in %s%s among numbers; correct the cell or leave it empty, or "
-        "give the column's kind: dataset.columns={%s: %s}%s.",
-        where, column.name, _done(kind), cell, place, f" and {len(odd) - 1} more texts" if len(odd) > 1 else "",
-        column.name, kind, other,
-    )  # fmt: skip
-    return f", of which {len(values) - len(words)} are numbers; {place} holds {cell!r}"
-
-
-def _done(kind: str) -> str:
-    """What is done with a column that is taken for this kind, in words."""
-    return "left out" if kind == "ignored" else f"taken as {kind}"
-
-
-def _marks(column: "pandas.Series", values: list[Any], kind: str, where: str) -> str:
-    """The same of a column whose numbers are text for the marks that they have; of others nothing."""
-    written = marked([str(v) for v in values], column.attrs.get(DECIMAL, "."))
-    if not written:
-        return ""
-    row, cell = next((row, str(v)) for row, v in enumerate(column) if str(v) in written)
-    log.warning(
-        "%s: column %s is %s, since its numbers have marks, as %r in %s; write them plainly (%s), or give the column's "
-        "kind: dataset.columns={%s: %s}.",
-        where, column.name, _done(kind), cell[:40], line(row, where), written[cell], column.name, kind,
-    )  # fmt: skip
-    return f", numbers with marks: {cell[:40]!r}"
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
