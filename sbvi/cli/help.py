@@ -92,7 +92,7 @@ def _width() -> int:
 def _line(left: str, text: str, indent: int = 2, column: int = 26) -> str:
     """Two columns, the second wrapped."""
     room = _width() - column
-    lines = textwrap.wrap(text, max(24, room), break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(text, max(24, room), break_on_hyphens=False, break_long_words=False) or [""]
     head = f"{' ' * indent}{left}"
     first = f"{head:<{column}}{lines[0]}" if len(head) < column else f"{head}\n{' ' * column}{lines[0]}"
     return "\n".join([first.rstrip(), *(f"{' ' * column}{line}" for line in lines[1:])])
