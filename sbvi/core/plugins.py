@@ -117,6 +117,7 @@ def fault(error: BaseException) -> str | None:
     was raised; None where it came through none."""
     added = [entry for group in OPEN for entry in _entries().select(group=f"sbvi.{group}s")]
     packages = {entry.module.partition(".")[0]: _package(entry) for entry in added}
+    packages.pop("sbvi", None)  # an entry of ours, whose frames say nothing of a package
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
         if package is not None:
@@ -130,11 +131,11 @@ def telling() -> Iterator[None]:
     """Within, what the code of an installed package raises is told in a sentence.
 
     Raises:
-      UserError: it raised what is neither one itself, nor a NaN that is searched for, nor a signal.
+      UserError: it raised what is neither one itself, nor a NaN that is searched for, nor want of memory, nor a signal.
     """
     try:
         yield
-    except (UserError, FloatingPointError):
+    except (UserError, FloatingPointError, MemoryError):
         raise
     except Exception as error:
         if signal_of(error) is None and (told := fault(error)) is not None:

@@ -39,6 +39,9 @@ class Lines(str):
         made.first_line = first_line
         return made
 
+    def __getnewargs__(self) -> tuple[str, int]:  # type: ignore[override]
+        return str(self), self.first_line
+
 
 def line(row: int, where: str) -> str:
     """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row, counted from 0."""

@@ -11,12 +11,11 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.data.cells import listed, plain, spelled
 from sbvi.data.checks import line
-from sbvi.data.columns import CODED, Column, Kind
+from sbvi.data.columns import CODED, NUMERIC, Column, Kind
 from sbvi.data.frame_names import labels
-from sbvi.data.frame_numbers import numbers_of, simple
+from sbvi.data.frame_numbers import simple
 from sbvi.data.leading_zeros import warn_of_zeros
 from sbvi.data.nearly_numbers import among_numbers
-from sbvi.data.sentinels import warn_of_sentinel
 
 if TYPE_CHECKING:
     import pandas
@@ -52,6 +51,11 @@ class ColumnKind(NamedTuple):
     kind: str
     values: tuple[str | float | bool, ...]
     why: str
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether its values are numbers of which more than two are known."""
+        return self.kind in NUMERIC or (self.kind == "ordinal" and all(isinstance(v, float) for v in self.values))
 
 
 def column_kind(column: "pandas.Series", told: Told | None, where: str) -> ColumnKind:
@@ -100,7 +104,6 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         why += among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
-    warn_of_sentinel(name, numbers_of(column, where), where, by_column=True)
     found = _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
     warn_of_zeros(column, found.kind, MOST_CODES, where)
     return found

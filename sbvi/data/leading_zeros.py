@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 #: Among a frame's `attrs`: of the file that it was read from the columns that have such fields, see `zeros_in_front`.
 ZEROS = "sbvi.zeros_in_front"
 
-_FIELD = re.compile(r"\s*0\d+\s*")
+#: Two digits are months, hours and days as well.
+_FIELD = re.compile(r"\s*0\d{2,}\s*")
 
 
 def zeros_in_front(
@@ -32,7 +33,7 @@ def zeros_in_front(
     """
     ends = re.escape(separator) + '\n" '
     # One look at the whole, in which 0 stands first for speed's sake: most files have no such field.
-    if not re.search(rf"0(?<![^{ends}]0)\d+(?=[{ends}])", content):
+    if not re.search(rf"0(?<![^{ends}]0)\d+(?=[{ends}]|$)", content):
         return {}
     left = [place for place in range(frame.shape[1]) if _whole(frame.iloc[:, place])]
     found: dict[str, tuple[int, str]] = {}

@@ -82,6 +82,11 @@ def plainly(text: str, decimal: str = ".") -> str | None:
     return marked([text], decimal).get(text)
 
 
+def plain_number(text: str, decimal: str) -> bool:
+    """Whether a text is a number without other marks than the one of its decimals."""
+    return _PLAIN[decimal].fullmatch(text) is not None
+
+
 def marked(texts: Sequence[str], decimal: str = ".") -> dict[str, str]:
     """Of a column's texts of which nine in ten are numbers, those with marks -> how each is written plainly; of others
     none.

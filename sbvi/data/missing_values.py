@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbvi.data.cells import dtype_of, plain, shortest, spelled
-from sbvi.data.frame_numbers import as_numbers
-from sbvi.data.marked_numbers import DECIMAL
+from sbvi.data.marked_numbers import DECIMAL, plain_number
 
 if TYPE_CHECKING:
     import pandas
@@ -19,22 +18,25 @@ _TRUTH = ("true", "false")
 
 
 def without(column: "pandas.Series", values: Sequence[str]) -> "pandas.Series":
-    """A column whose cells that hold one of the values, in whatever spelling, are missing; one of text that has numbers
-    left alone, as texts, is of numbers then."""
+    """A column whose cells that hold one of the values, in whatever spelling, are missing, and whose dtype has no
+    category of them; one of texts that are plain numbers all of them then, as its file writes these, is of numbers."""
     import pandas as pd
 
-    if not values or not (gone := _holding(column, values)).any():
+    if not values:
         return column
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return column.mask(gone)
-    rest = column.astype(object).mask(gone)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        named = _named(values)
+        gone = [each for each in column.cat.categories if _spelling(each, column) in named]
+        return column.cat.remove_categories(gone) if gone else column
+    gaps = _holding(column, values)
+    if not gaps.any():
+        return column
+    rest = column.mask(gaps)
     texts = rest.dropna()
-    if not len(texts) or not all(isinstance(value, str) for value in texts):
-        return rest if column.dtype == object else column.mask(gone)
     decimal = column.attrs.get(DECIMAL, ".")
-    numbers = as_numbers(rest.map(lambda text: text.replace(decimal, "."), na_action="ignore"))
-    if np.isnan(numbers[rest.notna().to_numpy(bool)]).any():
-        return column.mask(gone)
+    if not len(texts) or not all(isinstance(text, str) and plain_number(text, decimal) for text in texts):
+        return rest
+    numbers = [float(text.replace(decimal, ".")) if isinstance(text, str) else np.nan for text in rest]
     made = pd.Series(numbers, index=column.index, name=column.name)
     made.attrs = dict(column.attrs)
     return made
@@ -45,6 +47,11 @@ def numbers_among(values: Sequence[str]) -> list[float]:
     return [float(text) for text in map(spelled, values) if not text.startswith("text ") and text not in _TRUTH]
 
 
+def said_missing(value: object, values: Sequence[str]) -> bool:
+    """Whether a category, as a user writes it, is one of the values."""
+    return spelled(plain(value)) in _named(values)
+
+
 def tell(frame: "pandas.DataFrame", values: Sequence[str], where: str) -> None:
     """Log which columns hold the values, and warn of a value that none does."""
     for value in values:
@@ -53,20 +60,28 @@ def tell(frame: "pandas.DataFrame", values: Sequence[str], where: str) -> None:
             more = f" and {len(held) - 8} more" if len(held) > 8 else ""
             log.info("Taken as missing in %s: %s in %s%s.", where, value, ", ".join(held[:8]), more)
         else:
-            log.warning("%s: no cell holds %s of dataset.missing_values.", where, value)
+            log.warning("%s: no column of values holds %s of dataset.missing_values.", where, value)
+
+
+def _named(values: Sequence[str]) -> set[str]:
+    return {spelled(value) for value in values}
 
 
 def _holding(column: "pandas.Series", values: Sequence[str]) -> np.ndarray:
     """Where cells hold one of the values, (N,)."""
     import pandas as pd
 
-    named = {spelled(value) for value in values}
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
-        x = column.to_numpy()
-        return np.isin(x, [each for each in pd.unique(column) if spelled(shortest(plain(each), x.dtype)) in named])
+        numbers = np.array(numbers_among(values))
+        return np.isin(column.to_numpy(), numbers.astype(column.dtype) if column.dtype.kind == "f" else numbers)
+    named = _named(values)
+    if pd.api.types.infer_dtype(column, skipna=True) in ("string", "categorical"):  # few different ones, often
+        codes, each = pd.factorize(column)
+        held = np.array([*(_spelling(value, column) in named for value in each), False], bool)
+        return held[codes]  # -1, of missing ones, is the last
     there = column.notna().to_numpy(bool)
-    held = [bool(known) and _spelling(value, column) in named for value, known in zip(column, there, strict=True)]
-    return np.array(held, bool)
+    found = [bool(known) and _spelling(value, column) in named for value, known in zip(column, there, strict=True)]
+    return np.array(found, bool)
 
 
 def _spelling(value: object, column: "pandas.Series") -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -20,23 +21,29 @@ def sentinel(x: np.ndarray) -> float | None:
         if not _NINES.fullmatch(f"{far:.15g}"):
             continue
         rest = x[x != far]
-        if len(x) - len(rest) > 1 and len(rest) and float(np.abs(rest - far).min()) > max(float(np.ptp(rest)), 1.0):
+        if len(x) - len(rest) < 2 or len(np.unique(rest)) < 2:
+            continue
+        if float(np.abs(rest - far).min()) > max(float(np.ptp(rest)), 1.0):
             return float(far)
     return None
 
 
-def warn_of_sentinel(name: str, x: np.ndarray, where: str, by_column: bool) -> None:
-    """Say where a column's numbers (N,), NaN where missing, hold a sentinel, which is taken as any other number.
+def warn_of_sentinels(columns: Mapping[str, np.ndarray], where: str, by_column: bool) -> None:
+    """Say which columns' numbers, name -> (N,), NaN where missing, hold a sentinel, which is taken as any other number.
 
     by_column: whether the table may have gaps.
     """
-    known = x[~np.isnan(x)]
-    if (found := sentinel(known)) is None:
-        return
-    rows, rest = np.flatnonzero(x == found), known[known != found]
-    log.warning(
-        "%s: column %s holds %.15g in %d rows (the first is %s), far from its other numbers (%.6g to %.6g), and it is "
-        "taken as a number; where it says that a value is missing, %s.",
-        where, name, found, len(rows), line(int(rows[0]), where), rest.min(), rest.max(),
-        f"set 'dataset.missing_values=[{found:.15g}]'" if by_column else "leave these cells empty",
-    )  # fmt: skip
+    held: dict[float, list[str]] = {}
+    for name, x in columns.items():
+        if (found := sentinel(x[~np.isnan(x)])) is not None:
+            held.setdefault(found, []).append(name)
+    for found, names in held.items():
+        x = columns[names[0]]
+        rows, rest = np.flatnonzero(x == found), x[(x != found) & ~np.isnan(x)]
+        more = f", as it is in {len(names) - 1} more columns" if len(names) > 1 else ""
+        log.warning(
+            "%s: column %s holds %.15g in %d rows (the first is %s), far from its other numbers (%.6g to %.6g), and it "
+            "is taken as a number%s; where it says that a value is missing, %s.",
+            where, names[0], found, len(rows), line(int(rows[0]), where), rest.min(), rest.max(), more,
+            f"set 'dataset.missing_values=[{found:.15g}]'" if by_column else "leave these cells empty",
+        )  # fmt: skip

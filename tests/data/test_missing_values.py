@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbvi.core import UserError
+from sbvi.data.marked_numbers import DECIMAL
 from sbvi.data.missing_values import without
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.sources.table import Table
@@ -88,9 +89,61 @@ def test_a_value_that_no_cell_holds_is_told(tmp_path, caplog):
         Table(path=str(tmp_path / "x.csv"), types="found", missing_values=("-999", "unknwon")).load()
     assert "Taken as missing in dataset.path=" in caplog.text
     assert "x.csv: -999 in a, b." in caplog.text
-    assert "x.csv: no cell holds unknwon of dataset.missing_values." in caplog.text
+    assert "x.csv: no column of values holds unknwon of dataset.missing_values." in caplog.text
     with pytest.raises(UserError, match=r"dataset\.missing_values are for tables by column; use dataset\.types=found"):
         Table(path=str(tmp_path / "x.csv"), types="numbers", missing_values=("-999",)).load()
+
+
+def test_what_is_missing_is_no_category_and_no_rank(tmp_path):
+    grade = pd.Categorical(["low", "unknown", "mid", "high"] * 50, ["low", "mid", "high", "unknown"], ordered=True)
+    frame = pd.DataFrame({"grade": grade, "b": np.arange(200) % 7 + 0.5})
+    made = without(frame["grade"], ["unknown"])
+    assert made.dtype.ordered
+    assert list(made.cat.categories) == ["low", "mid", "high"]
+    assert made.isna().sum() == 50
+    order = pd.Series(pd.Categorical(["10", "1", "5", "?"] * 3, ["10", "1", "5", "?"], ordered=True))
+    assert list(without(order, ["?"]).cat.categories) == ["10", "1", "5"]  # the order that was declared
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    said = Table(
+        path=str(tmp_path / "x.csv"),
+        types="found",
+        missing_values=("unknown",),
+        columns={"grade": ("low", "mid", "high", "unknown")},
+    )
+    with pytest.raises(
+        UserError, match=r"^dataset\.columns\.grade has the rank unknown, which dataset"
+    ):
+        said.load()
+
+
+@pytest.mark.parametrize(
+    ("decimal", "texts", "numbers"),
+    [
+        (",", ["1,5", "unknown", "2,25"], [1.5, np.nan, 2.25]),
+        (",", ["1.234", "unknown", "2.500"], None),  # thousands, or decimals of another file
+        (".", ["1.234", "unknown", "2.500"], [1.234, np.nan, 2.5]),
+        (".", ["1,234", "unknown", "2.500"], None),
+        (".", ["12 %", "unknown", "2"], None),
+    ],
+)
+def test_texts_are_numbers_only_as_their_file_writes_them(decimal, texts, numbers):
+    column = pd.Series(texts, dtype=object)
+    column.attrs[DECIMAL] = decimal
+    made = without(column, ["unknown"])
+    if numbers is None:
+        assert made.tolist()[::2] == texts[::2]
+    else:
+        np.testing.assert_array_equal(made, numbers)
+    assert made.isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int64", "float32", "float64", "Int64", "Float32", "string"])
+def test_numbers_of_every_dtype(dtype):
+    column = pd.Series([7, -999, 8, -999], dtype=dtype)
+    assert without(column, ["-999.0"]).isna().tolist() == [False, True, False, True]
+    assert without(column, ["8", "x"]).isna().tolist() == [False, False, True, False]
+    if dtype.startswith("float"):
+        assert without(column / 10, ["0.7"]).isna().tolist() == [True, False, False, False]
 
 
 def test_numbers_and_words_are_taken_from_the_command_line():

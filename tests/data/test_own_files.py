@@ -1,5 +1,6 @@
 """Files that users have: as many rows out as lines in, or a refusal that names the line."""
 
+import copy
 import datetime
 import gzip
 import sys
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sbvi.core import UserError
+from sbvi.data.checks import Lines
 from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import read_own
 from sbvi.runs.frame_files import kept_frame
@@ -299,6 +301,11 @@ def test_names_that_look_like_a_row_are_names_all_the_same(names, rows, tmp_path
     read = read_own(str(tmp_path / kept_as), "x")
     assert read.named
     pd.testing.assert_frame_equal(read.frame, frame.set_axis(list(map(str, names)), axis=1))
+
+
+def test_what_sentences_call_a_file_can_be_copied():
+    again = copy.deepcopy(Lines("x.csv", 2))
+    assert (again, again.first_line) == ("x.csv", 2)
 
 
 def test_what_is_said_of_a_header_of_numbers_helps(tmp_path):

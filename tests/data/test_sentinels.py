@@ -26,11 +26,23 @@ VALUES = np.random.default_rng(0).normal(20, 3, 200).round(2)
         ([*range(2000), 999, 999], None),
         ([0, 200_000, 99_999, 99_999, 150_000], None),
         ([-99, -99], None),
+        ([0, 0, 0, 99, 99], None),  # of two values the other may be far from any
         ([], None),
     ],
 )
 def test_sentinels(values, found):
     assert sentinel(np.asarray(values, np.float64)) == found
+
+
+def test_columns_that_hold_the_same_one_are_told_together(tmp_path, caplog):
+    values = np.tile(VALUES[:, None], (1, 30))
+    values[3:9] = -999
+    np.save(tmp_path / "x.npy", values)
+    with caplog.at_level(logging.WARNING):
+        Table(path=str(tmp_path / "x.npy"), types="found", columns={"29": "continuous"}).load()
+    (said,) = [record.getMessage() for record in caplog.records if "missing" in record.getMessage()]
+    assert "column 0 holds -999 in 6 rows (the first is row 3)" in said
+    assert "is taken as a number, as it is in 28 more columns; where it says" in said  # not of one whose kind is told
 
 
 @pytest.mark.parametrize("types", ["found", "numbers"])

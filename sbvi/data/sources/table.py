@@ -16,11 +16,12 @@ from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.missing_values import tell, without
+from sbvi.data.frame_numbers import numbers_of
+from sbvi.data.missing_values import said_missing, tell, without
 from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.removal import Removal
-from sbvi.data.sentinels import warn_of_sentinel
+from sbvi.data.sentinels import warn_of_sentinels
 from sbvi.data.split_column import parts, told_splits
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Table(OwnData):
     """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical,
     ordinal, ignored; or a list of an ordinal column's ranks, the lowest first."""
     missing_values: tuple[float | str, ...] | None = None
-    """Values that stand for a missing one in any column, numbers or words, beside what files have for it."""
+    """Values that stand for a missing one in any column that a model sees, numbers or words, beside what files have for
+    it."""
     missing: Removal = Removal()
     """Entries to remove on purpose, for experiments."""
     labels: str | None = None
@@ -110,6 +112,7 @@ class Known:
         """
         if missing_values:
             tell(frame, missing_values, where)
+            _check_ranks(told, missing_values)
             frame = frame.copy()
             for place in range(frame.shape[1]):
                 frame.isetitem(place, without(frame.iloc[:, place], missing_values))
@@ -122,6 +125,8 @@ class Known:
         if dropped := [f"{name} ({what.why})" for name, what in columns.items() if what.kind == "ignored"]:
             log.info("Left out: %s.", ", ".join(dropped))
         named = {str(name): name for name in frame.columns}
+        found = [name for name, what in seen.items() if name not in set(map(str, told)) and what.of_numbers]
+        warn_of_sentinels({name: numbers_of(frame[named[name]], where) for name in found}, where, by_column=True)
         blank = [Column(name, what.kind, values=what.values) for name, what in seen.items()]  # type: ignore[arg-type]
         numbers = np.stack([column.codes(frame[named[column.name]], where) for column in blank], 1)
         for d, column in enumerate(blank):
@@ -134,6 +139,20 @@ class Known:
         fitted = (kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.columns.items()))
         columns = tuple(replace(column, missing_values=self.missing_values) for column in fitted)
         return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
+
+
+def _check_ranks(told: Mapping[Any, kinds.Told], missing_values: Sequence[str]) -> None:
+    """Refuse ranks that are said to be missing.
+
+    Raises:
+      UserError: the column and the rank.
+    """
+    for name, kind in told.items():
+        if not isinstance(kind, str) and (odd := [rank for rank in kind if said_missing(rank, missing_values)]):
+            raise UserError(
+                f"dataset.columns.{name} has the rank {odd[0]}, which dataset.missing_values says is missing; leave it "
+                "out of one of them."
+            )
 
 
 def _texts(values: Sequence[float | str]) -> list[str]:
@@ -194,8 +213,8 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
         raise UserError(f"{where} has shape {x.shape} and dtype {x.dtype}; it must be numbers (N, D).")
     if x.dtype.kind == "f":
         _complete(x, where, names)
-    for column in range(x.shape[1]):
-        warn_of_sentinel(names[column] if names else str(column), x[:, column].astype(np.float64), where, False)
+    each = names or tuple(map(str, range(x.shape[1])))
+    warn_of_sentinels({name: x[:, d].astype(np.float64) for d, name in enumerate(each)}, where, by_column=False)
     train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)
     train, validation, test = (Split(known.store(s.x, where), s.label) for s in (train, validation, test))
