@@ -14,6 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 #: Words of Hydra's errors that a sweep would not meet: many values of a word, and a choice that is not made yet.
 _OF_ONE_RUN_ALONE = ("--multirun", "You must specify")
@@ -112,12 +113,24 @@ def _check_searches(check: Callable[[Any], None]) -> None:
         if search:
             from sbvi.sweeps.studies import check_study
 
-            sweeper = config.hydra.sweeper
+            sweeper, hydra = config.hydra.sweeper, config.hydra
             storage, name, params = (sweeper.get(key) for key in ("storage", "study_name", "params"))
-            check_study(storage, name, list(config.hydra.overrides.task), list(params or ()))
+            words = [*(f"{key}={value}" for key, value in (params or {}).items()), *hydra.overrides.task]
+            check_study(storage, name, words, lambda key: _said(hydra.runtime.choices, common, key))
         return made(plugins, **given)
 
     Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]
+
+
+def _said(choices: Any, config: Any, key: str) -> Any:
+    """What a config has at a dotted key, or chose of a group; None where there is nothing."""
+    if key in choices:
+        return choices[key]
+    try:
+        value = OmegaConf.select(config, key)
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException:  # a value that is to be given
+        return None
 
 
 def _check_jobs_known(check: Callable[[Any], None]) -> None:

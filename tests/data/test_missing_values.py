@@ -110,9 +110,7 @@ def test_what_is_missing_is_no_category_and_no_rank(tmp_path):
         missing_values=("unknown",),
         columns={"grade": ("low", "mid", "high", "unknown")},
     )
-    with pytest.raises(
-        UserError, match=r"^dataset\.columns\.grade has the rank unknown, which dataset"
-    ):
+    with pytest.raises(UserError, match=r"^dataset\.columns\.grade has the rank unknown, which dataset"):
         said.load()
 
 

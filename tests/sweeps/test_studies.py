@@ -6,20 +6,28 @@ from sbvi.core import UserError
 from sbvi.sweeps.studies import check_study
 
 optuna = pytest.importorskip("optuna")
-FIXED = {"model.latents": [8], "trainer.steps": 150, "dataset": "digits", "dataset.path": "a b.csv"}
-WORDS = ["model.latents=[8]", "trainer.steps=150", "dataset=digits", 'dataset.path="a b.csv"']
+WORDS = ["model.latents=[8, 2]", "trainer.steps=150", "dataset=digits", 'dataset.path="a b.csv"', "+note={a: 1}", "~x"]
+#: What the search has that no word says.
+DEFAULTS = {"model": "dlgm", "trainer.batch_size": 100, "trainer.steps": 9, "dataset": "mnist", "model.latents": [4]}
+
+
+def as_kept(words):
+    """What the sweeper keeps of words with each trial, by its own function."""
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+
+    return create_params_from_overrides(words)[1]
 
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
-    """A study with a completed trial of FIXED over the rate, and a failed one of another model."""
+    """A study with a completed trial of WORDS over the rate, and a failed one of another model."""
     url = f"sqlite:///{tmp_path_factory.mktemp('study') / 'optuna-study.db'}"
     kept = optuna.storages.RDBStorage(url)
     study = optuna.create_study(study_name="sbvi", storage=kept)
-    for fixed, state in ((FIXED, "COMPLETE"), (FIXED | {"model.latents": [3]}, "FAIL")):
+    for words, state in ((WORDS, "COMPLETE"), (["model.latents=[3]", *WORDS[1:]], "FAIL")):
         trial = study.ask()
         trial.suggest_float("optimizer.learning_rate", 0.1, 0.2)
-        for key, value in fixed.items():
+        for key, value in as_kept(words).items():
             trial.set_user_attr(key, value)
         trial.set_user_attr("pruned", True)
         study.tell(trial, 1.0 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
@@ -28,42 +36,55 @@ def storage(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("more", "searched"),
+    "more",
     [
-        ([], ["optimizer.learning_rate"]),
-        (["seed=3", "search=optuna", "runtime.platform=cpu", "trainer.log_every=9", "pruning.rule=null"], []),
-        (["optimizer.learning_rate=0.1"], []),  # where the trials there lie in its space, they are of this search too
-        (["optimizer.weight_decay=choice(0.1,0.2)"], []),
-        ([], ["model.hidden"]),
+        [],
+        ["optimizer.learning_rate=interval(0.1,0.2)"],
+        ["seed=3", "search=optuna", "runtime.platform=cpu", "trainer.log_every=9", "pruning.rule=null"],
+        ["optimizer.learning_rate=0.1"],  # where the trials there lie in its space, they are of this search too
+        ["optimizer.weight_decay=choice(0.1,0.2)"],
+        ["model.latents=[8,2.0]", "dataset='digits'", "trainer.steps=150.0", "note={a: 1}"],  # the last counts
+        ["trainer.steps=choice(150,300)"],
     ],
 )
-def test_the_same_settings_go_on(more, searched, storage):
-    check_study(storage, "sbvi", [*WORDS, *more], searched)
+def test_the_same_settings_go_on(more, storage, caplog):
+    check_study(storage, "sbvi", [*WORDS, *more], DEFAULTS.get)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(
     ("words", "there", "here"),
     [
-        (["model.latents=[3]", *WORDS[1:]], "model.latents=[8]", "model.latents=[3]"),
-        ([*WORDS, "trainer.batch_size=50"], "no trainer.batch_size", "trainer.batch_size=50"),
-        (WORDS[:2] + WORDS[3:], "dataset=digits", "no dataset"),
-        (["trainer.steps=60", WORDS[0], "dataset=mnist"], "trainer.steps=150, dataset=digits, dataset.path=a b.csv",
-         "trainer.steps=60, dataset=mnist, no dataset.path"),
+        (["model.latents=[3]", *WORDS[1:]], "model.latents=[8,2]", "model.latents=[3]"),
+        (WORDS[:2] + WORDS[3:], "dataset=digits", "dataset=mnist"),  # by default
+        (
+            ["trainer.steps=60", WORDS[0], "dataset=mnist", *WORDS[4:]],
+            "trainer.steps=150, dataset=digits, dataset.path='a b.csv'",
+            "trainer.steps=60, dataset=mnist, dataset.path=null",
+        ),
     ],
-)  # fmt: skip
+)
 def test_others_are_refused_by_what_differs(words, there, here, storage):
     with pytest.raises(UserError) as caught:
-        check_study(storage, "sbvi", words, ["optimizer.learning_rate"])
-    assert str(caught.value) == (
+        check_study(storage, "sbvi", words, DEFAULTS.get)
+    assert str(caught.value).replace('"', "'") == (
         f"The study sbvi of {storage} has trials with {there}, and this search is with {here}, so that their scores "
         "cannot be ranked together; give another hydra.sweep.dir or hydra.sweeper.study_name."
     )
 
 
+def test_what_was_not_said_there_is_warned_of(storage, caplog):
+    """It may have been the default, as a word for it says."""
+    check_study(storage, "sbvi", [*WORDS, "model=dlgm", "trainer.batch_size=50"], DEFAULTS.get)
+    assert (
+        "has trials that were not given model=dlgm, trainer.batch_size=50: where it was otherwise there" in caplog.text
+    )
+
+
 def test_where_there_is_no_study_nothing_is_refused_or_made(storage, tmp_path):
     words = ["model.latents=[3]"]
-    check_study(storage, "another", words, ())
-    check_study(None, "sbvi", words, ())
-    check_study("redis://nowhere:1/0", "sbvi", words, ())
-    check_study(f"sqlite:///{tmp_path / 'none.db'}", "sbvi", words, ())
+    check_study(storage, "another", words, DEFAULTS.get)
+    check_study(None, "sbvi", words, DEFAULTS.get)
+    check_study("redis://nowhere:1/0", "sbvi", words, DEFAULTS.get)
+    check_study(f"sqlite:///{tmp_path / 'none.db'}", "sbvi", words, DEFAULTS.get)
     assert not list(tmp_path.iterdir())
