@@ -71,14 +71,19 @@ def optimised():
 
 @pytest.fixture(autouse=True)
 def _settings_restored():
-    """Runs set JAX's options, and commands the level of logging; the next test starts from the same ones."""
-    logging.getLogger().setLevel(logging.WARNING)
+    """Runs set JAX's options, and commands the level of logging and a file of their own, whose folder may be gone by
+    the time that another test logs; the next test starts from the same ones."""
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
     logging.getLogger("sbvi").setLevel(logging.NOTSET)
     names = ("jax_platforms", "jax_debug_nans", "jax_compilation_cache_dir")
     before = {name: getattr(jax.config, name) for name in names}
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+    for handler in [each for each in root.handlers if type(each) is logging.FileHandler]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -63,7 +63,7 @@ def test_likelihood_of_ones_own_file_is_that_of_the_split(digits, tmp_path):
     np.testing.assert_array_equal(*bounds[:2])
     assert (bounds[0] != bounds[2]).all()
     np.savetxt(tmp_path / "x.csv", x.reshape(30, -1) * 0.5, delimiter=",")
-    with pytest.raises(UserError, match=r"holds 0\.5 at row 0, place \(0, 2\); allowed: whole numbers 0\.\.16"):
+    with pytest.raises(UserError, match=r"holds 0\.5 at line 1, place \(0, 2\); allowed: whole numbers 0\.\.16"):
         work(digits, "likelihood", input=str(tmp_path / "x.csv"))
 
 
