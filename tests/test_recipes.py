@@ -143,7 +143,8 @@ def test_a_picture_of_chains_that_have_not_met_says_so_where_it_is_shown(scripts
     shown = 0
     for record in scripts["results_page"].stored():
         for name, made in record["evaluations"].items():
-            if (rhat := made["metrics"].get("samples/rhat", 0)) > 1.1:
+            rhat = made["metrics"].get("samples/rhat", 0)
+            if rhat > 1.1 and "picture" in made:  # as the first seed's has
                 assert untold(pages, made["picture"], rhat) == [], (record["row"], name)
                 shown += sum(len(below(page, made["picture"])) for page in pages.values())
     assert shown > 0
