@@ -124,19 +124,16 @@ def test_the_users_table_comes_back_filled(trained):
         task.run(run)
 
 
-@pytest.mark.parametrize(("imputations", "parts"), [(1, ()), (2, ("1", "2"))])
-def test_all_files_that_are_written_are_named(trained, tmp_path, capsys, imputations, parts):
+def test_all_files_that_are_written_are_named(trained, tmp_path, capsys):
     folder, _ = trained
     pd.read_csv(folder / "laboratory.csv").iloc[:20].to_csv(tmp_path / "few.csv", index=False)
-    output = {"output": str(tmp_path / "filled.csv"), "samples": 50, "imputations": imputations}
+    output = {"output": str(tmp_path / "filled.csv"), "samples": 50, "imputations": 2}
     task = {"name": "imputation", "input": str(tmp_path / "few.csv"), **output}
     own = {"decoder": None, "dataset": {"path": None}, "folder": str(tmp_path / "evaluations")}
     evaluate._task(OmegaConf.create({"run": str(folder / "run"), "task": task, **own}))
     said = capsys.readouterr().out.splitlines()
     named = [line.strip() for line in said if line.endswith(".csv")]
-    assert named == [
-        str(tmp_path / f"filled{part}.csv") for part in ("", ".lower", ".upper", *(f".{p}" for p in parts))
-    ]
+    assert named == [str(tmp_path / f"filled{part}.csv") for part in ("", ".lower", ".upper", ".1", ".2")]
     assert sorted(named) == sorted(map(str, tmp_path.glob("filled*")))
 
 
