@@ -243,6 +243,7 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     assert states.count("FAIL") >= statuses.count("failed") > 0, (first.stderr, second.stderr)
 
 
+@pytest.mark.slow
 def test_trials_that_validate_below_the_median_are_pruned(tmp_path):
     """Which trials stop, and where, is what the median rule says of the validations that all reported; the same search
     again tells of the runs that are there, and a pruned one goes on to its length by itself."""
