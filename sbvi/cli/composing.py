@@ -113,8 +113,8 @@ def _check_searches(check: Callable[[Any], None]) -> None:
         if search:
             from sbvi.sweeps.studies import check_study
 
-            sweeper, hydra = config.hydra.sweeper, config.hydra
-            storage, name, params = (sweeper.get(key) for key in ("storage", "study_name", "params"))
+            hydra = config.hydra
+            storage, name, params = (hydra.sweeper.get(key) for key in ("storage", "study_name", "params"))
             words = [*(f"{key}={value}" for key, value in (params or {}).items()), *hydra.overrides.task]
             check_study(storage, name, words, lambda key: _said(hydra.runtime.choices, common, key))
         return made(plugins, **given)

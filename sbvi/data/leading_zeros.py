@@ -32,8 +32,8 @@ def zeros_in_front(
     content: what the frame was read from. texts: places of columns -> their texts, in parts of whole rows.
     """
     ends = re.escape(separator) + '\n" '
-    # One look at the whole, in which 0 stands first for speed's sake: most files have no such field.
-    if not re.search(rf"0(?<![^{ends}]0)\d+(?=[{ends}]|$)", content):
+    # One look at the whole, in which 0 stands first for speed's sake: most files have no such field, see `_FIELD`.
+    if not re.search(rf"0(?<![^{ends}]0)\d{{2,}}(?=[{ends}]|$)", content):
         return {}
     left = [place for place in range(frame.shape[1]) if _whole(frame.iloc[:, place])]
     found: dict[str, tuple[int, str]] = {}

@@ -47,9 +47,8 @@ class Pruner:
         else:
             pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=max(1, every), reduction_factor=4)
         self._faults = (optuna.exceptions.StorageInternalError, RuntimeError, KeyError)
-        waits = {"connect_args": {"timeout": PATIENCE}} if storage.startswith("sqlite") else {}
         try:
-            kept = optuna.storages.RDBStorage(storage, engine_kwargs=waits)
+            kept = opened(storage)
             sampler = optuna.samplers.RandomSampler()  # nothing is sampled here
             study = optuna.load_study(study_name=study_name, storage=kept, sampler=sampler, pruner=pruner)
         except (optuna.exceptions.StorageInternalError, KeyError, OSError) as error:
@@ -89,6 +88,14 @@ class Pruner:
         except self._faults as error:
             log.warning("The study of this search does not answer (%s); the trial goes on.", str(error).splitlines()[0])
             return None
+
+
+def opened(storage: str) -> Any:
+    """The database of studies at a URL, which is waited for where others write to its file."""
+    import optuna
+
+    waits = {"connect_args": {"timeout": PATIENCE}} if storage.startswith("sqlite") else {}
+    return optuna.storages.RDBStorage(storage, engine_kwargs=waits)
 
 
 def pruning_of(settings: Any) -> Pruning | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.sweeps.pruning import opened
 
 log = logging.getLogger(__name__)
 
@@ -104,14 +105,14 @@ def _completed(storage: str, name: str) -> Sequence[Any]:
     import optuna
 
     try:
-        kept = optuna.storages.RDBStorage(storage)
+        kept = opened(storage)
     except Exception:  # of whatever database it may be
         return ()
     try:
         sampler = optuna.samplers.RandomSampler()  # nothing is sampled here
         study = optuna.load_study(study_name=name, storage=kept, sampler=sampler)
         return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    except KeyError:  # there is no study of this name yet
+    except (KeyError, optuna.exceptions.StorageInternalError):  # there is no study of this name yet, or it is held
         return ()
     finally:
         kept.engine.dispose()
