@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from sbvi.data import columns as tables
 from sbvi.data.binarization import fixed_draw
 from sbvi.data.checks import finite, in_range, shaped, whole
-from sbvi.data.frame_names import by_name
-from sbvi.data.frame_numbers import numbers
 from sbvi.data.preprocessing_record import PreprocessingRecord
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.frame_names import by_name
+from sbvi.data.tabular.frame_numbers import numbers
 from sbvi.data.unit_interval import far, from_unit, to_unit
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import columns as tables
 from sbvi.data.checks import units
+from sbvi.data.tabular import columns as tables
 
 Rule = Literal["none", "static", "dynamic", "threshold"]
 

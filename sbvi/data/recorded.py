@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sbvi.data.cells import as_text
 from sbvi.data.own import few
 from sbvi.data.preprocessing import Preprocessing
+from sbvi.data.tabular.cells import as_text
 
 
 def recorded(data: Mapping[str, Any], event_shape: tuple[int, ...], spec: Any, dequantize: bool) -> Preprocessing:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sbvi.data import Dataset
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.table_baseline import columns_nll
 
 #: Training examples that the dimensions' own distributions are fitted to.

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sbvi.data import columns as tables
-from sbvi.data.columns import Column
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.filling import Draw, batches
 from sbvi.evaluation.hidden_entries import Places
 

@@ -11,8 +11,8 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.precision import jit_reported
 from sbvi.data import Preprocessing
-from sbvi.data import columns as tables
-from sbvi.data.columns import Column
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.columns import Column
 from sbvi.inference.resampling import How, resampled
 
 BATCH = 200

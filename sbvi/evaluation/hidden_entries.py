@@ -51,7 +51,7 @@ class Places(NamedTuple):
 
 class Prediction(NamedTuple):
     """Of places: log p, nats of the columns' units, and means in these units less
-    `sbvi.data.columns.centres`, (R, D)."""
+    `sbvi.data.tabular.columns.centres`, (R, D)."""
 
     places: Places
     log_prob: np.ndarray

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sbvi.data.columns import NUMERIC, Column
+from sbvi.data.tabular.columns import NUMERIC, Column
 from sbvi.inference.joint_gaussian import JointGaussian, expectation_maximisation
 
 #: N P^3, the work of a round, at most: some tenths of a second. Tables that are seen wider than WIDEST would have too

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 
 
 def columns_nll(columns: Sequence[Column], train: np.ndarray, test: np.ndarray) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 
 Array = jax.Array
 Params = Any

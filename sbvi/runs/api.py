@@ -14,7 +14,7 @@ from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.data.checks import unmasked
 from sbvi.data.formats.own_files import ARRAYS
-from sbvi.data.split_column import SPLITS
+from sbvi.data.tabular.split_column import SPLITS
 from sbvi.runs.compose import checked_words
 from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
 from sbvi.runs.experiment import Experiment

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain, spelled
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.parquet import holdable
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
-from sbvi.data.frame_names import labels as labels_of
-from sbvi.data.frame_numbers import simple
-from sbvi.data.kinds import declared_ranks
+from sbvi.data.tabular.cells import plain, spelled
+from sbvi.data.tabular.frame_names import labels as labels_of
+from sbvi.data.tabular.frame_numbers import simple
+from sbvi.data.tabular.kinds import declared_ranks
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
 
 

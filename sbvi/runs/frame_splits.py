@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.data.frame_names import labels as labels_of
 from sbvi.data.own import few
-from sbvi.data.split_column import SPLITS
+from sbvi.data.tabular.frame_names import labels as labels_of
+from sbvi.data.tabular.split_column import SPLITS
 
 #: What the column is called, unless the frames have one of that name.
 COLUMN = "split"

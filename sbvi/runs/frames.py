@@ -11,8 +11,8 @@ import numpy as np
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build
 from sbvi.data import Dataset, Preprocessing, Split
-from sbvi.data.kinds import Told
 from sbvi.data.sources.table import Known
+from sbvi.data.tabular.kinds import Told
 from sbvi.evaluation import Evaluation, Validator
 from sbvi.evaluation.hidden_entries import Places, Prediction, predicting
 from sbvi.models import MODELS

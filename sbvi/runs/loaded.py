@@ -17,19 +17,19 @@ from sbvi.core.memory import require as room
 from sbvi.data.recorded import recorded
 from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
-from sbvi.runs import means as means_of
 from sbvi.runs import runtime
 from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
-from sbvi.runs.completion import Completion
 from sbvi.runs.directory import RunDirectory
-from sbvi.runs.encodings import Encoding as Encoding  # by this name pickled results of earlier versions find it
-from sbvi.runs.encodings import Encodings
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
-from sbvi.runs.queries import Queries
-from sbvi.runs.rows import Rows
-from sbvi.runs.scores import Scores
+from sbvi.runs.parts import means as means_of
+from sbvi.runs.parts.completion import Completion
+from sbvi.runs.parts.encodings import Encoding as Encoding  # by this name pickled results of earlier versions find it
+from sbvi.runs.parts.encodings import Encodings
+from sbvi.runs.parts.queries import Queries
+from sbvi.runs.parts.rows import Rows
+from sbvi.runs.parts.scores import Scores
 from sbvi.runs.whereabouts import located
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import DensityMixin
 
-from sbvi.data import columns as tables
+from sbvi.data.tabular import columns as tables
 from sbvi.sklearn.arguments import checked
 from sbvi.sklearn.estimator import TableEstimator, seed_of
 

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
-from sbvi.data import columns as tables
 from sbvi.data.checks import unmasked
-from sbvi.data.columns import Column
-from sbvi.data.kinds import Told
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.columns import Column
+from sbvi.data.tabular.kinds import Told
 from sbvi.runs.frames import Fit, Fitted
 from sbvi.sklearn.arguments import checked
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sbvi.data import columns as tables
+from sbvi.data.tabular import columns as tables
 from sbvi.evaluation.calibrated_tails import calibrate
 from sbvi.evaluation.filling import Draw, Filled, drawing, fill
 from sbvi.evaluation.stacking import Beside, Mixture

@@ -7,7 +7,7 @@ import numpy as np
 
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there
-from sbvi.data.columns import encoded
+from sbvi.data.tabular.columns import encoded
 from sbvi.data.traced import Traced
 from sbvi.runs.assembly import data_record, load_dataset
 from sbvi.runs.loaded import LoadedRun

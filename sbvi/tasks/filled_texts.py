@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import plain
-from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import TEXTS, suffix
 from sbvi.data.formats.text_tables import Dialect, Texts, read_fields
+from sbvi.data.tabular.cells import plain
+from sbvi.data.tabular.columns import Column
 
 if TYPE_CHECKING:
     import pandas

@@ -10,7 +10,7 @@ import numpy as np
 
 from sbvi.core import NonNegativeInt, PositiveInt, Seed, UserError, spec
 from sbvi.core.precision import jit_reported
-from sbvi.data.columns import framed
+from sbvi.data.tabular.columns import framed
 from sbvi.evaluation.chains import summarise
 from sbvi.evaluation.trust import law_reached
 from sbvi.inference import gibbs

@@ -8,9 +8,9 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing
-from sbvi.data.columns import Column, encoded, framed
 from sbvi.data.formats.text_tables import Texts
-from sbvi.data.removal import Removal
+from sbvi.data.tabular.columns import Column, encoded, framed
+from sbvi.data.tabular.removal import Removal
 from sbvi.evaluation.filling import Draw, Filled, Guess, drawing, fill
 from sbvi.inference.resampling import How
 from sbvi.models import require

@@ -11,7 +11,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data import Dataset
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.calibrated_tails import calibrate
 from sbvi.evaluation.filling import Draw
 from sbvi.evaluation.hidden_entries import ROWS, Places

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.filling import Filled
 from sbvi.reporting.figures import INK, Figure, new_figure
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data import columns as tables
-from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import Archive, Table, read_own, suffix
 from sbvi.data.formats.parquet import holdable, of_one_type
 from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.columns import Column
 
 if TYPE_CHECKING:
     import pandas

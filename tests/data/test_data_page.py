@@ -9,7 +9,7 @@ import pytest
 from support.paths import ROOT
 
 from sbvi.data import Preprocessing
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.data.traced import Traced
 
 

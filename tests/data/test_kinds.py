@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from sbvi.core import UserError
-from sbvi.data import Preprocessing, kinds
-from sbvi.data import columns as tables
-from sbvi.data.cells import fitting
-from sbvi.data.columns import Column
-from sbvi.data.kinds import column_kind
-from sbvi.data.removal import Removal
+from sbvi.data import Preprocessing
 from sbvi.data.sources.table import Known, Table
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular import kinds
+from sbvi.data.tabular.cells import fitting
+from sbvi.data.tabular.columns import Column
+from sbvi.data.tabular.kinds import column_kind
+from sbvi.data.tabular.removal import Removal
 
 pytestmark = pytest.mark.quick
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sbvi.data.formats import text_tables
-from sbvi.data.leading_zeros import ZEROS
 from sbvi.data.sources.table import Table
+from sbvi.data.tabular.leading_zeros import ZEROS
 
 pytestmark = pytest.mark.quick
 ZIPS = [f"{zip_code:05d}" for zip_code in np.random.default_rng(0).integers(0, 99_999, 60) // 1000 * 1000 + 501]

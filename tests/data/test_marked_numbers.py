@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 
-from sbvi.data.marked_numbers import marked, plainly
 from sbvi.data.sources.table import Table
+from sbvi.data.tabular.marked_numbers import marked, plainly
 
 MARKS = [(",", "."), (".", ","), ("'", "."), (" ", ","), ("\u202f", ",")]
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbvi.core import UserError
-from sbvi.data.marked_numbers import DECIMAL
-from sbvi.data.missing_values import without
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.sources.table import Table
+from sbvi.data.tabular.marked_numbers import DECIMAL
+from sbvi.data.tabular.missing_values import without
 from sbvi.runs.experiment import Experiment
 from sbvi.tasks.data import own_values
 

@@ -11,8 +11,8 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.data.checks import Lines
-from sbvi.data.columns import Column
 from sbvi.data.formats.own_files import read_own
+from sbvi.data.tabular.columns import Column
 from sbvi.runs.frame_files import kept_frame
 from sbvi.tasks.files import read_array, read_values
 

@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from sbvi.data.sentinels import sentinel
 from sbvi.data.sources.table import Table
+from sbvi.data.tabular.sentinels import sentinel
 
 pytestmark = pytest.mark.quick
 VALUES = np.random.default_rng(0).normal(20, 3, 200).round(2)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from sbvi.core import UserError, make
-from sbvi.data.columns import Column, centres
+from sbvi.data.tabular.columns import Column, centres
 from sbvi.distributions.likelihoods.missingness import SelfMasking
 from sbvi.distributions.likelihoods.mixed import Mixed
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.calibrated_tails import CalibratedTails, calibrate
 from sbvi.evaluation.filling import fill
 from sbvi.evaluation.hidden_entries import Places

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from support.gaps import FactorAnalysis
 
-from sbvi.data import columns as tables
+from sbvi.data.tabular import columns as tables
 from sbvi.evaluation.filling import drawing, fill
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.gaps import FactorAnalysis
 
-from sbvi.data.columns import Column, centres
+from sbvi.data.tabular.columns import Column, centres
 from sbvi.evaluation import hidden_entries
 from sbvi.evaluation.hidden_entries import Places, Prediction, predicting
 from sbvi.evaluation.linear_filling import Design, LinearFilling

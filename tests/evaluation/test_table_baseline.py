@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from sbvi.data import Dataset, Preprocessing, Split
-from sbvi.data.columns import Column, store
+from sbvi.data.tabular.columns import Column, store
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.evaluation import Evaluation, Evaluator
 from sbvi.evaluation.baseline import independent_nll

@@ -9,7 +9,7 @@ from support.small_run import train
 from sbvi.core import UserError
 from sbvi.runs import Experiment
 from sbvi.runs.loaded import load_run
-from sbvi.runs.queries import possible
+from sbvi.runs.parts.queries import possible
 from sbvi.tasks import TASKS
 
 BATCH, LEVELS, D = 4, 4, 5

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import sbvi
-from sbvi.data.columns import centres
+from sbvi.data.tabular.columns import centres
 
 N = 300
 Z = np.array([[0.0, 0.0], [1.0, -0.5]])

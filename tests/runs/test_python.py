@@ -17,7 +17,7 @@ import pytest
 import sbvi
 from sbvi.core import UserError
 from sbvi.runs import api, frame_files
-from sbvi.runs.encodings import Encoding
+from sbvi.runs.parts.encodings import Encoding
 from sbvi.training import Training
 
 WORDS = [

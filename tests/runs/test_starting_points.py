@@ -8,7 +8,7 @@ from support.small_run import experiment
 
 from sbvi.core import UserError, fields
 from sbvi.data import Preprocessing
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.models import MODELS
 from sbvi.runs.start import check_variables, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.words import CHOICES, WORDS

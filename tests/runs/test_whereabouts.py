@@ -10,7 +10,7 @@ import pytest
 import sbvi
 from sbvi.cli.resume import resumed
 from sbvi.core import UserError
-from sbvi.data import kinds
+from sbvi.data.tabular import kinds
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.changes import changed
 from sbvi.runs.context import RunContext

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.distributions.likelihoods.mixed import Mixed
 from sbvi.models import DLGM
 from sbvi.models.values import DataFacts

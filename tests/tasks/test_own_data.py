@@ -309,7 +309,7 @@ STARTS = {0: ("uint8", "uint32", *SIGNED), 5: ("uint8", "uint32", *SIGNED), -20:
 def test_a_runs_numbers_are_the_same_for_every_form(gaussian, rescaled, grey, tmp_path, tally, monkeypatch):
     """Of whole numbers that begin elsewhere, and of real numbers in other units, written to a file and read again."""
     # The likelihood by samples alone: the input is the same one for quadrature, which would take most of the time.
-    monkeypatch.setattr("sbvi.runs.scores.serves", lambda model: False)
+    monkeypatch.setattr("sbvi.runs.parts.scores.serves", lambda model: False)
     reals, path = rescaled
     source = {gaussian: grey[:6].reshape(6, 64).astype(float), reals: np.load(path)[:6]}
     gaps = {run: np.where(np.arange(x.size).reshape(x.shape) % 3 == 1, np.nan, x) for run, x in source.items()}

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from sbvi.core import UserError
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.filling import fill
 from sbvi.inference.resampling import Resampled
 from sbvi.tasks import table_intervals

@@ -15,9 +15,9 @@ import sbvi
 from sbvi.cli import evaluate
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
-from sbvi.data.columns import Column, to_config
 from sbvi.data.recorded import other_kinds
 from sbvi.data.sources.table import Table
+from sbvi.data.tabular.columns import Column, to_config
 from sbvi.evaluation.filling import Filled
 from sbvi.tasks.data import own_dataset, own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows

@@ -14,7 +14,7 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.core.places import is_file
 from sbvi.data.checks import Lines, line
-from sbvi.data.frame_numbers import as_numbers
+from sbvi.data.tabular.frame_numbers import as_numbers
 
 if TYPE_CHECKING:
     import pandas

@@ -20,8 +20,8 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
-from sbvi.data.leading_zeros import ZEROS, zeros_in_front
-from sbvi.data.marked_numbers import DECIMAL
+from sbvi.data.tabular.leading_zeros import ZEROS, zeros_in_front
+from sbvi.data.tabular.marked_numbers import DECIMAL
 
 if TYPE_CHECKING:
     import pandas

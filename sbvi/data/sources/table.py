@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError, spec
-from sbvi.data import kinds
 from sbvi.data.binarization import Binarization
-from sbvi.data.cells import as_text
 from sbvi.data.checks import finite, inside, line
-from sbvi.data.columns import Column
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.frame_numbers import numbers_of
-from sbvi.data.missing_values import said_missing, tell, without
 from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
-from sbvi.data.removal import Removal
-from sbvi.data.sentinels import warn_of_sentinels
-from sbvi.data.split_column import parts, told_splits
+from sbvi.data.tabular import kinds
+from sbvi.data.tabular.cells import as_text
+from sbvi.data.tabular.columns import Column
+from sbvi.data.tabular.frame_numbers import numbers_of
+from sbvi.data.tabular.missing_values import said_missing, tell, without
+from sbvi.data.tabular.removal import Removal
+from sbvi.data.tabular.sentinels import warn_of_sentinels
+from sbvi.data.tabular.split_column import parts, told_splits
 
 if TYPE_CHECKING:
     import pandas

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.distributions.likelihoods.likelihood import Array, row
 from sbvi.distributions.likelihoods.missingness import SelfMasking
 
@@ -150,9 +150,9 @@ class Columns:
         return drawn.at[..., self.masking].set(self._masked(outputs, free).missing_sample(second))
 
     def centred_mean(self, outputs: Array, free: Array) -> Array:
-        """E of the source's values, (..., D), less `sbvi.data.columns.centres`, beside which float32 may not hold it:
-        positive columns' no greater than the greatest training value, of which a law of logarithms knows nothing; of
-        categories the mean code."""
+        """E of the source's values, (..., D), less `sbvi.data.tabular.columns.centres`, beside which float32 may not
+        hold it: positive columns' no greater than the greatest training value, of which a law of logarithms knows
+        nothing; of categories the mean code."""
         parts = []
         for g, piece, own in self._parts(outputs, free):
             value = g.likelihood.mean(piece, own) * g.unit

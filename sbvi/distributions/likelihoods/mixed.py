@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sbvi.core import Positive, spec
-from sbvi.data.columns import Column
+from sbvi.data.tabular.columns import Column
 from sbvi.distributions.likelihoods.bernoulli import Bernoulli
 from sbvi.distributions.likelihoods.by_column import Columns
 from sbvi.distributions.likelihoods.categorical import Categorical

@@ -135,8 +135,8 @@ class Tabular(Protocol):
         one is missing."""
 
     def column_means(self, params: Params, latents: Latents) -> Array:
-        """E[x | z] of every entry in the columns' own units, less `sbvi.data.columns.centres`, (..., D)."""
+        """E[x | z] of every entry in the columns' own units, less `sbvi.data.tabular.columns.centres`, (..., D)."""
 
     def missing_columns(self, params: Params, key: Array, latents: Latents) -> Samples:
         """Of every entry given z and that it is missing, (..., D): its mean in the columns' own units, less
-        `sbvi.data.columns.centres`, and a draw as the model sees it."""
+        `sbvi.data.tabular.columns.centres`, and a draw as the model sees it."""

@@ -1,7 +1,7 @@
 """Means of x in the source's units.
 
 Of a table by column exp of a mean logarithm is no mean, so that its model gives means of the columns' own values, less
-`sbvi.data.columns.centres`.
+`sbvi.data.tabular.columns.centres`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from sbvi.data import Preprocessing
-from sbvi.data import columns as tables
+from sbvi.data.tabular import columns as tables
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, Tabular
 

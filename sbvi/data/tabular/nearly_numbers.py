@@ -3,10 +3,10 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sbvi.data.cells import plain
 from sbvi.data.checks import line
 from sbvi.data.formats.missing_words import is_number
-from sbvi.data.marked_numbers import DECIMAL, marked
+from sbvi.data.tabular.cells import plain
+from sbvi.data.tabular.marked_numbers import DECIMAL, marked
 
 if TYPE_CHECKING:
     import pandas

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbvi.data.cells import dtype_of, plain, shortest, spelled
-from sbvi.data.marked_numbers import DECIMAL, plain_number
+from sbvi.data.tabular.cells import dtype_of, plain, shortest, spelled
+from sbvi.data.tabular.marked_numbers import DECIMAL, plain_number
 
 if TYPE_CHECKING:
     import pandas

@@ -12,8 +12,8 @@ from sbvi.core import UserError, seed_of
 from sbvi.data.checks import finite, unmasked
 from sbvi.distributions.gaussian import covariance
 from sbvi.models.capabilities import Encoder, GaussianRecognition, LatentVariable
-from sbvi.runs import means as means_of
-from sbvi.runs.part import Part
+from sbvi.runs.parts import means as means_of
+from sbvi.runs.parts.part import Part
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sbvi.evaluation.trust import difference_held
 from sbvi.models import require
 from sbvi.models.capabilities import Classifier, Marginals, MostProbable, PartialClassifier, offers
 from sbvi.models.values import impossible
-from sbvi.runs.part import Part
+from sbvi.runs.parts.part import Part
 
 
 class Queries(Part):

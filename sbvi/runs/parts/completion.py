@@ -16,7 +16,7 @@ from sbvi.inference.imputation import by_chain, directions, impute, independent
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models.capabilities import Layered
-from sbvi.runs.part import BATCH, Part
+from sbvi.runs.parts.part import BATCH, Part
 
 
 class Completion(Part):

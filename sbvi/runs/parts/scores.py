@@ -22,7 +22,7 @@ from sbvi.models import require_any
 from sbvi.models.capabilities import Density, LatentVariable, Marginals, offers
 from sbvi.models.values import impossible
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.part import Part
+from sbvi.runs.parts.part import Part
 
 
 class Scores(Part):

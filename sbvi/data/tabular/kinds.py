@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import listed, plain, spelled
 from sbvi.data.checks import line
-from sbvi.data.columns import CODED, NUMERIC, Column, Kind
-from sbvi.data.frame_names import labels
-from sbvi.data.frame_numbers import simple
-from sbvi.data.leading_zeros import warn_of_zeros
-from sbvi.data.nearly_numbers import among_numbers
+from sbvi.data.tabular.cells import listed, plain, spelled
+from sbvi.data.tabular.columns import CODED, NUMERIC, Column, Kind
+from sbvi.data.tabular.frame_names import labels
+from sbvi.data.tabular.frame_numbers import simple
+from sbvi.data.tabular.leading_zeros import warn_of_zeros
+from sbvi.data.tabular.nearly_numbers import among_numbers
 
 if TYPE_CHECKING:
     import pandas

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import as_elsewhere, dtype_of, fitting, listed, plain, shortest, spelled
 from sbvi.data.checks import line
-from sbvi.data.frame_names import by_name
-from sbvi.data.frame_numbers import cell, numbers_of, simple
-from sbvi.data.missing_values import numbers_among, without
+from sbvi.data.tabular.cells import as_elsewhere, dtype_of, fitting, listed, plain, shortest, spelled
+from sbvi.data.tabular.frame_names import by_name
+from sbvi.data.tabular.frame_numbers import cell, numbers_of, simple
+from sbvi.data.tabular.missing_values import numbers_among, without
 
 if TYPE_CHECKING:
     import pandas

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.data.cells import dtype_of, shortest
 from sbvi.data.checks import line
+from sbvi.data.tabular.cells import dtype_of, shortest
 
 if TYPE_CHECKING:
     import pandas

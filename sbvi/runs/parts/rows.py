@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from sbvi.core import UserError, at_least_one, choices, seed_of
-from sbvi.data import columns as tables
-from sbvi.data.columns import Column
+from sbvi.data.tabular import columns as tables
+from sbvi.data.tabular.columns import Column
 from sbvi.evaluation.filling import Guess, drawing, fill
 from sbvi.models.capabilities import Tabular
-from sbvi.runs.part import Part
+from sbvi.runs.parts.part import Part
 
 if TYPE_CHECKING:
     import pandas
