@@ -28,6 +28,8 @@ ERROR = "_stderr"
 COLUMNS_HAVE = ("nll", "nll_stderr")
 #: What validation scores runs by, those first that come with others: with a bound over samples comes an ELBO.
 MONITORS = ("hybrid", "conditional_log_likelihood", "bound", "elbo", "log_likelihood")
+#: Those of the labels given x, which ask nothing of p(x).
+OF_LABELS_ALONE = ("conditional_log_likelihood",)
 QUANTITIES: dict[str, Quantity] = {
     "nll": Quantity("nats", "lower"),
     "exact_nll": Quantity("nats", "lower"),

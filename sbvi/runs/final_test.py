@@ -4,6 +4,7 @@ import logging
 import math
 
 from sbvi.core import UserError
+from sbvi.core.quantities import OF_LABELS_ALONE
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_baseline
 from sbvi.runs.assembly import Assembly, load_best_params
@@ -38,7 +39,7 @@ def finish(
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
         if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:
             scalars |= {"test/nll_independent": baseline}
-            if assembly.algorithm.monitor != "conditional_log_likelihood":  # which asks nothing of p(x)
+            if assembly.algorithm.monitor not in OF_LABELS_ALONE:
                 tell_baseline(scalars, assembly.dataset, type(assembly.experiment.algorithm))
         recorder.scalars(step, epoch, scalars)
     if not directory.writes:
