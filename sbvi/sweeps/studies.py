@@ -4,6 +4,7 @@ be the same."""
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def check_study(storage: Any, name: Any, words: Sequence[str], said: Callable[[s
         keys = [key for key in dict.fromkeys([*own, *theirs]) if key not in left and not _free(key)]
         new = [key for key in keys if key not in theirs]
         here = {key: own[key] if key in own else said(key) for key in keys}
-        apart = [key for key in keys if key in theirs and _value(theirs[key]) != _value(here[key])]
+        apart = [key for key in keys if key in theirs and not _same(theirs[key], here[key])]
         if apart:
             told = (", ".join(f"{key}={_plain(settings[key])}" for key in apart[:3]) for settings in (theirs, here))
             raise UserError(
@@ -84,6 +85,15 @@ def _value(given: Any) -> str:
         with contextlib.suppress(HydraException):  # of a text of a config's that needs quotes there
             given = OverridesParser.create().parse_override(f"x={given}").value()
     return json.dumps(_numbers(given), sort_keys=True, default=str)
+
+
+def _same(given: Any, other: Any) -> bool:
+    """Whether two values are one, or two ways to the same file."""
+    texts = [_value(each) for each in (given, other)]
+    if texts[0] == texts[1]:
+        return True
+    paths = [json.loads(text) for text in texts]
+    return all(isinstance(path, str) and os.path.exists(path) for path in paths) and os.path.samefile(*paths)
 
 
 def _numbers(value: Any) -> Any:

@@ -88,3 +88,14 @@ def test_where_there_is_no_study_nothing_is_refused_or_made(storage, tmp_path):
     check_study("redis://nowhere:1/0", "sbvi", words, DEFAULTS.get)
     check_study(f"sqlite:///{tmp_path / 'none.db'}", "sbvi", words, DEFAULTS.get)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_ways_to_one_file_are_the_same_setting(storage, tmp_path, monkeypatch):
+    """As a study of data.csv has it that is gone on with by the whole path; of another file it is refused."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a b.csv", "other.csv"):
+        (tmp_path / name).touch()
+    words = [word for word in WORDS if "path" not in word]
+    check_study(storage, "sbvi", [*words, f"dataset.path='{tmp_path / 'a b.csv'}'"], DEFAULTS.get)
+    with pytest.raises(UserError, match="other"):
+        check_study(storage, "sbvi", [*words, f"dataset.path={tmp_path / 'other.csv'}"], DEFAULTS.get)
