@@ -51,6 +51,7 @@ QUANTITIES: dict[str, Quantity] = {
     "kl_error": Quantity("nats", "lower"),
     "reverse_kl_error": Quantity("nats", "lower"),
     "gap": Quantity("nats", "lower"),
+    "still_moving": Quantity("", "lower"),
     "loss": Quantity("nats", "lower"),
     "sleep": Quantity("nats", "lower"),
     "log_loss": Quantity("nats", "lower"),

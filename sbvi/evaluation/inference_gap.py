@@ -19,13 +19,16 @@ from sbvi.inference.importance import even
 
 Array = jax.Array
 DECAYS = 0.9, 0.999  # of Adam's moments
+#: A number that went so much of the way that its steps could take it, all in one direction, had likely not arrived.
+FAR = 0.75
 
 
 class Gaps(NamedTuple):
     """Per example, (B,), nats: log p(x) by importance sampling from q*, and the bounds of q and of q*.
 
     effective: effective sample size of q*'s weights.  khat: the shape of their tail (`sbvi.inference.psis`), NaN where
-      there are too few samples for one.
+      there are too few samples for one.  travelled: of the number of q that moved most, how far, as a share of what the
+      steps could take it; see `FAR`.
     """
 
     log_likelihood: Array
@@ -33,6 +36,7 @@ class Gaps(NamedTuple):
     optimal: Array
     effective: Array
     khat: Array
+    travelled: Array
 
     @property
     def amortisation(self) -> Array:
@@ -97,6 +101,7 @@ def inference_gaps(
         return met[:num_samples]  # chunks are of one size, and may have a few too many
 
     found, total = measured(best), jax.nn.logsumexp
+    reach = learning_rate * (steps + 1) / 2  # the rates' sum: no step of Adam's is much longer than its rate
     tail = psis.tail_length(len(found))
     return Gaps(
         log_likelihood=total(found, 0) - jnp.log(jnp.asarray(len(found), x.dtype)),
@@ -104,4 +109,13 @@ def inference_gaps(
         optimal=jnp.mean(found, 0),
         effective=jnp.exp(2 * total(found, 0) - total(2 * found, 0)),
         khat=jnp.full_like(x[:, 0], jnp.nan) if tail is None else psis.khat(psis.top(found.T, tail + 1)),
+        travelled=_farthest(start, best) / reach,
     )
+
+
+def _farthest(start: Any, end: Any) -> Array:
+    """The greatest change of a number of each row, (B,)."""
+    changes = [
+        jnp.abs(e - s).reshape(len(s), -1).max(1) for s, e in zip(*map(jax.tree.leaves, (start, end)), strict=True)
+    ]
+    return jnp.stack(changes).max(0)

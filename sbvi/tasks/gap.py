@@ -1,5 +1,6 @@
 """Where a run's bound loses: to its posterior's family, or to the network that reads it off x."""
 
+import logging
 from functools import partial
 from typing import Any, Literal
 
@@ -9,15 +10,17 @@ import numpy as np
 
 from sbvi.core import Positive, PositiveInt, Seed, UserError, spec
 from sbvi.core.precision import jit_reported
-from sbvi.evaluation.inference_gap import Gaps, inference_gaps
+from sbvi.evaluation.inference_gap import FAR, Gaps, inference_gaps
 from sbvi.evaluation.standard_error import standard_error
-from sbvi.evaluation.trust import trust
+from sbvi.evaluation.trust import SHARE, trust
 from sbvi.models import require
 from sbvi.models.capabilities import LatentVariable, PosteriorDensity
 from sbvi.reporting.tables import text_table
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import chosen, scored
 from sbvi.tasks.task import TaskResult
+
+log = logging.getLogger(__name__)
 
 BATCH = 50
 NOISE = 1  # the key's part of dequantised values; batches take 0, 50, ..
@@ -77,6 +80,14 @@ class GapTask:
         if not np.isnan(gaps.khat).all():  # of samples enough for one
             arrays["khat"] = np.asarray(gaps.khat)
         scalars |= trust("gap", arrays)
+        scalars["gap/still_moving"] = float(np.mean(~(gaps.travelled < FAR)))
+        if scalars["gap/still_moving"] > SHARE:
+            log.warning(
+                "gap: the best q of %.0f %% of the examples was likely still on its way when the steps ended, so that "
+                "their approximation gaps are too large and log p(x) too low; raise task.steps (%d) or "
+                "task.learning_rate (%g).",
+                100 * scalars["gap/still_moving"], self.steps, self.learning_rate,
+            )  # fmt: skip
         rows = [(name, f"{scalars[f'gap/{name}']:.3f}", f"{scalars[f'gap/{name}_stderr']:.3f}") for name in NATS]
         return TaskResult(scalars, arrays, {}, text_table(("nats", "mean", "standard error"), rows))
 

@@ -177,18 +177,23 @@ def test_entries_that_go_missing_by_their_value(x64):
     density = stats.norm(m, s).pdf(v)
     missing = np.trapezoid(density * stats.norm.cdf(a + b * v), v, axis=0)
     many = SelfMasking(*(jnp.broadcast_to(jnp.asarray(x), (40_000, 3)) for x in (m, s, a, b)))
+    power = np.array([0.7, -0.4, 2.0])
 
     @jax.jit
     def made(law, many, v):
-        return law.log_missing()[0], law.log_there(v), law.missing_mean()[0], many.missing_sample(jax.random.key(0))
+        raised = law.missing_log_power(jnp.asarray(power)[None])[0]
+        drawn = many.missing_sample(jax.random.key(0))
+        return law.log_missing()[0], law.log_there(v), law.missing_mean()[0], raised, drawn
 
-    gone, here, expected, drawn = jax.device_get(made(law, many, jnp.asarray(v)))
+    gone, here, expected, raised, drawn = jax.device_get(made(law, many, jnp.asarray(v)))
     np.testing.assert_allclose(np.exp(gone), missing, rtol=1e-8)
     there = np.trapezoid(density * np.exp(here), v, axis=0)
     np.testing.assert_allclose(there + missing, 1, rtol=1e-8)
     mean = np.trapezoid(v * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
     square = np.trapezoid(v**2 * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
     np.testing.assert_allclose(expected, mean, rtol=1e-7)
+    powers = np.trapezoid(np.exp(power * v) * density * stats.norm.cdf(a + b * v), v, axis=0) / missing
+    np.testing.assert_allclose(raised, np.log(powers), rtol=1e-6, atol=1e-8)
     assert (np.abs(drawn.mean(0) - mean) < 5 * drawn.std(0) / 200).all()
     np.testing.assert_allclose(drawn.std(0), np.sqrt(square - mean**2), rtol=0.03)
 
@@ -206,11 +211,12 @@ def test_a_likelihood_with_masking_counts_what_is_missing(x64):
     def made(outputs, free):
         masked = law._masked(outputs, free)
         extra = law.log_probs(outputs, free, rows[None])[0] - plain.log_probs(outputs, free[:-6], rows[None])[0]
-        moments = masked.mean[0, 0], masked.scale[0, 0], masked.missing_mean()[0, 0]
+        raised = masked.missing_log_power(jnp.asarray([[[1.0, 1.5, 1.0]]]))[0, 0]  # of the scale of column 3
+        moments = masked.mean[0, 0], masked.scale[0, 0], masked.missing_mean()[0, 0], raised
         drawn = law.missing_sample(jax.random.key(0), outputs, free)
         return extra, moments, law.missing_mean(outputs, free)[0, 0], drawn
 
-    extra, (m, s, moved), mean, drawn = jax.device_get(made(outputs, free))
+    extra, (m, s, moved, raised), mean, drawn = jax.device_get(made(outputs, free))
     assert (np.abs(extra[:, [1, 2, 4, 6]]) < 1e-12).all()
     a, b = np.asarray(free[-6:-3]), np.asarray(free[-3:])
     for place, d in enumerate(law.masking):
@@ -220,7 +226,10 @@ def test_a_likelihood_with_masking_counts_what_is_missing(x64):
             wanted = stats.norm.logcdf(gone) if GAPS[r, d] else stats.norm.logcdf(-t)
             assert extra[r, d] == pytest.approx(wanted, rel=1e-5)
     np.testing.assert_allclose(mean[[0, 5]], moved[[0, 2]] * [2.0, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(mean[3], min(np.exp(0.5 + 1.5 * moved[1]), 60), rtol=1e-6)
+    np.testing.assert_allclose(mean[3], min(np.exp(0.5 + raised[1]), 60), rtol=1e-6)
+    # Where being missing tells nothing, the mean is the one of any value.
+    flat = free.at[-3:].set(0)
+    np.testing.assert_allclose(law.missing_mean(outputs, flat), law.centred_mean(outputs, flat), rtol=1e-6)
     assert np.isfinite(drawn).all()
     with pytest.raises(UserError, match="needs continuous=gaussian"):
         make(Mixed, {"missingness": "self_masking"}, "likelihood")

@@ -10,7 +10,7 @@ from support.models import dlgm, summary
 from support.two_latents import LAYERED, ONE, TWO, X, built, evidence_and_bound
 
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
-from sbvi.evaluation.inference_gap import inference_gaps
+from sbvi.evaluation.inference_gap import FAR, inference_gaps
 from sbvi.posteriors import GAUSSIAN, POSTERIORS
 
 
@@ -59,6 +59,22 @@ def test_the_best_full_gaussian_is_the_posterior(x64):
     kl = 0.5 * (np.trace(product) - 2 - np.linalg.slogdet(product)[1])
     np.testing.assert_allclose(found.amortisation, kl, atol=0.15)
     assert kl > 0.2
+
+
+def test_a_q_that_the_steps_cannot_bring_home_is_seen(x64):
+    """The network's scales are e^2 times those of the best q: 20 steps of 0.05 go half a unit, 800 go 20."""
+    oracle = LinearGaussian([[0.9, 0.4], [-0.3, 0.7], [0.5, 0.6]], sigma=0.6, posterior="diagonal")
+    best = -0.5 * np.log(np.diag(oracle.precision))
+    oracle.set_recognition(np.arctanh((best + 2.0) / 15) * 15)
+    x = oracle.data(4)
+    travelled = [
+        jax.jit(
+            lambda params, steps=steps: inference_gaps(oracle.model, params, jax.random.key(0), x, steps, 8, 0.05, 100)
+        )(oracle.params).travelled
+        for steps in (20, 800)
+    ]
+    assert (np.asarray(travelled[0]) > FAR).all()
+    assert (np.asarray(travelled[1]) < 0.3).all()
 
 
 @pytest.mark.parametrize("count", [1, 7, 101])

@@ -122,24 +122,23 @@ class Columns:
         return self._joined([g.likelihood.mean(piece, own) * g.unit for g, piece, own in self._parts(outputs, free)])
 
     def missing_mean(self, outputs: Array, free: Array) -> Array:
-        """`centred_mean` given that the values are missing, (..., D); of positive columns that go missing by their
-        value at the mean logarithm."""
+        """`centred_mean` given that the values are missing, (..., D)."""
         centred = self.centred_mean(outputs, free)
         if not len(self.masking):
             return centred
-        mean = self._masked(outputs, free).missing_mean()
+        law = self._masked(outputs, free)
+        mean = law.missing_mean()
         columns = [self.columns[d] for d in self.masking]
         location, scale = (
             row(jnp.asarray([getattr(c, name) for c in columns], mean.dtype), mean.ndim)
             for name in ("location", "scale")
         )
         positive = row(jnp.asarray([c.kind == "positive" for c in columns]), mean.ndim)
-        value = scale * mean
         most = row(
             jnp.asarray([np.log(c.maximum) if c.kind == "positive" else 0 for c in columns], mean.dtype), mean.ndim
         )
-        raised = jnp.exp(jnp.minimum(location + value, most))
-        return centred.at[..., self.masking].set(jnp.where(positive, raised, value))
+        raised = jnp.exp(jnp.minimum(location + law.missing_log_power(scale), most))
+        return centred.at[..., self.masking].set(jnp.where(positive, raised, scale * mean))
 
     def missing_sample(self, key: Array, outputs: Array, free: Array) -> Array:
         """A draw of what a model sees, given that it is missing, (..., D)."""

@@ -49,6 +49,12 @@ class SelfMasking(NamedTuple):
         share = self.slope * self.scale / self._width()
         return self.mean + self.scale * share * truncated(self._place()).hazard
 
+    def missing_log_power(self, power: Array) -> Array:
+        """log E[e^(c v) | missing, z] for c = power: e^(c v) N(v; m, s^2) is a multiple of N(v; m + c s^2, s^2)."""
+        tilted = self._replace(mean=self.mean + power * jnp.square(self.scale))
+        whole = power * self.mean + 0.5 * jnp.square(power * self.scale)
+        return whole + tilted.log_missing() - self.log_missing()
+
     def missing_sample(self, key: Array) -> Array:
         """A draw of v given that it is missing."""
         first, second = jax.random.split(key)
