@@ -156,7 +156,7 @@ def test_the_density_is_of_the_tables_own_units(table, imputer):
         density.sample(50, random_state=2**32 + 5)
 
 
-def test_samples_are_those_that_are_set_last(table, imputer):
+def test_samples_are_those_that_are_set_last(table, imputer, caplog):
     """They are asked for after the fit, which `set_params` may change."""
     density = DensityEstimator(**SMALL, random_state=0)
     for name in ("columns_", "params_", "seed_", "_settings", "n_features_in_", "constants_"):
@@ -166,6 +166,12 @@ def test_samples_are_those_that_are_set_last(table, imputer):
     many = density.set_params(samples=50).score_samples(rows)
     assert (few != many).any()
     np.testing.assert_array_equal(density.set_params(samples=20).score_samples(rows), few)
+    caplog.clear()
+    density.set_params(samples=400).score_samples(rows)
+    assert not caplog.text
+    density.score_samples(1e3 * rows)  # of which the recognition model has seen none
+    assert "% of the entries fewer than 10 of the 400 importance samples count" in caplog.text
+    assert "take more samples, or" in caplog.text
     with pytest.raises(ValueError, match="samples=0 cannot be used"):
         density.set_params(samples=0).score_samples(rows)
     _, held = imputer._held(rows)

@@ -36,10 +36,11 @@ class DensityEstimator(DensityMixin, TableEstimator):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of the observed entries of each row, (N,), nats of the columns' own units: a lower bound in
-        expectation that rises to it with `samples`."""
+        expectation that rises to it with `samples`; a warning says where few of these count."""
         import jax
 
         from sbvi.core.precision import jit_reported
+        from sbvi.evaluation.trust import few_effective
         from sbvi.inference.importance import importance_sampling
 
         checked(samples=self.samples)
@@ -48,13 +49,15 @@ class DensityEstimator(DensityMixin, TableEstimator):
         how = (self.samples, 0)  # which `set_params` changes without another fit
         if how not in self._draw:
             self._draw[how] = jit_reported(importance_sampling(model.rollout, self.samples, 100))
-        scores = []
+        scores, effective = [], []
         for start in range(0, len(held), 200):
             rows = held[start : start + 200]
             padded = np.concatenate([rows, np.repeat(rows[:1], 200 - len(rows), 0)]) if len(held) > 200 else rows
             key = jax.random.fold_in(jax.random.key(self.seed_), start)
             said = self._draw[how](self.params_[0], key, jax.device_put(padded))
             scores.append(np.asarray(said.log_likelihood)[: len(rows)])
+            effective.append(np.asarray(said.effective)[: len(rows)])
+        few_effective("score_samples()", np.concatenate(effective), self.samples, "samples")
         return np.concatenate(scores).astype(np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:

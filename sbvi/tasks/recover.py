@@ -63,7 +63,7 @@ class RecoverTask:
     measurements: PositiveInt = 40
     """Random projections of `gaussian` and `sign`."""
     noise: Positive = 0.1
-    """Standard deviation of noise on grey values and on projections."""
+    """Standard deviation of noise on grey values and on projections; scales of a run's likelihood are not asked."""
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the run's data."""
     examples: PositiveInt = 20

@@ -15,6 +15,7 @@ from sbvi.evaluation.batched import Batches, batched, map_batches
 from sbvi.evaluation.pieces import fitting
 from sbvi.evaluation.quadrature import Quadrature, floor_of
 from sbvi.evaluation.sharing import by_core
+from sbvi.evaluation.trust import few_effective
 from sbvi.gradients import Paths
 from sbvi.inference.importance import Likelihood, even, importance_sampling
 from sbvi.inference.quadrature import serves
@@ -51,6 +52,7 @@ class Scores(Part):
             return self._exact((own, batches), seed)
         sampled = self._estimate((own, batches), num_samples, seed)
         if not serves(self.model):
+            few_effective("log_likelihood()", np.asarray(sampled.effective), num_samples, "num_samples")
             return np.asarray(sampled.log_likelihood)
         if "quadrature" not in self._compiled:
             self._compiled["quadrature"] = Quadrature(self.model, own)
