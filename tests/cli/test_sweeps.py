@@ -132,7 +132,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
     ("launcher", "number"),
     [
         ("sbvi", signal.SIGINT),
-        ("sbvi", signal.SIGTERM),
+        pytest.param("sbvi", signal.SIGTERM, marks=pytest.mark.slow),
         ("side by side", signal.SIGTERM),
         pytest.param("side by side", signal.SIGINT, marks=pytest.mark.slow),
         pytest.param("basic", signal.SIGTERM, marks=pytest.mark.slow),
@@ -154,7 +154,7 @@ def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number):
     assert [status for status, _ in results(folder).values()] == ["stopped"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_in_a_final_test_side_by_side_ends_a_sweep_in_batches(tmp_path, number):
     """Training hears no signal any more; the run is completed, and no other begins."""
     words = [*TINY, "trainer.steps=20", "evaluation.num_samples=20000", "seed=range(2)"]
@@ -177,7 +177,7 @@ def test_a_signal_in_a_final_test_side_by_side_ends_a_sweep_in_batches(tmp_path,
 )
 def test_a_point_of_a_sweep_equals_its_solo_run(model, tmp_path):
     """Same data order and noise, on another number of threads: tight at the start, close at the end."""
-    words = [*model, "trainer.log_every=5", "trainer.validate_every=5", "seed=3"]
+    words = [*model, "trainer.log_every=5", "trainer.validate_every=5", "seed=3", "evaluation.test=false"]
     swept = ["--multirun", *words, "trainer.steps=5,200", *LAUNCHERS["sbvi"], "hydra.sweep.dir=sweep"]
     done = command("train", *swept, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -332,7 +332,7 @@ def test_what_is_wrong_for_every_trial_is_said_once_before_the_search(word, said
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_side_by_side_a_first_signal_ends_the_wait_for_a_directory(number, tmp_path):
     """Its runs wait in threads, which hear no signal themselves."""
     held = tmp_path / "sweep" / "job_0"

@@ -4,9 +4,9 @@ Hydra reads and parses some twenty files for every config that it composes, whic
 test run composes a thousand.
 """
 
-import copy
 import functools
 import os
+import pickle
 from importlib import resources
 
 from hydra._internal.config_repository import ConfigRepository  # there is no public way to do this
@@ -26,8 +26,8 @@ def read_once():
         key = source.scheme(), source.provider, source.path, config_path
         stamp = now.st_mtime_ns, now.st_size, now.st_ino
         if kept.get(key, (None,))[0] != stamp:
-            kept[key] = stamp, read(repository, config_path)
-        return copy.deepcopy(kept[key][1])  # Hydra writes into what it reads
+            kept[key] = stamp, pickle.dumps(read(repository, config_path), pickle.HIGHEST_PROTOCOL)
+        return pickle.loads(kept[key][1])  # a copy, since Hydra writes into what it reads: half the time of deepcopy
 
     ConfigRepository.load_config = load_config
 
