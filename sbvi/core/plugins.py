@@ -112,12 +112,24 @@ def config_folders() -> Iterator[tuple[str, Path]]:
         yield _package(entry), folder
 
 
-def fault(error: BaseException) -> str | None:
-    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
-    was raised; None where it came through none."""
+def _adding() -> dict[str, str]:
+    """The top module of what is added -> the installed package that adds it."""
     added = [entry for group in OPEN for entry in _entries().select(group=f"sbvi.{group}s")]
     packages = {entry.module.partition(".")[0]: _package(entry) for entry in added}
     packages.pop("sbvi", None)  # an entry of ours, whose frames say nothing of a package
+    return packages
+
+
+def called(kind: type, function: str) -> str:
+    """A function of a class, and the installed package where that added it, as sentences name them."""
+    package = _adding().get(kind.__module__.partition(".")[0])
+    return f"{kind.__qualname__}.{function}{f' of the installed package {package}' if package else ''}"
+
+
+def fault(error: BaseException) -> str | None:
+    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
+    was raised; None where it came through none."""
+    packages = _adding()
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
         if package is not None:
