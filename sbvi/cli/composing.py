@@ -111,12 +111,15 @@ def _check_searches(check: Callable[[Any], None]) -> None:
         if search and not OmegaConf.missing_keys(common):  # which its trials may give
             check(config)
         if search:
+            from sbvi.sweeps.databases import create_alone
             from sbvi.sweeps.studies import check_study
 
             hydra = config.hydra
             storage, name, params = (hydra.sweeper.get(key) for key in ("storage", "study_name", "params"))
             words = [*(f"{key}={value}" for key, value in (params or {}).items()), *hydra.overrides.task]
             check_study(storage, name, words, lambda key: _said(hydra.runtime.choices, common, key))
+            if storage:
+                create_alone()
         return made(plugins, **given)
 
     Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]

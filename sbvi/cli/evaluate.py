@@ -72,24 +72,26 @@ def _task(config: Any) -> None:
         from sbvi.core import build, plain
         from sbvi.runs import load_run
         from sbvi.tasks import TASKS, DecoderTask, Task
+        from sbvi.tasks.checked import checked, title_of
         from sbvi.tasks.files import own_name, writable
 
     task: Task = build(TASKS, "task", values["task"])
+    title = title_of(task)
     if decoder is None:
         run = load_run(values["run"], data_path=values["dataset"]["path"])
         folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
         with work_bar():
-            result = task.run(run)
+            result = checked(task.run(run), task)
     elif isinstance(task, DecoderTask):
         folder = writable(Path(values["folder"] or "evaluations"))
         with work_bar():
-            result = task.on_decoder(decoder)
+            result = checked(task.on_decoder(decoder), task, "on_decoder")
     else:
         serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
         raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
     settings = {"name": values["task"]["name"], **plain(task)}
-    with own_name(folder, task.title, settings, decoder) as name:
-        drawn = _write(folder, name, name.removeprefix(task.title), settings, result)
+    with own_name(folder, title, settings, decoder) as name:
+        drawn = _write(folder, name, name.removeprefix(title), settings, result)
     tell(
         *([result.table] if result.table else (f"{key}: {value:.4f}" for key, value in result.scalars.items())),
         f"written: {folder / name}.json and .npz",

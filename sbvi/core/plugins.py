@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import logging
+import sys
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ OPEN = {
 }
 #: The entry point group of packages that hold config files.
 CONFIGS = "sbvi.configs"
+#: Entries whose modules are being imported, as `_add` takes them: they are added with the next group.
+_waiting: list[tuple[MutableMapping[str, Any], str, Sequence[str], importlib.metadata.EntryPoint]] = []
 
 
 @functools.cache
@@ -77,21 +80,40 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
     """
     assert group.removeprefix("sbvi.").removesuffix("s") in OPEN, group
     for entry in _entries().select(group=group):
-        added = f"The installed package {_package(entry)} adds {group} {entry.name}"
-        if entry.name in registry:
-            raise UserError(f"{added}, a name that is taken already.")
-        try:
-            kind = entry.load()
-        except Exception as error:  # whatever the package's import raises
-            raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
-        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-            raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
-        own = {field.name for field in dataclasses.fields(kind)}  # a setting without a default is no attribute
-        undone = sorted(getattr(kind, "__abstractmethods__", ()))
-        there = [part for part in parts if part in own or hasattr(kind, part)]
-        if lacking := [part for part in dict.fromkeys([*parts, *undone]) if part in undone or part not in there]:
-            raise UserError(f"{added}, and {entry.value} lacks {', '.join(lacking)}.")
-        registry[entry.name] = kind
+        if _half_imported(entry):
+            _waiting.append((registry, group, parts, entry))
+        else:
+            _add(registry, group, parts, entry)
+    ready = [each for each in _waiting if not _half_imported(each[-1])]
+    _waiting[:] = [each for each in _waiting if _half_imported(each[-1])]
+    for each in ready:
+        _add(*each)
+
+
+def _half_imported(entry: importlib.metadata.EntryPoint) -> bool:
+    """Whether an entry's module is being imported, as one that adds to two groups is where it asks for the room of the
+    one while that of the other imports it."""
+    return bool(getattr(getattr(sys.modules.get(entry.module), "__spec__", None), "_initializing", False))
+
+
+def _add(
+    registry: MutableMapping[str, Any], group: str, parts: Sequence[str], entry: importlib.metadata.EntryPoint
+) -> None:
+    added = f"The installed package {_package(entry)} adds {group} {entry.name}"
+    if entry.name in registry:
+        raise UserError(f"{added}, a name that is taken already.")
+    try:
+        kind = entry.load()
+    except Exception as error:  # whatever the package's import raises
+        raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
+    own = {field.name for field in dataclasses.fields(kind)}  # a setting without a default is no attribute
+    undone = sorted(getattr(kind, "__abstractmethods__", ()))
+    there = [part for part in parts if part in own or hasattr(kind, part)]
+    if lacking := [part for part in dict.fromkeys([*parts, *undone]) if part in undone or part not in there]:
+        raise UserError(f"{added}, and {entry.value} lacks {', '.join(lacking)}.")
+    registry[entry.name] = kind
 
 
 def config_folders() -> Iterator[tuple[str, Path]]:
@@ -112,12 +134,24 @@ def config_folders() -> Iterator[tuple[str, Path]]:
         yield _package(entry), folder
 
 
-def fault(error: BaseException) -> str | None:
-    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
-    was raised; None where it came through none."""
+def _adding() -> dict[str, str]:
+    """The top module of what is added -> the installed package that adds it."""
     added = [entry for group in OPEN for entry in _entries().select(group=f"sbvi.{group}s")]
     packages = {entry.module.partition(".")[0]: _package(entry) for entry in added}
     packages.pop("sbvi", None)  # an entry of ours, whose frames say nothing of a package
+    return packages
+
+
+def called(kind: type, function: str) -> str:
+    """A function of a class, and the installed package where that added it, as sentences name them."""
+    package = _adding().get(kind.__module__.partition(".")[0])
+    return f"{kind.__qualname__}.{function}{f' of the installed package {package}' if package else ''}"
+
+
+def fault(error: BaseException) -> str | None:
+    """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
+    was raised; None where it came through none."""
+    packages = _adding()
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
         if package is not None:

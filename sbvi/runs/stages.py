@@ -15,7 +15,7 @@ import jax
 from sbvi.core import UserError, processes
 from sbvi.core.interrupts import Interrupted, signal_of, uninterrupted
 from sbvi.core.quantities import told
-from sbvi.reporting.loggers.logger import Logger
+from sbvi.reporting.loggers.logger import Logger, opened
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_large_batches
 from sbvi.runs.assembly import Assembly
@@ -73,7 +73,7 @@ def run_stages(
         # both or neither: a logger's files without a record would be a folder that nothing goes on with.
         with uninterrupted():
             if directory.writes:
-                logger = assembly.experiment.logger.open(directory.path, progress.step)
+                logger = opened(assembly.experiment.logger, directory.path, progress.step)
             if record is not None:
                 directory.write_run(record)
             directory.clear_result()
@@ -115,8 +115,8 @@ def run_stages(
         raise
     finally:
         try:
-            if (opened := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
-                opened.close(success)
+            if (own := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
+                own.close(success)
         except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from sbvi.core import NonNegativeInt, UserError, make, spec
+from sbvi.sweeps.databases import alone
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,8 @@ def opened(storage: str) -> Any:
     import optuna
 
     waits = {"connect_args": {"timeout": PATIENCE}} if storage.startswith("sqlite") else {}
-    return optuna.storages.RDBStorage(storage, engine_kwargs=waits)
+    with alone(storage):
+        return optuna.storages.RDBStorage(storage, engine_kwargs=waits)
 
 
 def pruning_of(settings: Any) -> Pruning | None:

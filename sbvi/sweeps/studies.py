@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.sweeps.databases import SQLITE
 from sbvi.sweeps.pruning import opened
 
 log = logging.getLogger(__name__)
 
-_SQLITE = "sqlite:///"
 #: Words that change no score, or are what differs between one search and the next.
 _FREE = ("search", "seed", "runtime", "logger", "pruning", "trainer.log_every", "trainer.checkpoint_minutes")
 
@@ -33,7 +33,7 @@ def check_study(storage: Any, name: Any, words: Sequence[str], said: Callable[[s
     """
     if not isinstance(storage, str) or not name:
         return
-    if storage.startswith(_SQLITE) and not Path(storage.removeprefix(_SQLITE)).exists():
+    if storage.startswith(SQLITE) and not Path(storage.removeprefix(SQLITE)).exists():
         return
     own, searched = _common(words)
     for trial in _completed(storage, str(name)):

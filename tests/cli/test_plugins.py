@@ -126,6 +126,29 @@ def test_what_a_package_adds_stands_in_the_registry(installed):
     assert not untouched
 
 
+ROOM = "from sbvi.core.plugins import extend\nADDED = {{}}\nextend(ADDED, 'sbvi.{}')\n"
+TWO = "import a_room_of_likelihoods, a_room_of_loggers\n" + SPEC + SPEC.replace("Mine", "Other")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("first", ["a_room_of_likelihoods", "a_room_of_loggers", "two_in_one"])
+def test_one_module_may_add_to_two_groups(first, installed, monkeypatch):
+    """Whichever is imported first; each room imports the module, which imports the room of the other."""
+    entries = {"sbvi.likelihoods": ["mine = two_in_one:Mine"], "sbvi.loggers": ["other = two_in_one:Other"]}
+    rooms = {f"a_room_of_{group}": ROOM.format(group) for group in ("likelihoods", "loggers")}
+    modules = {"two_in_one": TWO, **rooms}
+    for name in modules:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    installed("two-in-one", entries, {f"{name}.py": content for name, content in modules.items()})
+    importlib.import_module(first)
+    extend({}, "sbvi.models")  # as of the rooms above these
+    added = [[kind.__name__ for kind in sys.modules[room].ADDED.values()] for room in rooms]
+    assert added == [["Mine"], ["Other"]]
+    assert plugins._waiting == []
+    for name in modules:
+        del sys.modules[name]
+
+
 @pytest.mark.quick
 def test_a_mistake_elsewhere_does_not_wait_for_a_package(installed):
     """Help and the first check read the added entry when its group is asked for; other groups' mistakes come first."""

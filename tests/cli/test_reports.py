@@ -50,6 +50,16 @@ def test_an_evaluation_that_is_not_finite_is_null(tiny_run, tmp_path, monkeypatc
     assert found["metrics"] == {"test/nll": None, "test/elbo": -1.5, "test/kl": None}
 
 
+def test_nothing_is_written_of_what_is_no_result(tiny_run, tmp_path, monkeypatch, capsys):
+    """As a task of an installed package may give."""
+    monkeypatch.setattr(LikelihoodTask, "run", lambda self, run: TaskResult({}, {}, about={"seen": {1}}))
+    monkeypatch.setattr("sys.argv", ["sbvi-evaluate", f"run={tiny_run}", "task=likelihood", f"folder={tmp_path / 'e'}"])
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert capsys.readouterr().err.startswith("LikelihoodTask.run gives {1} as about['seen']; allowed: what JSON holds")
+    assert list((tmp_path / "e").iterdir()) == []
+
+
 def test_a_run_whose_test_is_not_finite_completes_with_lines_that_are_json(small_run, tmp_path, monkeypatch):
     folder = shutil.copytree(small_run, tmp_path / "run")
     (folder / "result.json").unlink()

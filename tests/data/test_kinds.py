@@ -211,9 +211,9 @@ def test_words_that_are_no_numbers_are_left_out_without_a_warning(caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, np.zeros(2), 1 + 2j])
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, np.zeros(2), 1 + 2j, b"\xff"])
 def test_cells_that_are_no_single_real_value_are_refused(cell):
-    """Lists are no categories, and of a complex number half would be lost."""
+    """Lists are no categories, bytes no words, and of a complex number half would be lost."""
     odd = pd.Series([cell, None, 1.5, 2.5] * 5, name="odd", dtype=complex if isinstance(cell, complex) else object)
     sentence = r"column odd holds .* in row 0; a cell must be a real number, a text"
     with pytest.raises(UserError, match=sentence):

@@ -140,6 +140,26 @@ def test_other_encodings(encoding, tmp_path):
     assert table.names() == ("größe", "b")
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([b"caf\xe9,1", "naïve,2".encode(), "café,3".encode()], (2, "naÃ¯ve", "naïve")),
+        (["à b,1".encode(), b"caf\xe9,2"], (1, "Ã\xa0", "à")),
+        ([b"caf\xe9,1", b"na\xefve,2", b"plain,3"], None),
+        (["café,1".encode(), "naïve,2".encode()], None),
+    ],
+)
+def test_lines_of_utf_8_in_another_encoding_are_warned_of(lines, said, tmp_path, caplog):
+    (tmp_path / "x.csv").write_bytes(b"\r\n".join(lines))
+    read_own(str(tmp_path / "x.csv"), "input")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    sentence = (
+        "input is not UTF-8 and is read as Windows-1252, but line {} is UTF-8, so that its {} is likely {} and is "
+        "taken for another word; save the file in one encoding."
+    )
+    assert told == ([sentence.format(*said)] if said else [])
+
+
 def test_every_float_comes_back_to_the_last_bit(tmp_path):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(500, 4)) * 10.0 ** generator.integers(-30, 30, (500, 4))

@@ -67,6 +67,20 @@ def test_what_fails_between_opening_and_training(fails, double, tmp_path, monkey
     assert told == ["open", ("close", False)]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"), [(None, "None"), (Path(), "a PosixPath without start, scalars, image, close")]
+)
+def test_what_is_no_logger_is_refused(given, said, double, tmp_path, monkeypatch):
+    """Such as of an `open` that forgets to return it."""
+    monkeypatch.setattr(Double, "open", lambda *_: given)
+    with pytest.raises(UserError) as caught:
+        train(double, tmp_path / "run")
+    assert str(caught.value) == (
+        f"Double.open gives {said}; allowed: a logger, which has start, scalars, image, close."
+    )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
 def test_a_run_that_trains_is_closed_once(double, tmp_path):
     train(double, tmp_path / "run")
     assert told == ["open", "start", ("close", True)]

@@ -20,6 +20,7 @@ from sbvi.core import UserError
 from sbvi.core.memory import require
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
+from sbvi.data.formats.mixed_encodings import OTHER, tell_mixed
 from sbvi.data.tabular.leading_zeros import ZEROS, zeros_in_front
 from sbvi.data.tabular.marked_numbers import DECIMAL
 
@@ -60,6 +61,8 @@ def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]
     import pandas as pd
 
     lines, layout, dialect = _looked(path, where)
+    if dialect.encoding == OTHER:
+        tell_mixed(lines, where)
     rows = lines[layout.begin if dialect.header else 0 : layout.end]
     names = _labels(layout, dialect, where)
     content = "\n".join(rows) + "\n"
@@ -178,7 +181,7 @@ def _text(path: Path, where: str) -> tuple[str, str]:
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{where} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     content = b"".join(parts)
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", OTHER)
     for encoding in encodings:
         try:
             text = content.decode(encoding)

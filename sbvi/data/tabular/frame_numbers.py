@@ -64,8 +64,8 @@ def as_numbers(column: "pandas.Series") -> np.ndarray:
 
 
 def simple(column: "pandas.Series", where: str) -> None:
-    """Refuse cells that are no single value, such as lists, complex numbers, whose imaginary part a float loses, and
-    whole numbers beyond what a float holds.
+    """Refuse cells that are no single value, such as lists; bytes, of which no text is known; complex numbers, whose
+    imaginary part a float loses; and whole numbers beyond what a float holds.
 
     Raises:
       UserError: the first such cell and its row.
@@ -77,7 +77,7 @@ def simple(column: "pandas.Series", where: str) -> None:
     if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.categories.dtype.kind != "O":
         return
     for row, value in enumerate(column):
-        if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str | bytes):
+        if isinstance(value, complex | np.complexfloating | Collection) and not isinstance(value, str):
             raise UserError(
                 f"{where}: column {column.name} holds {str(value)[:40]} in {line(row, where)}; a cell must be a "
                 "real number, a text, a time, or true or false."

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.plugins import called
 
 
 class Logger(Protocol):
@@ -110,6 +111,23 @@ class LoggerSpec(abc.ABC):
         Raises:
           UserError: it cannot be logged there.
         """
+
+
+def opened(settings: LoggerSpec, folder: Path, resume_step: int) -> Logger:
+    """What a logger's `open` gives, which of an installed package's may be nothing: no logger at all stands for a
+    process that writes nothing.
+
+    Raises:
+      UserError: it is no logger, or see `LoggerSpec.open`.
+    """
+    logger: Any = settings.open(folder, resume_step)
+    methods = [name for name in vars(Logger) if not name.startswith("_")]
+    if lacking := [name for name in methods if not callable(getattr(logger, name, None))]:
+        what = "None" if logger is None else f"a {type(logger).__name__} without {', '.join(lacking)}"
+        raise UserError(
+            f"{called(type(settings), 'open')} gives {what}; allowed: a logger, which has {', '.join(methods)}."
+        )
+    return logger
 
 
 def needs_extra(extra: str, *packages: str) -> None:
