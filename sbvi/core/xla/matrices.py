@@ -1,0 +1,94 @@
+"""Factors and solutions of many small linear systems that take no thread of XLA's to wait for another.
+
+On a CPU the LAPACK calls of jaxlib before 0.11.2 share a batch of matrices out among XLA's threads, and hold the one
+that they run on until all have ended. Where every thread is held so, by programs of several Python threads or by
+operations of one that do not depend on each other, none is left to do the work, and all wait for ever. What is here
+is arithmetic on whole batches, or LAPACK's for one matrix after another, which is not shared out. Elsewhere it is
+JAX's own. Benchmark: `scripts/benchmark_xla_tricks.py matrices`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sbvi.core.xla import for_cpu
+
+Array = jax.Array
+
+#: Up to so many rows are met in straight code, and more in a loop.
+STRAIGHT = 4
+
+
+def cholesky(matrix: Array) -> Array:
+    """The lower factor (..., K, K) of symmetric ones, for small K; NaN where there is none."""
+    if not for_cpu():
+        return jnp.linalg.cholesky(matrix)
+    size = matrix.shape[-1]
+    rows: list[list[Array]] = []
+    for i in range(size):
+        row: list[Array] = []
+        for j in range(i + 1):
+            before = zip(row, row if i == j else rows[j], strict=False)
+            left = matrix[..., i, j] - sum(a * b for a, b in before)
+            if i == j:
+                row.append(jnp.sqrt(jnp.where(left > 0, left, jnp.nan)))
+            else:
+                row.append(left / rows[j][j])
+        rows.append(row)
+    none = jnp.zeros_like(matrix[..., 0, 0])
+    factor = jnp.stack([jnp.stack([*row, *(none,) * (size - len(row))], -1) for row in rows], -2)
+    return jnp.where(jnp.isnan(rows[-1][-1])[..., None, None], jnp.nan, factor)
+
+
+def solve_lower(factor: Array, right: Array) -> Array:
+    """L^-1 B, for lower triangular L (..., K, K) and B (..., K, N)."""
+    if not for_cpu():
+        solved: Array = jax.scipy.linalg.solve_triangular(factor, right, lower=True)
+        return solved
+    lower = jnp.tril(factor)
+    return _implicit(lower, right, _substituted, lambda upper, b: _substituted(upper[..., ::-1, ::-1], b, True))
+
+
+def solve(matrix: Array, right: Array) -> Array:
+    """A^-1 B, for A (K, K) and B (K, N)."""
+    if not for_cpu():
+        return jnp.linalg.solve(matrix, right)
+    return _implicit(matrix, right, _one_by_one, _one_by_one)
+
+
+def _implicit(matrix: Array, right: Array, solver: Any, transposed: Any) -> Array:
+    """A^-1 B by `solver` (A, B), whose derivatives are those of the solution and not of the way to it."""
+
+    def product(x: Array) -> Array:
+        return jnp.matmul(matrix, x, precision="highest")
+
+    solved: Array = jax.lax.custom_linear_solve(
+        product,
+        right,
+        lambda _, b: solver(matrix, b),
+        lambda _, b: transposed(jnp.swapaxes(matrix, -1, -2), b),
+    )
+    return solved
+
+
+def _substituted(lower: Array, right: Array, backwards: bool = False) -> Array:
+    """Row after row, each taken from those that follow. backwards: B's rows stand the other way round."""
+    size = lower.shape[-1]
+
+    def body(i: Array, left: Array) -> Array:
+        column = jax.lax.dynamic_index_in_dim(lower, i, -1, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(column, i, -1)[..., None]
+        row = jax.lax.dynamic_index_in_dim(left, i, -2) / pivot
+        below = (jnp.arange(size, dtype=jnp.int32) > i)[:, None]
+        left = jnp.where(below, left - column[..., None] * row, left)
+        return jax.lax.dynamic_update_index_in_dim(left, row, i, -2)
+
+    start = right[..., ::-1, :] if backwards else right
+    solved = jax.lax.fori_loop(0, size, body, start, unroll=size <= STRAIGHT)
+    return solved[..., ::-1, :] if backwards else solved
+
+
+@jax.custom_batching.sequential_vmap
+def _one_by_one(matrix: Array, right: Array) -> Array:
+    return jnp.linalg.solve(matrix, right)
