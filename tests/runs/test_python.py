@@ -7,6 +7,8 @@ import pickle
 import re
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -33,6 +35,17 @@ WORDS = [
     "trainer.log_every=5",
     "evaluation.num_samples=5",
 ]
+
+
+def test_threads_compose_at_once():
+    meeting = threading.Barrier(4)
+
+    def made(seed):
+        meeting.wait()
+        return [sbvi.Experiment.from_overrides([*WORDS, f"seed={seed + times}"]).seed for times in range(2)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(made, range(4))) == [[seed, seed + 1] for seed in range(4)]
 
 
 def test_overrides_are_composed_as_the_command_composes_them(tmp_path):
