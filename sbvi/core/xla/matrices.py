@@ -89,6 +89,5 @@ def _substituted(lower: Array, right: Array, backwards: bool = False) -> Array:
     return solved[..., ::-1, :] if backwards else solved
 
 
-@jax.custom_batching.sequential_vmap
-def _one_by_one(matrix: Array, right: Array) -> Array:
-    return jnp.linalg.solve(matrix, right)
+#: LAPACK's for one matrix, and for those of a batch in a loop.
+_one_by_one: Any = jax.custom_batching.sequential_vmap(lambda matrix, right: jnp.linalg.solve(matrix, right))
