@@ -19,6 +19,7 @@ import pytest
 import sbvi
 from sbvi.core import UserError
 from sbvi.runs import api, frame_files
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.parts.encodings import Encoding
 from sbvi.training import Training
 
@@ -35,6 +36,17 @@ WORDS = [
     "trainer.log_every=5",
     "evaluation.num_samples=5",
 ]
+
+
+def test_an_interrupt_before_a_run_began_leaves_no_folder(tmp_path, monkeypatch):
+    def interrupted(_, folder):
+        with RunDirectory(folder).locked():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "train_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sbvi.train(WORDS, tmp_path / "above" / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_threads_compose_at_once():
