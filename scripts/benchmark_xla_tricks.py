@@ -2,7 +2,7 @@
 """Time each trick of `sbvi.core.xla` against the plain JAX that it stands in for.
 
     scripts/benchmark_xla_tricks.py [normal halves sums exponential silu silu_images rank_one convolution
-                                     convolution_batch masked] [--rounds 9] [--steps 30]
+                                     convolution_batch masked matrices] [--rounds 9] [--steps 30]
 
 Both forms run as a training chunk does: compiled, as the steps of a scan. They take turns; printed are the medians
 over rounds in microseconds a step, and the plain form's median over the trick's: above 1 the trick is faster.
@@ -22,6 +22,7 @@ import numpy as np
 
 from sbvi.core.xla.convolution import convolved, plain_convolution
 from sbvi.core.xla.exponential import exp_nonpositive
+from sbvi.core.xla.matrices import solve_lower
 from sbvi.core.xla.random_bits import halves, normal
 from sbvi.core.xla.silu import silu
 from sbvi.core.xla.sums import along_rows, down_columns, row_sums
@@ -194,6 +195,17 @@ def masked() -> Case:
     return kernel_descent("a masked convolution's gradient", (100, 28, 28, 32), 32, seen, whole)
 
 
+def matrices() -> Case:
+    """A hundred lower triangular systems of two rows each, as those of a grid over two latents."""
+    factor = jnp.broadcast_to(jnp.array([[2.0, 0.0], [0.5, 1.0]]), (100, 2, 2))
+    return Case(
+        "triangular systems (100, 2, 1000)",
+        jnp.ones((100, 2, 1000)),
+        lambda state, _: solve_lower(factor, state),
+        lambda state, _: jax.scipy.linalg.solve_triangular(factor, state, lower=True),
+    )
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "normal": noise,
     "halves": bits,
@@ -205,6 +217,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "convolution": partial(convolution, 10),
     "convolution_batch": partial(convolution, 100),
     "masked": masked,
+    "matrices": matrices,
 }
 
 

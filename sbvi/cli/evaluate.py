@@ -70,6 +70,7 @@ def _task(config: Any) -> None:
 
     with uncollected():
         from sbvi.core import build, plain
+        from sbvi.core.precision import in_float32
         from sbvi.runs import load_run
         from sbvi.tasks import TASKS, DecoderTask, Task
         from sbvi.tasks.checked import checked, title_of
@@ -81,11 +82,11 @@ def _task(config: Any) -> None:
         run = load_run(values["run"], data_path=values["dataset"]["path"])
         folder = writable(Path(values["folder"] or run.directory.path / "evaluations"))
         with work_bar():
-            result = checked(task.run(run), task)
+            result = checked(in_float32(task.run)(run), task)
     elif isinstance(task, DecoderTask):
         folder = writable(Path(values["folder"] or "evaluations"))
         with work_bar():
-            result = checked(task.on_decoder(decoder), task, "on_decoder")
+            result = checked(in_float32(task.on_decoder)(decoder), task, "on_decoder")
     else:
         serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
         raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")

@@ -2,13 +2,48 @@
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from sbvi.core.xla import for_cpu
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_float32(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that makes 32-bit arrays whatever the process's default is (`jax_enable_x64`), which it leaves as it
+    was: for what users call, since runs are of float32 alone."""
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        with jax.enable_x64(False):
+            return function(*args, **kwargs)
+
+    return called
+
+
+def as_here(function: Callable[P, T]) -> Callable[P, T]:
+    """A function for another thread to call, where arrays are then of as many bits as in this one."""
+    wide = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        with jax.enable_x64(wide):
+            return function(*args, **kwargs)
+
+    return called
+
+
+def methods_in_float32(cls: type) -> None:
+    """Have every method that a class itself defines be `in_float32`, but those that yield."""
+    for name, value in list(vars(cls).items()):
+        if inspect.isfunction(value) and not inspect.isgeneratorfunction(value):
+            setattr(cls, name, in_float32(value))
 
 
 def full_precision() -> contextlib.AbstractContextManager[None]:

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 
+from sbvi.core.xla.matrices import solve_lower
 from sbvi.distributions.gaussian import Array
 
 
@@ -26,7 +26,7 @@ class FullGaussian(NamedTuple):
         return jnp.einsum("bij,sbj->sbi", self._factor(), noise)
 
     def unscale(self, offset: Array) -> Array:
-        solved = solve_triangular(self._factor(), jnp.transpose(offset, (1, 2, 0)), lower=True)
+        solved = solve_lower(self._factor(), jnp.transpose(offset, (1, 2, 0)))
         return jnp.transpose(solved, (2, 0, 1))
 
     def covariance_times(self, vector: Array) -> Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core.placement import SINGLE, Placement
-from sbvi.core.precision import full_precision
+from sbvi.core.precision import as_here, full_precision
 from sbvi.core.watch import compiling, counted
 from sbvi.data import Batch, Dataset
 from sbvi.data.traced import Traced
@@ -94,7 +94,7 @@ def map_batches(
 
         pool = ThreadPoolExecutor(cores())
         try:
-            pieces = [pool.submit(piece, start) for start in starts]
+            pieces = [pool.submit(as_here(piece), start) for start in starts]
             return [future.result() for future in counted(what, pieces)]
         finally:
             pool.shutdown(cancel_futures=True)

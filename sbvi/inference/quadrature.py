@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 
+from sbvi.core.xla.matrices import cholesky, solve_lower
 from sbvi.models.capabilities import LatentVariable, ObservedDensity, offers
 
 Array = jax.Array
@@ -224,13 +225,13 @@ def _moments(cells: _Cells, unit: Array) -> tuple[Array, Array]:
     offset = jnp.where(weight[..., None] > 0, cells.centre - mean[None], 0)
     within = jnp.sum(weight * cells.size**2, 0)[:, None] * unit[None] ** 2 / 12
     covariance = jnp.einsum("nb,nbk,nbl->bkl", weight, offset, offset) + jax.vmap(jnp.diag)(within)
-    return mean, jnp.linalg.cholesky(covariance)
+    return mean, cholesky(covariance)
 
 
 def _outside(cells: _Cells, mean: Array, factor: Array, effort: Effort) -> Array:
     """Which cells, (N, B), the lattice does not reach."""
     offset = jnp.transpose(cells.centre - mean[None], (1, 2, 0))  # (B, K, N)
-    place = jnp.max(jnp.abs(jax.scipy.linalg.solve_triangular(factor, offset, lower=True)), 1).T
+    place = jnp.max(jnp.abs(solve_lower(factor, offset)), 1).T
     return place > effort.extent
 
 

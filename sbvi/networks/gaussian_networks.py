@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from sbvi.core.xla.bounded import bounded
+from sbvi.core.xla.matrices import solve
 from sbvi.networks.activations import ActivationName
 from sbvi.networks.convolutions import Convolutions, ImageReader, ImageWriter
 from sbvi.networks.dense import NETWORKS, NetworkName
@@ -41,7 +42,7 @@ class NoiseMap(nnx.Module):
     def inverse(self, h: Array) -> Array:
         """The noise (..., K) that becomes h."""
         if self.kind == "full":
-            return jnp.linalg.solve(self.matrix[...].T, h.T).T
+            return solve(self.matrix[...].T, h.T).T
         if self.kind == "diagonal":
             return h / self.matrix[...].reshape((1,) * (h.ndim - 1) + (-1,))
         return h

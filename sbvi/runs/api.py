@@ -74,10 +74,10 @@ def train(
         kept = path if _write(path, content) else None
     try:
         result = train_run(chosen, folder)
-    except UserError as error:
-        if x is not None:
+    except BaseException as error:
+        if x is not None and isinstance(error, UserError):
             error.args = (_of_argument(str(error), path, isinstance(x, Mapping)),)
-        if not RunDirectory(folder).has_run():  # a mistake leaves nothing behind
+        if not RunDirectory(folder).has_run():  # what never began leaves nothing behind
             if kept is not None:
                 kept.unlink(missing_ok=True)
             if not known:

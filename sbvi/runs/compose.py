@@ -1,5 +1,6 @@
 """An experiment's config from overrides, composed as the command line composes it."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from sbvi.core.unknown import unknown_override
 LENGTHS = ("steps", "epochs", "examples")
 #: What is said of a search, and nothing of its runs.
 OF_SEARCHES = "pruning"
+#: Hydra's state is one for the process: of threads that compose at once each has it for itself in turn.
+_turn = threading.RLock()
 
 
 def checked_words(overrides: Any) -> list[str]:
@@ -75,24 +78,25 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    state = GlobalHydra.instance()
-    before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
-    state.clear()
-    try:
-        with initialize_config_dir(str(config_folder()), **hydra_defaults()):
-            config = compose("train", list(overrides))
-        for key in sorted(OmegaConf.missing_keys(config)):
-            raise UserError(f"{key} must be given, as {key}=VALUE.")
-        values: Any = OmegaConf.to_container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        if (sentence := refused(str(error), overrides)) is not None:
-            raise sentence from None
-        if (unknown := unknown_override(str(error), overrides, (*TRAINED, *CHANGES), TOP, TOP)) is not None:
-            raise unknown from None
-        if not isinstance(error, HydraException | OmegaConfBaseException):
-            raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise UserError(" ".join(lines[:2])) from None
-    finally:
-        state.hydra = before
+    with _turn:
+        state = GlobalHydra.instance()
+        before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
+        state.clear()
+        try:
+            with initialize_config_dir(str(config_folder()), **hydra_defaults()):
+                config = compose("train", list(overrides))
+            for key in sorted(OmegaConf.missing_keys(config)):
+                raise UserError(f"{key} must be given, as {key}=VALUE.")
+            values: Any = OmegaConf.to_container(config, resolve=True)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            if (sentence := refused(str(error), overrides)) is not None:
+                raise sentence from None
+            if (unknown := unknown_override(str(error), overrides, (*TRAINED, *CHANGES), TOP, TOP)) is not None:
+                raise unknown from None
+            if not isinstance(error, HydraException | OmegaConfBaseException):
+                raise
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise UserError(" ".join(lines[:2])) from None
+        finally:
+            state.hydra = before
     return choices_of(values, overrides)

@@ -13,6 +13,7 @@ from sbvi.core import UserError, processes
 from sbvi.core.errors import reason
 from sbvi.core.interrupts import signal_of
 from sbvi.core.plugins import telling
+from sbvi.core.precision import in_float32
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, data_record, load_dataset
 from sbvi.runs.changes import MAY_CHANGE, difference, identity, noted
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 OF_A_PROCESS = ("runtime.process", "runtime.coordinator")
 
 
+@in_float32
 @telling()
 def train(
     experiment: Experiment, folder: Path | str, show: Show | None = None, session: RunContext | None = None

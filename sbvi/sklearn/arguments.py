@@ -1,8 +1,12 @@
 """What the estimators' arguments may be, refused with the argument, its value and what is allowed."""
 
+import functools
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Allowed(NamedTuple):
@@ -70,3 +74,15 @@ def checked(**given: Any) -> None:
         allowed = ARGUMENTS.get(name)
         if allowed is not None and not allowed.holds(value):
             raise ValueError(f"{name}={value!r} cannot be used; allowed: {allowed.words}.")
+
+
+def in_float32(method: Callable[P, T]) -> Callable[P, T]:
+    """See `sbvi.core.precision.in_float32`; JAX is imported when the method is called, and not before."""
+
+    @functools.wraps(method)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        from sbvi.core import precision
+
+        return precision.in_float32(method)(*args, **kwargs)
+
+    return called

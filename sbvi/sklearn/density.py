@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 
 from sbvi.data.tabular import columns as tables
-from sbvi.sklearn.arguments import checked
+from sbvi.sklearn.arguments import checked, in_float32
 from sbvi.sklearn.estimator import TableEstimator, seed_of
 
 
@@ -34,6 +34,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
         row in the columns' own units).
     """
 
+    @in_float32
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of the observed entries of each row, (N,), nats of the columns' own units: a lower bound in
         expectation that rises to it with `samples`; a warning says where few of these count."""
@@ -64,6 +65,7 @@ class DensityEstimator(DensityMixin, TableEstimator):
         """The mean of `score_samples`."""
         return float(np.mean(self.score_samples(X)))
 
+    @in_float32
     def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = 0) -> Any:
         """Draws of complete rows, a frame of the columns that are modelled; with None other ones at every call.
 

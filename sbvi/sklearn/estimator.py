@@ -15,7 +15,7 @@ from sbvi.data.tabular import columns as tables
 from sbvi.data.tabular.columns import Column
 from sbvi.data.tabular.kinds import Told
 from sbvi.runs.frames import Fit, Fitted
-from sbvi.sklearn.arguments import checked
+from sbvi.sklearn.arguments import checked, in_float32
 
 Kinds = Mapping[Any, Told]
 
@@ -66,6 +66,7 @@ class TableEstimator(BaseEstimator):
         """How often the table is learned."""
         return 1
 
+    @in_float32
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on a table (N, D), NaN or None where an entry is missing.
 

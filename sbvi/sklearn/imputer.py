@@ -11,7 +11,7 @@ from sbvi.evaluation.calibrated_tails import calibrate
 from sbvi.evaluation.filling import Draw, Filled, drawing, fill
 from sbvi.evaluation.stacking import Beside, Mixture
 from sbvi.runs.frames import Fitted
-from sbvi.sklearn.arguments import checked
+from sbvi.sklearn.arguments import checked, in_float32
 from sbvi.sklearn.estimator import Kinds, TableEstimator
 
 
@@ -130,6 +130,7 @@ class Imputer(TransformerMixin, TableEstimator):
             raise ValueError("This Imputer was fitted by a version that did not calibrate intervals; fit it again.")
         return np.full(len(self.columns_), (1 - interval) / 2) if self.tails_ is None else self.tails_(interval)
 
+    @in_float32
     def _fill(self, held: np.ndarray, imputations: int = 0, tails: np.ndarray | None = None) -> Filled:
         checked(guess=self.guess, samples=self.samples)
         draw = Mixture(self._drawing(imputations), self.beside_)

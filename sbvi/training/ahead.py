@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from sbvi.algorithms import Algorithm
+from sbvi.core.precision import as_here
 from sbvi.training.batches import ResidentBatches
 from sbvi.training.chunk import Chunk, compile_chunk
 from sbvi.training.plan import Plan
@@ -22,7 +23,7 @@ class CompiledAhead:
     def __init__(self, algorithm: Algorithm, batches: ResidentBatches, plan: Plan, state: Any):
         self._chunk = compile_chunk(algorithm, batches, skip_bad=plan.trainer.on_nan == "skip")
         self.words = (state, *_words(algorithm, batches, plan))
-        self._thread = threading.Thread(target=self._compile)
+        self._thread = threading.Thread(target=as_here(self._compile))
         self._thread.start()
 
     def _compile(self) -> None:

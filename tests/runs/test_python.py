@@ -7,6 +7,8 @@ import pickle
 import re
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -17,6 +19,7 @@ import pytest
 import sbvi
 from sbvi.core import UserError
 from sbvi.runs import api, frame_files
+from sbvi.runs.directory import RunDirectory
 from sbvi.runs.parts.encodings import Encoding
 from sbvi.training import Training
 
@@ -33,6 +36,28 @@ WORDS = [
     "trainer.log_every=5",
     "evaluation.num_samples=5",
 ]
+
+
+def test_an_interrupt_before_a_run_began_leaves_no_folder(tmp_path, monkeypatch):
+    def interrupted(_, folder):
+        with RunDirectory(folder).locked():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "train_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sbvi.train(WORDS, tmp_path / "above" / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_compose_at_once():
+    meeting = threading.Barrier(4)
+
+    def made(seed):
+        meeting.wait()
+        return [sbvi.Experiment.from_overrides([*WORDS, f"seed={seed + times}"]).seed for times in range(2)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(made, range(4))) == [[seed, seed + 1] for seed in range(4)]
 
 
 def test_overrides_are_composed_as_the_command_composes_them(tmp_path):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core.precision import jit_reported
+from sbvi.core.precision import jit_reported, methods_in_float32
 from sbvi.data import Preprocessing
 from sbvi.models import require
 
@@ -22,6 +22,10 @@ class Part:
     preprocessing: Preprocessing
     event_shape: tuple[int, ...]
     _compiled: dict[Any, Any]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        methods_in_float32(cls)
 
     def _able(self, capability: type, what: str) -> Any:
         return require(self.model, capability, f"{what}()")
