@@ -36,7 +36,7 @@ OPEN = {
 }
 #: The entry point group of packages that hold config files.
 CONFIGS = "sbvi.configs"
-#: Entries whose modules are being imported, as `_add` takes them: they are added with the next group.
+#: Entries whose modules are being imported, as `_add` takes them: they are added by `settle`.
 _waiting: list[tuple[MutableMapping[str, Any], str, Sequence[str], importlib.metadata.EntryPoint]] = []
 
 
@@ -84,9 +84,17 @@ def extend(registry: MutableMapping[str, Any], group: str, parts: Sequence[str] 
             _waiting.append((registry, group, parts, entry))
         else:
             _add(registry, group, parts, entry)
-    ready = [each for each in _waiting if not _half_imported(each[-1])]
-    _waiting[:] = [each for each in _waiting if _half_imported(each[-1])]
-    for each in ready:
+    settle()
+
+
+def settle() -> None:
+    """Add what waited for its module to be imported whole, as it has been where a user's code imported it before us.
+
+    Raises:
+      UserError: see `extend`.
+    """
+    for each in [each for each in _waiting if not _half_imported(each[-1])]:
+        _waiting.remove(each)
         _add(*each)
 
 

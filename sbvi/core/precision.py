@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -40,10 +40,26 @@ def as_here(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def methods_in_float32(cls: type) -> None:
-    """Have every method that a class itself defines be `in_float32`, but those that yield."""
+    """Have every method that a class itself defines be `in_float32`; of those that yield, each step."""
     for name, value in list(vars(cls).items()):
-        if inspect.isfunction(value) and not inspect.isgeneratorfunction(value):
+        if inspect.isgeneratorfunction(value):
+            setattr(cls, name, _stepwise(value))
+        elif inspect.isfunction(value):
             setattr(cls, name, in_float32(value))
+
+
+def _stepwise(function: Callable[P, Generator[T]]) -> Callable[P, Generator[T]]:
+    """Between its steps, where its caller works, the default stands."""
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> Generator[T]:
+        with contextlib.closing(function(*args, **kwargs)) as steps:
+            ended: Any = object()
+            step = in_float32(lambda: next(steps, ended))
+            while (value := step()) is not ended:
+                yield value
+
+    return called
 
 
 def full_precision() -> contextlib.AbstractContextManager[None]:

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass as _dataclass
 from pydantic_core import core_schema
 
 from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.plugins import settle
 
 T = TypeVar("T")
 
@@ -133,6 +134,8 @@ def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]
     """Build the registry's entry that `values['name']` names from the remaining values."""
     rest = dict(values)
     name = rest.pop("name", None)
+    if name not in registry:
+        settle()
     if not isinstance(name, str) or name not in registry:
         raise choices(f"{group}.name", name, registry)
     return make(registry[name], rest, group)

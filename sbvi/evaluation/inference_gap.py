@@ -20,7 +20,7 @@ from sbvi.inference.importance import even
 Array = jax.Array
 DECAYS = 0.9, 0.999  # of Adam's moments
 #: A number that went so much of the way that its steps could take it, all in one direction, had likely not arrived.
-FAR = 0.75
+FAR = 0.65
 
 
 class Gaps(NamedTuple):

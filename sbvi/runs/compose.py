@@ -1,5 +1,6 @@
 """An experiment's config from overrides, composed as the command line composes it."""
 
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,15 @@ LENGTHS = ("steps", "epochs", "examples")
 OF_SEARCHES = "pruning"
 #: Hydra's state is one for the process: of threads that compose at once each has it for itself in turn.
 _turn = threading.RLock()
+
+
+def _of_a_fork() -> None:
+    """The thread that had its turn in the parent is not in the child."""
+    global _turn
+    _turn = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_of_a_fork)
 
 
 def checked_words(overrides: Any) -> list[str]:

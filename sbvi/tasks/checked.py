@@ -110,6 +110,8 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _number(gives: str, name: str, value: Any) -> float:
+    if isinstance(value, int) and abs(value) < 1e300:  # of any size
+        return float(value)
     array = _array(value)
     if array.ndim or not (array.dtype.kind in "buif" or array.dtype == jnp.bfloat16):
         _refuse(gives, value, f"scalars[{name!r}]", "a real number")
@@ -133,9 +135,10 @@ def _check_facts(gives: str, about: Mapping[str, Any]) -> None:
 
 
 def _pixels(value: Any, rank: int) -> np.ndarray | None:
-    """Pixels (..., H, W) or (..., H, W, 3) uint8, of so many axes in the former; None of what are none."""
+    """Pixels (..., H, W) or (..., H, W, C) uint8, C = 3 or 4, of so many axes in the former; None of what are none."""
     array = _array(value)
-    fits = array.ndim == rank or (array.ndim == rank + 1 and array.shape[-1] == 3)
+    array = 255 * array.astype(np.uint8) if array.dtype == bool else array
+    fits = array.ndim == rank or (array.ndim == rank + 1 and array.shape[-1] in (3, 4))
     return array if fits and array.dtype == np.uint8 and array.size else None
 
 
@@ -144,14 +147,14 @@ def _picture(gives: str, name: str, value: Any) -> Any:
         return value
     bare = value.picture if isinstance(value, Panel) else value
     if (pixels := _pixels(bare, 2)) is None:
-        allowed = "pixels (H, W) or (H, W, 3) uint8, alone or in a Panel, or a figure"
+        allowed = "pixels (H, W) or (H, W, 3 or 4) uint8, alone or in a Panel, or a figure"
         _refuse_array(gives, bare, f"pictures[{name!r}]", allowed)
     return value._replace(picture=pixels) if isinstance(value, Panel) else pixels
 
 
 def _frames(gives: str, name: str, value: Any) -> np.ndarray:
     if (pixels := _pixels(value, 3)) is None:
-        _refuse_array(gives, value, f"animations[{name!r}]", "frames (T, H, W) or (T, H, W, 3) uint8")
+        _refuse_array(gives, value, f"animations[{name!r}]", "frames (T, H, W) or (T, H, W, 3 or 4) uint8")
     return pixels
 
 
@@ -160,11 +163,19 @@ def _check_projection(gives: str, shown: Any) -> None:
     if not isinstance(shown, Projection):
         _refuse(gives, shown, "projection", allowed)
     parts = ((shown.points, (2,)), (shown.label, (1,)), (shown.images, (3, 4)))
-    given = [(_array(part), ranks) for part, ranks in parts if part is not None]
+    given = [(_simple(part), ranks) for part, ranks in parts if part is not None]
     fit = shown.points is not None and all(a.ndim in ranks and len(a) == len(given[0][0]) for a, ranks in given)
     if not fit or not isinstance(shown.name, str) or any(array.dtype.kind not in "buifU" for array, _ in given):
-        shapes = ", ".join(str(array.shape) for array, _ in given)
-        _end(gives, f"parts of shapes {shapes}", "projection", allowed)
+        shapes = ", ".join(f"{array.shape} {array.dtype}" for array, _ in given)
+        _end(gives, f"parts of {shapes}", "projection", allowed)
+
+
+def _simple(part: Any) -> np.ndarray:
+    """With texts that a frame's column holds as objects, and bfloat16, as NumPy has them."""
+    array = _array(part)
+    if array.dtype == object and all(isinstance(each, str) for each in array.ravel()):
+        return array.astype(str)
+    return array.astype(np.float32) if array.dtype == jnp.bfloat16 else array
 
 
 def _try_drawing(gives: str, result: TaskResult) -> None:

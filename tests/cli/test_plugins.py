@@ -18,7 +18,7 @@ from support.small_run import experiment, train
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import help_text
 from sbvi.cli.train import COMMAND
-from sbvi.core import UserError, plugins
+from sbvi.core import UserError, build, plugins
 from sbvi.core.catalogue import catalogue
 from sbvi.core.plugins import config_folders, extend
 from sbvi.data import SPEC_PARTS as DATASET_PARTS
@@ -141,7 +141,8 @@ def test_one_module_may_add_to_two_groups(first, installed, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     installed("two-in-one", entries, {f"{name}.py": content for name, content in modules.items()})
     importlib.import_module(first)
-    extend({}, "sbvi.models")  # as of the rooms above these
+    with pytest.raises(UserError, match="nothing is not known"):  # by then all that waits is added
+        build({}, "likelihood", {"name": "nothing"})
     added = [[kind.__name__ for kind in sys.modules[room].ADDED.values()] for room in rooms]
     assert added == [["Mine"], ["Other"]]
     assert plugins._waiting == []

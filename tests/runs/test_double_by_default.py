@@ -1,11 +1,13 @@
 """A process whose default is float64 trains, loads and fits in float32, and keeps its default."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.tiny_run import TINY
 
 import sbvi
+from sbvi.core.precision import methods_in_float32
 
 WORDS = (*TINY, "model.latents=[2]", "trainer.steps=4", "trainer.log_every=2", "trainer.validate_every=2")
 
@@ -58,6 +60,17 @@ def test_a_loaded_run_says_the_same(folders, x64):
         assert own.dtype == expected.dtype
         np.testing.assert_array_equal(own, expected)
     assert jax.config.jax_enable_x64
+
+
+def test_steps_of_what_yields_are_in_float32_and_the_caller_is_not(x64):
+    class Part:
+        def each(self):
+            for _ in range(2):
+                yield jnp.ones(1).dtype
+
+    methods_in_float32(Part)
+    between = [(dtype, jnp.ones(1).dtype) for dtype in Part().each()]
+    assert between == [(jnp.float32, jnp.float64)] * 2
 
 
 @pytest.mark.slow

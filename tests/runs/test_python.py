@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 import sbvi
 from sbvi.core import UserError
-from sbvi.runs import api, frame_files
+from sbvi.runs import api, compose, frame_files
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.parts.encodings import Encoding
 from sbvi.training import Training
@@ -58,6 +59,22 @@ def test_threads_compose_at_once():
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(made, range(4))) == [[seed, seed + 1] for seed in range(4)]
+
+
+def test_a_child_composes_though_another_thread_of_its_parent_did():
+    """It has one thread, and not the one that had its turn."""
+
+    def forked():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads, which this child asks nothing of
+            pid = os.fork()
+        if pid == 0:
+            os._exit(0 if compose._turn.acquire(timeout=5) else 1)
+        return pid
+
+    with compose._turn, ThreadPoolExecutor(1) as pool:
+        pid = pool.submit(forked).result()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_overrides_are_composed_as_the_command_composes_them(tmp_path):

@@ -49,6 +49,12 @@ def test_what_can_be_drawn_is_taken_as_it_is():
         {}, {}, pictures, "table", {"n": [1, {"a": None}]}, points, {"m": np.stack([PIXELS] * 2)}, ("a",)
     )
     result = checked(given, Mine())
+    words = np.array(["a", "b"], object)  # as a frame's column has them
+    shown = Projection(jnp.ones((2, 2), jnp.bfloat16), words, None, "z")
+    pictures = {"four": np.zeros((3, 4, 4), np.uint8), "bits": PIXELS > 0}
+    more = checked(TaskResult({"n": 10**30}, {}, pictures, projection=shown), Mine())
+    assert more.scalars == {"n": 1e30}
+    assert more.pictures["bits"].dtype == np.uint8
     assert result.pictures["c"] is figure
     assert result.projection is points
     assert (result.about, result.beside) == (given.about, given.beside)
@@ -82,7 +88,7 @@ def test_what_can_be_drawn_is_taken_as_it_is():
         (TaskResult({}, {}, projection=[1]), "[1] as projection; allowed: a Projection of points"),
         (
             TaskResult({}, {}, projection=Projection(np.ones((5, 2)), np.ones(4), None, "z")),
-            "parts of shapes (5, 2), (4,) as projection; allowed: a Projection of points",
+            "parts of (5, 2) float64, (4,) float64 as projection; allowed: a Projection of points",
         ),
     ],
 )

@@ -50,10 +50,20 @@ class SelfMasking(NamedTuple):
         return self.mean + self.scale * share * truncated(self._place()).hazard
 
     def missing_log_power(self, power: Array) -> Array:
-        """log E[e^(c v) | missing, z] for c = power: e^(c v) N(v; m, s^2) is a multiple of N(v; m + c s^2, s^2)."""
-        tilted = self._replace(mean=self.mean + power * jnp.square(self.scale))
-        whole = power * self.mean + 0.5 * jnp.square(power * self.scale)
-        return whole + tilted.log_missing() - self.log_missing()
+        """log E[e^(c v) | missing, z], c = power. e^(c v) N(v; m, s^2) is a multiple of N(v; m + c s^2, s^2), so it is
+
+            c m + c^2 s^2 / 2 + log Phi(t') - log Phi(t),   t' = t + b c s^2 / sqrt(1 + b^2 s^2)
+
+        and where both lie below 0, with h = phi / Phi and nothing left to cancel,
+
+            c (m - a b s^2) / (1 + b^2 s^2) + c^2 s^2 / (2 (1 + b^2 s^2)) + log h(t) - log h(t')
+        """
+        square, wide = jnp.square(self.scale), jnp.square(self._width())
+        place, tilted = self._place(), self._replace(mean=self.mean + power * square)._place()
+        ends = power * self.mean + 0.5 * jnp.square(power) * square + norm.logcdf(tilted) - norm.logcdf(place)
+        hazards = [jnp.log(truncated(jnp.minimum(t, 0)).hazard) for t in (place, tilted)]
+        middle = power * (self.mean - self.offset * self.slope * square) + 0.5 * jnp.square(power) * square
+        return jnp.where(jnp.maximum(place, tilted) < 0, middle / wide + hazards[0] - hazards[1], ends)
 
     def missing_sample(self, key: Array) -> Array:
         """A draw of v given that it is missing."""
