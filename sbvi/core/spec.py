@@ -134,7 +134,7 @@ def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]
     """Build the registry's entry that `values['name']` names from the remaining values."""
     rest = dict(values)
     name = rest.pop("name", None)
-    if name not in registry:
+    if isinstance(name, str) and name not in registry:
         settle()
     if not isinstance(name, str) or name not in registry:
         raise choices(f"{group}.name", name, registry)

@@ -14,7 +14,9 @@ from support.processes import environment
 from sbvi.core.xla import matrices
 from sbvi.core.xla.matrices import FEW, cholesky, solve, solve_lower
 
-pytestmark = pytest.mark.quick
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("x64")]
+#: Of which both forms are tried, see `either_form`: arithmetic on batches, and JAX's own.
+MODULE = matrices
 
 SIZES = [1, 2, FEW, FEW + 3]
 #: Two threads run a program of four systems that do not depend on each other, which held all of XLA's threads.
@@ -40,25 +42,13 @@ print("ended")
 """
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
-
-
-@pytest.fixture(params=["cpu", "accelerator"])
-def _compiler(request, monkeypatch):
-    """Arithmetic on batches, and JAX's own that it stands for elsewhere."""
-    monkeypatch.setattr(matrices, "for_cpu", lambda: request.param == "cpu")
-
-
 def systems(size, batch=3):
     """Lower factors (B, K, K) and right sides (B, K, 4)."""
     random = np.random.default_rng(size)
     return np.tril(random.normal(size=(batch, size, size))) + 3 * np.eye(size), random.normal(size=(batch, size, 4))
 
 
-@pytest.mark.usefixtures("_compiler")
+@pytest.mark.usefixtures("either_form")
 @pytest.mark.parametrize("size", SIZES)
 def test_lower_triangular_systems(size):
     factor, right = systems(size)
@@ -67,14 +57,14 @@ def test_lower_triangular_systems(size):
     np.testing.assert_array_equal(solve_lower(above, right), solve_lower(factor, right))
 
 
-@pytest.mark.usefixtures("_compiler")
+@pytest.mark.usefixtures("either_form")
 @pytest.mark.parametrize("size", SIZES)
 def test_factors(size):
     factor = systems(size)[0]
     np.testing.assert_allclose(cholesky(jnp.asarray(factor @ factor.swapaxes(1, 2))), factor, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.usefixtures("_compiler")
+@pytest.mark.usefixtures("either_form")
 @pytest.mark.parametrize("matrix", [[[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0], [0.0, 1.0]]])
 def test_what_has_no_factor_leaves_its_neighbour(matrix):
     first, second = cholesky(jnp.asarray([matrix, np.eye(2)]))

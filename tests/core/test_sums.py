@@ -7,28 +7,18 @@ import pytest
 from sbvi.core.xla import sums
 from sbvi.core.xla.sums import WHOLE, along_rows, down_columns, row_sums
 
-pytestmark = pytest.mark.quick
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("x64")]
+#: Of which both forms are tried, see `either_form`: products with ones, and plain sums.
+MODULE = sums
 
 SHAPES = [(5,), (3, 5), (2, 3, 5), (2, 1, 1)]
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
-
-
-@pytest.fixture(params=["cpu", "accelerator"])
-def _compiler(request, monkeypatch):
-    """Products with ones, and the plain sums that stand for them elsewhere."""
-    monkeypatch.setattr(sums, "for_cpu", lambda: request.param == "cpu")
 
 
 def draws(seed, shape):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-@pytest.mark.usefixtures("_compiler")
+@pytest.mark.usefixtures("either_form")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_row_sums_and_what_is_the_same_along_a_row(shape):
     x, y = draws(0, shape), draws(1, (*shape[:-1], 1))
@@ -40,7 +30,7 @@ def test_row_sums_and_what_is_the_same_along_a_row(shape):
     np.testing.assert_allclose(back(x)[0], x.sum(-1, keepdims=True), rtol=1e-13)
 
 
-@pytest.mark.usefixtures("_compiler")
+@pytest.mark.usefixtures("either_form")
 @pytest.mark.parametrize("rows", [(1,), (4,), (3, 4), (WHOLE,), (WHOLE + 1,), (3, 1000), (2, 59, 89)])
 def test_what_is_the_same_in_every_row(rows):
     bias, cotangent = draws(2, 6), draws(3, (*rows, 6))

@@ -76,6 +76,7 @@ def _implicit(matrix: Array, right: Array, solver: Any, transposed: Any) -> Arra
 
 
 def _substituted(lower: Array, right: Array) -> Array:
+    """Row after row, each of what those before it leave."""
     rows: list[Array] = []
     for i in range(lower.shape[-1]):
         left = right[..., i, :] - sum(lower[..., i, j, None] * row for j, row in enumerate(rows))
