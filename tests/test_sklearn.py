@@ -204,6 +204,30 @@ def test_frames_and_pipelines(table):
     assert np.isfinite(scored)
 
 
+def test_columns_are_those_of_the_fit_whatever_their_labels_count(table):
+    """Labels that are whole numbers in another order than 0, 1, 2 are names too, by which columns were swapped."""
+    values = table[0][:, :3] + np.array([0, 50, -1000])
+    by_place = DensityEstimator(**SMALL, random_state=0).fit(values)
+    numbered = DensityEstimator(**SMALL, random_state=0).fit(pd.DataFrame(values, columns=[2, 0, 1]))
+    assert [column.name for column in numbered.columns_] == ["2", "0", "1"]
+    expected = by_place.score_samples(values[:20])
+    for rows in (pd.DataFrame(values[:20], columns=[2, 0, 1]), values[:20], pd.DataFrame(values[:20])):
+        np.testing.assert_array_equal(numbered.score_samples(rows), expected)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(numbered)).score_samples(rows), expected)
+    spelled = DensityEstimator(**SMALL, random_state=0).fit(pd.DataFrame(values, columns=["2", "0", "1"]))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        np.testing.assert_array_equal(spelled.score_samples(values[:20]), expected)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        spelled.score_samples(pd.DataFrame(values[:20], columns=["0", "1", "2"]))
+    gaps = pd.DataFrame({7: values[:, 0], 3: values[:, 1], 5: 1.0})
+    gaps.iloc[::4, 0], gaps.iloc[1::4, 2] = np.nan, np.nan
+    filled = Imputer(**ONE, linear=False, random_state=0).fit_transform(gaps)
+    assert list(filled.columns) == [7, 3, 5]
+    assert (filled[5] == 1).all()
+    assert filled[7].between(*gaps[7].agg(["min", "max"])).all()
+    pd.testing.assert_series_equal(filled[3], gaps[3])
+
+
 BAD_ARGUMENTS = [
     (Imputer, {"members": 0}, "members=0 cannot be used; allowed: whole numbers of at least 1"),
     (Imputer, {"steps": 0}, "steps=0 cannot be used; allowed: None, or whole numbers of at least 1"),

@@ -89,8 +89,10 @@ def at_least_one(value: object, name: str) -> int:
     """A number of things that a caller gives.
 
     Raises:
-      UserError: it is no whole number, or below 1.
+      UserError: it is no whole number, below 1, or greater than 32 bits hold.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
         raise UserError(f"{name}={value!r} must be a whole number of at least 1.")
+    if int(value) >= 2**31:
+        raise UserError(f"{name}={value!r} must be at most {2**31 - 1}.")
     return int(value)

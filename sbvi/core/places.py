@@ -1,8 +1,20 @@
-"""Whether a place that a user names to be read is there."""
+"""Places that a user names: whether they are places, and whether one to be read is there."""
 
+import os
 from pathlib import Path
 
 from sbvi.core.errors import UserError
+
+
+def path_of(value: object, name: str) -> Path:
+    """A path that a caller gives.
+
+    Raises:
+      UserError: it is neither a text nor a path, or empty.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or not str(value):
+        raise UserError(f"{name}={value!r} must be a path, as a text or a pathlib.Path.")
+    return Path(value)
 
 
 def is_file(path: Path, where: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
+from sbvi.core.places import path_of
 from sbvi.data.checks import unmasked
 from sbvi.data.formats.own_files import ARRAYS
 from sbvi.data.tabular.split_column import SPLITS
@@ -55,7 +56,7 @@ def train(
     """
     if not isinstance(experiment, Experiment):
         experiment = checked_words(experiment)
-    folder = Path(directory) if directory is not None else _new()
+    folder = path_of(directory, "directory") if directory is not None else _new()
     known, stood, kept, path = folder.exists(), Before.of([folder]), None, Path()
     if x is None:
         if labels is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sbvi.core import UserError, at_least_one, seed_of
 from sbvi.core.memory import require as room
+from sbvi.core.places import path_of
 from sbvi.data.recorded import recorded
 from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
@@ -128,7 +129,14 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
             yield self.with_params(jax.device_put(params))
 
     def with_params(self, params: Any) -> "LoadedRun":
-        """The run with other parameters of its model."""
+        """The run with other parameters of its model, in the form of its own.
+
+        Raises:
+          UserError: they have another form.
+        """
+        ours, theirs = (jax.tree.map(np.shape, each) for each in (self.params, params))
+        if ours != theirs:
+            raise UserError(f"params of {type(params).__name__} have not the names and shapes of the run's own.")
         other = copy.copy(self)
         other.params = params
         return other
@@ -168,4 +176,4 @@ def _event_shape(shape: Any, folder: Path) -> tuple[int, ...]:
 
 def load_run(folder: Path | str, data_path: str | None = None) -> LoadedRun:
     """The trained model of a run directory; see `LoadedRun`."""
-    return LoadedRun(folder, data_path)
+    return LoadedRun(path_of(folder, "folder"), data_path)

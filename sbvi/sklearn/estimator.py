@@ -56,6 +56,7 @@ class TableEstimator(BaseEstimator):
 
     columns_: tuple[Column, ...]
     params_: tuple[Any, ...]
+    _labels: list[Any]
     #: (importance samples, draws) -> what is compiled of them.
     _draw: dict[tuple[int, int], Any]
     #: What is held out of training: rows, or entries.
@@ -133,21 +134,31 @@ class TableEstimator(BaseEstimator):
         return self._built
 
     def _frame(self, X: Any, *, reset: bool) -> Any:
-        """X as a frame, checked as scikit-learn asks."""
+        """X as a frame with the labels of the one that was fitted, checked as scikit-learn asks: names that are texts
+        must be the same in the same order, and what has none is taken by place."""
         import pandas as pd
 
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not X.size:
                 raise ValueError(f"Found array with {len(X)} sample(s) and {len(X.columns)} feature(s).")
-            # Of one that was fitted to an array columns are known by place.
-            return X if reset or hasattr(self, "feature_names_in_") else X.set_axis(range(X.shape[1]), axis=1)
+            if reset:
+                self._labels = list(X.columns)
+            return X.set_axis(self._known_by(), axis=1)
         try:
             unmasked(X, "X")
         except UserError as error:
             raise ValueError(str(error)) from None
         checked = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
-        return pd.DataFrame(checked)
+        if reset:
+            self._labels = list(range(checked.shape[1]))
+        return pd.DataFrame(checked, columns=self._known_by())
+
+    def _known_by(self) -> list[Any]:
+        """What the columns of the fitted table were called; one that an earlier version pickled kept texts alone."""
+        if hasattr(self, "_labels"):
+            return self._labels
+        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
 
     def _held(self, X: Any) -> tuple[Any, np.ndarray]:
         """X as a frame and as the model sees it."""

@@ -11,6 +11,7 @@ from sbvi.models.capabilities import Encoder, LatentVariable
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
+from sbvi.runs.parts.encodings import encodings
 from sbvi.tasks.data import OWN, chosen
 from sbvi.tasks.files import check_output, write_arrays
 from sbvi.tasks.task import Projection, TaskResult
@@ -50,7 +51,7 @@ class EmbeddingTask:
         dataset, split = chosen(run, self.split, self.examples, self.input)
         x = dataset.seen(split)
         label, names = dataset.split(split).label, dataset.classes
-        moments = run.moments(x)
+        moments = encodings(run, x)
         arrays = {f"{n}/mean": e.mean for n, e in moments.items()} | {
             f"{n}/variance": e.variance for n, e in moments.items()
         }

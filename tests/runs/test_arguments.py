@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+import sbvi
 from sbvi.core import UserError
 from sbvi.runs import load_run
 
@@ -48,6 +49,35 @@ def test_a_seed_is_a_whole_number(run, seed):
 def test_iterations_are_whole_numbers(run, given, sentence):
     with pytest.raises(UserError, match=sentence):
         run.impute(X, **given)
+
+
+@pytest.mark.parametrize("samples", [2**31, 10**30], ids=repr)
+def test_samples_are_as_many_as_32_bits_count(run, samples):
+    for call in (run.log_likelihood, run.elbo):
+        with pytest.raises(UserError, match=r"^num_samples=.* must be at most 2147483647\.$"):
+            call(X, samples)
+
+
+@pytest.mark.parametrize("place", [None, 3, b"run", [], ""], ids=repr)
+def test_a_run_lies_at_a_path(place):
+    with pytest.raises(UserError, match=r"^folder=.* must be a path, as a text or a pathlib\.Path\.$"):
+        load_run(place)
+    if place is not None:  # a new directory, by default
+        with pytest.raises(UserError, match=r"^directory=.* must be a path, as a text or a pathlib\.Path\.$"):
+            sbvi.train([], place)
+
+
+@pytest.mark.parametrize("method", [None, 3, True, "ml-vamp"], ids=repr)
+def test_a_method_is_one_of_those_there_are(run, method):
+    with pytest.raises(UserError, match=r"^method=.* is not known.*; allowed: gradient, .*, ml_vamp, ml_vamp_map\.$"):
+        run.recover(X, method=method)
+
+
+@pytest.mark.parametrize("params", [None, 3, {}, "text"], ids=repr)
+def test_parameters_have_the_form_of_the_runs_own(run, params):
+    assert run.with_params(run.params).params is run.params
+    with pytest.raises(UserError, match=r"^params of \w+ have not the names and shapes of the run's own\.$"):
+        run.with_params(params)
 
 
 @pytest.mark.parametrize(

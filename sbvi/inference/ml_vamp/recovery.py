@@ -83,10 +83,10 @@ def recover(
     Raises:
       UserError: the method is not known, or cannot differentiate the network.
     """
-    if isinstance(method, str):
-        if method not in METHODS:
-            raise choices("method", method, METHODS)
+    if isinstance(method, str) and method in METHODS:
         find = METHODS[method]
+    elif isinstance(method, str) or not (callable(method) or isinstance(method, Settings | Descent)):
+        raise choices("method", str(method), METHODS)
     elif isinstance(method, Settings):
         find = _passing(method)
     elif isinstance(method, Descent):

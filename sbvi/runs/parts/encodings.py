@@ -43,13 +43,7 @@ class Encodings(Part):
 
     def encode(self, x: np.ndarray) -> dict[str, Encoding]:
         """Posterior moments of every node."""
-        return self.moments(self.checked(x))
-
-    def moments(self, inputs: np.ndarray) -> dict[str, Encoding]:
-        """Posterior moments of every node for model input (N, D), such as `Dataset.seen` gives."""
-        encode = self._jitted("encode", self._able(Encoder, "encode").encode)
-        moments = self._batches(lambda part, _: encode(self.params, part), inputs)
-        return {node: Encoding(*pair) for node, pair in moments.items()}
+        return encodings(self, self.checked(x))
 
     def covariances(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Dense posterior covariances, node -> (N, K, K): for small N and K, and Gaussian posteriors."""
@@ -89,6 +83,13 @@ class Encodings(Part):
         if len({len(value) for value in checked.values()}) != 1 or not len(next(iter(checked.values()))):
             raise UserError("latents must have the same number of rows, at least one, at every node.")
         return checked
+
+
+def encodings(run: Encodings, inputs: np.ndarray) -> dict[str, Encoding]:
+    """Posterior moments of every node for what a run's model takes as it is, (N, D), such as `Dataset.seen` gives."""
+    encode = run._jitted("encode", run._able(Encoder, "encode").encode)
+    moments = run._batches(lambda part, _: encode(run.params, part), inputs)
+    return {node: Encoding(*pair) for node, pair in moments.items()}
 
 
 def _numbers(values: Any, size: int, where: str) -> np.ndarray:
