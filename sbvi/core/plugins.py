@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -112,7 +113,9 @@ def _add(
         raise UserError(f"{added}, a name that is taken already.")
     try:
         kind = entry.load()
-    except Exception as error:  # whatever the package's import raises
+    except BaseException as error:  # whatever the package's import raises, SystemExit too
+        if signal_of(error) is not None:
+            raise
         raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
@@ -168,9 +171,21 @@ def fault(error: BaseException) -> str | None:
     return None
 
 
+def _by_handler(error: BaseException) -> bool:
+    """Whether what is no `Exception` was raised by a signal's handler, as a caller's that calls `sys.exit`: it came
+    through a package's code by chance."""
+    if isinstance(error, Exception):
+        return False
+    codes = [code for n in signal.valid_signals() if (code := getattr(signal.getsignal(n), "__code__", None))]
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
 @contextlib.contextmanager
 def telling() -> Iterator[None]:
     """Within, what the code of an installed package raises is told in a sentence.
+
+    SystemExit is among it: a package's code that calls `sys.exit` would end a command with an exit code of its own, be
+    it 0, and a sweep before its other jobs.
 
     Raises:
       UserError: it raised what is neither one itself, nor a NaN that is searched for, nor want of memory, nor a signal.
@@ -179,7 +194,7 @@ def telling() -> Iterator[None]:
         yield
     except (UserError, FloatingPointError, MemoryError):
         raise
-    except Exception as error:
-        if signal_of(error) is None and (told := fault(error)) is not None:
+    except BaseException as error:
+        if signal_of(error) is None and not _by_handler(error) and (told := fault(error)) is not None:
             raise UserError(f"{told}.") from error
         raise

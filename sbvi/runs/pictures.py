@@ -14,7 +14,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.errors import reason
 from sbvi.core.interrupts import signal_of
-from sbvi.core.plugins import fault
+from sbvi.core.plugins import fault, telling
 from sbvi.core.precision import jit_reported
 from sbvi.data import Dataset
 from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
@@ -56,7 +56,8 @@ def left_out(name: str, beside: tuple[type[Exception], ...] = ()) -> Iterator[No
     beside: what is raised all the same, as signals and full memory are.
     """
     try:
-        yield
+        with telling():  # also of what is no Exception
+            yield
     except Exception as error:
         if _ends(error) or isinstance(error, beside):
             raise
@@ -157,7 +158,8 @@ class Pictures:
         pictures: dict[str, np.ndarray] = {}
         traversed: Traversed | None = None
         try:
-            pictures, traversed = jax.device_get(self.made(params, key, real, sum(self.parts, ())))
+            with telling():
+                pictures, traversed = jax.device_get(self.made(params, key, real, sum(self.parts, ())))
         except Exception as error:
             if _ends(error):
                 raise
