@@ -14,7 +14,7 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ OPEN = {
     "prior": "sbvi.distributions.priors",
     "task": "sbvi.tasks",
 }
+#: What an `init` must give.
+PARAMETERS = "arrays, alone or in dicts, lists and tuples, empty where there are none"
 #: The entry point group of packages that hold config files.
 CONFIGS = "sbvi.configs"
 #: Entries whose modules are being imported, as `_add` takes them: they are added by `settle`.
@@ -157,6 +159,33 @@ def called(kind: type, function: str) -> str:
     """A function of a class, and the installed package where that added it, as sentences name them."""
     package = _adding().get(kind.__module__.partition(".")[0])
     return f"{kind.__qualname__}.{function}{f' of the installed package {package}' if package else ''}"
+
+
+def wrong(kind: type, function: str, given: Any, must: str, lacking: Sequence[str] = ()) -> UserError:
+    """The error for what a function of a class gives, where that is not what it must give.
+
+    lacking: the parts that what it gives has not.
+    """
+    without = f" without {', '.join(lacking)}" if lacking and given is not None else ""
+    return UserError(f"{called(kind, function)} gives {_described(given)}{without}; it must give {must}.")
+
+
+def lacks_arrays(tree: Any) -> bool:
+    """Whether what stands for parameters is None, or has in it what is no array."""
+    import jax  # which help is answered without
+
+    return tree is None or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in jax.tree.leaves(tree))
+
+
+def _described(given: Any) -> str:
+    """What a value is, in words."""
+    if given is None:
+        return "None"
+    if isinstance(shape := getattr(given, "shape", None), tuple):
+        return f"an array of shape {shape}"
+    if isinstance(given, Mapping):
+        return f"a dict of {', '.join(map(str, given)) or 'nothing'}"
+    return f"a {type(given).__name__}"
 
 
 def fault(error: BaseException) -> str | None:
