@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 
-from sbvi.core.plugins import PARAMETERS, lacks_arrays, wrong
+from sbvi.core.plugins import PARAMETERS, lacks_arrays, ours, wrong
+from sbvi.distributions.priors import Prior
 from sbvi.posteriors.posterior import Conditional, Draws, Moments, Posterior
 
 #: The names of the two protocols.
@@ -75,17 +76,26 @@ def sampled(draws: Any, q: Conditional, sizes: Mapping[str, int], samples: int, 
     return made
 
 
-def nodewise(found: Any, q: Conditional, function: str, sizes: Mapping[str, int], rows: tuple[int, ...]) -> Any:
-    """What a function of q(z | x) gave by nodes of these sizes, if at each it is of shape (*rows, K): an array, or of
-    `moments` all three; of `kl`, which may be None, one number for each row.
+def divergence(found: Any, q: Conditional, prior: Prior, sizes: Mapping[str, int], examples: int) -> Any:
+    """What `kl` of q(z | x) to a prior gave, if it is one number for each example at every node, or None. A q of sbvi's
+    asks the prior for it.
 
     Raises:
       UserError: what has another shape, and the one that it must have.
     """
-    if function == "kl" and found is None:
-        return found
+    of_prior = ours(type(q)) and not ours(type(prior))
+    return None if found is None else nodewise(found, prior if of_prior else q, "kl", sizes, (examples,))
+
+
+def nodewise(found: Any, owner: Any, function: str, sizes: Mapping[str, int], rows: tuple[int, ...]) -> Any:
+    """What a function of a q(z | x) gave by nodes of these sizes, if at each it is of shape (*rows, K): an array, or of
+    `moments` all three; of `kl` one number for each row.
+
+    Raises:
+      UserError: what has another shape, and the one that it must have.
+    """
     if not isinstance(found, Mapping) or set(found) != set(sizes):
-        raise wrong(type(q), function, found, f"a dict of {', '.join(sizes)}")
+        raise wrong(type(owner), function, found, f"a dict of {', '.join(sizes)}")
     for node, size in sizes.items():
         shape = rows if function == "kl" else (*rows, size)
         parts: dict[str, Any] = {"an array": found[node]}
@@ -93,7 +103,7 @@ def nodewise(found: Any, q: Conditional, function: str, sizes: Mapping[str, int]
             parts = {part: getattr(found[node], part, None) for part in Moments._fields}
         for part, value in parts.items():
             if getattr(value, "shape", None) != shape:
-                raise wrong(type(q), function, value, f"{part} of shape {shape} at {node} for {rows[-1]} examples")
+                raise wrong(type(owner), function, value, f"{part} of shape {shape} at {node} for {rows[-1]} examples")
     return found
 
 

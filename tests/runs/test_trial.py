@@ -11,6 +11,7 @@ from support.models import dlgm
 from sbvi.algorithms.gradient_ascent import GradientAscentSpec
 from sbvi.core import UserError, spec
 from sbvi.distributions.diagonal import DiagonalGaussian
+from sbvi.distributions.priors import PRIORS
 from sbvi.models.capabilities import Density
 from sbvi.models.nade import NADE
 from sbvi.models.values import DataFacts, LogProb
@@ -19,7 +20,7 @@ from sbvi.posteriors import Moments
 from sbvi.posteriors.families import Diagonal
 from sbvi.posteriors.gaussian import FactorisedGaussian
 from sbvi.posteriors.posterior import Draws
-from sbvi.posteriors.whole import conditional, nodewise, sampled, whole
+from sbvi.posteriors.whole import conditional, divergence, nodewise, sampled, whole
 from sbvi.posteriors.whole import tried as tried_posterior
 from sbvi.runs import Experiment, trial
 from sbvi.runs.idle import check_idle
@@ -135,6 +136,7 @@ def test_a_posterior_that_is_none_is_told_where_a_model_of_it_is_made(monkeypatc
 
 
 Q = FactorisedGaussian({"layer_1": DiagonalGaussian(jnp.zeros((3, 2)), jnp.zeros((3, 2)))})
+standard = PRIORS["standard"]().build
 ZEROS = {"layer_1": jnp.zeros((5, 3, 2))}
 GOOD = Draws(ZEROS, jnp.zeros((5, 3)), None)
 OF_3 = jnp.zeros((3, 2))
@@ -183,13 +185,25 @@ def test_a_posterior_s_fault_is_told(asked, said):
 
 def test_a_posterior_that_gives_what_is_asked_for_is_taken(monkeypatch):
     assert drawn(GOOD)() is GOOD
-    assert by_node(None, "kl", 3)() is None  # has no closed form
+    assert divergence(None, Q, None, SIZES, 3) is None  # has no closed form
     tried_posterior(Q, SIZES, 5, 3)
     monkeypatch.setattr(FactorisedGaussian, "rows", lambda self: {"layer_1": jnp.zeros((1, 2))})
     with pytest.raises(
         UserError, match=r"^FactorisedGaussian.rows gives an array of shape \(1, 2\); it must give arrays "
     ):
         tried_posterior(Q, SIZES, 5, 3)
+
+
+class Other:
+    """A prior of a package, whom a posterior of sbvi asks for its KL."""
+
+
+@pytest.mark.parametrize(("prior", "whose"), [(Other(), "Other"), (standard(SIZES), "FactorisedGaussian")])
+def test_whose_kl_it_is_is_told(prior, whose):
+    with pytest.raises(
+        UserError, match=rf"^{whose}.kl gives an array of shape \(3, 2\); it must give an array of shape"
+    ):
+        divergence({"layer_1": OF_3}, Q, prior, SIZES, 3)
 
 
 @spec

@@ -23,7 +23,7 @@ from sbvi.models.rollout import Noise, Rollout, each_scored
 from sbvi.models.values import Array, DataFacts, DataSummary, LatentParams, Latents, Params
 from sbvi.posteriors import Conditional, Moments
 from sbvi.posteriors.posterior import ReadsLayers
-from sbvi.posteriors.whole import conditional, nodewise, sampled
+from sbvi.posteriors.whole import conditional, divergence, nodewise, sampled
 from sbvi.posteriors.whole import whole as whole_posterior
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class BuiltDLGM(GenerativeHalf):
             log_likelihood=draws.values,
             log_prior=self._prior.log_prob(prepared, points),
             log_posterior=scored,
-            kl=nodewise(q.kl(self._prior, prepared), q, "kl", self._posterior.nodes, x.shape[:1]),
+            kl=divergence(q.kl(self._prior, prepared), q, self._prior, self._posterior.nodes, x.shape[0]),
             gate=draws.gate,
         )
         return each_scored(rollout, num_samples, x.shape[0])
