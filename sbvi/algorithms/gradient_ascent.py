@@ -20,6 +20,7 @@ from sbvi.core import Choice, Part, name_of, spec
 from sbvi.data import Batch
 from sbvi.models.spec import ModelSpec
 from sbvi.objectives import OBJECTIVES, Objective, View, evaluated
+from sbvi.objectives.whole import whole
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class GradientAscentSpec(AlgorithmSpec):
         self.objective.check(model)
 
     def build(self, model: Any, examples: int) -> GradientAscent:
-        return GradientAscent(model, self.objective, self.optimizer, examples)
+        return GradientAscent(model, whole(self.objective, model.facts.event_size), self.optimizer, examples)
 
 
 def _serving(objective: Any, model: ModelSpec) -> Any:

@@ -66,7 +66,7 @@ def answered() -> Iterator[None]:
     """Within, a mistake and a file that cannot be used end the process with a sentence, and a signal with its code."""
     asked = full_errors()
     try:
-        with hearing():
+        with hearing(), telling():
             yield
     except UserError as error:
         leave(str(error), error, asked)

@@ -11,9 +11,10 @@ import functools
 import importlib.metadata
 import importlib.util
 import logging
+import signal
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ OPEN = {
     "prior": "sbvi.distributions.priors",
     "task": "sbvi.tasks",
 }
+#: What an `init` must give.
+PARAMETERS = "arrays, alone or in dicts, lists and tuples, empty where there are none"
 #: The entry point group of packages that hold config files.
 CONFIGS = "sbvi.configs"
 #: Entries whose modules are being imported, as `_add` takes them: they are added by `settle`.
@@ -112,7 +115,9 @@ def _add(
         raise UserError(f"{added}, a name that is taken already.")
     try:
         kind = entry.load()
-    except Exception as error:  # whatever the package's import raises
+    except BaseException as error:  # whatever the package's import raises, SystemExit too
+        if signal_of(error) is not None:
+            raise
         raise UserError(f"{added}, and {entry.value} cannot be imported ({reason(error)}).") from None
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise UserError(f"{added}, and {entry.value} is no class made with sbvi.core.spec.")
@@ -156,6 +161,33 @@ def called(kind: type, function: str) -> str:
     return f"{kind.__qualname__}.{function}{f' of the installed package {package}' if package else ''}"
 
 
+def wrong(kind: type, function: str, given: Any, must: str, lacking: Sequence[str] = ()) -> UserError:
+    """The error for what a function of a class gives, where that is not what it must give.
+
+    lacking: the parts that what it gives has not.
+    """
+    without = f" without {', '.join(lacking)}" if lacking and given is not None else ""
+    return UserError(f"{called(kind, function)} gives {_described(given)}{without}; it must give {must}.")
+
+
+def lacks_arrays(tree: Any) -> bool:
+    """Whether what stands for parameters is None, or has in it what is no array."""
+    import jax  # which help is answered without
+
+    return tree is None or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in jax.tree.leaves(tree))
+
+
+def _described(given: Any) -> str:
+    """What a value is, in words."""
+    if given is None:
+        return "None"
+    if isinstance(shape := getattr(given, "shape", None), tuple):
+        return f"an array of shape {shape}"
+    if isinstance(given, Mapping):
+        return f"a dict of {', '.join(map(str, given)) or 'nothing'}"
+    return f"a {type(given).__name__}"
+
+
 def fault(error: BaseException) -> str | None:
     """Which function of an installed package an exception came through, the first one that sbvi or JAX called, and what
     was raised; None where it came through none."""
@@ -168,9 +200,21 @@ def fault(error: BaseException) -> str | None:
     return None
 
 
+def _by_handler(error: BaseException) -> bool:
+    """Whether what is no `Exception` was raised by a signal's handler, as a caller's that calls `sys.exit`: it came
+    through a package's code by chance."""
+    if isinstance(error, Exception):
+        return False
+    codes = [code for n in signal.valid_signals() if (code := getattr(signal.getsignal(n), "__code__", None))]
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
 @contextlib.contextmanager
 def telling() -> Iterator[None]:
     """Within, what the code of an installed package raises is told in a sentence.
+
+    SystemExit is among it: a package's code that calls `sys.exit` would end a command with an exit code of its own, be
+    it 0, and a sweep before its other jobs.
 
     Raises:
       UserError: it raised what is neither one itself, nor a NaN that is searched for, nor want of memory, nor a signal.
@@ -179,7 +223,7 @@ def telling() -> Iterator[None]:
         yield
     except (UserError, FloatingPointError, MemoryError):
         raise
-    except Exception as error:
-        if signal_of(error) is None and (told := fault(error)) is not None:
+    except BaseException as error:
+        if signal_of(error) is None and not _by_handler(error) and (told := fault(error)) is not None:
             raise UserError(f"{told}.") from error
         raise

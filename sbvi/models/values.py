@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import jax
 import numpy as np
 
+from sbvi.core.plugins import wrong
 from sbvi.data.tabular.columns import Column
 
 Array = jax.Array
@@ -89,6 +90,30 @@ class LogProb:
 
     value: Array
     kind: Kind = field(metadata={"static": True})
+
+
+def scores(model: Any, found: Any, examples: int) -> LogProb:
+    """What a model's `log_prob` gave for so many examples, if it is one number for each.
+
+    Raises:
+      UserError: what it is, and what it must be.
+    """
+    value = found.value if isinstance(found, LogProb) else found
+    if not isinstance(found, LogProb) or getattr(value, "shape", None) != (examples,):
+        raise wrong(type(model), "log_prob", value, f"a LogProb of shape {(examples,)} for {examples} examples")
+    return found
+
+
+def class_scores(model: Any, found: Any, examples: int) -> Array:
+    """What a model's `class_log_probs` gave for so many examples, if it is a number for each and every class.
+
+    Raises:
+      UserError: what it is, and what it must be.
+    """
+    if getattr(found, "shape", None) != (shape := (examples, model.facts.classes)):
+        raise wrong(type(model), "class_log_probs", found, f"an array of shape {shape} for {examples} examples")
+    log_probs: Array = found
+    return log_probs
 
 
 class Affine(NamedTuple):

@@ -11,7 +11,7 @@ from sbvi.core import UserError
 from sbvi.data import Batch
 from sbvi.gradients import STANDARD, Paths
 from sbvi.models.rollout import Noise, Rollout
-from sbvi.models.values import LogProb
+from sbvi.models.values import LogProb, class_scores, scores
 
 Array = jax.Array
 Report = dict[str, Array]
@@ -40,13 +40,13 @@ class View:
 
     def log_prob(self) -> LogProb:
         """log p(x), (B,); for models that know it."""
-        log_prob: LogProb = self.model.log_prob(self.params, self.key, self.batch.x)
-        return log_prob
+        found = self.model.log_prob(self.params, self.key, self.batch.x)
+        return scores(self.model, found, self.batch.x.shape[0])
 
     def class_log_probs(self) -> Array:
         """log p(label | x), (B, C); for classifiers."""
-        log_probs: Array = self.model.class_log_probs(self.params, self.batch.x)
-        return log_probs
+        found = self.model.class_log_probs(self.params, self.batch.x)
+        return class_scores(self.model, found, self.batch.x.shape[0])
 
 
 def evaluated(

@@ -28,6 +28,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
+from sbvi.runs.trial import tried
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -181,7 +182,8 @@ class Assembly:
 
         def built() -> tuple[Any, Any]:
             learned = spec.learn_structure(summary) if structure is None else structure
-            return learned, spec.build(data_facts(dataset), learned)
+            model = spec.build(data_facts(dataset), learned)
+            return learned, tried(model, spec, len(dataset.train))
 
         learned, model = shared.get({**key, "model": experiment.to_config()["model"]}, built)
         algorithm: Algorithm = experiment.algorithm.build(model, len(dataset.train))

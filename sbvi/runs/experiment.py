@@ -11,7 +11,7 @@ from typing import Any
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build, choices, make, name_of, plain, unknown_key
 from sbvi.core.errors import check_seed
-from sbvi.core.plugins import telling
+from sbvi.core.plugins import telling, wrong
 from sbvi.data import DATASETS
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
@@ -52,8 +52,8 @@ class Experiment:
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(f"init_from={self.init_from} must be the folder of a run.")
         # Open choices are made and written down, so that run.json says what was done.
-        model = self.model.completed(self.dataset.likelihood)
-        algorithm = self.algorithm.completed(model)
+        model = _completed(self.model, MODELS, self.dataset.likelihood)
+        algorithm = _completed(self.algorithm, ALGORITHMS, model)
         for field, value in (("model", model), ("algorithm", algorithm), ("dataset", self._dataset(model.binary))):
             object.__setattr__(self, field, value)
         if getattr(self.dataset, "types", None) == "auto":
@@ -136,6 +136,18 @@ class Experiment:
             part = getattr(self, group)
             written[group] = {"name": name_of(registry, part), **plain(part)}
         return written | {group: plain(getattr(self, group)) for group in SETTINGS}
+
+
+def _completed(part: Any, registry: Mapping[str, type], *given: Any) -> Any:
+    """What a part's `completed` gives, if it is settings of its kind.
+
+    Raises:
+      UserError: it is none, as that of an installed package's may be.
+    """
+    made = part.completed(*given)
+    if not isinstance(made, (type(part), *registry.values())):
+        raise wrong(type(part), "completed", made, f"settings, such as {type(part).__name__}")
+    return made
 
 
 def _check_installed(config: Mapping[str, Any]) -> None:

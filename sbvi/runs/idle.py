@@ -5,11 +5,12 @@ What a begun run recorded of them does no harm, and is read as ever.
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from sbvi.core import UserError, plain
 from sbvi.core.configs import spelled
+from sbvi.core.plugins import wrong
 from sbvi.runs.words import WORDS
 
 
@@ -36,7 +37,15 @@ def check_idle(part: Any, path: str, words: Sequence[str] = ()) -> None:
     """
     typed = [word.lstrip("+").partition("=")[0] for word in words]
     if isinstance(part, HasIdle):
-        for name, needed in part.idle().items():
+        spec: Any = part
+        fields = [field.name for field in dataclasses.fields(spec)]
+        idle: Any = spec.idle()  # which of an installed package's may be anything
+        if not isinstance(idle, Mapping):
+            raise wrong(type(part), "idle", idle, "a dict from fields that change nothing to settings")
+        for name, needed in idle.items():
+            if name not in fields or not isinstance(needed, str) or not re.match("[a-z_]+", needed):
+                must = f"fields among {', '.join(fields)}, each with a setting such as 'kind=staged'"
+                raise wrong(type(part), "idle", idle, must)
             ruling = f"{path}.{re.match('[a-z_]+', needed)[0]}"  # type: ignore[index]
             if ruling in typed and not any(f"{word}.".startswith(f"{path}.{name}.") for word in typed):
                 continue

@@ -31,6 +31,7 @@ from sbvi.runs.parts.encodings import Encodings
 from sbvi.runs.parts.queries import Queries
 from sbvi.runs.parts.rows import Rows
 from sbvi.runs.parts.scores import Scores
+from sbvi.runs.trial import whole
 from sbvi.runs.whereabouts import located
 from sbvi.runs.words import words
 from sbvi.training.draws import DrawStack
@@ -76,7 +77,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
             self.preprocessing.table,
         )
         check_event(facts)
-        return self.experiment.model.build(facts, self._structure)
+        return whole(self.experiment.model.build(facts, self._structure), self.experiment.model)
 
     def __copy__(self) -> "LoadedRun":
         """With the same model and programs: those that one has compiled serve the other."""

@@ -14,7 +14,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.errors import reason
 from sbvi.core.interrupts import signal_of
-from sbvi.core.plugins import fault
+from sbvi.core.plugins import fault, telling, wrong
 from sbvi.core.precision import jit_reported
 from sbvi.data import Dataset
 from sbvi.distributions.priors.marginals import Marginal, OneMarginal, marginals, plane
@@ -56,7 +56,8 @@ def left_out(name: str, beside: tuple[type[Exception], ...] = ()) -> Iterator[No
     beside: what is raised all the same, as signals and full memory are.
     """
     try:
-        yield
+        with telling():  # also of what is no Exception
+            yield
     except Exception as error:
         if _ends(error) or isinstance(error, beside):
             raise
@@ -93,8 +94,10 @@ class Pictures:
 
         def seen(params: Any, key: jax.Array, latents: dict[str, jax.Array]) -> jax.Array:
             """E[x | z]; or a draw, where values depend on one another given z and their means are no such x."""
-            value: jax.Array = model.decode(params, latents) if means else model.observe(params, key, latents).value
-            return value
+            count = len(next(iter(latents.values())))
+            if means:
+                return _of_examples(model, "decode", model.decode(params, latents), count)
+            return _of_examples(model, "observe", model.observe(params, key, latents), count, "value")
 
         def made(
             params: Any, key: jax.Array, real: jax.Array, asked: tuple[str, ...]
@@ -103,7 +106,8 @@ class Pictures:
             traversed: Traversed | None = None
             if "samples" in asked:
                 drawn = model.sample(params, key, COLUMNS**2)
-                pictures["samples"] = drawn.mean if means else drawn.value
+                part = "mean" if means else "value"
+                pictures["samples"] = _of_examples(model, "sample", drawn, COLUMNS**2, part)
             prior: dict[str, Marginal] = {}
             if continuous:
                 prior = marginals(model.node_prior(), model.prior_params(params), SHARES, real.dtype)
@@ -157,7 +161,8 @@ class Pictures:
         pictures: dict[str, np.ndarray] = {}
         traversed: Traversed | None = None
         try:
-            pictures, traversed = jax.device_get(self.made(params, key, real, sum(self.parts, ())))
+            with telling():
+                pictures, traversed = jax.device_get(self.made(params, key, real, sum(self.parts, ())))
         except Exception as error:
             if _ends(error):
                 raise
@@ -171,6 +176,19 @@ class Pictures:
         images = shown(values, self.shape)
         assert images is not None
         return grid(images, columns)
+
+
+def _of_examples(model: Any, function: str, given: Any, count: int, part: str = "") -> jax.Array:
+    """What a model's function gave, or a part of it, if it is one example for each that was asked for.
+
+    Raises:
+      UserError: what it is, and what it must be.
+    """
+    value: Any = getattr(given, part, given) if part else given
+    if getattr(value, "shape", None) != (shape := (count, model.facts.event_size)):
+        raise wrong(type(model), function, value, f"{part or 'an array'} of shape {shape} for {count} examples")
+    images: jax.Array = value
+    return images
 
 
 def between(means: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, open_dict
 from sbvi.core import UserError, choices
 from sbvi.core.interrupts import Interrupted
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
+from sbvi.core.plugins import telling
 from sbvi.sweeps.labels import labelled
 from sbvi.sweeps.pool import Pool, settled
 
@@ -153,7 +154,8 @@ class SbviLauncher(Launcher):
     def _prepare(self, config: DictConfig) -> Any:
         """What a job's config asks for; one that is refused, or at which the sweep is stopped, leaves no folder."""
         try:
-            return self.task_function.prepare(config)
+            with telling():
+                return self.task_function.prepare(config)
         except (KeyboardInterrupt, UserError):
             forget(Path(HydraConfig.get().runtime.output_dir), JOB_LEAVINGS, self._stood())
             raise

@@ -60,10 +60,10 @@ def _done(run: Run, number: int, overrides: Sequence[str], results: Any) -> bool
         done = run(number, overrides)
         failure = None if done.status == JobStatus.COMPLETED else str(done._return_value)
         results.put(("ended", number, done._return_value if failure is None else None, failure))
-    except (SystemExit, KeyboardInterrupt):
+    except KeyboardInterrupt:
         results.put(("ended", number, None, STOPPED))
         return False
-    except Exception as error:
+    except BaseException as error:  # SystemExit too, of which the next job knows nothing
         traceback.print_exc()
         results.put(("ended", number, None, f"{type(error).__name__}: {error}"))
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.plugins import telling
 from sbvi.runs import runtime
 from sbvi.runs.assembly import Assembly, Shared
 from sbvi.runs.context import RunContext, Show
@@ -67,8 +68,9 @@ def _fitting(experiment: Experiment, points: int, shared: Shared | None) -> int:
         return 1
     try:
         runtime.apply(experiment.runtime)
-        assembly = Assembly.build(experiment, shared)
-        return max(1, min(points, points_that_fit(experiment, assembly.model, assembly.algorithm)))
+        with telling():
+            assembly = Assembly.build(experiment, shared)
+            return max(1, min(points, points_that_fit(experiment, assembly.model, assembly.algorithm)))
     except UserError:
         return 1  # each will say it for itself
 

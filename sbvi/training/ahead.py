@@ -29,7 +29,7 @@ class CompiledAhead:
     def _compile(self) -> None:
         try:
             self._chunk.lower(*self.words).compile()
-        except Exception:  # said where the chunk runs
+        except BaseException:  # said where the chunk runs
             return
 
     def __call__(self, *_: Any, **__: Any) -> Chunk:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -221,6 +222,7 @@ def test_two_packages_cannot_add_one_name(installed):
         ("import a_module_that_is_nowhere", r"cannot be imported \(ModuleNotFoundError: No module named"),
         ("class Other: ...", r"cannot be imported \(AttributeError: "),
         ("raise OSError", r"cannot be imported \(OSError\)"),
+        ("raise SystemExit(0)", r"cannot be imported \(SystemExit: 0\)"),
         ("def Mine(): ...", "is no class made with sbvi.core.spec"),
     ],
 )
@@ -298,6 +300,32 @@ def test_errors_that_are_not_a_package_s_stay_as_they_are(faulty):
     said = r"^raised of the installed package faulty-one fails \(OSError: no\)\.$"
     with pytest.raises(UserError, match=said), plugins.telling():
         raised(OSError("no."))
+
+
+@pytest.mark.quick
+@pytest.mark.usefixtures("faulty")
+@pytest.mark.parametrize(("error", "said"), [(SystemExit(0), "SystemExit: 0"), (GeneratorExit(), "GeneratorExit")])
+def test_what_is_no_exception_is_a_package_s_fault_all_the_same(error, said):
+    """Else `sys.exit` in its code would end a command with exit code 0."""
+    raised = sys.modules["faulty_one"].raised
+    sentence = rf"^raised of the installed package faulty-one fails \({said}\)\.$"
+    with pytest.raises(UserError, match=sentence), plugins.telling():
+        raised(error)
+
+
+@pytest.mark.quick
+@pytest.mark.usefixtures("faulty")
+def test_what_a_signal_raises_is_no_package_s_fault(monkeypatch):
+    raised = sys.modules["faulty_one"].raised
+    with pytest.raises(KeyboardInterrupt), plugins.telling():
+        raised(KeyboardInterrupt())
+    monkeypatch.setattr(sys.modules["faulty_one"], "raised", lambda _: signal.raise_signal(signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))  # as a caller may have it
+    try:
+        with pytest.raises(SystemExit), plugins.telling():
+            sys.modules["faulty_one"].boom()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.quick

@@ -14,12 +14,12 @@ from support.small_run import experiment, train
 from sbvi.core import UserError
 from sbvi.distributions.priors.marginals import marginals
 from sbvi.models import Helmholtz
-from sbvi.models.values import DataFacts
+from sbvi.models.values import DataFacts, Samples
 from sbvi.posteriors.posterior import Moments
 from sbvi.reporting.images import grid
 from sbvi.runs import Experiment
 from sbvi.runs.assembly import Assembly, Shared
-from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, _latents, between, left_out, most_active
+from sbvi.runs.pictures import COLUMNS, ENDS, STEPS, Pictures, _latents, _of_examples, between, left_out, most_active
 
 MADE = {
     "dataset": {"name": "digits"},
@@ -317,6 +317,15 @@ def test_signals_and_full_memory_end_a_run_that_makes_pictures(raised, left, cap
     with contextlib.nullcontext() if left else pytest.raises(type(raised)), left_out("samples"):
         raise raised
     assert len(caplog.records) == left
+
+
+@pytest.mark.quick
+def test_draws_of_another_shape_are_no_picture(shared):
+    model, good = assembled(shared).model, jnp.zeros((3, 64))
+    assert _of_examples(model, "sample", Samples(good, good), 3, "mean") is good
+    for given, what in [(None, "None"), (Samples(good, good[0, 0]), r"an array of shape \(\)")]:
+        with pytest.raises(UserError, match=rf"sample gives {what}; it must give value of shape \(3, 64\) for 3"):
+            _of_examples(model, "sample", given, 3, "value")
 
 
 def test_a_picture_that_cannot_be_drawn_costs_a_run_nothing_else(tmp_path, monkeypatch, caplog):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from support.paths import ROOT
 from support.processes import environment
 
-from sbvi.sweeps.pool import Pool
+from sbvi.sweeps.pool import STOPPED, Pool, _done
 
 pytestmark = pytest.mark.quick
 
@@ -131,3 +132,20 @@ SWEEPS = {"interrupted": sweep_that_is_interrupted_in_a_callback, "stopped": swe
 
 if __name__ == "__main__":
     (SWEEPS[sys.argv[1]] if sys.argv[1:] else sweep_with_a_late_death)()
+
+
+@pytest.mark.parametrize(
+    ("error", "goes_on", "said"),
+    [
+        (SystemExit(0), True, "SystemExit: 0"),
+        (ValueError("no"), True, "ValueError: no"),
+        (KeyboardInterrupt(), 0, STOPPED),
+    ],
+)
+def test_a_job_that_leaves_costs_the_sweep_no_other_and_is_not_said_to_be_stopped(error, goes_on, said):
+    def leaves(number, overrides):
+        raise error
+
+    results = queue.Queue()
+    assert _done(leaves, 7, [], results) == goes_on
+    assert [results.get_nowait() for _ in range(2)] == [("began", 7, os.getpid(), None), ("ended", 7, None, said)]

@@ -23,6 +23,8 @@ from sbvi.models.rollout import Noise, Rollout, each_scored
 from sbvi.models.values import Array, DataFacts, DataSummary, LatentParams, Latents, Params
 from sbvi.posteriors import Conditional, Moments
 from sbvi.posteriors.posterior import ReadsLayers
+from sbvi.posteriors.whole import conditional, divergence, nodewise, sampled
+from sbvi.posteriors.whole import whole as whole_posterior
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
@@ -39,7 +41,8 @@ class BuiltDLGM(GenerativeHalf):
         self.likelihood = likelihood_of(spec.likelihood, facts)
         self.discrete = self.likelihood.discrete
         networks = self._networks = Networks(spec, facts, self.likelihood)
-        self._posterior = spec.posterior.build(spec.latents, spec.initial_posterior_scale, networks.recognition)
+        made = spec.posterior.build(spec.latents, spec.initial_posterior_scale, networks.recognition)
+        self._posterior: Any = whole_posterior(made, spec.posterior)
         self._prior: Prior = whole(spec.prior.build(self._posterior.nodes))
         if facts.table is not None and self._prior.inputs:
             raise UserError(
@@ -88,13 +91,15 @@ class BuiltDLGM(GenerativeHalf):
         return x if self.facts.table is None else self.likelihood.read(x, self.spec.missing_inputs)
 
     def encode(self, params: Params, x: Array) -> dict[str, Moments]:
-        return self.posterior(params, x).moments()
+        q = self.posterior(params, x)
+        found: dict[str, Moments] = nodewise(q.moments(), q, "moments", self._posterior.nodes, x.shape[:1])
+        return found
 
     def posterior(self, params: Params, x: Array) -> Conditional:
         return self._given(params, self._seen(x))
 
     def _given(self, params: Params, seen: Array, thinning: tuple[Array, Array] | None = None) -> Conditional:
-        q: Conditional = self._posterior.given(params.recognition, seen)
+        q = conditional(self._posterior.given(params.recognition, seen), self._posterior)
         if not isinstance(q, ReadsLayers):
             return q
 
@@ -137,7 +142,8 @@ class BuiltDLGM(GenerativeHalf):
             return points
 
         f = self.expected(params, x, moved, _thinning(key, noise))
-        draws = q.sample(jax.random.fold_in(key, 0), num_samples, f, paths)
+        drawn = q.sample(jax.random.fold_in(key, 0), num_samples, f, paths)
+        draws = sampled(drawn, q, self._posterior.nodes, num_samples, x.shape[0])
         points = moved(draws.latents)
         scored = draws.log_posterior
         if scored is None or noise.latent is not None:
@@ -148,7 +154,7 @@ class BuiltDLGM(GenerativeHalf):
             log_likelihood=draws.values,
             log_prior=self._prior.log_prob(prepared, points),
             log_posterior=scored,
-            kl=q.kl(self._prior, prepared),
+            kl=divergence(q.kl(self._prior, prepared), q, self._prior, self._posterior.nodes, x.shape[0]),
             gate=draws.gate,
         )
         return each_scored(rollout, num_samples, x.shape[0])

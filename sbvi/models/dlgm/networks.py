@@ -14,6 +14,7 @@ from sbvi.models.values import Array, DataFacts
 from sbvi.networks.gaussian_networks import GenerativeNetwork, RecognitionNetwork
 from sbvi.networks.keys import Keys
 from sbvi.posteriors import Posterior
+from sbvi.posteriors.whole import parameters
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
@@ -62,7 +63,8 @@ class Networks:
 
         @jit_once  # one program in place of one for each weight, and traced once for the shapes and for the arrays
         def made(first: Array, second: Array, outputs: np.ndarray, free: np.ndarray) -> tuple[Any, Any]:
-            return nnx.split(self._generative(Keys(first, self._shapes), outputs, free))[1], posterior.init(second)
+            recognition = parameters(posterior.init(second), posterior)
+            return nnx.split(self._generative(Keys(first, self._shapes), outputs, free))[1], recognition
 
         return made
 
