@@ -1,6 +1,7 @@
 """What is asked of a posterior that an installed package adds, held to it where a model of it is made and traced."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ def whole(posterior: Any, spec: Any) -> Posterior:
     if lacking := [part for part in PARTS if not hasattr(posterior, part)]:
         raise wrong(type(spec), "build", posterior, f"a posterior, which has {', '.join(PARTS)}", lacking)
     nodes = posterior.nodes
-    if not (isinstance(nodes, Mapping) and nodes and all(isinstance(size, int) for size in nodes.values())):
+    if not (isinstance(nodes, Mapping) and nodes and all(isinstance(size, Integral) for size in nodes.values())):
         raise wrong(type(spec), "build", posterior, "a posterior whose nodes are a dict from names to sizes")
     made: Posterior = posterior
     return made
