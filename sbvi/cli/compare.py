@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sbvi import __version__
+from sbvi.cli.folders import unusable
 from sbvi.cli.parsing import Parser
-from sbvi.cli.reader import tell
+from sbvi.cli.reader import printing, tell
 from sbvi.core import UserError
 from sbvi.core.configs import spelled
 from sbvi.core.imports import uncollected
@@ -45,12 +46,13 @@ def main() -> None:
         help="a page in one file: a table that sorts, curves and samples of each run",
     )
     try:
-        _compare(parser.parse_args())
+        with printing():
+            _compare(parser.parse_args())
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
-    except OSError as error:  # of --plot and --html
-        sys.stderr.write(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).\n")
+    except OSError as error:  # of --plot's and --html's folders
+        sys.stderr.write(f"{unusable(error, ())}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

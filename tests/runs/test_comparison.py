@@ -297,7 +297,7 @@ def test_mistakes_are_one_sentence(grid):
         (["sweep", "--metric", "test/nl"], "is in none of the completed runs; did you mean test/nll or test/elbo?"),
         (["sweep", "--metric", "speed"], "--metric speed is in none of the completed runs; there is: test/elbo, "),
         (["sweep", "--plot", "x.svg"], "--plot x.svg must end in .png or .pdf."),
-        (["sweep", "--plot", "folder.png"], "folder.png cannot be used (Is a directory)."),
+        (["sweep", "--plot", "folder.png"], "folder.png cannot be written (Is a directory); what was there"),
         (["sweep", "--html", "file/x.html"], "file cannot be used (File exists)."),
     ):
         done = command("compare", *words, cwd=grid)
