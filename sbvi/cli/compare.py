@@ -75,10 +75,7 @@ def _compare(given: Any) -> None:
     keys = [*differing(runs, metric), *(["data"] if groups and "data" in groups[0].settings else [])]
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
-    left = [
-        [*(_of_run(run, key) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
-        for run in others
-    ]
+    left = [[*(_of_run(run, key) for key in keys), run.status, run.why_left(metric), str(run.path)] for run in others]
     apart = sections(groups, metric)
     shown = left_keys(runs, others, apart)
     if given.format == "json":
@@ -141,7 +138,7 @@ def _as_json(metric: str, apart: Sequence[Any], others: Sequence[Any]) -> str:
             for section in apart
             for group in section.groups
         ],
-        "others": [{"run": str(r.path), "status": r.status, "note": r.note or f"has no {metric}"} for r in others],
+        "others": [{"run": str(r.path), "status": r.status, "note": r.why_left(metric)} for r in others],
     }
     return json.dumps(content, indent=2)
 
@@ -203,7 +200,7 @@ def _page(
         unfinished = [
             Row(
                 {key: run.config.get(key, "") for key in shown}
-                | {"run": str(run.path), "status": run.status, "note": run.note or f"has no {metric}"},
+                | {"run": str(run.path), "status": run.status, "note": run.why_left(metric)},
                 run.curve,
                 _pictures(run.path),
                 run.config,
