@@ -242,7 +242,7 @@ def test_what_early_versions_wrote_of_a_number_that_is_not_finite_is_absent(grid
     assert (found.status, found.metrics) == ("completed", {"test/elbo": -99.0})
     assert found.curve[-1] == (60, -97.0)
     ranked = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
-    assert [(run["status"], run["note"]) for run in ranked["others"]] == [("completed", "has no test/nll")]
+    assert [(run["status"], run["note"]) for run in ranked["others"]] == [("completed", "test/nll is not finite")]
 
 
 @pytest.mark.parametrize("data", [{"preprocessing": "x"}, {"classes": None}, {"classes": [2]}])
