@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sbvi import __version__
+from sbvi.cli.folders import unusable
 from sbvi.cli.parsing import Parser
-from sbvi.cli.reader import tell
+from sbvi.cli.reader import printing, tell
 from sbvi.core import UserError
 from sbvi.core.configs import spelled
 from sbvi.core.imports import uncollected
@@ -45,12 +46,13 @@ def main() -> None:
         help="a page in one file: a table that sorts, curves and samples of each run",
     )
     try:
-        _compare(parser.parse_args())
+        with printing():
+            _compare(parser.parse_args())
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
-    except OSError as error:  # of --plot and --html
-        sys.stderr.write(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).\n")
+    except OSError as error:  # of --plot's and --html's folders
+        sys.stderr.write(f"{unusable(error, ())}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -73,10 +75,7 @@ def _compare(given: Any) -> None:
     keys = [*differing(runs, metric), *(["data"] if groups and "data" in groups[0].settings else [])]
     counted = {id(run) for group in groups for run in group.runs}
     others = [run for run in runs if id(run) not in counted]
-    left = [
-        [*(_of_run(run, key) for key in keys), run.status, run.note or f"has no {metric}", str(run.path)]
-        for run in others
-    ]
+    left = [[*(_of_run(run, key) for key in keys), run.status, run.why_left(metric), str(run.path)] for run in others]
     apart = sections(groups, metric)
     shown = left_keys(runs, others, apart)
     if given.format == "json":
@@ -139,7 +138,7 @@ def _as_json(metric: str, apart: Sequence[Any], others: Sequence[Any]) -> str:
             for section in apart
             for group in section.groups
         ],
-        "others": [{"run": str(r.path), "status": r.status, "note": r.note or f"has no {metric}"} for r in others],
+        "others": [{"run": str(r.path), "status": r.status, "note": r.why_left(metric)} for r in others],
     }
     return json.dumps(content, indent=2)
 
@@ -201,7 +200,7 @@ def _page(
         unfinished = [
             Row(
                 {key: run.config.get(key, "") for key in shown}
-                | {"run": str(run.path), "status": run.status, "note": run.note or f"has no {metric}"},
+                | {"run": str(run.path), "status": run.status, "note": run.why_left(metric)},
                 run.curve,
                 _pictures(run.path),
                 run.config,

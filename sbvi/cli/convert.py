@@ -9,6 +9,7 @@ from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
+from sbvi.core.configs import spelled
 
 COMMAND = Command(
     name="sbvi-convert",
@@ -44,7 +45,7 @@ def _task(config: Any) -> None:
 
         most = values["maximum"]
         if most is not None and not (type(most) is int and 1 <= most <= 255):
-            raise UserError(f"maximum={most} must be a whole number of 1 to 255.")
+            raise UserError(f"maximum={spelled(most)} must be a whole number of 1 to 255.")
         info, where = describe(Path(str(folder)), Path(str(folder)).absolute().name, most), folder
     elif folder is None and dataset is not None and output is not None:
         if values["maximum"] is not None:
@@ -62,7 +63,7 @@ def _written(config: Any, output: Path, rows: Any) -> dict[str, Any]:
     from sbvi.data.convert import convert
 
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-        raise UserError(f"rows={rows} must be a whole number of 1 or more.")
+        raise UserError(f"rows={spelled(rows)} must be a whole number of 1 or more.")
     spec: Any = build(DATASETS, "dataset", config)
     if spec.binarization == "auto":  # which is a likelihood's to choose, later
         spec = replace(spec, binarization="none")

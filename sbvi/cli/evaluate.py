@@ -1,9 +1,11 @@
 """sbvi-evaluate: works on a trained run, `run=DIR task=NAME`, or on a decoder of the user's own."""
 
+import contextlib
 import io
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ def _task(config: Any) -> None:
         serving = ", ".join(name for name, entry in TASKS.items() if issubclass(entry, DecoderTask))
         raise UserError(f"task={values['task']['name']} needs run=DIR; with decoder=FILE: task={serving}.")
     settings = {"name": values["task"]["name"], **plain(task)}
-    with own_name(folder, title, settings, decoder) as name:
+    with own_name(folder, title, settings, decoder) as name, _taken(folder / name):
         drawn = _write(folder, name, name.removeprefix(title), settings, result)
     tell(
         *([result.table] if result.table else (f"{key}: {value:.4f}" for key, value in result.scalars.items())),
@@ -100,6 +102,15 @@ def _task(config: Any) -> None:
         *([f"  {settings['output']}"] if settings.get("output") else []),
         *(f"  {path}" for path in result.beside),
     )
+
+
+@contextlib.contextmanager
+def _taken(place: Path) -> Iterator[None]:
+    """Within, a disk that does not take what is written is told by the file, where that is known, or by the place."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or place} cannot be written ({error.strerror or error}).") from None
 
 
 def _write(folder: Path, name: str, tail: str, settings: dict[str, Any], result: Any) -> list[Path]:

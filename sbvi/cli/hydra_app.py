@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.cli import mistakes
-from sbvi.cli.flags import flags_first
+from sbvi.cli.flags import flags_first, words_of
 from sbvi.cli.folders import named, unusable
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
-from sbvi.cli.reader import unheard
+from sbvi.cli.reader import collected, printing, unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
 from sbvi.core.configs import config_folder, hydra_defaults, refused
@@ -66,7 +66,7 @@ def answered() -> Iterator[None]:
     """Within, a mistake and a file that cannot be used end the process with a sentence, and a signal with its code."""
     asked = full_errors()
     try:
-        with hearing(), telling():
+        with hearing(), printing(), telling():
             yield
     except UserError as error:
         leave(str(error), error, asked)
@@ -161,8 +161,10 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
+    told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        main()
+        with collected() if told else contextlib.nullcontext():
+            main()
         if failures:
             raise failures[0]
         _tell(failed)

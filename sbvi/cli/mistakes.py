@@ -10,10 +10,10 @@ from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.cli.quoting import quoted
-from sbvi.core.catalogue import CHANGES, below, entries_of, is_list, is_text
+from sbvi.core.catalogue import CHANGES, entries_of, is_list, is_text
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
-from sbvi.core.unknown import unknown_override, value_of
+from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override, value_of
 
 #: What an option of Hydra's brings that is not installed: its name -> the extra of this package.
 EXTRAS = {"joblib": "sweep", "optuna": "sweep", "submitit_slurm": "sweep", "submitit_local": "sweep"}
@@ -62,6 +62,8 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
     from hydra.errors import HydraException
 
     key, equals, value = word.partition("=")
+    if (strange := strange_letter(word)) is not None:
+        raise strange
     if equals and not re.fullmatch(r"[+~]*[\w$./@:-]+", key):
         raise UserError(
             f"{word} has no key of letters, digits, _ and dots before its =; a word is KEY=VALUE, such as seed=1, or "
@@ -185,24 +187,11 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
             f"{asked} needs the extra `{extra}`, which is not installed: pip install 'sbvi[{extra}]', or "
             f"pip install -e '.[{extra}]' in a clone."
         )
-    if (match := re.match(r"Error merging override (\S.*)", text)) is not None:
-        return _of_another_kind(match[1], error.__cause__)
+    if (other := of_another_kind(error)) is not None:
+        return str(other)
     if (refusal := refused(text, arguments)) is not None:
         return str(refusal)
     if (unknown := unknown_override(text, arguments, command.groups, command.keys, command.words)) is not None:
         return str(unknown)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3]) or type(error).__name__
-
-
-def _of_another_kind(word: str, cause: BaseException | None) -> str:
-    """The sentence for a value that cannot stand where it is given: in our own keys no list or group of settings, in
-    Hydra's what OmegaConf says of it."""
-    key, _, value = word.partition("=")
-    if key.startswith(("+", "hydra")):
-        why = str(cause or "").strip().splitlines()
-        return f"{word} cannot be set" + (f": {why[0].rstrip('.')}." if why else ".")
-    if not value.startswith("["):
-        return f"{word} must be a list, in square brackets."
-    parts = [f"{key}.{part}" for part in below(key)]
-    return f"{word} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else ".")

@@ -4,8 +4,9 @@ import argparse
 import difflib
 import re
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from sbvi.cli.reader import tell
 from sbvi.core.errors import UserError, choices
 
 
@@ -33,6 +34,10 @@ class Parser(argparse.ArgumentParser):
         if match := re.match(r"the following arguments are required: (.*)", message):
             raise UserError(f"{match[1]} must be given; {self.prog} --help tells what it is.")
         raise UserError(f"{message[:1].upper()}{message[1:]}; {known}.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ARG002  (argparse's own)
+        """Print help or a version; argparse would say nothing of what cannot be written."""
+        tell(message.removesuffix("\n"))
 
     def _known(self, flag: str) -> bool:
         """Whether it is a flag, or the beginning of one."""

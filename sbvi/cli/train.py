@@ -211,21 +211,29 @@ def _report(result: Mapping[str, Any], several: bool) -> None:
     Raises:
       Interrupted: a run of a sweep was stopped.
     """
-    _tell(result, several)
+    told = _tell(result, several)
     if result["status"] == "stopped":
         heard = Interrupted(signal.Signals[result["reason"]])
         if several:
             raise heard  # a signal stops the whole sweep, not one job of it
         sys.exit(heard.code)
+    if not told and not several:
+        sys.exit(1)
 
 
-def _tell(result: Mapping[str, Any], several: bool) -> None:
-    """Print what a run has reached."""
+def _tell(result: Mapping[str, Any], several: bool) -> bool:
+    """Print what a run has reached; whether that could be written. The run is what it is either way."""
     from sbvi.cli.summary import summary
     from sbvi.core import processes
 
-    if processes.first():
-        tell(summary(result, several))
+    try:
+        if processes.first():
+            tell(summary(result, several))
+    except UserError as error:
+        left = f"the run is {result['status']}, and its result.json in {result['directory']} has what it reached"
+        sys.stderr.write(f"{str(error).removesuffix('.')}; {left}.\n")
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The one kind of exception that is meant for a person: a sentence, not a traceback."""
 
 import difflib
+import json
 import numbers
 from collections.abc import Iterable, Sequence
 
@@ -71,7 +72,8 @@ def check_seed(value: object) -> None:
       UserError: it is no whole number of 31 bits.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise UserError(f"seed={value} must be a whole number of 0..{2**31 - 1}.")
+        said = value if isinstance(value, str) else json.dumps(value, default=str)  # as the command line spells it
+        raise UserError(f"seed={said} must be a whole number of 0..{2**31 - 1}.")
 
 
 def seed_of(value: object, name: str = "seed") -> int:

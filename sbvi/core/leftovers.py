@@ -30,11 +30,11 @@ class Before:
     def of(cls, places: Iterable[Path]) -> "Before":
         """See the class; a place that cannot be read is as one that is not there."""
         near: set[Path] = set()
-        real = {place for given in places if (place := _real(given)) is not None}
+        real = _real(places)
         for place in real:
             near |= {place, *place.parents}
             with contextlib.suppress(OSError):
-                near |= set(map(Path.resolve, place.iterdir()))
+                near |= _real(place.iterdir())
         return cls(frozenset(real), frozenset(path for path in near if os.path.isdir(path)))
 
     def made(self, folder: Path) -> Iterator[Path]:
@@ -68,7 +68,10 @@ def forget(folder: Path, leavings: Sequence[str], before: Before) -> None:
             made.rmdir()
 
 
-def _real(place: Path) -> Path | None:
-    with contextlib.suppress(OSError, RuntimeError):
-        return place.resolve()
-    return None
+def _real(places: Iterable[Path]) -> set[Path]:
+    """The places with their links followed, less those that cannot be read, such as links in a circle."""
+    found = set()
+    for place in places:
+        with contextlib.suppress(OSError, RuntimeError):  # which of them a circle raises is the version's of Python
+            found.add(place.resolve())
+    return found

@@ -10,10 +10,12 @@ from typing import Literal, NamedTuple
 
 
 class Quantity(NamedTuple):
-    """unit: such as nats; empty for a pure number. better: which way is better, None for neither."""
+    """unit: such as nats; empty for a pure number. better: which way is better, None for neither. of_rows: whether it
+    is a mean over rows of logarithms of their probabilities, or of minus them."""
 
     unit: str
     better: Literal["lower", "higher"] | None
+    of_rows: bool = False
 
 
 #: How quantities without a bound are told over examples.
@@ -31,20 +33,20 @@ MONITORS = ("hybrid", "conditional_log_likelihood", "bound", "elbo", "log_likeli
 #: Those of the labels given x, which ask nothing of p(x).
 OF_LABELS_ALONE = ("conditional_log_likelihood",)
 QUANTITIES: dict[str, Quantity] = {
-    "nll": Quantity("nats", "lower"),
-    "exact_nll": Quantity("nats", "lower"),
-    "nll_independent": Quantity("nats", "lower"),
-    "nll_by_samples": Quantity("nats", "lower"),
+    "nll": Quantity("nats", "lower", of_rows=True),
+    "exact_nll": Quantity("nats", "lower", of_rows=True),
+    "nll_independent": Quantity("nats", "lower", of_rows=True),
+    "nll_by_samples": Quantity("nats", "lower", of_rows=True),
     "quadrature_error": Quantity("nats", "lower"),
-    "nll_lower": Quantity("nats", "lower"),
-    "nll_geometric": Quantity("nats", "lower"),
-    "nll_geometric_bound": Quantity("nats", "lower"),
+    "nll_lower": Quantity("nats", "lower", of_rows=True),
+    "nll_geometric": Quantity("nats", "lower", of_rows=True),
+    "nll_geometric_bound": Quantity("nats", "lower", of_rows=True),
     "log_z2": Quantity("nats", "higher"),
-    "elbo": Quantity("nats", "higher"),
-    "bound": Quantity("nats", "higher"),
-    "log_likelihood": Quantity("nats", "higher"),
-    "conditional_log_likelihood": Quantity("nats", "higher"),
-    "hybrid": Quantity("nats", "higher"),
+    "elbo": Quantity("nats", "higher", of_rows=True),
+    "bound": Quantity("nats", "higher", of_rows=True),
+    "log_likelihood": Quantity("nats", "higher", of_rows=True),
+    "conditional_log_likelihood": Quantity("nats", "higher", of_rows=True),
+    "hybrid": Quantity("nats", "higher", of_rows=True),
     "kl": Quantity("nats", "lower"),
     "reverse_kl": Quantity("nats", "lower"),
     **{f"{kl}_{part}": Quantity("nats", "lower") for kl in ("kl", "reverse_kl") for part in QUARTILES},
@@ -54,9 +56,9 @@ QUANTITIES: dict[str, Quantity] = {
     "still_moving": Quantity("", "lower"),
     "loss": Quantity("nats", "lower"),
     "sleep": Quantity("nats", "lower"),
-    "log_loss": Quantity("nats", "lower"),
-    "log_loss_of_means": Quantity("nats", "lower"),
-    "bits_per_dimension": Quantity("bits", "lower"),
+    "log_loss": Quantity("nats", "lower", of_rows=True),
+    "log_loss_of_means": Quantity("nats", "lower", of_rows=True),
+    "bits_per_dimension": Quantity("bits", "lower", of_rows=True),
     "rmse": Quantity("", "lower"),
     "rmse_of_means": Quantity("", "lower"),
     "effective_samples": Quantity("samples", "higher"),

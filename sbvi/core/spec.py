@@ -23,6 +23,8 @@ from sbvi.core.plugins import settle
 
 T = TypeVar("T")
 
+#: The largest whole number that a setting can be: the largest that a float has with all that are smaller.
+LARGEST = 2**53
 PositiveInt = Annotated[int, pydantic.Field(gt=0)]
 NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
 #: JAX's keys have the low 32 bits of a seed alone: greater ones would draw as smaller ones do.
@@ -123,11 +125,29 @@ def make(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         # JSON mode is strict about types yet reads a list as a tuple, as a config needs.
         result: T = _adapter(cast(Any, cls)).validate_json(json.dumps(dict(values)))
-        return result
     except TypeError as error:
         raise UserError(f"{where or 'the config'} holds a value that is not plain data: {error}.") from None
     except pydantic.ValidationError as error:
         raise _sentence(error, cls, values, where) from None
+    _check_whole(result, where)
+    return result
+
+
+def _check_whole(value: Any, path: str) -> None:
+    """Refuse whole numbers of which no array has so many entries, nor a loop so many steps: NumPy and JAX have no room
+    for them, and say so in many ways.
+
+    Raises:
+      UserError: the first of them.
+    """
+    if isinstance(value, int) and value > LARGEST:
+        raise UserError(f"{path}={value} must be a whole number of at most {LARGEST}.")
+    if isinstance(value, tuple):
+        for place, each in enumerate(value):
+            _check_whole(each, f"{path}[{place}]")
+    elif dataclasses.is_dataclass(value):
+        for key in fields(type(value)):
+            _check_whole(getattr(value, key), f"{path}.{key}" if path else key)
 
 
 def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]) -> T:

@@ -1,6 +1,7 @@
 """A key or group that a composed config has not, from Hydra's message: for the command line, and for Python."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from sbvi.core.catalogue import below, owning, unknown_word
@@ -21,9 +22,40 @@ def unknown_override(
     """
     if match := re.search(r"Could not override '([^']+)'", text):
         return _unknown(match[1], overrides, groups, keys, words)
+    if match := re.match(r"Interpolation key '([^']*)' not found\s+full_key: (\S+)", text):
+        value = value_of(match[2], overrides)
+        said = f"{match[2]}={value}" if value else match[2]
+        return UserError(f"{said} asks for the value of {match[1]}, which is no key of the config.")
     if "No match in the defaults list" in text:
         return UserError(f"{text.splitlines()[0]} Allowed groups: {', '.join(groups)}.")
     return None
+
+
+def strange_letter(word: str) -> UserError | None:
+    """The sentence for a key with a letter that Hydra takes in none, such as one that looks like another; None where
+    there is none."""
+    key, equals, _ = word.partition("=")
+    odd = next((letter for letter in key if not letter.isascii()), None)
+    if not equals or odd is None:
+        return None
+    name = unicodedata.name(odd, "of no name").lower()
+    return UserError(f"{word}: the key has the letter {odd} ({name}); allowed in keys: a-z, A-Z, 0-9, _ and dots.")
+
+
+def of_another_kind(error: BaseException) -> UserError | None:
+    """The sentence for a value that cannot stand where it is given: in our own keys no list or group of settings, in
+    Hydra's what OmegaConf says of it; None where Hydra says another thing."""
+    if (match := re.match(r"Error merging override (\S.*)", str(error))) is None:
+        return None
+    word = match[1]
+    key, _, value = word.partition("=")
+    if key.startswith(("+", "hydra")):
+        why = str(error.__cause__ or "").strip().splitlines()
+        return UserError(f"{word} cannot be set" + (f": {why[0].rstrip('.')}." if why else "."))
+    if not value.startswith("["):
+        return UserError(f"{word} must be a list, in square brackets.")
+    parts = [f"{key}.{part}" for part in below(key)]
+    return UserError(f"{word} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else "."))
 
 
 def value_of(key: str, overrides: Sequence[str]) -> str:

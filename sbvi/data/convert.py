@@ -26,7 +26,6 @@ def convert(dataset: Dataset, folder: Path, rows: int) -> dict[str, Any]:
     Raises:
       UserError: the directory holds something but what another call left unfinished, which is taken away, or cannot be
         made or written in.
-      OSError: the disk is full.
     """
     if dataset.dequantized or dataset.dynamic:
         raise UserError("Noise and fresh draws are made in training; convert the values themselves.")
@@ -76,7 +75,8 @@ def _save(path: Path, array: np.ndarray) -> str:
     try:
         np.save(path, array, allow_pickle=False)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
+        why = error.strerror or f"the disk takes no more: {error}"  # NumPy's own, where a write falls short
+        raise UserError(f"{path} cannot be written ({why}).") from None
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 

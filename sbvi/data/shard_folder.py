@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sbvi.core import UserError
 from sbvi.core.atomic import try_folder
+from sbvi.core.leftovers import Before, forget
 from sbvi.core.places import is_folder
 from sbvi.data.formats.shard_files import INFO, UNFINISHED
 
@@ -29,25 +30,33 @@ def written(folder: Path) -> Iterator[None]:
         be made or written in.
     """
     _left(folder)
+    stood = Before.of([folder])
     try:
         try_folder(folder)
-        mark = open(folder / UNFINISHED, "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
+        mark = open(folder / UNFINISHED, "a+b", buffering=0)  # noqa: SIM115  (closed below)
     except OSError as error:
-        raise UserError(f"output={folder} cannot be made or written in ({error.strerror}).") from None
+        raise _refused(folder, error) from None
     with mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which ends with the process, however that ends
         except OSError:
             mark.seek(0)
-            holder = mark.read().strip() or "another process"
+            holder = mark.read().decode().strip() or "another process"
             raise UserError(f"output={folder} is being written by {holder}; wait for it, or choose another.") from None
         for path in _left(folder):  # again, since another process may have finished meanwhile
             path.unlink()
-        mark.truncate(0)
-        mark.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        mark.flush()
+        try:
+            mark.truncate(0)
+            mark.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        except OSError as error:  # the disk is full before anything is written
+            forget(folder, (UNFINISHED,), stood)
+            raise _refused(folder, error) from None
         yield
         (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def _refused(folder: Path, error: OSError) -> UserError:
+    return UserError(f"output={folder} cannot be made or written in ({error.strerror}).")
 
 
 def _left(folder: Path) -> list[Path]:

@@ -110,6 +110,9 @@ class Parts(ModelSpec):
         if facts.classes < 2:
             raise UserError(f"model=parts needs labels of at least two classes; the data has {facts.classes}.")
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        return self.parts * self.templates * self.window**2
+
     def learn_structure(self, summary: DataSummary) -> Any:
         """Mean and standard deviation of every feature at every place."""
         spread = np.maximum(summary.spread, LEAST)

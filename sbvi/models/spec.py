@@ -112,6 +112,11 @@ class ModelSpec(abc.ABC):
           UserError: what the data holds, and what is needed.
         """
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        """A number that the model's parameters are no fewer than, by its settings alone: what surely cannot fit is
+        refused by it, where the parameters' shapes could not even be listed."""
+        return 0
+
     def learn_structure(self, summary: DataSummary) -> Any:
         """What is learned from data before the model is built: plain data, kept in run.json; None for nothing."""
         return None

@@ -1,10 +1,13 @@
 """Matplotlib figures without a window system: as arrays of pixels, and as files."""
 
+import io
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from sbvi.core.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
@@ -40,7 +43,11 @@ def pixels(figure: Figure) -> np.ndarray:
 def save_figure(figure: Figure, *paths: Path) -> None:
     """A figure as files of the kinds that their suffixes say, such as .png and .pdf, without a ground: axes and text
     are readable on white and on dark pages. It is laid out once, and no more afterwards, whatever the user's
-    settings of Matplotlib say."""
+    settings of Matplotlib say.
+
+    Raises:
+      UserError: a file cannot be written; an earlier one is untouched then.
+    """
     from matplotlib import rc_context
 
     for axes in figure.get_axes():
@@ -63,4 +70,6 @@ def save_figure(figure: Figure, *paths: Path) -> None:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
-            figure.savefig(path, transparent=True, **dates)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=path.suffix.removeprefix("."), transparent=True, **dates)
+            write_atomically(path, drawn.getvalue(), flush=False)  # it can be drawn again

@@ -1,8 +1,12 @@
 """Grids of images as arrays, and PNG files of them."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from sbvi.core.atomic import write_atomically
 
 
 def grid(images: np.ndarray, columns: int, zoom: int | None = None) -> np.ndarray:
@@ -31,17 +35,23 @@ def shown(values: np.ndarray, event_shape: tuple[int, ...]) -> np.ndarray | None
 
 
 def save_png(path: Path, picture: np.ndarray) -> None:
+    """A picture (H, W) or (H, W, 3) uint8 as a file; an earlier one is there until it is whole."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    _save(path, Image.fromarray(picture), format="PNG")
 
 
 def save_gif(path: Path, frames: np.ndarray, seconds: float = 5.0) -> None:
     """frames (T, H, W) or (T, H, W, 3) uint8, shown over so many seconds again and again."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     first, *rest = (Image.fromarray(frame) for frame in frames)
     each = max(20, round(1000 * seconds / len(frames)))  # milliseconds; viewers ignore less than two hundredths
-    first.save(path, save_all=True, append_images=rest, duration=each, loop=0)
+    _save(path, first, format="GIF", save_all=True, append_images=rest, duration=each, loop=0)
+
+
+def _save(path: Path, image: Any, **options: Any) -> None:
+    drawn = io.BytesIO()
+    image.save(drawn, **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, drawn.getvalue(), flush=False)

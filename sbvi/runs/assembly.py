@@ -25,7 +25,7 @@ from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
-from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits
+from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits, check_least
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.trial import tried
@@ -181,6 +181,7 @@ class Assembly:
         placement.check(experiment.trainer.batch_size, "trainer.batch_size")
 
         def built() -> tuple[Any, Any]:
+            check_least(spec, data_facts(dataset))
             learned = spec.learn_structure(summary) if structure is None else structure
             model = spec.build(data_facts(dataset), learned)
             return learned, tried(model, spec, len(dataset.train))

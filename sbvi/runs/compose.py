@@ -8,7 +8,7 @@ from typing import Any
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.configs import config_folder, hydra_defaults, refused
-from sbvi.core.unknown import unknown_override
+from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override
 
 LENGTHS = ("steps", "epochs", "examples")
 #: What is said of a search, and nothing of its runs.
@@ -43,6 +43,8 @@ def checked_words(overrides: Any) -> list[str]:
     for word in words:
         if not isinstance(word, str) or not (word.startswith("~") or "=" in word):
             raise UserError(f"{word!r} is no override; each is a text KEY=VALUE, such as 'trainer.epochs=3'.")
+        if (strange := strange_letter(word)) is not None:
+            raise strange
     return words
 
 
@@ -84,7 +86,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{odd[0]} is for a search by sbvi-train --multirun; a run by itself has no other trials.")
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -103,6 +105,14 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
                 raise sentence from None
             if (unknown := unknown_override(str(error), overrides, (*TRAINED, *CHANGES), TOP, TOP)) is not None:
                 raise unknown from None
+            if (other := of_another_kind(error)) is not None:
+                raise other from None
+            if isinstance(error, OverrideParseException):
+                key, _, value = error.override.partition("=")
+                raise UserError(
+                    f"{error.override} holds characters that Hydra reads as its own; put the value in quotes, as in "
+                    f'{key}="{value}".'
+                ) from None
             if not isinstance(error, HydraException | OmegaConfBaseException):
                 raise
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -12,6 +12,7 @@ import numpy as np
 from sbvi.core import UserError
 from sbvi.core.memory import available, gib
 from sbvi.models.capabilities import LatentVariable, offers
+from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataFacts, DataSummary
 from sbvi.runs.experiment import Experiment
 
@@ -44,6 +45,22 @@ def check_event(facts: DataFacts) -> None:
         raise UserError(
             f"Too large: {EXAMPLES} examples of shape {shape} take {gib(size)}, and {gib(there)} are {where}."
         )
+
+
+def check_least(spec: ModelSpec, facts: DataFacts) -> None:
+    """Refuse a model that surely cannot fit, before its shapes are asked for: of such sizes neither Python nor JAX has
+    any.
+
+    Raises:
+      UserError: with both numbers.
+    """
+    there, where = _room()
+    if (size := FLOAT * spec.least_parameters(facts)) > there:
+        raise UserError(_too_large("the model's parameters", size, there, where))
+
+
+def _too_large(what: str, size: int, there: int, where: str) -> str:
+    return f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}."
 
 
 def abstract_params(model: Any) -> Any:
@@ -108,7 +125,7 @@ def check_fits(experiment: Experiment, model: Any, state: Any = None) -> None:
     there, where = _room()
     for what, size in needs(experiment, model, state).items():
         if size > there:
-            raise UserError(f"Too large: {what} would take at least {gib(size)}, and {gib(there)} are {where}.")
+            raise UserError(_too_large(what, size, there, where))
 
 
 def points_that_fit(experiment: Experiment, model: Any, algorithm: Any) -> int:

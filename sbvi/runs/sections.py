@@ -39,14 +39,16 @@ def metric_of(runs: Sequence[RunSummary], asked: str | None) -> tuple[str, str]:
     done = [run for run in runs if run.status == "completed"]
     if not done or any(DEFAULT in run.metrics for run in done):
         return DEFAULT, ""
+    lost = any(DEFAULT in run.lost for run in done)
+    missing = f"No completed run has a finite {DEFAULT}" if lost else f"No completed run has {DEFAULT}"
     if any(OF_LABELS in run.metrics for run in done):
-        return OF_LABELS, f"No completed run has {DEFAULT}: ranked by {OF_LABELS}."
+        return OF_LABELS, f"{missing}: ranked by {OF_LABELS}."
     monitors = {run.monitor for run in done if run.monitor}
     shared = [name for run in done[:1] for name in run.metrics if all(name in other.metrics for other in done)]
     metric = next(iter(monitors)) if len(monitors) == 1 else monitor_of(shared) or monitor_of(monitors)
     if metric is None:
         return DEFAULT, ""
-    return metric, f"No completed run has {DEFAULT} (evaluation.test=false?): ranked by {metric}."
+    return metric, f"{missing}{'' if lost else ' (evaluation.test=false?)'}: ranked by {metric}."
 
 
 def sections(groups: Sequence[Group], metric: str) -> list[Section]:

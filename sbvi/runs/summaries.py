@@ -30,6 +30,7 @@ class RunSummary:
     data: digest of the data set.  scored: what p is of where that is no probability of x: see `_scored`.
     likelihood: how the final test found log p(x), as `Evaluator.how` says it; empty where that is not recorded.
     monitor: the scalar that validation scores the run by.  units: of the data's values, as far as they are recorded.
+    lost: names of final metrics that were not finite.
     """
 
     path: Path
@@ -43,12 +44,17 @@ class RunSummary:
     monitor: str = ""
     units: str = ""
     likelihood: str = ""
+    lost: Sequence[str] = ()
 
     @property
     def identity(self) -> str:
         """What two runs share that are one and the same: config, seed and data, wherever they were computed."""
         kept = {key: self.setting(key) for key in self.config if of_numbers(key)}
         return json.dumps([kept, self.data], sort_keys=True)
+
+    def why_left(self, metric: str) -> str:
+        """Why it is not ranked by a metric: what is said of the run, or of the metric."""
+        return self.note or (f"{metric} is not finite" if metric in self.lost else f"has no {metric}")
 
     def setting(self, key: str) -> str:
         """A value to compare by; that of a key which the run lacks is no value of any. Where data lies is none of it
@@ -134,7 +140,8 @@ def read_summary(path: Path) -> RunSummary:
         if monitor and best is not None:
             metrics[monitor] = best
         how = str(result.get("likelihood", ""))
-        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units, how)
+        lost = [name for name, value in result.get("metrics", {}).items() if value is None]
+        return RunSummary(path, status, reason, config, metrics, curve, data, scored, monitor, units, how, lost)
     alive = _holder_lives(path / ".lock")
     note = f"step {lines[-1]['step']}" if lines else "no step yet"
     latest = {name: value for line in lines for name, value in line.items() if "/" in name}

@@ -3,6 +3,7 @@
 A place is no part of what a run is. Whoever reads the data compares its digest with the recorded one.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,8 @@ def located(experiment: Experiment, run: Path, said: str | None = None) -> Exper
 
 def same_place(one: object, other: object) -> bool:
     """Whether two paths lead to one file."""
-    return isinstance(one, str) and isinstance(other, str) and Path(one).resolve() == Path(other).resolve()
+    # Links in a circle, which lead to none, make `Path.resolve` raise.
+    return isinstance(one, str) and isinstance(other, str) and os.path.realpath(one) == os.path.realpath(other)
 
 
 def check_has_path(has_path: bool, said: object) -> None:

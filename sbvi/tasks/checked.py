@@ -197,7 +197,7 @@ def _try_drawing(gives: str, result: TaskResult) -> None:
 def _drawing(what: str) -> Iterator[None]:
     try:
         yield
-    except OSError:  # of the disk
+    except (OSError, UserError):  # of the disk
         raise
     except Exception as error:  # whatever Matplotlib raises
         raise UserError(f"{what}, which cannot be drawn ({reason(error)}).") from error

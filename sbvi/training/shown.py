@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 
-from sbvi.core.quantities import told
+from sbvi.core.quantities import quantity, told
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +16,10 @@ class Shown:
         self.warned = False
 
     def __call__(self, values: Mapping[str, float], step: int) -> dict[str, float]:
-        shown = {name: told(value) for name, value in values.items()}
-        lost = [name for name, value in values.items() if math.isfinite(value) and not math.isfinite(shown[name])]
+        known = {name: what for name in values if (what := quantity(name)) is not None}
+        lost = [name for name, what in known.items() if what.of_rows and _beyond(values[name])]
+        if lost:  # which a loss is made of: by itself it may be as large for its weights
+            lost = [name for name, what in known.items() if what.unit in ("nats", "bits") and _beyond(values[name])]
         if lost and not self.warned:
             self.warned = True
             log.warning(
@@ -26,4 +28,8 @@ class Shown:
                 ", ".join(lost),
                 step,
             )
-        return shown
+        return {name: told(value) if name in lost else value for name, value in values.items()}
+
+
+def _beyond(value: float) -> bool:
+    return math.isfinite(value) and not math.isfinite(told(value))

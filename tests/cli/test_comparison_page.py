@@ -176,6 +176,19 @@ def test_without_a_test_the_validation_bound_ranks(sweep):
 
 
 @pytest.mark.quick
+def test_a_likelihood_that_is_not_finite_is_no_test_that_was_left_out(tmp_path):
+    for seed in (0, 1):
+        make(tmp_path / str(seed), 1e-3, seed, **{"test/nll": None, "validation/elbo": -50.0 - seed})
+    runs = [read_summary(path) for path in find_runs([tmp_path])]
+    said = "No completed run has a finite test/nll: ranked by validation/elbo."
+    assert metric_of(runs, None) == ("validation/elbo", said)
+    assert [run.why_left(metric) for run in runs[:1] for metric in ("test/nll", "test/elbo")] == [
+        "test/nll is not finite",
+        "has no test/elbo",
+    ]
+
+
+@pytest.mark.quick
 def test_untested_runs_are_ranked_by_the_best_of_what_scored_them(sweep):
     """Of a bound over samples, which comes with an ELBO: by the bound, and where it was best, as the checkpoint is."""
     for place, (best, last) in enumerate([(-80.0, -95.0), (-85.0, -86.0)]):

@@ -417,3 +417,49 @@ def test_a_value_that_a_resumed_run_cannot_be_given_is_one_sentence(value):
     with pytest.raises(UserError, match=re.escape(f"trainer.steps={value} ")):
         literal("trainer.steps", value)
     assert [literal("trainer.steps", text) for text in ("30", "null", "false")] == [30, None, False]
+
+
+DZE = "\N{CYRILLIC SMALL LETTER DZE}"  # it looks like an s
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (
+            f"{DZE}eed=1",
+            f"{DZE}eed=1: the key has the letter {DZE} (cyrillic small letter dze); allowed in keys: a-z, ",
+        ),
+        ("model.latents={}", "model.latents={} must be a list, in square brackets."),
+        (
+            "seed=1;2",
+            'seed=1;2 holds characters that Hydra reads as its own; put the value in quotes, as in seed="1;2".',
+        ),
+        ("init_from=${x}", "init_from=${x} asks for the value of x, which is no key of the config."),
+        ("seed=null", "seed=null must be a whole number of 0.."),
+        ("seed=true", "seed=true must be a whole number of 0.."),
+    ],
+)
+def test_what_hydra_cannot_read_is_a_sentence_in_python_too(word, said):
+    with pytest.raises(UserError) as error:
+        Experiment.from_overrides([word])
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.quick
+def test_a_letter_that_looks_like_another_is_told_before_quotes_are_advised():
+    with pytest.raises(UserError, match=rf"^{DZE}eed=1: the key has the letter {DZE} \(cyrillic small letter"):
+        check_arguments([f"{DZE}eed=1"], COMMAND)
+    check_arguments(['init_from="fünf"'], COMMAND)  # in values any letter may stand
+
+
+@pytest.mark.quick
+def test_a_folder_named_by_a_key_that_is_none():
+    word = 'hydra.run.dir="out/n/${x}"'
+    said = sentence(
+        ValueError("Interpolation key 'x' not found\n    full_key: hydra.run.dir\n    object_type=dict"),
+        [word],
+        COMMAND,
+    )
+    assert said == f"{word} asks for the value of x, which is no key of the config."

@@ -65,3 +65,15 @@ def test_what_another_holds_or_has_filled_stays(tmp_path):
     (tmp_path / "filled" / "notes.txt").touch()
     forget(tmp_path / "filled", JOB_LEAVINGS, stood)
     assert {"held/.lock", "filled/.lock", "filled/notes.txt"} <= set(left(tmp_path))
+
+
+def test_links_in_a_circle_hide_no_folder_beside_them(tmp_path):
+    (tmp_path / "first").symlink_to("second")
+    (tmp_path / "second").symlink_to("first")
+    for name in ("afolder", "zfolder"):
+        (tmp_path / name).mkdir()
+    stood = Before.of([tmp_path, tmp_path / "first"])
+    assert {tmp_path / "afolder", tmp_path / "zfolder"} <= stood.there
+    begun(tmp_path / "zfolder")
+    forget(tmp_path / "zfolder", JOB_LEAVINGS, stood)
+    assert left(tmp_path) == ["afolder", "first", "second", "zfolder"]

@@ -29,6 +29,7 @@ def test_round_trip():
     entry = make(Entry, {"count": 5, "rate": 2, "sizes": [4], "inner": {"size": 9}}, "group")
     assert entry == Entry(count=5, rate=2.0, sizes=(4,), inner=Inner(size=9))
     assert make(Entry, plain(entry), "group") == entry
+    assert make(Entry, {"rate": 10**20}, "group").rate == 1e20  # of a number that is not whole there is a float
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,9 @@ def test_round_trip():
         ({"inner": {"sise": 1}}, "group.inner.sise=1 is not a key (did you mean group.inner.size?)"),
         ({"inner": {"size": -1}}, "group.inner.size=-1 should be greater than 0."),
         ({"count": object()}, "not plain data"),
+        ({"count": 10**20}, "group.count=100000000000000000000 must be a whole number of at most 9007199254740992."),
+        ({"sizes": [1, 2**53 + 1]}, "group.sizes[1]=9007199254740993 must be a whole number of at most"),
+        ({"inner": {"size": 2**64}}, "group.inner.size=18446744073709551616 must be a whole number of at most"),
     ],
 )
 def test_one_sentence_for_a_mistake(values, sentence):

@@ -1,6 +1,8 @@
 """Shards: what is converted comes back, damaged directories are told, and the order visits everything once."""
 
+import errno
 import fcntl
+import io
 import json
 import logging
 import os
@@ -117,6 +119,27 @@ def test_nothing_but_what_a_conversion_left_is_taken_away(tmp_path, monkeypatch)
     (folder / "info.json").write_text("{}")  # of one that was killed when all was written
     with pytest.raises(UserError, match="is not empty"):
         convert(made(), folder, 10)
+
+
+def test_a_full_disk_is_told_by_the_place(tmp_path, monkeypatch):
+    """Where not even the mark can be written nothing is left behind."""
+
+    class Full(io.FileIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sbvi.data.shard_folder.open", lambda path, *_, **__: Full(path, "a+"), raising=False)
+        with pytest.raises(UserError, match=r"^output=\S+/new/shards cannot be made or written in \(No space left"):
+            convert(made(), tmp_path / "new" / "shards", 10)
+    assert list(tmp_path.iterdir()) == []
+
+    def short(*_, **__):
+        raise OSError("80 requested and 64 written")  # as NumPy says it
+
+    monkeypatch.setattr(np, "save", short)
+    with pytest.raises(UserError, match=r"train-00000\.npy cannot be written \(the disk takes no more: 80 requested"):
+        convert(made(), tmp_path / "shards", 10)
 
 
 @pytest.mark.parametrize("classes", [None, ("cat", "dog", "eel")])

@@ -546,6 +546,8 @@ def test_settings_that_do_not_fit_are_refused():
         Circuit(structure="quad_tree", leaf="bernoulli").build(DataFacts((6,), True, 1))
     with pytest.raises(UserError, match=r"model.depth=3 makes 8 leaf regions of 6 variables"):
         Circuit(structure="random", depth=3, leaf="bernoulli").build(FACTS)
+    with pytest.raises(UserError, match=r"model.depth=1000000000000 makes 64 or more leaf regions of 6 variables"):
+        Circuit(structure="random", depth=10**12, leaf="bernoulli").build(FACTS)
     with pytest.raises(UserError, match=r"model.leaf=categorical needs whole numbers"):
         Circuit(leaf="categorical").check(REAL)
     with pytest.raises(UserError, match=r"model.leaf=gaussian has no bound on binary data"):

@@ -1,5 +1,8 @@
 """Figures as files: on any ground, as vectors too."""
 
+import builtins
+import errno
+
 import matplotlib
 import numpy as np
 import pytest
@@ -7,9 +10,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from PIL import Image
 from support.panels import grid_within, words_around
 
+from sbvi.core import UserError
 from sbvi.reporting.curves import save_curves, shown_range
 from sbvi.reporting.figures import COLOURS, INK, new_figure, save_figure
-from sbvi.reporting.images import grid
+from sbvi.reporting.images import grid, save_gif, save_png
 from sbvi.reporting.panels import Panel, save_panel
 
 pytestmark = pytest.mark.quick
@@ -125,3 +129,25 @@ def test_a_figure_is_laid_out_once_for_all_its_files(users_own, tmp_path, monkey
     assert times == [ConstrainedLayoutEngine]
     assert axes.get_position().x0 > 0.14  # there is room for the label
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.pdf"}
+
+
+@pytest.mark.parametrize("kind", [".png", ".pdf", "pixels.png", ".gif"])
+def test_a_full_disk_leaves_an_earlier_picture_as_it_was(kind, tmp_path, monkeypatch):
+    path = tmp_path / f"picture{kind}"
+    path.write_bytes(b"earlier")
+    frames, figure, opened = np.zeros((2, 4, 4), np.uint8), new_figure(), builtins.open
+    figure.add_subplot()
+
+    def full(file, mode="r", *args, **options):
+        made = opened(file, mode, *args, **options)
+        if "w" in mode and str(tmp_path) in str(file):
+            made.close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return made
+
+    monkeypatch.setattr(builtins, "open", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); what was there .* untouched"):
+        save_gif(path, frames) if kind == ".gif" else (
+            save_png(path, frames[0]) if kind == "pixels.png" else save_figure(figure, path)
+        )
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {path.name: b"earlier"}

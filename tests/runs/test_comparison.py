@@ -242,7 +242,7 @@ def test_what_early_versions_wrote_of_a_number_that_is_not_finite_is_absent(grid
     assert (found.status, found.metrics) == ("completed", {"test/elbo": -99.0})
     assert found.curve[-1] == (60, -97.0)
     ranked = json.loads(command("compare", grid, "--format", "json", cwd=grid).stdout)
-    assert [(run["status"], run["note"]) for run in ranked["others"]] == [("completed", "has no test/nll")]
+    assert [(run["status"], run["note"]) for run in ranked["others"]] == [("completed", "test/nll is not finite")]
 
 
 @pytest.mark.parametrize("data", [{"preprocessing": "x"}, {"classes": None}, {"classes": [2]}])
@@ -297,7 +297,7 @@ def test_mistakes_are_one_sentence(grid):
         (["sweep", "--metric", "test/nl"], "is in none of the completed runs; did you mean test/nll or test/elbo?"),
         (["sweep", "--metric", "speed"], "--metric speed is in none of the completed runs; there is: test/elbo, "),
         (["sweep", "--plot", "x.svg"], "--plot x.svg must end in .png or .pdf."),
-        (["sweep", "--plot", "folder.png"], "folder.png cannot be used (Is a directory)."),
+        (["sweep", "--plot", "folder.png"], "folder.png cannot be written (Is a directory); what was there"),
         (["sweep", "--html", "file/x.html"], "file cannot be used (File exists)."),
     ):
         done = command("compare", *words, cwd=grid)

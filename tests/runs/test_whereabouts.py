@@ -16,6 +16,7 @@ from sbvi.runs.changes import changed
 from sbvi.runs.context import RunContext
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.train import train
+from sbvi.runs.whereabouts import same_place
 from sbvi.tasks.data import run_dataset
 
 #: A mixture, which is soonest compiled.
@@ -135,3 +136,11 @@ def test_columns_are_taken_for_what_the_run_recorded(tmp_path, monkeypatch):
     told = Experiment.from_overrides([*words, "dataset.columns={rank: count}"])
     with pytest.raises(UserError, match=r"holds another run: dataset\.columns"):
         train(told, tmp_path / "run")
+
+
+def test_links_in_a_circle_are_a_place_of_their_own(tmp_path):
+    (tmp_path / "first").symlink_to("second")
+    (tmp_path / "second").symlink_to("first")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert not same_place(str(tmp_path / "first"), str(tmp_path))
+    assert same_place(str(tmp_path / "link" / "x.npy"), str(tmp_path / "x.npy"))

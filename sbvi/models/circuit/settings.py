@@ -129,6 +129,14 @@ class Circuit(ModelSpec):
         counts = chow_liu.pair_counts(*chow_liu.states(summary.x[:], BINS))
         return {"parent": [int(parent) for parent in chow_liu.tree(chow_liu.mutual_information(counts))]}
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        """Those of the leaves, of which every variable has some in every order, and a weight of each sum."""
+        if self.structure in ("chow_liu", "file"):
+            return 0
+        if self.structure != "random":
+            return self.units * facts.event_size
+        return self.replicas * facts.event_size * (self.leaf_units or self.units) + self.units
+
     def placing(self, structure: Any) -> dict[str, Any]:
         """The variables below each sum."""
         seed = {"structure_seed": self.structure_seed} if self.structure == "random" else {}

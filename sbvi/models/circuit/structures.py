@@ -63,9 +63,10 @@ def random(
     Raises:
       UserError: there are too few variables.
     """
-    regions = 2**depth
+    regions = 2 ** min(depth, variables)  # which are too many already
     if regions > variables:
-        raise UserError(f"model.depth={depth} makes {regions} leaf regions of {variables} variables.")
+        more = " or more" if depth > variables else ""
+        raise UserError(f"model.depth={depth} makes {regions}{more} leaf regions of {variables} variables.")
     generator = np.random.default_rng(seed)
     rows = []
     for _ in range(replicas):

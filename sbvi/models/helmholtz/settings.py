@@ -120,5 +120,10 @@ class Helmholtz(ModelSpec):
         if not self.binary and facts.binary:
             raise UserError("The data set is binary; use model.data_units=bernoulli, darn or nade.")
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        """Those between the deterministic layers that lead to the data."""
+        inner = (self.sizes()[0] + facts.event_size) // 2
+        return (self.deterministic - 1) * inner**2
+
     def build(self, facts: DataFacts, structure: object = None) -> BuiltHelmholtz:
         return BuiltHelmholtz(self, facts)

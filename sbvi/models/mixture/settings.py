@@ -45,6 +45,9 @@ class Mixture(ModelSpec):
             fit = "bernoulli" if facts.binary else "gaussian"
             raise UserError(f"model.components={self.components}, and the data set is {kind}; allowed: {fit}.")
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        return self.count * facts.event_size
+
     def build(self, facts: DataFacts, structure: Any = None) -> BuiltMixture:
         own = BernoulliComponents() if self.binary else GaussianComponents(self.minimum_scale)
         return BuiltMixture(self.count, own, facts)

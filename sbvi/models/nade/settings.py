@@ -28,5 +28,8 @@ class NADE(ModelSpec):
         if not facts.binary:
             raise UserError("model=nade is of binary data, and the data set is not; allowed: data of zeros and ones.")
 
+    def least_parameters(self, facts: DataFacts) -> int:
+        return 2 * facts.event_size * self.hidden
+
     def build(self, facts: DataFacts, structure: Any = None) -> BuiltNADE:
         return BuiltNADE(self.hidden, self.activation, facts)
