@@ -109,6 +109,13 @@ def noted(
     return {**record, "config": dict(config), "history": [*record.get("history", []), line]}
 
 
+def retrained_from(record: Mapping[str, Any], step: int) -> bool:
+    """Whether a run went on from a step with other settings of training: a session that ended before its first
+    checkpoint left the one of that step, which says how training stood before they were given."""
+    given_there = [line.get("changed", {}) for line in record.get("history", []) if line.get("step") == step]
+    return any(key.startswith("trainer.") for keys in given_there for key in keys)
+
+
 def tell_schedules(config: Mapping[str, Any], what: Mapping[str, list[Any]]) -> None:
     """Say what happens to a schedule that spans the whole run when its length changes."""
     schedule = words(config).get("optimizer", {}).get("schedule", {})

@@ -19,7 +19,7 @@ from sbvi.reporting.loggers.logger import Logger, opened
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_large_batches
 from sbvi.runs.assembly import Assembly
-from sbvi.runs.changes import noted, tell_schedules
+from sbvi.runs.changes import noted, retrained_from, tell_schedules
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.final_test import finish
@@ -61,6 +61,8 @@ def run_stages(
     if changed:  # training that has ended, early too, goes on for a change of it; another final test is of what it left
         ended = ended and not any(key.startswith("trainer.") for key in changed)
     elif progress.pruned and session.trial is None:
+        ended = False
+    if record is None and retrained_from(directory.read_run(), progress.step):
         ended = False
     if not (fresh or ended):
         check_draws(assembly, store)

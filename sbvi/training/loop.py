@@ -4,6 +4,7 @@ It knows an algorithm by its three functions and gets everything else as argumen
 how to validate, where checkpoints live, and whether someone asked it to stop.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,8 @@ from sbvi.training.draws import Sampling
 from sbvi.training.plan import Plan
 from sbvi.training.shown import Shown
 from sbvi.training.store import Store
+
+log = logging.getLogger(__name__)
 
 Scalars = Mapping[str, float]
 
@@ -113,6 +116,9 @@ class Training:
         saved_at = time.monotonic()
         stopping, begun = False, progress.step
         reason = ""
+        # A budget that earlier sessions spent leaves nothing to train, where there are parameters to test.
+        if 0 <= progress.best_step and progress.step < plan.total_steps and self._out_of_time(progress):
+            return Outcome("completed", "", progress, state)
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
             start, end = progress.step, self._stop_after(progress)
@@ -149,6 +155,7 @@ class Training:
                     progress.validations_since_best += 1
                     if trainer.patience and progress.validations_since_best >= trainer.patience:
                         stopping = True
+                        self._tell_end(progress, "no validation was better for trainer.patience=%d", trainer.patience)
                 progress.pruned = self._pruned(end, score, stopping or end >= plan.total_steps)
                 stopping = stopping or progress.pruned
                 values |= validation  # shown with the step's own, and no earlier ones
@@ -200,7 +207,15 @@ class Training:
 
     def _out_of_time(self, progress: Progress) -> bool:
         limit = self.plan.trainer.max_minutes
-        return limit is not None and processes.any_of([progress.train_seconds >= 60 * limit])[0]
+        over = limit is not None and processes.any_of([progress.train_seconds >= 60 * limit])[0]
+        if over:
+            self._tell_end(progress, "trainer.max_minutes=%g is over", limit)
+        return over
+
+    def _tell_end(self, progress: Progress, why: str, setting: Any) -> None:
+        """Say what ends training before its length."""
+        if progress.step < (total := self.plan.total_steps):
+            log.info(f"Training ends at step %d of %d: {why}.", progress.step, total, setting)
 
     def _pruned(self, step: int, score: float, last: bool) -> bool:
         """Whether a search's trial ends at this validation. last: the run does."""

@@ -37,6 +37,36 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
 
 
+class Killed(BaseException):
+    """What leaves a run as it stands."""
+
+
+def test_a_length_given_before_a_kill_is_the_runs(small_run, tmp_path):
+    """The checkpoint that a session which was killed before its own first one left says that training has ended; it had
+    for the length before."""
+    folder = shutil.copytree(small_run, tmp_path / "run")
+
+    def kill():
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(experiment(trainer={"steps": 80}), folder, session=RunContext(longer=True, trained=kill, stop=kill))
+    assert json.loads((folder / "run.json").read_text())["history"][-1]["step"] == 60
+    whole = shutil.copytree(small_run, tmp_path / "whole")
+    train(experiment(trainer={"steps": 80}), whole, session=LONGER)
+    assert train(experiment(trainer={"steps": 80}), folder)["steps"] == 80
+    same(leaves(folder), leaves(whole))
+
+
+def test_a_budget_that_is_spent_trains_no_further(small_run, tmp_path, caplog):
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    more = {"steps": 80, "max_minutes": 1e-9}
+    with caplog.at_level(logging.INFO):
+        assert train(experiment(trainer=more), folder, session=LONGER)["steps"] == 60
+    assert "Training ends at step 60 of 80: trainer.max_minutes=1e-09 is over." in caplog.text
+    assert train(experiment(trainer=more | {"max_minutes": 9.0}), folder, session=LONGER)["steps"] == 80
+
+
 def test_a_run_that_saved_nothing_says_that_it_begins_anew(small_run, tmp_path, caplog):
     folder = shutil.copytree(small_run, tmp_path / "run")
     with caplog.at_level(logging.INFO):

@@ -1,6 +1,7 @@
 """The loop: the same numbers whatever the interruptions, and every stop says why."""
 
 import json
+import logging
 import shutil
 from dataclasses import replace
 
@@ -92,7 +93,8 @@ def test_batches_cover_every_epoch(tmp_path):
     assert (ResidentBatches(dataset, 20, seed=4).indices(5, 3, 3) != again).any()
 
 
-def test_early_stopping_and_time_budget(tmp_path):
+def test_early_stopping_and_time_budget(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     shown = {}
 
     def show(plan, progress, values, monitor):
@@ -104,6 +106,8 @@ def test_early_stopping_and_time_budget(tmp_path):
     assert stopped["status"] == "completed"
     assert stopped["steps"] < 5000
     assert stopped["best_step"] == stopped["steps"] - 2 * 20
+    why = "no validation was better for trainer.patience=2"
+    assert f"Training ends at step {stopped['steps']} of 5000: {why}." in caplog.text
     assert shown[stopped["best_step"]] == stopped["best_validation"]  # a step's own validation, with the step
     assert [step for step, value in shown.items() if value is not None] == list(range(20, stopped["steps"] + 1, 20))
     # Patience counts over interruptions: the best and what came after it are of the sessions before.
@@ -118,6 +122,7 @@ def test_early_stopping_and_time_budget(tmp_path):
     assert timed["status"] == "completed"
     assert timed["steps"] < 10**8
     assert timed["best_step"] == timed["steps"]
+    assert f"Training ends at step {timed['steps']} of {10**8}: trainer.max_minutes=0.02 is over." in caplog.text
 
 
 @pytest.mark.promise("A loss that is not finite stops the run, names the step, and keeps the last good state", "runs")
