@@ -117,7 +117,7 @@ class Training:
         stopping, begun = False, progress.step
         reason = ""
         # A budget that earlier sessions spent leaves nothing to train, where there are parameters to test.
-        if 0 <= progress.best_step and progress.step < plan.total_steps and self._out_of_time(progress):
+        if progress.best_step >= 0 and progress.step < plan.total_steps and self._out_of_time(progress):
             return Outcome("completed", "", progress, state)
         while progress.step < plan.total_steps and not reason:
             began = time.monotonic()
