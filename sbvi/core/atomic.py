@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sbvi.core.errors import UserError
+from sbvi.core.held import check_held
 
 SUFFIX = ".tmp"
 
@@ -31,8 +32,9 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
     process dies, and where the machine does once `flushed` has seen the file.
 
     Raises:
-      UserError: the disk is full, or the folder cannot be written or is gone.
+      UserError: the disk is full, or the folder cannot be written or is gone, or is no longer that of the run.
     """
+    check_held(path)
     temporary, kept = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}"), "untouched"
     try:
         with open(temporary, "wb") as file:
