@@ -6,7 +6,7 @@ from typing import Any
 from sbvi.cli.values import check_values
 from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, unknown_word
 from sbvi.core.describe import describe, holds
-from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.errors import UserError, choices, cut, unknown_key
 from sbvi.core.plugins import adding
 
 
@@ -84,7 +84,9 @@ def _check_values(
             if key.partition(".")[0] in words:
                 continue  # a word that hangs from its owner, as run.json has it
             if parts := [f"{group}.{each}" for each in known if each.startswith(f"{key}.")]:
-                raise UserError(f"{group}.{key}={value} must be a group of settings: give one of {', '.join(parts)}.")
+                raise UserError(
+                    f"{group}.{key}={cut(value)} must be a group of settings: give one of {', '.join(parts)}."
+                )
             raise unknown_key(f"{group}.{key}", value, [f"{group}.{each}" for each in known])
         if _refuses(known[key], value):
             raise choices(f"{group}.{key}", value, map(str, known[key]["allowed"]))

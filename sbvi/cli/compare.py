@@ -11,7 +11,7 @@ from typing import Any
 
 from sbvi import __version__
 from sbvi.cli.folders import unusable
-from sbvi.cli.parsing import Parser
+from sbvi.cli.parsing import Once, Parser
 from sbvi.cli.reader import printing, tell
 from sbvi.core import UserError
 from sbvi.core.configs import spelled
@@ -33,14 +33,20 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run directories, or folders with runs below them")
     parser.add_argument(
         "--metric",
+        action=Once,
         help="what to rank by (default: test/nll; without one test/log_loss, or what validation scored by)",
     )
-    parser.add_argument("--format", default="table", choices=["table", "markdown", "csv", "json"])
+    parser.add_argument("--format", action=Once, default="table", choices=["table", "markdown", "csv", "json"])
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help=".png or .pdf: metric against each swept value, and curves"
+        "--plot",
+        action=Once,
+        type=Path,
+        metavar="FILE",
+        help=".png or .pdf: metric against each swept value, and curves",
     )
     parser.add_argument(
         "--html",
+        action=Once,
         type=Path,
         metavar="FILE",
         help="a page in one file: a table that sorts, curves and samples of each run",
@@ -61,11 +67,11 @@ def main() -> None:
 def _compare(given: Any) -> None:
     with uncollected():
         from sbvi.runs.comparison import counted_once, differing, grouped
-        from sbvi.runs.sections import check_suffix, left_keys, metric_of, sections
+        from sbvi.runs.sections import check_file, left_keys, metric_of, sections
         from sbvi.runs.summaries import find_runs, read_summary
 
-    check_suffix("--plot", given.plot, (".png", ".pdf"))
-    check_suffix("--html", given.html, (".html",))
+    check_file("--plot", given.plot, (".png", ".pdf"))
+    check_file("--html", given.html, (".html",))
     found = [read_summary(path) for path in find_runs(given.folders)]
     metric, note = metric_of(found, given.metric)
     runs = counted_once(found, metric)

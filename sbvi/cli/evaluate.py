@@ -13,9 +13,12 @@ from sbvi.cli import hydra_app, resolved
 from sbvi.cli.catalogue import check
 from sbvi.cli.help import Command
 from sbvi.cli.progress import work_bar
+from sbvi.cli.quoting import quoted
 from sbvi.cli.reader import tell
 from sbvi.core import UserError
+from sbvi.core.configs import spelled
 from sbvi.core.imports import uncollected
+from sbvi.core.unknown import value_of
 
 COMMAND = Command(
     name="sbvi-evaluate",
@@ -35,6 +38,9 @@ COMMAND = Command(
         "sbvi-evaluate --help task=imputation": "every key of a task",
     },
 )
+
+#: What the words name that say of what an evaluation is.
+PLACES = {"run": "folder", "decoder": "file"}
 
 
 def main() -> None:
@@ -57,6 +63,14 @@ def _checked(config: Any) -> dict[str, Any]:
         raise UserError(
             "run=DIR must be given, the directory of a run; or decoder=FILE, a network of your own, for task=recover."
         )
+    for key in ("run", "decoder"):  # a folder's name that Hydra reads as a number
+        if isinstance(values[key], int | float):
+            typed = value_of(key, sys.argv[1:])  # 007 and True are no longer what was typed
+            name = typed if typed and "," not in typed else spelled(values[key])
+            raise UserError(
+                f"{key}={name} is read as a number or a truth value; a {PLACES[key]} of that name stands in quotes: "
+                f"{quoted(key, name)}."
+            )
     if not isinstance(decoder or values["run"], str) or not isinstance(values["task"], dict):
         raise UserError(
             f"run={values['run']} must be the folder of a run, or decoder=FILE a network, for task=recover."

@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sbvi.core.errors import cut
+
 #: Keys of the folder that a command makes.
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
@@ -35,4 +37,4 @@ def unusable(error: OSError, arguments: Sequence[str]) -> str:
                 f"{word} cannot be made or written in ({error.strerror}); it must be a directory, one that is there "
                 f"or can be made."
             )
-    return f"{error.filename or 'A file'} cannot be used ({error.strerror or error})."
+    return f"{cut(error.filename or 'A file')} cannot be used ({error.strerror or error})."

@@ -10,6 +10,20 @@ from sbvi.cli.reader import tell
 from sbvi.core.errors import UserError, choices
 
 
+class Once(argparse.Action):
+    """Keeps a flag's value; of two, argparse would take the last without a word."""
+
+    def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        """Raises:
+        UserError: the flag was given before.
+        """
+        given = vars(namespace).setdefault("given_once", {})
+        if self.dest in given:
+            raise UserError(f"{option_string} is given twice, {given[self.dest]} and {values}; give it once.")
+        given[self.dest] = values
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are `UserError`s."""
 

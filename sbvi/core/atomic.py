@@ -1,11 +1,18 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
+import fcntl
 import os
+import re
+import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from sbvi.core.errors import UserError
+from sbvi.core.held import check_held
 
 SUFFIX = ".tmp"
 
@@ -25,8 +32,9 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
     process dies, and where the machine does once `flushed` has seen the file.
 
     Raises:
-      UserError: the disk is full, or the folder cannot be written or is gone.
+      UserError: the disk is full, or the folder cannot be written or is gone, or is no longer that of the run.
     """
+    check_held(path)
     temporary, kept = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}"), "untouched"
     try:
         with open(temporary, "wb") as file:
@@ -42,6 +50,68 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); what was there before is {kept}.") from None
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is to be written, under a name that nothing has: it has that name once the block within has ended,
+    and what fails or is killed there leaves nothing under it. An existing file is never touched.
+
+    The content is written beside its place; what a killed process left there of the same name goes first. No lock
+    guards the folder, which is the user's: a file that is being written is locked itself.
+
+    Raises:
+      FileExistsError: something stands there.
+      OSError: it cannot be written.
+    """
+    _clear_abandoned(path)
+    temporary = path.with_name(f"{_start(path)}{secrets.token_hex(4)}{SUFFIX}")
+    with open(temporary, "xb") as file:
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks keeps what a killed process leaves
+                _lock(file)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            _take_name(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _take_name(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, which no other has."""
+    try:
+        os.link(temporary, path)  # which replaces nothing, whoever else makes a file of that name meanwhile
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(temporary, path)
+
+
+def _clear_abandoned(path: Path) -> None:
+    """Remove what killed processes were writing for this name; what another process writes, which it has locked, or
+    what cannot be told, stays."""
+    ours = re.compile(rf"{re.escape(_start(path))}[0-9a-f]{{8}}{re.escape(SUFFIX)}")
+    for name in filter(ours.fullmatch, os.listdir(path.parent)):
+        with contextlib.suppress(OSError), open(path.with_name(name), "rb") as file:
+            _lock(file)
+            path.with_name(name).unlink()
+
+
+def _start(path: Path) -> str:
+    """What names of temporary files begin with: cut, since a name may be as long as the file system allows."""
+    return f".{path.name[:50]}."
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file for as long as it is open.
+
+    Raises:
+      OSError: another process has it, or the file system has no locks.
+    """
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def flushed(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core.describe import describe
-from sbvi.core.errors import ALIASES, UserError, unknown_key
+from sbvi.core.errors import ALIASES, UserError, cut, unknown_key
 from sbvi.core.plugins import OPEN, adding, extend
 
 FILE = Path(__file__).resolve().parents[1] / "cli" / "catalogue.json"
@@ -128,7 +128,7 @@ def unknown_word(key: str, value: object, groups: Sequence[str], top: Sequence[s
         command = "sbvi-evaluate" if group == "task" else "sbvi-train"
         return UserError(f"{group}= is a word of {command}: {command} --help {group}")
     if candidates := meant(key.rpartition(".")[2], groups):
-        return UserError(
-            f"{key}={value} is not a key by itself; give {' or '.join(f'{k}={value}' for k in candidates[:4])}."
-        )
+        said = cut(value)
+        words = " or ".join(f"{candidate}={said}" for candidate in candidates[:4])
+        return UserError(f"{key}={said} is not a key by itself; give {words}.")
     return unknown_key(key, value, [*groups, *top])

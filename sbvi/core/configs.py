@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.errors import UserError, choices
+from sbvi.core.errors import UserError, choices, cut
 
 
 def config_folder() -> Path:
@@ -36,5 +36,5 @@ def refused(text: str, overrides: Sequence[str]) -> UserError | None:
         pairs = [word.lstrip("+").partition("=") for word in overrides]
         words = [f"{key}={value}" for key, _, value in pairs if (config_folder() / key).is_dir()]
         odd = [word for word in words if re.search(r"=(null|none|true|false|[^a-z].*)$", word, re.IGNORECASE)]
-        return UserError(f"{' '.join(odd or words)}: a group of settings is chosen by a name; leave the word out.")
+        return UserError(f"{cut(' '.join(odd or words))}: a group of settings is chosen by a name; leave the word out.")
     return None

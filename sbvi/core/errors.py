@@ -19,6 +19,9 @@ ALIASES = {
 }
 
 
+#: Letters of a value that a sentence repeats, at most.
+MOST = 200
+
 #: What the text begins with that JAX makes an error of, where a callback of the host's raises.
 TRACEBACK = "Traceback (most recent call last):"
 
@@ -42,10 +45,16 @@ def reason(error: BaseException) -> str:
     return line.strip().rstrip(".:")
 
 
+def cut(value: object) -> str:
+    """A value as a sentence repeats it: of a long one the beginning."""
+    said = str(value)
+    return said if len(said) <= MOST else f"{said[:MOST]}..."
+
+
 def choices(name: str, value: object, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not among the allowed ones, with the nearest as a suggestion."""
     allowed = sorted(allowed)
-    return UserError(f"{name}={value} is not known{hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
+    return UserError(f"{name}={cut(value)} is not known{hint(str(value), allowed)}; allowed: {', '.join(allowed)}.")
 
 
 def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
@@ -55,7 +64,7 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     group, _, rest = key.partition(".")
     called = ALIASES.get(rest.rpartition(".")[2], "")
     near = hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
-    return UserError(f"{key}={value} is not a key{near}; allowed: {', '.join(allowed) or 'none'}.")
+    return UserError(f"{key}={cut(value)} is not a key{near}; allowed: {', '.join(allowed) or 'none'}.")
 
 
 def hint(given: str, allowed: Sequence[str]) -> str:
@@ -73,7 +82,7 @@ def check_seed(value: object) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         said = value if isinstance(value, str) else json.dumps(value, default=str)  # as the command line spells it
-        raise UserError(f"seed={said} must be a whole number of 0..{2**31 - 1}.")
+        raise UserError(f"seed={cut(said)} must be a whole number of 0..{2**31 - 1}.")
 
 
 def seed_of(value: object, name: str = "seed") -> int:

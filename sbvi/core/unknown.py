@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from sbvi.core.catalogue import below, owning, unknown_word
-from sbvi.core.errors import UserError, unknown_key
+from sbvi.core.errors import UserError, cut, unknown_key
 
 
 def unknown_override(
@@ -51,11 +51,13 @@ def of_another_kind(error: BaseException) -> UserError | None:
     key, _, value = word.partition("=")
     if key.startswith(("+", "hydra")):
         why = str(error.__cause__ or "").strip().splitlines()
-        return UserError(f"{word} cannot be set" + (f": {why[0].rstrip('.')}." if why else "."))
+        return UserError(f"{cut(word)} cannot be set" + (f": {why[0].rstrip('.')}." if why else "."))
     if not value.startswith("["):
-        return UserError(f"{word} must be a list, in square brackets.")
+        return UserError(f"{cut(word)} must be a list, in square brackets.")
     parts = [f"{key}.{part}" for part in below(key)]
-    return UserError(f"{word} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else "."))
+    return UserError(
+        f"{cut(word)} must be a group of settings" + (f": give one of {', '.join(parts)}." if parts else ".")
+    )
 
 
 def value_of(key: str, overrides: Sequence[str]) -> str:

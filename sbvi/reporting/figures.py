@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbvi.core.atomic import write_atomically
+from sbvi.core.held import check_held
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
@@ -68,6 +69,7 @@ def save_figure(figure: Figure, *paths: Path) -> None:
         # "none" would stand in for an engine, for whose sake each file is drawn twice.
         figure.set_layout_engine(None)
         for path in paths:
+            check_held(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             dates: dict[str, Any] = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
             drawn = io.BytesIO()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core.atomic import write_atomically
+from sbvi.core.held import check_held
 
 
 def grid(images: np.ndarray, columns: int, zoom: int | None = None) -> np.ndarray:
@@ -53,5 +54,6 @@ def save_gif(path: Path, frames: np.ndarray, seconds: float = 5.0) -> None:
 def _save(path: Path, image: Any, **options: Any) -> None:
     drawn = io.BytesIO()
     image.save(drawn, **options)
+    check_held(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, drawn.getvalue(), flush=False)

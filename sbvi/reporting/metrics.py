@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core.atomic import write_atomically
+from sbvi.core.held import check_held
 
 
 class MetricsFile:
@@ -21,6 +22,7 @@ class MetricsFile:
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (closed by close)
 
     def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        check_held(self.path)  # the open file would follow a folder that is moved; the run is told of it here, and ends
         told = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self._file.write(json.dumps({"step": step, "epoch": epoch, **told}, allow_nan=False) + "\n")
         self._file.flush()

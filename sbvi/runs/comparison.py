@@ -119,7 +119,7 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
     """Completed runs grouped over seeds, best mean first.
 
     Raises:
-      UserError: no completed run has the metric; names the nearest, or else all that exist.
+      UserError: no completed run has the metric, or a finite one; names the nearest, or else all that exist.
     """
     keys = differing(runs, metric)
     done = [run for run in runs if run.status == "completed"]
@@ -128,6 +128,9 @@ def grouped(runs: Sequence[RunSummary], metric: str) -> list[Group]:
         names = sorted({name for run in done for name in run.metrics})
         near = difflib.get_close_matches(metric, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(names)}."
+        if any(metric in run.lost for run in done):
+            there = ", ".join(names) or "none that is"
+            raise UserError(f"--metric {metric} is finite in none of the completed runs; there is: {there}.")
         raise UserError(f"--metric {metric} is in none of the completed runs; {hint}")
     groups: dict[str, list[RunSummary]] = {}
     for run in having:

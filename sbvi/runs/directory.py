@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, write_atomically
+from sbvi.core.held import LOCK, check_held, held
 from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
 from sbvi.reporting.metrics import not_finite
@@ -53,7 +54,7 @@ class RunDirectory:
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
+            file = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
         except OSError as error:
             raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
         with file:
@@ -63,7 +64,8 @@ class RunDirectory:
             file.flush()
             for folder in (self.path, self.checkpoints):
                 clear_leftovers(folder)
-            yield
+            with held(self.path, file):
+                yield
 
     def _take(self, file: TextIO, patience: float, stop: Callable[[], str | None]) -> None:
         until = time.monotonic() + patience
@@ -159,6 +161,7 @@ class RunDirectory:
         """Forget how an earlier session ended: this one goes on."""
         self.goes_on = True
         if self.writes:
+            check_held(self.path)
             (self.path / "result.json").unlink(missing_ok=True)
 
     def _read(self, path: Path, **options: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 numbers either probabilities or densities."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,11 +146,16 @@ def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     return ", ".join(f"{name} {told[key]}" for name, key in shown if key in told) or "all"
 
 
-def check_suffix(flag: str, path: Any, allowed: Sequence[str]) -> None:
-    """Refuse a file name of another kind.
+def check_file(flag: str, path: Path | None, allowed: Sequence[str]) -> None:
+    """Refuse a file to be written of another kind, or among a run's own files, which it might replace.
 
     Raises:
-      UserError: what it must end in.
+      UserError: what it must end in, or whose folder it is in.
     """
-    if path is not None and path.suffix not in allowed:
+    if path is None:
+        return
+    if path.suffix not in allowed:
         raise UserError(f"{flag} {path} must end in {' or '.join(allowed)}.")
+    folder = Path(os.path.realpath(path.parent))
+    if run := next((each for each in (folder, *folder.parents) if os.path.exists(each / "run.json")), None):
+        raise UserError(f"{flag} {path} is within the run {run}, whose own files it might replace; name another place.")

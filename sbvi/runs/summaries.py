@@ -72,7 +72,10 @@ def find_runs(folders: Iterable[Path | str]) -> list[Path]:
       UserError: a folder is not there, or holds no run.
     """
     runs: dict[Path, Path] = {}
-    for folder in map(Path, folders):
+    for given in folders:
+        if not str(given):  # as of a shell's variable that is not set
+            raise UserError("An empty text names no folder: give one with runs in it or below it, such as outputs.")
+        folder = Path(given)
         if not is_folder(folder, str(folder)):
             raise UserError(f"{folder} is not a directory.")
         below = sorted(_below(folder))

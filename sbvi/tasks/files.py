@@ -7,12 +7,12 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.atomic import try_folder
+from sbvi.core.atomic import new_file, try_folder
 from sbvi.data.checks import finite
 from sbvi.data.formats.own_files import Archive, read_own
 
@@ -70,6 +70,10 @@ def check_output(path: str) -> None:
       UserError: the file exists, does not end in .npz, or its folder is not there.
     """
     place = Path(path)
+    if place.name == ".npz":
+        raise UserError(
+            f"task.output={path} is an ending without a name; name a file, such as {place.with_name('x')}.npz."
+        )
     if place.suffix != ".npz":
         raise UserError(f"task.output={path} must end in .npz.")
     if place.exists():
@@ -84,13 +88,24 @@ def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
     Raises:
       UserError: the file exists, or cannot be written.
     """
+    with new_output(Path(path)) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+@contextlib.contextmanager
+def new_output(path: Path) -> Iterator[BinaryIO]:
+    """A file of the user's name to write into, which is there once it is whole and never in part.
+
+    Raises:
+      UserError: the file exists, which is left alone, or cannot be written.
+    """
     try:
-        with open(path, "xb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        with new_file(path) as file:
+            yield file
     except FileExistsError:
         raise UserError(f"task.output={path} is there already; name another file.") from None
     except OSError as error:
-        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
+        raise UserError(f"task.output={path} cannot be written ({error.strerror or error}).") from None
 
 
 @contextlib.contextmanager

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbvi.core import UserError
 from sbvi.data.formats.own_files import TEXTS, suffix
 from sbvi.data.formats.text_tables import Dialect, Texts, read_fields
 from sbvi.data.tabular.cells import plain
 from sbvi.data.tabular.columns import Column
+from sbvi.tasks.files import new_output
 
 if TYPE_CHECKING:
     import pandas
@@ -71,13 +71,8 @@ def write_rows(path: Path, texts: Texts, rows: list[list[str]]) -> None:
     writer = csv.writer(content, delimiter=separator(path, texts.dialect), lineterminator="\n")
     writer.writerows([*([] if texts.header is None else [texts.header]), *rows])
     data = content.getvalue().encode()
-    try:
-        with path.open("xb") as file:
-            file.write(gzip.compress(data) if suffix(path).endswith(".gz") else data)
-    except FileExistsError:
-        raise UserError(f"task.output={path} is there already; name another file.") from None
-    except OSError as error:
-        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
+    with new_output(path) as file:
+        file.write(gzip.compress(data) if suffix(path).endswith(".gz") else data)
 
 
 def separator(path: Path, dialect: Dialect) -> str:

@@ -14,6 +14,7 @@ from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
 from sbvi.data.tabular import columns as tables
 from sbvi.data.tabular.columns import Column
+from sbvi.tasks.files import new_output
 
 if TYPE_CHECKING:
     import pandas
@@ -78,19 +79,15 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
     """
     ending = suffix(path)
     content = _as_parquet(path, frame) if ending == ".parquet" else b""
-    try:
-        with path.open("xb") as file:
-            if ending == ".parquet":
-                file.write(content)
-            else:
-                separator = "\t" if ending.startswith(".tsv") else ","
-                packed = "gzip" if ending.endswith(".gz") else None
-                quotes: Any = quoting(frame, named)
-                frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
-    except FileExistsError:
-        raise UserError(f"task.output={path} is there already; name another file.") from None
-    except OSError as error:
-        raise UserError(f"task.output={path} cannot be written ({error.strerror}).") from None
+    with new_output(path) as file:
+        if ending == ".parquet":
+            file.write(content)
+            return
+        separator = "\t" if ending.startswith(".tsv") else ","
+        # The name that the archive itself tells is that of the file, not that under which it is written.
+        packed: Any = {"method": "gzip", "filename": str(path)} if ending.endswith(".gz") else None
+        quotes: Any = quoting(frame, named)
+        frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
 
 
 def _as_parquet(path: Path, frame: "pandas.DataFrame") -> bytes:

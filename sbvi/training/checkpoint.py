@@ -25,6 +25,7 @@ import safetensors.numpy
 
 from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
+from sbvi.core.held import check_held
 from sbvi.training.tensor_names import named_leaves, tree_of
 
 FORMAT = 3
@@ -54,7 +55,7 @@ def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None 
     flush: whether it is on the disk when this returns (`sbvi.core.atomic`).
 
     Raises:
-      UserError: the file cannot be written, or the run's folder is gone.
+      UserError: the file cannot be written, or the run's folder is gone or another's.
       TypeError: an array has a dtype that could not be read back.
     """
     # ascontiguousarray alone would turn a scalar into a vector.
@@ -75,6 +76,7 @@ def save(path: Path, tree: Any, metadata: Mapping[str, Any], spare: Path | None 
     end = _header_end(content)
     header = content[:end]
     sealed = _with_digest(header, _ZEROS, hashlib.sha256(header).hexdigest())
+    check_held(path)
     try:
         # Not its parents: a run whose folder was removed must not go on in a new one.
         path.parent.mkdir(exist_ok=True)

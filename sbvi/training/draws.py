@@ -22,6 +22,7 @@ import numpy as np
 from sbvi.algorithms.posterior_samples import Draw, SamplesPosterior, Stopped
 from sbvi.core import UserError
 from sbvi.core.atomic import clear_leftovers, flushed, write_atomically
+from sbvi.core.held import check_held
 from sbvi.training import checkpoint
 from sbvi.training.plan import Plan
 
@@ -65,6 +66,7 @@ class DrawStack:
           UserError: it cannot be written.
         """
         if self.writes:
+            check_held(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"step_{step:010d}-chain_{draw.chain}{checkpoint.SUFFIX}"
             notes = {"step": step, "chain": draw.chain, "monitors": draw.monitors}
@@ -84,6 +86,7 @@ class DrawStack:
     def note(self, stopped: list[Stopped]) -> None:
         """Say which chains have stopped, in `stopped.json`."""
         if self.writes:
+            check_held(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             content = json.dumps([chain._asdict() for chain in stopped], indent=1) + "\n"
             write_atomically(self.folder / "stopped.json", content.encode())
@@ -124,6 +127,7 @@ class DrawStack:
                 continue
             checkpoint.check_run(entry.path, metadata, self.run)
         if self.writes and self.folder.exists():
+            check_held(self.folder)
             clear_leftovers(self.folder)
             for entry in self.entries():
                 if entry.step > step:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.held import check_held
 from sbvi.training import checkpoint, legacy_checkpoint
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Store:
         """Rename another run's file, which is the user's: the next save would move it over this run's own spare."""
         if not self.writes:
             return
+        check_held(path)
         for number in itertools.count():
             name = path.with_name(f"{path.stem}-of-another-run{number or ''}{path.suffix}")
             if not name.exists():

@@ -1,11 +1,13 @@
-"""A file that cannot be written: where what was there before is found is told."""
+"""Files that are written whole or not at all: where what was there before is found is told, and a new name is never
+seen with half a content."""
 
+import fcntl
 import os
 
 import pytest
 
 from sbvi.core import UserError
-from sbvi.core.atomic import write_atomically
+from sbvi.core.atomic import new_file, write_atomically
 
 pytestmark = pytest.mark.quick
 
@@ -28,3 +30,60 @@ def test_what_was_there_before_is_where_the_sentence_says(tmp_path, monkeypatch,
         write_atomically(path, b"new", spare)
     assert (path if renamings == 0 else spare).read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last" if renamings == 0 else "previous"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "none of them"])
+def test_a_new_file_has_its_name_once_it_is_whole(tmp_path, monkeypatch, links):
+    path = tmp_path / "filled.csv"
+    if not links:
+        monkeypatch.setattr("sbvi.core.atomic.os.link", no_links)
+    with new_file(path) as file:
+        file.write(b"half")
+        file.flush()
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    assert names(tmp_path) == ["filled.csv"]
+    with pytest.raises(FileExistsError), new_file(path) as file:
+        file.write(b"other")
+    assert path.read_bytes() == b"half and half"
+    assert names(tmp_path) == ["filled.csv"]
+
+
+def no_links(*_):
+    raise OSError(95, "Operation not supported")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_fails_leaves_nothing(tmp_path, error):
+    def half(path):
+        with new_file(path) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(type(error)):
+        half(tmp_path / "filled.csv")
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path):
+    left, written, other = (
+        tmp_path / f".{name}.tmp" for name in ("x.csv.0123abcd", "x.csv.aaaaaaaa", "y.csv.0123abcd")
+    )
+    for path in (left, written, other):
+        path.write_bytes(b"half")
+    with open(written, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with new_file(tmp_path / "x.csv") as file:
+            file.write(b"whole")
+    assert names(tmp_path) == [written.name, other.name, "x.csv"]
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path):
+    with new_file(tmp_path / ("x" * 255)) as file:
+        file.write(b"whole")
+    assert names(tmp_path) == ["x" * 255]

@@ -285,6 +285,23 @@ def test_a_directory_in_use_is_refused(tmp_path):
         train(experiment(), tmp_path)
 
 
+def test_a_run_whose_folder_was_renamed_leaves_alone_what_stands_there(tmp_path):
+    folder, moved, saved = tmp_path / "run", tmp_path / "moved", []
+
+    def rename(_plan, progress, *_):
+        if progress.step == 30:
+            folder.rename(moved)
+            folder.mkdir()
+            (folder / "notes.txt").write_text("mine")
+            saved.append((moved / "checkpoints" / "last.safetensors").read_bytes())
+
+    with pytest.raises(UserError, match=r"run is no longer the folder of this run: .*; nothing more is written there"):
+        train(experiment(), folder, rename)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert (moved / "checkpoints" / "last.safetensors").read_bytes() == saved[0]
+    assert train(experiment(), moved)["status"] == "completed"
+
+
 def test_init_from_starts_with_another_runs_parameters(small_run, tmp_path):
     source = shutil.copytree(small_run, tmp_path / "source")
     made = experiment(init_from=str(source), trainer={"steps": 1, "validate_every": 1})

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.held import check_held
 from sbvi.core.plugins import called
 
 
@@ -120,6 +121,7 @@ def opened(settings: LoggerSpec, folder: Path, resume_step: int) -> Logger:
     Raises:
       UserError: it is no logger, or see `LoggerSpec.open`.
     """
+    check_held(folder)
     logger: Any = settings.open(folder, resume_step)
     methods = [name for name in vars(Logger) if not name.startswith("_")]
     if lacking := [name for name in methods if not callable(getattr(logger, name, None))]:
