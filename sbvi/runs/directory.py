@@ -62,7 +62,7 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
-            for folder in (self.path, self.checkpoints):
+            for folder in (self.path, self.checkpoints, self.figures):
                 clear_leftovers(folder)
             with held(self.path, file):
                 yield

@@ -14,6 +14,7 @@ from sbvi.reporting.loggers import LOGGERS
 from sbvi.runs import Experiment, load_run
 from sbvi.runs.changes import MAY_CHANGE, changed, difference
 from sbvi.runs.context import RunContext
+from sbvi.runs.directory import RunDirectory
 
 LONGER = RunContext(longer=True)
 CONSTANT = {"optimizer": {"schedule": {"kind": "constant"}}}
@@ -35,6 +36,14 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     assert [entry["step"] for entry in lines if "test/nll" in entry] == [100]  # the earlier test is not left standing
     again = train(experiment(trainer={"steps": 100}, **CONSTANT), tmp_path / "longer", session=LONGER)
     assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
+
+
+def test_what_a_killed_session_was_writing_is_taken_away(tmp_path):
+    for folder in (tmp_path, tmp_path / "checkpoints", tmp_path / "figures"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".half.1.tmp").write_text("half")
+    with RunDirectory(tmp_path).locked():
+        assert not list(tmp_path.glob("**/.*.tmp"))
 
 
 class Killed(BaseException):
