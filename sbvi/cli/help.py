@@ -14,9 +14,10 @@ from sbvi import __version__
 from sbvi.cli.reader import tell
 from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
 from sbvi.core.catalogue import keys as keys_of
+from sbvi.core.config_names import check_names, packages
 from sbvi.core.configs import config_folder
 from sbvi.core.errors import choices, unknown_key
-from sbvi.core.plugins import OPEN, config_folders
+from sbvi.core.plugins import OPEN
 
 FLAGS = ("-h", "--help")
 
@@ -54,9 +55,10 @@ def help_text(command: Command, words: Sequence[str]) -> str:
     """The command's help, or that of the groups and keys named by `words`.
 
     Raises:
-      UserError: a word is none of the command's.
+      UserError: a word is none of the command's, or a config file of the user's has a name that is taken.
     """
     folders = _own_folders(words)
+    check_names(folders)
     named = [word for word in words if not word.startswith("-") and word not in map(str, folders)]
     if not named:
         return _whole(command, folders)
@@ -65,13 +67,13 @@ def help_text(command: Command, words: Sequence[str]) -> str:
 
 def _own_folders(words: Sequence[str]) -> list[Path]:
     """What --config-dir names."""
-    told = [word.partition("=")[2] for word in words if word.startswith("--config-dir=")]
+    told = [word.partition("=")[2] for word in words if word.startswith(("--config-dir=", "-cd="))]
     return [Path(name) for name in told + [b for a, b in itertools.pairwise(words) if a in ("--config-dir", "-cd")]]
 
 
 def config_files(group: str, folders: Sequence[Path] = ()) -> dict[str, Path]:
     """A group's config files by name: ours, those of packages, and the user's own."""
-    places = [config_folder(), *(folder for _, folder in config_folders()), *folders]
+    places = [config_folder(), *(folder for _, folder in packages()), *folders]
     files = {path.stem: path for place in places for path in sorted((place / group).glob("*.yaml"))}
     return {name: path for name, path in sorted(files.items()) if name not in ("auto", "default")}
 

@@ -3,14 +3,16 @@
 import re
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from sbvi.cli.flags import words_of
+from sbvi.cli.flags import named, words_of
 from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.cli.quoting import quoted
 from sbvi.core.catalogue import CHANGES, entries_of, is_list, is_text
+from sbvi.core.config_names import check_names, searched
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override, value_of
@@ -25,6 +27,8 @@ OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help",
 TEXTS = ("init_from", "run", "decoder", "folder", "input", "output")
 #: Of those and of Hydra's, keys of a folder or a file.
 PLACES = (*TEXTS, *FOLDERS)
+#: Flags that name a folder of config files beside ours, and one in their place.
+CONFIG_DIR, CONFIG_PATH = ("--config-dir", "-cd"), {"--config-path", "-cp"}
 #: What Hydra's completion can do for a shell.
 COMPLETION = ("install=", "uninstall=", "query=")
 #: Choices of `search=` only make sense over several runs.
@@ -36,9 +40,11 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
 
     Raises:
       UserError: a word or flag that is none; a place without a name; a value that needs quotes; a sweep without
-        --multirun, or for a queue that is not here.
+        --multirun, or for a queue that is not here; a config file whose name is taken.
     """
     words, flags = words_of(arguments)
+    if not flags & CONFIG_PATH:
+        check_names([*map(Path, named(arguments, CONFIG_DIR)), *searched(words)])
     several = bool(flags & {"--multirun", "-m"})
     if several and (single := flags & OF_ONE):
         raise UserError(
