@@ -21,6 +21,7 @@ from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import collected, printing, unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
+from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
@@ -163,7 +164,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with collected() if told else contextlib.nullcontext():
+        with reading(), collected() if told else contextlib.nullcontext():
             main()
         if failures:
             raise failures[0]
