@@ -121,6 +121,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     def guarded(config: Any) -> Any:
         try:
             waiting.close()
+            _stay(HydraConfig.get())
             with telling():
                 return task(config)  # what a sweeper such as Optuna's optimises
         except KeyboardInterrupt:
@@ -149,12 +150,13 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             raise Interrupted(number) from error
 
     def check(config: Any) -> None:
+        sweeps.add(str(config.hydra.sweep.dir))
+        _stay(config.hydra)
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
         try:
             OmegaConf.to_container(own, resolve=True)
         except OmegaConfBaseException:  # it asks for what is there when the job runs, which tells the rest
             return
-        sweeps.add(str(config.hydra.sweep.dir))
         task.check(own)  # type: ignore[attr-defined]
 
     if hasattr(task, "check"):
@@ -193,6 +195,17 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
         waiting.close()
+
+
+def _stay(hydra: Any) -> None:
+    """Refuse a job that runs in its own folder, where the user's paths, and those that we print, would be others.
+
+    Raises:
+      UserError: a config asks for it; a word of the command line that does was refused before.
+    """
+    if hydra.job.chdir:
+        os.chdir(hydra.runtime.cwd)  # out of the folder, so that it can be taken away
+        raise UserError(mistakes.CHDIR)
 
 
 def _tell(failed: Sequence[str]) -> None:

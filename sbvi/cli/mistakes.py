@@ -31,6 +31,8 @@ PLACES = (*TEXTS, *FOLDERS)
 CONFIG_DIR, CONFIG_PATH = ("--config-dir", "-cd"), {"--config-path", "-cp"}
 #: What Hydra's completion can do for a shell.
 COMPLETION = ("install=", "uninstall=", "query=")
+#: What is said of a job that would run in its own folder.
+CHDIR = "hydra.job.chdir=true is not for sbvi, whose paths are all those of the directory of the call; leave it out."
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -87,6 +89,8 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         raise _unread(word, key, equals, value, command) from None
     if override.is_range_sweep() and _empty(override.value()):
         raise UserError(f"{word} has no value, so that the sweep would have no job; range(4) is 0, 1, 2, 3.")
+    if key.lstrip("+") == "hydra.job.chdir" and override.value() is True:
+        raise UserError(CHDIR)
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
     if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):

@@ -4,6 +4,7 @@ import pytest
 from support.processes import command
 
 from sbvi.cli.help import help_text
+from sbvi.cli.mistakes import CHDIR
 from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
 from sbvi.runs.compose import composed
@@ -78,6 +79,16 @@ def test_the_command_ends_with_the_sentence(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("c/likelihood/mine.yaml cannot be read at line 2: expected ',' or ']'")
     assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("sweep", [[], ["--multirun", "seed=1,2"]])
+def test_a_job_in_its_own_folder_is_refused_from_a_file_too(tmp_path, sweep):
+    (tmp_path / "c" / "experiment").mkdir(parents=True)
+    (tmp_path / "c" / "experiment" / "mine.yaml").write_text("# @package _global_\nhydra: {job: {chdir: true}}\n")
+    done = command("train", "--config-dir", "c", "experiment=mine", *sweep, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == CHDIR + "\n"
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 

@@ -66,6 +66,8 @@ ARGUMENTS = {
     ("trainer=[1]",): "give trainer=NAME",
     ("-sc",): "-sc needs what to do, and for which shell: install=bash",
     ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
+    ("hydra.job.chdir=true",): "hydra.job.chdir=true is not for sbvi, whose paths are all those of the directory of",
+    ("--multirun", "seed=1,2", "+hydra.job.chdir=True"): "leave it out.",
     ("init_from=", "seed=1"): "init_from= names no place",
     ("--multirun", "seed=1,2", "--cfg", "job"): "--cfg shows the config of one run: leave out --multirun",
 }
