@@ -93,7 +93,9 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         raise UserError(CHDIR)
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
-    if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
+    if override.is_sweep_override() and override.is_hydra_override():
+        raise _several_of_hydra(word, key, value)
+    if override.is_sweep_override() and not several:
         advice = f"; a list is written {key}=[{value}]" if is_list(key.lstrip("+")) else ""
         if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
             advice = f"; text with a comma is written {quoted(key, value)}"
@@ -105,6 +107,14 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _several_of_hydra(word: str, key: str, value: str) -> UserError:
+    """The sentence for several values of a key of Hydra's, which no sweep goes over."""
+    text = f"text with a comma is written {quoted(key, value)}"
+    listed = "" if key.lstrip("+") in FOLDERS else f"a list is written {key}=[{value}], and "
+    advice = "" if "(" in value or "/" in key else f"; {listed}{text}"  # of a range or an entry there is none
+    return UserError(f"{word} has several values, and a key of Hydra's takes one{advice}.")
 
 
 def _empty(swept: Any) -> bool:
