@@ -71,6 +71,7 @@ def _shown(file: Path) -> str:
 
 def _fault(error: Exception, file: Path) -> str:
     """Why a file cannot be read, as the rest of a sentence about it."""
+    from omegaconf.errors import OmegaConfBaseException
     from yaml import MarkedYAMLError
     from yaml.reader import ReaderError
 
@@ -82,12 +83,14 @@ def _fault(error: Exception, file: Path) -> str:
     if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark) is not None:
         what, start = error.problem or error.context or "no YAML", error.context_mark
         begun = f" ({error.context} from line {start.line + 1})" if start and start.line != mark.line else ""
-        spaces = "; indent by spaces" if "'\\t'" in what else ""
+        written = file.read_text(encoding="utf-8").split("\n")[mark.line :][:1]
+        spaces = "; indent by spaces, and not by tabs" if any(re.match(r" *\t", line) for line in written) else ""
         return f"cannot be read at line {mark.line + 1}: {what}{begun}{spaces}"
     if isinstance(error, OSError):  # OmegaConf's, of a number or the like
         return "must hold lines KEY: VALUE"
     said = re.sub(r"^In [^:]*: ", "", (str(error).strip().splitlines() or [type(error).__name__])[0]).rstrip(".")
-    if isinstance(error, ValueError | AssertionError):  # of its list of defaults
+    of_defaults = isinstance(error, ValueError | AssertionError) and not isinstance(error, OmegaConfBaseException)
+    if of_defaults or "defaults list" in said:
         return (
             f"has a list `defaults:` that cannot be read: {said}; each is a NAME, GROUP: NAME or override /GROUP: NAME"
         )
