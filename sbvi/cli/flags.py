@@ -30,6 +30,16 @@ def words_of(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
     return words, {flag.partition("=")[0] for flag, *_ in parts if flag.startswith("-")}
 
 
+def named(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """The values that flags have, such as --config-dir.
+
+    Raises:
+      UserError: a flag that Hydra does not have, or without its value.
+    """
+    split = (part if len(part) > 1 else part[0].partition("=")[::2] for part in _parts(arguments))
+    return [value for flag, value in split if flag in flags]
+
+
 def flags_first(arguments: Sequence[str]) -> list[str]:
     """The arguments with flags, and the values that follow them, before the words, where a flag stands between words:
     the parser would take what comes after it for words of another program.

@@ -14,9 +14,11 @@ from sbvi import __version__
 from sbvi.cli.reader import tell
 from sbvi.core.catalogue import CHANGES, SETTINGS, catalogue, meant, unknown_word
 from sbvi.core.catalogue import keys as keys_of
+from sbvi.core.config_names import check_names, packages
+from sbvi.core.config_reading import told
 from sbvi.core.configs import config_folder
 from sbvi.core.errors import choices, unknown_key
-from sbvi.core.plugins import OPEN, config_folders
+from sbvi.core.plugins import OPEN
 
 FLAGS = ("-h", "--help")
 
@@ -54,9 +56,10 @@ def help_text(command: Command, words: Sequence[str]) -> str:
     """The command's help, or that of the groups and keys named by `words`.
 
     Raises:
-      UserError: a word is none of the command's.
+      UserError: a word is none of the command's, or a config file of the user's has a name that is taken.
     """
     folders = _own_folders(words)
+    check_names(folders)
     named = [word for word in words if not word.startswith("-") and word not in map(str, folders)]
     if not named:
         return _whole(command, folders)
@@ -65,19 +68,24 @@ def help_text(command: Command, words: Sequence[str]) -> str:
 
 def _own_folders(words: Sequence[str]) -> list[Path]:
     """What --config-dir names."""
-    told = [word.partition("=")[2] for word in words if word.startswith("--config-dir=")]
+    told = [word.partition("=")[2] for word in words if word.startswith(("--config-dir=", "-cd="))]
     return [Path(name) for name in told + [b for a, b in itertools.pairwise(words) if a in ("--config-dir", "-cd")]]
 
 
 def config_files(group: str, folders: Sequence[Path] = ()) -> dict[str, Path]:
     """A group's config files by name: ours, those of packages, and the user's own."""
-    places = [config_folder(), *(folder for _, folder in config_folders()), *folders]
+    places = [config_folder(), *(folder for _, folder in packages()), *folders]
     files = {path.stem: path for place in places for path in sorted((place / group).glob("*.yaml"))}
     return {name: path for name, path in sorted(files.items()) if name not in ("auto", "default")}
 
 
+def _text(path: Path) -> str:
+    with told(path):
+        return path.read_text(encoding="utf-8")
+
+
 def _first_comment(path: Path) -> str:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         if line.startswith("# ") and not line.startswith("# @"):
             return line[2:].strip()
         if line and not line.startswith("#"):
@@ -148,9 +156,7 @@ def _of(command: Command, word: str, folders: Sequence[Path]) -> str:
         shown = {name: entries[name]} if name else entries
         files = config_files(group, folders)
         return "\n".join(
-            f"{group}={each}\n{textwrap.indent(files[each].read_text(encoding='utf-8').rstrip(), '    ')}"
-            if name
-            else _line(each, sentence)
+            f"{group}={each}\n{textwrap.indent(_text(files[each]).rstrip(), '    ')}" if name else _line(each, sentence)
             for each, sentence in shown.items()
         )
     chosen = [name] if name and not key else [*entries] if group not in ("optimizer", *SETTINGS) else [group]
@@ -200,7 +206,7 @@ def _entry(group: str, name: str, only: str, folders: Sequence[Path]) -> str:
 
 def _name_in(path: Path) -> str:
     """The entry that a config file names, the file's own name where it names none."""
-    match = re.search(r"^name: *['\"]?([\w.-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    match = re.search(r"^name: *['\"]?([\w.-]+)", _text(path), re.MULTILINE)
     return match[1] if match else path.stem
 
 
@@ -211,7 +217,8 @@ def _written(group: str, name: str, folders: Sequence[Path]) -> Mapping[str, Any
         return {}
     from omegaconf import OmegaConf
 
-    content: Any = OmegaConf.to_container(OmegaConf.load(path))
+    with told(path):
+        content: Any = OmegaConf.to_container(OmegaConf.load(path))
     flat = {k: v for k, v in content.items() if not isinstance(v, dict) or k == "arguments"}
     return flat | {f"{k}.{n}": v for k, inner in content.items() if isinstance(inner, dict) for n, v in inner.items()}
 

@@ -21,6 +21,7 @@ from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import collected, printing, unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
+from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
@@ -120,6 +121,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     def guarded(config: Any) -> Any:
         try:
             waiting.close()
+            _stay(HydraConfig.get())
             with telling():
                 return task(config)  # what a sweeper such as Optuna's optimises
         except KeyboardInterrupt:
@@ -148,12 +150,13 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             raise Interrupted(number) from error
 
     def check(config: Any) -> None:
+        sweeps.add(str(config.hydra.sweep.dir))
+        _stay(config.hydra)
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
         try:
             OmegaConf.to_container(own, resolve=True)
         except OmegaConfBaseException:  # it asks for what is there when the job runs, which tells the rest
             return
-        sweeps.add(str(config.hydra.sweep.dir))
         task.check(own)  # type: ignore[attr-defined]
 
     if hasattr(task, "check"):
@@ -163,7 +166,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with collected() if told else contextlib.nullcontext():
+        with reading(), collected() if told else contextlib.nullcontext():
             main()
         if failures:
             raise failures[0]
@@ -192,6 +195,17 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
         waiting.close()
+
+
+def _stay(hydra: Any) -> None:
+    """Refuse a job that runs in its own folder, where the user's paths, and those that we print, would be others.
+
+    Raises:
+      UserError: a config asks for it; a word of the command line that does was refused before.
+    """
+    if hydra.job.chdir:
+        os.chdir(hydra.runtime.cwd)  # out of the folder, so that it can be taken away
+        raise UserError(mistakes.CHDIR)
 
 
 def _tell(failed: Sequence[str]) -> None:

@@ -3,14 +3,16 @@
 import re
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from sbvi.cli.flags import words_of
+from sbvi.cli.flags import named, words_of
 from sbvi.cli.folders import FOLDERS
 from sbvi.cli.help import Command, config_files
 from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.cli.quoting import quoted
 from sbvi.core.catalogue import CHANGES, entries_of, is_list, is_text
+from sbvi.core.config_names import check_names, searched
 from sbvi.core.configs import refused
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override, value_of
@@ -25,8 +27,12 @@ OF_ONE, TOLD = {"--cfg", "-c", "--info", "-i"}, {"--help", "-h", "--hydra-help",
 TEXTS = ("init_from", "run", "decoder", "folder", "input", "output")
 #: Of those and of Hydra's, keys of a folder or a file.
 PLACES = (*TEXTS, *FOLDERS)
+#: Flags that name a folder of config files beside ours, and one in their place.
+CONFIG_DIR, CONFIG_PATH = ("--config-dir", "-cd"), {"--config-path", "-cp"}
 #: What Hydra's completion can do for a shell.
 COMPLETION = ("install=", "uninstall=", "query=")
+#: What is said of a job that would run in its own folder.
+CHDIR = "hydra.job.chdir=true is not for sbvi, whose paths are all those of the directory of the call; leave it out."
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -36,9 +42,11 @@ def check_arguments(arguments: Sequence[str], command: Command) -> None:
 
     Raises:
       UserError: a word or flag that is none; a place without a name; a value that needs quotes; a sweep without
-        --multirun, or for a queue that is not here.
+        --multirun, or for a queue that is not here; a config file whose name is taken.
     """
     words, flags = words_of(arguments)
+    if not flags & CONFIG_PATH:
+        check_names([*map(Path, named(arguments, CONFIG_DIR)), *searched(words)])
     several = bool(flags & {"--multirun", "-m"})
     if several and (single := flags & OF_ONE):
         raise UserError(
@@ -81,9 +89,13 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         raise _unread(word, key, equals, value, command) from None
     if override.is_range_sweep() and _empty(override.value()):
         raise UserError(f"{word} has no value, so that the sweep would have no job; range(4) is 0, 1, 2, 3.")
+    if key.lstrip("+") == "hydra.job.chdir" and override.value() is True:
+        raise UserError(CHDIR)
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:
         raise UserError(f"{word}: nothing can be left out with ~; a group or key that is not given has its default.")
-    if override.is_sweep_override() and not several and not key.lstrip("+").startswith("hydra."):
+    if override.is_sweep_override() and override.is_hydra_override():
+        raise _several_of_hydra(word, key, value)
+    if override.is_sweep_override() and not several:
         advice = f"; a list is written {key}=[{value}]" if is_list(key.lstrip("+")) else ""
         if key.lstrip("+") in TEXTS or is_text(key.lstrip("+")):
             advice = f"; text with a comma is written {quoted(key, value)}"
@@ -95,6 +107,14 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         )
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
+
+
+def _several_of_hydra(word: str, key: str, value: str) -> UserError:
+    """The sentence for several values of a key of Hydra's, which no sweep goes over."""
+    text = f"text with a comma is written {quoted(key, value)}"
+    listed = "" if key.lstrip("+") in FOLDERS else f"a list is written {key}=[{value}], and "
+    advice = "" if "(" in value or "/" in key else f"; {listed}{text}"  # of a range or an entry there is none
+    return UserError(f"{word} has several values, and a key of Hydra's takes one{advice}.")
 
 
 def _empty(swept: Any) -> bool:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.core.unknown import unresolved
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -17,7 +18,8 @@ def plain(config: Any) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from None
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise unresolved(str(error)) or UserError(f"The config cannot be resolved: {said}.") from None
     assert isinstance(values, dict)
     for key, value in _leaves(values):
         if value == "???":

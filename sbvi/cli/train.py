@@ -57,7 +57,7 @@ COMMAND = Command(
         "hydra/launcher=sbvi": "train a sweep's jobs in workers that start once, or side by side on an accelerator",
         "hydra.run.dir=DIR": "the run's directory (default outputs/<date>/<time>); the same one goes on with its run",
         "hydra.sweep.dir=DIR": "the sweep's directory; the same one goes on with the sweep",
-        "--config-dir DIR": "config files of your own, in DIR/GROUP/NAME.yaml",
+        "--config-dir DIR": "config files of your own, in DIR/GROUP/NAME.yaml, with names of their own",
         "--cfg job": "print the composed config and do nothing",
         "-sc install=bash": 'completion for the shell: eval "$(sbvi-train -sc install=bash)"',
     },

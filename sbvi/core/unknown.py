@@ -22,13 +22,26 @@ def unknown_override(
     """
     if match := re.search(r"Could not override '([^']+)'", text):
         return _unknown(match[1], overrides, groups, keys, words)
-    if match := re.match(r"Interpolation key '([^']*)' not found\s+full_key: (\S+)", text):
-        value = value_of(match[2], overrides)
-        said = f"{match[2]}={value}" if value else match[2]
-        return UserError(f"{said} asks for the value of {match[1]}, which is no key of the config.")
+    if (open_value := unresolved(text, overrides)) is not None:
+        return open_value
     if "No match in the defaults list" in text:
         return UserError(f"{text.splitlines()[0]} Allowed groups: {', '.join(groups)}.")
     return None
+
+
+def unresolved(text: str, overrides: Sequence[str] = ()) -> UserError | None:
+    """The sentence for a value that asks for another, such as `${oc.env:NAME}`, which is not there, from OmegaConf's
+    message; None where that says another thing."""
+    if (match := re.match(r"(.*[iI]nterpolation.*)\s+full_key: (\S+)", text)) is None:
+        return None
+    why, key = match.groups()
+    value = value_of(key, overrides)
+    said = f"{key}={value}" if value else key
+    if asked := re.match(r"Interpolation key '([^']*)' not found", why):
+        return UserError(f"{said} asks for the value of {asked[1]}, which is no key of the config.")
+    if asked := re.search(r"Environment variable '([^']*)' not found", why):
+        return UserError(f"{said} asks for the environment variable {asked[1]}, which is not set.")
+    return UserError(f"{said} cannot be resolved: {why.strip().rstrip('.')}.")
 
 
 def strange_letter(word: str) -> UserError | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
+from sbvi.core.config_names import check_names, searched
+from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override
 
@@ -80,10 +82,12 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """What `sbvi-train OVERRIDES` would train, as plain data.
 
     Raises:
-      UserError: Hydra refuses an override, a value that must be given is not, or one is of searches alone.
+      UserError: Hydra refuses an override, a value that must be given is not, or one is of searches alone; or a
+        config file cannot be read, or has a name that is taken.
     """
     if odd := [word for word in overrides if word.lstrip("+").partition("=")[0].partition(".")[0] == OF_SEARCHES]:
         raise UserError(f"{odd[0]} is for a search by sbvi-train --multirun; a run by itself has no other trials.")
+    check_names(searched(overrides))
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException, OverrideParseException
@@ -95,7 +99,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
         state.clear()
         try:
-            with initialize_config_dir(str(config_folder()), **hydra_defaults()):
+            with reading(), initialize_config_dir(str(config_folder()), **hydra_defaults()):
                 config = compose("train", list(overrides))
             for key in sorted(OmegaConf.missing_keys(config)):
                 raise UserError(f"{key} must be given, as {key}=VALUE.")

@@ -66,6 +66,16 @@ ARGUMENTS = {
     ("trainer=[1]",): "give trainer=NAME",
     ("-sc",): "-sc needs what to do, and for which shell: install=bash",
     ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
+    (
+        "hydra.run.dir=c,d",
+    ): "hydra.run.dir=c,d has several values, and a key of Hydra's takes one; text with a comma is "
+    "written 'hydra.run.dir=\"c,d\"'.",
+    ("--multirun", "hydra.sweep.dir=c,d"): "text with a comma is written 'hydra.sweep.dir=\"c,d\"'.",
+    ("hydra.verbose=a,b",): "takes one; a list is written hydra.verbose=[a,b], and text with a comma is written",
+    ("hydra.run.dir=range(3)",): "hydra.run.dir=range(3) has several values, and a key of Hydra's takes one.",
+    ("-m", "hydra/launcher=basic,sbvi"): "has several values, and a key of Hydra's takes one.",
+    ("hydra.job.chdir=true",): "hydra.job.chdir=true is not for sbvi, whose paths are all those of the directory of",
+    ("--multirun", "seed=1,2", "+hydra.job.chdir=True"): "leave it out.",
     ("init_from=", "seed=1"): "init_from= names no place",
     ("--multirun", "seed=1,2", "--cfg", "job"): "--cfg shows the config of one run: leave out --multirun",
 }

@@ -21,6 +21,8 @@ from sbvi.cli.help import help_text
 from sbvi.cli.train import COMMAND
 from sbvi.core import UserError, build, plugins
 from sbvi.core.catalogue import catalogue
+from sbvi.core.config_names import packages
+from sbvi.core.configs import config_folder
 from sbvi.core.plugins import config_folders, extend
 from sbvi.data import SPEC_PARTS as DATASET_PARTS
 from sbvi.distributions.likelihoods import LIKELIHOODS
@@ -385,6 +387,23 @@ def test_config_folders_are_found_without_importing_the_package(installed):
     installed("without-files", {"sbvi.configs": ["mine = with_files.other"]}, {})
     with pytest.raises(UserError, match=r"^The installed package without-files names with_files.other under"):
         list(config_folders())
+
+
+@pytest.mark.quick
+def test_a_config_file_of_a_package_whose_name_is_taken(installed):
+    same = (config_folder() / "model" / "nade.yaml").read_text()
+    modules = {"one/__init__.py": "", "one/configs/model/mine.yaml": "name: mine", "one/configs/model/nade.yaml": same}
+    folder = installed("one", {"sbvi.configs": ["one = one.configs"]}, modules)
+    assert packages() == [("one", folder / "one" / "configs")]
+    modules = {"two/__init__.py": "", "two/configs/model/dlgm.yaml": "name: mine"}
+    installed("two", {"sbvi.configs": ["two = two.configs"]}, modules)
+    with pytest.raises(UserError, match=r"^The installed package two adds .* model/dlgm.yaml, a name .* by sbvi\.$"):
+        packages()
+    (folder / "two" / "configs" / "model" / "dlgm.yaml").rename(folder / "two" / "configs" / "model" / "mine.yaml")
+    with (folder / "two" / "configs" / "model" / "mine.yaml").open("a") as file:
+        file.write("\nlayers: 3\n")
+    with pytest.raises(UserError, match=r"adds the config file model/mine.yaml, a name that is taken already by \w+"):
+        packages()
 
 
 @pytest.mark.quick
