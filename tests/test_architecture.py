@@ -71,3 +71,9 @@ def test_scripts_in_python_end_in_py():
     scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix != ".py"]
     assert {path.name for path in scripts} >= {"test", "train"}
     assert not [path.name for path in scripts if "python" in path.read_text().partition("\n")[0]]
+
+
+def test_every_file_of_tests_has_a_name_of_its_own():
+    """Pytest imports them by it: of two with the same one the whole run takes the first alone."""
+    found = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(found) == sorted(set(found))

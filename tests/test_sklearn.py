@@ -1,5 +1,6 @@
 """The estimators for scikit-learn: its own checks that apply, and a pipeline."""
 
+import copy
 import pickle
 import re
 
@@ -211,18 +212,29 @@ def test_columns_are_those_of_the_fit_whatever_their_labels_count(table):
     numbered = DensityEstimator(**SMALL, random_state=0).fit(pd.DataFrame(values, columns=[2, 0, 1]))
     assert [column.name for column in numbered.columns_] == ["2", "0", "1"]
     expected = by_place.score_samples(values[:20])
-    for rows in (pd.DataFrame(values[:20], columns=[2, 0, 1]), values[:20], pd.DataFrame(values[:20])):
-        np.testing.assert_array_equal(numbered.score_samples(rows), expected)
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(numbered)).score_samples(rows), expected)
-    spelled = DensityEstimator(**SMALL, random_state=0).fit(pd.DataFrame(values, columns=["2", "0", "1"]))
+    frame = pd.DataFrame(values[:20], columns=[2, 0, 1])
+    earlier = copy.copy(numbered)
+    del earlier._labels  # as versions before pickled it
+    for rows in (frame, values[:20], frame[[0, 1, 2]]):
+        for density in (numbered, pickle.loads(pickle.dumps(numbered)), earlier):
+            np.testing.assert_array_equal(density.score_samples(rows), expected)
+    np.testing.assert_array_equal(by_place.score_samples(pd.DataFrame(values[:20])), expected)
+    with pytest.raises(ValueError, match="X has the columns 2, 0, 5, and the table that was fitted 2, 0, 1"):
+        numbered.score_samples(frame.set_axis([2, 0, 5], axis=1))
+    spelled = copy.copy(numbered)  # as of texts, which the same names are made of
+    spelled._labels, spelled.feature_names_in_ = ["2", "0", "1"], np.array(["2", "0", "1"], object)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         np.testing.assert_array_equal(spelled.score_samples(values[:20]), expected)
     with pytest.raises(ValueError, match="must be in the same order"):
         spelled.score_samples(pd.DataFrame(values[:20], columns=["0", "1", "2"]))
     gaps = pd.DataFrame({7: values[:, 0], 3: values[:, 1], 5: 1.0})
     gaps.iloc[::4, 0], gaps.iloc[1::4, 2] = np.nan, np.nan
-    filled = Imputer(**ONE, linear=False, random_state=0).fit_transform(gaps)
+    imputer = Imputer(**ONE, linear=False, random_state=0).fit(gaps)
+    filled = imputer.transform(gaps)
     assert list(filled.columns) == [7, 3, 5]
+    pd.testing.assert_frame_equal(imputer.transform(gaps[[5, 7, 3]]), filled[[5, 7, 3]])
+    by_place = imputer.transform(gaps.set_axis(range(3), axis=1))
+    pd.testing.assert_frame_equal(by_place, filled.set_axis(range(3), axis=1))
     assert (filled[5] == 1).all()
     assert filled[7].between(*gaps[7].agg(["min", "max"])).all()
     pd.testing.assert_series_equal(filled[3], gaps[3])

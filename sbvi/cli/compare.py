@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -95,12 +96,17 @@ def _compare(given: Any) -> None:
         ]
         tell(_as_tables(given.format, metric, apart, [*shown, "status", "note", "run"], tail))
     if given.plot is not None:
-        _plot(given.plot, metric, apart)
+        _plot(_behind(given.plot), metric, apart)
     if given.html is not None:
-        _page(given.html, metric, apart, others, shown, note)
+        _page(_behind(given.html), metric, apart, others, shown, note)
     for path in (given.plot, given.html):
         if path is not None:
             sys.stderr.write(f"written: {path}\n")
+
+
+def _behind(path: Path) -> Path:
+    """The file that a link leads to, which would be replaced itself."""
+    return Path(os.path.realpath(path))
 
 
 def _of_run(run: Any, key: str) -> str:

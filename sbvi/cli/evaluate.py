@@ -120,7 +120,11 @@ def _task(config: Any) -> None:
 
 @contextlib.contextmanager
 def _taken(place: Path) -> Iterator[None]:
-    """Within, a disk that does not take what is written is told by the file, where that is known, or by the place."""
+    """Within, an error of the disk becomes a sentence that names the file, where that is known, or else the place.
+
+    Raises:
+      UserError: something cannot be written.
+    """
     try:
         yield
     except OSError as error:

@@ -25,7 +25,8 @@ def tell(*lines: str) -> None:
 
 @contextmanager
 def collected() -> Iterator[None]:
-    """Within, what others print is held, and told at the end: theirs ends in an error of no file where nobody reads it.
+    """Within, what a library prints is held, and told at the end: its own printing fails where the reader has left,
+    with an error that names no file.
 
     Raises:
       UserError: it cannot be written.
@@ -49,11 +50,11 @@ def printing() -> Iterator[None]:
     try:
         yield
     except SystemExit as end:
-        with suppress(*[UserError] if end.code else []):  # which says more
+        with suppress(*[UserError] if end.code else []):  # the command's own sentence says more
             _flush()
         raise
     except OSError as error:
-        if error.filename is None:  # perhaps of the output, which then takes no more
+        if error.filename is None:  # perhaps that of the output: what is left for it then fails too
             _flush()
         raise
     _flush()

@@ -19,6 +19,9 @@ ALIASES = {
 }
 
 
+#: The largest whole number of things: up to it a float holds every whole number. And what 32 bits count.
+LARGEST, COUNTED = 2**53, 2**31 - 1
+
 #: Letters of a value that a sentence repeats, at most.
 MOST = 200
 
@@ -81,7 +84,10 @@ def check_seed(value: object) -> None:
       UserError: it is no whole number of 31 bits.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-        said = value if isinstance(value, str) else json.dumps(value, default=str)  # as the command line spells it
+        try:
+            said = value if isinstance(value, str) else json.dumps(value)  # as the command line spells it
+        except (TypeError, ValueError):  # which it has no words for
+            said = repr(value)
         raise UserError(f"seed={cut(said)} must be a whole number of 0..{2**31 - 1}.")
 
 
@@ -96,14 +102,14 @@ def seed_of(value: object, name: str = "seed") -> int:
     return int(value)
 
 
-def at_least_one(value: object, name: str) -> int:
+def at_least_one(value: object, name: str, most: int = LARGEST) -> int:
     """A number of things that a caller gives.
 
     Raises:
-      UserError: it is no whole number, below 1, or greater than 32 bits hold.
+      UserError: it is no whole number, below 1, or above the most that there may be.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
         raise UserError(f"{name}={value!r} must be a whole number of at least 1.")
-    if int(value) >= 2**31:
-        raise UserError(f"{name}={value!r} must be at most {2**31 - 1}.")
+    if int(value) > most:
+        raise UserError(f"{name}={value!r} must be at most {most}.")
     return int(value)

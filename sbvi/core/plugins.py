@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import logging
+import numbers
 import signal
 import sys
 import traceback
@@ -171,10 +172,13 @@ def wrong(kind: type, function: str, given: Any, must: str, lacking: Sequence[st
 
 
 def lacks_arrays(tree: Any) -> bool:
-    """Whether what stands for parameters is None, or has in it what is no array."""
+    """Whether what stands for parameters is None, or has in it what is neither an array nor a number."""
     import jax  # which help is answered without
 
-    return tree is None or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in jax.tree.leaves(tree))
+    def counts(leaf: Any) -> bool:
+        return isinstance(leaf, numbers.Number) or (hasattr(leaf, "shape") and hasattr(leaf, "dtype"))
+
+    return tree is None or not all(map(counts, jax.tree.leaves(tree)))
 
 
 def _described(given: Any) -> str:
@@ -185,7 +189,8 @@ def _described(given: Any) -> str:
         return f"an array of shape {shape}"
     if isinstance(given, Mapping):
         return f"a dict of {', '.join(map(str, given)) or 'nothing'}"
-    return f"a {type(given).__name__}"
+    name = type(given).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def fault(error: BaseException) -> str | None:

@@ -18,15 +18,20 @@ import pydantic
 from pydantic.dataclasses import dataclass as _dataclass
 from pydantic_core import core_schema
 
-from sbvi.core.errors import UserError, choices, unknown_key
+from sbvi.core.errors import LARGEST, UserError, choices, unknown_key
 from sbvi.core.plugins import settle
 
 T = TypeVar("T")
 
-#: The largest whole number that a setting can be: the largest that a float has with all that are smaller.
-LARGEST = 2**53
+
+class AnySize:
+    """Beside the type of a whole number that counts nothing, such as a seed of NumPy's generators."""
+
+
 PositiveInt = Annotated[int, pydantic.Field(gt=0)]
 NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
+#: A seed of NumPy's generators, which take whole numbers of any size.
+NumPySeed = Annotated[int, pydantic.Field(ge=0), AnySize()]
 #: JAX's keys have the low 32 bits of a seed alone: greater ones would draw as smaller ones do.
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
@@ -134,8 +139,8 @@ def make(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _check_whole(value: Any, path: str) -> None:
-    """Refuse whole numbers of which no array has so many entries, nor a loop so many steps: NumPy and JAX have no room
-    for them, and say so in many ways.
+    """Refuse numbers of things that no array has so many of, nor a loop: NumPy and JAX have no room for them, and say
+    so in many ways.
 
     Raises:
       UserError: the first of them.
@@ -146,8 +151,9 @@ def _check_whole(value: Any, path: str) -> None:
         for place, each in enumerate(value):
             _check_whole(each, f"{path}[{place}]")
     elif dataclasses.is_dataclass(value):
-        for key in fields(type(value)):
-            _check_whole(getattr(value, key), f"{path}.{key}" if path else key)
+        for key, kind in fields(type(value)).items():
+            if not any(isinstance(beside, AnySize) for beside in getattr(kind, "__metadata__", ())):
+                _check_whole(getattr(value, key), f"{path}.{key}" if path else key)
 
 
 def build(registry: Mapping[str, type[T]], group: str, values: Mapping[str, Any]) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.checks import line
 from sbvi.data.dataset import Split
 from sbvi.data.splits import seeded
@@ -27,7 +27,7 @@ class OwnData(Streamed):
     """Examples to split off for validation; by default a tenth."""
     test_size: PositiveInt | None = None
     """Examples to split off for the test; by default a tenth."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the split and of fixed binarization draws."""
 
     def __post_init__(self) -> None:

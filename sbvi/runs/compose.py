@@ -1,6 +1,7 @@
 """An experiment's config from overrides, composed as the command line composes it."""
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -113,9 +114,11 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
                 raise other from None
             if isinstance(error, OverrideParseException):
                 key, _, value = error.override.partition("=")
+                plain = not set(value) & set("\"'\\[]{}()") and not re.search(r"\s", key)
+                example = f', as in {key}="{value}"' if plain else ""
                 raise UserError(
-                    f"{error.override} holds characters that Hydra reads as its own; put the value in quotes, as in "
-                    f'{key}="{value}".'
+                    f"{error.override} holds characters that Hydra reads as its own; what is text is put in "
+                    f"quotes{example}."
                 ) from None
             if not isinstance(error, HydraException | OmegaConfBaseException):
                 raise

@@ -59,9 +59,11 @@ class RunDirectory:
             raise UserError(f"{self.path} cannot be used as a run directory ({error.strerror}).") from None
         with file:
             self._take(file, patience, stop or _unheard)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+            try:
+                file.truncate(0)
+                os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            except OSError as error:  # a full disk
+                raise UserError(f"{self.path / LOCK} cannot be written ({error.strerror}).") from None
             for folder in (self.path, self.checkpoints, self.figures):
                 clear_leftovers(folder)
             with held(self.path, file):

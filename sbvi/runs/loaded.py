@@ -137,7 +137,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         """
         ours, theirs = (jax.tree.map(np.shape, each) for each in (self.params, params))
         if ours != theirs:
-            raise UserError(f"params of {type(params).__name__} have not the names and shapes of the run's own.")
+            raise UserError("params= must have the names and shapes of the run's own parameters, run.params.")
         other = copy.copy(self)
         other.params = params
         return other

@@ -144,7 +144,7 @@ class TableEstimator(BaseEstimator):
                 raise ValueError(f"Found array with {len(X)} sample(s) and {len(X.columns)} feature(s).")
             if reset:
                 self._labels = list(X.columns)
-            return X.set_axis(self._known_by(), axis=1)
+            return self._in_order(X)
         try:
             unmasked(X, "X")
         except UserError as error:
@@ -154,10 +154,31 @@ class TableEstimator(BaseEstimator):
             self._labels = list(range(checked.shape[1]))
         return pd.DataFrame(checked, columns=self._known_by())
 
+    def _in_order(self, X: Any) -> Any:
+        """A frame with the labels and the order of the fitted table.
+
+        Raises:
+          ValueError: it has other labels, which are neither texts nor mere places 0, 1, ...
+        """
+        known = self._known_by()
+        labels = {str(label): label for label in X.columns}
+        if not labels.keys() ^ set(map(str, known)):
+            return X[[labels[str(name)] for name in known]].set_axis(known, axis=1)
+        # By place, with scikit-learn's warning where either has texts for names and the other has not.
+        texts = hasattr(self, "feature_names_in_") or all(isinstance(label, str) for label in X.columns)
+        places = list(map(str, range(len(known))))
+        if texts or places in (list(map(str, known)), list(map(str, X.columns))):
+            return X.set_axis(known, axis=1)
+        theirs, ours = (", ".join(map(str, each)) for each in (X.columns, known))
+        raise ValueError(f"X has the columns {theirs}, and the table that was fitted {ours}.")
+
     def _known_by(self) -> list[Any]:
-        """What the columns of the fitted table were called; one that an earlier version pickled kept texts alone."""
+        """What the columns of the fitted table were called; of one that an earlier version pickled, what is left."""
         if hasattr(self, "_labels"):
             return self._labels
+        names = [column.name for column in self.columns_]
+        if len(names) == self.n_features_in_:
+            return names
         return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
 
     def _held(self, X: Any) -> tuple[Any, np.ndarray]:

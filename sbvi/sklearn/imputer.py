@@ -163,7 +163,12 @@ class Imputer(TransformerMixin, TableEstimator):
         for name in made:
             if str(name) in self.constants_:
                 made[name] = made[name].fillna(self.constants_[str(name)])
-        return made.set_axis(X.columns, axis=1) if hasattr(X, "columns") else made.to_numpy(np.float64)
+        if not hasattr(X, "columns"):
+            return made.to_numpy(np.float64)
+        places, labels = {str(name): place for place, name in enumerate(made)}, list(map(str, X.columns))
+        if set(labels) == places.keys():  # else columns were taken by place
+            made = made.iloc[:, [places[label] for label in labels]]
+        return made.set_axis(X.columns, axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names of the columns, which stay."""

@@ -106,7 +106,7 @@ class Training:
     trial: Trial | None = None
 
     def __post_init__(self) -> None:
-        self._compiled, self._compile_seconds, self._shown = False, 0.0, Shown()
+        self._compiled, self._compile_seconds, self._shown = False, 0.0, Shown(self.algorithm.monitor)
 
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")

@@ -10,16 +10,19 @@ log = logging.getLogger(__name__)
 
 
 class Shown:
-    """Called with scalars of a step; warns where rows of probability 0 first show in them."""
+    """Called with scalars of a step; warns where rows of probability 0 first show in them.
 
-    def __init__(self) -> None:
-        self.warned = False
+    monitor: the scalar by which training is judged, of rows too, be it of an installed package's.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor, self.warned = monitor, False
 
     def __call__(self, values: Mapping[str, float], step: int) -> dict[str, float]:
-        known = {name: what for name in values if (what := quantity(name)) is not None}
-        lost = [name for name, what in known.items() if what.of_rows and _beyond(values[name])]
+        beyond = [name for name, value in values.items() if _beyond(value)]
+        lost = [name for name in beyond if self._of_rows(name)]
         if lost:  # which a loss is made of: by itself it may be as large for its weights
-            lost = [name for name, what in known.items() if what.unit in ("nats", "bits") and _beyond(values[name])]
+            lost = [name for name in beyond if self._of_rows(name) or _in_units(name)]
         if lost and not self.warned:
             self.warned = True
             log.warning(
@@ -29,6 +32,15 @@ class Shown:
                 step,
             )
         return {name: told(value) if name in lost else value for name, value in values.items()}
+
+    def _of_rows(self, name: str) -> bool:
+        what = quantity(name)
+        return name.rpartition("/")[2] == self.monitor if what is None else what.of_rows
+
+
+def _in_units(name: str) -> bool:
+    what = quantity(name)
+    return what is not None and what.unit in ("nats", "bits")
 
 
 def _beyond(value: float) -> bool:

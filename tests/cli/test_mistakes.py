@@ -443,7 +443,7 @@ DZE = "\N{CYRILLIC SMALL LETTER DZE}"  # it looks like an s
         ("model.latents={}", "model.latents={} must be a list, in square brackets."),
         (
             "seed=1;2",
-            'seed=1;2 holds characters that Hydra reads as its own; put the value in quotes, as in seed="1;2".',
+            'seed=1;2 holds characters that Hydra reads as its own; what is text is put in quotes, as in seed="1;2".',
         ),
         ("init_from=${x}", "init_from=${x} asks for the value of x, which is no key of the config."),
         ("seed=null", "seed=null must be a whole number of 0.."),

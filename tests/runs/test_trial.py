@@ -96,7 +96,7 @@ def test_a_model_s_fault_is_told(name, method, said, monkeypatch):
 
 
 def test_what_is_no_model_is_told():
-    for made, said in [(None, "None"), (object(), "a object without facts, discrete, init, numbers")]:
+    for made, said in [(None, "None"), (object(), "an object without facts, discrete, init, numbers")]:
         with pytest.raises(UserError, match=rf"^Bare.build gives {said}; it must give a model, which has facts,"):
             tried(made, Bare(), 100)
 

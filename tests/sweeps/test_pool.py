@@ -139,7 +139,7 @@ if __name__ == "__main__":
     [
         (SystemExit(0), True, "SystemExit: 0"),
         (ValueError("no"), True, "ValueError: no"),
-        (KeyboardInterrupt(), 0, STOPPED),
+        (KeyboardInterrupt(), False, STOPPED),
     ],
 )
 def test_a_job_that_leaves_costs_the_sweep_no_other_and_is_not_said_to_be_stopped(error, goes_on, said):

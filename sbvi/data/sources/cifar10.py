@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
@@ -62,7 +62,7 @@ class Cifar10(Streamed):
     """Images held out for validation; by default a tenth of those for training."""
     test_size: PositiveInt | None = None
     """Images held out for the test, for sheets; by default a tenth. The archive has its own."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of patches, of the sheets' split and of fixed binarization draws."""
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 from sbvi.data.preprocessing import Preprocessing
@@ -24,7 +24,7 @@ class Digits(Streamed):
     """Examples held out for validation."""
     test_size: PositiveInt = 250
     """Examples held out for the test."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:

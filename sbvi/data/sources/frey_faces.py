@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, spec
+from sbvi.core import NumPySeed, PositiveInt, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset
 from sbvi.data.files import RemoteFile
@@ -39,7 +39,7 @@ class FreyFaces(Streamed):
     """Frames held out for the test."""
     split: Literal["random", "blocks"] = "random"
     """How frames are divided: at random, or in the order of the video."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the random split and of fixed binarization draws."""
 
     @property

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, Unavailable, fetch
@@ -48,7 +48,7 @@ class Mnist(Streamed):
     """Training images held out for validation (fixed in the Larochelle files)."""
     train_size: PositiveInt | None = None
     """Training images that are used, the first ones of those not held out; null for all."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of fixed binarization draws."""
     when_absent: Literal["fail", "synthetic"] = "fail"
     """What to do when the files are neither at hand nor to be had: fail, or go on with random images of

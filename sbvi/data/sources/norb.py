@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
@@ -39,7 +39,7 @@ class Norb(Streamed):
     """How grey values become binary ones."""
     validation_size: PositiveInt = 2430
     """Training images held out for validation."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the split and of fixed binarization draws."""
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile
@@ -31,7 +31,7 @@ class Omniglot(Streamed):
     """How grey values become binary ones; that paper draws them anew at each use (dynamic)."""
     validation_size: PositiveInt = 1345
     """Training characters held out for validation."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the split and of fixed binarization draws."""
 
     def load(self) -> Dataset:

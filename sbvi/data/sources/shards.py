@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, UserError, spec
+from sbvi.core import NumPySeed, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard, unchanged
@@ -58,7 +58,7 @@ class Shards(Streamed):
     """The directory; recorded absolute."""
     binarization: Binarization = "auto"
     """How values become binary ones; static draws are made by sbvi-convert."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the draws of the validation and test splits."""
 
     def __post_init__(self) -> None:

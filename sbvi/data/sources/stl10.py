@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, PositiveInt, UserError, spec
+from sbvi.core import NumPySeed, PositiveInt, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.files import RemoteFile, fetch
@@ -38,7 +38,7 @@ class Stl10(Streamed):
     """How values become binary ones."""
     validation_size: PositiveInt = 500
     """Training images held out for validation."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the split, of the dictionary and of fixed binarization draws."""
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, spec
+from sbvi.core import NonNegativeInt, NumPySeed, Positive, PositiveInt, spec
 from sbvi.core.memory import require
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
@@ -39,7 +39,7 @@ class Synthetic(Streamed):
     """Validation examples."""
     test_size: PositiveInt = 500
     """Test examples."""
-    split_seed: NonNegativeInt = 0
+    split_seed: NumPySeed = 0
     """Seed of the parameters and of every draw."""
 
     def parameters(self) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Probability, spec
+from sbvi.core import NumPySeed, Probability, spec
 
 
 @spec
@@ -16,7 +16,7 @@ class Removal:
     the likelier (not missing at random)."""
     fraction: Probability = 0.0
     """Share of entries to remove; 0 for none."""
-    seed: NonNegativeInt = 0
+    seed: NumPySeed = 0
     """Seed of the places."""
 
     def idle(self) -> dict[str, str]:

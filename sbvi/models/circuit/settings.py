@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from sbvi.core import NonNegativeInt, Positive, PositiveInt, Probability, UserError, spec
+from sbvi.core import NumPySeed, Positive, PositiveInt, Probability, UserError, spec
 from sbvi.models.circuit import algebra, chow_liu, structures
 from sbvi.models.circuit.compiled import Compiled, compiled, first_parameters
 from sbvi.models.circuit.leaf import Leaf
@@ -51,7 +51,7 @@ class Circuit(ModelSpec):
     """How often each order is halved, for structure=random."""
     layer: Literal["cp", "tucker"] = "cp"
     """Whether products join equal units of two regions or every pair of them, for structure=random."""
-    structure_seed: NonNegativeInt = 0
+    structure_seed: NumPySeed = 0
     """Seed of the random orders."""
     leaf: LeafName | None = None
     """Density of a single variable; null for what the data set calls for."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import UserError, at_least_one, seed_of
+from sbvi.core.errors import COUNTED
 from sbvi.data.checks import not_there, numeric
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
@@ -36,7 +37,7 @@ class Completion(Part):
         Raises:
           UserError: the model gives what is not NaN probability 0.
         """
-        iterations, chains = at_least_one(iterations, "iterations"), at_least_one(chains, "chains")
+        iterations, chains = at_least_one(iterations, "iterations", COUNTED), at_least_one(chains, "chains")
         if not isinstance(warmup, numbers.Integral) or not 0 <= warmup < iterations:
             raise UserError(
                 f"warmup={warmup!r} must be a whole number, at least 0 and less than iterations={iterations}."

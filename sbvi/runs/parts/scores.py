@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbvi.core import at_least_one, seed_of
+from sbvi.core.errors import COUNTED
 from sbvi.core.placement import SINGLE
 from sbvi.data import Dataset, Split
 from sbvi.data.checks import not_there, unmasked
@@ -95,7 +96,7 @@ class Scores(Part):
         return jax.random.key(self.experiment.evaluation.seed if seed is None else seed_of(seed))
 
     def _estimate(self, own: tuple[Dataset, Batches], num_samples: int, seed: int | None) -> Likelihood:
-        num_samples = at_least_one(num_samples, "num_samples")
+        num_samples = at_least_one(num_samples, "num_samples", COUNTED)
         model, settings = self._able(LatentVariable, "log_likelihood"), self.experiment.evaluation
         single = by_core(len(own[1].x), SINGLE)
         chunk = even(num_samples, settings.chunk)  # as the evaluator does, so that the numbers are the same
