@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sbvi.core import NonNegative, Positive, PositiveInt, spec
+from sbvi.core.errors import COUNTED
 
 
 @spec
@@ -39,6 +40,8 @@ class Trainer:
                 f"exactly one of trainer.steps, trainer.epochs and trainer.examples must be set, "
                 f"and {'none is' if not given else ' and '.join(given) + ' are'}"
             )
+        if self.epochs is not None and self.epochs > COUNTED:  # of any data, then, 64 bits count the steps
+            raise ValueError(f"trainer.epochs={self.epochs:g} must be at most {COUNTED}")
 
 
 @dataclass(frozen=True)

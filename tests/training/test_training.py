@@ -77,6 +77,9 @@ def test_lengths():
     for wrong in ({}, {"steps": 1, "epochs": 1.0}):
         with pytest.raises(ValueError, match="exactly one of"):
             Trainer(**wrong)
+    assert Plan(Trainer(epochs=2**31 - 1, batch_size=1), 10**9).total_steps < 2**63
+    with pytest.raises(ValueError, match=r"trainer\.epochs=1e\+30 must be at most 2147483647"):
+        Trainer(epochs=1e30)
 
 
 def test_batches_cover_every_epoch(tmp_path):
