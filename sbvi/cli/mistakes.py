@@ -13,7 +13,7 @@ from sbvi.cli.hydra_keys import unknown_hydra
 from sbvi.cli.quoting import quoted
 from sbvi.core.catalogue import CHANGES, entries_of, is_list, is_text
 from sbvi.core.config_names import check_names, searched
-from sbvi.core.configs import refused
+from sbvi.core.configs import refused, takes_one
 from sbvi.core.errors import UserError
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override, value_of
 
@@ -102,9 +102,7 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         raise UserError(f"{word} is a sweep over several values, which needs --multirun{advice}.")
     group = key.lstrip("+")
     if group in command.groups and group not in CHANGES and not all(map(_one_entry, _values(override))):
-        raise UserError(
-            f"{word} names entries of a group that takes one: give {group}=NAME; --help {group} lists them."
-        )
+        raise UserError(f"{takes_one(word, group)}; --help {group} lists them.")
     if word.startswith(SEARCH) and not several and value in config_files("search"):
         raise UserError(f"{word} is for sweeps: add --multirun.")
 

@@ -28,6 +28,11 @@ def spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def takes_one(word: str, group: str) -> str:
+    """The beginning of the sentence for a list where a group's entry is chosen."""
+    return f"{word} names entries of a group that takes one: give {group}=NAME"
+
+
 def refused(text: str, overrides: Sequence[str]) -> UserError | None:
     """The sentence for a choice that a config group has not, from Hydra's message; None where it says another thing."""
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):

@@ -10,7 +10,7 @@ from sbvi.core import UserError
 from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.config_names import check_names, searched
 from sbvi.core.config_reading import reading
-from sbvi.core.configs import config_folder, hydra_defaults, refused
+from sbvi.core.configs import config_folder, hydra_defaults, refused, takes_one
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override
 
 LENGTHS = ("steps", "epochs", "examples")
@@ -105,6 +105,12 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
             for key in sorted(OmegaConf.missing_keys(config)):
                 raise UserError(f"{key} must be given, as {key}=VALUE.")
             values: Any = OmegaConf.to_container(config, resolve=True)
+        except TypeError:  # Hydra's, of a list of what is no text where an entry of a group is chosen
+            pairs = [(word, word.lstrip("+").partition("=")) for word in overrides]
+            for word, (key, _, value) in pairs:
+                if value.startswith("[") and (config_folder() / key).is_dir():
+                    raise UserError(f"{takes_one(word, key)}.") from None
+            raise
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             if (sentence := refused(str(error), overrides)) is not None:
                 raise sentence from None

@@ -445,6 +445,7 @@ DZE = "\N{CYRILLIC SMALL LETTER DZE}"  # it looks like an s
             "seed=1;2",
             'seed=1;2 holds characters that Hydra reads as its own; what is text is put in quotes, as in seed="1;2".',
         ),
+        ("logger=[1]", "logger=[1] names entries of a group that takes one: give logger=NAME."),
         ("init_from=${x}", "init_from=${x} asks for the value of x, which is no key of the config."),
         ("seed=null", "seed=null must be a whole number of 0.."),
         ("seed=true", "seed=true must be a whole number of 0.."),
