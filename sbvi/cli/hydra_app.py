@@ -180,6 +180,10 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         except UserError as broken:  # a plug-in's fault shows where the registries are first asked for
             sentence = str(broken)
         leave(sentence, error, asked)
+    except AssertionError as error:  # OmegaConf's own, of a key below one that is null
+        if (unsearched := mistakes.no_search(str(error), sys.argv[1:])) is None:
+            raise
+        leave(str(unsearched), error, asked)
     except ValueError as error:  # Hydra's own, of `posterior=null` and the like
         if str(error) in NO_TRIAL:
             _tell(failed)

@@ -33,6 +33,8 @@ CONFIG_DIR, CONFIG_PATH = ("--config-dir", "-cd"), {"--config-path", "-cp"}
 COMPLETION = ("install=", "uninstall=", "query=")
 #: What is said of a job that would run in its own folder.
 CHDIR = "hydra.job.chdir=true is not for sbvi, whose paths are all those of the directory of the call; leave it out."
+#: Before the keys that a search goes over.
+PARAMS = "hydra.sweeper.params."
 #: Choices of `search=` only make sense over several runs.
 SEARCH = "search="
 
@@ -188,6 +190,19 @@ def _unread(word: str, key: str, equals: str, value: str, command: Command) -> U
         return UserError(f"{word} opens a bracket that is not closed; a list is written {key}={value}{missing}.")
     return UserError(
         f"{word} holds characters that Hydra reads as its own; quote the value twice: {quoted(key, value)}."
+    )
+
+
+def no_search(text: str, arguments: Sequence[str]) -> UserError | None:
+    """The sentence for what a search is to go over, `hydra.sweeper.params.KEY=VALUES`, where none is chosen; None where
+    OmegaConf's message says another thing."""
+    word = next((word.lstrip("+") for word in arguments if word.lstrip("+").startswith(PARAMS)), None)
+    if word is None or not text.startswith("Unexpected type for root"):
+        return None
+    key, _, value = word.removeprefix(PARAMS).partition("=")
+    return UserError(
+        f"{word} is for a search, and none is chosen: add search=NAME; a sweep takes {key}=VALUE,VALUE"
+        + (f", as {key}={value[1:-1]}." if re.fullmatch(r"\[[^\s\[\]]*,[^\s\[\]]*\]", value) else ".")
     )
 
 

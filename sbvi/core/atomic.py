@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,10 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
     """Replace a file with new content, or leave the old one.
 
     The content is written beside its place, flushed to the disk and renamed, so that a crash at any
-    moment leaves either the old file or the new one. With `spare` the old file is renamed to that once the new one is
-    whole, and a crash between the two renamings leaves it under that name alone. Without `flush` that holds where the
-    process dies, and where the machine does once `flushed` has seen the file.
+    moment leaves either the old file or the new one, which has the old one's permissions. With `spare` the old file
+    is renamed to that once the new one is whole, and a crash between the two renamings leaves it under that name
+    alone. Without `flush` that holds where the process dies, and where the machine does once `flushed` has seen the
+    file.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written or is gone, or is no longer that of the run.
@@ -38,6 +40,8 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
     temporary, kept = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}"), "untouched"
     try:
         with open(temporary, "wb") as file:
+            with contextlib.suppress(OSError):  # there is none, or the file system has no permissions
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))  # who may read it stays as it was
             file.write(content)
             file.flush()
             if flush:

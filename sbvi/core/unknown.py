@@ -62,6 +62,8 @@ def of_another_kind(error: BaseException) -> UserError | None:
         return None
     word = match[1]
     key, _, value = word.partition("=")
+    if key.startswith("~"):  # Hydra's, of which each must be there
+        return UserError(f"{cut(word)}: nothing stands for {key[1:]} where it is left out; give {key[1:]}=VALUE.")
     if key.startswith(("+", "hydra")):
         why = str(error.__cause__ or "").strip().splitlines()
         return UserError(f"{cut(word)} cannot be set" + (f": {why[0].rstrip('.')}." if why else "."))

@@ -1,11 +1,13 @@
 """Chains as pictures and as an ArviZ dataset."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.atomic import new_file
 from sbvi.reporting.figures import INK, Figure, new_figure
 
 
@@ -46,7 +48,19 @@ def check_arviz(path: str) -> None:
 
 
 def write_arviz(path: str, posterior: Mapping[str, np.ndarray], statistics: Mapping[str, np.ndarray]) -> None:
-    """Write quantities (chains, draws, ...) of the parameters and of the sampler as an ArviZ InferenceData."""
+    """Write quantities (chains, draws, ...) of the parameters and of the sampler as an ArviZ InferenceData, which has
+    its name once it is whole.
+
+    Raises:
+      UserError: something stands there, or it cannot be written.
+    """
     import arviz
 
-    arviz.from_dict(posterior=dict(posterior), sample_stats=dict(statistics)).to_netcdf(path, engine="h5netcdf")
+    whole = arviz.from_dict(posterior=dict(posterior), sample_stats=dict(statistics))
+    try:
+        with tempfile.TemporaryDirectory() as folder, new_file(Path(path)) as file:
+            # ArviZ opens it by its name, once for each group.
+            written = Path(whole.to_netcdf(str(Path(folder, "chains.nc")), engine="h5netcdf"))
+            file.write(written.read_bytes())
+    except OSError as error:
+        raise UserError(f"task.arviz={path} cannot be written ({error.strerror or error}).") from None

@@ -5,6 +5,7 @@ import shlex
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException
@@ -13,7 +14,7 @@ from support.processes import command
 
 from sbvi.algorithms import ALGORITHMS
 from sbvi.cli.catalogue import check
-from sbvi.cli.mistakes import check_arguments, sentence
+from sbvi.cli.mistakes import check_arguments, no_search, sentence
 from sbvi.cli.resolved import literal
 from sbvi.cli.train import COMMAND
 from sbvi.core import UserError
@@ -182,6 +183,29 @@ def test_an_extra_that_is_not_installed_is_named():
 def test_a_key_of_another_choice_names_those_that_have_it(key, given, said):
     text = f"Could not override '{key}'.\nTo append to your config use +{key}=2"
     assert sentence(ValueError(text), [*given, f"{key}=2"], COMMAND) == f"{key}=2 {said}"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [("[1,2]", "seed=VALUE,VALUE, as seed=1,2."), ("[[1,2],[3]]", "seed=VALUE,VALUE."), ("[1]", "seed=VALUE,VALUE.")],
+)
+def test_what_a_search_goes_over_without_a_search(value, advice):
+    word = f"hydra.sweeper.params.seed={value}"
+    with initialize_config_module("hydra", **hydra_defaults()), pytest.raises(AssertionError) as error:
+        compose(overrides=[word], return_hydra_config=True)
+    said = f"{word} is for a search, and none is chosen: add search=NAME; a sweep takes {advice}"
+    assert str(no_search(str(error.value), ["--multirun", word])) == said
+    assert no_search(str(error.value), ["seed=1"]) is None
+    assert no_search("another", [word]) is None
+
+
+@pytest.mark.quick
+def test_keys_of_hydra_that_must_be_there():
+    with initialize_config_module("hydra", **hydra_defaults()), pytest.raises(ConfigCompositionException) as error:
+        compose(overrides=["~hydra.run.dir"], return_hydra_config=True)
+    said = sentence(error.value, ["~hydra.run.dir"], COMMAND)
+    assert said == "~hydra.run.dir: nothing stands for hydra.run.dir where it is left out; give hydra.run.dir=VALUE."
 
 
 @pytest.mark.quick

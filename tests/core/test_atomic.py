@@ -32,6 +32,14 @@ def test_what_was_there_before_is_where_the_sentence_says(tmp_path, monkeypatch,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last" if renamings == 0 else "previous"]
 
 
+def test_a_file_that_is_written_anew_may_be_read_by_whom_it_was(tmp_path):
+    path = tmp_path / "curves.png"
+    write_atomically(path, b"first")
+    path.chmod(0o640)
+    write_atomically(path, b"second")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"second", 0o640)
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 

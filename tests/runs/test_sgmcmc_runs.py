@@ -19,6 +19,7 @@ from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
 from sbvi.data import Preprocessing
 from sbvi.data.checks import not_there
+from sbvi.reporting.traces import write_arviz
 from sbvi.runs import Experiment, load_run
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.context import RunContext
@@ -321,6 +322,11 @@ def test_chains_tell_of_themselves(whole, tmp_path):
     np.testing.assert_allclose(data.sample_stats["temperature"], found.arrays["temperature"])
     with pytest.raises(UserError, match="must be a new file"):
         TASKS["chain"](arviz=str(path)).run(run)
+    (mine := tmp_path / "mine.nc").write_bytes(b"made meanwhile")
+    with pytest.raises(UserError, match=r"mine\.nc cannot be written \(File exists\)"):
+        write_arviz(str(mine), {"theta": np.zeros((2, 3))}, {})
+    assert mine.read_bytes() == b"made meanwhile"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["chains.nc", "mine.nc"]
     few = {"examples": 2, "num_samples": 2}
     with pytest.raises(UserError, match=r"task.named=kernel\[0\] .*generative.0.kernel"):
         TASKS["chain"](named=("kernel[0]",), **few).run(run)
