@@ -15,6 +15,7 @@ from typing import Any
 
 from sbvi.cli import mistakes
 from sbvi.cli.flags import flags_first, words_of
+from sbvi.cli.flags import named as given_to
 from sbvi.cli.folders import named, unusable
 from sbvi.cli.help import Command, show_help
 from sbvi.cli.job_names import job_name
@@ -164,9 +165,10 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
+    names = [each.removesuffix(".yaml") for each in given_to(sys.argv[1:], ("--config-name", "-cn"))]
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with reading(), collected() if told else contextlib.nullcontext():
+        with reading(config_name, names), collected() if told else contextlib.nullcontext():
             main()
         if failures:
             raise failures[0]

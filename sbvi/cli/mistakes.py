@@ -220,6 +220,10 @@ def sentence(error: BaseException, arguments: Sequence[str], command: Command) -
             f"{asked} needs the extra `{extra}`, which is not installed: pip install 'sbvi[{extra}]', or "
             f"pip install -e '.[{extra}]' in a clone."
         )
+    if match := re.match(r"(\S+) appears more than once in the final defaults list", text):
+        return (
+            f"{match[1]} is chosen by two config files; one that stands over the other has override /{match[1]}: NAME."
+        )
     if (other := of_another_kind(error)) is not None:
         return str(other)
     if (refusal := refused(text, arguments)) is not None:

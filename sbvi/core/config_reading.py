@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from sbvi.core.errors import UserError
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[None]:
+def reading(base: str, primary: Sequence[str] = ()) -> Iterator[None]:
     """Within, a config file that Hydra cannot read, or that would not do what its writer meant, is a `UserError`.
 
     Of a Hydra that reads in another way nothing is changed.
+
+    Args:
+      base: the name of the command's own config.
+      primary: names of configs that are to stand in its place.
     """
     from hydra._internal.config_repository import ConfigRepository  # there is no public way to do this
 
@@ -35,6 +39,8 @@ def reading() -> Iterator[None]:
             result = load(self, config_path)
         if file is not None and config_folder() not in file.parents:
             _check(result, file, config_path)
+            if config_path.removesuffix(".yaml") in primary:
+                _check_primary(result.defaults_list, file, base)
         return result
 
     ConfigRepository.load_config = load_config  # type: ignore[method-assign]
@@ -107,6 +113,15 @@ def _not_utf8(file: Path) -> str:
     return "cannot be read: it is no text in UTF-8"
 
 
+def _check_primary(defaults: Sequence[Any], file: Path, base: str) -> None:
+    """Refuse a config in the place of the command's own that does not begin with that one."""
+    if base not in [getattr(each, "path", None) for each in defaults]:
+        raise UserError(
+            f"{_shown(file)} has no `- {base}` in its list `defaults:`, with which a config in the place of sbvi's own "
+            f"begins; what it chooses stands below, as override GROUP: NAME."
+        )
+
+
 def _check(result: Any, file: Path, config_path: str) -> None:
     """Refuse a file that is read, and would change nothing or another thing than was meant."""
     from omegaconf import OmegaConf
@@ -118,6 +133,12 @@ def _check(result: Any, file: Path, config_path: str) -> None:
         raise UserError(f"{_shown(file)} sets nothing; it must hold lines KEY: VALUE.")
     if group not in CHANGES or result.header.get("package") != "_global_":
         return
+    for each in result.defaults_list:
+        if (word := getattr(each, "group", None)) in TRAINED:
+            raise UserError(
+                f"{_shown(file)} has {word}: {each.value} in its list `defaults:`, which asks for {group}/{word}; write "
+                f"override /{word}: {each.value}."
+            )
     settings: Any = OmegaConf.to_container(config, resolve=False)
     for key, value in settings.items():
         if key not in TRAINED or isinstance(value, dict) or OmegaConf.is_interpolation(config, key):

@@ -31,6 +31,8 @@ MISTAKES = {
     GLOBAL
     + b"trainer:\n": r"sets trainer: null, which must be a group of settings: give one of trainer.batch_size, .*",
     GLOBAL + b"model: [1]\n": r"sets model: \[1\], which must be a group of settings: give one of .*",
+    GLOBAL + b"defaults:\n  - dataset: mnist\n": r"has dataset: mnist in its list `defaults:`, which asks for "
+    r"experiment/dataset; write override /dataset: mnist\.",
     GLOBAL + b"dataset: mnist\n": r"sets dataset: mnist, where settings stand; .* as override /dataset: mnist\.",
 }
 
@@ -63,6 +65,31 @@ def test_a_value_that_asks_for_what_is_not_there(tmp_path, content, said):
     with pytest.raises(UserError) as error:
         composed([f"hydra.searchpath=['{tmp_path}']", "experiment=mine"])
     assert str(error.value).startswith(said)
+
+
+#: A config in the place of the command's own -> how it is answered; None where it is right.
+PRIMARY = {
+    "seed: 3\n": "my.yaml has no `- train` in its list `defaults:`, with which a config in the place of sbvi's own begins",
+    "defaults: [{dataset: digits}]\n": "my.yaml has no `- train` in its list `defaults:`",
+    "defaults: [train, {dataset: digits}]\n": "dataset is chosen by two config files; one that stands over the other has "
+    "override /dataset: NAME.",
+    "defaults: [train, {override dataset: synthetic}, common, _self_]\nseed: 3\n": None,
+}
+
+
+@pytest.mark.parametrize("content", PRIMARY, ids=repr)
+def test_a_config_in_the_place_of_the_commands_own(tmp_path, content):
+    (tmp_path / "my.yaml").write_text(content)
+    (tmp_path / "common.yaml").write_text("seed: 2\n")
+    done = command("train", "--config-dir", ".", "--config-name", "my", "--cfg", "job", cwd=tmp_path)
+    if (said := PRIMARY[content]) is None:
+        assert done.returncode == 0, done.stderr
+        assert "seed: 3" in done.stdout
+        assert "name: synthetic" in done.stdout
+    else:
+        assert done.returncode == 1
+        assert done.stderr.startswith(said)
+        assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.quick
