@@ -136,8 +136,8 @@ def _check(result: Any, file: Path, config_path: str) -> None:
     for each in result.defaults_list:
         if (word := getattr(each, "group", None)) in TRAINED:
             raise UserError(
-                f"{_shown(file)} has {word}: {each.value} in its list `defaults:`, which asks for {group}/{word}; write "
-                f"override /{word}: {each.value}."
+                f"{_shown(file)} has {word}: {each.value} in its list `defaults:`, which asks for {group}/{word}; "
+                f"write override /{word}: {each.value}."
             )
     settings: Any = OmegaConf.to_container(config, resolve=False)
     for key, value in settings.items():

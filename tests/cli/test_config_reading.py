@@ -69,11 +69,11 @@ def test_a_value_that_asks_for_what_is_not_there(tmp_path, content, said):
 
 #: A config in the place of the command's own -> how it is answered; None where it is right.
 PRIMARY = {
-    "seed: 3\n": "my.yaml has no `- train` in its list `defaults:`, with which a config in the place of sbvi's own begins",
+    "seed: 3\n": "my.yaml has no `- train` in its list `defaults:`, with which a config in the place of",
     "defaults: [{dataset: digits}]\n": "my.yaml has no `- train` in its list `defaults:`",
-    "defaults: [train, {dataset: digits}]\n": "dataset is chosen by two config files; one that stands over the other has "
-    "override /dataset: NAME.",
-    "defaults: [train, {override dataset: synthetic}, common, _self_]\nseed: 3\n": None,
+    "defaults: [train, {dataset: digits}]\n": "dataset is chosen by two config files; one that stands over the "
+    "other has override /dataset: NAME.",
+    "defaults: [train, common, {override dataset: synthetic}, _self_]\nseed: 3\n": None,
 }
 
 
