@@ -169,7 +169,9 @@ class RunDirectory:
     def _read(self, path: Path, **options: Any) -> dict[str, Any]:
         try:
             content = json.loads(path.read_text(encoding="utf-8"), **options)
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read as JSON ({str(error).splitlines()[0]}).") from None
         if not isinstance(content, dict):
             raise UserError(f"{path} does not hold a JSON object.")

@@ -283,6 +283,16 @@ def test_checkpoints_of_another_run_are_refused(small_run, tmp_path, caplog):
     assert not (folder / "run.json").exists()
 
 
+def test_a_record_that_cannot_be_read_is_told_by_why(tmp_path):
+    (tmp_path / "result.json").mkdir()
+    with pytest.raises(UserError, match=r"result\.json cannot be read \(Is a directory\)[.;]"):
+        RunDirectory(tmp_path).read_result()
+    (tmp_path / "result.json").rmdir()
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(UserError, match=r"result\.json cannot be read as JSON \(Expecting .*\)[.;]"):
+        RunDirectory(tmp_path).read_result()
+
+
 def test_a_directory_in_use_is_refused(tmp_path):
     with RunDirectory(tmp_path).locked(), pytest.raises(UserError, match=r"in use by process \d+ on"):
         train(experiment(), tmp_path)
