@@ -1,5 +1,6 @@
 """Chains as pictures and as an ArviZ dataset."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,5 +63,7 @@ def write_arviz(path: str, posterior: Mapping[str, np.ndarray], statistics: Mapp
             # ArviZ opens it by its name, once for each group.
             written = Path(whole.to_netcdf(str(Path(folder, "chains.nc")), engine="h5netcdf"))
             file.write(written.read_bytes())
-    except OSError as error:
-        raise UserError(f"task.arviz={path} cannot be written ({error.strerror or error}).") from None
+    except (OSError, RuntimeError) as error:  # HDF5 raises either, and tells of a full disk over several lines
+        said = re.search("error message = '([^']*)'", str(error))
+        why = said[1] if said else getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise UserError(f"task.arviz={path} cannot be written ({why}).") from None

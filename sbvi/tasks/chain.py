@@ -1,6 +1,7 @@
 """The chains of a run that draws parameters: traces, effective sample sizes, R-hat, temperature."""
 
 import logging
+from pathlib import Path
 from typing import Literal
 
 import jax
@@ -69,7 +70,9 @@ class ChainTask:
             rest = {n.replace("log_likelihood", "mean_log_likelihood"): v for n, v in traces.items() if n not in own}
             write_arviz(self.arviz, own, rest)
         pictures = {"chain": draw_traces(traces, TARGETS)}
-        return TaskResult(scalars, {**traces, "step": steps}, pictures, _table(summary), about)
+        beside = [Path(self.arviz)] if self.arviz is not None else []
+        arrays = {**traces, "step": steps}
+        return TaskResult(scalars, arrays, pictures, _table(summary), about, beside=beside)
 
     def _traced(self, run: LoadedRun) -> dict[str, list[float]]:
         """Quantity -> its value at every draw of the stack."""

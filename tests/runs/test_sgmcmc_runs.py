@@ -307,6 +307,7 @@ def test_chains_tell_of_themselves(whole, tmp_path):
     place = "generative.0.kernel[2,7]"
     found = TASKS["chain"](examples=10, num_samples=5, elements=3, named=(place,), arviz=str(path)).run(run)
     assert found.arrays["temperature"].shape == (2, 3)
+    assert found.beside == [path]
     np.testing.assert_array_equal(found.arrays["step"], STEPS)
     elements = [name for name in found.arrays if name.startswith("element_")]
     assert len(elements) == 3
