@@ -44,14 +44,21 @@ class Likelihood(NamedTuple):
     khat: Array | None = None
 
 
+class _Terms(NamedTuple):
+    """What means over the samples are told of, by sample and example, or as sums or an anchor by example."""
+
+    weight: Array
+    fit: Array
+    kl: dict[str, Array]
+
+
 class _Sums(NamedTuple):
     top: Array  # the greatest log weight so far: everything below is relative to it
     half: Array  # of square roots
     first: Array
     second: Array
-    weight: Array
-    fit: Array
-    kl: dict[str, Array]
+    anchor: _Terms  # those of the first sample: a sum of the terms themselves would leave float32 no digits of a mean
+    beyond: _Terms  # sums of what they are beyond the anchor
     largest: Array | None  # the log weights of the tail and its threshold so far, (B, M + 1)
 
 
@@ -76,22 +83,31 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             scored = rollout(params, jax.random.fold_in(key, position), x, chunk)
             real = (position * chunk + jnp.arange(chunk, dtype=jnp.int32) < num_samples)[:, None]
 
-            def total(values: Array) -> Array:
-                return jnp.sum(jnp.where(real, values, jnp.zeros_like(values)), 0)
+            terms = _Terms(
+                scored.log_weights(),
+                scored.log_likelihood,
+                {n: scored.log_posterior[n] - scored.log_prior[n] for n in sums.anchor.kl},
+            )
 
-            log_weights = jnp.where(real, scored.log_weights(), -jnp.inf)
+            def begun(values: Array, anchor: Array) -> Array:
+                first = jnp.where(jnp.isfinite(values[0]), values[0], jnp.zeros_like(anchor))
+                return jnp.where(position == 0, first, anchor)
+
+            def added(beyond: Array, values: Array, anchor: Array) -> Array:
+                return beyond + jnp.sum(jnp.where(real, values - anchor[None], jnp.zeros_like(values)), 0)
+
+            anchor = jax.tree.map(begun, terms, sums.anchor)
+            log_weights = jnp.where(real, terms.weight, -jnp.inf)
             top = jnp.maximum(sums.top, jnp.max(log_weights, 0))
             scaled = jnp.exp(log_weights - top[None])
             before = jnp.exp(sums.top - top)
-            node_kl = {n: total(scored.log_posterior[n] - scored.log_prior[n]) for n in sums.kl}
             return _Sums(
                 top,
                 sums.half * jnp.sqrt(before) + jnp.sum(jnp.sqrt(scaled), 0),
                 sums.first * before + jnp.sum(scaled, 0),
                 sums.second * before**2 + jnp.sum(scaled**2, 0),
-                sums.weight + total(scored.log_weights()),
-                sums.fit + total(scored.log_likelihood),
-                {n: sums.kl[n] + value for n, value in node_kl.items()},
+                anchor,
+                jax.tree.map(added, sums.beyond, terms, anchor),
                 None if sums.largest is None else psis.merged(sums.largest, log_weights),
             ), None if merges or tail is None else log_weights
 
@@ -99,20 +115,22 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
         zeros = jnp.zeros(x.shape[:1], x.dtype)
         none = jnp.full_like(zeros, -jnp.inf)
         largest = jnp.tile(none[:, None], (1, tail + 1)) if merges and tail is not None else None
-        start = _Sums(none, *(zeros,) * 5, dict.fromkeys(nodes, zeros), largest)
+        terms = _Terms(zeros, zeros, dict.fromkeys(nodes, zeros))
+        start = _Sums(none, *(zeros,) * 3, terms, terms, largest)
         sums, held = jax.lax.scan(one, start, jnp.arange(rounds, dtype=jnp.int32))
         largest = sums.largest
         if held is not None and tail is not None:
             largest = psis.top(held.reshape(-1, x.shape[0]).T, tail + 1)
         count = jnp.log(jnp.asarray(num_samples, x.dtype))
+        mean = jax.tree.map(lambda anchor, beyond: anchor + beyond / num_samples, sums.anchor, sums.beyond)
         return Likelihood(
             log_likelihood=sums.top + jnp.log(sums.first) - count,
-            elbo=sums.weight / num_samples,
-            expected_log_likelihood=sums.fit / num_samples,
-            kl={n: value / num_samples for n, value in sums.kl.items()},
-            effective=sums.first**2 / sums.second,
+            elbo=mean.weight,
+            expected_log_likelihood=mean.fit,
+            kl=mean.kl,
+            effective=jnp.minimum(sums.first**2 / sums.second, num_samples),
             geometric=sums.top + 2 * (jnp.log(sums.half) - count),
-            geometric_effective=sums.half**2 / sums.first,
+            geometric_effective=jnp.minimum(sums.half**2 / sums.first, num_samples),
             khat=None if largest is None else psis.khat(largest),
         )
 
