@@ -18,7 +18,7 @@ from sbvi.core.leftovers import JOB_LEAVINGS
 from sbvi.core.places import is_file, is_folder
 from sbvi.reporting.metrics import not_finite
 from sbvi.runs.legacy import FORMAT, upgraded
-from sbvi.runs.records import check_data, check_result
+from sbvi.runs.records import check_data, check_record, check_result
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class RunDirectory:
         if not isinstance(record.get("config"), dict) or not isinstance(record.get("data"), dict):
             raise UserError(f"{path} is not a run.json of sbvi: it lacks `config` or `data`.")
         check_data(record["data"], path)
+        check_record(record, path)
         return self._with_data(upgraded(record))
 
     @property

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,10 +12,12 @@ from sbvi.algorithms.posterior_samples import SamplesPosterior
 from sbvi.core import UserError
 from sbvi.data import Dataset
 from sbvi.runs.assembly import Assembly
+from sbvi.runs.best import warn_of_starts
 from sbvi.runs.loaded import LoadedRun
 from sbvi.runs.memory import abstract_params
 from sbvi.training import Plan, Progress, ResidentBatches, Store, StreamedBatches
 from sbvi.training.draws import DrawStack, Sampling
+from sbvi.training.lacking import lacking
 from sbvi.training.tuning import Tuner
 
 log = logging.getLogger(__name__)
@@ -55,31 +57,30 @@ def keep_mean(
     algorithm = assembly.algorithm
     if not isinstance(algorithm, SamplesPosterior):
         return {}
-    stack = DrawStack(store.folder, writes=False, run=store.run)
-    if not (count := len(stack.entries())):
-        log.warning("No draw was kept: the run ended within its burn-in. Its best state stands for the posterior.")
+    stack, like = DrawStack(store.folder, writes=False, run=store.run), abstract_params(assembly.model)
+    count, gone, best = len(stack.entries()), lacking(store, stack), store.notes("best")
+    if gone.any and best.get("draws") and best["step"] == progress.step:
+        log.warning("%s; the mean that the run has of all %d stands.", gone, best["draws"])
+        return _of_mean(assembly.validator(assembly.placement.replicated(store.load_best(like)[0])))
+    if not count:
+        ended = "the run ended within its burn-in"
+        log.warning("%s. Its best state stands for the posterior.", gone if gone.any else f"No draw was kept: {ended}")
         return {}
+    if gone.any:
+        log.warning("%s; the mean is of the %d that are there.", gone, count)
     warn_of_starts(stack, assembly.experiment.init_from)
     log.info("Fitting the recognition model to the mean of %d draws.", count)
-    mean = assembly.placement.replicated(stack.mean(abstract_params(assembly.model)))
+    mean = assembly.placement.replicated(stack.mean(like))
     params = tuner(algorithm, batches, assembly.plan, assembly.experiment.seed)(mean)
     metrics = assembly.validator(params)
     score = metrics[f"validation/{assembly.algorithm.monitor}"]
     notes: dict[str, Any] = {"step": progress.step, "score": score, "draws": count}
     store.save_best(jax.tree.map(np.asarray, jax.device_get(params)), notes)
+    return _of_mean(metrics)
+
+
+def _of_mean(metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"mean_of_draws/{name.partition('/')[2]}": value for name, value in metrics.items()}
-
-
-def warn_of_starts(stack: DrawStack, init_from: str | None) -> None:
-    """Say that a mean over chains from different starts may be like none of its draws: the latents of a model can
-    change places, and each chain has an order of its own."""
-    if init_from is None and (chains := len({entry.chain for entry in stack.entries()})) > 1:
-        log.warning(
-            "The draws are of %d chains from different starts, which may hold the same latents in another order, so "
-            "that their mean, of which test/nll is, can be worse than every draw; compare with sbvi-evaluate "
-            "task=likelihood task.parameters=average, or begin all chains from one point by init_from.",
-            chains,
-        )
 
 
 def tuned_means(run: LoadedRun, dataset: Dataset, counts: Sequence[int]) -> Iterator[tuple[int, Any]]:

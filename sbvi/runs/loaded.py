@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,8 +20,8 @@ from sbvi.data.recorded import recorded
 from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
 from sbvi.runs import runtime
-from sbvi.runs.assembly import load_best_params
 from sbvi.runs.averaged import Averaged
+from sbvi.runs.best import best_of
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
@@ -34,7 +35,11 @@ from sbvi.runs.parts.scores import Scores
 from sbvi.runs.trial import whole
 from sbvi.runs.whereabouts import located
 from sbvi.runs.words import words
+from sbvi.training import Store
 from sbvi.training.draws import DrawStack
+from sbvi.training.lacking import Lacking, lacking
+
+log = logging.getLogger(__name__)
 
 
 class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
@@ -45,6 +50,8 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
     probabilities. Latents are a dict from node to (N, K), or one
     array for a model with a single node. Everything is in nats. What a model cannot do is refused in a sentence.
     """
+
+    _told = False  # which draws are gone
 
     def __init__(self, folder: Path | str, data_path: str | None = None):
         """data_path: where the run's data is now, if it has moved."""
@@ -61,7 +68,8 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         self._structure = record.get("structure")
         self.model = self._built()
         check_fits(self.experiment, self.model)
-        self.params = load_best_params(self.model, self.directory)
+        best = best_of(self.directory, abstract_params(self.model))
+        self.params, self.mean_of, self.fitted = jax.device_put(best.params), best.draws, best.fitted
         self._compiled: dict[Any, Any] = {}
 
     def _on_what_is_at_hand(self) -> None:
@@ -114,15 +122,28 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
 
     @property
     def draws(self) -> DrawStack:
-        """The draws of the parameters that the run keeps.
+        """The draws of the parameters that the run keeps; of those that are gone it warns, once.
 
         Raises:
-          UserError: it keeps none.
+          UserError: it keeps none, or all are gone.
         """
         stack = DrawStack(self.directory.checkpoints, writes=False, run=self.directory.identity)
-        if not stack.entries():
+        held, gone = len(stack.entries()), None
+        if not held or not self._told:
+            gone = self.lacking()
+        if not held:
+            if gone is not None and gone.any:
+                raise UserError(f"{gone}; none is there.")
             raise UserError(f"{self.directory.path} keeps no draws of its parameters; runs of algorithm=sgmcmc do.")
+        if gone is not None and gone.any:
+            log.warning("%s; averages are over the %d that are there.", gone, held)
+        self._told = True
         return stack
+
+    def lacking(self) -> Lacking:
+        """The draws that the run has kept and that are gone."""
+        folder, known = self.directory.checkpoints, self.directory.identity
+        return lacking(Store(folder, run=known), DrawStack(folder, writes=False, run=known))
 
     def each_draw(self, count: int | None = None) -> "Iterator[LoadedRun]":
         """The run with the parameters of each of its first draws, or of all, one at a time in memory."""

@@ -10,6 +10,8 @@ from sbvi.reporting.metrics import is_number
 
 #: Of result.json: numbers, or null where one was not finite.
 NUMBERS = ("epochs", "best_step", "best_validation", "examples_per_second", "train_seconds", "wall_seconds")
+#: Of result.json: how a session ended.
+STATUSES = ("completed", "stopped", "failed")
 #: Of result.json, where a run is completed or stopped.
 ENDED = ("steps", "epochs", "train_seconds", "wall_seconds")
 
@@ -28,6 +30,26 @@ def check_data(data: Mapping[str, Any], path: Path) -> None:
         raise UserError(f"{path} holds {classes!r} as data.classes; it must be a whole number of 0 or more.")
 
 
+def check_record(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse a run.json whose name or history is none.
+
+    Raises:
+      UserError: the key, what it holds, and what it must.
+    """
+    if not isinstance(record.get("identity", ""), str):
+        raise UserError(f"{path} holds {record['identity']!r} as identity, which must be a text.")
+    history = record.get("history", [])
+    if not isinstance(history, list) or not all(map(_is_change, history)):
+        raise UserError(
+            f"{path} holds {history!r} as history; it must be a list of changes, each with its step and what was "
+            "changed."
+        )
+
+
+def _is_change(line: Any) -> bool:
+    return isinstance(line, Mapping) and type(line.get("step")) is int and isinstance(line.get("changed"), Mapping)
+
+
 def check_result(result: Mapping[str, Any], path: Path) -> None:
     """Refuse a result.json whose numbers are none.
 
@@ -43,7 +65,9 @@ def check_result(result: Mapping[str, Any], path: Path) -> None:
     steps = result.get("steps", 0)
     if type(steps) is not int or steps < 0:
         raise UserError(f"{path} holds {steps!r} as steps; it must be a whole number of 0 or more.")
-    for name in ("status", "reason", "monitor"):
+    if result.get("status", STATUSES[0]) not in STATUSES:
+        raise UserError(f"{path} holds {result['status']!r} as status; allowed: {', '.join(STATUSES)}.")
+    for name in ("reason", "monitor"):
         if not isinstance(result.get(name, ""), str):
             raise UserError(f"{path} holds {result[name]!r} as {name}, which must be a text.")
 

@@ -1,4 +1,4 @@
-"""The stages of a run in its directory: where it stands, training, what it keeps, and its result."""
+"""The stages of a run in its directory: training, what it keeps, and its result."""
 
 import contextlib
 import json
@@ -25,10 +25,12 @@ from sbvi.runs.directory import RunDirectory
 from sbvi.runs.final_test import finish
 from sbvi.runs.kept import check_draws, keep_mean, sampling
 from sbvi.runs.signals import StopSignals
+from sbvi.runs.standing import check_best, standing
 from sbvi.runs.words import flat, words
 from sbvi.training import Outcome, Plan, Progress, ResidentBatches, Store, Training
 from sbvi.training.ahead import CompiledAhead
 from sbvi.training.chunk import compile_chunk
+from sbvi.training.lacking import lacking
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +56,20 @@ def run_stages(
     """
     known = directory.identity if record is None else str(record["identity"])
     store = Store(directory.checkpoints, writes=directory.writes, run=known)
-    if fresh := not store.path("last").exists():
+    if fresh := not (store.has_state() or store.has_best()):
         check_draws(assembly, store)  # before a thread compiles, for which its sentence would wait
         session = _compiling(assembly, session)
-    state, progress, ended = _standing(assembly, directory, store, record is None)
+    state, progress, ended = standing(assembly, directory, store, record is None, changed)
     if changed:  # training that has ended, early too, goes on for a change of it; another final test is of what it left
         ended = ended and not any(key.startswith("trainer.") for key in changed)
     elif progress.pruned and session.trial is None:
         ended = False
-    if record is None and retrained_from(directory.read_run(), progress.step):
+    if record is None and store.has_state() and retrained_from(directory.read_run(), progress.step):
         ended = False
+    check_best(assembly, directory, store, progress, ended)
     if not (fresh or ended):
         check_draws(assembly, store)
+    processes.wait("standing")  # all have read the files that are cleared now
     logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
     monitor = f"validation/{assembly.algorithm.monitor}"
@@ -133,26 +137,6 @@ def _compiling(assembly: Assembly, session: RunContext) -> RunContext:
     return replace(session, compile=CompiledAhead(assembly.algorithm, batches, assembly.plan, assembly.shapes))
 
 
-def _standing(assembly: Assembly, directory: RunDirectory, store: Store, begun: bool) -> tuple[Any, Progress, bool]:
-    """State, progress and whether training has ended, of the newest checkpoint or of the start."""
-    state, progress, ended = assembly.seeded_state(), Progress(), False
-    saved = store.load_last(state)
-    if saved is None:
-        state = assembly.initial_state(state)
-        if begun:
-            log.info("%s was begun before and saved no checkpoint: it begins anew.", directory.path)
-    else:  # without the run that it came from, which may be gone
-        state, metadata = saved
-        progress, ended = Progress(**metadata["progress"]), bool(metadata["ended"])
-        total = assembly.plan.total_steps
-        if total < progress.step:
-            raise UserError(
-                f"{directory.path} has taken {progress.step} steps already, and the length now given is {total}; "
-                f"allowed: more."
-            )
-    return assembly.placement.replicated(state), progress, ended
-
-
 def _note(assembly: Assembly, directory: RunDirectory, changed: Mapping[str, list[Any]], progress: Progress) -> None:
     """Record and tell what is other than before."""
     config = assembly.experiment.to_config()
@@ -174,6 +158,8 @@ def _trained(
     plan = assembly.plan
     if (draws := sampling(assembly, store)) is not None:
         draws.stack.drop_after(progress.step)
+        if (gone := lacking(store, draws.stack, progress.step)).any:
+            log.warning("%s; the mean and averages will be of the others.", gone)
     log.info(
         "Training on %s: %d steps of %d, on %s.",
         assembly.dataset.name,

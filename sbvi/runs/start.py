@@ -9,11 +9,11 @@ from sbvi.core.configs import spelled
 from sbvi.data import Preprocessing
 from sbvi.data.recorded import other_meaning
 from sbvi.models import MODELS
+from sbvi.runs.best import best_of
 from sbvi.runs.changes import difference
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.words import WORDS, flat, tree, words
-from sbvi.training import Store
 from sbvi.training.checkpoint import OtherModel
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def parameters_of(folder: str, like: Any, config: Mapping[str, Any], event_shape
     source = RunDirectory(folder)
     record = source.read_run()
     try:
-        return Store(source.checkpoints, run=source.identity).load_best(like)[0]
+        return best_of(source, like).params
     except OtherModel as error:
         other = _differs(record, config, event_shape)
         if other is None:

@@ -17,6 +17,7 @@ from sbvi.runs.loaded import LoadedRun
 from sbvi.runs.memory import abstract_params
 from sbvi.tasks.data import run_dataset
 from sbvi.tasks.task import TaskResult
+from sbvi.training.draws import DrawStack
 from sbvi.training.tensor_names import named_leaves
 
 log = logging.getLogger(__name__)
@@ -50,19 +51,11 @@ class ChainTask:
         if self.arviz is not None:
             check_arviz(self.arviz)
         stack = run.draws
-        by_chain: dict[int, list[int]] = {}
-        for place, entry in enumerate(stack.entries()):
-            by_chain.setdefault(entry.chain, []).append(place)
-        longest = max(map(len, by_chain.values()))
-        whole = {chain: places for chain, places in by_chain.items() if len(places) == longest}
-        if len(whole) < len(by_chain):
-            log.warning("Chains that stopped early are left out: %s.", ", ".join(map(str, by_chain.keys() - whole)))
+        steps, whole = _aligned(run, stack)
         by_quantity = self._traced(run)
         traces = {n: np.array([[v[p] for p in places] for places in whole.values()]) for n, v in by_quantity.items()}
         summary = summarise(traces)
         scalars = {f"chain/{name}/{part}": value for name, s in summary.items() for part, value in s._asdict().items()}
-        entries = stack.entries()
-        steps = np.array([entries[place].step for place in next(iter(whole.values()))])
         about = {"chains": sorted(whole), "stopped": [chain._asdict() for chain in stack.stopped()]}
         if self.arviz is not None:
             own = {n: v for n, v in traces.items() if n.startswith("element_") or n in self.named}
@@ -71,7 +64,7 @@ class ChainTask:
             write_arviz(self.arviz, own, rest)
         pictures = {"chain": draw_traces(traces, TARGETS)}
         beside = [Path(self.arviz)] if self.arviz is not None else []
-        arrays = {**traces, "step": steps}
+        arrays = {**traces, "step": np.array(steps)}
         return TaskResult(scalars, arrays, pictures, _table(summary), about, beside=beside)
 
     def _traced(self, run: LoadedRun) -> dict[str, list[float]]:
@@ -98,6 +91,33 @@ class ChainTask:
         return {f"element_{place}": float(flat[place]) for place in places} | {
             name: _named(params, name) for name in self.named
         }
+
+
+def _aligned(run: LoadedRun, stack: DrawStack) -> tuple[list[int], dict[int, list[int]]]:
+    """The steps of the draws that are compared, and of each chain that has them all the places of its draws in the
+    stack.
+
+    Raises:
+      UserError: every chain lacks draws.
+    """
+    by_chain: dict[int, dict[int, int]] = {}
+    for place, entry in enumerate(stack.entries()):
+        by_chain.setdefault(entry.chain, {})[entry.step] = place
+    gone = run.lacking()
+    cut = by_chain.keys() & {chain for _, chain in gone.draws}
+    if cut == by_chain.keys():
+        raise UserError(f"{gone}; task=chain needs a chain that has them all.")
+    if cut:
+        log.warning("%s; chains that lack some are left out: %s.", gone, ", ".join(map(str, sorted(cut))))
+    ended = {one.chain for one in stack.stopped()}
+    places = {chain: held for chain, held in by_chain.items() if chain not in cut}
+    going = [held.keys() for chain, held in places.items() if chain not in ended]
+    # Of a run that was killed some chains may have a newest draw more.
+    steps = sorted(set.intersection(*map(set, going)) if going else max(places.values(), key=len))
+    whole = {chain: [held[s] for s in steps] for chain, held in places.items() if held.keys() >= set(steps)}
+    if short := places.keys() - whole:
+        log.warning("Chains that stopped early are left out: %s.", ", ".join(map(str, sorted(short))))
+    return steps, whole
 
 
 def _named(params: object, name: str) -> float:

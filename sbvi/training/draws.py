@@ -38,6 +38,11 @@ def _flusher() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "draws")
 
 
+def file_name(step: int, chain: int) -> str:
+    """That of a draw's file."""
+    return f"step_{step:010d}-chain_{chain}{checkpoint.SUFFIX}"
+
+
 class Entry(NamedTuple):
     """Where a draw stands: the step it was taken at, its chain, its file."""
 
@@ -68,7 +73,7 @@ class DrawStack:
         if self.writes:
             check_held(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"step_{step:010d}-chain_{draw.chain}{checkpoint.SUFFIX}"
+            path = self.folder / file_name(step, draw.chain)
             notes = {"step": step, "chain": draw.chain, "monitors": draw.monitors}
             notes |= {} if self.run is None else {"run": self.run}
             checkpoint.save(path, draw.params, notes, flush=False)
@@ -207,6 +212,10 @@ class Sampling:
         """The step at which the burn-in ended or will; None where validation has yet to tell."""
         known = self.algorithm.burn_in(self.plan.total_steps)
         return known if known is not None else burned_in if burned_in >= 0 else None
+
+    def notes(self, burned_in: int) -> dict[str, int | None]:
+        """For a state's checkpoint: after which step draws were kept, None where none was yet, and every how many."""
+        return {"after": self.begins(burned_in), "every": self.every}
 
     def stop_after(self, step: int, burned_in: int) -> int:
         """The next step at which a draw is due, or the run's last."""

@@ -255,5 +255,8 @@ class Training:
         # Best first: if we are killed between the two, the run goes on from an older `last`
         # and finds this best again.
         if best_params is not None:
-            self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best})
-        self.store.save_last(host, {"progress": asdict(progress), "step": progress.step, "ended": ended})
+            first = {} if self.store.has_state() else {"first_save": progress.step}
+            self.store.save_best(best_params, {"step": progress.best_step, "score": progress.best} | first)
+        notes: dict[str, Any] = {"progress": asdict(progress), "step": progress.step, "ended": ended}
+        notes |= {} if self.sampling is None else {"draws": self.sampling.notes(progress.burned_in)}
+        self.store.save_last(host, notes)

@@ -12,6 +12,9 @@ from sbvi.training import checkpoint, legacy_checkpoint
 
 log = logging.getLogger(__name__)
 
+#: Of today's files, and of those of earlier versions.
+SUFFIXES = (checkpoint.SUFFIX, legacy_checkpoint.SUFFIX)
+
 
 class Store:
     """`last` (the newest whole state), `previous` (the one before, a spare), `best` (parameters).
@@ -29,6 +32,18 @@ class Store:
     def path(self, name: str) -> Path:
         """Where a checkpoint is written."""
         return self.folder / f"{name}{checkpoint.SUFFIX}"
+
+    def has_state(self) -> bool:
+        """Whether there is a state to go on from."""
+        return next(self._states(), None) is not None
+
+    def has_best(self) -> bool:
+        """Whether there are parameters that validated best."""
+        return self._best() is not None
+
+    def _best(self) -> Path | None:
+        """Their file."""
+        return next((path for end in SUFFIXES if (path := self.folder / f"best{end}").exists()), None)
 
     def save_last(self, state: Any, metadata: dict[str, Any]) -> None:
         if self.writes:
@@ -78,17 +93,26 @@ class Store:
         Raises:
           DamagedCheckpoint: there are none, or they are damaged or another model's.
         """
-        best, old = self.path("best"), self.folder / f"best{legacy_checkpoint.SUFFIX}"
-        if not best.exists() and not old.exists():
+        if (best := self._best()) is None:
             raise checkpoint.DamagedCheckpoint(
-                f"{best} is not there: a run has parameters to start from or to evaluate from its first validation on, "
-                f"every trainer.validate_every steps and at its end; resume={self.folder.parent} goes on with it."
+                f"{self.path('best')} is not there: a run has parameters to start from or to evaluate from its first "
+                f"validation on, every trainer.validate_every steps and at its end; resume={self.folder.parent} goes "
+                "on with it; where it has ended, trainer.steps=N beside that trains for longer."
             )
-        return self._load(best if best.exists() else old, like)
+        return self._load(best, like)
+
+    def notes(self, name: str) -> dict[str, Any]:
+        """What a checkpoint's metadata say; nothing where there is none, or it cannot be used."""
+        try:
+            metadata = checkpoint.read_metadata(self.path(name))
+            checkpoint.check_run(self.path(name), metadata, self.run)
+        except checkpoint.DamagedCheckpoint:
+            return {}
+        return metadata
 
     def _states(self) -> Iterator[Path]:
         """The files there are, the newest first: a run of an earlier version has gone on in today's format."""
-        for suffix in (checkpoint.SUFFIX, legacy_checkpoint.SUFFIX):
+        for suffix in SUFFIXES:
             for name in ("last", "previous"):
                 if (path := self.folder / f"{name}{suffix}").exists():
                     yield path

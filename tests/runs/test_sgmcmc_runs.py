@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from support.small_run import SMALL, interrupted, leaves, same, train
+from support.small_run import SMALL, Stop, interrupted, leaves, same, train
 
 from sbvi.algorithms.posterior_samples import Draw, Stopped
 from sbvi.core import UserError
@@ -24,9 +24,13 @@ from sbvi.runs import Experiment, load_run
 from sbvi.runs.averaged import Averaged
 from sbvi.runs.context import RunContext
 from sbvi.runs.kept import warn_of_starts
+from sbvi.runs.start import parameters_of
 from sbvi.tasks import TASKS
-from sbvi.training import Plan, Trainer, checkpoint
-from sbvi.training.draws import DrawStack, Sampling
+from sbvi.tasks.parameters import with_parameters
+from sbvi.training import Plan, Store, Trainer, checkpoint
+from sbvi.training.draws import DrawStack, Sampling, file_name
+from sbvi.training.lacking import lacking
+from sbvi.training.tensor_names import named_leaves
 
 SETTINGS = {"chains": 2, "repetitions": 2, "num_samples": 3, "burn_in": 24, "thinning": 12, "tuning_epochs": 1.0}
 STEPS = [36, 48, 60]
@@ -483,7 +487,7 @@ def test_draws_of_another_run_are_refused_and_stay(whole, tmp_path):
     with pytest.raises(UserError, match=sentence):
         load_run(run).draws.mean(load_run(run).params)
     (run / "result.json").unlink()
-    for checkpoint_name in ("last", "previous"):  # it goes on from its begin, before the draw
+    for checkpoint_name in ("best", "last", "previous"):  # it goes on from its begin, before the draw
         (run / "checkpoints" / f"{checkpoint_name}{checkpoint.SUFFIX}").unlink(missing_ok=True)
     with pytest.raises(UserError, match=sentence):
         train(experiment(), run)
@@ -533,6 +537,137 @@ def test_a_damaged_list_of_stopped_chains_is_told(content, tmp_path):
     (stack.folder / "stopped.json").write_text(content)
     with pytest.raises(UserError, match=r"stopped\.json is damaged"):
         stack.stopped()
+
+
+def mean_of(folder):
+    """The mean of every array over the draws of a run."""
+    drawn = [arrays for arrays, _ in files(folder).values()]
+    return {name: np.mean([each[name] for each in drawn], 0, dtype=np.float64) for name in drawn[0]}
+
+
+def assert_mean(params, folder):
+    found = named_leaves(params)
+    assert found.keys() == mean_of(folder).keys()
+    for name, value in mean_of(folder).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6, atol=1e-7, err_msg=name)
+
+
+def test_a_run_that_is_not_finished_stands_for_the_mean_of_its_draws(tmp_path, caplog):
+    """By default that of the draws as they are; where the mean is named, with the recognition model that the run would
+    have if it ended there."""
+    folder, other = tmp_path / "run", tmp_path / "other"
+    interrupted(experiment(), folder, 30)
+    burning = load_run(folder)
+    assert "keeps no draws yet: the state that validated best stands for it" in caplog.text
+    same(named_leaves(burning.params), leaves(folder, "best"))
+    with pytest.raises(UserError, match="keeps no draws"):
+        TASKS["likelihood"](parameters="mean").run(burning)
+    caplog.clear()
+    interrupted(experiment(), folder, 48)
+    assert len(files(folder)) == 2
+    run = load_run(folder)
+    assert f"{folder} is not finished: unless told otherwise its parameters are the mean of the 2 draws" in caplog.text
+    assert "lacks" not in caplog.text
+    assert_mean(run.params, folder)
+    start = parameters_of(str(folder), run.params, run.experiment.to_config(), run.event_shape)
+    same(named_leaves(start), named_leaves(run.params))
+    train(experiment({"steps": 40}), other)
+    assert files(other).keys() == files(folder).keys()
+    caplog.clear()
+    ended = load_run(other)
+    assert not caplog.records
+    fitted = with_parameters(run, "mean")
+    same(named_leaves(fitted.params), named_leaves(ended.params))
+    found, expected = (TASKS["likelihood"](parameters="mean", num_samples=10).run(one) for one in (run, ended))
+    assert found.scalars == expected.scalars
+    assert with_parameters(ended, "mean") is ended
+
+
+def test_a_run_that_went_on_and_was_stopped_stands_for_the_mean_of_all_its_draws(whole, tmp_path, caplog):
+    folder = shutil.copytree(whole, tmp_path / "run")
+
+    def show(plan, progress, values, monitor):
+        if progress.step == 90:
+            raise Stop
+
+    longer = experiment({"steps": 120})
+    with pytest.raises(Stop):
+        train(longer, folder, show, RunContext(longer=True))
+    assert len(files(folder)) == 10
+    caplog.clear()
+    run = load_run(folder)
+    assert f"{folder} is not finished: unless told otherwise its parameters are the mean of the 10 draws" in caplog.text
+    assert_mean(run.params, folder)
+    assert any(np.abs(value - mean_of(whole)[name]).max() > 1e-5 for name, value in mean_of(folder).items())
+
+
+def test_draws_that_are_gone_are_told(whole, tmp_path, caplog):
+    """They would be left out of averages without a word, and of chains draws of different steps stand side by side."""
+    folder = shutil.copytree(whole, tmp_path / "run")
+    stack = folder / "checkpoints" / "draws"
+    name = "step_{:010d}-chain_{}.safetensors".format
+    (stack / name(48, 0)).unlink()
+    run = load_run(folder)
+    assert not caplog.records  # which is the mean of all
+    same(named_leaves(run.params), leaves(whole, "best"))
+    assert len(list(run.each_draw())) == 5
+    run.averaged()
+    said = f"{stack} lacks a draw that the run kept: {name(48, 0)}; averages are over the 5 that are there."
+    assert [record.message for record in caplog.records] == [said]
+    few = TASKS["chain"](examples=2, num_samples=2)
+    found = few.run(run)
+    assert "chains that lack some are left out: 0." in caplog.text
+    assert (found.about["chains"], found.arrays["step"].tolist()) == ([1], STEPS)
+    assert found.arrays["bound"].shape == (1, 3)
+    (stack / name(60, 1)).unlink()
+    with pytest.raises(UserError, match=r"lacks 2 draws .*; task=chain needs a chain that has them all"):
+        few.run(run)
+    for path in stack.iterdir():
+        path.unlink()
+    every = "lacks 6 draws that the run kept"
+    with pytest.raises(UserError, match=f"{every}.*; none is there"):
+        load_run(folder).averaged()
+    assert with_parameters(run, "mean") is run
+    # The mean that the run has is tested, as it was.
+    config = experiment().to_config()
+    config["evaluation"]["num_samples"] = 7
+    before = json.loads((whole / "result.json").read_text())["metrics"]
+    caplog.clear()
+    result = train(Experiment.from_config(config), folder, session=RunContext(longer=True))
+    assert every in caplog.text
+    assert "the mean that the run has of all 6 stands" in caplog.text
+    assert result["metrics"]["mean_of_draws/bound"] == before["mean_of_draws/bound"]
+    same(leaves(folder, "best"), leaves(whole, "best"))
+    # One that goes on says so before it trains, and of what its mean is.
+    caplog.clear()
+    train(experiment({"steps": 84}), folder, session=RunContext(longer=True))
+    assert "the mean and averages will be of the others" in caplog.text
+    assert "lacks 6 draws that the run kept" in caplog.text
+    assert "the mean is of the 4 that are there" in caplog.text
+
+
+def test_what_is_gone_is_known_by_other_draws_by_chains_and_by_the_number_in_the_mean(tmp_path):
+    """Of states of before, which do not say when draws were kept; a chain that stopped lacks none after that, and
+    what a kill left beyond the newest state is no gap."""
+    store, stack = Store(tmp_path), DrawStack(tmp_path)
+    for step in (10, 15, 20, 25, 30):
+        for chain in (0, 1):
+            if chain == 0 or step < 25:
+                stack.write(step, Draw(chain, {"w": np.ones(2, np.float32)}, {}))
+    stack.note([Stopped(1, 22, "its bound was not finite")])
+    assert not lacking(store, stack).any
+    (stack.folder / file_name(15, 1)).unlink()
+    (stack.folder / file_name(30, 0)).unlink()
+    assert lacking(store, stack)[:2] == ([(15, 1)], 0)
+    store.save_best({"w": np.ones(2, np.float32)}, {"step": 31, "score": 0.0, "draws": 8})
+    assert lacking(store, stack)[:2] == ([(15, 1)], 1)
+    assert str(lacking(store, stack)).endswith(f"lacks 2 draws that the run kept: {file_name(15, 1)}")
+    assert lacking(store, stack, 22)[:2] == ([(15, 1)], 0)
+    notes = {"step": 33, "draws": {"after": 5, "every": 5}}
+    store.save_last({"w": np.ones(2, np.float32)}, notes)
+    assert lacking(store, stack)[:2] == ([(15, 1), (30, 0)], 0)
+    store.save_last({"w": np.ones(2, np.float32)}, notes | {"step": 29})
+    assert lacking(store, stack)[:2] == ([(15, 1)], 0)
 
 
 def test_a_run_without_draws_says_so(tiny_run):

@@ -163,6 +163,6 @@ def test_a_run_that_was_stopped_before_its_first_validation_is_said_to_have_no_p
         DamagedCheckpoint, match=r"best\.safetensors is not there: a run has parameters .* from its fir"
     ) as e:
         store.load_best(TREE)
-    assert f"resume={tmp_path / 'run'} goes on with it." in str(e.value)
+    assert f"resume={tmp_path / 'run'} goes on with it;" in str(e.value)
     store.save_best(TREE, {"step": 50, "score": 0.0})
     assert store.load_best(TREE)[1]["step"] == 50
