@@ -82,7 +82,8 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
       OSError: one cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        temporaries, files = [], []
+        temporaries: list[Path] = []
+        files: list[BinaryIO] = []
         for path in paths:
             _clear_abandoned(path)
             temporaries.append(path.with_name(f"{_start(path)}{secrets.token_hex(4)}{SUFFIX}"))

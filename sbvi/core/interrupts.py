@@ -124,7 +124,7 @@ def uninterrupted() -> Iterator[None]:
     """
     main = threading.current_thread() is threading.main_thread()
     ours = [number for number in (signal.SIGINT, signal.SIGTERM) if main and by_exception(number)]
-    before = {number: signal.getsignal(number) for number in ours}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in ours}
     met: list[int] = []
 
     def note(number: int, _: Any) -> None:

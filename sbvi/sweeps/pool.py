@@ -105,7 +105,7 @@ class Pool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.workers[slot] = process
-        if self.heard is not None:  # meanwhile
+        if self.heard is not None and process.pid is not None:  # meanwhile
             os.kill(process.pid, self.heard)
 
     def _settle(self, number: int, value: Any, failure: str | None) -> None:
@@ -139,7 +139,7 @@ class Pool:
             self.jobs.put(None)
 
     def run(self) -> list[JobReturn]:
-        handlers = {signal.SIGTERM: self._stop}
+        handlers: dict[signal.Signals, Any] = {signal.SIGTERM: self._stop}
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as of what a script starts in the background
             handlers[signal.SIGINT] = self._interrupt
         before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
