@@ -27,6 +27,7 @@ from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 from sbvi.core.plugins import telling
+from sbvi.core.sqlite_urls import url_of
 
 #: What Optuna says of the best trial of a study that has no completed one.
 NO_TRIAL = ("Record does not exist.", "No trials are completed yet.")
@@ -37,7 +38,7 @@ def study(folder: str) -> str:
     place = Path(folder).absolute()
     place.mkdir(parents=True, exist_ok=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # the database's tool names each of its parts
-    return f"sqlite:///{place / 'optuna-study.db'}"
+    return url_of(place / "optuna-study.db")
 
 
 def register_resolvers() -> None:

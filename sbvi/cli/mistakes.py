@@ -91,6 +91,11 @@ def _check_word(word: str, following: Sequence[str], command: Command, several: 
         raise _unread(word, key, equals, value, command) from None
     if override.is_range_sweep() and _empty(override.value()):
         raise UserError(f"{word} has no value, so that the sweep would have no job; range(4) is 0, 1, 2, 3.")
+    if key.lstrip("+") in FOLDERS and re.search(r"(?<!\\)(?:\\\\)*\\\$\{", value):
+        raise UserError(
+            f"{word} names a folder with ${{ in its name, which Hydra takes for another value as soon as the folder is "
+            f"used; give a name without it."
+        )
     if key.lstrip("+") == "hydra.job.chdir" and override.value() is True:
         raise UserError(CHDIR)
     if override.is_delete() and not key.startswith("~hydra") and "." not in key:

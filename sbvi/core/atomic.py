@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,26 +68,50 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
       FileExistsError: something stands there.
       OSError: it cannot be written.
     """
-    _clear_abandoned(path)
-    temporary = path.with_name(f"{_start(path)}{secrets.token_hex(4)}{SUFFIX}")
-    with open(temporary, "xb") as file:
-        try:
+    with new_files([path]) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def new_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+    """Files that belong together, each as `new_file`'s: they have their names once all are whole, the first one last,
+    so that where it is there the others are; what fails leaves none of them.
+
+    Raises:
+      FileExistsError: something stands at the path that it names.
+      OSError: one cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        temporaries: list[Path] = []
+        files: list[BinaryIO] = []
+        for path in paths:
+            _clear_abandoned(path)
+            temporaries.append(path.with_name(f"{_start(path)}{secrets.token_hex(4)}{SUFFIX}"))
+            files.append(stack.enter_context(open(temporaries[-1], "xb")))
+            stack.callback(temporaries[-1].unlink, missing_ok=True)
             with contextlib.suppress(OSError):  # a file system without locks keeps what a killed process leaves
-                _lock(file)
-            yield file
+                _lock(files[-1])
+        yield files
+        for file in files:
             file.flush()
             os.fsync(file.fileno())
-            _take_name(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        named: list[Path] = []
+        try:
+            for temporary, path in reversed([*zip(temporaries, paths, strict=True)]):
+                _take_name(temporary, path)
+                named.append(path)
+        except BaseException:
+            for path in named:
+                path.unlink(missing_ok=True)
+            raise
 
 
 def _take_name(temporary: Path, path: Path) -> None:
     """Give a whole file its name, which no other has."""
     try:
         os.link(temporary, path)  # which replaces nothing, whoever else makes a file of that name meanwhile
-    except FileExistsError:
-        raise
+    except FileExistsError as error:
+        raise FileExistsError(error.errno, error.strerror, str(path)) from None
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None

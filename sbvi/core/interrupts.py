@@ -37,6 +37,23 @@ def terminate(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
+def interrupt_once(number: int, _: FrameType | None) -> None:
+    """What a sweep's worker does at SIGINT outside training: as Python itself, at the first. Others are the same one,
+    since a terminal tells all processes and the sweep's own hands it on; the user's second ends that, and it the
+    workers.
+
+    Raises:
+      KeyboardInterrupt: always.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def after_first(handler: Any) -> Any:
+    """What a signal does from the first on, by the handler that it had: it ends the process, or nothing more."""
+    return signal.SIG_IGN if handler is interrupt_once else signal.SIG_DFL
+
+
 @contextmanager
 def hearing() -> Iterator[None]:
     """Within, SIGTERM is an exception (`terminate`); where someone else listens to it, or this is no main thread,
@@ -69,8 +86,11 @@ def _ignored(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
     if number is None:
         otherwise(unraisable)
         return
-    if number == signal.SIGTERM and threading.current_thread() is threading.main_thread():
-        signal.signal(number, terminate)
+    if threading.current_thread() is threading.main_thread():
+        if number == signal.SIGTERM:
+            signal.signal(number, terminate)
+        elif signal.getsignal(number) is signal.SIG_IGN:  # by its first
+            signal.signal(number, interrupt_once)
     again = threading.Timer(0.02, os.kill, (os.getpid(), number))  # when the callback is over
     again.daemon = True
     again.start()
@@ -78,7 +98,7 @@ def _ignored(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
 
 def by_exception(number: int) -> bool:
     """Whether a signal ends this process by an exception of ours or Python's: it is nobody else's to hear."""
-    return signal.getsignal(number) in (signal.default_int_handler, terminate)
+    return signal.getsignal(number) in (signal.default_int_handler, interrupt_once, terminate)
 
 
 def signal_of(error: BaseException) -> signal.Signals | None:
@@ -100,16 +120,16 @@ def uninterrupted() -> Iterator[None]:
     listens to one, or this is no main thread, nothing is changed.
 
     Raises:
-      KeyboardInterrupt: there was one within. A second one ends the process at once.
+      KeyboardInterrupt: there was one within. A second one ends the process at once (see `after_first`).
     """
     main = threading.current_thread() is threading.main_thread()
     ours = [number for number in (signal.SIGINT, signal.SIGTERM) if main and by_exception(number)]
-    before = {number: signal.getsignal(number) for number in ours}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in ours}
     met: list[int] = []
 
     def note(number: int, _: Any) -> None:
         met.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, after_first(before[number]))
 
     for number in before:
         signal.signal(number, note)

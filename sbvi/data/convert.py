@@ -14,7 +14,7 @@ from sbvi.core.atomic import write_atomically
 from sbvi.core.places import is_folder
 from sbvi.data.checks import DARK
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, refuse_unfinished, stamp
+from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, of_labels, refuse_unfinished, stamp
 from sbvi.data.shard_folder import written
 
 log = logging.getLogger(__name__)
@@ -62,22 +62,22 @@ def _write(folder: Path, name: str, split: Split) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "file": f"{name}.npy",
         "rows": len(split),
-        "sha256": _save(folder / f"{name}.npy", split.x),
-        **stamp(folder / f"{name}.npy"),
+        **_save(folder / f"{name}.npy", split.x),
     }
     if split.label is not None:
         entry["label"] = f"{name}.label.npy"
-        _save(folder / entry["label"], split.label)
+        entry |= of_labels(_save(folder / entry["label"], split.label))
     return entry
 
 
-def _save(path: Path, array: np.ndarray) -> str:
+def _save(path: Path, array: np.ndarray) -> dict[str, Any]:
+    """Write a file; its digest, size and time."""
     try:
         np.save(path, array, allow_pickle=False)
     except OSError as error:
         why = error.strerror or f"the disk takes no more: {error}"  # NumPy's own, where a write falls short
         raise UserError(f"{path} cannot be written ({why}).") from None
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return {"sha256": hashlib.sha256(np.ascontiguousarray(array).data).hexdigest(), **stamp(path)}
 
 
 def describe(folder: Path, name: str, maximum: int | None = None) -> dict[str, Any]:
@@ -179,6 +179,10 @@ def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:
         if label.shape != (len(x),) or label.dtype.kind not in "iu":
             raise UserError(f"{file}: labels are {label.dtype} of shape {label.shape}, not {len(x)} whole numbers.")
         entry["label"] = f"{file.name}:label" if packed else beside.name
+        facts, hashed = stamp(file if packed else beside), hashlib.sha256()
+        for block in blocks(label):
+            hashed.update(block.data)
+        entry |= of_labels({"sha256": hashed.hexdigest(), **facts})
     digest, most = hashlib.sha256(), 0.0
     for block in blocks(x):
         low, high = block.min(), block.max()  # NaN where there is one

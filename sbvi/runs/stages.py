@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from sbvi.core import UserError, processes
+from sbvi.core.configs import spelled
 from sbvi.core.interrupts import Interrupted, signal_of, uninterrupted
 from sbvi.core.quantities import told
 from sbvi.reporting.loggers.logger import Logger, opened
@@ -142,7 +143,7 @@ def _note(assembly: Assembly, directory: RunDirectory, changed: Mapping[str, lis
     config = assembly.experiment.to_config()
     directory.write_run(noted(directory.read_run(), config, changed, progress.step))
     tell_schedules(config, changed)
-    log.info("Changed as the run goes on: %s.", ", ".join(f"{k}={after}" for k, (_, after) in changed.items()))
+    log.info("Changed as the run goes on: %s.", ", ".join(f"{k}={spelled(v)}" for k, (_, v) in changed.items()))
 
 
 def _trained(

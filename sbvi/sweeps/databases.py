@@ -6,10 +6,9 @@ import fcntl
 import functools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-SQLITE = "sqlite:///"
+from sbvi.core.sqlite_urls import file_of
 
 
 @contextlib.contextmanager
@@ -17,11 +16,10 @@ def alone(storage: Any) -> Iterator[None]:
     """Within, no other process or thread makes or opens a database in the folder of the file at a URL; of what is none
     there, nothing is waited for."""
     with contextlib.ExitStack() as held:
-        if isinstance(storage, str) and storage.startswith(SQLITE):
-            folder = Path(storage.removeprefix(SQLITE).partition("?")[0]).parent
+        if (file := file_of(storage)) is not None:
             with contextlib.suppress(OSError):  # it is not there, or on a file system without locks
                 # Of the folder: a file of the lock's own would be left, and the database's is not there yet.
-                handle = os.open(folder, os.O_RDONLY)
+                handle = os.open(file.parent, os.O_RDONLY)
                 held.callback(os.close, handle)
                 fcntl.flock(handle, fcntl.LOCK_EX)
         yield

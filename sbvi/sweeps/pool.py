@@ -14,9 +14,10 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from sbvi.core import UserError
-from sbvi.core.interrupts import terminate
+from sbvi.core.interrupts import interrupt_once, terminate
 
 _PR_SET_PDEATHSIG = 1
+_HEARD = (signal.SIGTERM, signal.SIGINT)
 
 Run = Callable[[int, Sequence[str]], JobReturn]
 
@@ -41,14 +42,18 @@ def _work(run: Run, core: int | None, parent: int, jobs: Any, results: Any) -> N
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    hears = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     signal.signal(signal.SIGTERM, terminate)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hears:
+        signal.signal(signal.SIGINT, interrupt_once)
     if core is not None:
         os.sched_setaffinity(0, {core})
     with contextlib.suppress(KeyboardInterrupt):  # between two jobs
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         while (job := jobs.get()) is not None:
             number, overrides = job
+            if hears:  # anew where the job before heard it, and the sweep goes on
+                signal.signal(signal.SIGINT, interrupt_once)
             if not _done(run, number, overrides, results):
                 return
 
@@ -93,8 +98,15 @@ class Pool:
         core = self.cores[slot % len(self.cores)] if self.pin else None
         arguments = (self.run_one, core, os.getpid(), self.jobs, self.results)
         process = self.context.Process(target=_work, args=arguments)
-        process.start()
+        # What comes while it is made waits there until it can be heard.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.workers[slot] = process
+        if self.heard is not None and process.pid is not None:  # meanwhile
+            os.kill(process.pid, self.heard)
 
     def _settle(self, number: int, value: Any, failure: str | None) -> None:
         self.outcome[number] = settled(self.overrides[number - self.first], value, failure)
@@ -104,13 +116,16 @@ class Pool:
         self._withdraw(number)
         for worker in self.workers.values():
             if worker.is_alive():
-                os.kill(worker.pid, signal.SIGTERM)
+                os.kill(worker.pid, number)
 
-    def _interrupt(self, number: int, _: Any) -> None:
-        """The same of a Ctrl-C, which the terminal has told the workers too; a second one is Python's own, and ends
-        the sweep's process and with it theirs. As an exception the first could be lost in a callback of Python's."""
+    def _interrupt(self, number: int, frame: Any) -> None:
+        """The same of a Ctrl-C, also where the terminal has told the workers too (`interrupt_once`); as a second signal
+        it is Python's own, and ends the sweep's process and with it theirs. As an exception the first could be lost in
+        a callback of Python's."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._withdraw(number)
+        if self.heard is not None:
+            signal.default_int_handler(number, frame)
+        self._stop(number, frame)
 
     def _withdraw(self, number: int) -> None:
         """Take back the jobs that no worker has begun."""
@@ -124,7 +139,7 @@ class Pool:
             self.jobs.put(None)
 
     def run(self) -> list[JobReturn]:
-        handlers = {signal.SIGTERM: self._stop}
+        handlers: dict[signal.Signals, Any] = {signal.SIGTERM: self._stop}
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as of what a script starts in the background
             handlers[signal.SIGINT] = self._interrupt
         before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]

@@ -6,11 +6,10 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.sweeps.databases import SQLITE
+from sbvi.core.sqlite_urls import file_of
 from sbvi.sweeps.pruning import opened
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def check_study(storage: Any, name: Any, words: Sequence[str], said: Callable[[s
     """
     if not isinstance(storage, str) or not name:
         return
-    if storage.startswith(SQLITE) and not Path(storage.removeprefix(SQLITE)).exists():
+    if (file := file_of(storage)) is not None and not file.exists():
         return
     own, searched = _common(words)
     for trial in _completed(storage, str(name)):

@@ -5,14 +5,14 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from sbvi.core import UserError
-from sbvi.core.atomic import new_file, try_folder
+from sbvi.core.atomic import new_files, try_folder
 from sbvi.data.checks import finite
 from sbvi.data.formats.own_files import Archive, read_own
 
@@ -99,13 +99,25 @@ def new_output(path: Path) -> Iterator[BinaryIO]:
     Raises:
       UserError: the file exists, which is left alone, or cannot be written.
     """
+    with new_outputs([path]) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def new_outputs(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+    """The same of the user's file, the first, and those beside it: they are there once all are whole, and the user's
+    last.
+
+    Raises:
+      UserError: one of them exists, which is left alone, or cannot be written.
+    """
     try:
-        with new_file(path) as file:
-            yield file
-    except FileExistsError:
-        raise UserError(f"task.output={path} is there already; name another file.") from None
+        with new_files(paths) as files:
+            yield files
+    except FileExistsError as error:
+        raise UserError(f"task.output={error.filename} is there already; name another file.") from None
     except OSError as error:
-        raise UserError(f"task.output={path} cannot be written ({error.strerror or error}).") from None
+        raise UserError(f"task.output={paths[0]} cannot be written ({error.strerror or error}).") from None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from sbvi.data.formats.own_files import TEXTS, suffix
 from sbvi.data.formats.text_tables import Dialect, Texts, read_fields
 from sbvi.data.tabular.cells import plain
 from sbvi.data.tabular.columns import Column
-from sbvi.tasks.files import new_output
 
 if TYPE_CHECKING:
     import pandas
@@ -61,18 +60,14 @@ def _text(value: object, decimal: str, point: bool) -> str:
     return repr(number).replace(".", decimal)
 
 
-def write_rows(path: Path, texts: Texts, rows: list[list[str]]) -> None:
-    """Rows below the file's own header, in UTF-8, separated as `separator` says.
-
-    Raises:
-      UserError: the file exists, or cannot be written.
-    """
+def put_rows(file: BinaryIO, path: Path, texts: Texts, rows: list[list[str]]) -> None:
+    """Rows below the file's own header, in UTF-8, separated as `separator` says, into a file that is to have this
+    path."""
     content = io.StringIO()
     writer = csv.writer(content, delimiter=separator(path, texts.dialect), lineterminator="\n")
     writer.writerows([*([] if texts.header is None else [texts.header]), *rows])
     data = content.getvalue().encode()
-    with new_output(path) as file:
-        file.write(gzip.compress(data) if suffix(path).endswith(".gz") else data)
+    file.write(gzip.compress(data) if suffix(path).endswith(".gz") else data)
 
 
 def separator(path: Path, dialect: Dialect) -> str:

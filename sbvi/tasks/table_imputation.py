@@ -20,11 +20,12 @@ from sbvi.reporting.tables import text_table
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import run_dataset
-from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
+from sbvi.tasks.files import new_outputs
+from sbvi.tasks.filled_texts import filled_rows, own_texts, put_rows
 from sbvi.tasks.filling import Filling
 from sbvi.tasks.table_intervals import Tails, calibrated, scored_themselves
 from sbvi.tasks.table_pictures import picture
-from sbvi.tasks.tables import beside, check_tables, filled_frame, named_by, read_table, whole_again, write_frame
+from sbvi.tasks.tables import beside, check_tables, filled_frame, named_by, put_frame, read_table, whole_again
 from sbvi.tasks.task import TaskResult
 
 if TYPE_CHECKING:
@@ -118,17 +119,18 @@ class TableImputation(Filling):
         named: bool,
         texts: Texts | None,
     ) -> list[Path]:
-        """The files' places, that of the filled table first."""
+        """The files' places, that of the filled table first, which is there once all are."""
         assert self.output is not None
         files = {self.output: values, "lower": filled.lower, "upper": filled.upper}
         files |= {str(i + 1): draw for i, draw in enumerate(filled.draws)} if self.imputations > 1 else {}
         places = [Path(self.output) if part == self.output else beside(self.output, part) for part in files]
-        for place, numbers in zip(places, files.values(), strict=True):
-            if texts is not None:
-                write_rows(place, texts, filled_rows(texts, filled.columns, frame, numbers, gaps))
-                continue
-            made = filled_frame(filled.columns, frame, numbers, gaps)
-            write_frame(place, made if place.suffix == ".parquet" else whole_again(made), named)
+        with new_outputs(places) as opened:
+            for file, place, numbers in zip(opened, places, files.values(), strict=True):
+                if texts is not None:
+                    put_rows(file, place, texts, filled_rows(texts, filled.columns, frame, numbers, gaps))
+                    continue
+                made = filled_frame(filled.columns, frame, numbers, gaps)
+                put_frame(file, place, made if place.suffix == ".parquet" else whole_again(made), named)
         return places
 
     def _removed(self, run: LoadedRun, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

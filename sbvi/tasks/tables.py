@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -77,17 +77,25 @@ def write_frame(path: Path, frame: "pandas.DataFrame", named: bool = True) -> No
     Raises:
       UserError: the file exists, or cannot be written; or Parquet does not hold the frame.
     """
-    ending = suffix(path)
-    content = _as_parquet(path, frame) if ending == ".parquet" else b""
     with new_output(path) as file:
-        if ending == ".parquet":
-            file.write(content)
-            return
-        separator = "\t" if ending.startswith(".tsv") else ","
-        # The name that the archive itself tells is that of the file, not that under which it is written.
-        packed: Any = {"method": "gzip", "filename": str(path)} if ending.endswith(".gz") else None
-        quotes: Any = quoting(frame, named)
-        frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
+        put_frame(file, path, frame, named)
+
+
+def put_frame(file: BinaryIO, path: Path, frame: "pandas.DataFrame", named: bool = True) -> None:
+    """The same, into a file that is to have this path.
+
+    Raises:
+      UserError: Parquet does not hold the frame.
+    """
+    ending = suffix(path)
+    if ending == ".parquet":
+        file.write(_as_parquet(path, frame))
+        return
+    separator = "\t" if ending.startswith(".tsv") else ","
+    # The name that the archive itself tells is that of the file, not that under which it is written.
+    packed: Any = {"method": "gzip", "filename": str(path)} if ending.endswith(".gz") else None
+    quotes: Any = quoting(frame, named)
+    frame.to_csv(file, sep=separator, index=False, header=named, compression=packed, quoting=quotes)
 
 
 def _as_parquet(path: Path, frame: "pandas.DataFrame") -> bytes:

@@ -66,6 +66,10 @@ ARGUMENTS = {
     ("posterior=[]",): "give posterior=NAME",
     ("trainer=[1]",): "give trainer=NAME",
     ("-sc",): "-sc needs what to do, and for which shell: install=bash",
+    (
+        'hydra.run.dir="dol\\${x}"',
+    ): 'hydra.run.dir="dol\\${x}" names a folder with ${ in its name, which Hydra takes for '
+    "another value as soon as the folder is used; give a name without it.",
     ("hydra.run.dir=",): "hydra.run.dir= names no place: give hydra.run.dir=PLACE, or leave the word out.",
     (
         "hydra.run.dir=c,d",

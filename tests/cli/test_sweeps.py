@@ -129,16 +129,17 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "number"),
+    ("launcher", "number", "worker_too"),
     [
-        ("sbvi", signal.SIGINT),
-        pytest.param("sbvi", signal.SIGTERM, marks=pytest.mark.slow),
-        ("side by side", signal.SIGTERM),
-        pytest.param("side by side", signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("basic", signal.SIGTERM, marks=pytest.mark.slow),
+        ("sbvi", signal.SIGINT, True),  # as a terminal's
+        ("sbvi", signal.SIGINT, False),
+        pytest.param("sbvi", signal.SIGTERM, False, marks=pytest.mark.slow),
+        ("side by side", signal.SIGTERM, False),
+        pytest.param("side by side", signal.SIGINT, False, marks=pytest.mark.slow),
+        pytest.param("basic", signal.SIGTERM, False, marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number):
+def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number, worker_too):
     """As it does of a search, whose next trials are another batch; the exit code is the signal's."""
     words = [*TINY, "trainer.steps=20000", "trainer.log_every=50", "evaluation.test=false", "seed=range(3)"]
     words = ["--multirun", *words, "hydra.sweeper.max_batch_size=1", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
@@ -147,11 +148,36 @@ def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number):
     wait_until(lambda: list(folder.glob("*/checkpoints/last.safetensors")), process)  # training hears signals by now
     worker = int(next(folder.glob("*/.lock")).read_text().split()[1])
     os.kill(process.pid, number)
-    if number == signal.SIGINT and worker != process.pid:  # a terminal tells both
+    if worker_too:
+        assert worker != process.pid
         os.kill(worker, number)
     code, output = finish(process)
     assert code == 128 + number, output
     assert [status for status, _ in results(folder).values()] == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    ["sbvi", *(pytest.param(name, marks=pytest.mark.slow) for name in ("basic", "side by side", "joblib"))],
+)
+def test_a_sweep_in_the_background_ignores_an_interrupt(tmp_path, launcher):
+    """A shell without job control starts one so, and who is at the terminal stops what runs in front."""
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = [*TINY, "trainer.steps=6000", "trainer.log_every=50", "evaluation.test=false", "seed=0,1"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        words = ["--multirun", *words, "hydra.sweep.dir=sweep", *LAUNCHERS[launcher]]
+        process = start(*words, cwd=tmp_path, fresh=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: list(folder.glob("*/checkpoints/last.safetensors")), process)  # training hears signals by now
+    for number in {process.pid, int(next(folder.glob("*/.lock")).read_text().split()[1])}:
+        os.kill(number, signal.SIGINT)
+    code, output = finish(process)
+    assert code == 0, output
+    assert [status for status, _ in results(folder).values()] == ["completed"] * 2
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])

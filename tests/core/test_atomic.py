@@ -7,7 +7,7 @@ import os
 import pytest
 
 from sbvi.core import UserError
-from sbvi.core.atomic import new_file, write_atomically
+from sbvi.core.atomic import new_file, new_files, write_atomically
 
 pytestmark = pytest.mark.quick
 
@@ -76,6 +76,31 @@ def test_what_fails_leaves_nothing(tmp_path, error):
     with pytest.raises(type(error)):
         half(tmp_path / "filled.csv")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "none of them"])
+def test_of_files_that_belong_together_all_are_there_or_none(tmp_path, monkeypatch, links):
+    paths = [tmp_path / name for name in ("x.csv", "x.lower.csv", "x" * 200, "x" * 199)]
+    if not links:
+        monkeypatch.setattr("sbvi.core.atomic.os.link", no_links)
+
+    def write():
+        with new_files(paths) as files:
+            for number, file in enumerate(files):
+                file.write(b"%d" % number)
+            assert sum(path.exists() for path in paths) < 2  # none but what stood there
+
+    for there in paths:
+        there.write_bytes(b"mine")
+        with pytest.raises(FileExistsError) as met:
+            write()
+        assert met.value.filename == str(there)
+        assert names(tmp_path) == [there.name]
+        assert there.read_bytes() == b"mine"
+        there.unlink()
+    write()
+    assert [path.read_bytes() for path in paths] == [b"0", b"1", b"2", b"3"]
+    assert names(tmp_path) == sorted(path.name for path in paths)
 
 
 def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path):

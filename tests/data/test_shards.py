@@ -189,6 +189,46 @@ def test_a_shard_that_was_written_later_is_hashed_again(tmp_path, write, part, c
     Shards(path=str(tmp_path)).load()
 
 
+def packing(folder):
+    own(folder, packed=True)
+    describe(folder, "mine")
+
+
+@pytest.mark.parametrize("write", [lambda folder: convert(made(), folder, 10), describing, packing])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_labels_that_were_written_later_are_hashed_again(tmp_path, write, part, caplog):
+    write(tmp_path)
+    info = json.loads((tmp_path / "info.json").read_text())
+    entry = info[part][1] if part == "train" else info[part]
+    name, _, member = entry["label"].partition(":")
+    file, later = tmp_path / name, (0, entry["label_mtime_ns"] + 1)
+    there = np.load(file)
+    labels = (there[member] if member else there).copy()
+    beside = {key: there[key] for key in there.files if key != member} if member else {}
+
+    def save():
+        if member:
+            np.savez(file, **beside, **{member: labels})
+        else:
+            np.save(file, labels)
+        os.utime(file, ns=later)
+
+    with caplog.at_level("INFO", "sbvi"):
+        Shards(path=str(tmp_path)).load()
+        assert "Hashing" not in caplog.text
+        save()  # the same
+        Shards(path=str(tmp_path)).load()
+        assert f"Hashing {file}" in caplog.text
+    labels[0] ^= 1
+    save()
+    with pytest.raises(UserError, match=rf"{name} has changed since info.json was written: its labels have SHA-256"):
+        Shards(path=str(tmp_path)).load()
+    for one in (*info["train"], info["validation"], info["test"]):  # of an earlier version: believed
+        del one["label_sha256"], one["label_size"], one["label_mtime_ns"]
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    assert Shards(path=str(tmp_path)).load().split(part).label is not None
+
+
 def damage(folder, how):
     info = json.loads((folder / "info.json").read_text())
     if how == "missing":

@@ -38,6 +38,13 @@ def test_a_completed_run_goes_on_bit_for_bit(tmp_path):
     assert again == json.loads((tmp_path / "longer" / "result.json").read_text())
 
 
+def test_what_is_changed_is_told_as_it_is_written(tmp_path, caplog):
+    train(experiment(trainer={"patience": 3}), tmp_path / "run")
+    with caplog.at_level(logging.INFO):
+        train(experiment(trainer={"steps": 70, "patience": None}), tmp_path / "run", session=LONGER)
+    assert "Changed as the run goes on: trainer.patience=null, trainer.steps=70." in caplog.text
+
+
 def test_what_a_killed_session_was_writing_is_taken_away(tmp_path):
     for folder in (tmp_path, tmp_path / "checkpoints", tmp_path / "figures"):
         folder.mkdir(exist_ok=True)

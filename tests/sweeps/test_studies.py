@@ -2,6 +2,7 @@
 
 import pytest
 
+from sbvi.cli.hydra_app import study
 from sbvi.core import UserError
 from sbvi.sweeps.studies import check_study
 
@@ -21,16 +22,19 @@ def as_kept(words):
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
     """A study with a completed trial of WORDS over the rate, and a failed one of another model."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('study') / 'optuna-study.db'}"
+    return with_trials(study(str(tmp_path_factory.mktemp("study"))))
+
+
+def with_trials(url):
     kept = optuna.storages.RDBStorage(url)
-    study = optuna.create_study(study_name="sbvi", storage=kept)
+    made = optuna.create_study(study_name="sbvi", storage=kept)
     for words, state in ((WORDS, "COMPLETE"), (["model.latents=[3]", *WORDS[1:]], "FAIL")):
-        trial = study.ask()
+        trial = made.ask()
         trial.suggest_float("optimizer.learning_rate", 0.1, 0.2)
         for key, value in as_kept(words).items():
             trial.set_user_attr(key, value)
         trial.set_user_attr("pruned", True)
-        study.tell(trial, 1.0 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
+        made.tell(trial, 1.0 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
     kept.engine.dispose()
     return url
 
@@ -71,6 +75,13 @@ def test_others_are_refused_by_what_differs(words, there, here, storage):
         f"The study sbvi of {storage} has trials with {there}, and this search is with {here}, so that their scores "
         "cannot be ranked together; give another hydra.sweep.dir or hydra.sweeper.study_name."
     )
+
+
+def test_each_folder_has_its_own_study_whatever_it_is_called(tmp_path):
+    storage = with_trials(study(str(tmp_path / "what?1")))
+    check_study(study(str(tmp_path / "what?2")), "sbvi", ["model.latents=[3]"], DEFAULTS.get)
+    with pytest.raises(UserError, match="cannot be ranked together"):
+        check_study(storage, "sbvi", ["model.latents=[3]"], DEFAULTS.get)
 
 
 def test_what_was_not_said_there_is_warned_of(storage, caplog):

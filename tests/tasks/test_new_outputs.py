@@ -8,8 +8,8 @@ import pytest
 
 from sbvi.core import UserError
 from sbvi.data.formats.text_tables import read_fields
-from sbvi.tasks.files import check_output, write_arrays
-from sbvi.tasks.filled_texts import write_rows
+from sbvi.tasks.files import check_output, new_output, write_arrays
+from sbvi.tasks.filled_texts import put_rows
 from sbvi.tasks.tables import write_frame
 
 pytestmark = pytest.mark.quick
@@ -24,12 +24,17 @@ def texts(folder):
     return read_fields(path, "task.input=given.csv")
 
 
+def write_rows(path):
+    with new_output(path) as file:
+        put_rows(file, path, texts(path.parent), [["1", "2"]])
+
+
 WRITERS = {
     "out.npz": lambda path: write_arrays(str(path), {"x": np.arange(3)}),
     "out.csv": lambda path: write_frame(path, FRAME),
     "out.tsv.gz": lambda path: write_frame(path, FRAME),
-    "rows.csv": lambda path: write_rows(path, texts(path.parent), [["1", "2"]]),
-    "rows.csv.gz": lambda path: write_rows(path, texts(path.parent), [["1", "2"]]),
+    "rows.csv": write_rows,
+    "rows.csv.gz": write_rows,
 }
 
 

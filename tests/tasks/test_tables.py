@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import json
+import os
 from types import SimpleNamespace
 
 import jax
@@ -20,7 +21,7 @@ from sbvi.data.sources.table import Table
 from sbvi.data.tabular.columns import Column, to_config
 from sbvi.evaluation.filling import Filled
 from sbvi.tasks.data import own_dataset, own_values
-from sbvi.tasks.filled_texts import filled_rows, own_texts, write_rows
+from sbvi.tasks.filled_texts import filled_rows, own_texts, put_rows
 from sbvi.tasks.imputation import ImputationTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
@@ -135,6 +136,45 @@ def test_all_files_that_are_written_are_named(trained, tmp_path, capsys):
     named = [line.strip() for line in said if line.endswith(".csv")]
     assert named == [str(tmp_path / f"filled{part}.csv") for part in ("", ".lower", ".upper", ".1", ".2")]
     assert sorted(named) == sorted(map(str, tmp_path.glob("filled*")))
+
+
+class Killed(BaseException):
+    """What leaves the files as they stand."""
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_filled_table_is_there_once_what_is_beside_it_is(trained, tmp_path, monkeypatch, ending):
+    """Wherever the process is killed: what has a name then is whole, and stands in the way of the same command."""
+    folder, run = trained
+    few = pd.read_csv(folder / "laboratory.csv").iloc[:20]
+    few.to_csv(tmp_path / "few.csv", index=False)
+    output = str(tmp_path / f"filled.{ending}")
+    task = ImputationTask(input=str(tmp_path / "few.csv"), output=output, samples=50, imputations=2)
+    task.run(run)
+    order = [f"filled.{part}{ending}" for part in ("2.", "1.", "upper.", "lower.", "")]
+    whole = {name: (tmp_path / name).read_bytes() for name in order}
+    link = os.link
+    for count in range(len(order)):
+        for name in order:
+            (tmp_path / name).unlink(missing_ok=True)
+        seen = []
+
+        def killed(made, place, before=count, seen=seen):
+            if len(seen) == before:
+                seen.append({path.name: path.read_bytes() for path in tmp_path.glob("filled*")})
+                raise Killed
+            seen.append(place)
+            link(made, place)
+
+        monkeypatch.setattr("sbvi.core.atomic.os.link", killed)
+        with pytest.raises(Killed):
+            task.run(run)
+        assert seen[-1] == {name: whole[name] for name in order[:count]}
+        assert [path.name for path in tmp_path.iterdir()] == ["few.csv"]  # of what is no kill, nothing is left
+    monkeypatch.undo()
+    (tmp_path / order[0]).write_bytes(whole[order[0]])
+    with pytest.raises(UserError, match=rf"filled\.2\.{ending} is there already"):
+        task.run(run)
 
 
 def test_dtypes_and_index_are_kept_by_parquet(trained):
@@ -377,7 +417,8 @@ def test_what_was_there_keeps_its_text(output, tmp_path):
     numbers = np.array([[0, 0, 0, 0], [12, 0, 1, 0], [0, 2.5, 0, 1]], np.float64)
     gaps = frame[["code", "dose", "grade", "site"]].isna().to_numpy()
     assert gaps.tolist() == [[False] * 4, [True, False, True, False], [False, True, False, True]]
-    write_rows(tmp_path / output, texts, filled_rows(texts, COLUMNS, frame, numbers, gaps))
+    with open(tmp_path / output, "wb") as file:
+        put_rows(file, tmp_path / output, texts, filled_rows(texts, COLUMNS, frame, numbers, gaps))
     expected = "\n".join(lines) + "\n"
     expected = expected.replace("00010;;10,0;;", "00010;12;10,0;2,0;").replace("7;;2,0;NA;", '7;2,5;2,0;"rome; west";')
     if output.endswith(".gz"):

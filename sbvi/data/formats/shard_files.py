@@ -88,28 +88,36 @@ def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(array[start : start + rows])
 
 
-def unchanged(folder: Path, entry: Mapping[str, Any]) -> np.ndarray:
-    """The mapped shard of an entry, which holds what its digest is of.
+def of_labels(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry has of its labels, by the names of what it has of its values: digest, size and time."""
+    return {f"label_{name}": fact for name, fact in facts.items()}
 
-    The values are hashed again where the file has another size or time than it had: an older info.json, which has
-    neither, is believed.
+
+def unchanged(folder: Path, entry: Mapping[str, Any], key: str = "file") -> np.ndarray:
+    """The mapped shard of an entry, or its labels (`key="label"`), which hold what their digest is of.
+
+    They are hashed again where the file has another size or time than it had: an older info.json, which has neither, is
+    believed.
 
     Raises:
       UserError: it does not; or see `shard`.
     """
-    array = shard(folder, entry)
-    file = folder / str(entry["file"]).partition(":")[0]
-    recorded = {name: entry[name] for name in ("size", "mtime_ns") if name in entry}
+    array = shard(folder, entry, key)
+    file, own, what = folder / str(entry[key]).partition(":")[0], "", "values"
+    if key == "label":
+        own, what = "label_", "labels"
+    recorded = {name: entry[f"{own}{name}"] for name in ("size", "mtime_ns") if f"{own}{name}" in entry}
     if not recorded or recorded == stamp(file):
         return array
     log.info("Hashing %s, which was written after %s.", file, INFO)
     digest = hashlib.sha256()
     for block in blocks(array):
         digest.update(block.data)
-    if digest.hexdigest() != entry["sha256"]:
+    announced = str(entry[f"{own}sha256"])
+    if digest.hexdigest() != announced:
         raise UserError(
-            f"{file} has changed since {INFO} was written: its values have SHA-256 {digest.hexdigest()[:16]}.., and "
-            f"{str(entry['sha256'])[:16]}.. is announced; put the old file back, or write or describe the shards anew."
+            f"{file} has changed since {INFO} was written: its {what} have SHA-256 {digest.hexdigest()[:16]}.., and "
+            f"{announced[:16]}.. is announced; put the old file back, or write or describe the shards anew."
         )
     return array
 

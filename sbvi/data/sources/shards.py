@@ -1,7 +1,8 @@
 """A data set larger than memory: a directory of shards, mapped and read where they are needed.
 
 `sbvi-convert` writes such a directory, or describes one of your own; `info.json` in it says what the values are
-and holds a digest of every shard, with size and time of its file: what was written later is hashed again.
+and holds a digest of every shard and of its labels, with size and time of the file: what was written later is hashed
+again.
 Validation and test are taken into memory, the training shards are not.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 from sbvi.core import NumPySeed, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
-from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, shard, unchanged
+from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, unchanged
 from sbvi.data.own import absolute
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
@@ -112,7 +113,7 @@ def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str
 def _labels(folder: Path, entries: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
     if not all("label" in entry for entry in entries):
         return None
-    return np.concatenate([shard(folder, entry, "label") for entry in entries]).astype(np.int32)
+    return np.concatenate([unchanged(folder, entry, "label") for entry in entries]).astype(np.int32)
 
 
 def _whole(folder: Path, entry: Mapping[str, Any]) -> Split:

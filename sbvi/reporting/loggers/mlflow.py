@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import spec
+from sbvi.core.sqlite_urls import SQLITE, file_of, plain, url_of
 from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
 from sbvi.reporting.loggers.mlflow_names import Names
 
@@ -34,8 +35,8 @@ def place_of(folder: Path) -> Path:
 
 def address(place: Path) -> str:
     """The database in such a folder, as it is typed from here."""
-    near = os.path.relpath(place)
-    return f"sqlite:///{place if near.startswith('..') else near}/mlflow.db"
+    near, whole = os.path.relpath(place), url_of(place / "mlflow.db")
+    return whole if near.startswith("..") or not plain(place) else f"{SQLITE}{near}/mlflow.db"
 
 
 def elsewhere(uri: str | None) -> str | None:
@@ -45,10 +46,8 @@ def elsewhere(uri: str | None) -> str | None:
 
 def _beside(uri: str) -> Path | None:
     """The folder of a database that is a file; None of other places, whose server keeps pictures where it chooses."""
-    if uri.partition(":")[0].partition("+")[0] != "sqlite":
-        return None
-    file = uri.partition("://")[2].partition("?")[0][1:]  # of sqlite:///FILE?OPTION=VALUE
-    return Path(file).absolute().parent if file and file != ":memory:" else None
+    file = file_of(uri)
+    return None if file is None else file.absolute().parent
 
 
 def _told(uri: str) -> str:
@@ -72,7 +71,7 @@ class _MlflowRun:
         with undone(known, *([own] if uri is None and own.is_relative_to(folder.absolute()) else [])):
             if uri is None:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
-            self.client = MlflowClient(uri or f"sqlite:///{own / 'mlflow.db'}")
+            self.client = MlflowClient(uri or url_of(own / "mlflow.db"))
             found = self._going_on(known, _told(uri or address(own)))
             self.run_id = found or self._begun(experiment, folder.name, own if uri is None else _beside(uri))
             try:
