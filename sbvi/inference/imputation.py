@@ -44,9 +44,16 @@ class Imputation(NamedTuple):
     local: Array | None = None
 
 
-def independent(model: Any) -> bool:
-    """Whether the model draws missing values itself, one draw apart from the other, so that one chain is enough."""
-    return offers(model, Marginals) or offers(model, Imputing)
+def exact(model: Any) -> bool:
+    """Whether the model draws missing values from their law, one draw apart from the other, so that one chain is
+    enough."""
+    return offers(model, Marginals)
+
+
+def without_chain(model: Any) -> bool:
+    """Whether the model draws missing values itself, exactly or by a population of its own; of such populations several
+    are compared as chains are."""
+    return exact(model) or offers(model, Imputing)
 
 
 def impute(
@@ -75,7 +82,7 @@ def impute(
     if method in ("gibbs", "gibbs_drop_qx"):
         settings = gibbs.Gibbs(x_step="exact" if method == "gibbs" else "drop_qx")
         return _gibbs(model, params, key, x, missing, iterations, settings)
-    if independent(model):
+    if without_chain(model):
         if method == "pseudo_gibbs":
             raise UserError(
                 "method=pseudo_gibbs is a chain of latents, and this model draws missing values by its own "
@@ -110,15 +117,16 @@ def by_chain(values: Array, chains: int) -> Array:
     return jnp.swapaxes(split, 0, 1)
 
 
-def directions(imputation: Imputation, missing: Array, chains: int, warmup: int) -> Array:
+def directions(model: Any, imputation: Imputation, missing: Array, chains: int, warmup: int) -> Array:
     """By what chains of the same B examples are compared: their means along random directions of the missing values,
-    (chains, T - warmup, B, DIRECTIONS).
+    (chains, T - warmup, B, DIRECTIONS); of populations, which have one mean each, their draws.
 
     imputation: of C B rows, all examples of the first chain first.  missing: (B, D).
     """
-    means = by_chain(imputation.means, chains)[:, warmup:]
-    ways = jax.random.rademacher(jax.random.key(0), (missing.shape[1], DIRECTIONS), means.dtype)
-    return jnp.where(missing[None, None], means, jnp.zeros_like(means)) @ ways
+    values = imputation.draws if without_chain(model) else imputation.means
+    values = by_chain(values, chains)[:, warmup:]
+    ways = jax.random.rademacher(jax.random.key(0), (missing.shape[1], DIRECTIONS), values.dtype)
+    return jnp.where(missing[None, None], values, jnp.zeros_like(values)) @ ways
 
 
 def _all_taken(x: Array, iterations: int) -> Array:
@@ -156,7 +164,7 @@ def _gibbs(
 
 
 def _direct(model: Any, params: Any, key: Array, x: Array, missing: Array, iterations: int) -> Imputation:
-    """Draws that are independent of one another: every iteration counts, and all are accepted."""
+    """Draws that do not follow one another: every iteration counts, and all are accepted."""
     observed = ~missing
     if offers(model, Marginals):
         keys = jax.random.split(key, iterations)

@@ -14,7 +14,7 @@ from sbvi.core.watch import counted
 from sbvi.evaluation.filled import log_losses, squares, within
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference.convergence import LIMIT, convergence
-from sbvi.inference.imputation import Imputation, Method, directions, impute, independent
+from sbvi.inference.imputation import Imputation, Method, directions, exact, impute, without_chain
 from sbvi.runs.loaded import LoadedRun
 from sbvi.tasks.data import own_with_gaps, run_dataset
 from sbvi.tasks.files import check_output, write_arrays
@@ -72,7 +72,7 @@ class ChainImputation(Filling):
             truth, x, missing = self._removed(run)
         run.check_possible(x, ~missing, f"task.input={self.input}" if truth is None else f"the {self.split} split")
         shown = spread_out(len(x))
-        if not independent(run.model):
+        if not exact(run.model):
             enough_kept("imputation", self.iterations - self.warmup)
         parts, courses = self._batches(run, x, missing, truth, shown)
         scalars, arrays = self._joined(parts, missing)
@@ -83,7 +83,7 @@ class ChainImputation(Filling):
         if self.output is not None:
             self._write(self.output, run, parts, arrays, missing, source)
         known = None if truth is None else truth[shown]
-        alone = independent(run.model)
+        alone = without_chain(run.model)
         drawn = picture(known, x[shown], missing[shown], courses, run.event_shape, self._steps(), not alone)
         return TaskResult(scalars, arrays, {} if drawn is None else {title: drawn})
 
@@ -92,7 +92,7 @@ class ChainImputation(Filling):
     ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
         """What is kept of each batch's chains, and the course of the first chain of the examples that are shown, at
         some steps: a chain's whole course is held for one batch at a time."""
-        chains = 1 if independent(run.model) else self.chains
+        chains = 1 if exact(run.model) else self.chains
         chain = jit_reported(lambda params, key, x, m: self._chain(run, chains, params, key, x, m))
         parts: list[dict[str, np.ndarray]] = []
         courses: list[np.ndarray] = []
@@ -164,10 +164,10 @@ class ChainImputation(Filling):
         means, draws = own(followed.chain.means), own(followed.chain.draws)
         kept = slice(self.warmup, None)
         places = np.linspace(0, chains * (self.iterations - self.warmup) - 1, self.imputations).round().astype(int)
-        filled = np.where(missing, means[kept].mean((0, 1)), x)
+        filled = np.where(missing, means[kept].mean((0, 1), dtype=np.float64).astype(np.float32), x)
         part: dict[str, np.ndarray] = {
             "filled": filled,
-            "spread": np.where(missing, draws[kept].std((0, 1)), 0),
+            "spread": np.where(missing, draws[kept].std((0, 1), dtype=np.float64).astype(np.float32), 0),
             "missing": missing,
             # Of the first chain first, evenly spaced over all that are kept.
             "imputations": np.swapaxes(draws[kept], 0, 1).reshape(-1, *x.shape)[places],
@@ -194,7 +194,7 @@ class ChainImputation(Filling):
         return _Followed(imputation, self._directions(run, imputation, missing, chains))
 
     def _directions(self, run: LoadedRun, imputation: Imputation, missing: jax.Array, chains: int) -> jax.Array | None:
-        return None if independent(run.model) else directions(imputation, missing, chains, self.warmup)
+        return None if exact(run.model) else directions(run.model, imputation, missing, chains, self.warmup)
 
     def _followed(
         self,

@@ -166,7 +166,7 @@ def test_chains_are_compared_by_example():
     means[:, :, 0, 3:] += 2 * np.arange(3)[:, None]
     missing = np.array([[True] * 3 + [False] * 3] * 2)
     flat = jnp.asarray(means.reshape(50, 6, 6), jnp.float32)
-    along = np.asarray(directions(Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10))
+    along = np.asarray(directions(None, Imputation(flat[-1], flat, flat, jnp.ones(50)), jnp.asarray(missing), 3, 10))
     assert along.shape == (3, 40, 2, DIRECTIONS)  # without the warm-up
     found = convergence(along)
     assert found.rhat[0] < 1.1 < 1.3 < found.rhat[1]

@@ -10,6 +10,8 @@ import scipy.stats
 from support.models import summary
 
 from sbvi.core import UserError
+from sbvi.inference import convergence
+from sbvi.inference.imputation import directions, impute
 from sbvi.models.capabilities import Classifier, Density, Generative, Imputing, Marginals, offers
 from sbvi.models.nade import NADE
 from sbvi.models.nade.particles import filtered, systematic
@@ -181,3 +183,19 @@ def test_what_it_offers_and_refuses():
         assert not offers(model, capability)
     with pytest.raises(UserError, match="model=nade is of binary data, and the data set is not"):
         NADE().check(DataFacts((4,), False))
+
+
+def test_populations_that_have_not_found_the_law_are_told(x64):
+    """Where what is seen later says of what is drawn first, few particles of a population are left, others in each."""
+    model, params = made(9)
+    rows = jnp.asarray(bits(9)[[3, 200, 444]])
+    missing = jnp.asarray(np.tile(np.arange(9) < 5, (3, 1)))
+
+    def worst(factor):
+        tiled = jnp.tile(rows, (4, 1)), jnp.tile(missing, (4, 1))
+        weights = {name: factor * value for name, value in params.items()}
+        filled = jax.jit(lambda p: impute(model, p, KEY, *tiled, 100, 0))(weights)
+        return np.asarray(convergence.rhat(np.asarray(directions(model, filled, missing, 4, 0)))).max()
+
+    assert worst(0.5) < 1.02
+    assert worst(3.0) > 2 > convergence.LIMIT

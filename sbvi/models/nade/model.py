@@ -12,8 +12,8 @@ from sbvi.models.nade.particles import filtered, systematic
 from sbvi.models.values import Array, DataFacts, DataSummary, LogProb, Params, Samples
 from sbvi.networks.activations import ACTIVATIONS, ActivationName
 
-#: Fewest particles with which missing values are drawn.
-PARTICLES = 100
+#: Fewest particles with which missing values are drawn, and of how many rows they are held at once.
+PARTICLES, ROWS = 400, 64
 
 
 class BuiltNADE:
@@ -69,7 +69,25 @@ class BuiltNADE:
         return Samples(mean.T, value.T)
 
     def impute(self, params: Params, key: Array, x: Array, observed: Array, num: int) -> Samples:
-        """Draws by particles, at least PARTICLES of them; their mean is that of all particles, the same for each."""
+        """Draws by particles, at least PARTICLES of them; their mean is that of all particles, the same for each.
+
+        Draws of p(x_m | x_o) in the limit of many: a particle is drawn without a look at what is observed after it.
+        """
+        size = min(ROWS, x.shape[0])
+        blocks = -(-x.shape[0] // size)
+        places = (jnp.arange(blocks * size, dtype=jnp.int32) % x.shape[0]).reshape(blocks, size)
+
+        def one(block: tuple[Array, Array]) -> tuple[Array, Array]:
+            key, rows = block
+            return self._population(params, key, x[rows], observed[rows], num)
+
+        means, drawn = jax.lax.map(one, (jax.random.split(key, blocks), places))
+        mean = means.reshape(-1, x.shape[1])[: x.shape[0]]
+        drawn = jnp.swapaxes(drawn, 0, 1).reshape(num, -1, x.shape[1])[:, : x.shape[0]]
+        return Samples(jnp.broadcast_to(mean[None], drawn.shape), drawn)
+
+    def _population(self, params: Params, key: Array, x: Array, observed: Array, num: int) -> tuple[Array, Array]:
+        """The mean (B, D) of a population for each row, and num draws from it, (num, B, D)."""
         first, second = jax.random.split(key)
         bias, count = params["hidden_bias"], max(num, PARTICLES)
         start = jnp.broadcast_to(bias[None, None], (x.shape[0], count, self.hidden))
@@ -77,8 +95,7 @@ class BuiltNADE:
         values, weights = filtered(first, start, self._conditional, self._extended, rows, x, observed)
         chosen = systematic(jax.random.uniform(second, x.shape[:1], x.dtype), weights, num)
         drawn = jnp.moveaxis(jnp.take_along_axis(values, chosen[:, :, None], 1), 1, 0)
-        mean = jnp.einsum("bn,bnd->bd", weights, values)
-        return Samples(jnp.broadcast_to(mean[None], drawn.shape), drawn)
+        return jnp.einsum("bn,bnd->bd", weights, values), drawn
 
     def _conditional(self, state: Array, row: tuple[Array, ...]) -> Array:
         """The logit of the next value for states (..., H)."""

@@ -13,7 +13,7 @@ from sbvi.core.errors import COUNTED
 from sbvi.data.checks import not_there, numeric
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
-from sbvi.inference.imputation import by_chain, directions, impute, independent
+from sbvi.inference.imputation import by_chain, directions, exact, impute
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models.capabilities import Layered
@@ -32,7 +32,8 @@ class Completion(Part):
         self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
     ) -> np.ndarray:
         """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
-        else by exact chains, of which it is said when they have not met; same shape.
+        else by exact chains, or of NADE by populations of particles, of which it is said when they have not met; same
+        shape.
 
         Raises:
           UserError: the model gives what is not NaN probability 0.
@@ -50,15 +51,15 @@ class Completion(Part):
         values = np.asarray(x)
         known = self.preprocessing.to_model(values, "x", missing)
         self.check_possible(known, ~missing)
-        count = 1 if independent(self.model) else chains
-        told = not independent(self.model) and enough_kept("impute()", iterations - warmup)
+        count = 1 if exact(self.model) else chains
+        told = not exact(self.model) and enough_kept("impute()", iterations - warmup)
 
         def chained(params: Any, key: jax.Array, part: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array | None]:
             imputation = impute(
                 self.model, params, key, jnp.tile(part, (count, 1)), jnp.tile(m, (count, 1)), iterations, warmup
             )
             mean = jnp.mean(by_chain(imputation.means, count)[:, warmup:], (0, 1))
-            return jnp.where(m, mean, part), directions(imputation, m, count, warmup) if told else None
+            return jnp.where(m, mean, part), directions(self.model, imputation, m, count, warmup) if told else None
 
         chain = self._jitted(("impute", iterations, warmup, count), chained)
 
