@@ -180,14 +180,14 @@ def _without_index(frame: "pandas.DataFrame") -> tuple["pandas.DataFrame", str]:
 
 
 def _parquet(place: Path, where: str) -> Table:
-    import pandas as pd
-
     try:
         import pyarrow
+
+        from sbvi.data.formats import parquet
     except ImportError:
         raise UserError(f"{where} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'.") from None
     try:
-        return Table(pd.read_parquet(place, engine="pyarrow"), True, where)
+        return Table(parquet.read(place), True, where)
     # TypeError: of a dtype that pandas wrote down and does not know again, such as an Arrow dictionary's.
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{where} is not a readable .parquet file ({str(error).splitlines()[0][:100]}).") from None
