@@ -141,8 +141,8 @@ class Column:
         if self.kind == "count" and (far := x > MOST).any():
             row = int(np.flatnonzero(far)[0])
             log.warning(
-                "%s: column %s holds %.15g in %s; the law of a count reaches to %s, and what is said of greater ones is "
-                "not to be trusted; another column kind, such as positive, takes them.",
+                "%s: column %s holds %.15g in %s; the law of a count reaches to %s, and what it says of greater ones "
+                "is not to be trusted; a run with another kind of column, such as positive, takes them.",
                 where, self.name, x[row], line(row, where), f"{MOST:,}",
             )  # fmt: skip
 
