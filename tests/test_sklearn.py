@@ -269,3 +269,24 @@ def test_intervals_are_probabilities(interval, table, imputer):
         imputer.multiple(table[1], 2, interval)
     with pytest.raises(ValueError, match="imputations=-1 cannot be used"):
         imputer.complete(table[1], -1)
+
+
+def test_categories_of_numbers_are_filled_and_drawn_as_such():
+    """Of post codes neither a mean nor a rank is known."""
+    rng = np.random.default_rng(0)
+    codes = pd.Series(pd.Categorical(rng.choice([501, 10001, 94110], 40)))
+    frame = pd.DataFrame({"a": rng.normal(size=40), "zip": codes.where(np.arange(40) % 5 > 0)})
+    filled = Imputer(**ONE, random_state=0).fit_transform(frame)
+    assert filled["zip"].dtype == frame["zip"].dtype
+    assert filled["zip"].notna().all()
+    density = pickle.loads(pickle.dumps(DensityEstimator(**SMALL, random_state=0).fit(frame)))
+    assert [column.kind for column in density.columns_] == ["continuous", "categorical"]
+    drawn = density.sample(30)
+    assert drawn["zip"].dtype == frame["zip"].dtype
+    assert density.score_samples(drawn).shape == (30,)
+
+
+def test_ranks_that_are_given_twice_are_refused():
+    frame = pd.DataFrame({"a": np.arange(20) / 7, "k": ["q", "p"] * 10})
+    with pytest.raises(ValueError, match=r"^dataset\.columns\.k has p twice; each rank is given once\.$"):
+        DensityEstimator(**SMALL, columns={"k": ["q", "p", "p"]}).fit(frame)

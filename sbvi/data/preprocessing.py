@@ -59,11 +59,10 @@ class Preprocessing(PreprocessingRecord):
         if self.location is not None:
             flat = x.reshape(len(x), -1).astype(np.float64)
             held = ((flat - np.asarray(self.location)) / np.asarray(self.scale)).reshape(x.shape)
-            return finite(held.astype(np.float32), where, self.columns, source=x)
+            return finite(narrowed(held), where, self.columns, source=x)
         if self.rescale and far(*self._range):
             return to_unit(x.astype(np.float64), *self._range).astype(np.float32)
-        with np.errstate(over="ignore"):
-            held = finite(x.astype(np.float32), where, self.columns, source=x)
+        held = finite(narrowed(x), where, self.columns, source=x)
         return to_unit(held, *self._range) if self.rescale else held
 
     def arranged(self, values: Any, where: str = "x") -> Any:
@@ -86,7 +85,7 @@ class Preprocessing(PreprocessingRecord):
         x = shaped(values, self.event_shape, where).astype(np.float64)
         gaps = np.isnan(x) if missing is None else np.isnan(x) | missing
         held = tables.store(table, np.where(gaps, np.nan, x), where)
-        finite(np.where(gaps, 0.0, held).astype(np.float32), where, self.columns, source=x)
+        finite(narrowed(np.where(gaps, 0.0, held)), where, self.columns, source=x)
         return held.astype(np.float32)
 
     def _without(self, x: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -193,3 +192,9 @@ class Preprocessing(PreprocessingRecord):
         if self.binarization != "none" or self.minimum is None or self.maximum is None:
             return values
         return (values - self.minimum) / (self.maximum - self.minimum)
+
+
+def narrowed(x: np.ndarray) -> np.ndarray:
+    """As float32, infinite where that does not reach, of which `finite` tells."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32)

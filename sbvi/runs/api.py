@@ -42,8 +42,9 @@ def train(
       directory: the run's directory; made when absent. By default a new one below outputs/.
       x: data in memory in place of `dataset=`: an array (N, ...), from which validation and test examples are split
         off; a DataFrame; or a dict of either with the keys train, validation and test, of which train must be there,
-        frames matched by the names of their columns. It is kept in the run's directory, as data.npz, data.csv or,
-        where text would not hold a frame's dtypes, data.parquet; frames by split as one with a column `split`.
+        frames matched by the names of their columns, and with the training frame's order of categories. It is kept in
+        the run's directory, as data.npz, data.csv or, where text would not hold a frame's dtypes, data.parquet; frames
+        by split as one with a column `split`.
       labels: of every example, (N,); a dict where x is one; of a DataFrame the name of a column is given instead, as
         dataset.labels=NAME.
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sbvi.core import UserError
+from sbvi.data.formats import parquet
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import USUAL
-from sbvi.data.formats.parquet import holdable
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
 from sbvi.data.tabular.cells import plain, spelled
 from sbvi.data.tabular.frame_names import labels as labels_of
 from sbvi.data.tabular.frame_numbers import simple
-from sbvi.data.tabular.kinds import declared_ranks
+from sbvi.data.tabular.ranks import declared_ranks, names_by_dtype, of_categories
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
 
 
@@ -49,10 +49,8 @@ def same_content(path: Path, content: bytes) -> bool:
     there = path.read_bytes()
     if there == content or path.name != KEPT_PARQUET:
         return there == content
-    import pandas as pd
-
     try:
-        one, other = (pd.read_parquet(io.BytesIO(each), engine="pyarrow") for each in (there, content))
+        one, other = map(parquet.read, (there, content))
     except Exception:  # cut short, say: not the content; of damaged bytes pandas and pyarrow raise errors of many kinds
         return False
     return bool((one.dtypes.astype(str).equals(other.dtypes.astype(str))) and one.equals(other))
@@ -130,6 +128,8 @@ def _altered(frame: Any, text: str, header: bool | None) -> str | None:
                 return f"x has a column named {name!r}, {other}"
     if ordered := [name for name in frame.columns if declared_ranks(frame[name]) is not None]:
         return f"x has ordered categories in column {ordered[0]}, whose order is lost in text"
+    if named := [name for name in frame.columns if names_by_dtype(frame[name])]:
+        return f"x has numbers that are categories in column {named[0]}, which are numbers alone in text"
     kinds = [dtype.kind for dtype in frame.dtypes]
     suspects = _suspects(frame)
     if not suspects:
@@ -182,12 +182,12 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
         raise UserError(f"{altered}; to keep it as Parquet install pyarrow: pip install 'sbvi[parquet]'.") from None
     import pandas as pd
 
-    buffer = io.BytesIO()
     try:
-        held = {name: holdable(column) for name, column in frame.items()}
-        pd.DataFrame(held).to_parquet(buffer, engine="pyarrow", index=False)
+        content = parquet.written(
+            pd.DataFrame({name: parquet.holdable(column) for name, column in frame.items()}), index=False
+        )
         # pandas writes dtypes that it does not read, and others that it reads as something else
-        read = pd.read_parquet(io.BytesIO(buffer.getvalue()), engine="pyarrow")
+        back = parquet.read(content)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"{altered}, and as Parquet it cannot be kept ({str(error).splitlines()[0][:100]}); give every column "
@@ -195,12 +195,23 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
         ) from None
     for place in _suspects(frame):
         own = frame.iloc[:, place]
+        if of_categories(own) and not _same_categories(own.dtype, back.dtypes.iloc[place]):
+            raise UserError(
+                f"{altered}, and as Parquet it cannot be kept: column {frame.columns[place]} would come back without "
+                "its categories; give them as texts."
+            )
         values = own.cat.categories if isinstance(own.dtype, pd.CategoricalDtype) else own
         if pd.api.types.infer_dtype(values, skipna=True) == "string":  # which Parquet holds as they are
             continue
-        if (row := _first_altered(own, read.iloc[:, place])) is not None:
+        if (row := _first_altered(own, back.iloc[:, place])) is not None:
             raise UserError(
                 f"{altered}, and as Parquet it cannot be kept: column {frame.columns[place]} would come back with "
-                f"{str(read.iloc[row, place])[:40]!r} for {str(own.iloc[row])[:40]!r}; give that column as texts."
+                f"{str(back.iloc[row, place])[:40]!r} for {str(own.iloc[row])[:40]!r}; give that column as texts."
             )
-    return buffer.getvalue()
+    return content
+
+
+def _same_categories(own: Any, back: Any) -> bool:
+    """Whether a dtype of categories was read back as what it is."""
+    categories = getattr(back, "categories", ())
+    return [*map(plain, own.categories)] == [*map(plain, categories)] and bool(own.ordered) == bool(back.ordered)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from sbvi.data.formats.dialects import Dialect
 from sbvi.data.formats.own_files import TEXTS, suffix
-from sbvi.data.formats.text_tables import Dialect, Texts, read_fields
+from sbvi.data.formats.text_tables import Texts, read_fields
 from sbvi.data.tabular.cells import plain
 from sbvi.data.tabular.columns import Column
 

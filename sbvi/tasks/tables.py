@@ -1,6 +1,5 @@
 """The user's own table: read by the names of its columns, and written back with the same ones."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -9,7 +8,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.formats.own_files import Archive, Table, read_own, suffix
-from sbvi.data.formats.parquet import holdable, of_one_type
+from sbvi.data.formats.parquet import holdable, of_one_type, written
 from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
 from sbvi.data.tabular import columns as tables
@@ -102,14 +101,12 @@ def _as_parquet(path: Path, frame: "pandas.DataFrame") -> bytes:
     import pandas as pd
     import pyarrow
 
-    buffer = io.BytesIO()
     try:
-        pd.DataFrame({name: of_one_type(holdable(column)) for name, column in frame.items()}).to_parquet(buffer)
+        return written(pd.DataFrame({name: of_one_type(holdable(column)) for name, column in frame.items()}))
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"task.output={path} cannot hold the table ({str(error).splitlines()[0][:100]}); name a .csv file."
         ) from None
-    return buffer.getvalue()
 
 
 def whole_again(frame: "pandas.DataFrame") -> "pandas.DataFrame":

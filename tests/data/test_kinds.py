@@ -1,6 +1,7 @@
 """Kinds of columns found by looking, their numbers and codes, and the way back to the user's own table."""
 
 import logging
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -615,3 +616,33 @@ def test_a_narrow_number_of_arrows_is_one_too():
     pytest.importorskip("pyarrow")
     narrow = pd.Series([0.2, None, 0.1], dtype="float[pyarrow]")
     np.testing.assert_array_equal(DOSE.codes(narrow, "x"), [1, np.nan, 0])
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_decimals_beside_what_is_filled_in_are_floats(arrow):
+    """Python adds no float to a Decimal; Arrow's dtype of decimals takes what is filled in by itself."""
+    cells = [Decimal("1.25"), None, Decimal("0.5"), Decimal(3)] * 5
+    dtype = object
+    if arrow:
+        pyarrow = pytest.importorskip("pyarrow")
+        dtype = pd.ArrowDtype(pyarrow.decimal128(10, 2))
+    frame = pd.DataFrame({"a": pd.Series(cells, dtype=dtype), "b": np.arange(20) / 7})
+    known = Known.of(frame, {"a": "continuous"}, "x")
+    columns = known.preprocessing(known.numbers, "deviation").table
+    values = np.where(np.isnan(known.numbers), 2.0, known.numbers)
+    made = tables.decoded(columns, values, frame, np.isnan(known.numbers))["a"]
+    assert float(made.sum()) == 5 * 6.75
+    assert arrow or made.dtype == np.float64
+    whole = frame.dropna().reset_index(drop=True)
+    np.testing.assert_array_equal(tables.decoded(columns, values[:15], whole, np.zeros((15, 2), bool)), whole)
+
+
+def test_a_count_beyond_its_law_has_a_warning(caplog):
+    """Of training rows it is refused; new ones are scored, and the log names column and row."""
+    column, frame = Column("c", "count"), pd.DataFrame({"c": [3, 10**9, 1_000_000]})
+    with caplog.at_level(logging.WARNING, "sbvi"):
+        tables.store([column], tables.encoded([column], frame, "x"), "x")
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "x: column c holds 1000000000 in row 1; the law of a count reaches to 1,000,000"
+    )

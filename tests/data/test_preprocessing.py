@@ -17,6 +17,7 @@ from sbvi.data.recorded import recorded, same_data
 from sbvi.data.sources.digits import Digits
 from sbvi.data.sources.npz import Npz
 from sbvi.data.sources.shards import Shards
+from sbvi.data.tabular.columns import Column
 from sbvi.data.traced import Traced
 
 SHAPE = (2, 3)
@@ -361,3 +362,16 @@ def test_numbers_of_a_frame_are_taken_whatever_dtypes_hold_them(dtypes, names):
         known.to_model(frame.assign(b=pandas.to_timedelta([None, "1D"])))
     with pytest.raises(UserError, match=r"^x: column a holds 'no' in row 0, which is no number\.$"):
         known.to_model(frame.assign(a=["no", "1"]))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("known", ["table", "columns"])
+def test_what_float32_cannot_hold_has_one_sentence(known):
+    """Without NumPy's own warning before it."""
+    columns = (Column("a", "continuous"), Column("b", "continuous", 1.0, 2.0))
+    made = {
+        "table": Preprocessing((2,), columns=("a", "b"), location=(1.0, -2.0), scale=(2.0, 0.5)),
+        "columns": Preprocessing((2,), columns=("a", "b"), table=columns),
+    }[known]
+    with pytest.raises(UserError, match=r"^x holds 1e\+300 at row 1, column b; it is too large for float32"):
+        made.store(np.array([[1.0, 2.0], [1.0, 1e300]]))

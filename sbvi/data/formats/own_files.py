@@ -1,6 +1,7 @@
 """Files that users have: .npz, .npy, .csv, .tsv, .parquet, and .csv.gz and .tsv.gz; nothing pickled is ever read."""
 
 import contextlib
+import itertools
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
-from sbvi.core.places import is_file
+from sbvi.core.places import is_file, is_folder
 from sbvi.data.checks import Lines, line
 from sbvi.data.tabular.frame_numbers import as_numbers
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ARRAYS, TEXTS = (".npz", ".npy"), (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 SUFFIXES = (*ARRAYS, *TEXTS, ".parquet")
 
 
@@ -84,12 +86,23 @@ def read_own(path: str, where: str) -> "Archive | np.ndarray | Table":
     place = Path(path).expanduser()
     kind = suffix(place)
     if not is_file(place, where):
+        if is_folder(place, where):
+            raise UserError(f"{where} is a folder, and must be a file{_of_images(place)}.")
         raise UserError(f"{where} is not a file.")
     if kind not in SUFFIXES:
         raise UserError(f"{where} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
     if kind not in ARRAYS:
         return _table(place, kind, where)
     return Archive(place, where) if kind == ".npz" else _array(place, where)
+
+
+def _of_images(folder: Path) -> str:
+    """What is said of a folder with images."""
+    try:
+        images = any(entry.suffix.lower() in IMAGES for entry in itertools.islice(folder.rglob("*"), 1000))
+    except OSError:
+        images = False
+    return "; images go into one array of an .npy or .npz file, see docs/howto_images.md" if images else ""
 
 
 class Archive(Mapping[str, np.ndarray]):
@@ -180,14 +193,14 @@ def _without_index(frame: "pandas.DataFrame") -> tuple["pandas.DataFrame", str]:
 
 
 def _parquet(place: Path, where: str) -> Table:
-    import pandas as pd
-
     try:
         import pyarrow
+
+        from sbvi.data.formats import parquet
     except ImportError:
         raise UserError(f"{where} needs pyarrow, which is not installed: pip install 'sbvi[parquet]'.") from None
     try:
-        return Table(pd.read_parquet(place, engine="pyarrow"), True, where)
+        return Table(parquet.read(place), True, where)
     # TypeError: of a dtype that pandas wrote down and does not know again, such as an Arrow dictionary's.
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{where} is not a readable .parquet file ({str(error).splitlines()[0][:100]}).") from None

@@ -1,6 +1,58 @@
-"""Columns of a frame as Parquet can hold them, where pandas would refuse them, or have them read back as others."""
+"""Frames as Parquet, with what pandas would refuse to write, or have read back as something else.
 
+Of a column whose categories are numbers Parquet holds the numbers alone; the categories and their order are written
+beside the frame's own description, and found again there.
+"""
+
+import io
+import json
+from pathlib import Path
 from typing import Any
+
+#: Where the file has them.
+_KEY = b"sbvi.categories"
+
+
+def written(frame: Any, index: bool | None = None) -> bytes:
+    """A frame whose columns Parquet can hold, see `holdable`; index: as of `DataFrame.to_parquet`."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, engine="pyarrow", index=index)
+    if not (beside := {str(name): about for name, column in frame.items() if (about := _categories(column))}):
+        return buffer.getvalue()
+    from pyarrow import parquet
+
+    table, again = parquet.read_table(io.BytesIO(buffer.getvalue())), io.BytesIO()
+    parquet.write_table(table.replace_schema_metadata({**table.schema.metadata, _KEY: json.dumps(beside)}), again)
+    return again.getvalue()
+
+
+def read(source: Path | bytes) -> Any:
+    """The frame of a file, or of its content."""
+    import pandas as pd
+    from pyarrow import parquet
+
+    def opened() -> Any:
+        return io.BytesIO(source) if isinstance(source, bytes) else source
+
+    frame = pd.read_parquet(opened(), engine="pyarrow")
+    beside = (parquet.read_schema(opened()).metadata or {}).get(_KEY)
+    for name, about in (json.loads(beside) if beside else {}).items():
+        dtype = pd.CategoricalDtype(pd.Index(about["values"], dtype=about["dtype"]), ordered=about["ordered"])
+        for label in (label for label in frame.columns if str(label) == name):
+            frame[label] = frame[label].astype(dtype)
+    return frame
+
+
+def _categories(column: Any) -> dict[str, Any]:
+    """Of a column whose categories are numbers what Parquet loses; else nothing."""
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return {}
+    held = column.dtype.categories
+    if (numbers := held.infer_objects()).dtype.kind not in "iuf":
+        return {}
+    return {"values": numbers.tolist(), "dtype": str(held.dtype), "ordered": bool(column.dtype.ordered)}
 
 
 def holdable(column: Any) -> Any:

@@ -19,6 +19,7 @@ def quoting(frame: "pandas.DataFrame", header: bool = True) -> int:
     or holds an old line end, which `csv` does not see; or where the first row, of names if `header`, holds
     that or what would pass for the separator; else those alone that could not be read."""
     first = frame.columns if header else frame.iloc[:1].to_numpy(object).ravel()
-    marked = any(mark in str(field) for field in first for mark in ";\t\r")
+    marks = ";\t\r|" if frame.shape[1] == 1 else ";\t\r"  # beside commas a bar separates nothing
+    marked = any(mark in str(field) for field in first for mark in marks)
     odd = any(text[:1].isspace() or "\r" in text for _, column in frame.items() for text in texts_of(column))
     return csv.QUOTE_NONNUMERIC if marked or odd else csv.QUOTE_MINIMAL

@@ -1,8 +1,7 @@
 """Delimited text as a pandas frame: its dialect found by looking, and no row lost.
 
 Every line is a row, the header aside, and a field in quotes may have several lines; what is not so is refused with the
-number of the line. A file may start with a byte order mark, have its fields in quotes, separate them by commas,
-semicolons or tabs, and write decimals with a comma where semicolons or tabs separate.
+number of the line. How a file may be written is in `dialects.py`; decimals may have a comma where no comma separates.
 """
 
 import csv
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
+from sbvi.data.formats.dialects import Dialect, decoded, separator_of
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
 from sbvi.data.formats.mixed_encodings import OTHER, tell_mixed
@@ -32,23 +32,7 @@ SAMPLE = 1000
 #: Rows whose texts are held at once where the spellings of missing values are looked at.
 PART = 50_000
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-#: The first row, whose fields in quotes may have several lines.
-_FIRST = re.compile(r'(?:"[^"]*"|[^"\n])*')
 _BLOCK = 1 << 24
-
-
-class Dialect(NamedTuple):
-    """How a file is written."""
-
-    encoding: str
-    separator: str
-    decimal: str
-    header: bool
-
-    def __str__(self) -> str:
-        named = {"\t": "tab", ",": "comma", ";": "semicolon"}[self.separator]
-        encoding = "" if self.encoding in ("utf-8", "utf-8-sig") else f", {self.encoding}"
-        return f"{named}-separated{', decimal comma' if self.decimal == ',' else ''}{encoding}"
 
 
 def read_text(path: Path, where: str) -> tuple["pandas.DataFrame", Dialect, int]:
@@ -118,11 +102,13 @@ class _Rows(NamedTuple):
 
 
 def _looked(path: Path, where: str) -> tuple[list[str], _Rows, Dialect]:
-    text, encoding = _text(path, where)
+    text, encoding = decoded(_content(path, where), where)
     lines = text.removesuffix("\n").split("\n")
     if not any(line.strip() for line in lines):
         raise UserError(f"{where} is empty.")
-    separator = _separator(text, path)
+    separator = separator_of(lines, text, path)
+    if separator not in lines[0] and any(mark in line for line in lines[1:2] for mark in ";\t|"):
+        _no_comment(lines, where)
     layout = _rows(lines, separator, where)
     fields = (field.strip() for row in layout.first for field in row)
     decimal = "," if separator != "," and any(map(_COMMA.fullmatch, fields)) else "."
@@ -170,7 +156,7 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
-def _text(path: Path, where: str) -> tuple[str, str]:
+def _content(path: Path, where: str) -> bytes:
     try:
         with path.open("rb") if path.suffix.lower() != ".gz" else gzip.open(path, "rb") as file:
             parts, size = [], 0
@@ -180,27 +166,7 @@ def _text(path: Path, where: str) -> tuple[str, str]:
                 require(4 * size, where)  # a small file can unpack to more than there is
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{where} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    content = b"".join(parts)
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", OTHER)
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
-    raise UserError(f"{where} is not a text file.")
-
-
-def _separator(text: str, path: Path) -> str:
-    """What separates fields: the candidate that stands outside of quotes in the first row, semicolons before tabs
-    before commas, since the others may stand within numbers."""
-    if ".tsv" in (s.lower() for s in path.suffixes):
-        return "\t"
-    row = _FIRST.match(text.lstrip(" \n"))
-    first = re.sub(r'"[^"]*"', "", row.group()) if row else ""
-    return next((s for s in ";\t," if s in first), ",")
+    return b"".join(parts)
 
 
 def _fields(lines: list[str], separator: str, where: str) -> Iterator[tuple[int, int, list[str]]]:
@@ -220,6 +186,19 @@ def _fields(lines: list[str], separator: str, where: str) -> Iterator[tuple[int,
         raise UserError(f"{where}: line {last + 1} cannot be read ({error}).") from None
 
 
+def _no_comment(lines: list[str], where: str) -> None:
+    """Refuse a first line that is no row like the others, and begins as a comment does.
+
+    Raises:
+      UserError: it begins so.
+    """
+    if lines[0].lstrip().startswith("#"):
+        raise UserError(
+            f"{where}: line 1 begins with # and has not the fields of the others; leave it out, since every line is a "
+            "row or the header."
+        )
+
+
 def _rows(lines: list[str], separator: str, where: str) -> _Rows:
     """What rows there are.
 
@@ -235,6 +214,7 @@ def _rows(lines: list[str], separator: str, where: str) -> _Rows:
                 if all(not line.strip() for line in lines[number - 1 :]):  # how files end
                     break
                 raise UserError(f"{where}: line {number} is empty.")
+            _no_comment(lines, where)
             raise UserError(f"{where}: line {number} has {len(fields)} fields, and the first line has {len(first[0])}.")
         count += 1
         begin, end, several = begin or last, last, several or last > number

@@ -16,10 +16,11 @@ from sbvi.data.formats.own_files import Table as File
 from sbvi.data.own import OwnData, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.tabular import kinds
-from sbvi.data.tabular.cells import as_text
+from sbvi.data.tabular.cells import as_text, listed, plain
 from sbvi.data.tabular.columns import Column
 from sbvi.data.tabular.frame_numbers import numbers_of
 from sbvi.data.tabular.missing_values import said_missing, tell, without
+from sbvi.data.tabular.ranks import of_categories
 from sbvi.data.tabular.removal import Removal
 from sbvi.data.tabular.sentinels import warn_of_sentinels
 from sbvi.data.tabular.split_column import parts, told_splits
@@ -41,7 +42,7 @@ class Table(OwnData):
 
     types: Literal["auto", "found", "numbers"] = "auto"
     """What columns are taken for: kinds that are found, or numbers all of them; auto: as the likelihood needs."""
-    columns: dict[str, str | tuple[str, ...]] | None = None
+    columns: dict[str, str | tuple[float | str, ...]] | None = None
     """Column name -> its kind, where that is not to be found: continuous, positive, count, binary, categorical,
     ordinal, ignored; or a list of an ordinal column's ranks, the lowest first."""
     missing_values: tuple[float | str, ...] | None = None
@@ -95,11 +96,15 @@ def as_frame(content: "Archive | np.ndarray | File", where: str) -> "pandas.Data
 
 @dataclass(frozen=True)
 class Known:
-    """A frame's columns by kind, and its numbers: those of the columns that a model sees, (N, D), NaN where missing."""
+    """A frame's columns by kind, and its numbers: those of the columns that a model sees, (N, D), NaN where missing.
+
+    categories: names of those whose dtype says more than their cells, see `of_categories`.
+    """
 
     columns: dict[str, kinds.ColumnKind]
     numbers: np.ndarray
     missing_values: tuple[str, ...] = ()
+    categories: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -132,12 +137,16 @@ class Known:
         for d, column in enumerate(blank):
             column.check(numbers[:, d], where)
             kinds.of_common_size(column.name, column.kind, numbers[:, d], where)
-        return cls(seen, numbers, tuple(missing_values))
+        categories = frozenset(c.name for c in blank if c.coded and of_categories(frame[named[c.name]]))
+        return cls(seen, numbers, tuple(missing_values), categories)
 
     def preprocessing(self, train: np.ndarray, scale: str) -> Preprocessing:
         """From the training rows (N, D) of the numbers."""
         fitted = (kinds.fitted(n, w, train[:, d], scale) for d, (n, w) in enumerate(self.columns.items()))
-        columns = tuple(replace(column, missing_values=self.missing_values) for column in fitted)
+        columns = tuple(
+            replace(column, missing_values=self.missing_values, category=column.name in self.categories)
+            for column in fitted
+        )
         return Preprocessing((len(columns),), columns=tuple(self.columns), table=columns)
 
 
@@ -150,8 +159,8 @@ def _check_ranks(told: Mapping[Any, kinds.Told], missing_values: Sequence[str]) 
     for name, kind in told.items():
         if not isinstance(kind, str) and (odd := [rank for rank in kind if said_missing(rank, missing_values)]):
             raise UserError(
-                f"dataset.columns.{name} has the rank {odd[0]}, which dataset.missing_values says is missing; leave it "
-                "out of one of them."
+                f"dataset.columns.{name} has the rank {listed(plain(odd[0]))}, which dataset.missing_values says is "
+                "missing; leave it out of one of them."
             )
 
 

@@ -1,6 +1,7 @@
 """Single cells of a user's frame: how categories are spelled, and dtypes that hold what is filled in."""
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,18 @@ def fitting(made: "pandas.Series", like: Any) -> "pandas.Series":
     if pd.api.types.is_float_dtype(like) and (cast.abs() == np.inf).any():
         return made
     return cast
+
+
+def of_one_arithmetic(made: "pandas.Series") -> "pandas.Series":
+    """A column of decimal.Decimal in which floats were filled in as one of floats, which Python does not add to these;
+    any other as it is."""
+    import pandas as pd
+
+    if made.dtype != object or not any(isinstance(value, Decimal) for value in made):
+        return made
+    if pd.api.types.infer_dtype(made, skipna=True) == "decimal" or any(isinstance(value, str) for value in made):
+        return made
+    return made.astype(np.float64)
 
 
 def as_elsewhere(made: "pandas.Series", old: "pandas.Series") -> "pandas.Series":

@@ -5,6 +5,7 @@ source numbers --store--> held: standardised (logarithms of positive columns), c
 held --back--> source numbers --decoded--> a frame with the column's own names and dtypes
 """
 
+import logging
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.checks import line
-from sbvi.data.tabular.cells import as_elsewhere, dtype_of, fitting, listed, plain, shortest, spelled
+from sbvi.data.tabular.cells import as_elsewhere, dtype_of, fitting, listed, of_one_arithmetic, plain, shortest, spelled
 from sbvi.data.tabular.frame_names import by_name
 from sbvi.data.tabular.frame_numbers import cell, numbers_of, simple
 from sbvi.data.tabular.missing_values import numbers_among, without
@@ -22,11 +23,15 @@ from sbvi.data.tabular.missing_values import numbers_among, without
 if TYPE_CHECKING:
     import pandas
 
+log = logging.getLogger(__name__)
+
 Kind = Literal["continuous", "positive", "count", "binary", "categorical", "ordinal"]
 #: Kinds whose values are codes of names.
 CODED = ("binary", "categorical", "ordinal")
 #: Kinds whose values are numbers.
 NUMERIC = ("continuous", "positive", "count")
+#: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
+MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Column:
     minimum, maximum: of the training rows, in the source's units.
     values: what the codes 0, 1, .. stand for, texts or numbers.
     missing_values: cells that hold one of these are missing.
+    category: whether the frame's dtype was what said that these are names, or their order; what is drawn has one too.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Column:
     maximum: float = 1.0
     values: tuple[str | float | bool, ...] = ()
     missing_values: tuple[str, ...] = ()
+    category: bool = False
 
     @property
     def coded(self) -> bool:
@@ -81,14 +88,19 @@ class Column:
         if self.coded:
             simple(column, where)
             missing = column.isna().to_numpy(bool)
-            own = {value: float(code) for code, value in enumerate(self.values)}
-            other = {spelled(value): code for value, code in own.items()}
+            apart = len(set(self.values)) < len(self.values)  # True is no 1, unless the one stands for the other
+
+            def key(value: str | float | bool) -> Any:
+                return (value, isinstance(value, bool)) if apart else value
+
+            own = {key(value): float(code) for code, value in enumerate(self.values)}
+            other = {spelled(value): float(code) for code, value in enumerate(self.values)}
             other = other if len(other) == len(own) else {}  # else 1 may be 01, or 1.0
 
             def code(held: Any) -> float:
                 value = plain(held)
                 short = shortest(value, dtype_of(held, column.dtype))
-                return own.get(value, own.get(short, other.get(spelled(value), -1.0)))
+                return own.get(key(value), own.get(key(short), other.get(spelled(value), -1.0)))
 
             looked_up = [np.nan if gap else code(v) for v, gap in zip(column, missing, strict=True)]
             codes = np.array(looked_up, np.float64)
@@ -126,6 +138,13 @@ class Column:
                 f"{where}: column {self.name} holds {x[row]:.15g} in {line(row, where)}; as {self.kind} it must "
                 f"hold {allowed}."
             )
+        if self.kind == "count" and (far := x > MOST).any():
+            row = int(np.flatnonzero(far)[0])
+            log.warning(
+                "%s: column %s holds %.15g in %s; the law of a count reaches to %s, and what it says of greater ones "
+                "is not to be trusted; a run with another kind of column, such as positive, takes them.",
+                where, self.name, x[row], line(row, where), f"{MOST:,}",
+            )  # fmt: skip
 
     def store(self, x: np.ndarray) -> np.ndarray:
         """Source numbers as held."""
@@ -195,12 +214,17 @@ def encoded(columns: Sequence[Column], frame: "pandas.DataFrame", where: str) ->
 
 def framed(columns: Sequence[Column], numbers: np.ndarray) -> "pandas.DataFrame":
     """Source numbers (N, D) as a frame of these columns: categories by their names, and whole numbers as int64 where
-    none is missing."""
+    none is missing; of dtype category where the trained frame's was what said the kind."""
     import pandas as pd
 
     made = {c.name: c.decoded(numbers[:, d]) for d, c in enumerate(columns)}
-    whole = {c.name for c in columns if c.whole and made[c.name].notna().all()}
-    return pd.DataFrame({name: v.astype(np.int64) if name in whole else v for name, v in made.items()})
+    for c in columns:
+        if c.category:
+            each = np.array(c.values, np.int64) if c.whole else list(c.values)
+            made[c.name] = made[c.name].astype(pd.CategoricalDtype(each, ordered=c.kind == "ordinal"))
+        elif c.whole and made[c.name].notna().all():
+            made[c.name] = made[c.name].astype(np.int64)
+    return pd.DataFrame(made)
 
 
 def decoded(
@@ -227,7 +251,7 @@ def decoded(
             if new.dtype != old.dtype:
                 old = old.astype(new.dtype)
             new = old.where(~gaps, new)
-        made[name] = new
+        made[name] = of_one_arithmetic(new)
     return made
 
 

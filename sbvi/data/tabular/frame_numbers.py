@@ -59,6 +59,8 @@ def as_numbers(column: "pandas.Series") -> np.ndarray:
 
     if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
         return np.full(len(column), np.nan)
+    if str(column.dtype).startswith("decimal"):  # Arrow's, of which pandas loses the gaps
+        column = column.astype(object)
     numbers: np.ndarray = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return numbers
 

@@ -1,6 +1,5 @@
 """What kind of values each column of a table holds: found by looking, told in one table, or as the user says."""
 
-import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -10,12 +9,13 @@ import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.checks import line
-from sbvi.data.tabular.cells import listed, plain, spelled
-from sbvi.data.tabular.columns import CODED, NUMERIC, Column, Kind
+from sbvi.data.tabular.cells import listed, plain
+from sbvi.data.tabular.columns import CODED, MOST, NUMERIC, Column, Kind
 from sbvi.data.tabular.frame_names import labels
 from sbvi.data.tabular.frame_numbers import simple
 from sbvi.data.tabular.leading_zeros import warn_of_zeros
 from sbvi.data.tabular.nearly_numbers import among_numbers
+from sbvi.data.tabular.ranks import MOST_CODES, Rank, declared_ranks, names_by_dtype, ranks_told
 
 if TYPE_CHECKING:
     import pandas
@@ -23,17 +23,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: What a user may say of a column: a word, or its ranks.
-Told = str | tuple[str, ...] | list[str]
+Told = str | tuple[Rank, ...] | list[Rank]
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
 #: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
 RANKS, CATEGORIES = 10, 100
-#: Codes of a column at most.
-MOST_CODES = 1000
 #: A column is skewed where the standardised third moment passes this and the logarithm's is less than half of it.
 SKEWED = 2.0
-#: The greatest count whose rate a likelihood of counts can say with ease: it says no logarithm beyond 15.
-MOST = 1_000_000
 #: The greatest size of a number, and one through the least spread of a column's and the least positive number, whose
 #: means and draws float32 holds.
 GREATEST = 1e30
@@ -49,7 +45,7 @@ class ColumnKind(NamedTuple):
     """A column's kind, the values that its codes stand for, and why."""
 
     kind: str
-    values: tuple[str | float | bool, ...]
+    values: tuple[Rank, ...]
     why: str
 
     @property
@@ -73,7 +69,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     if not len(known):
         return ColumnKind("ignored", (), "empty")
     simple(column, where)
-    values = sorted({plain(v) for v in known.unique()}, key=lambda v: (isinstance(v, str), v))
+    values = _different(known)
     numeric = not any(isinstance(v, str) for v in values)
     if infinite := [v for v in values if isinstance(v, float) and np.isinf(v)]:
         row = next(row for row, v in enumerate(column) if plain(v) in infinite)
@@ -82,7 +78,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
             "and an empty cell says that one is missing."
         )
     if isinstance(told, tuple | list):
-        return ColumnKind("ordinal", _ranks(told, values, name, where), "as told")
+        return ColumnKind("ordinal", ranks_told(told, values, name, where), "as told")
     ranks = declared_ranks(column)
     if told == "ordinal" and ranks is not None:
         return ColumnKind("ordinal", ranks, "as told, in the order of its categories")
@@ -96,11 +92,14 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     kind, why = "categorical", "text"
     if ranks is not None:
         return ColumnKind("ordinal", ranks, "ordered categories")
+    if named := names_by_dtype(column):
+        why = "categories"
+    numeric = numeric and not named and len({isinstance(v, bool) for v in values}) == 1  # else names, as in its file
     if len(values) == 2:
         kind, why = "binary", "two values"
     elif not numeric and (len(values) > CATEGORIES or len(values) > 0.5 * len(known)):
-        kind, why = "ignored", f"text with {len(values)} different values"
-    if not numeric:
+        kind, why = "ignored", f"{'categories' if named else 'text'} with {len(values)} different values"
+    if not numeric and not named:
         why += among_numbers(column, values, kind, where)
     if not numeric or kind == "binary":
         return ColumnKind(kind, () if kind == "ignored" else tuple(values), why)
@@ -109,16 +108,13 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     return found
 
 
-def declared_ranks(column: "pandas.Series") -> tuple[str | float | bool, ...] | None:
-    """The ranks of a column whose dtype has an order of its own, unless they are two, too many, or words beside
-    numbers, of which no file keeps both."""
+def _different(known: "pandas.Series") -> list[Any]:
+    """Its different cells, numbers before texts; True and 1, which Python takes for the same, are two."""
     import pandas as pd
 
-    dtype = column.dtype
-    if not (isinstance(dtype, pd.CategoricalDtype) and dtype.ordered and 2 < len(dtype.categories) <= MOST_CODES):
-        return None
-    ranks = tuple(plain(category) for category in dtype.categories)
-    return ranks if len({isinstance(rank, str) for rank in ranks}) == 1 else None
+    cells = known if pd.api.types.infer_dtype(known).startswith("mixed") else known.unique()
+    plainly = {(isinstance(value, str), value, isinstance(value, bool)) for value in map(plain, cells)}
+    return [value for _, value, _ in sorted(plainly)]
 
 
 def _number(x: np.ndarray, values: np.ndarray) -> ColumnKind:
@@ -162,7 +158,7 @@ def _skewness(x: np.ndarray) -> float:
     return float(np.mean(((x - x.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
 
-def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str) -> tuple[str | float | bool, ...]:
+def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str) -> tuple[Rank, ...]:
     if told not in WORDS:
         raise UserError(f"dataset.columns.{name}={told} is not known; allowed: {', '.join(WORDS)}, or a list of ranks.")
     if told in CODED:
@@ -183,20 +179,6 @@ def _checked(told: str, values: list[Any], numeric: bool, name: str, where: str)
             "positive or continuous."
         )
     return ()
-
-
-def _ranks(
-    told: tuple[str, ...] | list[str], values: list[Any], name: str, where: str
-) -> tuple[str | float | bool, ...]:
-    ranks = tuple(map(str, told))
-    known = {spelled(rank) for rank in ranks}
-    if unknown := [v for v in values if str(v) not in ranks and spelled(v) not in known]:
-        allowed = ", ".join(map(listed, ranks))
-        raise UserError(f"{where}: column {name} holds {unknown[0]!r}, which is not among its ranks {allowed}.")
-    if all(isinstance(v, float) for v in values):
-        with contextlib.suppress(ValueError):
-            return tuple(map(float, ranks))
-    return ranks  # texts, among which a number is found by its spelling
 
 
 def described(frame: "pandas.DataFrame", told: Mapping[Any, Told], where: str) -> dict[str, ColumnKind]:
