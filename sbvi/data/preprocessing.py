@@ -174,15 +174,15 @@ class Preprocessing(PreprocessingRecord):
         ranged = self.rescale or self.levels is not None
         wide = np.dtype(np.float64 if ranged and far(*self._range) else np.float32)
         if self.levels is not None:
-            return self._level(x).astype(wide) + wide.type(self.minimum or 0)
+            return self._levels(x, self.levels).astype(wide) + wide.type(self.minimum or 0)
         return from_unit(x.astype(wide), *self._range) if self.rescale else x
 
-    def _level(self, x: np.ndarray) -> np.ndarray:
+    def _levels(self, x: np.ndarray, levels: int) -> np.ndarray:
         """Model values in float32 as numbers from 0: k / levels, which is rounded there, gives k back, of counts beyond
         the levels too, and a mean stays one."""
         if self.dequantize:
-            return x * np.float32(self.levels + 1) - np.float32(0.5)
-        steps = x * np.float32(self.levels)
+            return np.asarray(x * np.float32(levels + 1) - np.float32(0.5))
+        steps = x * np.float32(levels)
         nearest = np.rint(steps)
         return np.where(np.abs(steps - nearest) <= 4 * np.spacing(nearest), nearest, steps)
 
