@@ -185,6 +185,18 @@ def test_samples_are_those_that_are_set_last(table, imputer, caplog):
     assert list(_distinct(pd.Series(["a", None, "a"]))) == ["a"]
 
 
+def test_a_row_without_entries_has_probability_1(table, imputer, caplog):
+    density = DensityEstimator(**SMALL, random_state=0)
+    for name in ("columns_", "params_", "seed_", "_settings", "n_features_in_", "constants_"):
+        setattr(density, name, getattr(imputer, name))
+    rows = table[1][:20].copy()
+    rows[3:] = np.nan
+    found = density.set_params(samples=400).score_samples(rows)
+    assert (found[3:] == 0).all()
+    assert (found[:3] != 0).all()
+    assert not caplog.text
+
+
 def test_frames_and_pipelines(table):
     x, holes, _ = table
     with pytest.raises(ValueError, match="X is a masked array that hides"):

@@ -36,7 +36,7 @@ class Optimizer:
     name: Annotated[str, NamesOf("optax", factories)] = "adam"
     """Name of the Optax factory."""
     learning_rate: Positive = 1e-3
-    """Peak learning rate."""
+    """Learning rate, which the schedule multiplies."""
     arguments: dict[str, float | bool | None] = dataclasses.field(default_factory=dict)
     """Further arguments of the factory."""
     schedule: Schedule = Schedule()

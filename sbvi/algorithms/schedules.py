@@ -13,8 +13,9 @@ class Schedule:
 
     constant: 1. cosine: from 1 to `final` along half a cosine over the whole run.
     exponential: from 1 to `final` geometrically over the whole run.
-    staged: 1, then `factors[i]` from epoch `boundaries[i]` on.
-    A linear warm-up over `warmup_epochs` multiplies any of them.
+    staged: 1, then `factors[i]` from epoch `boundaries[i]` on, each of the learning rate itself.
+    A linear warm-up over `warmup_epochs` multiplies any of them: what falls from the first step on, a cosine, an
+    exponential or an early stage, falls under it, and the learning rate itself is then not quite reached.
     """
 
     kind: Literal["constant", "cosine", "exponential", "staged"] = "constant"
@@ -24,9 +25,9 @@ class Schedule:
     boundaries: tuple[Positive, ...] = ()
     """Epochs at which a staged schedule changes."""
     factors: tuple[Positive, ...] = ()
-    """Factors of a staged schedule, one for each boundary."""
+    """Factors of a staged schedule, one for each boundary: each of the learning rate, not of the stage before."""
     warmup_epochs: NonNegative = 0.0
-    """Length of a linear warm-up from zero."""
+    """Length of a linear warm-up from zero, a factor on the schedule's: a cosine or exponential falls meanwhile."""
 
     def __post_init__(self) -> None:
         if self.kind == "exponential" and not self.final:

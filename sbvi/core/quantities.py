@@ -45,6 +45,7 @@ QUANTITIES: dict[str, Quantity] = {
     "elbo": Quantity("nats", "higher", of_rows=True),
     "bound": Quantity("nats", "higher", of_rows=True),
     "log_likelihood": Quantity("nats", "higher", of_rows=True),
+    "log_evidence": Quantity("nats", "higher", of_rows=True),
     "conditional_log_likelihood": Quantity("nats", "higher", of_rows=True),
     "hybrid": Quantity("nats", "higher", of_rows=True),
     "kl": Quantity("nats", "lower"),

@@ -173,11 +173,17 @@ class Preprocessing(PreprocessingRecord):
         ranged = self.rescale or self.levels is not None
         wide = np.dtype(np.float64 if ranged and far(*self._range) else np.float32)
         if self.levels is not None:
-            steps = (
-                x * np.float32(self.levels + 1) - np.float32(0.5) if self.dequantize else x * np.float32(self.levels)
-            )
-            return steps.astype(wide) + wide.type(self.minimum or 0)
+            return self._levels(x, self.levels).astype(wide) + wide.type(self.minimum or 0)
         return from_unit(x.astype(wide), *self._range) if self.rescale else x
+
+    def _levels(self, x: np.ndarray, levels: int) -> np.ndarray:
+        """Model values in float32 as numbers from 0: k / levels, which is rounded there, gives k back, of counts beyond
+        the levels too, and a mean stays one."""
+        if self.dequantize:
+            return np.asarray(x * np.float32(levels + 1) - np.float32(0.5))
+        steps = x * np.float32(levels)
+        nearest = np.rint(steps)
+        return np.where(np.abs(steps - nearest) <= 4 * np.spacing(nearest), nearest, steps)
 
     def filled(self, values: np.ndarray, missing: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Model values (..., N, D) in the source's units, with the source's own (N, D), to the last digit, where there

@@ -4,6 +4,8 @@
 
 a stochastic lower bound that rises to log p(x) with S. Memory is bounded by the samples of one chunk, beside the log
 weights, or for very many the 3 sqrt(S) largest: their tail says how far the estimate can be trusted.
+
+A row of which nothing is observed needs no estimate: log p of nothing is 0.
 """
 
 from collections.abc import Callable
@@ -67,6 +69,26 @@ def even(num_samples: int, chunk: int) -> int:
     return -(-num_samples // -(-num_samples // chunk))
 
 
+def nothing_observed(x: Array, fit: Array) -> Array:
+    """Of which rows (B,) of x (B, D) no entry is there, and log p(x | xi) is 0 at every sample, as its mean `fit` (B,)
+    tells. A model of which entries are missing gives such a row a likelihood too, by which it is estimated."""
+    return jnp.isnan(x).all(-1) & (fit == 0)
+
+
+def _known(estimated: Likelihood, empty: Array, num_samples: int) -> Likelihood:
+    """The estimate, with log p = 0 of the empty rows (B,), of which every sample counts and the weights have no tail;
+    their bound stays that of q."""
+
+    def known(value: float, estimate: Array) -> Array:
+        return jnp.where(empty, jnp.full_like(estimate, value), estimate)
+
+    return estimated._replace(
+        log_likelihood=known(0.0, estimated.log_likelihood),
+        effective=known(num_samples, estimated.effective),
+        khat=None if estimated.khat is None else known(0.0, estimated.khat),
+    )
+
+
 def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) -> Callable[[Any, Array, Array], Any]:
     """A traced function (params, key, x (B, D)) -> Likelihood, with S samples in chunks.
 
@@ -123,7 +145,7 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             largest = psis.top(held.reshape(-1, x.shape[0]).T, tail + 1)
         count = jnp.log(jnp.asarray(num_samples, x.dtype))
         mean = jax.tree.map(lambda anchor, beyond: anchor + beyond / num_samples, sums.anchor, sums.beyond)
-        return Likelihood(
+        estimated = Likelihood(
             log_likelihood=sums.top + jnp.log(sums.first) - count,
             elbo=mean.weight,
             expected_log_likelihood=mean.fit,
@@ -133,5 +155,6 @@ def importance_sampling(rollout: ScoredRollout, num_samples: int, chunk: int) ->
             geometric_effective=jnp.minimum(sums.half**2 / sums.first, num_samples),
             khat=None if largest is None else psis.khat(largest),
         )
+        return _known(estimated, nothing_observed(x, mean.fit), num_samples)
 
     return estimate

@@ -112,6 +112,13 @@ class ModelSpec(abc.ABC):
           UserError: what the data holds, and what is needed.
         """
 
+    def check_begun(self) -> None:  # noqa: B027  (most models take all settings that can be given)
+        """Refuse settings that no run should begin with, and that a begun run may have.
+
+        Raises:
+          UserError: one has no use.
+        """
+
     def least_parameters(self, facts: DataFacts) -> int:
         """A number that the model's parameters are no fewer than, by its settings alone: what surely cannot fit is
         refused by it, where the parameters' shapes could not even be listed."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from sbvi.core import PositiveInt, spec
+from sbvi.core import PositiveInt, UserError, spec
 from sbvi.core.xla.bounded import bounded
 from sbvi.distributions.diagonal import DiagonalGaussian
 from sbvi.distributions.full import FullGaussian
@@ -15,6 +15,9 @@ from sbvi.distributions.low_rank import LowRankGaussian
 from sbvi.distributions.rank_one import RankOneGaussian
 from sbvi.posteriors.gaussian import Family, GaussianPosterior
 from sbvi.posteriors.posterior import Recognition
+
+#: Directions of a low-rank posterior by default.
+RANK = 4
 
 
 def _repeated(values: Sequence[float], counts: Sequence[int]) -> Array:
@@ -76,8 +79,22 @@ class JointRankOne(RankOne):
 class LowRank(GaussianFamily):
     """Several directions of correlation for each layer."""
 
-    rank: PositiveInt = 4
-    """Number r of directions."""
+    rank: PositiveInt = RANK
+    """Number r of directions, at most the latents of the largest layer where these are more than 4; the time to compile
+    grows with its square."""
+
+    def check_sizes(self, latents: Sequence[int]) -> None:
+        """Refuse directions beyond the dimensions that there are; the default is of small layers too.
+
+        Raises:
+          UserError: there are more.
+        """
+        most = max(latents)
+        if self.rank > max(most, RANK):
+            raise UserError(
+                f"posterior.rank={self.rank} is more than the {most} latents of the largest layer, and says no more "
+                f"than posterior=full; allowed: 1 to {max(most, RANK)}."
+            )
 
     def outputs(self, size: int) -> int:
         return (2 + self.rank) * size

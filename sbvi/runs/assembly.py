@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from sbvi.algorithms import Algorithm
-from sbvi.core import UserError
+from sbvi.core import UserError, name_of
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
@@ -20,6 +20,8 @@ from sbvi.data.recorded import by_record
 from sbvi.data.rows import ScaledRows
 from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
+from sbvi.data.unscaled import check_unscaled, warn_of_narrow
+from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
@@ -41,6 +43,8 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     spec = by_record(experiment.dataset, recorded or {})
     held = sound(spec.load(), type(spec))
     dataset = binarize(held, spec.binarization, spec.split_seed)
+    if not recorded:
+        _check_scale(experiment, dataset, getattr(spec, "path", dataset.name))
     check_data(experiment, dataset)
     if dataset is not held and (own := getattr(spec, "path", None)) is not None:
         other = "; likelihood=gaussian takes them as they are" if hasattr(experiment.model, "likelihood") else ""
@@ -58,6 +62,15 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
             )
         raise UserError(f"Every split needs at least two examples, and {smallest} has {count} ({sizes}){cure}.")
     return dataset
+
+
+def _check_scale(experiment: Experiment, dataset: Dataset, where: str) -> None:
+    """Of a run that begins; what a begun one has stays. See `sbvi.data.unscaled`."""
+    law = getattr(experiment.model, "likelihood", None)
+    levels = name_of(LIKELIHOODS, law) if getattr(law, "levels", None) is not None else ""
+    check_unscaled(dataset, where, levels, experiment.model.dequantizes)
+    if (floor := getattr(law, "minimum_scale", None)) is not None:
+        warn_of_narrow(dataset, floor)
 
 
 def check_data(experiment: Experiment, dataset: Dataset) -> None:

@@ -60,12 +60,13 @@ class Experiment:
             object.__setattr__(self, "dataset", replace(self.dataset, types="found" if model.by_column else "numbers"))
 
     def check(self) -> None:
-        """Refuse an algorithm that must not begin to train the model.
+        """Refuse a model that no run should begin with, or an algorithm that must not begin to train it.
 
         Raises:
-          UserError: what it needs of the model, or why their result would mean nothing.
+          UserError: what has no use; what the algorithm needs of the model, or why their result would mean nothing.
         """
         with telling():
+            self.model.check_begun()
             self.algorithm.check(self.model)
 
     def _dataset(self, binary: bool) -> Any:

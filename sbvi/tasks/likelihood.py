@@ -22,6 +22,9 @@ from sbvi.tasks.task import TaskResult
 
 log = logging.getLogger(__name__)
 
+#: What the array of E_q[log p(x | z)], the bound's first term, is called.
+FIRST_TERM = "expected_log_likelihood"
+
 
 @spec
 class LikelihoodTask:
@@ -49,7 +52,8 @@ class LikelihoodTask:
     input: str | None = None
     """The user's own data (.npz, .npy, .csv, .tsv, .parquet) in place of the run's."""
     output: str | None = None
-    """Where to write per-example values (.npz), beside the copy in the run's folder."""
+    """Where to write per-example values (.npz), beside the copy in the run's folder: nll, -log p(x), and of a model
+    with latents elbo, kl, expected_log_likelihood (their sum) and what the samples are worth."""
 
     @property
     def title(self) -> str:
@@ -97,6 +101,8 @@ class LikelihoodTask:
         else:
             log.info("-log p(x): %s.", evaluator.how)
             scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
+            # The scalar's name is that of the training log, and beside `nll` would be taken for its negative.
+            arrays = {FIRST_TERM if name == "log_likelihood" else name: values for name, values in arrays.items()}
             if self.draws:
                 curve = draws_curve.of_means(run, run_dataset(run), evaluator, split, self.num_samples, self.draws)
         scalars |= draws_curve.scalars(curve, split) if self.draws else {}

@@ -10,6 +10,7 @@ from sbvi.evaluation.batched import batched
 from sbvi.evaluation.divergences import divergences
 from sbvi.evaluation.posterior_grid import GridPosterior, posterior_on_grid
 from sbvi.evaluation.quadrature import Quadrature
+from sbvi.evaluation.standard_error import standard_error
 from sbvi.reporting.figures import Figure, new_figure
 from sbvi.reporting.images import shown
 from sbvi.runs.loaded import LoadedRun
@@ -24,7 +25,7 @@ QUARTILES = {"lower_quartile": 25, "median": 50, "upper_quartile": 75}
 
 @spec
 class PosteriorTask:
-    """p(xi | x) by quadrature, q(xi | x), and the KLs between them."""
+    """p(xi | x) by quadrature, q(xi | x), and the KLs between them; and log p(x), the logarithm of the evidence."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Which part of the data."""
@@ -60,9 +61,8 @@ class PosteriorTask:
         batches, key = batched(dataset, split, settings.batch_size), jax.random.key(settings.seed)
         scores = work(run.params, key, batches)
         names = ("kl", "reverse_kl")
-        arrays = {
-            name: scores[name] for name in (*names, *(f"{name}_error" for name in names), "log_likelihood", "error")
-        }
+        arrays = {name: scores[name] for name in (*names, *(f"{name}_error" for name in names), "error")}
+        arrays["log_evidence"] = scores["log_likelihood"]
         x = np.asarray(work.inputs(run.params, key, batches))[: self.drawn]
         pairs = posterior_on_grid(run.model, run.params, x, self.points, self.extent)
         for name in ("horizontal", "vertical", "true", "approximate", "mean", "covariance"):
@@ -76,7 +76,9 @@ class PosteriorTask:
             for part, share in QUARTILES.items()
         }
         scalars |= {f"posterior/{name}_error": float(arrays[f"{name}_error"].max()) for name in names}
-        scalars["posterior/log_likelihood"] = float(arrays["log_likelihood"].mean(dtype=np.float64))
+        scalars["posterior/log_evidence"] = float(arrays["log_evidence"].mean(dtype=np.float64))
+        if not np.isnan(error := standard_error(arrays["log_evidence"])):  # of a single example
+            scalars["posterior/log_evidence_stderr"] = error
         scalars["posterior/quadrature_error"] = float(arrays["error"].max())
         images = shown(x, run.event_shape)
         return TaskResult(

@@ -174,6 +174,21 @@ def test_usual_names_are_used_and_it_is_said(tmp_path, caplog):
     assert off.train.label is None
 
 
+def test_several_arrays_with_a_usual_name_are_told(tmp_path, caplog):
+    x = np.random.default_rng(0).random((20, 2))
+    arrays = {"x_train": x, "x_dev": x[:3], "x_valid": x[:9], "x_validation": x[:7]}
+    found = load(tmp_path, arrays)
+    assert len(found.validation) == 7
+    assert (
+        "x_validation is taken as the validation split, and x_valid, x_dev, which may be one by name too, is not"
+        in (caplog.text)
+    )
+    caplog.clear()
+    assert len(load(tmp_path, arrays, validation="x_dev").validation) == 3
+    load(tmp_path, {"x_train": x, "x_val": x[:5]})
+    assert "may be one" not in caplog.text
+
+
 def test_twelve_rows_are_enough_and_eleven_too_many_are_told(tmp_path):
     assert [len(s) for s in load(tmp_path, {"x_train": np.eye(12)}).splits.values()] == [8, 2, 2]
     with pytest.raises(UserError, match=r"dataset\.validation_size=2 and dataset\.test_size=11 leave nothing"):

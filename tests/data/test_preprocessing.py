@@ -85,6 +85,17 @@ def test_back_to_source_units(kind):
     np.testing.assert_allclose(back, x, rtol=2e-6, atol=2e-6 * max(1, np.abs(x).max()))
 
 
+@pytest.mark.parametrize("levels", range(1, 256))
+def test_whole_levels_come_back_whole(levels):
+    """Counts beyond the levels too, which laws of counts draw; and what is no level stays what it is."""
+    known = Preprocessing.whole((3000,), levels)
+    counts = np.arange(3000, dtype=np.float32)
+    for divided in (counts / np.float32(levels), counts * np.float32(1 / levels)):  # as a compiler may do it
+        np.testing.assert_array_equal(known.to_source(divided), counts)
+    between = np.array([0.001, 0.5, 1.0001, 2.25], np.float32)
+    np.testing.assert_allclose(known.to_source(between / np.float32(levels)), between, rtol=1e-6)
+
+
 def test_values_far_from_0_keep_the_digits_that_float32_has_of_0_to_1():
     known = KINDS["far"]
     x = source(known)

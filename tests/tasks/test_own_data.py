@@ -159,7 +159,7 @@ def test_dynamic_training_data_is_drawn_for_every_task(dynamic):
     assert annealed.scalars["train/nll"] > 0
     assert work(dynamic, "embedding", split="train").arrays["layer_1/mean"].shape == (1297, 2)
     posterior = work(dynamic, "posterior", points=60, **one)
-    assert (posterior.arrays["log_likelihood"] < 0).all()
+    assert (posterior.arrays["log_evidence"] < 0).all()
     imputed = work(dynamic, "imputation", iterations=6, warmup=2, **one)
     assert set(np.unique(imputed.arrays["filled"][~imputed.arrays["missing"]])) <= {0, 1}
 

@@ -23,6 +23,7 @@ from sbvi.evaluation.filling import Filled
 from sbvi.tasks.data import own_dataset, own_values
 from sbvi.tasks.filled_texts import filled_rows, own_texts, put_rows
 from sbvi.tasks.imputation import ImputationTask
+from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.tasks.query import QueryTask
 from sbvi.tasks.samples import SamplesTask
 from sbvi.tasks.table_imputation import scores
@@ -279,6 +280,27 @@ def test_nats_are_of_the_columns_own_units(trained):
     found = run.log_likelihood(frame, 50)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(run.log_likelihood(values, 50), found)
+
+
+def test_a_row_without_entries_scores_0(trained, tmp_path, caplog):
+    """Of Python and of the task alike; in no column's number."""
+    folder, run = trained
+    frame = pd.read_csv(folder / "laboratory.csv").iloc[:40]
+    empty = frame.copy()
+    empty.iloc[20:, 1:] = np.nan
+    found = run.log_likelihood(empty, 150)
+    assert (found[20:] == 0).all()
+    empty.to_csv(tmp_path / "empty.csv", index=False)
+    frame[:20].to_csv(tmp_path / "there.csv", index=False)
+    half, whole = (
+        LikelihoodTask(num_samples=150, input=str(tmp_path / f"{name}.csv")).run(run) for name in ("empty", "there")
+    )
+    np.testing.assert_array_equal(-half.arrays["nll"], found)
+    assert (half.arrays["nll"][:20] != 0).all()
+    assert (half.arrays["effective_samples"][20:] == 150).all()
+    assert (half.arrays["khat"][20:] == 0).all()
+    for name in ("hb", "iron", "crp", "visits", "site"):  # other draws, of the same rows
+        assert half.scalars[f"input/nll/{name}"] == pytest.approx(whole.scalars[f"input/nll/{name}"], abs=0.3)
 
 
 @pytest.mark.quick

@@ -215,8 +215,18 @@ def test_embedding(digits, grey, tmp_path):
 
 def test_posterior(digits, grey):
     found = work(digits, "posterior", examples=2, points=80)
-    truth = work(digits, "likelihood", num_samples=5000, examples=2).arrays["nll"]
-    np.testing.assert_allclose(-found.arrays["log_likelihood"], truth, atol=0.1)
+    scored = work(digits, "likelihood", num_samples=5000, examples=2)
+    np.testing.assert_allclose(-found.arrays["log_evidence"], scored.arrays["nll"], atol=0.1)
+    mean = found.scalars["posterior/log_evidence"]
+    assert mean == pytest.approx(-scored.scalars["test/nll"], abs=0.1)
+    assert found.scalars["posterior/log_evidence_stderr"] == pytest.approx(
+        np.abs(found.arrays["log_evidence"] - mean).mean(), rel=1e-5
+    )
+    assert "log_likelihood" not in found.arrays  # which the bound's first term is called among metrics
+    assert "log_likelihood" not in scored.arrays
+    first = scored.arrays["expected_log_likelihood"]
+    np.testing.assert_allclose(first, scored.arrays["elbo"] + scored.arrays["kl"], atol=1e-3)
+    assert scored.scalars["test/log_likelihood"] == pytest.approx(first.mean(), rel=1e-5)
     assert (found.arrays["kl"] > 0).all()
     assert found.scalars["posterior/kl_median"] == pytest.approx(np.median(found.arrays["kl"]))
     assert found.scalars["posterior/reverse_kl_upper_quartile"] >= found.scalars["posterior/reverse_kl_median"]

@@ -14,6 +14,7 @@ from sbvi.data.formats.own_files import Archive, Table, read_own
 from sbvi.data.own import OwnData, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.unit_interval import far
+from sbvi.data.unscaled import GREATEST
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +28,17 @@ FILE = "x"  # the name of an array that has none
 class Npz(OwnData):
     """Arrays (N, ...) of numbers by name; splits from the file or drawn by seed.
 
-    Whole numbers of minimum .. maximum are levels, whatever their dtype, and 0 and 1 alone are binary. Other values
-    are real numbers of [minimum, maximum], moved to [0, 1] when `rescale` is on. Binarization takes a value's place in
-    the range as its mean. A file with one array (.npy, .csv, .tsv, .parquet) is the training array and is split.
+    Whole numbers of minimum .. maximum, 255 apart at most, are levels, whatever their dtype, and 0 and 1 alone are
+    binary. Other values are real numbers of [minimum, maximum], moved to [0, 1] when `rescale` is on. Binarization
+    takes a value's place in the range as its mean. A file with one array (.npy, .csv, .tsv, .parquet) is the training
+    array and is split.
     """
 
     train: str = "x_train"
     """Name of the training array; also the source of seeded splits."""
     validation: str | None = AUTO
-    """Name of the validation array; auto takes x_valid (x_validation, x_val, x_dev) where it is there, and null or
-    nothing found has `validation_size` training examples split off."""
+    """Name of the validation array; auto takes the first of x_validation, x_valid, x_val and x_dev that is there, and
+    null or nothing found has `validation_size` training examples split off."""
     test: str | None = AUTO
     """Name of the test array; auto takes x_test where it is there, and else `test_size` examples are split off."""
     labels: str | None = AUTO
@@ -45,9 +47,11 @@ class Npz(OwnData):
     minimum: float = 0.0
     """Least value allowed."""
     maximum: float | None = None
-    """Greatest value allowed; by default 255 for whole numbers and 1 for others."""
+    """Greatest value allowed; by default 255 for whole numbers and 1 for others. Whole numbers are levels, for noise
+    and for likelihoods of levels, where it is no more than 255 above the minimum; else they are real numbers."""
     rescale: bool = False
-    """Move real values from [minimum, maximum] to [0, 1]."""
+    """Move real values from [minimum, maximum] to [0, 1]. Densities are of what was moved: -log p of the values
+    themselves is greater by D log(maximum - minimum), of D values."""
     binarization: Binarization = "auto"
     """How values become binary ones."""
 
@@ -97,9 +101,17 @@ class Npz(OwnData):
         for role, usual in USUAL.items():
             wanted = getattr(self, role)
             if wanted == AUTO:
-                wanted = next((name for name in usual if name in arrays and self.train == "x_train"), None)
+                there = [name for name in usual if name in arrays and self.train == "x_train"]
+                wanted = next(iter(there), None)
                 if wanted is not None:
                     log.info("%s: %s is the %s split, as its name says.", self.path, wanted, role)
+                if len(there) > 1:
+                    others = ", ".join(there[1:])
+                    log.warning(
+                        "%s: %s is taken as the %s split, and %s, which may be one by name too, is not read; "
+                        "dataset.%s=NAME says which is meant.",
+                        *(self.path, wanted, role, others, role),
+                    )
             elif wanted is not None and wanted not in arrays:
                 raise UserError(f"{self.path} has no array {wanted}; it holds: {', '.join(arrays)}.")
             if wanted is not None:
@@ -156,7 +168,7 @@ class Npz(OwnData):
         for name, x in arrays.items():
             in_range(x, self.minimum, maximum, allowed, f"{self.path}: {name}", columns)
         steps = maximum - self.minimum
-        if whole and float(self.minimum).is_integer() and float(steps).is_integer() and steps <= 255:
+        if whole and float(self.minimum).is_integer() and float(steps).is_integer() and steps <= GREATEST:
             if self.maximum is None and high <= DARK:
                 log.warning(
                     "%s holds whole numbers that never exceed %d, and dataset.maximum is 255 by default: if %d is the "

@@ -27,3 +27,14 @@ class Levels(LikelihoodSpec):
             raise UserError(
                 f"likelihood.levels={self.levels} must be the greatest of {self.kind}: the data holds {held}."
             )
+
+
+@spec
+class Counts(Levels):
+    """Laws of k = 0, 1, .. without end, of which a model sees x = k / levels."""
+
+    levels: PositiveInt = 255
+    """The greatest count in the data, by which the values that a model sees are divided. The law ends nowhere: greater
+    counts have a probability too, and are drawn, while the data set takes none as an input."""
+
+    kind: ClassVar[str] = "the counts"

@@ -27,7 +27,8 @@ class Mixed(LikelihoodSpec):
     scale: Literal["learned", "predicted"] = "predicted"
     """Where the scale of continuous and positive columns comes from: one for each column, or from the network."""
     minimum_scale: Positive = 0.01
-    """Least such scale, in units of the column's standard deviation."""
+    """Least such scale, in units of that which a column is divided by: its standard deviation with dataset.scale=
+    deviation, its range with range, and 1 in its own units with none, where it may be wider than the column."""
     missingness: Literal["ignored", "self_masking"] = "ignored"
     """Whether entries of continuous and positive columns go missing by their own value, with a probability that is
     learned; ignored is right where they go missing at random."""

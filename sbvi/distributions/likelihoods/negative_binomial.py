@@ -1,7 +1,5 @@
 """Negative binomial likelihood of counts that vary more than a Poisson law's do."""
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,21 +7,19 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.core.xla.bounded import bounded, unbounded
 from sbvi.distributions.likelihoods.counts import log_negative_binomial
-from sbvi.distributions.likelihoods.levels import Levels
+from sbvi.distributions.likelihoods.levels import Counts
 from sbvi.distributions.likelihoods.likelihood import Array, row
 from sbvi.distributions.likelihoods.poisson import LEAST, initial_log_rate
 
 
 @spec
-class NegativeBinomial(Levels):
+class NegativeBinomial(Counts):
     """A Poisson law whose rate is drawn from a gamma law of shape r_d and mean m_d:
 
         p(k) = Gamma(k + r) / (Gamma(r) k!) (r / (r + m))^r (m / (r + m))^k,   variance m + m^2 / r
 
     with x_d = k_d / levels, the mean's logarithm from the network and r learned, one for each dimension.
     """
-
-    kind: ClassVar[str] = "the counts"
 
     def outputs(self, size: int) -> int:
         return size

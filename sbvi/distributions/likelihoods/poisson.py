@@ -1,7 +1,5 @@
 """Poisson likelihood of counts."""
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.core.xla.bounded import bounded, unbounded
 from sbvi.distributions.likelihoods.counts import log_poisson
-from sbvi.distributions.likelihoods.levels import Levels
+from sbvi.distributions.likelihoods.levels import Counts
 from sbvi.distributions.likelihoods.likelihood import Array
 
 #: Least mean that a count starts from.
@@ -17,10 +15,8 @@ LEAST = 1e-3
 
 
 @spec
-class Poisson(Levels):
+class Poisson(Counts):
     """p(k_d) = exp(-rate_d) rate_d^k_d / k_d!, with x_d = k_d / levels and the rate's logarithm from the network."""
-
-    kind: ClassVar[str] = "the counts"
 
     def outputs(self, size: int) -> int:
         return size

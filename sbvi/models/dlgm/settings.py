@@ -183,6 +183,10 @@ class DLGM(ModelSpec):
     def check(self, facts: DataFacts) -> None:
         check_likelihood(self.likelihood, facts)
 
+    def check_begun(self) -> None:
+        if (own := getattr(self.posterior, "check_sizes", None)) is not None:
+            own(self.latents)
+
     def images(self, event_shape: Sequence[int]) -> Convolutions | None:
         """How networks meet data of this shape; None for deterministic layers alone.
 

@@ -1,0 +1,73 @@
+"""Values whose scale does not suit a model, told or refused before a run begins."""
+
+import logging
+
+import numpy as np
+
+from sbvi.core import UserError
+from sbvi.data.dataset import Dataset
+from sbvi.data.own import few
+
+log = logging.getLogger(__name__)
+
+#: The greatest L of whole numbers 0..L that are held as levels, in uint8.
+GREATEST = 255
+
+
+def check_unscaled(dataset: Dataset, where: str, levels: str, noisy: bool) -> None:
+    """Say where whole numbers are taken as real ones because their range is too wide, and are not moved to [0, 1].
+
+    Args:
+      where: what sentences call the data.
+      levels: the likelihood that is of levels, by its name; empty of others.
+      noisy: whether the model gives levels noise.
+
+    Raises:
+      UserError: the model is of levels, or gives them noise.
+    """
+    if not _wide(dataset):
+        return
+    low, high = dataset.preprocessing.minimum, dataset.preprocessing.maximum
+    held = f"{where} holds whole numbers of dataset.minimum={low:.10g} to dataset.maximum={high:.10g}"
+    if levels:
+        raise UserError(
+            f"{held}, and likelihood={levels} is of levels, which span {GREATEST} at most; likelihood=gaussian "
+            f"dataset.rescale=true takes them as real numbers, moved to [0, 1]."
+        )
+    if noisy:
+        raise UserError(
+            f"{held}, and noise is of levels, which span {GREATEST} at most; dataset.rescale=true takes them as real "
+            f"numbers, moved to [0, 1], and likelihood.dequantize=false, where there is a likelihood, as they are."
+        )
+    log.warning(
+        "%s, and levels span %d at most: they are taken as real numbers, unscaled; dataset.rescale=true moves them to "
+        "[0, 1].",
+        *(held, GREATEST),
+    )
+
+
+def _wide(dataset: Dataset) -> bool:
+    """Whether values are whole numbers of a declared range that levels do not have, as they are."""
+    known = dataset.preprocessing
+    if known.levels is not None or known.binary or known.rescale or known.minimum is None or known.maximum is None:
+        return False
+    if known.maximum - known.minimum <= GREATEST:
+        return False
+    return all((np.rint(x) == x).all() for x in (np.asarray(split.x[:]) for split in dataset.splits.values()))
+
+
+def warn_of_narrow(dataset: Dataset, floor: float) -> None:
+    """Name the numbers of a table by column whose deviation, as they are held, is below the least scale of their law,
+    `likelihood.minimum_scale`: no law is then as narrow as they are."""
+    narrow = []
+    for place, column in enumerate(dataset.preprocessing.table or ()):
+        values = np.asarray(dataset.train.x[:, place], np.float64)
+        deviation = np.std(there) if (there := values[~np.isnan(values)]).size else 0.0
+        if column.standardised and 0 < deviation < floor:
+            narrow.append(f"{column.name} ({deviation:.2g})")
+    if narrow:
+        log.warning(
+            "The deviation of %s is below likelihood.minimum_scale=%g, so that the model cannot be as narrow as the "
+            "data; dataset.scale=deviation holds every column with deviation 1.",
+            *(few(narrow), floor),
+        )

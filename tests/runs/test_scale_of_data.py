@@ -1,0 +1,90 @@
+"""What a run is begun with though its scale does not suit the model is told, or refused."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbvi.core import UserError
+from sbvi.runs import Experiment
+from sbvi.runs.assembly import load_dataset
+
+WIDE = ["dataset=npz", "dataset.maximum=65535"]
+
+
+@pytest.fixture(params=[np.uint16, np.int64, np.float64])
+def wide(request, tmp_path):
+    x = np.random.default_rng(0).integers(0, 65536, (40, 3))
+    np.save(tmp_path / "wide.npy", x.astype(request.param))
+    return [*WIDE, f"dataset.path={tmp_path / 'wide.npy'}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["likelihood=gaussian"],
+            "noise is of levels, which span 255 at most; dataset.rescale=true takes them as real",
+        ),
+        (["model=mixture", "model.components=gaussian"], "noise is of levels, which span 255 at most; dataset.resc"),
+        (
+            ["likelihood=discretized_logistic", "likelihood.levels=65535"],
+            "likelihood=discretized_logistic is of levels, which span 255 at most; likelihood=gaussian "
+            "dataset.rescale=true takes them",
+        ),
+    ],
+)
+def test_whole_numbers_of_a_wide_range_have_no_levels(words, sentence, wide):
+    with pytest.raises(UserError) as refused:
+        load_dataset(Experiment.from_overrides([*wide, *words]))
+    assert f"holds whole numbers of dataset.minimum=0 to dataset.maximum=65535, and {sentence}" in str(refused.value)
+
+
+def test_they_are_real_numbers_where_that_is_asked_for(wide, caplog):
+    words = [*wide, "likelihood=gaussian"]
+    found = load_dataset(Experiment.from_overrides([*words, "dataset.rescale=true"]))
+    assert found.levels is None
+    assert found.train.x.max() <= 1
+    assert "unscaled" not in caplog.text
+    raw = load_dataset(Experiment.from_overrides([*words, "likelihood.dequantize=false"]))
+    assert raw.train.x.max() > 255
+    assert "they are taken as real numbers, unscaled; dataset.rescale=true moves them to [0, 1]" in caplog.text
+    caplog.clear()
+    begun = {"preprocessing": raw.preprocessing.to_config()}  # of a run that an earlier version began
+    load_dataset(Experiment.from_overrides(words), begun)
+    assert "unscaled" not in caplog.text
+
+
+def test_real_numbers_of_a_wide_range_are_taken(tmp_path, caplog):
+    np.save(tmp_path / "real.npy", 1000 * np.random.default_rng(0).random((40, 3)))
+    words = ["dataset=npz", f"dataset.path={tmp_path / 'real.npy'}", "dataset.maximum=1000", "likelihood=gaussian"]
+    load_dataset(Experiment.from_overrides(words))
+    assert "unscaled" not in caplog.text
+
+
+def test_columns_that_are_narrower_than_the_least_scale_are_named(tmp_path, caplog):
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"thin": 1e-4 * generator.normal(size=60), "wide": generator.normal(size=60), "n": generator.poisson(3, 60)}
+    )
+    frame.to_csv(tmp_path / "thin.csv", index=False)
+    words = ["dataset=table", f"dataset.path={tmp_path / 'thin.csv'}", "likelihood=mixed"]
+    load_dataset(Experiment.from_overrides([*words, "dataset.scale=none"]))
+    assert re.search(
+        r"The deviation of thin \([\d.]+e-05\) is below likelihood\.minimum_scale=0\.01, so that", caplog.text
+    )
+    caplog.clear()
+    for scale in ("deviation", "range"):
+        load_dataset(Experiment.from_overrides([*words, f"dataset.scale={scale}"]))
+    assert "minimum_scale" not in caplog.text
+
+
+def test_directions_beyond_the_latents_are_refused_of_a_new_run():
+    words = ["dataset=digits", "posterior=low_rank", "model.latents=[2]"]
+    with pytest.raises(UserError, match=r"^posterior\.rank=50 is more than the 2 latents .* allowed: 1 to 4\.$"):
+        Experiment.from_overrides([*words, "posterior.rank=50"])
+    config = Experiment.from_overrides(words).to_config()  # the default is of small layers too
+    config["model"]["posterior"]["rank"] = 50
+    assert Experiment.from_config(config, recorded=True).model.posterior.rank == 50
+    Experiment.from_overrides([*words, "model.latents=[2,50]", "posterior.rank=50"])
