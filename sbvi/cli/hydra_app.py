@@ -166,23 +166,26 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
-    names = [each.removesuffix(".yaml") for each in given_to(sys.argv[1:], ("--config-name", "-cn"))]
+    in_place = given_to(sys.argv[1:], ("--config-name", "-cn"))
+    seen: set[str] = set()  # the configs that are read
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with reading(config_name, names), collected() if told else contextlib.nullcontext():
+        with reading() as seen, collected() if told else contextlib.nullcontext():
             main()
         if failures:
             raise failures[0]
         _tell(failed)
-    except UserError:
+    except UserError as error:
         _tell(failed)
-        raise
+        if not (hint := mistakes.without_own(in_place, config_name, seen)):
+            raise
+        raise UserError(f"{error}{hint}") from error
     except (HydraException, OmegaConfBaseException) as error:
         try:
             sentence = mistakes.sentence(error, sys.argv[1:], command)
         except UserError as broken:  # a plug-in's fault shows where the registries are first asked for
             sentence = str(broken)
-        leave(sentence, error, asked)
+        leave(sentence + mistakes.without_own(in_place, config_name, seen), error, asked)
     except AssertionError as error:  # OmegaConf's own, of a key below one that is null
         if (unsearched := mistakes.no_search(str(error), sys.argv[1:])) is None:
             raise

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,17 @@ def no_search(text: str, arguments: Sequence[str]) -> UserError | None:
     return UserError(
         f"{word} is for a search, and none is chosen: add search=NAME; a sweep takes {key}=VALUE,VALUE"
         + (f", as {key}={value[1:-1]}." if re.fullmatch(r"\[[^\s\[\]]*,[^\s\[\]]*\]", value) else ".")
+    )
+
+
+def without_own(in_place: Sequence[str], own: str, seen: Container[str]) -> str:
+    """What is said after a mistake under a config that was named in the place of the command's own, where that one was
+    not read; empty otherwise."""
+    if not in_place or not seen or own in seen:
+        return ""
+    return (
+        f" The config {in_place[0]} stands in the place of {own}.yaml: for what that one sets, its list `defaults:` "
+        f"begins with `- {own}`."
     )
 
 

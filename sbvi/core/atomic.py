@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import re
+import resource
 import secrets
 import stat
 import tempfile
@@ -81,6 +82,7 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
       FileExistsError: something stands at the path that it names.
       OSError: one cannot be written.
     """
+    _allow_open(len(paths))
     with contextlib.ExitStack() as stack:
         temporaries: list[Path] = []
         files: list[BinaryIO] = []
@@ -104,6 +106,17 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
             for path in named:
                 path.unlink(missing_ok=True)
             raise
+
+
+def _allow_open(count: int) -> None:
+    """Have so many files open at once where the system's own limit, and not the session's, allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + len(os.listdir("/dev/fd")) + 64
+    if soft != resource.RLIM_INFINITY and needed > soft:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard)
+            )
 
 
 def _take_name(temporary: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,33 @@ from sbvi.core.errors import UserError
 
 
 @contextlib.contextmanager
-def reading(base: str, primary: Sequence[str] = ()) -> Iterator[None]:
-    """Within, a config file that Hydra cannot read, or that would not do what its writer meant, is a `UserError`.
+def reading() -> Iterator[set[str]]:
+    """Within, a config file that Hydra cannot read, or that would not do what its writer meant, is a `UserError`; the
+    configs that are read, by their names.
 
-    Of a Hydra that reads in another way nothing is changed.
-
-    Args:
-      base: the name of the command's own config.
-      primary: names of configs that are to stand in its place.
+    Of a Hydra that reads in another way nothing is changed, and no config is told.
     """
     from hydra._internal.config_repository import ConfigRepository  # there is no public way to do this
 
     load: Any = getattr(ConfigRepository, "load_config", None)
+    seen: set[str] = set()
     if load is None or [*inspect.signature(load).parameters][1:] != ["config_path"]:
-        yield
+        yield seen
         return
 
     def load_config(self: Any, config_path: str) -> Any:
+        seen.add(config_path.strip("/").removesuffix(".yaml"))
         file = _file(self, config_path)
         with contextlib.nullcontext() if file is None else told(file):
             result = load(self, config_path)
         if file is not None and config_folder() not in file.parents:
             _check(result, file, config_path)
-            if config_path.removesuffix(".yaml") in primary:
-                _check_primary(result.defaults_list, file, base)
+            _check_choices(self, result, file, config_path)
         return result
 
     ConfigRepository.load_config = load_config  # type: ignore[method-assign]
     try:
-        yield
+        yield seen
     finally:
         ConfigRepository.load_config = load  # type: ignore[method-assign]
 
@@ -113,13 +111,18 @@ def _not_utf8(file: Path) -> str:
     return "cannot be read: it is no text in UTF-8"
 
 
-def _check_primary(defaults: Sequence[Any], file: Path, base: str) -> None:
-    """Refuse a config in the place of the command's own that does not begin with that one."""
-    if base not in [getattr(each, "path", None) for each in defaults]:
-        raise UserError(
-            f"{_shown(file)} has no `- {base}` in its list `defaults:`, with which a config in the place of sbvi's own "
-            f"begins; what it chooses stands below, as override GROUP: NAME."
-        )
+def _check_choices(repository: Any, result: Any, file: Path, config_path: str) -> None:
+    """Refuse choices of a group of ours that are looked for below the file's own group, where there is no such."""
+    group = config_path.strip("/").partition("/")[0]
+    if group not in CHANGES or result.header.get("package") != "_global_":
+        return
+    for each in result.defaults_list:
+        word, value = getattr(each, "group", None), getattr(each, "value", None)
+        if word in TRAINED and isinstance(value, str) and not repository.group_exists(f"{group}/{word}"):
+            raise UserError(
+                f"{_shown(file)} has {word}: {value} in its list `defaults:`, which asks for {group}/{word}; write "
+                f"override /{word}: {value}."
+            )
 
 
 def _check(result: Any, file: Path, config_path: str) -> None:
@@ -133,12 +136,6 @@ def _check(result: Any, file: Path, config_path: str) -> None:
         raise UserError(f"{_shown(file)} sets nothing; it must hold lines KEY: VALUE.")
     if group not in CHANGES or result.header.get("package") != "_global_":
         return
-    for each in result.defaults_list:
-        if (word := getattr(each, "group", None)) in TRAINED:
-            raise UserError(
-                f"{_shown(file)} has {word}: {each.value} in its list `defaults:`, which asks for {group}/{word}; "
-                f"write override /{word}: {each.value}."
-            )
     settings: Any = OmegaConf.to_container(config, resolve=False)
     for key, value in settings.items():
         if key not in TRAINED or isinstance(value, dict) or OmegaConf.is_interpolation(config, key):

@@ -100,7 +100,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
         state.clear()
         try:
-            with reading("train"), initialize_config_dir(str(config_folder()), **hydra_defaults()):
+            with reading(), initialize_config_dir(str(config_folder()), **hydra_defaults()):
                 config = compose("train", list(overrides))
             for key in sorted(OmegaConf.missing_keys(config)):
                 raise UserError(f"{key} must be given, as {key}=VALUE.")

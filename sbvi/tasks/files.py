@@ -115,7 +115,7 @@ def new_outputs(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
         with new_files(paths) as files:
             yield files
     except FileExistsError as error:
-        raise UserError(f"task.output={error.filename} is there already; name another file.") from None
+        raise UserError(f"task.output={error.filename or paths[0]} is there already; name another file.") from None
     except OSError as error:
         raise UserError(f"task.output={paths[0]} cannot be written ({error.strerror or error}).") from None
 

@@ -69,27 +69,35 @@ def test_a_value_that_asks_for_what_is_not_there(tmp_path, content, said):
 
 #: A config in the place of the command's own -> how it is answered; None where it is right.
 PRIMARY = {
-    "seed: 3\n": "my.yaml has no `- train` in its list `defaults:`, with which a config in the place of",
-    "defaults: [{dataset: digits}]\n": "my.yaml has no `- train` in its list `defaults:`",
-    "defaults: [train, {dataset: digits}]\n": "dataset is chosen by two config files; one that stands over the "
-    "other has override /dataset: NAME.",
-    "defaults: [train, common, {override dataset: synthetic}, _self_]\nseed: 3\n": None,
+    "seed: 3\n": "begins with `- train`.\n",
+    "defaults: [{dataset: digits}]\n": "begins with `- train`.\n",
+    "defaults: [train, {dataset: digits}]\n": "other has override /dataset: NAME.\n",
+    "defaults: [common, {override dataset: synthetic}, _self_]\nseed: 3\n": None,
 }
 
 
 @pytest.mark.parametrize("content", PRIMARY, ids=repr)
 def test_a_config_in_the_place_of_the_commands_own(tmp_path, content):
     (tmp_path / "my.yaml").write_text(content)
-    (tmp_path / "common.yaml").write_text("seed: 2\n")
-    done = command("train", "--config-dir", ".", "--config-name", "my", "--cfg", "job", cwd=tmp_path)
+    (tmp_path / "common.yaml").write_text("defaults: [/train, _self_]\nseed: 2\n")
+    words = ["--config-dir", ".", "--config-name", "my.yaml", "trainer.steps=2"]
+    done = command("train", *words, *([] if PRIMARY[content] else ["--cfg", "job"]), cwd=tmp_path)
     if (said := PRIMARY[content]) is None:
         assert done.returncode == 0, done.stderr
         assert "seed: 3" in done.stdout
         assert "name: synthetic" in done.stdout
     else:
         assert done.returncode == 1
-        assert done.stderr.startswith(said)
+        assert done.stderr.endswith(said)
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.quick
+def test_a_group_of_the_users_own_below_the_experiments_is_read(tmp_path):
+    (tmp_path / "experiment" / "model").mkdir(parents=True)
+    (tmp_path / "experiment" / "model" / "small.yaml").write_text("# @package _global_\nseed: 11\n")
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults: [{model: small}]\n")
+    assert composed([f"hydra.searchpath=['{tmp_path}']", "experiment=mine"])["seed"] == 11
 
 
 @pytest.mark.quick

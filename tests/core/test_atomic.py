@@ -3,6 +3,7 @@ seen with half a content."""
 
 import fcntl
 import os
+import resource
 
 import pytest
 
@@ -120,3 +121,16 @@ def test_a_name_as_long_as_names_can_be(tmp_path):
     with new_file(tmp_path / ("x" * 255)) as file:
         file.write(b"whole")
     assert names(tmp_path) == ["x" * 255]
+
+
+def test_more_files_than_may_be_open_are_written(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    paths = [tmp_path / f"{number}.csv" for number in range(100)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 50, hard))
+    try:
+        with new_files(paths) as files:
+            for file in files:
+                file.write(b"x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert all(path.read_bytes() == b"x" for path in paths)

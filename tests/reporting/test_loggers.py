@@ -132,15 +132,17 @@ def test_pictures_of_a_named_database_lie_beside_it(tmp_path, monkeypatch):
 
 
 def test_mlflow_logs_below_the_outputs_whatever_stands_above_them(tmp_path, monkeypatch):
-    """A question mark would end the database's name."""
     needs_extra("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    logger, outputs = LOGGERS["mlflow"](), tmp_path / "what?1" / "outputs"
+    monkeypatch.chdir(tmp_path)
+    logger, outputs = LOGGERS["mlflow"](), tmp_path / "{x} é" / "outputs"
     log_two_sessions(outputs / "run", logger)
-    assert [path.name for path in tmp_path.iterdir()] == ["what?1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["{x} é"]
     assert {path.name for path in (outputs / "mlflow").iterdir()} == {"mlflow.db", "artifacts"}
-    uri = f"sqlite:///file:{tmp_path}/what%3F1/outputs/mlflow/mlflow.db?uri=true"
-    assert logger.command(outputs / "run") == f"mlflow ui --backend-store-uri '{uri}'"
+    assert logger.command(outputs / "run") == "mlflow ui --backend-store-uri 'sqlite:///{x} é/outputs/mlflow/mlflow.db'"
+    with pytest.raises(UserError, match=r"what\?1/outputs/mlflow, and MLflow takes no \? in a path"):
+        log_two_sessions(tmp_path / "what?1" / "outputs" / "run", logger)
+    assert [path.name for path in tmp_path.rglob("*.db")] == ["mlflow.db"]
 
 
 def test_mlflow_takes_the_names_of_any_columns(tmp_path):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import spec
-from sbvi.core.sqlite_urls import SQLITE, file_of, plain, url_of
+from sbvi.core.errors import UserError
+from sbvi.core.sqlite_urls import SQLITE, file_of
 from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
 from sbvi.reporting.loggers.mlflow_names import Names
 
@@ -35,8 +36,22 @@ def place_of(folder: Path) -> Path:
 
 def address(place: Path) -> str:
     """The database in such a folder, as it is typed from here."""
-    near, whole = os.path.relpath(place), url_of(place / "mlflow.db")
-    return whole if near.startswith("..") or not plain(place) else f"{SQLITE}{near}/mlflow.db"
+    near = os.path.relpath(place)
+    return f"{SQLITE}{_possible(place.absolute() if near.startswith('..') else Path(near))}/mlflow.db"
+
+
+def _possible(place: Path) -> Path:
+    """A folder whose path MLflow can take.
+
+    Raises:
+      UserError: a question mark ends the path for it.
+    """
+    if "?" in str(place):
+        raise UserError(
+            f"logger=mlflow keeps its database in {place}, and MLflow takes no ? in a path; give "
+            f"logger.uri=sqlite:///FILE."
+        )
+    return place
 
 
 def elsewhere(uri: str | None) -> str | None:
@@ -71,7 +86,7 @@ class _MlflowRun:
         with undone(known, *([own] if uri is None and own.is_relative_to(folder.absolute()) else [])):
             if uri is None:
                 own.mkdir(parents=True, exist_ok=True)  # SQLite makes none
-            self.client = MlflowClient(uri or url_of(own / "mlflow.db"))
+            self.client = MlflowClient(uri or f"{SQLITE}{_possible(own)}/mlflow.db")
             found = self._going_on(known, _told(uri or address(own)))
             self.run_id = found or self._begun(experiment, folder.name, own if uri is None else _beside(uri))
             try:
