@@ -54,7 +54,7 @@ class Column:
     maximum: float = 1.0
     values: tuple[str | float | bool, ...] = ()
     missing_values: tuple[str, ...] = ()
-    category: bool = False
+    category: bool = field(default=False, compare=False)  # runs of before have not recorded it: the data is the same
 
     @property
     def coded(self) -> bool:
