@@ -8,7 +8,7 @@ held --back--> source numbers --decoded--> a frame with the column's own names a
 import logging
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
