@@ -1,11 +1,14 @@
 """Values whose scale does not suit a model, told or refused before a run begins."""
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.dataset import Dataset
+from sbvi.data.formats.shard_files import BLOCK
 from sbvi.data.own import few
 
 log = logging.getLogger(__name__)
@@ -53,7 +56,13 @@ def _wide(dataset: Dataset) -> bool:
         return False
     if known.maximum - known.minimum <= GREATEST:
         return False
-    return all((np.rint(x) == x).all() for x in (np.asarray(split.x[:]) for split in dataset.splits.values()))
+    return all(bool((np.rint(part) == part).all()) for split in dataset.splits.values() for part in _parts(split.x))
+
+
+def _parts(x: Any) -> Iterator[np.ndarray]:
+    """Rows of values, some at a time: shards may be more than memory holds."""
+    rows = max(1, BLOCK * max(1, len(x)) // max(1, x.nbytes))
+    return (np.asarray(x[start : start + rows]) for start in range(0, len(x), rows))
 
 
 def warn_of_narrow(dataset: Dataset, floor: float) -> None:
