@@ -84,7 +84,7 @@ def test_each_example_is_filled_in_by_its_own_chains_and_spread_as_their_draws(m
         return Imputation(x, means, means + turns[:, None, None], taken, 1 - taken)
 
     monkeypatch.setattr(chain_imputation, "impute", echo)
-    monkeypatch.setattr(chain_imputation, "independent", lambda model: True)
+    monkeypatch.setattr(chain_imputation, "exact", lambda model: True)
     task = TASKS["imputation"](chains=3, iterations=6, warmup=2)
     kind = chain_imputation.ChainImputation
     work = kind(**{field.name: getattr(task, field.name) for field in fields(kind)})
