@@ -89,7 +89,9 @@ def test_each_example_is_filled_in_by_its_own_chains_and_spread_as_their_draws(m
     kind = chain_imputation.ChainImputation
     work = kind(**{field.name: getattr(task, field.name) for field in fields(kind)})
     x, missing = np.arange(10.0, dtype=np.float32).reshape(5, 2), np.tile([True, False], (5, 1))
-    followed = work._chain(SimpleNamespace(model=None), 3, None, None, jnp.asarray(x), jnp.asarray(missing))
+    followed = jax.device_get(
+        work._chain(SimpleNamespace(model=None), 3, None, None, jnp.asarray(x), jnp.asarray(missing))
+    )
     found = work._reduced(followed, 3, x, missing, None)
     np.testing.assert_array_equal(found["filled"], x)
     np.testing.assert_array_equal(found["spread"], missing)
