@@ -25,14 +25,16 @@ def clear_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, flush: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes, spare: Path | None = None, *, flush: bool = True, mode: int | None = None
+) -> None:
     """Replace a file with new content, or leave the old one.
 
     The content is written beside its place, flushed to the disk and renamed, so that a crash at any
-    moment leaves either the old file or the new one, which has the old one's permissions. With `spare` the old file
-    is renamed to that once the new one is whole, and a crash between the two renamings leaves it under that name
-    alone. Without `flush` that holds where the process dies, and where the machine does once `flushed` has seen the
-    file.
+    moment leaves either the old file or the new one, which has the old one's permissions, or `mode`. With `spare` the
+    old file is renamed to that once the new one is whole, and a crash between the two renamings leaves it under that
+    name alone. Without `flush` that holds where the process dies, and where the machine does once `flushed` has seen
+    the file.
 
     Raises:
       UserError: the disk is full, or the folder cannot be written or is gone, or is no longer that of the run.
@@ -42,7 +44,8 @@ def write_atomically(path: Path, content: bytes, spare: Path | None = None, *, f
     try:
         with open(temporary, "wb") as file:
             with contextlib.suppress(OSError):  # there is none, or the file system has no permissions
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))  # who may read it stays as it was
+                permissions = stat.S_IMODE(path.stat().st_mode) if mode is None else mode
+                os.fchmod(file.fileno(), permissions)  # who may read it stays as it was
             file.write(content)
             file.flush()
             if flush:

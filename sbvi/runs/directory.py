@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ class RunDirectory:
         """writes: whether this process does, of those that share the run."""
         self.path, self.writes = Path(path), writes
         self.goes_on = False  # from where a session's failure is the run's
+        self._mode: int | None = None  # permissions of the result that was cleared
 
     @property
     def checkpoints(self) -> Path:
@@ -158,14 +160,16 @@ class RunDirectory:
 
     def write_result(self, content: Mapping[str, Any]) -> None:
         if self.writes:
-            write_atomically(self.path / "result.json", _json(content))
+            write_atomically(self.path / "result.json", _json(content), mode=self._mode)
 
     def clear_result(self) -> None:
         """Forget how an earlier session ended: this one goes on."""
         self.goes_on = True
         if self.writes:
-            check_held(self.path)
-            (self.path / "result.json").unlink(missing_ok=True)
+            check_held(path := self.path / "result.json")
+            with contextlib.suppress(FileNotFoundError):
+                self._mode = stat.S_IMODE(path.stat().st_mode)
+                path.unlink()
 
     def _read(self, path: Path, **options: Any) -> dict[str, Any]:
         try:

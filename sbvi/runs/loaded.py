@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import logging
 import secrets
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from sbvi.models.capabilities import Generative, offers
 from sbvi.models.values import DataFacts
 from sbvi.runs import runtime
 from sbvi.runs.averaged import Averaged
-from sbvi.runs.best import best_of
+from sbvi.runs.best import best_of, drawn
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, check_event, check_fits
@@ -35,7 +36,6 @@ from sbvi.runs.parts.scores import Scores
 from sbvi.runs.trial import whole
 from sbvi.runs.whereabouts import located
 from sbvi.runs.words import words
-from sbvi.training import Store
 from sbvi.training.draws import DrawStack
 from sbvi.training.lacking import Lacking, lacking
 
@@ -69,8 +69,17 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         self.model = self._built()
         check_fits(self.experiment, self.model)
         best = best_of(self.directory, abstract_params(self.model))
-        self.params, self.mean_of, self.fitted = jax.device_put(best.params), best.draws, best.fitted
+        self.mean_of, self.fitted = best.draws, best.fitted
+        if best.fitted:
+            self.params = jax.device_put(best.params())
+        else:
+            self._mean = best.params
         self._compiled: dict[Any, Any] = {}
+
+    @functools.cached_property
+    def params(self) -> Any:
+        """Where they are a mean of draws that is yet to be computed."""
+        return jax.device_put(self._mean())
 
     def _on_what_is_at_hand(self) -> None:
         """A run of eight GPUs is read on a laptop."""
@@ -95,7 +104,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs, the parameters as NumPy's: the model and its programs are made again there."""
-        state = {name: value for name, value in self.__dict__.items() if name not in ("model", "_compiled")}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("model", "_compiled", "_mean")}
         return state | {"params": jax.device_get(self.params)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -127,7 +136,7 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         Raises:
           UserError: it keeps none, or all are gone.
         """
-        stack = DrawStack(self.directory.checkpoints, writes=False, run=self.directory.identity)
+        stack = drawn(self.directory)[1]
         held, gone = len(stack.entries()), None
         if not held or not self._told:
             gone = self.lacking()
@@ -142,13 +151,12 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
 
     def lacking(self) -> Lacking:
         """The draws that the run has kept and that are gone."""
-        folder, known = self.directory.checkpoints, self.directory.identity
-        return lacking(Store(folder, run=known), DrawStack(folder, writes=False, run=known))
+        return lacking(*drawn(self.directory))
 
     def each_draw(self, count: int | None = None) -> "Iterator[LoadedRun]":
         """The run with the parameters of each of its first draws, or of all, one at a time in memory."""
         for params in self.draws.params(abstract_params(self.model), count):
-            yield self.with_params(jax.device_put(params))
+            yield self._with(jax.device_put(params))
 
     def with_params(self, params: Any) -> "LoadedRun":
         """The run with other parameters of its model, in the form of its own.
@@ -156,9 +164,12 @@ class LoadedRun(Scores, Encodings, Queries, Completion, Rows):
         Raises:
           UserError: they have another form.
         """
-        ours, theirs = (jax.tree.map(np.shape, each) for each in (self.params, params))
+        ours, theirs = (jax.tree.map(np.shape, each) for each in (abstract_params(self.model), params))
         if ours != theirs:
             raise UserError("params= must have the names and shapes of the run's own parameters, run.params.")
+        return self._with(params)
+
+    def _with(self, params: Any) -> "LoadedRun":
         other = copy.copy(self)
         other.params = params
         return other

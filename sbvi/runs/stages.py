@@ -70,6 +70,8 @@ def run_stages(
     check_best(assembly, directory, store, progress, ended)
     if not (fresh or ended):
         check_draws(assembly, store)
+    # A test that could not be gone on with: the result of before stays until it is done.
+    alone = ended and not store.has_state()
     processes.wait("standing")  # all have read the files that are cleared now
     logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
@@ -83,10 +85,13 @@ def run_stages(
                 logger = opened(assembly.experiment.logger, directory.path, progress.step)
             if record is not None:
                 directory.write_run(record)
-            directory.clear_result()
+            elif not (progress.step or ended):
+                store.drop_best()  # left by a first save that was cut short
+            if not alone:
+                directory.clear_result()
         if progress.step:
             log.info("Going on from step %d of %d.", progress.step, assembly.plan.total_steps)
-        if changed:
+        if changed and not alone:
             _note(assembly, directory, changed, progress)
         recall(session.trial, directory.path, monitor, progress.step)
         processes.check_same(str(progress.step), "newest checkpoint (its step)")
@@ -104,17 +109,24 @@ def run_stages(
         result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began) | {"monitor": monitor}
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
-        directory.write_result(result)
+        with uninterrupted():
+            directory.write_result(result)
+            if alone:
+                _note(assembly, directory, changed, progress)
         success = True
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
     except KeyboardInterrupt as error:  # before training or in the final test; training itself hears signals
-        if directory.goes_on:
-            log.info("Interrupted at step %d; resume=%s goes on.", progress.step, directory.path)
+        if alone:
+            log.info("Interrupted in the test; %s has the result that it had.", directory.path)
+        elif directory.goes_on:
+            saved = ended or store.has_state()
+            how = "goes on" if saved or not progress.step else "begins anew, since nothing was saved"
+            log.info("Interrupted at step %d; resume=%s %s.", progress.step, directory.path, how)
             heard = signal_of(error) or signal.SIGINT
-            outcome = Outcome("stopped", heard.name, progress, state)
-            metrics = {} if recorder is None else recorder.last
+            outcome = Outcome("stopped", heard.name, progress if saved else Progress(), state)
+            metrics = recorder.last if saved and recorder is not None else {}
             result = result_of(outcome, assembly.plan, metrics, time.monotonic() - began) | {"monitor": monitor}
             with contextlib.suppress(UserError):  # the interrupt is the thing to tell
                 if directory.read_result() is None:  # not where it came after all was done

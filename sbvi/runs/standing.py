@@ -48,12 +48,14 @@ def standing(
 def _saved_none(directory: RunDirectory, store: Store) -> bool:
     """Whether a run without a state never had one, as far as its files tell."""
     result = directory.read_result() or {}
+    if not store.has_best():  # one that was stopped before its first save has a result too
+        return not (result.get("status") == "completed" and result.get("steps"))
     if result.get("status") in ("completed", "stopped") and result.get("steps"):
         return False
     # Killed in its first save, of which `best` is written first, it has logged nothing after that.
     first = store.notes("best").get("first_save")
     logged = (line["step"] for line in read_lines(directory.path / "metrics.jsonl"))
-    return not store.has_best() or (first is not None and max(logged, default=0) <= first)
+    return first is not None and max(logged, default=0) <= first
 
 
 def _tested_alone(

@@ -31,7 +31,7 @@ def parameters_of(folder: str, like: Any, config: Mapping[str, Any], event_shape
     source = RunDirectory(folder)
     record = source.read_run()
     try:
-        return best_of(source, like).params
+        return best_of(source, like).params()
     except OtherModel as error:
         other = _differs(record, config, event_shape)
         if other is None:

@@ -95,10 +95,10 @@ class ChainTask:
 
 def _aligned(run: LoadedRun, stack: DrawStack) -> tuple[list[int], dict[int, list[int]]]:
     """The steps of the draws that are compared, and of each chain that has them all the places of its draws in the
-    stack.
+    stack: of the chains that lack none, or, where each lacks some, of the draws that all have.
 
     Raises:
-      UserError: every chain lacks draws.
+      UserError: there are none.
     """
     by_chain: dict[int, dict[int, int]] = {}
     for place, entry in enumerate(stack.entries()):
@@ -106,14 +106,17 @@ def _aligned(run: LoadedRun, stack: DrawStack) -> tuple[list[int], dict[int, lis
     gone = run.lacking()
     cut = by_chain.keys() & {chain for _, chain in gone.draws}
     if cut == by_chain.keys():
-        raise UserError(f"{gone}; task=chain needs a chain that has them all.")
-    if cut:
+        cut = set()
+        log.warning("%s; the draws that all chains have are compared.", gone)
+    elif cut:
         log.warning("%s; chains that lack some are left out: %s.", gone, ", ".join(map(str, sorted(cut))))
     ended = {one.chain for one in stack.stopped()}
     places = {chain: held for chain, held in by_chain.items() if chain not in cut}
     going = [held.keys() for chain, held in places.items() if chain not in ended]
     # Of a run that was killed some chains may have a newest draw more.
     steps = sorted(set.intersection(*map(set, going)) if going else max(places.values(), key=len))
+    if not steps:
+        raise UserError(f"{gone}; task=chain needs draws that all chains have.")
     whole = {chain: [held[s] for s in steps] for chain, held in places.items() if held.keys() >= set(steps)}
     if short := places.keys() - whole:
         log.warning("Chains that stopped early are left out: %s.", ", ".join(map(str, sorted(short))))

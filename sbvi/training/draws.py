@@ -9,8 +9,9 @@ is in memory.
 import functools
 import json
 import logging
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,16 +54,18 @@ class Entry(NamedTuple):
 
 class DrawStack:
     """folder: of the run's checkpoints. writes: whether this process is the one that does. run: the run's identity,
-    which its draws name; None of runs of earlier versions, whose do not."""
+    which its draws name; None of runs of earlier versions, whose do not. until: the step after which draws are left
+    alone."""
 
-    def __init__(self, folder: Path, *, writes: bool = True, run: str | None = None):
-        self.folder, self.writes, self.run = folder / FOLDER, writes, run
+    def __init__(self, folder: Path, *, writes: bool = True, run: str | None = None, until: float = math.inf):
+        self.folder, self.writes, self.run, self.until = folder / FOLDER, writes, run, until
         self._flushing: list[Future[None]] = []
 
     def entries(self) -> list[Entry]:
         """Every draw, the oldest first, chains in order."""
         matches = [(match, path) for path in self.folder.glob("step_*") if (match := _NAME.fullmatch(path.name))]
-        return sorted(Entry(int(match[1]), int(match[2]), path) for match, path in matches)
+        every = sorted(Entry(int(match[1]), int(match[2]), path) for match, path in matches)
+        return [entry for entry in every if entry.step <= self.until]
 
     def write(self, step: int, draw: Draw) -> None:
         """Add a draw, which `settle` will have on the disk.
@@ -169,14 +172,21 @@ class DrawStack:
         Raises:
           UserError: there are none.
         """
-        total, taken = None, 0
-        for params in self.params(like, count):
-            wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-            total = wide if total is None else jax.tree.map(np.add, total, wide)
-            taken += 1
-        if total is None:
+        if (found := mean_over(self.params(like, count), like)) is None:
             raise UserError(f"{self.folder} holds no draws.")
-        return jax.tree.map(lambda leaf, shape: jnp.asarray(leaf / taken, shape.dtype), total, like)
+        return found
+
+
+def mean_over(several: Iterable[Any], like: Any) -> Any:
+    """The mean of parameters, one of which is in memory at a time; None of none."""
+    total, taken = None, 0
+    for params in several:
+        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+        total = wide if total is None else jax.tree.map(np.add, total, wide)
+        taken += 1
+    if total is None:
+        return None
+    return jax.tree.map(lambda leaf, shape: jnp.asarray(leaf / taken, shape.dtype), total, like)
 
 
 class Sampling:

@@ -54,6 +54,13 @@ class Store:
         if self.writes:
             checkpoint.save(self.path("best"), params, self._named(metadata))
 
+    def drop_best(self) -> None:
+        """Take away the parameters of training that begins anew, of which they would tell another run's first save."""
+        if self.writes:
+            for suffix in SUFFIXES:
+                check_held(path := self.folder / f"best{suffix}")
+                path.unlink(missing_ok=True)
+
     def _named(self, metadata: dict[str, Any]) -> dict[str, Any]:
         return metadata if self.run is None else {**metadata, "run": self.run}
 

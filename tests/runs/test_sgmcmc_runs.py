@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import shutil
 import threading
 from functools import partial
@@ -566,7 +567,10 @@ def test_a_run_that_is_not_finished_stands_for_the_mean_of_its_draws(tmp_path, c
     interrupted(experiment(), folder, 48)
     assert len(files(folder)) == 2
     run = load_run(folder)
-    assert f"{folder} is not finished: unless told otherwise its parameters are the mean of the 2 draws" in caplog.text
+    assert not caplog.records
+    assert run.params is run.params
+    said = f"{folder} is not finished: unless told otherwise its parameters are the mean of the 2 draws"
+    assert caplog.text.count(said) == 1
     assert "lacks" not in caplog.text
     assert_mean(run.params, folder)
     start = parameters_of(str(folder), run.params, run.experiment.to_config(), run.event_shape)
@@ -596,9 +600,48 @@ def test_a_run_that_went_on_and_was_stopped_stands_for_the_mean_of_all_its_draws
     assert len(files(folder)) == 10
     caplog.clear()
     run = load_run(folder)
-    assert f"{folder} is not finished: unless told otherwise its parameters are the mean of the 10 draws" in caplog.text
     assert_mean(run.params, folder)
+    assert f"{folder} is not finished: unless told otherwise its parameters are the mean of the 10 draws" in caplog.text
     assert any(np.abs(value - mean_of(whole)[name]).max() > 1e-5 for name, value in mean_of(folder).items())
+
+
+def test_a_damaged_draw_of_a_run_that_is_not_finished_costs_no_more_than_itself(tmp_path, caplog):
+    """One after the newest state, which a crash may tear, is none yet: the run draws it again."""
+    folder = tmp_path / "run"
+    interrupted(experiment(), folder, 60)
+    stack = folder / "checkpoints" / "draws"
+    whole, torn = files(folder), stack / file_name(60, 0)
+    assert sorted(whole) == [file_name(step, chain) for step in STEPS[:2] for chain in (0, 1)]
+    torn.write_bytes(b"\0" * 100)
+    caplog.clear()
+    run = load_run(folder)
+    newest = with_parameters(run, "last")
+    same(named_leaves(newest.params), whole[file_name(48, 1)][0])
+    assert len(list(run.each_draw())) == 4
+    pickled = pickle.loads(pickle.dumps(newest))
+    assert not caplog.records  # nobody asked for the mean
+    same(named_leaves(pickled.params), named_leaves(newest.params))
+    torn.unlink()
+    assert_mean(run.params, folder)
+    damaged = stack / file_name(36, 1)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    caplog.clear()
+    run = load_run(folder)
+    start = parameters_of(str(folder), run.params, run.experiment.to_config(), run.event_shape)
+    assert caplog.text.count(f"{damaged} is damaged") == 2
+    assert "The mean leaves it out." in caplog.text
+    same(named_leaves(start), named_leaves(run.params))
+    same(named_leaves(with_parameters(load_run(folder), "last").params), whole[file_name(48, 1)][0])
+    damaged.unlink()
+    assert_mean(run.params, folder)
+    for path in stack.glob("step_*"):
+        path.write_bytes(path.read_bytes()[:-1])
+    same(named_leaves(load_run(folder).params), leaves(folder, "best"))
+    assert "None of them can be read" in caplog.text
+    for name, (arrays, notes) in whole.items():
+        checkpoint.save(stack / name, nested(arrays), notes)
+    torn.write_bytes(b"\0" * 100)
+    assert train(experiment(), folder)["status"] == "completed"
 
 
 def test_draws_that_are_gone_are_told(whole, tmp_path, caplog):
@@ -620,7 +663,12 @@ def test_draws_that_are_gone_are_told(whole, tmp_path, caplog):
     assert (found.about["chains"], found.arrays["step"].tolist()) == ([1], STEPS)
     assert found.arrays["bound"].shape == (1, 3)
     (stack / name(60, 1)).unlink()
-    with pytest.raises(UserError, match=r"lacks 2 draws .*; task=chain needs a chain that has them all"):
+    found = few.run(run)
+    assert "lacks 2 draws" in caplog.text
+    assert "; the draws that all chains have are compared." in caplog.text
+    assert (found.about["chains"], found.arrays["step"].tolist()) == ([0, 1], [36])
+    (stack / name(36, 0)).unlink()
+    with pytest.raises(UserError, match=r"lacks 3 draws .*; task=chain needs draws that all chains have"):
         few.run(run)
     for path in stack.iterdir():
         path.unlink()

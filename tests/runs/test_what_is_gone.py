@@ -1,11 +1,12 @@
 """Runs whose files were taken away or edited by hand: what was reached is tested or refused, and never trained over."""
 
+import errno
 import json
 import logging
 import shutil
 
 import pytest
-from support.small_run import experiment, leaves, same, train
+from support.small_run import experiment, interrupted, leaves, same, train
 
 from sbvi.core import UserError
 from sbvi.runs import load_run
@@ -21,6 +22,14 @@ TESTED = {"evaluation": {"num_samples": 7}}
 def folder(small_run, tmp_path):
     """A completed run."""
     return shutil.copytree(small_run, tmp_path / "run")
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill(*_):
+    raise Killed
 
 
 def take(folder, *names):
@@ -49,6 +58,37 @@ def test_a_run_whose_state_is_gone_is_tested_again_without_it(folder, small_run,
     assert train(experiment(**TESTED), folder) == found  # completed
 
 
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device"), Killed()])
+def test_a_test_without_a_state_that_is_cut_short_leaves_the_result_and_is_done_again(folder, failure, monkeypatch):
+    """The result is all that says that the run was completed, and the settings of before are those that it is of."""
+    take(folder, "last", "previous")
+    before = kept(folder)
+
+    def cut(*_):
+        raise failure
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr("sbvi.runs.stages.finish", cut)
+            with pytest.raises(UserError if isinstance(failure, OSError) else type(failure)):
+                train(experiment(**TESTED), folder, session=LONGER)
+        for name in ("result.json", "run.json", "best.safetensors"):
+            assert kept(folder)[name] == before[name]
+    result = train(experiment(**TESTED), folder, session=LONGER)
+    assert result["metrics"]["test/nll"] != json.loads(before["result.json"])["metrics"]["test/nll"]
+    assert RunDirectory(folder).read_result() == result
+    record = RunDirectory(folder).read_run()
+    assert record["config"]["evaluation"]["num_samples"] == 7
+    assert [change["step"] for change in record["history"]] == [60]
+
+
+def test_a_run_that_goes_on_keeps_who_may_read_its_result(folder):
+    path = folder / "result.json"
+    path.chmod(0o600)
+    train(experiment(**TESTED), folder, session=LONGER)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("status", ["completed", "stopped", None])
 def test_a_run_whose_state_is_gone_does_not_train_over_what_it_reached(folder, status):
     take(folder, "last", "previous")
@@ -68,22 +108,15 @@ def test_a_run_whose_state_is_gone_does_not_train_over_what_it_reached(folder, s
             train(experiment(**TESTED), folder, session=LONGER)
         assert kept(folder) == before
     take(folder, "best")
-    if status is not None:
+    if status == "completed":
         with pytest.raises(UserError, match=r"put it back, or train in another directory; without best"):
             train(longer, folder, session=LONGER)
         path.unlink()
-    assert train(experiment(), folder)["status"] == "completed"  # as the sentence has it
+    assert train(experiment(), folder)["status"] == "completed"  # as the sentence has it; nothing is left of others
 
 
 def test_a_run_that_was_killed_in_its_first_save_begins_anew(small_run, tmp_path, monkeypatch, caplog):
     """The best parameters are written before the state."""
-
-    class Killed(BaseException):
-        pass
-
-    def kill(*_):
-        raise Killed
-
     folder = tmp_path / "run"
     late = {"checkpoint_minutes": 9.0}
     with monkeypatch.context() as patch:
@@ -94,6 +127,45 @@ def test_a_run_that_was_killed_in_its_first_save_begins_anew(small_run, tmp_path
     caplog.set_level(logging.INFO)
     assert train(experiment(trainer=late), folder)["status"] == "completed"
     assert "saved no checkpoint: it begins anew" in caplog.text
+    same(leaves(folder), leaves(small_run))
+
+
+def test_a_run_that_began_anew_and_is_killed_before_its_first_save_begins_anew_again(small_run, tmp_path, monkeypatch):
+    """What the first session's cut save left is not the second's."""
+    folder, late, at = tmp_path / "run", experiment(trainer={"checkpoint_minutes": 9.0}), []
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save_last", kill)
+        stop = RunContext(stop=lambda: "SIGTERM" if 20 in at else None)
+        with pytest.raises(Killed):
+            train(late, folder, lambda plan, progress, values, monitor: at.append(progress.step), stop)
+    assert Store(folder / "checkpoints").notes("best")["first_save"] == 20
+    interrupted(late, folder, 50)
+    assert train(late, folder)["status"] == "completed"
+    same(leaves(folder), leaves(small_run))
+
+
+@pytest.mark.parametrize("saving", [False, True])
+def test_a_run_that_is_interrupted_before_its_first_save_begins_anew(saving, small_run, tmp_path, monkeypatch, caplog):
+    """By an exception, as of a program's own handler of the signal; the run's own ends it with a state."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def show(plan, progress, values, monitor):
+        if progress.step == 30 and not saving:
+            raise KeyboardInterrupt
+
+    folder, late = tmp_path / "run", experiment(trainer={"checkpoint_minutes": 9.0})
+    caplog.set_level(logging.INFO)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save_last", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(late, folder, show)
+    assert f"resume={folder} begins anew, since nothing was saved." in caplog.text
+    result = RunDirectory(folder).read_result()
+    assert (result["status"], result["steps"], result["metrics"]) == ("stopped", 0, {})
+    assert Store(folder / "checkpoints").has_best() == saving
+    assert train(late, folder)["status"] == "completed"
     same(leaves(folder), leaves(small_run))
 
 
