@@ -4,6 +4,7 @@ import json
 from dataclasses import fields
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
