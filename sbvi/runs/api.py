@@ -68,8 +68,9 @@ def train(
             raise UserError("x= goes with a list of overrides; an Experiment has data of its own.")
         if named := [word for word in experiment if word.lstrip("+").startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
-        x, words = _as_one(x, experiment)
-        kind, path, content = _kept(x, labels, folder)
+        told = _told(experiment) if _has_categories(x) else {}
+        x, words = _as_one(x, experiment, told)
+        kind, path, content = _kept(x, labels, folder, told)
         chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *words, *experiment])
         # Not as a word, whose grammar has marks that a folder's name may have too.
         chosen = replace(chosen, dataset=replace(chosen.dataset, path=str(path)))
@@ -95,7 +96,20 @@ def _new() -> Path:
     return Path("outputs") / datetime.datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
 
 
-def _as_one(x: Any, given: Sequence[str]) -> tuple[Any, list[str]]:
+def _has_categories(x: Any) -> bool:
+    """Whether a frame, or one of several, has a column whose dtype is of categories."""
+    frames = filter(is_frame, x.values() if isinstance(x, Mapping) and not is_frame(x) else [x])
+    return any(str(dtype) == "category" for frame in frames for dtype in frame.dtypes)
+
+
+def _told(given: Sequence[str]) -> dict[str, Any]:
+    """What overrides say of a table's columns: of each its kind or ranks; labels and splits are no columns of it."""
+    dataset: Any = Experiment.from_overrides(["dataset=table", "dataset.path=x", *given]).dataset
+    apart = [name for name in (dataset.labels, dataset.split) if name is not None]
+    return {str(name): kind for name, kind in (dataset.columns or {}).items()} | dict.fromkeys(apart, "ignored")
+
+
+def _as_one(x: Any, given: Sequence[str], told: Mapping[str, Any] | None = None) -> tuple[Any, list[str]]:
     """Frames by split as one, and the override that names the column of splits, or where their columns have no names as
     arrays by split; anything else as it is.
 
@@ -106,12 +120,12 @@ def _as_one(x: Any, given: Sequence[str]) -> tuple[Any, list[str]]:
         return x, []
     if named := [word for word in given if word.lstrip("+").startswith("dataset.split=")]:
         raise UserError(f"x= is by split, and {named[0]} was given too.")
-    frame, column = joined(x)
+    frame, column = joined(x, told)
     return frame, [] if column is None else [f"dataset.split={column}"]
 
 
-def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
-    """The name of the data set, the file that data in memory is kept in, and its content.
+def _kept(x: Any, labels: Any, folder: Path, told: Mapping[str, Any] | None = None) -> tuple[str, Path, bytes]:
+    """The name of the data set, the file that data in memory is kept in, and its content; told: see `kept_frame`.
 
     Raises:
       UserError: the data has no such form.
@@ -128,7 +142,7 @@ def _kept(x: Any, labels: Any, folder: Path) -> tuple[str, Path, bytes]:
             raise UserError(f"x is a {type(x).__name__}; it must be an array, a DataFrame or a dict of either.")
         if labels is not None:
             raise UserError("labels of a DataFrame are one of its columns, given as dataset.labels=NAME.")
-        name, content = kept_frame(x)
+        name, content = kept_frame(x, told)
         return "table", (folder / name).absolute(), content
     if hasattr(x, "to_pandas") and hasattr(x, "columns"):  # of Arrow's, which NumPy takes for an array without names
         raise UserError(f"x is a {type(x).__name__} of {type(x).__module__.partition('.')[0]}; give x.to_pandas().")

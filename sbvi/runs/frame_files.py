@@ -9,6 +9,7 @@ import io
 import itertools
 import numbers
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ from sbvi.data.formats.missing_words import USUAL
 from sbvi.data.formats.quoting import quoting, texts_of
 from sbvi.data.formats.text_tables import SAMPLE, read_text
 from sbvi.data.tabular.cells import plain, spelled
+from sbvi.data.tabular.columns import CODED
 from sbvi.data.tabular.frame_names import labels as labels_of
 from sbvi.data.tabular.frame_numbers import simple
+from sbvi.data.tabular.kinds import column_kind
 from sbvi.data.tabular.ranks import declared_ranks, names_by_dtype, of_categories
 from sbvi.runs.directory import KEPT_PARQUET, KEPT_TEXT
 
 
-def kept_frame(frame: Any) -> tuple[str, bytes]:
-    """The name of the file, and its content.
+def kept_frame(frame: Any, told: Mapping[str, Any] | None = None) -> tuple[str, bytes]:
+    """The name of the file, and its content; told: what the user says of some columns.
 
     Raises:
       UserError: the frame has no rows or no columns; two of its names are the same; a text would be read as a missing
@@ -40,8 +43,8 @@ def kept_frame(frame: Any) -> tuple[str, bytes]:
         raise UserError(
             f"x holds {error.object[error.start]!r}, half of a character, which no file can keep; allowed: whole ones."
         ) from None
-    altered = _altered(frame, text, header)
-    return (KEPT_TEXT, content) if altered is None else (KEPT_PARQUET, _as_parquet(frame, altered))
+    altered = _altered(frame, text, header, told or {})
+    return (KEPT_TEXT, content) if altered is None else (KEPT_PARQUET, _as_parquet(frame, altered, told))
 
 
 def same_content(path: Path, content: bytes) -> bool:
@@ -105,7 +108,7 @@ def _first_rows(text: str) -> list[list[str]]:
         return []
 
 
-def _altered(frame: Any, text: str, header: bool | None) -> str | None:
+def _altered(frame: Any, text: str, header: bool | None, told: Mapping[str, Any]) -> str | None:
     """What is read back from text as something else than the frame holds: the names, or one of them, or of a column a
     cell, such as a text as a number or a gap, or a length of time as a text; None where there is nothing.
 
@@ -128,7 +131,7 @@ def _altered(frame: Any, text: str, header: bool | None) -> str | None:
                 return f"x has a column named {name!r}, {other}"
     if ordered := [name for name in frame.columns if declared_ranks(frame[name]) is not None]:
         return f"x has ordered categories in column {ordered[0]}, whose order is lost in text"
-    if named := [name for name in frame.columns if names_by_dtype(frame[name])]:
+    if named := [name for name in frame.columns if _named(frame[name], told.get(str(name)))]:
         return f"x has numbers that are categories in column {named[0]}, which are numbers alone in text"
     kinds = [dtype.kind for dtype in frame.dtypes]
     suspects = _suspects(frame)
@@ -149,6 +152,14 @@ def _altered(frame: Any, text: str, header: bool | None) -> str | None:
             cell = own.iloc[0 if kinds[place] == "m" else row]
             return f"x: column {frame.columns[place]} holds {str(cell)[:40]!r}, {other}"
     return None
+
+
+def _named(column: Any, told: Any) -> bool:
+    """Whether a column's numbers are names by its dtype, and would be of another kind without this."""
+    if told is not None or not names_by_dtype(column):
+        return False
+    number = column.astype(object).map(float, na_action="ignore").astype(float)
+    return column_kind(column, None, "x")[:2] != column_kind(number, None, "x")[:2]
 
 
 def _suspects(frame: Any) -> list[int]:
@@ -175,7 +186,7 @@ def _first_altered(own: Any, read: Any) -> int | None:
     return None
 
 
-def _as_parquet(frame: Any, altered: str) -> bytes:
+def _as_parquet(frame: Any, altered: str, told: Mapping[str, Any] | None = None) -> bytes:
     try:
         import pyarrow
     except ImportError:
@@ -195,7 +206,8 @@ def _as_parquet(frame: Any, altered: str) -> bytes:
         ) from None
     for place in _suspects(frame):
         own = frame.iloc[:, place]
-        if of_categories(own) and not _same_categories(own.dtype, back.dtypes.iloc[place]):
+        lost = of_categories(own) and not _same_categories(own.dtype, back.dtypes.iloc[place])
+        if lost and column_kind(own, (told or {}).get(str(own.name)), "x").kind in CODED:
             raise UserError(
                 f"{altered}, and as Parquet it cannot be kept: column {frame.columns[place]} would come back without "
                 "its categories; give them as texts."

@@ -42,6 +42,25 @@ def test_bars_separate_where_every_line_has_as_many(tmp_path):
     assert list(read(tmp_path, "a|b,c\n1,2\n").columns) == ["a|b", "c"]
 
 
+def test_fields_between_bars_may_have_several_lines(tmp_path):
+    frame = read(tmp_path, 'a|b\n"x\ny|z"|2\n"p ""q|"""|4\n5" r|6\n7" s|8\n')
+    assert frame["a"].tolist() == ["x\ny|z", 'p "q|"', '5" r', '7" s']
+    assert frame["b"].tolist() == [2, 4, 6, 8]
+
+
+def test_commas_within_numbers_between_bars_separate_nothing(tmp_path):
+    """The first row has both."""
+    assert read(tmp_path, "1,5|2\n2,5|-3,25\n3|4\n").to_numpy().tolist() == [[1.5, 2], [2.5, -3.25], [3, 4]]
+    assert read(tmp_path, "1,5|x\n2,5|y\n").to_numpy().tolist() == [[1.5, "x"], [2.5, "y"]]
+    for text in ("1,x|y\n2,z|w\n", "a,b|c\n1,2\n", '1,"x|y"\n2,"z|w"\n'):
+        assert read(tmp_path, text).iloc[:, 0].tolist()[-1] in (1, 2)
+
+
+@pytest.mark.parametrize("text", ["#tag\nx;y\nz\n", "#tag\nx | y\nz\nx | y\n", '#tag\n"x\ty"\n"z\tw"\n'])
+def test_a_name_that_begins_as_a_comment_does_is_one_of_marked_texts(text, tmp_path):
+    assert read(tmp_path, text).shape[1] == 1
+
+
 def test_a_name_with_a_bar_is_kept_as_one(tmp_path):
     frame = pd.DataFrame({"a|b": ["x|y", "z|w", "x|y", "z|w"] * 3})
     name, content = frame_files.kept_frame(frame)

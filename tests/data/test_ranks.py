@@ -1,5 +1,9 @@
 """Ranks and categories: those that a user lists, and those that a frame's dtype declares, in memory and in its file."""
 
+import datetime
+import io
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,7 +80,6 @@ CATEGORIES = {
     "gaps": (picked([1, 2, None, 5]).astype("category"), "categorical", (1, 2, 5)),
     "narrow": (picked([1, 2, 3], "Int8").astype("category"), "categorical", (1, 2, 3)),
     "float32": (picked([0.5, 0.25, 3], "float32").astype("category"), "categorical", (0.25, 0.5, 3)),
-    "two": (pd.Categorical(picked([7, 9]), [9, 7]), "binary", (7, 9)),
 }
 
 
@@ -122,18 +125,66 @@ def test_columns_that_an_earlier_version_recorded_have_no_categories():
     np.testing.assert_array_equal(tables.encoded([column], frame, "x")[:, 0], [1, 0, 1])
 
 
-def test_categories_that_no_file_keeps_are_refused():
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (pd.Categorical(picked([7, 9]), [9, 7]), {}),
+        (pd.Categorical([3] * N, [1, 3, 4]), {}),
+        (pd.Categorical([None] * N, [1, 3, 4]), {}),
+        (pd.Categorical(picked([1, 2, 5])), {"b": "ignored"}),
+        (pd.Categorical(picked([1, 2, 5])), {"b": "categorical"}),
+    ],
+)
+def test_numbers_that_text_keeps_need_no_parquet(cells, told):
+    """Those that are two, one or none, and those of which the user says what they are."""
+    assert frame_files.kept_frame(beside(cells), told)[0] == "data.csv"
+
+
+def test_categories_of_decimals_are_kept_as_floats(tmp_path):
     pytest.importorskip("pyarrow")
+    cells = picked([Decimal("0.1"), None, Decimal("0.5"), Decimal(7)])
+    for ordered, kind in ((False, "categorical"), (True, "ordinal")):
+        read = kept(beside(pd.Categorical(cells, ordered=ordered)), tmp_path)["b"]
+        assert (read.kind, read.values, read.category) == (kind, (0.1, 0.5, 7), True)
+
+
+@pytest.mark.parametrize("days", [pd.to_datetime, lambda texts: [datetime.date.fromisoformat(t) for t in texts]])
+def test_days_with_an_order_are_kept(days, tmp_path):
+    """They are times, which no model sees, and Parquet gives them back without the categories."""
+    pytest.importorskip("pyarrow")
+    cells = pd.Categorical(days(["2020-01-01", "2021-01-01", "2022-05-05"] * 20), ordered=True)
+    assert list(kept(beside(cells).assign(c=1.5 * np.arange(N)), tmp_path)) == ["a", "c"]
+
+
+def test_numbers_so_great_that_a_float_has_one_for_two_are_no_ranks():
     great = pd.Categorical(picked([2**53, None, 3, 4]), [2**53, 3, 4])
     assert column_kind(pd.Series(great, name="b"), None, "x").kind == "categorical"
     close = pd.Series(pd.Categorical(picked([2**53, 2**53 + 1, 4]), [2**53, 2**53 + 1, 4], ordered=True), name="b")
     found = column_kind(close, None, "x")
     assert len(set(found.values)) == len(found.values)  # which a float does not tell apart
-    from decimal import Decimal
 
-    parts = pd.Categorical(picked([Decimal("0.1"), Decimal("0.5"), Decimal(7)]))
-    with pytest.raises(UserError, match=r"column b would come back without its categories; give them as texts"):
-        frame_files.kept_frame(beside(parts))
+
+def test_no_cell_is_lost_of_a_file_that_was_changed_since():
+    """Its record of the categories is of the frame that was written."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    def table(values, ordered=False):
+        cells = pd.DataFrame({"c": pd.Categorical(values, ordered=ordered)})
+        return files.read_table(io.BytesIO(parquet.written(cells)))
+
+    def back(made):
+        files.write_table(made, buffer := io.BytesIO())
+        return parquet.read(buffer.getvalue())["c"]
+
+    joined = back(pyarrow.concat_tables([table([2, 1]), table([2, 4, 3])]))
+    assert joined.tolist() == [2, 1, 2, 4, 3]
+    assert list(joined.cat.categories) == [1, 2, 4, 3]
+    ordered = back(pyarrow.concat_tables([table([1, 2], True), table([2, 3], True)]))
+    assert ordered.tolist() == [1, 2, 2, 3]
+    assert ordered.dtype.kind == "i"
+    for values in (["u", "v"], [11, 12]):
+        assert back(table([1, 2]).set_column(0, "c", pyarrow.array(values))).tolist() == values
 
 
 def test_truth_values_stay_apart_from_numbers(tmp_path):

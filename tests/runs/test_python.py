@@ -22,6 +22,7 @@ from sbvi.core import UserError
 from sbvi.runs import api, compose, frame_files
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.parts.encodings import Encoding
+from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.training import Training
 
 WORDS = [
@@ -439,6 +440,34 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
         frame_files._as_parquet(
             frame, "x: column site holds '01', which differs"
         )  # pandas itself reads text by a pyarrow that was there
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_runs_of_before_with_ordered_categories_go_on(own, tmp_path):
+    """Their columns have no record of `category`."""
+    pytest.importorskip("pyarrow")
+    sizes = np.resize(["small", "mid", "large", "mid"], 60)
+    categories = pd.Categorical(sizes, ["small", "mid", "large"], ordered=True)
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "size": categories})
+    frame.to_parquet(tmp_path / "own.parquet")
+    words = [*SMALL, "experiment=table", f"dataset.path={tmp_path}/own.parquet"] if own else SMALL
+    given = {} if own else {"x": frame}
+    sbvi.train(words, tmp_path / "run", **given)
+    record = tmp_path / "run" / "run.json"
+    text = record.read_text()
+    assert '"category": true' in text
+
+    def before(value):
+        if isinstance(value, dict):
+            return {key: before(held) for key, held in value.items() if key != "category"}
+        return list(map(before, value)) if isinstance(value, list) else value
+
+    record.write_text(json.dumps(before(json.loads(text))))
+    run = sbvi.load_run(tmp_path / "run")
+    assert [column.category for column in run.preprocessing.table] == [False, False]
+    assert np.isfinite(LikelihoodTask(num_samples=3).run(run).scalars["test/nll"])
+    (tmp_path / "run" / "result.json").unlink()  # as one that was stopped before its end
+    assert sbvi.train(words, tmp_path / "run", **given).data == run.data
 
 
 def test_the_package_shows_what_there_is():

@@ -13,6 +13,10 @@ SEPARATORS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
 #: The first row, whose fields in quotes may have several lines.
 _FIRST = re.compile(r'(?:"[^"]*"|[^"\n])*')
 _QUOTED = re.compile(r'"[^"]*"')
+#: A field in quotes among those that bars separate, with the bar before it.
+_BETWEEN_BARS = re.compile(r'(^|\|) *"(?:[^"]|"")*"', re.MULTILINE)
+#: A number with a decimal comma.
+COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 #: What stands in no text, spaces, tabs and ends of lines aside.
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
 
@@ -61,17 +65,23 @@ def _encodings(content: bytes) -> tuple[str, ...]:
     return ("utf-8-sig", OTHER)
 
 
-def separator_of(lines: Sequence[str], text: str, path: Path) -> str:
+def separator_of(text: str, path: Path) -> str:
     """What separates fields: the candidate that stands outside of quotes in the first row, semicolons before tabs
-    before commas, since the others may stand within numbers; a bar where there is none of these, and as many are in
-    every line."""
+    before commas, since the others may stand within numbers; a bar where there is none of these, or commas within
+    numbers between bars alone, and as many bars are in every row."""
     if ".tsv" in (s.lower() for s in path.suffixes):
         return "\t"
     row = _FIRST.match(text.lstrip(" \n"))
     first = _QUOTED.sub("", row.group()) if row else ""
     found = next((s for s in SEPARATORS if s in first), ",")
-    return "," if found == "|" and not _in_every_line(lines, first.count("|")) else found
+    if found not in ",|" or "|" not in first:
+        return found
+    rows = _BETWEEN_BARS.sub(r"\1", text).split("\n")
+    parts = (part.strip() for line in rows if "," in line for part in line.split("|") if "," in part)
+    return "|" if agreed(rows, "|") and (found == "|" or all(map(COMMA.fullmatch, parts))) else ","
 
 
-def _in_every_line(lines: Sequence[str], count: int) -> bool:
-    return all(_QUOTED.sub("", line).count("|") == count for line in lines if line.strip())
+def agreed(lines: Sequence[str], mark: str) -> bool:
+    """Whether a mark stands in every line as often, outside of quotes; those that are empty are none."""
+    counts = {_QUOTED.sub("", line).count(mark) for line in lines if line.strip()}
+    return len(counts) == 1 and 0 not in counts

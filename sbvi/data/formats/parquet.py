@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sbvi.data.tabular.cells import plain
+
 #: Where the file has them.
 _KEY = b"sbvi.categories"
 
@@ -39,8 +41,20 @@ def read(source: Path | bytes) -> Any:
     for name, about in (json.loads(beside) if beside else {}).items():
         dtype = pd.CategoricalDtype(pd.Index(about["values"], dtype=about["dtype"]), ordered=about["ordered"])
         for label in (label for label in frame.columns if str(label) == name):
-            frame[label] = frame[label].astype(dtype)
+            frame[label] = _of_dtype(frame[label], dtype)
     return frame
+
+
+def _of_dtype(column: Any, dtype: Any) -> Any:
+    """The column with the categories that were written, and of names with those that it has beside them: a file may
+    have been joined to another since, or its column changed. As it is where an order, or all, would be another."""
+    import pandas as pd
+
+    values = column.dropna().unique()
+    more = [value for value in values if value not in dtype.categories]
+    if more and (dtype.ordered or len(more) == len(values)):
+        return column
+    return column.astype(pd.CategoricalDtype([*dtype.categories, *more]) if more else dtype)
 
 
 def _categories(column: Any) -> dict[str, Any]:
@@ -57,7 +71,8 @@ def _categories(column: Any) -> dict[str, Any]:
 
 def holdable(column: Any) -> Any:
     """The column (a pandas.Series) with categories that are intervals, as `pandas.cut` makes them, periods or lengths
-    of time by their texts, which these are anyway; a sparse one whole; any other as it is."""
+    of time by their texts, which these are anyway, and with those that are numbers of Python's, such as Decimal, as
+    floats; a sparse one whole; any other as it is."""
     import pandas as pd
 
     if isinstance(column.dtype, pd.SparseDtype):
@@ -66,6 +81,10 @@ def holdable(column: Any) -> Any:
         held = column.cat.categories.dtype
         if held.kind == "m" or isinstance(held, pd.IntervalDtype | pd.PeriodDtype):
             return column.cat.rename_categories(list(map(str, column.cat.categories)))
+        floats = list(map(plain, column.cat.categories))
+        numbers = bool(floats) and all(isinstance(value, float) for value in floats)
+        if numbers and column.cat.categories.infer_objects().dtype == object and len(set(floats)) == len(floats):
+            return column.cat.rename_categories(floats)
     return column
 
 

@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import itertools
-import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sbvi.core import UserError
 from sbvi.core.memory import require
-from sbvi.data.formats.dialects import Dialect, decoded, separator_of
+from sbvi.data.formats.dialects import COMMA, Dialect, agreed, decoded, separator_of
 from sbvi.data.formats.headers import is_header, names_of
 from sbvi.data.formats.missing_words import MISSING, USUAL, numbers_beside_words, tell
 from sbvi.data.formats.mixed_encodings import OTHER, tell_mixed
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 SAMPLE = 1000
 #: Rows whose texts are held at once where the spellings of missing values are looked at.
 PART = 50_000
-_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _BLOCK = 1 << 24
 
 
@@ -106,12 +104,12 @@ def _looked(path: Path, where: str) -> tuple[list[str], _Rows, Dialect]:
     lines = text.removesuffix("\n").split("\n")
     if not any(line.strip() for line in lines):
         raise UserError(f"{where} is empty.")
-    separator = separator_of(lines, text, path)
-    if separator not in lines[0] and any(mark in line for line in lines[1:2] for mark in ";\t|"):
+    separator = separator_of(text, path)
+    if separator not in lines[0] and lines[0].lstrip().startswith("#") and any(agreed(lines[1:], m) for m in ";\t|"):
         _no_comment(lines, where)
     layout = _rows(lines, separator, where)
     fields = (field.strip() for row in layout.first for field in row)
-    decimal = "," if separator != "," and any(map(_COMMA.fullmatch, fields)) else "."
+    decimal = "," if separator != "," and any(map(COMMA.fullmatch, fields)) else "."
     dialect = Dialect(encoding, separator, decimal, is_header(layout.first, where))
     if dialect.header and layout.number == 1:
         raise UserError(f"{where} holds a header and no rows.")

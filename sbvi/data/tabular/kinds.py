@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -87,7 +87,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     if len(values) == 1:
         return ColumnKind("ignored", (), "constant")
     timed = pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype)
-    if timed or all(isinstance(v, str) and _DATE.fullmatch(v) for v in values):  # the same column in a text file
+    if timed or are_times(values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
     kind, why = "categorical", "text"
     if ranks is not None:
@@ -106,6 +106,11 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     found = _number(np.asarray([float(v) for v in known], np.float64), np.asarray(values, np.float64))
     warn_of_zeros(column, found.kind, MOST_CODES, where)
     return found
+
+
+def are_times(values: Sequence[Any]) -> bool:
+    """Whether all values are texts of days, with or without the time of day."""
+    return all(isinstance(v, str) and _DATE.fullmatch(v) for v in values)
 
 
 def _different(known: "pandas.Series") -> list[Any]:
