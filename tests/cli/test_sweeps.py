@@ -156,10 +156,8 @@ def test_a_signal_ends_a_sweep_in_batches(tmp_path, launcher, number, worker_too
     assert [status for status, _ in results(folder).values()] == ["stopped"]
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    ["sbvi", *(pytest.param(name, marks=pytest.mark.slow) for name in ("basic", "side by side", "joblib"))],
-)
+@pytest.mark.slow  # that an ignored signal is left alone is in test_signals.py
+@pytest.mark.parametrize("launcher", ["sbvi", "basic", "side by side", "joblib"])
 def test_a_sweep_in_the_background_ignores_an_interrupt(tmp_path, launcher):
     """A shell without job control starts one so, and who is at the terminal stops what runs in front."""
     if launcher == "joblib":

@@ -187,6 +187,16 @@ def test_no_cell_is_lost_of_a_file_that_was_changed_since():
         assert back(table([1, 2]).set_column(0, "c", pyarrow.array(values))).tolist() == values
 
 
+@pytest.mark.parametrize("beside", [b"{", b"[1]", b'{"k": 3}', b'{"k": {"values": [1], "dtype": "no", "ordered": 1}}'])
+def test_what_others_wrote_beside_a_file_is_not_ours(beside):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    table = pyarrow.table({"k": [1, 2, 1]}).replace_schema_metadata({b"sbvi.categories": beside})
+    files.write_table(table, file := io.BytesIO())
+    assert parquet.read(file.getvalue())["k"].tolist() == [1, 2, 1]
+
+
 def test_truth_values_stay_apart_from_numbers(tmp_path):
     """Python takes True for 1; a file of text does not, and there are as many categories in memory."""
     cells = pd.Series([1, "a", 2.5, True] * 15, dtype=object, name="b")

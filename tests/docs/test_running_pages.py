@@ -40,7 +40,7 @@ NOT_RUN = {
     "linear = [m for m in net if isinstance(m, torch.nn.Linear)]": "needs PyTorch",
 }
 #: Pages that are quick enough for continuous integration.
-QUICK = ("index.md", "rules.md", "command_compare.md")
+QUICK = ("index.md", "rules.md")
 #: Pages of the real data sets.
 REAL = re.compile(r"mnist|frey_faces|experiment=(table1|cifar10|hidden_chow_liu|quick)|dataset.set=")
 

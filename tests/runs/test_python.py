@@ -442,7 +442,7 @@ def test_a_frames_own_dtypes_decide(tmp_path, monkeypatch):
         )  # pandas itself reads text by a pyarrow that was there
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_runs_of_before_with_ordered_categories_go_on(own, tmp_path):
     """Their columns have no record of `category`."""
     pytest.importorskip("pyarrow")

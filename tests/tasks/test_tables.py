@@ -143,7 +143,8 @@ class Killed(BaseException):
     """What leaves the files as they stand."""
 
 
-@pytest.mark.parametrize("ending", ["csv", pytest.param("parquet", marks=pytest.mark.slow)])
+@pytest.mark.slow  # of any files it is in test_atomic.py
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_filled_table_is_there_once_what_is_beside_it_is(trained, tmp_path, monkeypatch, ending):
     """Wherever the process is killed: what has a name then is whole, and stands in the way of the same command."""
     folder, run = trained

@@ -4,6 +4,7 @@ Of a column whose categories are numbers Parquet holds the numbers alone; the ca
 beside the frame's own description, and found again there.
 """
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -38,10 +39,11 @@ def read(source: Path | bytes) -> Any:
 
     frame = pd.read_parquet(opened(), engine="pyarrow")
     beside = (parquet.read_schema(opened()).metadata or {}).get(_KEY)
-    for name, about in (json.loads(beside) if beside else {}).items():
-        dtype = pd.CategoricalDtype(pd.Index(about["values"], dtype=about["dtype"]), ordered=about["ordered"])
-        for label in (label for label in frame.columns if str(label) == name):
-            frame[label] = _of_dtype(frame[label], dtype)
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # what others wrote there is not ours
+        for name, about in (json.loads(beside) if beside else {}).items():
+            dtype = pd.CategoricalDtype(pd.Index(about["values"], dtype=about["dtype"]), ordered=about["ordered"])
+            for label in (label for label in frame.columns if str(label) == name):
+                frame[label] = _of_dtype(frame[label], dtype)
     return frame
 
 
