@@ -20,7 +20,7 @@ class Lacking(NamedTuple):
     where: str
 
     def __str__(self) -> str:
-        """What is gone, as the begin of a sentence."""
+        """What is gone, as the beginning of a sentence."""
         names = [file_name(step, chain) for step, chain in self.draws]
         count = len(names) + self.others
         some = ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
