@@ -79,16 +79,21 @@ def few_effective(what: str, effective: np.ndarray, samples: int, more: str = "e
         )
 
 
-def chains_met(what: str, rhat: np.ndarray) -> float:
-    """The share of examples whose chains have not met, by their R-hat (N,); with a warning where it is large."""
+def chains_met(what: str, rhat: np.ndarray, particles: bool = False) -> float:
+    """The share of examples whose chains have not met, by their R-hat (N,); with a warning where it is large.
+
+    particles: whether they are populations, which have no warm-up, and one particle for each iteration or more.
+    """
     share = float(np.mean(~(rhat <= convergence.LIMIT)))
     if share > SHARE:
         log.warning(
-            "%s: of %.0f %% of the examples the chains have not met (R-hat above %s), so that what is filled in is not "
-            "yet drawn from the model's conditional law; take more iterations, and more of them as warm-up.",
+            "%s: of %.0f %% of the examples the %s have not met (R-hat above %s), so that what is filled in is not yet "
+            "drawn from the model's conditional law; take more iterations%s.",
             what,
             100 * share,
+            "populations of particles" if particles else "chains",
             convergence.LIMIT,
+            ", thousands of them" if particles else ", and more of them as warm-up",
         )
     return share
 

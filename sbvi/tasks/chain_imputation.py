@@ -75,7 +75,7 @@ class ChainImputation(Filling):
         if not exact(run.model):
             enough_kept("imputation", self.iterations - self.warmup)
         parts, courses = self._batches(run, x, missing, truth, shown)
-        scalars, arrays = self._joined(parts, missing)
+        scalars, arrays = self._joined(parts, missing, without_chain(run.model))
         if truth is not None:
             scores = self._scores(run, truth, missing, parts)
             scalars |= {f"imputation/{name}": float(values[-1]) for name, values in scores.items()}
@@ -115,7 +115,7 @@ class ChainImputation(Filling):
         return sorted({0, 1, 2, 4, 7, 14, self.iterations - 1} & set(range(self.iterations)))
 
     def _joined(
-        self, parts: list[dict[str, np.ndarray]], missing: np.ndarray
+        self, parts: list[dict[str, np.ndarray]], missing: np.ndarray, particles: bool
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Scalars and arrays of all batches that need no truth."""
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in ("filled", "spread", "missing")}
@@ -128,7 +128,7 @@ class ChainImputation(Filling):
             scalars |= {
                 "imputation/effective_samples": float(np.median(arrays["effective_samples"])),
                 "imputation/rhat": float(np.median(arrays["rhat"])),
-                f"imputation/rhat_above_{LIMIT}": chains_met("imputation", arrays["rhat"]),
+                f"imputation/rhat_above_{LIMIT}": chains_met("imputation", arrays["rhat"], particles),
             }
         return scalars, arrays
 

@@ -67,7 +67,12 @@ def test_chains_that_have_not_met_are_told_in_one_sentence(caplog):
     assert record.getMessage().startswith(
         "imputation: of 75 % of the examples the chains have not met (R-hat above 1.1)"
     )
-    assert "take more iterations" in record.getMessage()
+    assert record.getMessage().endswith("take more iterations, and more of them as warm-up.")
+    caplog.clear()
+    assert chains_met("imputation", np.array([1.2]), particles=True) == 1
+    (record,) = caplog.records
+    assert "the populations of particles have not met (R-hat above 1.1)" in record.getMessage()
+    assert record.getMessage().endswith("take more iterations, thousands of them.")
 
 
 def test_message_passing_that_has_not_converged_is_told(caplog):

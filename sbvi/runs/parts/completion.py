@@ -13,7 +13,7 @@ from sbvi.core.errors import COUNTED
 from sbvi.data.checks import not_there, numeric
 from sbvi.evaluation.trust import chains_met, enough_kept
 from sbvi.inference import convergence
-from sbvi.inference.imputation import by_chain, directions, exact, impute
+from sbvi.inference.imputation import by_chain, directions, exact, impute, without_chain
 from sbvi.inference.ml_vamp.recovery import Recovery, recover
 from sbvi.inference.ml_vamp.sensing import entries, fits, network_of, projections
 from sbvi.models.capabilities import Layered
@@ -32,8 +32,8 @@ class Completion(Part):
         self, x: np.ndarray, iterations: int = 100, warmup: int = 20, seed: int = 1, chains: int = 4
     ) -> np.ndarray:
         """x with NaN where a value is missing, filled with conditional means: exact ones where the model knows them,
-        else by exact chains, or of NADE by populations of particles, of which it is said when they have not met; same
-        shape.
+        else by exact chains, or by populations of particles where it has these, of which it is said when they have not
+        met; same shape.
 
         Raises:
           UserError: the model gives what is not NaN probability 0.
@@ -68,7 +68,7 @@ class Completion(Part):
             return means, np.ones(len(means)) if along is None else convergence.rhat(along).max(-1)
 
         completed, rhats = self._batches(filled, (known, missing), max(1, BATCH // count))  # rows of all chains
-        chains_met("impute()", rhats)
+        chains_met("impute()", rhats, without_chain(self.model))
         return self.preprocessing.filled(completed, missing, values.reshape(completed.shape)).reshape(values.shape)
 
     def recover(
