@@ -84,6 +84,28 @@ def test_an_environment_is_installed_from_the_users_index(tmp_path, settings, in
     assert made(tmp_path, PYTHON, **settings) == index
 
 
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [((0.0100, 0.0095), 0), ((0.0100, 0.0080), 1), ((None, 0.0300), 1), ((0.0100, None), 0)],
+    ids=["alike", "faster", "the first does not serve", "the other does not"],
+)
+def test_the_newest_interpreter_is_taken_unless_another_is_faster(tmp_path, seconds, chosen):
+    """Stand-ins, which say the seconds that they take for a loop."""
+    places = [tmp_path / "newest" / "python3.13", tmp_path / "other" / "python3.11"]
+    for place, value in zip(places, seconds, strict=True):
+        place.parent.mkdir()
+        place.write_text("#!/bin/sh\nexit 1\n" if value is None else f"#!/bin/sh\necho {value}\n")
+        place.chmod(0o755)
+    text = (ROOT / "scripts" / "environment").read_text()
+    functions = text[text.index("# Whether it serves") : text.index("# What an environment was made from")]
+    awk = tmp_path / "awk"
+    awk.symlink_to(shutil.which("awk"))
+    path = ":".join(str(folder) for folder in (places[0].parent, places[1].parent, tmp_path))
+    script = ["/bin/bash", "-c", f"set -euo pipefail\n{functions}find_python"]
+    done = subprocess.run(script, capture_output=True, text=True, env={"PATH": path})
+    assert (done.returncode, done.stdout) == (0, str(places[chosen])), done.stderr
+
+
 #: No index of its has uv.
 WITHOUT_UV = """#!/bin/sh
 case "$*" in
