@@ -445,7 +445,7 @@ def test_a_users_own_configs(tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["seed"] == 9
 
 
-@pytest.mark.parametrize("how", ["runtime.platform=tpu", "JAX_PLATFORMS=tpu"])
+@pytest.mark.parametrize("how", ["runtime.platform=tpu", pytest.param("JAX_PLATFORMS=tpu", marks=pytest.mark.slow)])
 def test_a_platform_that_is_not_there_is_a_sentence(tmp_path, how):
     words = ["debug=quick", "hydra.run.dir=run"] + ([how] if how.startswith("runtime") else [])
     platforms = {"JAX_PLATFORMS": "tpu"} if how.startswith("JAX") else {}

@@ -18,6 +18,8 @@ from sbvi.models.circuit import algebra
 from sbvi.models.circuit.algebra import Bernoulli, Categorical, Gaussian, Product, Sum, graph
 from sbvi.models.values import DataFacts
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def circuit(leaf):
     """Nodes of several heights, a shared part, sums of two and three children, and a product at the root."""

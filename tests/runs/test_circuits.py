@@ -18,6 +18,8 @@ from sbvi.runs.loaded import load_run
 from sbvi.tasks import TASKS
 from sbvi.tasks.data import run_dataset
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {
     "dataset": {"name": "synthetic", "train_size": 230, "validation_size": 50, "test_size": 50, "dimensions": 12},
     "model": {"name": "circuit", "structure": "hidden_chow_liu", "units": 3},

@@ -9,6 +9,8 @@ from support.tiny_run import TINY
 import sbvi
 from sbvi.core.precision import methods_in_float32
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 WORDS = (*TINY, "model.latents=[2]", "trainer.steps=4", "trainer.log_every=2", "trainer.validate_every=2")
 
 

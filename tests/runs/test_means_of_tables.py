@@ -8,6 +8,8 @@ import pytest
 import sbvi
 from sbvi.data.tabular.columns import centres
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 N = 300
 Z = np.array([[0.0, 0.0], [1.0, -0.5]])
 

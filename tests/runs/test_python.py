@@ -25,6 +25,8 @@ from sbvi.runs.parts.encodings import Encoding
 from sbvi.tasks.likelihood import LikelihoodTask
 from sbvi.training import Training
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 WORDS = [
     "dataset=synthetic",
     "dataset.train_size=200",

@@ -19,6 +19,8 @@ from sbvi.runs.train import train
 from sbvi.runs.whereabouts import same_place
 from sbvi.tasks.data import run_dataset
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 #: A mixture, which is soonest compiled.
 WORDS = ["model=mixture", "model.count=2", "trainer.steps=2", "trainer.batch_size=20", "evaluation.test=false"]
 

@@ -54,6 +54,13 @@ def trained_in_process(factory, name, *words, before=lambda folder: None, pictur
     return made_once(factory, name, train_here) / name
 
 
+@pytest.fixture(scope="module")
+def without_pictures():
+    """For modules whose runs are trained in the test's process and whose pictures nobody looks at."""
+    with no_pictures():
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """The digits: 8 x 8 binary images, 2 latents, rectifiers, a rank-one posterior."""

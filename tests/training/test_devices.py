@@ -151,9 +151,8 @@ def test_a_run_moves_between_one_device_and_two(small_run, tmp_path):
         np.testing.assert_allclose(a[key], b[key], rtol=2e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize(
-    "model", [pytest.param(TINY, id="dlgm"), pytest.param(TINY_HELMHOLTZ, id="helmholtz", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # that runs move between numbers of devices is tested above, in one process
+@pytest.mark.parametrize("model", [pytest.param(TINY, id="dlgm"), pytest.param(TINY_HELMHOLTZ, id="helmholtz")])
 def test_eight_devices_from_the_command_line(model, tmp_path):
     """Trained on eight; evaluated, compared and resumed on one, read where there are two."""
     words = [*model, "trainer.steps=20", "trainer.batch_size=40", "hydra.run.dir=run"]
