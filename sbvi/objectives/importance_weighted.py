@@ -12,4 +12,5 @@ class ImportanceWeighted(MultiSample):
     """Tighter with every sample; equal to the sampled free energy with one."""
 
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
-        return multi_sample(view, self.num_samples, 0.0, self.estimator, numbers["kl_weight"], self.temperature)
+        weight, weighted = numbers["kl_weight"], self.kl_weight.changes
+        return multi_sample(view, self.num_samples, 0.0, self.estimator, weight, self.temperature, weighted)

@@ -5,8 +5,9 @@ other than 1,
 
     L_alpha = 1 / (1 - alpha) log (1/S) sum_s w_s^(1 - alpha)
 
-which at c = 1 is the importance-weighted bound for alpha = 0 and tends to the ELBO at alpha = 1. Its gradient is
-sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators (PAPER 5.2):
+which at c = 1 is the importance-weighted bound for alpha = 0 and tends to the ELBO at alpha = 1; that is what is
+reported, at any c. Its gradient is sum_s v_s grad log w_s with v the normalised weights w^(1 - alpha). Estimators
+(PAPER 5.2):
 
 - standard: as it stands;
 - sticking_the_landing: without the score of q, -c sum_s v_s grad log q(xi_s | v). Its mean is zero where v does not
@@ -54,9 +55,16 @@ def path_factor(normalised: Array, alpha: float, kl_weight: Array) -> Array:
 
 
 def multi_sample(
-    view: View, num_samples: int, alpha: float, estimator: Estimator, kl_weight: Array, temperature: float = 0.5
+    view: View,
+    num_samples: int,
+    alpha: float,
+    estimator: Estimator,
+    kl_weight: Array,
+    temperature: float = 0.5,
+    weighted: bool = False,
 ) -> tuple[Array, Report]:
-    """The loss whose gradient is the estimator, and the bound with its parts, (B,) each. temperature: of relaxed."""
+    """The loss whose gradient is the estimator, and the bound with its parts, (B,) each. temperature: of relaxed.
+    weighted: whether kl_weight may be another than 1; the bound is that of weight 1 all the same."""
     paths = Paths(
         detach_posterior=estimator in DROPPED,
         gated=estimator == "doubly_reparameterised",
@@ -76,7 +84,8 @@ def multi_sample(
         loss = -jnp.mean(surrogate + jax.lax.stop_gradient(value - surrogate))
         if rollout.gate is not None:
             loss = loss + rollout.gate.weigh(path_factor(normalised, alpha, kl_weight))
-    return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": value}
+    bound = renyi_value(rollout.log_weights(), alpha) if weighted else value
+    return loss, parts(rollout, node_kl(rollout, "sampled")) | {"bound": bound}
 
 
 @spec

@@ -24,6 +24,11 @@ class KLWeight:
     def idle(self) -> dict[str, str]:
         return {} if self.warmup_epochs else {"start": "warmup_epochs above 0"}
 
+    @property
+    def changes(self) -> bool:
+        """Whether the factor is ever another than 1."""
+        return self.beta != 1 or (self.warmup_epochs > 0 and self.start != 1)
+
     def at(self, steps: np.ndarray, steps_per_epoch: float) -> np.ndarray:
         """The factor at each step."""
         if not self.warmup_epochs:

@@ -15,4 +15,5 @@ class Renyi(MultiSample):
     """Order of the divergence."""
 
     def __call__(self, view: View, numbers: Mapping[str, Array]) -> tuple[Array, Report]:
-        return multi_sample(view, self.num_samples, self.alpha, self.estimator, numbers["kl_weight"], self.temperature)
+        weight, weighted = numbers["kl_weight"], self.kl_weight.changes
+        return multi_sample(view, self.num_samples, self.alpha, self.estimator, weight, self.temperature, weighted)

@@ -19,24 +19,25 @@ from sbvi.data.formats.own_files import Archive, read_own
 log = logging.getLogger(__name__)
 
 
-def read_array(path: str, *, allow_nan: bool = False) -> np.ndarray:
-    """The numbers of a file; see `read_values`."""
-    return read_values(path, allow_nan=allow_nan)[0]
+def read_array(path: str, key: str = "task.input", *, allow_nan: bool = False) -> np.ndarray:
+    """The numbers of the file that a key names; see `read_values`."""
+    return read_values(path, key=key, allow_nan=allow_nan)[0]
 
 
 def read_values(
-    path: str, columns: tuple[str, ...] | None = None, *, allow_nan: bool = False
+    path: str, columns: tuple[str, ...] | None = None, *, key: str = "task.input", allow_nan: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...] | None, str]:
     """Numbers (N, ...) of .npz (its only array, or `x`), .npy, .csv, .tsv or .parquet; a table's columns where they
     were found by name; and what sentences call the file.
 
+    key: which names the file, for sentences.
     columns: names to find in a table that names its columns, in this order; others are left out, and it is said.
 
     Raises:
       UserError: the file is not there, of another kind, holds objects, lacks a column, or has values that are not
         finite.
     """
-    where = f"task.input={path}"
+    where = f"{key}={path}"
     content = read_own(path, where)
     named = None
     if isinstance(content, Archive):

@@ -66,7 +66,7 @@ def of_run(how: Measurement, run: LoadedRun) -> Observed:
         missing = np.broadcast_to(_erased(how, run.event_shape, generator), truth.shape)
         return Observed(entries(network, truth, missing, binary, how.noise), truth, missing, binary, run.event_shape)
     if how.operator is not None:
-        operator = read_array(how.operator)
+        operator = read_array(how.operator, "task.operator")
     else:
         operator = generator.standard_normal((how.measurements, size)) / np.sqrt(size)
     if operator.shape[1:] != (size,):
@@ -101,7 +101,7 @@ def _projected(how: Measurement, network: Network, binary: bool, event_shape: tu
     """The user's projections y (N, m) by the user's operator."""
     assert how.input is not None
     assert how.operator is not None
-    y, operator = read_array(how.input, allow_nan=True), read_array(how.operator)
+    y, operator = read_array(how.input, allow_nan=True), read_array(how.operator, "task.operator")
     problem = projections(network, y, operator, binary, how.noise, how.measure == "sign")
     return Observed(problem, None, None, binary, event_shape)
 

@@ -74,7 +74,8 @@ class RecoverTask:
     """A matrix (m, D) in place of random projections, of data as the model sees it (.npz, .npy, .csv, .tsv,
     .parquet)."""
     output: str | None = None
-    """Where to write latents and data, each with its variances (.npz)."""
+    """Where to write latents and data, each with its variances (.npz): p (1 - p) of bits that are observed by
+    entries."""
     state_evolution: bool = False
     """Predict message passing's error by iteration and draw it beside the actual one, on examples whose latents are
     drawn from the prior: those of data are not known."""

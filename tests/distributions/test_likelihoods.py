@@ -14,7 +14,7 @@ from sbvi.distributions.likelihoods.bernoulli import groups, log_bernoulli
 from sbvi.distributions.likelihoods.categorical import Categorical
 from sbvi.distributions.likelihoods.discretized_logistic import DiscretizedLogistic
 from sbvi.distributions.likelihoods.gaussian import GaussianLikelihood
-from sbvi.distributions.likelihoods.likelihood import Entrywise
+from sbvi.distributions.likelihoods.likelihood import Entrywise, gives_means
 from sbvi.distributions.likelihoods.logistic_mixture import LogisticMixture
 from sbvi.distributions.likelihoods.negative_binomial import NegativeBinomial
 from sbvi.distributions.likelihoods.ordinal import Ordinal
@@ -39,6 +39,16 @@ CASES = {
 }
 #: Those that tables are put together of.
 ENTRYWISE = [case for case in CASES if isinstance(CASES[case], Entrywise)]
+
+
+#: Whose outputs are the values' means, or log-odds: that of discretised levels ends where they do.
+MEANS = {"bernoulli", "gaussian fixed", "gaussian learned", "student t learned"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whose_outputs_are_means(case):
+    likelihood = CASES[case]
+    assert gives_means(likelihood, jnp.zeros(likelihood.free(D)), D) == (case in MEANS)
 
 
 def parts(case, seed=0, rows=3, dtype=jnp.float32):

@@ -8,6 +8,7 @@ from scipy import stats
 
 from sbvi.core import UserError, make
 from sbvi.data.tabular.columns import Column, centres
+from sbvi.distributions.likelihoods.likelihood import gives_means
 from sbvi.distributions.likelihoods.missingness import SelfMasking
 from sbvi.distributions.likelihoods.mixed import Mixed
 
@@ -38,6 +39,22 @@ SPREAD = np.array([1.0, 3.0, 0.8, 1.0, 0.45, 1.0, 0.9])
 def held(rows):
     """Source numbers as a model sees them."""
     return np.stack([c.store(rows[:, d]) for d, c in enumerate(COLUMNS)], 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "told"),
+    [
+        ("05", {"continuous": "gaussian"}, True),
+        ("05", {"continuous": "gaussian", "scale": "predicted"}, False),
+        ("305", {"continuous": "gaussian"}, True),  # of logarithms, as a model sees them
+        ("035", {"continuous": "gaussian"}, False),  # outputs stand by group, in another order than the columns
+        ("01", {"count": "poisson"}, False),
+        ("4", {}, False),  # bits by column are no bits of a likelihood that is binary
+    ],
+)
+def test_outputs_are_means_of_real_columns_alone(columns, settings, told):
+    law = Mixed(**{"scale": "learned"} | settings).of([COLUMNS[int(place)] for place in columns])
+    assert gives_means(law, jnp.zeros(law.free(len(columns))), len(columns)) == told
 
 
 GAPS = np.random.default_rng(1).random(TWO.shape) < 0.5

@@ -10,6 +10,7 @@ from support.models import dlgm
 
 from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood, whole
+from sbvi.distributions.likelihoods.likelihood import gives_means
 from sbvi.distributions.likelihoods.whole import PARTS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "plugin" / "src" / "sbvi_laplace" / "likelihood.py"
@@ -123,6 +124,7 @@ def test_a_likelihood_that_is_whole_is_taken():
     made = Laplace()
     assert whole(made, 4, None) is made
     assert whole(made, 4, 16) is made
+    assert gives_means(made, jnp.zeros(0), 4)  # so that recovery takes it
     # Those of sbvi are not even asked.
     assert whole(own := object.__new__(LIKELIHOODS["gaussian"]), 4, None) is own
 

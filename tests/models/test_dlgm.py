@@ -11,6 +11,7 @@ from support.two_latents import sized
 from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.models import DLGM
+from sbvi.models.dlgm.stack import check_outputs
 from sbvi.models.noise import chance, corrupt
 from sbvi.models.rollout import Noise
 from sbvi.posteriors import GAUSSIAN, POSTERIORS
@@ -112,6 +113,25 @@ def test_layers_of_predicted_scales_are_no_stack():
         model.layers(params)
     model, params = built(latents=(3,), hidden=(4,), noise_matrix="predicted")  # the top layer's is the identity
     np.testing.assert_array_equal(model.layers(params)[0].weights, np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "said"),
+    [
+        (
+            LIKELIHOODS["poisson"](levels=5),
+            r"9 outputs for 9 values, which under likelihood=poisson are not the values'",
+        ),
+        (
+            LIKELIHOODS["gaussian"](scale="predicted"),
+            r"18 outputs for 9 values, which under likelihood=gaussian are not",
+        ),
+    ],
+)
+def test_outputs_that_are_no_means_are_refused(likelihood, said):
+    check_outputs(DLGM(), LIKELIHOODS["gaussian"](), jnp.zeros(D), D)
+    with pytest.raises(UserError, match=said):
+        check_outputs(DLGM(likelihood=likelihood), likelihood, jnp.zeros(0), D)
 
 
 @pytest.mark.parametrize("latents", [(3,), (3, 2)])

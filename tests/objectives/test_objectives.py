@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from sbvi.algorithms.gradient_ascent import objective_scores
 from sbvi.core import UserError, build
 from sbvi.gradients import Paths
 from sbvi.models.capabilities import LatentVariable
+from sbvi.models.rollout import Rollout
 from sbvi.objectives import OBJECTIVES, FreeEnergy, ImportanceWeighted, KLWeight, Renyi, evaluated
 from sbvi.objectives.compatibility import check_latent_noise
 from sbvi.objectives.discrete import renyi_value
@@ -225,6 +227,28 @@ def test_kl_weight(oracle):
     x = oracle.data(4)
     loss, report = jax.device_get(evaluate(FreeEnergy(), oracle, x, weight=0.25))
     np.testing.assert_allclose(loss, np.mean(0.25 * report["kl"] - report["log_likelihood"]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("estimator", ["standard", "sticking_the_landing"])
+def test_a_bound_is_told_without_the_weight(alpha, estimator):
+    """While the loss has it; of a weight that is always 1 nothing is summed twice."""
+    likelihood, prior, posterior = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
+    scored = Rollout(None, jnp.asarray(likelihood), {"a": jnp.asarray(prior)}, {"a": jnp.asarray(posterior)}, None)
+    seen = SimpleNamespace(rollout=lambda num_samples, paths: scored)
+    told = {"kl_weight": jnp.float32(0.3)}
+    values = [
+        np.mean(w, 0) if alpha == 1 else np.log(np.mean(np.exp((1 - alpha) * w), 0)) / (1 - alpha)
+        for w in (likelihood + weight * (prior - posterior) for weight in (1.0, 0.3))
+    ]
+    for weight in (KLWeight(beta=0.3), KLWeight(warmup_epochs=2.0)):
+        loss, report = Renyi(alpha=alpha, estimator=estimator, kl_weight=weight)(seen, told)
+        np.testing.assert_allclose(report["bound"], values[0], rtol=1e-5)
+        np.testing.assert_allclose(loss, -np.mean(values[1]), rtol=1e-5)
+    always = [KLWeight(), KLWeight(start=1.0, warmup_epochs=2.0), LayeredKLWeight()]
+    assert not any(weight.changes for weight in always)
+    sums = [str(jax.make_jaxpr(lambda w=w: Renyi(kl_weight=w)(seen, told))()).count(" exp ") for w in always]
+    assert sums == [1, 1, 1]
 
 
 def test_kl_weights_of_layers():

@@ -108,6 +108,7 @@ def test_the_hamiltonian_chain_has_the_posterior_s_means(run, posterior):
     assert np.mean(np.abs(found.signal - exact)) < 0.02
     assert np.mean(np.abs(found.latents - latents)) < 0.15
     assert found.signal.shape == (EXAMPLES, 64)
+    np.testing.assert_allclose(found.signal_variances, found.signal * (1 - found.signal))  # a bit's, as of every method
 
 
 def test_projections_and_refusals(run, tmp_path):
@@ -194,6 +195,7 @@ def test_a_decoder_of_ones_own_from_the_command_line(tmp_path, monkeypatch, caps
     np.savez(tmp_path / "net.npz", W0=weight, b0=bias, activations="identity")
     np.savez(tmp_path / "bits.npz", W0=weight, b0=bias, activations="sigmoid")
     np.save(tmp_path / "a.npy", operator)
+    np.save(tmp_path / "flat.npy", operator[:3, 0])
     np.save(tmp_path / "y.npy", y)
     holes = np.where(generator.random((3, 6)) < 0.3, np.nan, generator.integers(0, 2, (3, 6)).astype(float))
     np.save(tmp_path / "bits.npy", holes)
@@ -212,6 +214,7 @@ def test_a_decoder_of_ones_own_from_the_command_line(tmp_path, monkeypatch, caps
         (["decoder=net.npz", "task=samples"], "task=samples needs run=DIR; with decoder=FILE: task=recover."),
         (["decoder=net.npz", "task=recover"], "needs what was observed, as task.input=FILE"),
         (["decoder=net.npz", "run=here", "task=recover"], "Give run=DIR or decoder=FILE, not both."),
+        ([*words[1:4], "task.operator=flat.npy"], "task.operator=flat.npy has shape (3,)"),
         (["decoder=net.npz", "task=recover", "task.input=y.npy"], r"task.input has shape (3, 4); allowed: (N, 6)"),
     ):
         assert evaluate(*refused) == 1

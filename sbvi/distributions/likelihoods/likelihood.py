@@ -112,6 +112,16 @@ def mean_and_draw(likelihood: Likelihood, key: Array, outputs: Array, free: Arra
     return likelihood.mean(outputs, free), likelihood.sample(key, outputs, free)
 
 
+def gives_means(likelihood: Likelihood, free: Array, size: int) -> bool:
+    """Whether each of `size` values has one output, which is its mean, or of bits the log-odds of a 1. What `mean`
+    tells of outputs within the values' range and beyond it says so, whatever the law around the mean is."""
+    if likelihood.outputs(size) != size:
+        return False
+    outputs = np.linspace(-2.5, 3.0, 3 * size, dtype=np.float32).reshape(3, 1, size)
+    means = 1 / (1 + np.exp(-outputs)) if likelihood.binary else outputs
+    return bool(np.allclose(jax.jit(likelihood.mean)(outputs, free), means, rtol=1e-5, atol=1e-5))
+
+
 def row(values: Array, ndim: int) -> Array:
     """Free parameters (D,) with the rank of what they meet."""
     return values.reshape((1,) * (ndim - 1) + (-1,))

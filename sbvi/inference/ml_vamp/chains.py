@@ -108,6 +108,6 @@ def _run(problem: Problem, options: Chain, seed: int, init: Any, step: Any, acce
     keys = jax.random.split(jax.random.key(seed), len(problem.y))
     position = start(problem, np.random.default_rng(seed), 0.1)
     z, zz, x, xx, rate, size = jax.jit(jax.vmap(chain))(keys, position, jnp.asarray(problem.y))
-    spread = np.asarray(zz - z**2), np.asarray(xx - x**2)
+    spread = np.asarray(zz - z**2), np.asarray(x * (1 - x) if problem.of_bits else xx - x**2)
     about = {"accepted": np.asarray(rate), "step_size": np.asarray(size)}
     return np.asarray(z), spread[0], np.asarray(x), spread[1], about

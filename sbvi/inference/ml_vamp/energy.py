@@ -54,6 +54,7 @@ def output(problem: Problem, position: Position) -> jax.Array:
 def signal(problem: Problem, position: Position) -> jax.Array:
     """The output, or the probability of a 1 where y is its bits."""
     x = output(problem, position)
-    if isinstance(problem.output, BinaryOutput) and problem.output.operator is None:
+    if problem.of_bits:
+        assert isinstance(problem.output, BinaryOutput)
         return problem.output.probability(x, jnp.zeros_like(x))
     return x

@@ -8,7 +8,9 @@ matrix-vector products alone.
 Rows that are not observed are zero in W and b: they carry nothing, and `live` counts the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,11 @@ class LinearFactor:
     bias: Array
     noise: Array
     live: Array
+
+    @property
+    def weight(self) -> Array:
+        """W (n_out, n_in), zero in rows that do not count."""
+        return (self.u * self.s) @ self.v.T
 
     def estimate(self, into: Message, back: Message, mode: Mode) -> Belief:
         """The means are also the modes, and the variances the derivatives, so that both modes agree but in evidence."""
@@ -97,6 +104,28 @@ def layer(factor: Factor) -> LinearFactor:
     inner = factor.layer if isinstance(factor, MeasuredFactor) else factor
     assert isinstance(inner, LinearFactor)
     return inner
+
+
+class Joined(NamedTuple):
+    """Linear layers that follow one another from the latent on, without noise between, as one. before: the weight from
+    the latent to the last one's input. place: that one's among the factors."""
+
+    layer: LinearFactor
+    before: Array
+    place: int
+
+
+def joined(factors: Sequence[Factor]) -> Joined:
+    """The layers between the latent and the first unit or noise. For variances alone: a layer's message has one
+    variance for all directions, which between two of them is wrong."""
+    first = Joined(layer(factors[1]), jnp.eye(len(layer(factors[1]).v)), 1)
+    for factor in factors[2:]:
+        if float(first.layer.noise) or not isinstance(factor, LinearFactor | MeasuredFactor):
+            break
+        before, last = first.layer.weight, layer(factor)
+        weight = np.asarray(last.weight @ before)
+        first = Joined(linear_factor(weight, np.zeros(len(weight)), float(last.noise)), before, first.place + 1)
+    return first
 
 
 def linear_factor(weight: np.ndarray, bias: np.ndarray, noise: float, rows: np.ndarray | None = None) -> LinearFactor:

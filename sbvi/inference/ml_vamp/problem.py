@@ -83,6 +83,11 @@ class Problem:
         operator = self.output.operator
         return self.network.outputs if operator is None else len(operator)
 
+    @property
+    def of_bits(self) -> bool:
+        """Whether y is bits of the output itself, of which the signal is the probability of a 1."""
+        return isinstance(self.output, BinaryOutput) and self.output.operator is None
+
     @cached_property
     def chain(self) -> tuple[tuple[Layer, ...], Linear]:
         """Layers before the last linear one, and that one, whose output is observed: the operator is folded in."""

@@ -19,7 +19,8 @@ class Recovery:
     """What a method found, by example.
 
     latents, variances: (B, n) of z; variances are NaN where a method gives none. signal, signal_variances: (B, m) of
-    the network's output, or the probability of a 1. seconds: wall time, compilation included. diagnostics: by name.
+    the network's output given y; where y is bits of it, the probability p that each is 1, and the bit's variance
+    p (1 - p), of which the doubt about p is a part. seconds: wall time, compilation included. diagnostics: by name.
     """
 
     latents: np.ndarray

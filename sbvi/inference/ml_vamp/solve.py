@@ -16,7 +16,7 @@ import numpy as np
 
 from sbvi.core import Positive, PositiveInt, spec
 from sbvi.core.watch import counted
-from sbvi.inference.ml_vamp.linear import layer
+from sbvi.inference.ml_vamp.linear import Joined, LinearFactor, joined, layer
 from sbvi.inference.ml_vamp.messages import Array, Factor, Message, Mode, average
 from sbvi.inference.ml_vamp.monitors import free_energy
 from sbvi.inference.ml_vamp.passing import GUARDS, Limits, State, init, step
@@ -86,8 +86,10 @@ def _group(problem: Problem, settings: Settings, examples: np.ndarray, rows: np.
     counts = [float(n) for n in widths]
     if isinstance(problem.output, BinaryOutput):
         counts[-1] = float(rows.sum())
-    values = _finish(factors, evidence, state, settings.mode, tuple(map(jnp.asarray, counts)))
-    signal = _signal(problem, factors, evidence, state, settings.mode)
+    first = joined(factors)
+    about = settings.mode, tuple(map(jnp.asarray, counts)), first.layer, first.place
+    values = _finish(factors, evidence, state, *about)
+    signal = _signal(problem, factors, evidence, state, settings.mode, first)
     clips = dict(zip(GUARDS, np.asarray(state.clips).T, strict=True))
     run = {"gap": state.gap, "converged": state.gap < settings.tolerance, "iterations": state.iteration}
     return jax.tree.map(np.asarray, values | signal | run | {"damping": damping, "clips": clips})
@@ -205,9 +207,15 @@ def _under_way(state: State, best: State, tolerance: Any, patience: Any) -> Any:
     return ~(best.gap < tolerance) & (state.iteration - best.iteration < patience)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnums=(3, 6))
 def _finish(
-    factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, counts: tuple[Array, ...]
+    factors: tuple[Factor, ...],
+    evidence: Message,
+    state: State,
+    mode: Mode,
+    counts: tuple[Array, ...],
+    first: LinearFactor,
+    place: int,
 ) -> dict[str, Any]:
     above = (*state.backward[1:], evidence)
     beliefs = [
@@ -217,32 +225,43 @@ def _finish(
     return {
         "means": tuple(belief.mean_in for belief in beliefs),
         "variances": tuple(average(belief.variance_in) for belief in beliefs),
-        "latent_variances": layer(factors[1]).variances(state.forward[0], above[0], latents),
+        "latent_variances": first.variances(state.forward[0], above[place - 1], latents),
         "free_energy": free_energy(factors, evidence, state, mode, counts),
     }
 
 
 def _signal(
-    problem: Problem, factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode
+    problem: Problem, factors: tuple[Factor, ...], evidence: Message, state: State, mode: Mode, first: Joined
 ) -> dict[str, Any]:
-    """The output x before any operator, or the probability that its bits are 1, with variances."""
+    """The output x before any operator with variances; of bits the probabilities of a 1, and the bits' variances."""
     binary = isinstance(problem.output, BinaryOutput)
     place = len(factors) - (2 if binary else 1)
     into, back = state.forward[place - 1], state.backward[place] if binary else evidence
     weight, bias, noise = problem.signal
     arrays = (jnp.asarray(weight), jnp.asarray(bias)[None], jnp.asarray(noise))
-    mean, variance = _turned(factors[place], into, back, arrays, mode)
-    if not isinstance(problem.output, BinaryOutput) or problem.output.operator is not None:
+    way = layer(factors[place]), into, arrays[0]
+    if place == first.place:
+        way = first.layer, state.forward[0], arrays[0] @ first.before
+    mean, variance = _turned(factors[place], into, back, arrays, way, mode)
+    if not problem.of_bits:
         return {"signal": mean, "signal_variances": variance}
+    assert isinstance(problem.output, BinaryOutput)
     chance = problem.output.probability(mean, variance if mode == "mmse" else jnp.zeros_like(variance))
     return {"signal": chance, "signal_variances": chance * (1 - chance)}
 
 
-@partial(jax.jit, static_argnums=4)
+@partial(jax.jit, static_argnums=5)
 def _turned(
-    factor: Factor, into: Message, back: Message, signal: tuple[Array, Array, Array], mode: Mode
+    factor: Factor,
+    into: Message,
+    back: Message,
+    signal: tuple[Array, Array, Array],
+    way: tuple[LinearFactor, Message, Array],
+    mode: Mode,
 ) -> tuple[Array, Array]:
-    """Mean and variance of weight @ z_in + bias + N(0, noise I)."""
+    """Mean and variance of weight @ z_in + bias + N(0, noise I). way: the layer that z_in, or what z_in is made of,
+    goes through to what is observed, its message, and the weight from it to the output."""
     weight, bias, noise = signal
     belief = factor.estimate(into, back, mode)
-    return belief.mean_in @ weight.T + bias, layer(factor).variances(into, back, weight) + noise
+    through, message, turned = way
+    return belief.mean_in @ weight.T + bias, through.variances(message, back, turned) + noise

@@ -116,10 +116,11 @@ class Layered(Protocol):
     """Its deterministic network is a stack of layers, for message passing."""
 
     def layers(self, params: Params) -> Sequence[Affine | str]:
-        """From latents to the likelihood's outputs: affine maps, and names of activations between them.
+        """From latents to the likelihood's outputs, each its value's mean or a bit's log-odds: affine maps, and names
+        of activations between them.
 
         Raises:
-          UserError: a part is no such layer; the sentence names it.
+          UserError: a part is no such layer, or the outputs are something else; the sentence names it.
         """
 
 

@@ -11,7 +11,7 @@ from sbvi.distributions.gaussian import Gaussian
 from sbvi.distributions.likelihoods.likelihood import mean_and_draw
 from sbvi.distributions.priors import Prior, drawn
 from sbvi.gradients import Composite
-from sbvi.models.dlgm.stack import stack
+from sbvi.models.dlgm.stack import check_outputs, stack
 from sbvi.models.values import Affine, Array, DataFacts, Latents, Params, Samples
 
 if TYPE_CHECKING:
@@ -137,4 +137,6 @@ class GenerativeHalf:
         return latents, self.observe(params, second, latents)
 
     def layers(self, params: Params) -> Sequence[Affine | str]:
+        free = nnx.merge(self._graph, params.generative).free_parameters()
+        check_outputs(self.spec, self.likelihood, free, self.facts.event_size)
         return stack(self.spec, params)

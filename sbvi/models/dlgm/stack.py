@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sbvi.core import UserError
+from sbvi.core import UserError, name_of
+from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood
+from sbvi.distributions.likelihoods.likelihood import gives_means
 from sbvi.distributions.priors import Standard
-from sbvi.models.values import Affine, Params
+from sbvi.models.values import Affine, Array, Params
 
 if TYPE_CHECKING:
     from sbvi.models.dlgm.settings import DLGM
@@ -25,6 +27,26 @@ def _noise_matrix(spec: "DLGM", params: Params, level: int) -> np.ndarray:
     return matrix if spec.noise_matrix == "full" else np.diag(matrix)
 
 
+def check_outputs(spec: "DLGM", likelihood: Likelihood, free: Array, size: int) -> None:
+    """Refuse outputs that message passing would take for what they are not.
+
+    Args:
+      likelihood: the one that the spec's is for this data, with its free parameters, over `size` values.
+
+    Raises:
+      UserError: values depend on others, or an output is neither its value's mean nor a bit's log-odds.
+    """
+    if not likelihood.factorised:
+        raise UserError("Message passing needs a likelihood whose values are independent given the network's outputs.")
+    if not gives_means(likelihood, free, size):
+        raise UserError(
+            f"the model's last layer has {likelihood.outputs(size)} outputs for {size} values, which under "
+            f"likelihood={name_of(LIKELIHOODS, spec.likelihood)} are not the values' means; recovery needs one a value "
+            f"that is its mean, or a bit's log-odds, as likelihood=bernoulli and likelihood=gaussian with a fixed or "
+            f"learned scale have."
+        )
+
+
 def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
     """Affine maps and activation names from xi_L down to the likelihood's outputs, float64.
 
@@ -40,8 +62,6 @@ def stack(spec: "DLGM", params: Params) -> Sequence[Affine | str]:
         raise UserError(
             "Message passing starts from latents of N(0, I), which this prior is not; allowed: prior=standard."
         )
-    if not spec.likelihood.factorised:
-        raise UserError("Message passing needs a likelihood whose values are independent given the network's outputs.")
     if spec.network != "dense" and any(spec.maps()):
         raise UserError(f"model.network={spec.network} is no stack of affine layers; allowed: model.network=dense.")
     top = len(spec.latents) - 1

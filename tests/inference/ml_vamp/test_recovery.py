@@ -52,6 +52,20 @@ def test_every_method_finds_the_posterior_of_a_linear_layer(name):
     np.testing.assert_allclose(found.signal_variances, np.tile(spread, (2, 1)), rtol=0.2 if chain else 5e-3)
 
 
+def test_variances_are_exact_where_linear_layers_follow_one_another():
+    """As G_L and the first layer of T_L do."""
+    generator = np.random.default_rng(0)
+    inner, outer, operator = generator.normal(size=(3, 3)), generator.normal(size=(3, 6)), generator.normal(size=(5, 6))
+    network = network_of([(inner, np.zeros(3), 0.0), (outer, np.zeros(6), 0.0)])
+    found = recover(projections(network, generator.normal(size=(2, 5)), operator, False, 0.5))
+    weight = outer.T @ inner.T
+    design = operator @ weight
+    covariance = np.linalg.inv(np.eye(3) + design.T @ design / 0.25)
+    np.testing.assert_allclose(found.variances, np.tile(np.diag(covariance), (2, 1)), rtol=1e-3)
+    spread = np.diag(weight @ covariance @ weight.T)
+    np.testing.assert_allclose(found.signal_variances, np.tile(spread, (2, 1)), rtol=1e-3)
+
+
 def test_message_passing_counts_its_attempts_for_each_pattern_of_gaps():
     generator = np.random.default_rng(0)
     layers = [(generator.normal(size=(3, 6)), np.zeros(6), 0.0)]
