@@ -17,8 +17,8 @@ Array = jax.Array
 
 class ChunkResult(NamedTuple):
     """sums: each scalar summed over the steps that were taken; bad_step: the first step with a loss that
-    is not finite, or -1; skipped: updates that were dropped; last_good: the last step whose update was none of these, or
-    -1, where they are dropped."""
+    is not finite, or -1; skipped: updates that were dropped; last_good: where updates are dropped the last step whose
+    own was not, or -1."""
 
     sums: dict[str, Array]
     bad_step: Array

@@ -19,8 +19,8 @@ from sbvi.core.plugins import called
 class Logger(Protocol):
     """Takes what one run reports.
 
-    One that tells a stopped run from a completed one has a method `stopped`, too, which is called before `close` where a
-    signal or an interrupt has ended the run, which can go on."""
+    One that tells a stopped run from a completed one has a method `stopped`, too, which is called before `close` where
+    a signal or an interrupt has ended the session; the run can go on."""
 
     def start(self, settings: Mapping[str, Any]) -> None:
         """The run's settings, flat: numbers, texts and booleans."""
