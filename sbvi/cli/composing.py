@@ -1,12 +1,16 @@
-"""A single run's config is composed once, and a sweep's jobs are checked before the first of them starts.
+"""A single run's config is composed once, from words that may be others than the typed, and a sweep's jobs are checked
+before the first of them starts.
 
 Hydra 1.3 composes a config to read the mode that it may set (`hydra.mode`), and composes it again to run in that mode.
 Of a single run both are the same config, and each takes an eighth of a second of the processor. Later ones read the
 mode without.
 """
 
+import contextlib
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hydra._internal.hydra import Hydra  # there is no public way to do this
@@ -57,6 +61,27 @@ def compose_once() -> None:
         return None if config is None else config.hydra.mode
 
     Hydra.get_mode = get_mode  # type: ignore[assignment, method-assign]
+
+
+@contextlib.contextmanager
+def read_instead(words: Sequence[str]) -> Iterator[None]:
+    """Within, Hydra reads these words in place of the process's arguments, which stay as they were typed; of a Hydra
+    that reads otherwise nothing is changed."""
+    module: Any = sys.modules["hydra.main"]
+    if (made := getattr(module, "get_args_parser", None)) is None:
+        yield
+        return
+
+    def parser() -> Any:
+        result = made()
+        result.parse_args = functools.partial(result.parse_args, list(words))
+        return result
+
+    module.get_args_parser = parser
+    try:
+        yield
+    finally:
+        module.get_args_parser = made
 
 
 def before_sweeps(call: Callable[[], None]) -> None:

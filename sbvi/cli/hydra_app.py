@@ -5,6 +5,7 @@ reach us, and show the traceback only to users who asked for it.
 """
 
 import contextlib
+import functools
 import inspect
 import logging
 import os
@@ -22,11 +23,13 @@ from sbvi.cli.job_names import job_name
 from sbvi.cli.reader import collected, printing, unheard
 from sbvi.cli.tilde import expanded
 from sbvi.core import UserError
+from sbvi.core.config_names import searched
 from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 from sbvi.core.plugins import telling
+from sbvi.core.rewording import reworded
 from sbvi.core.sqlite_urls import url_of
 
 #: What Optuna says of the best trial of a study that has no completed one.
@@ -41,14 +44,17 @@ def study(folder: str) -> str:
     return url_of(place / "optuna-study.db")
 
 
-def register_resolvers() -> None:
-    """What our config files use beyond OmegaConf's own resolvers."""
+def register_resolvers(words: Sequence[str]) -> None:
+    """What our config files use beyond OmegaConf's own resolvers; Hydra hands them to a launcher's jobs.
+
+    words: the command's, as Hydra reads them.
+    """
     from omegaconf import OmegaConf
 
     register: Any = OmegaConf.register_resolver  # of OmegaConf 2.4; before, an older function has this name
     if "replace" not in inspect.signature(register).parameters:
         register = OmegaConf.register_new_resolver
-    register("sbvi.job", job_name, replace=True)
+    register("sbvi.job", functools.partial(job_name, arguments=tuple(words)), replace=True)
     register("sbvi.study", study, replace=True)
 
 
@@ -108,7 +114,8 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
 
     before, asked = os.environ.get("HYDRA_FULL_ERROR"), full_errors()
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    register_resolvers()
+    words = reworded(sys.argv[1:], [*map(Path, given_to(sys.argv[1:], mistakes.CONFIG_DIR)), *searched(sys.argv[1:])])
+    register_resolvers(words)
     composing.compose_once()
     failures: list[UserError] = []
     failed: list[str] = []  # jobs of a sweep in this process
@@ -170,7 +177,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
     seen: set[str] = set()  # the configs that are read
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with reading() as seen, collected() if told else contextlib.nullcontext():
+        with reading() as seen, composing.read_instead(words), collected() if told else contextlib.nullcontext():
             main()
         if failures:
             raise failures[0]

@@ -16,8 +16,10 @@ def digest(overrides: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:12]
 
 
-def job_name(folder: str, overrides: Sequence[str]) -> str:
+def job_name(folder: str, overrides: Sequence[str], arguments: Sequence[str] | None = None) -> str:
     """The folder of a job within its sweep's folder, such as `learning_rate_0.001-seed_0-1a2b3c4d`.
+
+    arguments: the sweep's words as Hydra reads them, which a launcher's job may run without; by default the process's.
 
     The digest alone says which job it is: one that a sweep begun or widened otherwise has made keeps its name. The
     characters are those that a command line takes without quotes.
@@ -28,7 +30,9 @@ def job_name(folder: str, overrides: Sequence[str]) -> str:
     if (place / whole).is_dir():  # of earlier versions
         return whole
     known = sorted(path.name for path in place.glob(f"*{tail}"))
-    return known[0] if known else f"{told(differing(overrides, sys.argv[1:]))[:LONGEST]}{tail}"
+    if known:
+        return known[0]
+    return f"{told(differing(overrides, sys.argv[1:] if arguments is None else arguments))[:LONGEST]}{tail}"
 
 
 def differing(overrides: Sequence[str], arguments: Sequence[str]) -> list[str]:

@@ -72,7 +72,8 @@ class TrainingBar:
         best: float | None,
         words: tuple[str, str] = ("validation", " examples/s"),
     ) -> str:
-        parts = [f"{monitor} {values[f'train/{monitor}']:.2f}"]
+        mean = values.get(f"train/{monitor}")  # of updates since the last log point, if one was taken
+        parts = [f"{monitor} {mean:.2f}"] if mean is not None else ["no update"]
         if self.validation is not None:
             parts.append(f"{words[0]} {self.validation:.2f}")
             if best is not None:

@@ -84,6 +84,11 @@ def is_list(path: str) -> bool:
     return bool(types) and all(each.startswith("list") for each in types)
 
 
+def takes_both(path: str) -> bool:
+    """Whether a dotted key takes a list and, in its place, settings, in some entry that has it."""
+    return any(re.search(r"\blist of\b.* or settings\b", about["type"]) for about in _of(path))
+
+
 def is_text(path: str) -> bool:
     """Whether a dotted key takes any text in some entry."""
     return any(re.search(r"\btext\b", about["type"]) and "allowed" not in about for about in _of(path))

@@ -39,7 +39,8 @@ def refused(text: str, overrides: Sequence[str]) -> UserError | None:
         return choices(match[1], match[2], re.findall(r"^\t(\S+)$", text, re.MULTILINE))
     if "Config group override must be" in text:
         pairs = [word.lstrip("+").partition("=") for word in overrides]
-        words = [f"{key}={value}" for key, _, value in pairs if (config_folder() / key).is_dir()]
-        odd = [word for word in words if re.search(r"=(null|none|true|false|[^a-z].*)$", word, re.IGNORECASE)]
+        chosen = [(key, value) for key, _, value in pairs if (config_folder() / key).is_dir()]
+        words = [f"{key}={value}" for key, value in chosen if not (config_folder() / key / f"{value}.yaml").is_file()]
+        odd = [word for word in words if re.search(r"=(null|none|true|false|inf|nan|[^a-z].*)$", word, re.IGNORECASE)]
         return UserError(f"{cut(' '.join(odd or words))}: a group of settings is chosen by a name; leave the word out.")
     return None

@@ -168,7 +168,7 @@ def wrong(kind: type, function: str, given: Any, must: str, lacking: Sequence[st
     lacking: the parts that what it gives has not.
     """
     without = f" without {', '.join(lacking)}" if lacking and given is not None else ""
-    return UserError(f"{called(kind, function)} gives {_described(given)}{without}; it must give {must}.")
+    return UserError(f"{called(kind, function)} gives {described(given)}{without}; it must give {must}.")
 
 
 def lacks_arrays(tree: Any) -> bool:
@@ -181,7 +181,7 @@ def lacks_arrays(tree: Any) -> bool:
     return tree is None or not all(map(counts, jax.tree.leaves(tree)))
 
 
-def _described(given: Any) -> str:
+def described(given: Any) -> str:
     """What a value is, in words."""
     if given is None:
         return "None"

@@ -12,7 +12,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args
 
 import pydantic
 from pydantic.dataclasses import dataclass as _dataclass
@@ -194,6 +194,9 @@ def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, A
         parts = ", ".join(f"{path}.{key}" for key in fields(_owner(cls, loc)))
         return UserError(f"{path}={shown[:80]} must be a group of settings: give one of {parts}{more}.")
     if first["type"] == "tuple_type":
+        if len(loc) == 1 and isinstance(first["input"], Mapping):  # of settings in a list's place what is wrong in them
+            for kind in filter(dataclasses.is_dataclass, get_args(fields(cls)[loc[0]])):
+                make(cast(type, kind), first["input"], path)
         example = f", such as {path}=[{first['input']}]" if _serves_in_a_list(cls, loc, first["input"]) else ""
         return UserError(f"{path}={shown[:80]} must be a list{example}{more}.")
     if first["type"] == "value_error":

@@ -47,7 +47,8 @@ class ScaledRows:
     def _moments(self, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = self._preprocessing.scaled(held)
         if self._preprocessing.table is None:
-            return x.mean(0), x.std(0)
+            with np.errstate(over="ignore"):  # an infinite spread, of which the first step's loss tells
+                return x.mean(0), x.std(0)
         gone = np.isnan(x).all(0)  # a column without a value in these rows
         seen = np.where(gone, 0, x)
         return np.nanmean(seen, 0), np.nanstd(seen, 0)

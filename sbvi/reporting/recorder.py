@@ -6,6 +6,7 @@ from typing import Any
 
 from sbvi.reporting.curves import save_curves
 from sbvi.reporting.loggers import Logger
+from sbvi.reporting.loggers.logger import tell_stopped
 from sbvi.reporting.metrics import MetricsFile, read_lines
 from sbvi.reporting.panels import Panel, save_panel
 
@@ -41,6 +42,9 @@ class RunRecorder:
 
     def start(self, hparams: Mapping[str, Any]) -> None:
         self.logger.start(hparams)
+
+    def stopped(self) -> None:
+        tell_stopped(self.logger)
 
     def close(self, success: bool) -> None:
         try:

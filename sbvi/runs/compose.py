@@ -11,6 +11,7 @@ from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.config_names import check_names, searched
 from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused, takes_one
+from sbvi.core.rewording import reworded
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override
 
 LENGTHS = ("steps", "epochs", "examples")
@@ -88,7 +89,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """
     if odd := [word for word in overrides if word.lstrip("+").partition("=")[0].partition(".")[0] == OF_SEARCHES]:
         raise UserError(f"{odd[0]} is for a search by sbvi-train --multirun; a run by itself has no other trials.")
-    check_names(searched(overrides))
+    check_names(folders := searched(overrides))
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException, OverrideParseException
@@ -101,7 +102,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         state.clear()
         try:
             with reading(), initialize_config_dir(str(config_folder()), **hydra_defaults()):
-                config = compose("train", list(overrides))
+                config = compose("train", reworded(overrides, folders))
             for key in sorted(OmegaConf.missing_keys(config)):
                 raise UserError(f"{key} must be given, as {key}=VALUE.")
             values: Any = OmegaConf.to_container(config, resolve=True)

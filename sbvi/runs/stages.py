@@ -16,7 +16,7 @@ from sbvi.core import UserError, processes
 from sbvi.core.configs import spelled
 from sbvi.core.interrupts import Interrupted, signal_of, uninterrupted
 from sbvi.core.quantities import told
-from sbvi.reporting.loggers.logger import Logger, opened
+from sbvi.reporting.loggers.logger import Logger, opened, tell_stopped
 from sbvi.reporting.recorder import RunRecorder, Silent
 from sbvi.runs.advice import tell_large_batches
 from sbvi.runs.assembly import Assembly
@@ -76,7 +76,7 @@ def run_stages(
     logger: Logger | None = None
     recorder: RunRecorder | Silent | None = None
     monitor = f"validation/{assembly.algorithm.monitor}"
-    success = False
+    success = stopped = False
     try:
         # Not before: what is refused up to here leaves a run that begins no folder, and a completed one its result. And
         # both or neither: a logger's files without a record would be a folder that nothing goes on with.
@@ -113,11 +113,12 @@ def run_stages(
             directory.write_result(result)
             if alone:
                 _note(assembly, directory, changed, progress)
-        success = True
+        success, stopped = True, outcome.status == "stopped"
         if outcome.status == "stopped":
             log.info("Stopped at step %d (%s); resume=%s goes on.", progress.step, outcome.reason, directory.path)
         return result
     except KeyboardInterrupt as error:  # before training or in the final test; training itself hears signals
+        stopped = stopped or not success
         if alone:
             log.info("Interrupted in the test; %s has the result that it had.", directory.path)
         elif directory.goes_on:
@@ -135,7 +136,9 @@ def run_stages(
     finally:
         try:
             if (own := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
-                own.close(success)
+                if stopped:
+                    tell_stopped(own)
+                own.close(success or stopped)
         except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell

@@ -17,11 +17,13 @@ Array = jax.Array
 
 class ChunkResult(NamedTuple):
     """sums: each scalar summed over the steps that were taken; bad_step: the first step with a loss that
-    is not finite, or -1; skipped: updates that were dropped."""
+    is not finite, or -1; skipped: updates that were dropped; last_good: where updates are dropped the last step whose
+    own was not, or -1."""
 
     sums: dict[str, Array]
     bad_step: Array
     skipped: Array
+    last_good: Array
 
 
 def joined(results: Sequence[ChunkResult]) -> ChunkResult:
@@ -30,7 +32,8 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
     for other in others:
         bad = jnp.where(first.bad_step >= 0, first.bad_step, other.bad_step)
         sums = {name: value + other.sums[name] for name, value in first.sums.items()}
-        first = ChunkResult(sums, bad, first.skipped + other.skipped)
+        good = jnp.where(other.last_good >= 0, other.last_good, first.last_good)
+        first = ChunkResult(sums, bad, first.skipped + other.skipped, good)
     return first
 
 
@@ -81,7 +84,7 @@ class ByLength:
 
 def _of_no_steps(result: ChunkResult) -> ChunkResult:
     none: ChunkResult = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), result)
-    return none._replace(bad_step=none.bad_step - 1)
+    return none._replace(bad_step=none.bad_step - 1, last_good=none.last_good - 1)
 
 
 def chunk_function(
@@ -115,19 +118,21 @@ def chunk_function(
             state, result = carry
             after, scalars = step(position, state)
             good = jnp.isfinite(scalars["loss"])
-            skipped = result.skipped
+            skipped, last_good = result.skipped, result.last_good
             if skip_bad:
                 good &= all_finite(after)
                 after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state)
                 scalars = {name: jnp.where(good, value, jnp.zeros_like(value)) for name, value in scalars.items()}
                 skipped = skipped + (~good).astype(jnp.int32)
+                last_good = jnp.where(good, start + position, last_good)
             bad = (result.bad_step < 0) & ~good & (not skip_bad)
             sums = {name: result.sums[name] + value for name, value in scalars.items()}
-            return after, ChunkResult(sums, jnp.where(bad, start + position, result.bad_step), skipped)
+            return after, ChunkResult(sums, jnp.where(bad, start + position, result.bad_step), skipped, last_good)
 
         shapes = jax.eval_shape(lambda s: step(jnp.int32(0), s)[1], state)
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-        ended = jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, jnp.int32(-1), jnp.int32(0))))
+        none = ChunkResult(zeros, jnp.int32(-1), jnp.int32(0), jnp.int32(-1))
+        ended = jax.lax.fori_loop(0, count, body, (state, none))
         return batches.placement.hold_replicated(ended)
 
     return chunk

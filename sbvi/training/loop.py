@@ -26,6 +26,9 @@ from sbvi.training.store import Store
 
 log = logging.getLogger(__name__)
 
+#: Updates in a row that are dropped at most.
+MOST_SKIPPED = 100
+
 Scalars = Mapping[str, float]
 
 
@@ -107,6 +110,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self._compiled, self._compile_seconds, self._shown = False, 0.0, Shown(self.algorithm.monitor)
+        self._last_good = -1
 
     def run(self, state: Any, progress: Progress) -> Outcome:
         chunk = self.compile(self.algorithm, self.batches, skip_bad=self.plan.trainer.on_nan == "skip")
@@ -115,6 +119,7 @@ class Training:
         best_params = None
         saved_at = time.monotonic()
         stopping, begun = False, progress.step
+        self._last_good = begun - 1  # of what an earlier session dropped in a row nothing is counted here
         reason = ""
         # A budget that earlier sessions spent leaves nothing to train, where there are parameters to test.
         if progress.best_step >= 0 and progress.step < plan.total_steps and self._out_of_time(progress):
@@ -127,7 +132,9 @@ class Training:
             if trainer.on_nan == "skip":
                 progress.skipped += int(result.skipped)
                 values["train/skipped_updates"] = float(progress.skipped)
+                self._last_good = max(self._last_good, int(result.last_good))
             progress.step = end
+            self._check_skipped(progress, end >= plan.total_steps)
             seconds = time.monotonic() - began
             progress.train_seconds += seconds
             progress.steady_seconds += seconds - self._compile_seconds
@@ -168,6 +175,7 @@ class Training:
                 self.sampling.visit(end, progress.burned_in, state)
             reason, due = self._asked(saved_at)
             ended = stopping or progress.step >= plan.total_steps
+            self._check_skipped(progress, ended)
             if reason or ended or due:
                 self._save(state, progress, best_params, ended)
                 best_params, saved_at = None, time.monotonic()
@@ -232,11 +240,23 @@ class Training:
         return reason or ("SIGTERM" if stop else ""), due
 
     def _train_scalars(self, result: ChunkResult, start: int, end: int) -> dict[str, float]:
-        """Means over the steps of a chunk that were taken."""
+        """Means over the steps of a chunk that were taken; none where all were skipped."""
         sums, bad_step, skipped = jax.device_get((result.sums, result.bad_step, result.skipped))  # waits for it
-        if bad_step >= 0 or skipped == end - start:
-            raise NotFinite(self._not_finite(max(int(bad_step), start), "train/loss"))
-        return {f"train/{name}": float(value) / (end - start - int(skipped)) for name, value in sums.items()}
+        if bad_step >= 0:
+            raise NotFinite(self._not_finite(int(bad_step), "train/loss"))
+        taken = end - start - int(skipped)
+        return {f"train/{name}": float(value) / taken for name, value in sums.items()} if taken else {}
+
+    def _check_skipped(self, progress: Progress, ended: bool) -> None:
+        """Refuse to go on, whatever the chunks were, where nothing better is to be expected.
+
+        Raises:
+          NotFinite: the last updates were all dropped, or all of a run that has ended.
+        """
+        row = progress.step - 1 - self._last_good
+        skips = self.plan.trainer.on_nan == "skip"
+        if skips and (row >= MOST_SKIPPED or (ended and progress.skipped == progress.step)):
+            raise NotFinite(self._not_finite(self._last_good + 1, "train/loss"))
 
     def _not_finite(self, step: int, metric: str) -> str:
         good = self.store.path("last")

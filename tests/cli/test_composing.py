@@ -4,13 +4,18 @@ import sys
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from sbvi.cli import composing, hydra_app
+from sbvi.cli.job_names import differing, told
 from sbvi.cli.train import COMMAND
 from sbvi.core.configs import hydra_defaults
+from sbvi.core.rewording import reworded
+from sbvi.runs import compose
 
 TWO_PASSES, ONCE = Hydra.get_mode, composing.compose_once
 
@@ -82,6 +87,40 @@ def test_debug_shortens_whatever_experiment_is_chosen(composed):
     assert OmegaConf.create(config).trainer.epochs is None
 
 
+GEOMETRIC = "model.layers={first: 20,count: 3,last: 5}"
+
+
+def test_words_that_hydra_would_read_otherwise(composed):
+    """A file whose name is a number's, and settings in the place of a list; what was typed stays."""
+    words = ["debug=nan", "model=helmholtz", GEOMETRIC]
+    ((config, _),), _ = composed(*words, once=True)
+    assert OmegaConf.create(config).runtime.debug_nans
+    assert OmegaConf.create(config).model.layers == {"first": 20, "count": 3, "last": 5}
+    assert sys.argv[1:4] == words
+
+
+def test_they_are_swept_over():
+    """Jobs, which a launcher's process composes by itself, have the words of Hydra's reading."""
+    typed = ["debug=nan,quick", "model=helmholtz", GEOMETRIC]
+    words = reworded(["--multirun", *typed])
+    ((first, second),) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words[1:]), None)
+    assert compose.composed(first)["model"]["layers"] == {"first": 20, "count": 3, "last": 5}
+    assert [told(differing(job, words)) for job in (first, second)] == ["debug_nan", "debug_quick"]
+    swept = reworded(["model.layers=[3],{first: 9,count: 2,last: 4}", "seed=1,2"])
+    assert swept == ["model.layers=null", "+model.layers=[3],{first: 9,count: 2,last: 4}", "seed=1,2"]
+
+
+def test_a_hydra_that_reads_arguments_otherwise_is_left_as_it_is(monkeypatch):
+    main = sys.modules["hydra.main"]
+    made = main.get_args_parser
+    with composing.read_instead(["seed=1"]):
+        assert main.get_args_parser().parse_args().overrides == ["seed=1"]
+    assert main.get_args_parser is made
+    monkeypatch.delattr(main, "get_args_parser")
+    with composing.read_instead(["seed=1"]):
+        assert not hasattr(main, "get_args_parser")
+
+
 def test_a_hydra_that_reads_the_mode_otherwise_is_left_as_it_is(monkeypatch):
     """That of 1.4, which is told the parsed words too and composes nothing for it."""
 
@@ -109,5 +148,5 @@ def test_resolvers_are_registered_by_the_name_that_omegaconf_has_for_it(monkeypa
     monkeypatch.setattr(
         OmegaConf, "register_resolver", lambda name, _, *, replace: told.append((name, replace)), raising=False
     )
-    hydra_app.register_resolvers()
+    hydra_app.register_resolvers([])
     assert told == [("sbvi.job", True), ("sbvi.study", True)]

@@ -137,3 +137,20 @@ def test_help_tells_it_too(tmp_path):
     (tmp_path / "optimizer" / "mine.yaml").write_bytes(b"\xff")
     with pytest.raises(UserError, match=r"optimizer/mine.yaml cannot be read at line 1: the byte 0xff"):
         help_text(COMMAND, ["--config-dir", str(tmp_path), "optimizer=mine"])
+
+
+@pytest.mark.quick
+def test_settings_in_the_place_of_a_list(tmp_path, monkeypatch):
+    """Replace it, in files and in words; a file whose name is a number's is chosen by it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c" / "experiment").mkdir(parents=True)
+    model = b"defaults: [bihm_adult]\nmodel: {layers: {first: 30, count: 3, last: 10}}\n"
+    (tmp_path / "c" / "experiment" / "1e3.yaml").write_bytes(GLOBAL + model)
+    words = ["hydra.searchpath=[c]", "experiment=1e3"]
+    assert composed(words)["model"]["layers"] == {"first": 30, "count": 3, "last": 10}
+    assert composed([*words, "model.layers=[7, 3]"])["model"]["layers"] == [7, 3]
+    there = composed(["experiment=bihm_adult", "model.layers={first: 5, count: 2, last: 3}", "debug=nan"])
+    assert there["model"]["layers"] == {"first": 5, "count": 2, "last": 3}
+    assert there["runtime"]["debug_nans"]
+    with pytest.raises(UserError, match=r"^prior=inf: a group of settings is chosen by a name; leave the word out\.$"):
+        composed(["dataset=digits", "debug=nan", "prior=inf"])

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from sbvi.cli.hydra_app import register_resolvers
 from sbvi.cli.job_names import differing, digest, job_name, told
 
 pytestmark = pytest.mark.quick
@@ -29,5 +30,23 @@ def test_a_job_keeps_the_name_of_its_digest(tmp_path, monkeypatch):
     assert job_name(str(tmp_path), [*job, "model.kernel=5"]).startswith("seed_1-kernel_5-")
     (tmp_path / digest(["seed=4"])).mkdir()
     assert job_name(str(tmp_path), ["seed=4"]) == digest(["seed=4"])  # as earlier versions named it
+    monkeypatch.setattr(sys, "argv", ["submitit/core/_submit.py", "jobs"])  # a launcher's job, told the sweep's words
+    words = ["optimizer.learning_rate=1e-3", "seed=1,2"]
+    assert job_name(str(tmp_path), ["optimizer.learning_rate=0.001", "seed=2"], words).startswith("seed_2-")
     monkeypatch.setattr(sys, "argv", ["sbvi-train"])
     assert len(job_name(str(tmp_path), [f"model.key_{n}={n}" for n in range(50)])) == 80 + 9
+
+
+def test_a_launcher_hands_the_sweeps_words_to_its_jobs(monkeypatch):
+    """With Hydra's state, which a job of submitit's takes before its folder is named."""
+    import cloudpickle
+    from hydra.core.singleton import Singleton
+    from omegaconf import OmegaConf
+
+    register_resolvers(["seed=1,2", "trainer.steps=3"])
+    state = cloudpickle.dumps(Singleton.get_state())
+    register_resolvers([])
+    monkeypatch.setattr(sys, "argv", ["submitit/core/_submit.py", "jobs"])
+    Singleton.set_state(cloudpickle.loads(state))
+    config = OmegaConf.create({"name": "${sbvi.job:nowhere,${words}}", "words": ["seed=2", "trainer.steps=3"]})
+    assert config.name == f"seed_2-{digest(config.words)[:8]}"

@@ -19,6 +19,7 @@ class Entry:
     kind: Literal["first", "second"] = "first"
     sizes: tuple[PositiveInt, ...] = (1, 2)
     inner: Inner = Inner()
+    either: tuple[PositiveInt, ...] | Inner = (1,)
 
     def __post_init__(self):
         if self.count == 13:
@@ -46,6 +47,9 @@ def test_round_trip():
         ({"cuont": 1}, "group.cuont=1 is not a key (did you mean group.count?)"),
         ({"inner": {"sise": 1}}, "group.inner.sise=1 is not a key (did you mean group.inner.size?)"),
         ({"inner": {"size": -1}}, "group.inner.size=-1 should be greater than 0."),
+        ({"either": 3}, "group.either=3 must be a list, such as group.either=[3]"),
+        ({"either": {"size": -1}}, "group.either.size=-1 should be greater than 0."),
+        ({"either": {"sise": 1}}, "group.either.sise=1 is not a key (did you mean group.either.size?)"),
         ({"count": object()}, "not plain data"),
         ({"count": 10**20}, "group.count=100000000000000000000 must be a whole number of at most 9007199254740992."),
         ({"sizes": [1, 2**53 + 1]}, "group.sizes[1]=9007199254740993 must be a whole number of at most"),

@@ -61,6 +61,13 @@ def test_scaled_rows_are_those_of_the_whole_array_and_so_are_their_moments_bit_f
         np.testing.assert_array_equal(moment, expected)
 
 
+def test_a_spread_beyond_float32_is_infinite_without_a_word_of_numpys():
+    split = Split(np.float32([[1e25], [1.0]]))
+    mean, spread = ScaledRows(Dataset("some", split, split, split, Preprocessing.real((1,))), 10).moments()
+    assert np.isfinite(mean).all()
+    assert np.isposinf(spread).all()
+
+
 def test_where_there_are_fewer_rows_all_are_taken():
     rows, x = rows_of(20, (4,), 1000)
     np.testing.assert_array_equal(rows[:], x.astype(np.float32) / np.float32(255))

@@ -36,12 +36,27 @@ GOOD = np.arange(8).reshape(2, 4)
         (held(GOOD + 10), r"holds values from 10 to 17; its preprocessing says whole numbers 0..16"),
         (held(GOOD / 16), "holds values from 0 to 0.4375; its preprocessing says whole numbers 0..16"),
         (held(GOOD * np.nan, preprocessing=Preprocessing.real((4,))), "holds NaN or an infinite value; every value"),
+        (held(GOOD + 0j), r"has x that is an array of complex128; allowed: a NumPy array of real numbers\.$"),
+        (held(GOOD.astype(object)), "has x that is an array of object; allowed"),
+        (replace(held(GOOD), train=Split([[1, 2, 3, 4]])), "has x that is a list; allowed"),
+        (replace(held(GOOD), train=Split(None)), "has x that is None; allowed"),
+        (held(GOOD, [0, 1]), "has labels that are a list; allowed"),
+        (replace(held(GOOD), train=GOOD), r"is an array of shape \(2, 4\); it must be an sbvi\.data\.Split\.$"),
     ],
 )
 def test_what_a_package_holds_is_what_it_says(dataset, said):
     with pytest.raises(UserError, match=f"^The data set Mine: the train split {said}"):
         sound(dataset, Mine)
     assert sound(dataset, Digits) is dataset  # of sbvi, whose values were checked as they were stored
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, "None"), ((GOOD, GOOD, GOOD), "a tuple")])
+def test_what_a_package_loads_is_a_data_set(given, said):
+    with pytest.raises(UserError, match=rf"^Mine\.load gives {said}; it must give an sbvi\.data\.Dataset\.$"):
+        sound(given, Mine)
+    odd = replace(held(GOOD), preprocessing=given)
+    with pytest.raises(UserError, match=f"^The data set Mine: its preprocessing is {said}; it must be an "):
+        sound(odd, Mine)
 
 
 def test_what_is_sound_is_taken():

@@ -5,7 +5,9 @@ import importlib.util
 import json
 import re
 import subprocess
+import sys
 import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,9 +173,13 @@ def test_a_setting_given_anew_is_a_tag(tmp_path):
     spec = LOGGERS["mlflow"](uri=f"sqlite:///{tmp_path / 'runs.db'}")
     for steps in (60, 100):
         logger = spec.open(tmp_path / "run", 0)
+        client, run = logger._logger.client, logger._logger.run_id
         logger.start({"trainer.steps": steps, "seed": 3, "words": "x" * 600})
-        data = logger._logger.client.get_run(logger._logger.run_id).data
+        data = client.get_run(run).data
+        if steps == 60:  # a signal stops it, and it goes on
+            logger.stopped()
         logger.close(True)
+        assert client.get_run(run).info.status == ("KILLED" if steps == 60 else "FINISHED")
         assert data.tags.get("trainer.steps") == (None if steps == 60 else "100")
     assert data.params == {"trainer.steps": "60", "seed": "3", "words": "x" * 500}
     assert not {"seed", "words"} & set(data.tags)
@@ -194,6 +200,20 @@ def test_where_mlflow_logs(tmp_path, monkeypatch):
     assert elsewhere(None) == "http://host:5000"
     assert elsewhere("sqlite:///a.db") == "sqlite:///a.db"
     assert LOGGERS["mlflow"]().command(tmp_path) is None
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("stopped", "success", "code"), [(False, True, 0), (True, True, 255), (False, False, 1)])
+def test_wandb_is_told_how_a_run_ended(stopped, success, code, tmp_path, monkeypatch):
+    codes = []
+    run = SimpleNamespace(finish=lambda exit_code: codes.append(exit_code))
+    wandb = SimpleNamespace(init=lambda **_: run, Settings=lambda **_: None)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    recorder = RunRecorder(tmp_path, 0, LOGGERS["wandb"]().open(tmp_path, 0))
+    if stopped:
+        recorder.stopped()
+    recorder.close(success)
+    assert codes == [code]
 
 
 def test_wandb_offline(tmp_path):

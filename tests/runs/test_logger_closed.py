@@ -1,5 +1,6 @@
 """A logger that was opened is closed, and told that the run failed, wherever a run ends after that."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sbvi.reporting.loggers import LOGGERS, LoggerSpec
 from sbvi.reporting.loggers.logger import Service
 from sbvi.runs import stages
 from sbvi.runs.directory import RunDirectory
+from sbvi.training import Outcome
 
 told = []
 
@@ -22,6 +24,9 @@ class _Double:
     def scalars(self, step, values): ...
 
     def image(self, step, name, picture): ...
+
+    def stopped(self):
+        told.append("stopped")
 
     def close(self, success):
         told.append(("close", success))
@@ -84,6 +89,24 @@ def test_what_is_no_logger_is_refused(given, said, double, tmp_path, monkeypatch
 def test_a_run_that_trains_is_closed_once(double, tmp_path):
     train(double, tmp_path / "run")
     assert told == ["open", "start", ("close", True)]
+
+
+@pytest.mark.parametrize("where", ["_trained", "finish"])
+def test_a_run_that_is_stopped_is_not_told_as_failed(where, double, tmp_path, monkeypatch):
+    """In training, which hears signals, and in the final test, where they are exceptions."""
+
+    def ended(assembly, store, recorder, show, session, state, progress):
+        return Outcome("completed" if where == "finish" else "stopped", "SIGINT", progress, state)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "_trained", ended)
+    monkeypatch.setattr(stages, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt) if where == "finish" else nullcontext():
+        train(double, tmp_path / "run")
+    assert told == ["open", "start", "stopped", ("close", True)]
+    assert RunDirectory(tmp_path / "run").read_result()["status"] == "stopped"
 
 
 def test_a_logger_that_does_not_close_leaves_no_file_open(double, tmp_path, monkeypatch):

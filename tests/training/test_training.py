@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +18,9 @@ from sbvi.core.placement import SINGLE
 from sbvi.runs import load_run
 from sbvi.runs.assembly import Assembly
 from sbvi.runs.directory import RunDirectory
-from sbvi.training import Plan, ResidentBatches, Trainer, checkpoint
-from sbvi.training.chunk import compile_chunk
+from sbvi.training import Plan, Progress, ResidentBatches, Store, Trainer, Training, checkpoint
+from sbvi.training.batches import Piece
+from sbvi.training.chunk import ChunkResult, compile_chunk, joined
 
 
 @pytest.mark.promise("An exception in mid-run costs no more than one interval", "interruptions")
@@ -188,6 +190,8 @@ def test_skipping_drops_bad_updates_and_counts_them(tally):
     words = ({}, indices, {}, jax.random.key(0), jnp.int32(0), jnp.int32(10))
     after, result = compile_chunk(Counted(), Numbers(), skip_bad=True)(state, *words)
     assert (float(after["value"]), int(result.skipped), int(result.bad_step)) == (7.0, 3, -1)
+    assert int(result.last_good) == 9
+    assert int(joined([result, result._replace(last_good=np.int32(-1))]).last_good) == 9
     assert float(result.sums["loss"]) == 7.0
     state = {"value": jnp.zeros(()), "seen": jnp.int32(-1)}
     after, result = compile_chunk(Counted(), Numbers())(state, *words)
@@ -229,6 +233,65 @@ def test_skipping_ends_where_no_update_is_good(tmp_path):
     made = experiment(optimizer={"learning_rate": 1e30}, trainer={"on_nan": "skip"})
     with pytest.raises(UserError, match=r"not finite at step \d+"):
         train(made, tmp_path)
+
+
+class Skipped:
+    """A loop's algorithm, batches and chunks, whose updates at these steps are dropped."""
+
+    monitor, placement = "loss", SINGLE
+
+    def __init__(self, bad):
+        self.bad = set(bad)
+
+    def pieces(self, start, end, longest, ahead):
+        yield Piece(start, end - start, (None, None), np.zeros((longest, 1), np.int32))
+
+    def hypers(self, steps, *_):
+        return {}
+
+    def eval_params(self, state):
+        return state
+
+    def keeps(self, score, best):
+        return score > best
+
+    def compile(self, *_, skip_bad):
+        def chunk(state, operands, indices, hypers, key, start, count):
+            steps = range(int(start), int(start + count))
+            good = [step for step in steps if step not in self.bad]
+            dropped = len(steps) - len(good)
+            return state, ChunkResult({"loss": float(len(good))}, -1, np.int32(dropped), max(good, default=-1))
+
+        return chunk
+
+
+@pytest.mark.parametrize("log_every", [1, 7, 50, 250])
+@pytest.mark.parametrize(
+    ("bad", "steps", "ends"),
+    [
+        ([3, 9, *range(20, 119)], 300, None),
+        (range(150, 290), 300, 150),
+        (range(300), 300, 0),
+        (range(5), 5, 0),
+        (range(4), 5, None),
+    ],
+    ids=["apart", "in_a_row", "all", "all_of_few", "not_all_of_few"],
+)
+def test_skipping_is_judged_by_updates_in_a_row(bad, steps, ends, log_every, tmp_path):
+    """Whatever the log points are; and validations between them."""
+    told, parts = [], Skipped(bad)
+    plan = Plan(Trainer(steps=steps, log_every=log_every, validate_every=11, batch_size=1, on_nan="skip"), 10)
+    recorder = SimpleNamespace(scalars=lambda step, epoch, values: told.append(values))
+    loop = Training(
+        parts, parts, plan, Store(tmp_path), recorder, lambda _: {"validation/loss": 0.0}, 0, compile=parts.compile
+    )
+    if ends is None:
+        outcome = loop.run({"value": np.zeros(1)}, Progress())
+        assert (outcome.status, outcome.progress.skipped) == ("completed", len(bad))
+        assert {values["train/loss"] for values in told if "train/loss" in values} == {1.0}
+    else:
+        with pytest.raises(UserError, match=f"^train/loss is not finite at step {ends}; "):
+            loop.run({"value": np.zeros(1)}, Progress())
 
 
 def test_skipping_changes_nothing_for_a_run_without_nans(small_run, tmp_path):

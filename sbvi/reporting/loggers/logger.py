@@ -17,7 +17,10 @@ from sbvi.core.plugins import called
 
 
 class Logger(Protocol):
-    """Takes what one run reports."""
+    """Takes what one run reports.
+
+    One that tells a stopped run from a completed one has a method `stopped`, too, which is called before `close` where
+    a signal or an interrupt has ended the session; the run can go on."""
 
     def start(self, settings: Mapping[str, Any]) -> None:
         """The run's settings, flat: numbers, texts and booleans."""
@@ -27,7 +30,8 @@ class Logger(Protocol):
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture: (H, W) or (H, W, 3) uint8."""
 
-    def close(self, success: bool) -> None: ...
+    def close(self, success: bool) -> None:
+        """success: the run has not failed."""
 
 
 class Service:
@@ -54,6 +58,10 @@ class Service:
         with self._told():
             self._logger.image(step, name, picture)
 
+    def stopped(self) -> None:
+        with self._told():
+            tell_stopped(self._logger)
+
     def close(self, success: bool) -> None:
         with self._told():
             self._logger.close(success)
@@ -65,6 +73,12 @@ class Service:
         except Exception as error:  # of any kind: packages have their own, and those of what they stand on
             what = _in_brief(error)
             raise UserError(f"logger={self._name} failed ({what}); what was saved before is untouched.") from error
+
+
+def tell_stopped(logger: Any) -> None:
+    """Call a logger's `stopped`, where it has one."""
+    if callable(stopped := getattr(logger, "stopped", None)):
+        stopped()
 
 
 def _in_brief(error: Exception) -> str:

@@ -80,7 +80,7 @@ class _MlflowRun:
         from mlflow.entities import Metric, Param
 
         self._metric, self._param = Metric, Param
-        self._names, self._keys = Names(), Names()
+        self._names, self._keys, self._ended = Names(), Names(), "FINISHED"
         known, own = folder / "mlflow_run.txt", place_of(folder)
         # What runs share stays: another may be writing to it.
         with undone(known, *([own] if uri is None and own.is_relative_to(folder.absolute()) else [])):
@@ -154,8 +154,11 @@ class _MlflowRun:
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         self.client.log_image(self.run_id, picture, artifact_file=f"figures/{name}.png")
 
+    def stopped(self) -> None:
+        self._ended = "KILLED"
+
     def close(self, success: bool) -> None:
-        self.client.set_terminated(self.run_id, "FINISHED" if success else "FAILED")
+        self.client.set_terminated(self.run_id, self._ended if success else "FAILED")
 
 
 @spec

@@ -10,6 +10,8 @@ import numpy as np
 from sbvi.core import spec
 from sbvi.reporting.loggers.logger import LoggerSpec, Service, needs_extra, undone
 
+#: What wandb ends a run with that Ctrl-C has ended.
+INTERRUPTED = 255
 #: What to do where a run cannot be opened.
 REMEDY = "log in, or give logger.mode=offline, whose files `wandb sync` sends later"
 
@@ -18,7 +20,7 @@ class _WandbRun:
     def __init__(self, folder: Path, project: str, mode: Literal["online", "offline"]):
         import wandb
 
-        self._wandb = wandb
+        self._wandb, self._ended = wandb, 0
         known = folder / "wandb_run.txt"
         with undone(known, folder / "wandb"):
             if not known.exists():
@@ -43,8 +45,11 @@ class _WandbRun:
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         self.run.log({name: self._wandb.Image(picture)}, step=step)
 
+    def stopped(self) -> None:
+        self._ended = INTERRUPTED
+
     def close(self, success: bool) -> None:
-        self.run.finish(exit_code=0 if success else 1)
+        self.run.finish(exit_code=self._ended if success else 1)
 
 
 @spec
