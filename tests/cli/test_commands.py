@@ -274,6 +274,7 @@ def test_price_trains_to_the_same_bound(tmp_path):
     assert bounds["price"] > -28
 
 
+@pytest.mark.slow  # comparisons of stand-ins are in test_comparison.py
 def test_trained_runs_of_two_models_are_compared(tiny_run, tmp_path_factory, tmp_path):
     """Each by its own result; a metric that one of them alone has ranks that one."""
     words = (*ANY, "model=mixture", "model.count=4", "trainer.steps=100", "trainer.validate_every=50")

@@ -43,6 +43,7 @@ def test_a_run_keeps_its_draws_and_their_mean(folder):
     assert len(list((folder / "run" / "checkpoints" / "draws").glob("*.safetensors"))) == 3
 
 
+@pytest.mark.slow  # averages over draws are tested in test_sgmcmc_runs.py
 def test_every_task_of_its_draws(folder):
     words = ("task=likelihood", "task.num_samples=20", "task.draws=[1,3]", "task.parameters=average")
     done = command("evaluate", "run=run", "folder=told", *words, cwd=folder)

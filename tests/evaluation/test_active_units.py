@@ -60,7 +60,7 @@ def many_means(model, params, x):
     return {node: np.mean([part[node] for part in parts], 0) for node in parts[0]}
 
 
-@pytest.mark.parametrize("posterior", ["planar", "hierarchical", "helmholtz"])
+@pytest.mark.parametrize("posterior", [pytest.param("planar", marks=pytest.mark.slow), "hierarchical", "helmholtz"])
 def test_the_variance_of_means_is_that_of_exact_ones(posterior, optimised):
     x = jnp.asarray(np.random.default_rng(1).integers(0, 2, (500, 4 if posterior == "helmholtz" else D)), jnp.float32)
     model, params = machine(seed=3) if posterior == "helmholtz" else model_of(posterior)

@@ -32,6 +32,7 @@ def test_moments_have_their_digits_in_float32(level):
     np.testing.assert_allclose(found.mean["w"] - level, each.mean(0) - level, atol=1e-5)  # a standard error is 7e-4
 
 
+@pytest.mark.slow  # that none is biased is enumerated in test_discrete.py
 def test_estimators_differ_in_variance_alone(x64):
     model, params = machine(seed=1)
     x = jnp.asarray(Enumerated(params).x[[3, 9]])

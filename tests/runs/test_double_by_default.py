@@ -54,6 +54,7 @@ def told(folder):
     }
 
 
+@pytest.mark.slow  # that methods are in float32 is tested below
 def test_a_loaded_run_says_the_same(folders, x64):
     wide = told(folders[0])
     with jax.enable_x64(False):

@@ -15,6 +15,7 @@ WORDS = ("experiment=omniglot", "trainer.epochs=null", "trainer.steps=3", "train
          "trainer.validate_every=3", "trainer.log_every=1", "evaluation.num_samples=4")  # fmt: skip
 
 
+@pytest.mark.slow  # file and recipe are each tested by themselves
 def test_the_recipe_trains_on_the_official_file(tmp_path, monkeypatch):
     monkeypatch.setenv("SBVI_DATA_DIR", str(tmp_path))
     options = write_omniglot(tmp_path, monkeypatch)

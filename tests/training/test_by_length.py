@@ -60,6 +60,7 @@ def test_a_run_is_the_same_but_for_rounding(accelerator, monkeypatch, tmp_path):
     assert ours["steps"] == theirs["steps"] == 25
 
 
+@pytest.mark.slow  # one run is tested above, and others side by side in test_together.py
 def test_runs_side_by_side(accelerator, tmp_path):
     made = [experiment(seed=seed, trainer={"steps": 25, "log_every": 10, "validate_every": 20}) for seed in (1, 2)]
     together, _ = train_together([Point(value, tmp_path / str(i)) for i, value in enumerate(made)], shared=SHARED)

@@ -86,7 +86,14 @@ CASES = {
 
 #: Of parts that another case has too, or that work row by row, so that the gradient's sum is all that devices share.
 SLOW = {"rank_one", "wake_sleep", "normalised", "normalised convolutions", "mixture prior, planar", "vamp prior"}
-SLOW |= {"inverse_autoregressive", "hierarchical", "top_down, free bits", "free bits in closed form", "pixel_cnn"}
+SLOW |= {
+    "several samples",
+    "inverse_autoregressive",
+    "hierarchical",
+    "top_down, free bits",
+    "free bits in closed form",
+    "pixel_cnn",
+}
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_short_pieces_change_nothing(whole, tmp_path, monkeypatch):
     assert pieces["metrics"]["train/elbo"] == pytest.approx(metrics["train/elbo"], rel=1e-6)
 
 
+@pytest.mark.slow  # shards of commands train in test_commands.py
 def test_converted_shards_train_and_a_changed_set_is_noticed(tmp_path):
     folder = tmp_path / "shards"
     convert(experiment().dataset.load(), folder, 50)
