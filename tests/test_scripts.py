@@ -84,26 +84,47 @@ def test_an_environment_is_installed_from_the_users_index(tmp_path, settings, in
     assert made(tmp_path, PYTHON, **settings) == index
 
 
+def sourced(name, end, path, **variables):
+    """What a function of scripts/environment prints, from the text that ends where another begins."""
+    text = (ROOT / "scripts" / "environment").read_text()
+    functions = text[text.index("# Whether it serves") : text.index(end)]
+    script = ["/bin/bash", "-c", f"set -euo pipefail\n{functions}{name}"]
+    return subprocess.run(script, capture_output=True, text=True, env={"PATH": path} | variables)
+
+
 @pytest.mark.parametrize(
     ("seconds", "chosen"),
     [((0.0100, 0.0095), 0), ((0.0100, 0.0080), 1), ((None, 0.0300), 1), ((0.0100, None), 0)],
     ids=["alike", "faster", "the first does not serve", "the other does not"],
 )
 def test_the_newest_interpreter_is_taken_unless_another_is_faster(tmp_path, seconds, chosen):
-    """Stand-ins, which say the seconds that they take for a loop."""
-    places = [tmp_path / "newest" / "python3.13", tmp_path / "other" / "python3.11"]
-    for place, value in zip(places, seconds, strict=True):
+    """Stand-ins, which say the seconds that they take for a loop. The environment's own is none of them, even where it
+    is active: to make it anew begins by taking it away."""
+    places = [tmp_path / "newest" / "python3.13", tmp_path / "other" / "python3.11", tmp_path / "bin" / "python3.12"]
+    for place, value in zip(places, (*seconds, 0.0001), strict=True):
         place.parent.mkdir()
         place.write_text("#!/bin/sh\nexit 1\n" if value is None else f"#!/bin/sh\necho {value}\n")
         place.chmod(0o755)
-    text = (ROOT / "scripts" / "environment").read_text()
-    functions = text[text.index("# Whether it serves") : text.index("# What an environment was made from")]
-    awk = tmp_path / "awk"
-    awk.symlink_to(shutil.which("awk"))
-    path = ":".join(str(folder) for folder in (places[0].parent, places[1].parent, tmp_path))
-    script = ["/bin/bash", "-c", f"set -euo pipefail\n{functions}find_python"]
-    done = subprocess.run(script, capture_output=True, text=True, env={"PATH": path})
+    (tmp_path / "awk").symlink_to(shutil.which("awk"))
+    path = ":".join(str(folder) for folder in (tmp_path / "bin", places[0].parent, places[1].parent, tmp_path))
+    done = sourced("find_python", "# What an environment was made from", path, venv=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, str(places[chosen])), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("left", "found"), [("one-1.0", True), ("one-2.0", True), ("two-1.0", False)], ids=["same", "upgraded", "gone"]
+)
+def test_an_environment_whose_user_upgraded_a_package_is_sound(tmp_path, left, found):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    record = tmp_path / f"{left}.dist-info" / "METADATA"
+    record.parent.mkdir()
+    record.touch()
+    (tmp_path / "stamp").write_text(f"made of\ndev\n{tmp_path}/one-1.0.dist-info/METADATA\n")
+    variables = {"venv": str(tmp_path), "stamp": str(tmp_path / "stamp")}
+    call = "wanted() { echo made of; }\nsound && echo yes"
+    done = sourced(call, "# Whether what is asked for", os.environ["PATH"], **variables)
+    assert (done.stdout == "yes\n") is found, done.stderr
 
 
 #: No index of its has uv.
