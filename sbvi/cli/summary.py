@@ -23,6 +23,9 @@ SCALARS = {
     WEIGHTS: "of the examples",
 }
 
+#: The part of a run after which its best validation has to come for a longer run to be proposed.
+BEST_IN_LAST = 0.75
+
 
 class Row(NamedTuple):
     """A line of the table: a name, and a number with its error and what follows, or a text alone."""
@@ -42,7 +45,10 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     how = " (pruned)" if result.get("pruned") else ""
-    took = f"{clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'])}"
+    earlier = result.get("earlier_train_seconds") or 0.0
+    took = f"{clock(result['wall_seconds'])}, of which training {clock(result['train_seconds'] - earlier)}"
+    if earlier:
+        took += f" of {clock(result['train_seconds'])} in all"
     if (speed := result.get("examples_per_second")) is not None:
         took += f" ({speed:,.0f} examples/s once compiled)"
     folder = shown(result["directory"])
@@ -127,11 +133,18 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"sbvi-evaluate {run} task=samples"
         heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics)
         yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
-    yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
+    if not _over(result):
+        yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"
     above = shlex.quote(str(Path(folder).parent))
     yield f"sbvi-compare {above}"
     if result["logged"] is not None:
         yield result["logged"]
+
+
+def _over(result: Mapping[str, Any]) -> bool:
+    """Whether validation was best so long before the end that more of the same is not what a run lacks."""
+    best = result.get("best_step")
+    return best is not None and 0 <= best < BEST_IN_LAST * result.get("steps", 0)
 
 
 def shown(folder: str) -> str:

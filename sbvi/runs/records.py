@@ -9,7 +9,15 @@ from sbvi.core import UserError
 from sbvi.reporting.metrics import is_number
 
 #: Of result.json: numbers, or null where one was not finite.
-NUMBERS = ("epochs", "best_step", "best_validation", "examples_per_second", "train_seconds", "wall_seconds")
+NUMBERS = (
+    "epochs",
+    "best_step",
+    "best_validation",
+    "examples_per_second",
+    "train_seconds",
+    "earlier_train_seconds",
+    "wall_seconds",
+)
 #: Of result.json: how a session ended.
 STATUSES = ("completed", "stopped", "failed")
 #: Of result.json, where a run is completed or stopped.

@@ -70,6 +70,7 @@ def run_stages(
     check_best(assembly, directory, store, progress, ended)
     if not (fresh or ended):
         check_draws(assembly, store)
+    earlier = progress.train_seconds
     # A test that could not be gone on with: the result of before stays until it is done.
     alone = ended and not store.has_state()
     processes.wait("standing")  # all have read the files that are cleared now
@@ -106,7 +107,9 @@ def run_stages(
         if outcome.status == "completed":
             chosen = None if _kept(assembly, store, recorder, outcome) else outcome.progress.best_step
             finish(assembly, directory, recorder, outcome, chosen)
-        result = result_of(outcome, assembly.plan, recorder.last, time.monotonic() - began) | {"monitor": monitor}
+        result = result_of(outcome, assembly.plan, recorder.last, (earlier, time.monotonic() - began)) | {
+            "monitor": monitor
+        }
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
         with uninterrupted():
@@ -128,7 +131,9 @@ def run_stages(
             heard = signal_of(error) or signal.SIGINT
             outcome = Outcome("stopped", heard.name, progress if saved else Progress(), state)
             metrics = recorder.last if saved and recorder is not None else {}
-            result = result_of(outcome, assembly.plan, metrics, time.monotonic() - began) | {"monitor": monitor}
+            result = result_of(outcome, assembly.plan, metrics, (earlier, time.monotonic() - began)) | {
+                "monitor": monitor
+            }
             with contextlib.suppress(UserError):  # the interrupt is the thing to tell
                 if directory.read_result() is None:  # not where it came after all was done
                     directory.write_result(result)
@@ -223,8 +228,10 @@ def _kept(assembly: Assembly, store: Store, recorder: RunRecorder | Silent, outc
     return bool(metrics)
 
 
-def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: float) -> dict[str, Any]:
-    """The content of result.json. seconds: of this session."""
+def result_of(
+    outcome: Outcome, plan: Plan, metrics: Mapping[str, float], seconds: tuple[float, float]
+) -> dict[str, Any]:
+    """The content of result.json. seconds: of training before this session, and of this session."""
     progress = outcome.progress
     speed = progress.steps_per_second * plan.trainer.batch_size
     return {
@@ -239,5 +246,6 @@ def result_of(outcome: Outcome, plan: Plan, metrics: Mapping[str, float], second
         "best_validation": progress.best if math.isfinite(told(progress.best)) else None,
         "examples_per_second": speed if math.isfinite(speed) else None,
         "train_seconds": progress.train_seconds,
-        "wall_seconds": seconds,
+        "earlier_train_seconds": seconds[0],
+        "wall_seconds": seconds[1],
     }

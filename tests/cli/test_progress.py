@@ -109,6 +109,10 @@ def test_the_end_of_a_run():
         "  sbvi-compare '/somewhere/my runs'",
         "  tensorboard --logdir '/somewhere/my runs'",
     ]
+    assert "resume=" in summary(result | {"steps": 40, "best_step": 30})
+    assert "resume=" not in summary(result | {"steps": 40, "best_step": 29})
+    resumed = summary(result | {"train_seconds": 91.0, "earlier_train_seconds": 30.0})
+    assert "1:15, of which training 1:01 of 1:31 in all (10,000" in resumed
     assert summary(result | {"logged": None}).endswith("  sbvi-compare '/somewhere/my runs'")
     assert "next:" not in summary(result, several=True)
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}

@@ -34,7 +34,7 @@ def refused(constant):
 
 def test_a_test_metric_that_is_not_finite_is_null_and_named():
     outcome = Outcome("completed", "", Progress(step=3), None)
-    result = result_of(outcome, Plan(Trainer(steps=3), 100), ODD, 1.0)
+    result = result_of(outcome, Plan(Trainer(steps=3), 100), ODD, (0.0, 1.0))
     assert result["metrics"] == {"test/nll": None, "test/elbo": -1.5, "test/kl": None}
     assert result["not_finite"] == ["test/kl", "test/nll"]
     json.dumps(result, allow_nan=False)
