@@ -1,12 +1,16 @@
 """Likelihoods of packages are tried before a model is made of them: each fault is told in a sentence."""
 
+import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from support.models import dlgm
+from support.paths import ROOT
 
 from sbvi.core import UserError
 from sbvi.distributions.likelihoods import LIKELIHOODS, Likelihood, whole
@@ -132,3 +136,26 @@ def test_a_likelihood_that_is_whole_is_taken():
 @pytest.mark.quick
 def test_the_parts_are_those_of_the_protocol():
     assert set(PARTS) == {name for name in vars(Likelihood) if not name.startswith("_")}
+
+
+def test_the_likelihood_of_the_page_is_whole():
+    """Its density is SciPy's, its draws have that law, and its precision is what slopes at such draws vary by."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.S)
+    (block,) = [each for each in blocks if "class Laplace2" in each]
+    page = {"__name__": "page"}
+    exec(block, page)
+    likelihood, free = page["Laplace2"](minimum_scale=0.2), jnp.zeros(0)
+    assert whole(likelihood, 3, None) is likelihood
+    outputs = jnp.asarray([0.5, -1.0, 2.0, 0.3, -0.7, 0.0], jnp.float32)
+    location, scale = np.asarray(outputs[:3]), np.exp(np.asarray(outputs[3:])) + 0.2
+    tiled = jnp.broadcast_to(outputs, (1, 20_000, 6))
+    draws = likelihood.sample(jax.random.key(0), tiled, free)[0]
+    for column in range(3):
+        law = scipy.stats.laplace(location[column], scale[column])
+        assert scipy.stats.kstest(np.asarray(draws[:2000, column]), law.cdf).pvalue > 1e-3
+    found = likelihood.log_prob(tiled[:, :50], free, draws[:50])
+    np.testing.assert_allclose(found[0], scipy.stats.laplace(location, scale).logpdf(draws[:50]).sum(-1), rtol=1e-5)
+    slopes = jax.vmap(jax.grad(lambda o, x: likelihood.log_prob(o[None, None], free, x[None])[0, 0]))(tiled[0], draws)
+    np.testing.assert_allclose(slopes.var(0), likelihood.output_precision(outputs, free), rtol=0.06)
+    np.testing.assert_allclose(likelihood.mean(tiled, free)[0, 0], location)
+    np.testing.assert_allclose(likelihood.initial_outputs(np.ones(3), np.ones(3))[3:], np.log(0.5**0.5 + 1e-3))
