@@ -164,6 +164,9 @@ def test_settings_are_merged_with_settings_and_the_last_of_two_kinds_counts(word
 
 @pytest.mark.quick
 def test_a_key_that_was_taken_away_and_is_set_is_told():
+    """And one below a list."""
+    with pytest.raises(UserError, match=r"^model\.layers\.count=3: model\.layers is a list here, which has no keys; "):
+        composed(["dataset=digits", "model=helmholtz", "model.layers.count=3"])
     with pytest.raises(UserError, match=r"^model\.layers=\[3\] is not a key of model=helmholtz"):
         composed(["dataset=digits", "model=helmholtz", "~model.layers", "model.layers=[3]"])
 
