@@ -135,23 +135,24 @@ def chunk_function(
             state, result = carry
             after, scalars = step(position, state)
             good = jnp.isfinite(scalars["loss"])
-            now, none = start + position, jnp.int32(-1)
-            skipped, row = result.skipped, (none, none, none)
+            now, nowhere = start + position, jnp.int32(-1)
+            skipped, row = result.skipped, (nowhere, nowhere, nowhere)
             if skip_bad:
                 good &= all_finite(after)
                 after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state)
                 scalars = {name: jnp.where(good, value, jnp.zeros_like(value)) for name, value in scalars.items()}
                 skipped = skipped + (~good).astype(jnp.int32)
-                at = jnp.where(good, now, none)
-                row = _good(result, result._replace(first_good=at, last_good=at, long_row=none))
+                at = jnp.where(good, now, nowhere)
+                row = _good(result, result._replace(first_good=at, last_good=at, long_row=nowhere))
             bad = (result.bad_step < 0) & ~good & (not skip_bad)
             sums = {name: result.sums[name] + value for name, value in scalars.items()}
             return after, ChunkResult(sums, jnp.where(bad, now, result.bad_step), skipped, *row)
 
         shapes = jax.eval_shape(lambda s: step(jnp.int32(0), s)[1], state)
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-        one = jnp.int32(-1)
-        ended = jax.lax.fori_loop(0, count, body, (state, ChunkResult(zeros, one, jnp.int32(0), one, one, one)))
+        nowhere = jnp.int32(-1)
+        none = ChunkResult(zeros, nowhere, jnp.int32(0), nowhere, nowhere, nowhere)
+        ended = jax.lax.fori_loop(0, count, body, (state, none))
         return batches.placement.hold_replicated(ended)
 
     return chunk
