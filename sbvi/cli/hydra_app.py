@@ -28,6 +28,7 @@ from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
+from sbvi.core.merging import InJobs, replacing
 from sbvi.core.plugins import telling
 from sbvi.core.rewording import reworded
 from sbvi.core.sqlite_urls import url_of
@@ -172,12 +173,14 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         composing.check_jobs_first(check)
     guarded.__dict__.update(task.__dict__)  # what a launcher may find on it
     guarded.stood = stood  # type: ignore[attr-defined]
+    guarded.merging = InJobs()  # type: ignore[attr-defined]
     main = hydra.main(config_path=str(config_folder()), config_name=config_name, **hydra_defaults())(guarded)
     in_place = given_to(sys.argv[1:], ("--config-name", "-cn"))
     seen: set[str] = set()  # the configs that are read
     told = words_of(sys.argv[1:])[1] & (mistakes.OF_ONE | mistakes.TOLD)  # Hydra prints it, and runs nothing
     try:
-        with reading() as seen, composing.read_instead(words), collected() if told else contextlib.nullcontext():
+        printed = collected() if told else contextlib.nullcontext()
+        with reading() as seen, replacing(), composing.read_instead(words), printed:
             main()
         if failures:
             raise failures[0]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sbvi.core.catalogue import CHANGES, SETTINGS, TRAINED, below, takes_both
+from sbvi.core.catalogue import CHANGES, SETTINGS, TRAINED, below
 from sbvi.core.configs import config_folder, spelled
 from sbvi.core.errors import UserError
 
@@ -39,7 +39,6 @@ def reading() -> Iterator[set[str]]:
         if file is not None and config_folder() not in file.parents:
             _check(result, file, config_path)
             _check_choices(self, result, file, config_path)
-            _hold_settings(result, config_path)
         return result
 
     ConfigRepository.load_config = load_config  # type: ignore[method-assign]
@@ -124,22 +123,6 @@ def _check_choices(repository: Any, result: Any, file: Path, config_path: str) -
                 f"{_shown(file)} has {word}: {value} in its list `defaults:`, which asks for {group}/{word}; write "
                 f"override /{word}: {value}."
             )
-
-
-def _hold_settings(result: Any, config_path: str) -> None:
-    """Hold settings of a key that takes a list too as one value, which replaces a list where OmegaConf would merge
-    them; those that ask for another value stay as they are."""
-    from omegaconf import AnyNode, OmegaConf
-
-    config, group = result.config, config_path.strip("/").partition("/")[0]
-    whole = group in CHANGES and result.header.get("package") == "_global_"
-    for place, own in ((name, config.get(name)) for name in TRAINED) if whole else ((group, config),):
-        for key in own if OmegaConf.is_dict(own) else ():
-            node = own._get_node(key)
-            if OmegaConf.is_dict(node) and takes_both(f"{place}.{key}") and "${" not in str(node):
-                held = AnyNode(flags={"allow_objects": True})
-                held._set_value(OmegaConf.to_container(node))
-                own[key] = held
 
 
 def _check(result: Any, file: Path, config_path: str) -> None:

@@ -34,7 +34,8 @@ def takes_one(word: str, group: str) -> str:
 
 
 def refused(text: str, overrides: Sequence[str]) -> UserError | None:
-    """The sentence for a choice that a config group has not, from Hydra's message; None where it says another thing."""
+    """The sentence for a choice that a config group has not, or a key below one that is a list, from Hydra's message;
+    None where it says another thing."""
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         return choices(match[1], match[2], re.findall(r"^\t(\S+)$", text, re.MULTILINE))
     if "Config group override must be" in text:
@@ -43,4 +44,9 @@ def refused(text: str, overrides: Sequence[str]) -> UserError | None:
         words = [f"{key}={value}" for key, value in chosen if not (config_folder() / key / f"{value}.yaml").is_file()]
         odd = [word for word in words if re.search(r"=(null|none|true|false|inf|nan|[^a-z].*)$", word, re.IGNORECASE)]
         return UserError(f"{cut(' '.join(odd or words))}: a group of settings is chosen by a name; leave the word out.")
+    if match := re.search(r"invalid literal for int\(\) with base 10: '([^']+)'", text):
+        for word in overrides:
+            owner, dot, name = word.lstrip("+").partition("=")[0].rpartition(".")
+            if dot and name == match[1]:
+                return UserError(f"{cut(word)}: {owner} is a list here, which has no keys; give {owner} whole.")
     return None

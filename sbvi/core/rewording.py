@@ -1,11 +1,10 @@
 """Words as Hydra is to read them, where it would read what is meant in another way: an entry of a group whose name is
-a number's too, and settings in the place of a list."""
+a number's too."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sbvi.core.catalogue import takes_both
 from sbvi.core.config_names import packages
 from sbvi.core.configs import config_folder
 
@@ -16,27 +15,24 @@ NO_TEXT = re.compile(
 
 
 def reworded(words: Sequence[str], folders: Iterable[Path] = ()) -> list[str]:
-    """The words, flags and what follows them among them, with entries of groups in quotes where need be, and with null
-    before settings that a key takes beside a list, onto which OmegaConf cannot merge them.
+    """The words, flags and what follows them among them, with entries of groups in quotes where need be.
 
     folders: the user's own, of config files.
     """
     own = list(folders)
-    return [each for word in words for each in _reworded(word, own)]
+    return [_reworded(word, own) for word in words]
 
 
-def _reworded(word: str, own: Sequence[Path]) -> list[str]:
+def _reworded(word: str, own: Sequence[Path]) -> str:
     key, equals, value = word.partition("=")
     name = key.lstrip("+")
     if not equals or word.startswith("-"):
-        return [word]
-    if "{" in value and takes_both(name):
-        return [f"{name}=null", f"+{name}={value}"]
+        return word
     parts = value.split(",")
     if any(map(NO_TEXT.fullmatch, parts)) and re.fullmatch(r"[\w/]+", name) and (config_folder() / name).is_dir():
         places = [config_folder(), *(folder for _, folder in packages()), *own]
-        return [f"{key}={','.join(_entry(part, [place / name for place in places]) for part in parts)}"]
-    return [word]
+        return f"{key}={','.join(_entry(part, [place / name for place in places]) for part in parts)}"
+    return word
 
 
 def _entry(name: str, groups: Sequence[Path]) -> str:

@@ -77,7 +77,8 @@ def of_another_kind(error: BaseException) -> UserError | None:
 
 def value_of(key: str, overrides: Sequence[str]) -> str:
     """What a key was given."""
-    return next((word.split("=", 1)[1] for word in overrides if word.lstrip("+~").split("=")[0] == key), "")
+    pairs = (word.lstrip("+~").partition("=") for word in overrides)
+    return next((value for name, equals, value in pairs if equals and name == key), "")
 
 
 def _unknown(

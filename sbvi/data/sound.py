@@ -56,7 +56,7 @@ def sound(dataset: Dataset, made_by: type) -> Dataset:
 def _check_real(array: Any, whose: str) -> None:
     """Refuse what is no array, of NumPy or of shards, and one of anything but real numbers."""
     dtype = getattr(array, "dtype", None)
-    if dtype is None or not hasattr(array, "shape"):
+    if not isinstance(dtype, np.dtype) or not hasattr(array, "shape"):
         raise UserError(f"{whose} {described(array)}; allowed: a NumPy array of real numbers.")
-    if np.dtype(dtype).kind not in "biuf":
+    if dtype.kind not in "biuf":
         raise UserError(f"{whose} an array of {dtype}; allowed: a NumPy array of real numbers.")

@@ -11,6 +11,7 @@ from sbvi.core.catalogue import CHANGES, TOP, TRAINED
 from sbvi.core.config_names import check_names, searched
 from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused, takes_one
+from sbvi.core.merging import replacing
 from sbvi.core.rewording import reworded
 from sbvi.core.unknown import of_another_kind, strange_letter, unknown_override
 
@@ -101,7 +102,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         before = state.hydra  # composing inside a program that uses Hydra itself leaves its state as it was
         state.clear()
         try:
-            with reading(), initialize_config_dir(str(config_folder()), **hydra_defaults()):
+            with reading(), replacing(), initialize_config_dir(str(config_folder()), **hydra_defaults()):
                 config = compose("train", reworded(overrides, folders))
             for key in sorted(OmegaConf.missing_keys(config)):
                 raise UserError(f"{key} must be given, as {key}=VALUE.")

@@ -141,9 +141,11 @@ def run_stages(
     finally:
         try:
             if (own := recorder or logger) is not None:  # a logger that is open is closed, whatever follows fails
-                if stopped:
-                    tell_stopped(own)
-                own.close(success or stopped)
+                try:
+                    if stopped:
+                        tell_stopped(own)
+                finally:
+                    own.close(success or stopped)
         except (OSError, UserError):
             if success:
                 raise  # otherwise what ended the run is the thing to tell

@@ -15,15 +15,22 @@ from sbvi.training.batches import Batches
 Array = jax.Array
 
 
+#: Updates that are dropped in a row, after which nothing better is to be expected.
+MOST_SKIPPED = 100
+
+
 class ChunkResult(NamedTuple):
     """sums: each scalar summed over the steps that were taken; bad_step: the first step with a loss that
-    is not finite, or -1; skipped: updates that were dropped; last_good: where updates are dropped the last step whose
-    own was not, or -1."""
+    is not finite, or -1; skipped: updates that were dropped. Where updates are dropped, first_good and last_good are
+    the first and last steps whose own were not, and long_row is where MOST_SKIPPED in a row begin between the two; -1
+    where there is none."""
 
     sums: dict[str, Array]
     bad_step: Array
     skipped: Array
+    first_good: Array
     last_good: Array
+    long_row: Array
 
 
 def joined(results: Sequence[ChunkResult]) -> ChunkResult:
@@ -32,9 +39,19 @@ def joined(results: Sequence[ChunkResult]) -> ChunkResult:
     for other in others:
         bad = jnp.where(first.bad_step >= 0, first.bad_step, other.bad_step)
         sums = {name: value + other.sums[name] for name, value in first.sums.items()}
-        good = jnp.where(other.last_good >= 0, other.last_good, first.last_good)
-        first = ChunkResult(sums, bad, first.skipped + other.skipped, good)
+        first = ChunkResult(sums, bad, first.skipped + other.skipped, *_good(first, other))
     return first
+
+
+def _good(first: ChunkResult, other: ChunkResult) -> tuple[Array, Array, Array]:
+    """first_good, last_good and long_row of the steps of two results that followed one another."""
+    between = (first.last_good >= 0) & (other.first_good - first.last_good > MOST_SKIPPED)
+    later = jnp.where(between, first.last_good + 1, other.long_row)
+    return (
+        jnp.where(first.first_good >= 0, first.first_good, other.first_good),
+        jnp.where(other.last_good >= 0, other.last_good, first.last_good),
+        jnp.where(first.long_row >= 0, first.long_row, later),
+    )
 
 
 class Chunk(Protocol):
@@ -84,7 +101,7 @@ class ByLength:
 
 def _of_no_steps(result: ChunkResult) -> ChunkResult:
     none: ChunkResult = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), result)
-    return none._replace(bad_step=none.bad_step - 1, last_good=none.last_good - 1)
+    return jax.tree.map(lambda s: s - 1, none)._replace(sums=none.sums, skipped=none.skipped)
 
 
 def chunk_function(
@@ -118,20 +135,23 @@ def chunk_function(
             state, result = carry
             after, scalars = step(position, state)
             good = jnp.isfinite(scalars["loss"])
-            skipped, last_good = result.skipped, result.last_good
+            now, nowhere = start + position, jnp.int32(-1)
+            skipped, row = result.skipped, (nowhere, nowhere, nowhere)
             if skip_bad:
                 good &= all_finite(after)
                 after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state)
                 scalars = {name: jnp.where(good, value, jnp.zeros_like(value)) for name, value in scalars.items()}
                 skipped = skipped + (~good).astype(jnp.int32)
-                last_good = jnp.where(good, start + position, last_good)
+                at = jnp.where(good, now, nowhere)
+                row = _good(result, result._replace(first_good=at, last_good=at, long_row=nowhere))
             bad = (result.bad_step < 0) & ~good & (not skip_bad)
             sums = {name: result.sums[name] + value for name, value in scalars.items()}
-            return after, ChunkResult(sums, jnp.where(bad, start + position, result.bad_step), skipped, last_good)
+            return after, ChunkResult(sums, jnp.where(bad, now, result.bad_step), skipped, *row)
 
         shapes = jax.eval_shape(lambda s: step(jnp.int32(0), s)[1], state)
         zeros = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
-        none = ChunkResult(zeros, jnp.int32(-1), jnp.int32(0), jnp.int32(-1))
+        nowhere = jnp.int32(-1)
+        none = ChunkResult(zeros, nowhere, jnp.int32(0), nowhere, nowhere, nowhere)
         ended = jax.lax.fori_loop(0, count, body, (state, none))
         return batches.placement.hold_replicated(ended)
 

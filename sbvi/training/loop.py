@@ -18,16 +18,13 @@ from sbvi.algorithms import Algorithm
 from sbvi.core import UserError, processes
 from sbvi.core.memory import give_back
 from sbvi.training.batches import Batches
-from sbvi.training.chunk import ChunkResult, compile_chunk, joined
+from sbvi.training.chunk import MOST_SKIPPED, ChunkResult, compile_chunk, joined
 from sbvi.training.draws import Sampling
 from sbvi.training.plan import Plan
 from sbvi.training.shown import Shown
 from sbvi.training.store import Store
 
 log = logging.getLogger(__name__)
-
-#: Updates in a row that are dropped at most.
-MOST_SKIPPED = 100
 
 Scalars = Mapping[str, float]
 
@@ -132,7 +129,7 @@ class Training:
             if trainer.on_nan == "skip":
                 progress.skipped += int(result.skipped)
                 values["train/skipped_updates"] = float(progress.skipped)
-                self._last_good = max(self._last_good, int(result.last_good))
+                self._note_good(result)
             progress.step = end
             self._check_skipped(progress, end >= plan.total_steps)
             seconds = time.monotonic() - began
@@ -246,6 +243,19 @@ class Training:
             raise NotFinite(self._not_finite(int(bad_step), "train/loss"))
         taken = end - start - int(skipped)
         return {f"train/{name}": float(value) / taken for name, value in sums.items()} if taken else {}
+
+    def _note_good(self, result: ChunkResult) -> None:
+        """Remember where the last good update is; refuse a row of bad ones before it.
+
+        Raises:
+          NotFinite: MOST_SKIPPED were dropped in a row.
+        """
+        row = int(result.long_row)
+        if int(result.first_good) - self._last_good > MOST_SKIPPED:
+            row = self._last_good + 1
+        if row >= 0:
+            raise NotFinite(self._not_finite(row, "train/loss"))
+        self._last_good = max(self._last_good, int(result.last_good))
 
     def _check_skipped(self, progress: Progress, ended: bool) -> None:
         """Refuse to go on, whatever the chunks were, where nothing better is to be expected.

@@ -29,7 +29,7 @@ class Trainer:
     """Validations without a better value before training stops early; null for never."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What to do where a loss or an update is not finite: stop with the last good checkpoint, or skip, which drops the
-    update, counts it and goes on, unless the last 100 in a row are bad, or all of a shorter run's."""
+    update, counts it and goes on, until 100 in a row are bad, or all of a shorter run's."""
     checkpoint_minutes: NonNegative = 0.5
     """Minutes between checkpoints; 0 saves at every log point."""
 

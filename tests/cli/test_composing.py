@@ -1,5 +1,6 @@
 """A single run's config is composed once, and is the one that Hydra composes in two passes."""
 
+import pickle
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from sbvi.cli import composing, hydra_app
 from sbvi.cli.job_names import differing, told
 from sbvi.cli.train import COMMAND
 from sbvi.core.configs import hydra_defaults
+from sbvi.core.merging import InJobs, replacing
 from sbvi.core.rewording import reworded
 from sbvi.runs import compose
 
@@ -100,14 +102,24 @@ def test_words_that_hydra_would_read_otherwise(composed):
 
 
 def test_they_are_swept_over():
-    """Jobs, which a launcher's process composes by itself, have the words of Hydra's reading."""
+    """Jobs, which a launcher's process composes by itself, have the words of Hydra's reading, and settings as typed."""
     typed = ["debug=nan,quick", "model=helmholtz", GEOMETRIC]
     words = reworded(["--multirun", *typed])
     ((first, second),) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words[1:]), None)
     assert compose.composed(first)["model"]["layers"] == {"first": 20, "count": 3, "last": 5}
     assert [told(differing(job, words)) for job in (first, second)] == ["debug_nan", "debug_quick"]
-    swept = reworded(["model.layers=[3],{first: 9,count: 2,last: 4}", "seed=1,2"])
-    assert swept == ["model.layers=null", "+model.layers=[3],{first: 9,count: 2,last: 4}", "seed=1,2"]
+    assert words[2:] == typed[1:]
+
+
+def test_a_job_in_a_process_of_its_own_merges_as_its_sweep():
+    """Where it has what the sweep handed to it."""
+    config = OmegaConf.create({"model": {"layers": [8, 4]}})
+    with replacing():  # which takes back what is done within
+        assert isinstance(pickle.loads(pickle.dumps(InJobs())), InJobs)
+        OmegaConf.update(config, "model.layers", {"first": 9})
+        assert config.model.layers == {"first": 9}
+    with pytest.raises(TypeError, match="Cannot merge"):
+        OmegaConf.update(config, "model.layers", [3])
 
 
 def test_a_hydra_that_reads_arguments_otherwise_is_left_as_it_is(monkeypatch):

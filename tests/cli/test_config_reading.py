@@ -139,6 +139,38 @@ def test_help_tells_it_too(tmp_path):
         help_text(COMMAND, ["--config-dir", str(tmp_path), "optimizer=mine"])
 
 
+FIRST = "model.layers={first: 9, count: 2, last: 4}"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("words", "layers"),
+    [
+        (["model=geometric", "model.layers.first=9"], {"first": 9, "count": 3, "last": 2}),
+        (["model=geometric", "model.layers={first: 7, count: 2}"], {"first": 7, "count": 2, "last": 2}),
+        (["model=geometric", "model.layers=[3, 2]"], [3, 2]),
+        (["model=helmholtz", FIRST, "model.layers=[3, 2]"], [3, 2]),
+        (["model=helmholtz", FIRST, "model.layers={count: 3}"], {"first": 9, "count": 3, "last": 4}),
+        (["model=helmholtz", "~model.layers", f"+{FIRST}"], {"first": 9, "count": 2, "last": 4}),
+    ],
+)
+def test_settings_are_merged_with_settings_and_the_last_of_two_kinds_counts(words, layers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c" / "model").mkdir(parents=True)
+    held = "name: helmholtz\nlayers:\n  first: ???\n  count: 3\n  last: 2\n"
+    (tmp_path / "c" / "model" / "geometric.yaml").write_text(held)
+    assert composed(["hydra.searchpath=[c]", "dataset=digits", *words])["model"]["layers"] == layers
+
+
+@pytest.mark.quick
+def test_a_key_that_was_taken_away_and_is_set_is_told():
+    """And one below a list."""
+    with pytest.raises(UserError, match=r"^model\.layers\.count=3: model\.layers is a list here, which has no keys; "):
+        composed(["dataset=digits", "model=helmholtz", "model.layers.count=3"])
+    with pytest.raises(UserError, match=r"^model\.layers=\[3\] is not a key of model=helmholtz"):
+        composed(["dataset=digits", "model=helmholtz", "~model.layers", "model.layers=[3]"])
+
+
 @pytest.mark.quick
 def test_settings_in_the_place_of_a_list(tmp_path, monkeypatch):
     """Replace it, in files and in words; a file whose name is a number's is chosen by it."""
@@ -147,10 +179,10 @@ def test_settings_in_the_place_of_a_list(tmp_path, monkeypatch):
     model = b"defaults: [bihm_adult]\nmodel: {layers: {first: 30, count: 3, last: 10}}\n"
     (tmp_path / "c" / "experiment" / "1e3.yaml").write_bytes(GLOBAL + model)
     words = ["hydra.searchpath=[c]", "experiment=1e3"]
-    assert composed(words)["model"]["layers"] == {"first": 30, "count": 3, "last": 10}
     assert composed([*words, "model.layers=[7, 3]"])["model"]["layers"] == [7, 3]
     there = composed(["experiment=bihm_adult", "model.layers={first: 5, count: 2, last: 3}", "debug=nan"])
     assert there["model"]["layers"] == {"first": 5, "count": 2, "last": 3}
     assert there["runtime"]["debug_nans"]
+    assert composed([*words, "model.layers.count=4"])["model"]["layers"] == {"first": 30, "count": 4, "last": 10}
     with pytest.raises(UserError, match=r"^prior=inf: a group of settings is chosen by a name; leave the word out\.$"):
         composed(["dataset=digits", "debug=nan", "prior=inf"])

@@ -1,6 +1,7 @@
 """Data sets of packages: what they hold is what their preprocessing says, or a sentence tells where it is not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ GOOD = np.arange(8).reshape(2, 4)
         (replace(held(GOOD), train=Split([[1, 2, 3, 4]])), "has x that is a list; allowed"),
         (replace(held(GOOD), train=Split(None)), "has x that is None; allowed"),
         (held(GOOD, [0, 1]), "has labels that are a list; allowed"),
+        (held(GOOD, SimpleNamespace(dtype="Int64", shape=(2,))), "has labels that are an array of shape .2,.; allowed"),
         (replace(held(GOOD), train=GOOD), r"is an array of shape \(2, 4\); it must be an sbvi\.data\.Split\.$"),
     ],
 )

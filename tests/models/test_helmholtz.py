@@ -292,6 +292,8 @@ def test_what_cannot_be_is_refused():
         build(MODELS, "model", {"name": "helmholtz", "layers": [5, 4], "categories": 3})
     with pytest.raises(UserError, match="at least one"):
         build(MODELS, "model", {"name": "helmholtz", "layers": []})
+    with pytest.raises(UserError, match=r"^model\.layers\.frst=3 is not a key \(did you mean model\.layers\.first\?\)"):
+        build(MODELS, "model", {"name": "helmholtz", "layers": {"frst": 3, "count": 2, "last": 1}})
     with pytest.raises(UserError, match="use gaussian"):
         MODELS["helmholtz"]().check(DataFacts((4,), False, 255))
     with pytest.raises(UserError, match="data_units=bernoulli, darn"):

@@ -109,6 +109,19 @@ def test_a_run_that_is_stopped_is_not_told_as_failed(where, double, tmp_path, mo
     assert RunDirectory(tmp_path / "run").read_result()["status"] == "stopped"
 
 
+def test_a_logger_that_fails_as_it_hears_of_a_stop_is_closed(double, tmp_path, monkeypatch):
+    """And what it says is told."""
+
+    def no_answer(self):
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr(_Double, "stopped", no_answer)
+    monkeypatch.setattr(stages, "_trained", lambda *words: Outcome("stopped", "SIGINT", words[-1], words[-2]))
+    with pytest.raises(UserError, match=r"logger=double failed \(no answer\)"):
+        train(double, tmp_path / "run")
+    assert told == ["open", "start", ("close", True)]
+
+
 def test_a_logger_that_does_not_close_leaves_no_file_open(double, tmp_path, monkeypatch):
     """And what it says is told, since the run went well."""
     opened = []

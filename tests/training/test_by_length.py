@@ -29,7 +29,8 @@ def function(state, operands, indices, hypers, key, start, count):
         return state, total + state
 
     state, total = jax.lax.fori_loop(0, count, body, (state, jnp.float32(0)))
-    return state, ChunkResult({"loss": total}, jnp.int32(-1), jnp.int32(0), jnp.int32(-1))
+    none = jnp.int32(-1)
+    return state, ChunkResult({"loss": total}, none, jnp.int32(0), none, none, none)
 
 
 def test_every_number_of_steps_gives_what_one_program_gives():

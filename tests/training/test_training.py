@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import jax
@@ -190,8 +191,7 @@ def test_skipping_drops_bad_updates_and_counts_them(tally):
     words = ({}, indices, {}, jax.random.key(0), jnp.int32(0), jnp.int32(10))
     after, result = compile_chunk(Counted(), Numbers(), skip_bad=True)(state, *words)
     assert (float(after["value"]), int(result.skipped), int(result.bad_step)) == (7.0, 3, -1)
-    assert int(result.last_good) == 9
-    assert int(joined([result, result._replace(last_good=np.int32(-1))]).last_good) == 9
+    assert [int(result.first_good), int(result.last_good), int(result.long_row)] == [0, 9, -1]
     assert float(result.sums["loss"]) == 7.0
     state = {"value": jnp.zeros(()), "seen": jnp.int32(-1)}
     after, result = compile_chunk(Counted(), Numbers())(state, *words)
@@ -260,9 +260,29 @@ class Skipped:
             steps = range(int(start), int(start + count))
             good = [step for step in steps if step not in self.bad]
             dropped = len(steps) - len(good)
-            return state, ChunkResult({"loss": float(len(good))}, -1, np.int32(dropped), max(good, default=-1))
+            row = next((a + 1 for a, b in pairwise(good) if b - a > 100), -1)
+            first, last = (good[0], good[-1]) if good else (-1, -1)
+            return state, ChunkResult({"loss": float(len(good))}, -1, np.int32(dropped), first, last, row)
 
         return chunk
+
+
+@pytest.mark.parametrize(
+    ("results", "joint"),
+    [
+        ([(0, 9, -1), (-1, -1, -1)], (0, 9, -1)),
+        ([(-1, -1, -1), (10, 19, -1)], (10, 19, -1)),
+        ([(0, 9, -1), (109, 120, -1)], (0, 120, -1)),
+        ([(0, 9, -1), (110, 120, -1)], (0, 120, 10)),
+        ([(0, 9, -1), (-1, -1, -1), (120, 120, -1)], (0, 120, 10)),
+        ([(0, 300, 5), (301, 600, 320)], (0, 600, 5)),
+        ([(-1, -1, -1), (100, 600, 320)], (100, 600, 320)),
+    ],
+)
+def test_rows_of_bad_updates_go_on_from_chunk_to_chunk(results, joint):
+    """First and last good step, and where a hundred bad ones between them begin."""
+    parts = [ChunkResult({}, -1, 0, *map(np.int32, each)) for each in results]
+    assert tuple(map(int, joined(parts)[3:])) == joint
 
 
 @pytest.mark.parametrize("log_every", [1, 7, 50, 250])
@@ -271,11 +291,13 @@ class Skipped:
     [
         ([3, 9, *range(20, 119)], 300, None),
         (range(150, 290), 300, 150),
+        ([4, *range(20, 160)], 300, 20),
+        (range(100), 300, 0),
         (range(300), 300, 0),
         (range(5), 5, 0),
         (range(4), 5, None),
     ],
-    ids=["apart", "in_a_row", "all", "all_of_few", "not_all_of_few"],
+    ids=["apart", "in_a_row", "early", "first", "all", "all_of_few", "not_all_of_few"],
 )
 def test_skipping_is_judged_by_updates_in_a_row(bad, steps, ends, log_every, tmp_path):
     """Whatever the log points are; and validations between them."""
