@@ -20,7 +20,11 @@ COMMANDS = {"sbvi-train": train.COMMAND, "sbvi-evaluate": evaluate.COMMAND, "sbv
 #: A word of a package that has to be installed first (tests/docs/test_running_pages.py), by page.
 OTHERS = {"plugins.md": "likelihood=laplace", "walk.md": "likelihood=laplace"}
 #: What sentences leave open.
-OPEN = {"sbvi-train prior=student", "sbvi-train model=circuit model.structure=file model.file=circuit.json dataset=..."}
+OPEN = {
+    "sbvi-train likelihood=laplace2",
+    "sbvi-train prior=student",
+    "sbvi-train model=circuit model.structure=file model.file=circuit.json dataset=...",
+}
 
 
 def commands(page):
