@@ -206,6 +206,7 @@ def test_evaluate_writes_per_example_values(trained):
     assert not list(folder.glob("*.log"))
 
 
+@pytest.mark.slow  # the study is tested in test_gradient_study.py, and its task in test_helmholtz_tasks.py
 def test_gradient_rules_side_by_side(trained):
     folder, _ = trained
     words = ["task.draws=100", "task.reference_draws=200", "task.examples=4"]

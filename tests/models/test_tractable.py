@@ -83,7 +83,8 @@ def test_its_tasks(run):
     assert ((whole >= 0) & (whole <= 1)).all()
 
 
-@pytest.mark.parametrize("run", ["mixture", pytest.param("nade", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.slow  # sweeps are tested in test_sweeps.py, and each of these models by its tasks above
+@pytest.mark.parametrize("run", ["mixture", "nade"], indirect=True)
 def test_a_sweep_and_its_comparison(run, tmp_path):
     given = ["--multirun", *words(name_of(run)), "seed=0,1", "hydra.sweep.dir=sweep"]
     done = command("train", *given, cwd=tmp_path)

@@ -154,7 +154,7 @@ def test_training_gives_back_the_run_and_goes_on(tmp_path):
                 call(words)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_after_the_loop_s_last_look_stops_the_run_as_it_said(number, tmp_path, monkeypatch):
     """Before its final test, which it had gone on with."""
     run = Training.run
