@@ -175,9 +175,8 @@ def plain(value: Any) -> Any:
 def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, Any], where: str) -> UserError:
     errors = error.errors(include_url=False)
     first = errors[0]
-    if first["type"].startswith(
-        "missing"
-    ):  # perhaps since it is there by another name, which is then the thing to tell
+    if first["type"].startswith("missing"):
+        # Perhaps since it is there by another name, which is then the thing to tell.
         beside = [each for each in errors if each["loc"][:-1] == first["loc"][:-1]]
         first = next((each for each in beside if each["type"] == "unexpected_keyword_argument"), first)
     loc = [str(part) for part in first["loc"] if str(part) in _keys(values) or isinstance(part, int)]

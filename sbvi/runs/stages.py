@@ -107,9 +107,8 @@ def run_stages(
         if outcome.status == "completed":
             chosen = None if _kept(assembly, store, recorder, outcome) else outcome.progress.best_step
             finish(assembly, directory, recorder, outcome, chosen)
-        result = result_of(outcome, assembly.plan, recorder.last, (earlier, time.monotonic() - began)) | {
-            "monitor": monitor
-        }
+        took = earlier, time.monotonic() - began
+        result = result_of(outcome, assembly.plan, recorder.last, took) | {"monitor": monitor}
         if "test/nll" in recorder.last:
             result["likelihood"] = assembly.evaluator.how
         with uninterrupted():
@@ -131,9 +130,8 @@ def run_stages(
             heard = signal_of(error) or signal.SIGINT
             outcome = Outcome("stopped", heard.name, progress if saved else Progress(), state)
             metrics = recorder.last if saved and recorder is not None else {}
-            result = result_of(outcome, assembly.plan, metrics, (earlier, time.monotonic() - began)) | {
-                "monitor": monitor
-            }
+            took = earlier, time.monotonic() - began
+            result = result_of(outcome, assembly.plan, metrics, took) | {"monitor": monitor}
             with contextlib.suppress(UserError):  # the interrupt is the thing to tell
                 if directory.read_result() is None:  # not where it came after all was done
                     directory.write_result(result)

@@ -300,9 +300,11 @@ def test_rows_of_bad_updates_go_on_from_chunk_to_chunk(results, joint):
     ids=["apart", "in_a_row", "early", "first", "all", "all_of_few", "not_all_of_few"],
 )
 def test_skipping_is_judged_by_updates_in_a_row(bad, steps, ends, log_every, tmp_path):
-    """Whatever the log points are; and validations between them."""
+    """Whatever the log points are, and validations between them, so that a row is of many chunks or within one."""
     told, parts = [], Skipped(bad)
-    plan = Plan(Trainer(steps=steps, log_every=log_every, validate_every=11, batch_size=1, on_nan="skip"), 10)
+    validate_every = 11 if log_every < 50 else 300
+    rhythm = {"steps": steps, "log_every": log_every, "validate_every": validate_every}
+    plan = Plan(Trainer(**rhythm, batch_size=1, on_nan="skip"), 10)
     recorder = SimpleNamespace(scalars=lambda step, epoch, values: told.append(values))
     loop = Training(
         parts, parts, plan, Store(tmp_path), recorder, lambda _: {"validation/loss": 0.0}, 0, compile=parts.compile
