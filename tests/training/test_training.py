@@ -21,7 +21,7 @@ from sbvi.runs.assembly import Assembly
 from sbvi.runs.directory import RunDirectory
 from sbvi.training import Plan, Progress, ResidentBatches, Store, Trainer, Training, checkpoint
 from sbvi.training.batches import Piece
-from sbvi.training.chunk import ChunkResult, compile_chunk, joined
+from sbvi.training.chunk import ChunkResult, chunk_function, compile_chunk, joined
 
 
 @pytest.mark.promise("An exception in mid-run costs no more than one interval", "interruptions")
@@ -283,6 +283,30 @@ def test_rows_of_bad_updates_go_on_from_chunk_to_chunk(results, joint):
     """First and last good step, and where a hundred bad ones between them begin."""
     parts = [ChunkResult({}, -1, 0, *map(np.int32, each)) for each in results]
     assert tuple(map(int, joined(parts)[3:])) == joint
+
+
+def test_a_compiled_chunk_tells_its_rows_of_bad_updates():
+    """By plain Python, of random rows in 600 steps, up to 220 long."""
+    batches = SimpleNamespace(gather=lambda *_: None, placement=SimpleNamespace(hold_replicated=lambda value: value))
+
+    def step(state, batch, key, hyper):
+        return state + hyper["v"], SimpleNamespace(scalars={"loss": hyper["v"]})
+
+    chunk = jax.jit(chunk_function(SimpleNamespace(monitor="loss", step=step), batches, skip_bad=True))
+    generator, count, begun, long_rows = np.random.default_rng(0), 600, 40, 0
+    for _ in range(30):
+        bad = generator.random(count) < 0.05
+        for start in generator.integers(0, count, generator.integers(0, 4)):
+            bad[start : start + generator.integers(1, 220)] = True
+        values = {"v": jnp.asarray(np.where(bad, np.nan, 1), jnp.float32)}
+        given = (jnp.float32(0), (), jnp.zeros((count, 1), jnp.int32), values, jax.random.key(0))
+        taken, found = chunk(*given, jnp.int32(begun), jnp.int32(count))
+        good = [begun + int(i) for i in np.flatnonzero(~bad)]
+        row = next((a + 1 for a, b in pairwise(good) if b - a > 100), -1)
+        long_rows += row >= 0
+        assert [int(part) for part in found[2:]] == [bad.sum(), good[0], good[-1], row]
+        assert float(taken) == len(good)
+    assert 5 < long_rows < 25
 
 
 @pytest.mark.parametrize("log_every", [1, 7, 50, 250])
