@@ -24,6 +24,8 @@ LARGEST, COUNTED = 2**53, 2**31 - 1
 
 #: Letters of a value that a sentence repeats, at most.
 MOST = 200
+#: Keys that a sentence lists, at most, where it names the nearest.
+MOST_LISTED = 30
 
 #: What the text begins with that JAX makes an error of, where a callback of the host's raises.
 TRACEBACK = "Traceback (most recent call last):"
@@ -67,13 +69,21 @@ def unknown_key(key: str, value: object, allowed: Iterable[str]) -> UserError:
     group, _, rest = key.partition(".")
     called = ALIASES.get(rest.rpartition(".")[2], "")
     near = hint(called if called in allowed and called.startswith(f"{group}.") else key, allowed)
-    return UserError(f"{key}={cut(value)} is not a key{near}; allowed: {', '.join(allowed) or 'none'}.")
+    listed = ", ".join(allowed) or "none"
+    if near and len(allowed) > MOST_LISTED:
+        listed = f"{len(allowed)} keys, which --help {group} lists"
+    return UserError(f"{key}={cut(value)} is not a key{near}; allowed: {listed}.")
 
 
 def hint(given: str, allowed: Sequence[str]) -> str:
-    """The nearest of what is allowed, whatever its case, as a question; nothing where none is near."""
-    lower = {each.lower(): each for each in reversed(allowed)}
-    near = difflib.get_close_matches(given.lower(), sorted(lower), n=1)
+    """The nearest of what is allowed, whatever its case, as a question; nothing where none is near.
+
+    Keys of one group are compared by what follows its name, which would make all of them alike.
+    """
+    group = given[: given.rfind(".") + 1]
+    shared = len(group) if all(each.startswith(group) for each in allowed) else 0
+    lower = {each[shared:].lower(): each for each in reversed(allowed)}
+    near = difflib.get_close_matches(given[shared:].lower(), sorted(lower), n=1)
     return f" (did you mean {lower[near[0]]}?)" if near else ""
 
 

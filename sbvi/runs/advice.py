@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from sbvi.core.spec import fields
 from sbvi.data import Dataset
@@ -11,6 +12,8 @@ log = logging.getLogger(__name__)
 
 #: A field that algorithms may have -> the setting that most decides how far they come.
 SETTINGS = {"optimizer": "optimizer.learning_rate", "pseudocount": "algorithm.pseudocount"}
+#: Before a node of the model: how many of its units are active.
+ACTIVE = "test/active_units/"
 
 
 def tell_large_batches(plan: Plan) -> None:
@@ -24,6 +27,19 @@ def tell_large_batches(plan: Plan) -> None:
             plan.examples,
             plan.total_steps,
             plan.total_steps / plan.steps_per_epoch,
+        )
+
+
+def tell_inactive(scalars: Mapping[str, float], algorithm: Any) -> None:
+    """Warn of stochastic layers that carry nothing of x, and say what lets them begin, where the algorithm's settings
+    have it."""
+    none = [name.removeprefix(ACTIVE) for name, value in scalars.items() if name.startswith(ACTIVE) and value == 0]
+    if none:
+        weighted = hasattr(getattr(algorithm, "objective", None), "kl_weight")
+        log.warning(
+            "No unit of %s is active: x hardly moves its posterior means; train it for longer%s.",
+            " and of ".join(none),
+            ", or let it begin by objective.kl_weight.warmup_epochs" if weighted else "",
         )
 
 

@@ -6,7 +6,7 @@ import math
 from sbvi.core import UserError
 from sbvi.core.quantities import OF_LABELS_ALONE
 from sbvi.reporting.recorder import RunRecorder, Silent
-from sbvi.runs.advice import tell_baseline
+from sbvi.runs.advice import tell_baseline, tell_inactive
 from sbvi.runs.assembly import Assembly, load_best_params
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.pictures import left_out
@@ -35,6 +35,7 @@ def finish(
         scalars, _ = assembly.evaluator.summary(params, "test")
         if assembly.experiment.model.labelled and how != "labels" and assembly.dataset.test.label is not None:
             scalars |= assembly.evaluator.of_labels(params, "test")[0]
+        tell_inactive(scalars, assembly.experiment.algorithm)
         if odd := [name for name, value in scalars.items() if not math.isfinite(value)]:
             log.warning("%s of the final test: not finite; result.json has null there.", ", ".join(odd))
         if "test/nll" in scalars and (baseline := assembly.evaluator.independent_nll) is not None:

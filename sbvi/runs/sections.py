@@ -18,6 +18,8 @@ from sbvi.runs.summaries import RunSummary
 DEFAULT, OF_LABELS = "test/nll", "test/log_loss"
 #: How a run was scored.
 SAMPLES = "evaluation.num_samples"
+#: Settings of a data set that have a name of their own in a title; and letters of another in it, at most.
+NAMED, SHORT = ("dataset.name", "dataset.path", "dataset.binarization"), 40
 #: Settings beside a run that is not ranked, at most.
 FEW = 5
 
@@ -102,7 +104,9 @@ def _titles(firsts: Sequence[tuple[Group, list[Any]]]) -> list[str]:
     for group, (data, samples, scored) in firsts:
         name = _dataset(group)["name"]
         alike = [told for other, _ in firsts if (told := _dataset(other))["name"] == name]
-        apart = [value for key, value in _dataset(group).items() if len({told[key] for told in alike}) > 1 and value]
+        keys = {key: None for told in alike for key in told}  # in their order
+        varying = [key for key in keys if len({told.get(key) for told in alike}) > 1]
+        apart = [said for key in varying if (said := _dataset(group).get(key))]
         title = " ".join([", ".join([name, *apart]), *([f"({data})"] if data else [])])
         title += f", S = {samples}" if samples is not None and SAMPLES in group.settings else ""
         titles.append(title + (f", {scored}" if scored else ""))
@@ -110,14 +114,17 @@ def _titles(firsts: Sequence[tuple[Group, list[Any]]]) -> list[str]:
 
 
 def _dataset(group: Group) -> dict[str, str]:
-    """The name of a group's data set, its file's, and how it was made binary."""
+    """The name of a group's data set, its file's, how it was made binary, and its other settings, as they are told."""
     config = group.runs[0].config
     path, binary = config.get("dataset.path"), config.get("dataset.binarization")
-    return {
+    known = {
         "name": str(config.get("dataset.name", "data")),
         "file": Path(path).name if isinstance(path, str) else "",
         "binarization": f"binarization {binary}" if binary is not None else "",
     }
+    others = (key for key in config if key.startswith("dataset.") and key not in NAMED)
+    told = {key: label(config, [key]) for key in others if config[key] is not None}
+    return known | {key: said if len(said) <= SHORT else f"other {key}" for key, said in told.items()}
 
 
 def left_keys(runs: Sequence[RunSummary], left: Sequence[RunSummary], apart: Sequence[Section]) -> list[str]:

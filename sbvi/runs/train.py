@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: What each process of a run may be told by itself.
 OF_A_PROCESS = ("runtime.process", "runtime.coordinator")
+#: Settings by which a directory's run is another that are told, at most.
+TOLD = 3
 
 
 @in_float32
@@ -185,10 +187,11 @@ def _differences(directory: RunDirectory, config: dict[str, Any], longer: bool) 
     what = difference(recorded, config)
     if PLACE in what and same_place(*what[PLACE]):  # by another way, as through a link
         del what[PLACE]
-    for key, (there, here) in what.items():
-        if key != PLACE and not (longer and key in MAY_CHANGE):
-            raise UserError(
-                f"{directory.path} holds another run: {key} is {there} there and {here} here; "
-                f"use another directory, or resume={directory.path} without overrides."
-            )
+    if other := [key for key in what if key != PLACE and not (longer and key in MAY_CHANGE)]:
+        told = ", ".join(f"{key} is {what[key][0]} there and {what[key][1]} here" for key in other[:TOLD])
+        more = f", and {len(other) - TOLD} more differ" if len(other) > TOLD else ""
+        raise UserError(
+            f"{directory.path} holds another run: {told}{more}; "
+            f"use another directory, or resume={directory.path} without overrides."
+        )
     return what

@@ -73,5 +73,5 @@ def scored_themselves() -> Tails:
 
 
 def _as_drawn(why: str) -> Tails:
-    log.info("Intervals are those of the draws, not calibrated: %s.", why)
+    log.info("Intervals are those of the draws, not calibrated: %s; they may be too narrow or too wide.", why)
     return Tails(None, {"calibrated": False, "why": why})

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ from sbvi.core import UserError
 from sbvi.core.configs import hydra_defaults
 from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.evaluation.baseline import independent_nll
+from sbvi.objectives import OBJECTIVES
 from sbvi.runs import Experiment
-from sbvi.runs.advice import tell_baseline, tell_large_batches
+from sbvi.runs.advice import tell_baseline, tell_inactive, tell_large_batches
 from sbvi.training import Plan, Trainer
 
 #: Of 1.3, and of 1.4.
@@ -355,6 +357,23 @@ def test_the_likelihood_of_independent_dimensions(caplog):
         assert f"train it for longer, or with another {setting}.\n" in caplog.text
     tell_baseline({"test/nll": np.inf, "test/nll_independent": 10.0}, found, ALGORITHMS["gradient_ascent"])
     assert "test/nll is inf, worse than the 10.00 of independent columns" in caplog.text
+
+
+@pytest.mark.quick
+def test_a_layer_of_which_no_unit_is_active_is_told(caplog):
+    scalars = {"test/active_units/layer_1": 3.0, "test/active_units/layer_2": 0.0, "test/nll": 0.0}
+    weighted = replace(ALGORITHMS["gradient_ascent"](), objective=OBJECTIVES["free_energy"]())
+    for algorithm, remedy in (
+        (weighted, ", or let it begin by objective.kl_weight.warmup_epochs"),
+        (ALGORITHMS["wake_sleep"](), ""),  # it has no such weight
+    ):
+        caplog.clear()
+        tell_inactive(scalars, algorithm)
+        said = "No unit of layer_2 is active: x hardly moves its posterior means; train it for longer"
+        assert caplog.messages == [f"{said}{remedy}."]
+    caplog.clear()
+    tell_inactive({"test/active_units/layer_1": 1.0}, weighted)
+    assert not caplog.messages
 
 
 @pytest.mark.quick

@@ -55,3 +55,10 @@ def test_a_name_that_is_read_as_a_number(monkeypatch, key, typed, read, said):
     words = {"run": None, "decoder": None, "dataset": {"path": None}, "folder": None, "task": {"name": "samples"}}
     with pytest.raises(UserError, match=said):
         evaluate._checked(OmegaConf.create(words | {key: read}))
+
+
+def test_of_many_keys_the_nearest_is_named_and_where_the_others_are_listed():
+    keys = [f"model.key_{place}" for place in range(50)]
+    near = "model.key_3x=1 is not a key (did you mean model.key_3?)"
+    assert str(unknown_key("model.key_3x", 1, keys)) == f"{near}; allowed: 50 keys, which --help model lists."
+    assert str(unknown_key("model.width", 1, keys)).endswith(f"is not a key; allowed: {', '.join(sorted(keys))}.")

@@ -182,13 +182,14 @@ def test_runs_that_are_not_ranked_have_a_few_settings_beside_them(grid):
     assert shown[-1].split() == ["0.003", "failed", "broken", str(grid / "b")]
 
 
-def test_data_of_one_name_are_told_apart_by_file_and_binarization():
+def test_data_of_one_name_are_told_apart_by_file_binarization_and_settings():
     npz = {"dataset.name": "npz", "dataset.binarization": "none"}
     configs = [
         npz | {"dataset.path": "/a/digits.npz"},
         npz | {"dataset.path": "/a/faces.npz"},
         npz | {"dataset.path": "/b/faces.npz", "dataset.binarization": "static"},
         {"dataset.name": "mnist", "dataset.binarization": "static"},
+        *({"dataset.name": "table", "dataset.columns.age": kind} for kind in (None, "ignored", ["low" * 20, "high"])),
     ]
     runs = [replace(run, data=f"{place}" * 20) for place, run in enumerate(of_models(*configs))]
     titles = [section.title for section in sections(grouped(runs, "test/nll"), "test/nll")]
@@ -197,6 +198,9 @@ def test_data_of_one_name_are_told_apart_by_file_and_binarization():
         f"npz, faces.npz, binarization none ({'1' * 12})",
         f"npz, faces.npz, binarization static ({'2' * 12})",
         f"mnist ({'3' * 12})",
+        f"table ({'4' * 12})",
+        f"table, age ignored ({'5' * 12})",
+        f"table, other dataset.columns.age ({'6' * 12})",
     ]
 
 

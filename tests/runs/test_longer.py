@@ -136,8 +136,12 @@ def test_what_may_not_change_is_refused_and_nothing_is_touched(small_run, tmp_pa
     ):
         with pytest.raises(UserError, match=sentence):
             train(made, folder, session=LONGER)
-    with pytest.raises(UserError, match=r"holds another run: trainer\.steps is 60 there and 80 here"):
+    with pytest.raises(UserError, match=r"holds another run: trainer\.steps is 60 there and 80 here; use"):
         train(experiment(trainer={"steps": 80}), folder)
+    many = {"steps": 80, "log_every": 7, "validate_every": 7, "batch_size": 10}
+    said = r": trainer\.batch_size is 20 there and 10 here, trainer\.log_every is .* here, trainer\.steps is 60 there"
+    with pytest.raises(UserError, match=rf"{said} and 80 here, and 1 more differ; use another"):
+        train(experiment(trainer=many), folder)
     assert [(folder / name).read_bytes() for name in files] == before  # the metrics of a completed run too
 
 
