@@ -37,4 +37,15 @@ def unusable(error: OSError, arguments: Sequence[str]) -> str:
                 f"{word} cannot be made or written in ({error.strerror}); it must be a directory, one that is there "
                 f"or can be made."
             )
+    if error.filename is None and not _has_place():
+        return "The current directory is gone: change to one that is there."
     return f"{cut(error.filename or 'A file')} cannot be used ({error.strerror or error})."
+
+
+def _has_place() -> bool:
+    """Whether the current directory is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

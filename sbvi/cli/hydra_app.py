@@ -26,6 +26,7 @@ from sbvi.core import UserError
 from sbvi.core.config_names import searched
 from sbvi.core.config_reading import reading
 from sbvi.core.configs import config_folder, hydra_defaults, refused
+from sbvi.core.errors import of_jax
 from sbvi.core.interrupts import Interrupted, hearing, signal_of, uninterrupted, untaken
 from sbvi.core.leftovers import JOB_LEAVINGS, SWEEP_LEAVINGS, Before, forget
 from sbvi.core.merging import InJobs, replacing
@@ -75,6 +76,8 @@ def run(task: Callable[[Any], Any], config_name: str, command: Command) -> None:
 def answered() -> Iterator[None]:
     """Within, a mistake and a file that cannot be used end the process with a sentence, and a signal with its code."""
     asked = full_errors()
+    if sys.stderr is None:  # closed by who called, whom a run need not tell
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     try:
         with hearing(), printing(), telling():
             yield
@@ -83,6 +86,8 @@ def answered() -> Iterator[None]:
     except OSError as error:  # Hydra makes the run's directory before our code runs
         leave(unusable(error, sys.argv[1:]), error, asked)
     except (KeyboardInterrupt, Exception) as error:
+        if (setting := of_jax(error)) is not None:
+            leave(str(setting), error, asked)
         if (number := signal_of(error)) is None:
             raise
         at_once(128 + number)

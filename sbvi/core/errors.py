@@ -3,6 +3,7 @@
 import difflib
 import json
 import numbers
+import re
 from collections.abc import Iterable, Sequence
 
 #: What people call a key elsewhere.
@@ -48,6 +49,14 @@ def reason(error: BaseException) -> str:
     actual = [line for line in frames.splitlines() if line[:1].strip()] if there else []  # frames are indented
     line = actual[0] if actual else ": ".join([type(error).__name__, *said.splitlines()[:1]])
     return line.strip().rstrip(".:")
+
+
+def of_jax(error: BaseException) -> UserError | None:
+    """The sentence for a variable of the environment that sets JAX, with which it cannot be imported; None for another
+    error."""
+    if (match := re.fullmatch(r'Invalid value "(.*)" for JAX flag (\w+)', str(error))) is None:
+        return None
+    return UserError(f"{match[2].upper()}={cut(match[1])} is no value that JAX knows; correct it or leave it out.")
 
 
 def cut(value: object) -> str:

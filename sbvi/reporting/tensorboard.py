@@ -73,14 +73,14 @@ class TensorBoard:
 
     def start_session(self, hparams: Mapping[str, Any], group: str) -> None:
         """HParams of this run; without an experiment record the columns are the union over runs."""
-        info = plugin_data_pb2.SessionStartInfo(group_name=group, start_time_secs=time.time())
+        info = plugin_data_pb2.SessionStartInfo(group_name=_valid(group), start_time_secs=time.time())
         for name, value in hparams.items():
             if isinstance(value, bool):
                 info.hparams[name].bool_value = value
             elif isinstance(value, int | float):
                 info.hparams[name].number_value = value
             else:
-                info.hparams[name].string_value = spelled(value)
+                info.hparams[name].string_value = _valid(spelled(value))
         self._hparams("_hparams_/session_start_info", plugin_data_pb2.HParamsPluginData(session_start_info=info))
 
     def end_session(self, success: bool) -> None:
@@ -98,3 +98,8 @@ class TensorBoard:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _valid(text: str) -> str:
+    """Text that UTF-8 can hold: a path may have bytes that are none."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -11,6 +11,9 @@ from sbvi.data.files import cache_folder
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 _first: list[bool] = []  # what this process's runs asked for; XLA reads its flags once, for the first
 
+#: Settings of JAX by which a seed's numbers are what they are in every run.
+RANDOM_NUMBERS = {"jax_default_prng_impl": "threefry2x32", "jax_threefry_partitionable": True}
+
 #: After which a process that says nothing counts as gone, and JAX ends the others where they wait for it.
 HEARTBEAT_SECONDS = 20
 
@@ -47,7 +50,7 @@ def apply(runtime: Runtime) -> None:
     """Choose the platform and turn on the compilation cache.
 
     Raises:
-      UserError: the platform is not there.
+      UserError: the platform is not there, or JAX is set to make other random numbers.
     """
     if runtime.deterministic and DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
@@ -72,6 +75,7 @@ def apply(runtime: Runtime) -> None:
         raise UserError(f"runtime.platform={runtime.platform} is not available: this process runs on {actual}.")
     if actual == "gpu" and runtime.deterministic and not _first[0]:
         raise UserError("runtime.deterministic=true must be set in a process of its own: JAX has started without it.")
+    _check_random_numbers()
     jax.config.update("jax_debug_nans", runtime.debug_nans)
     # A folder that the user set for JAX itself wins.
     if runtime.compilation_cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
@@ -82,6 +86,20 @@ def apply(runtime: Runtime) -> None:
             return  # a cache is a convenience: without a place for it, compile
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+def _check_random_numbers() -> None:
+    """Refuse another generator than that of all runs: the same seed would give other numbers, and no record says why.
+
+    Raises:
+      UserError: the setting of JAX, which a variable of the environment or the caller's program has changed.
+    """
+    for name, wanted in RANDOM_NUMBERS.items():
+        if (found := getattr(jax.config, name, wanted)) != wanted:
+            raise UserError(
+                f"{name.upper()}={found} makes other random numbers than runs are made of; it must be {wanted}, JAX's "
+                f"default: leave it out."
+            )
 
 
 def _join(runtime: Runtime) -> None:
