@@ -36,13 +36,15 @@ class Row(NamedTuple):
     text: str = ""
 
 
-def summary(result: Mapping[str, Any], several: bool = False) -> str:
+def summary(result: Mapping[str, Any], several: bool = False, job: int | None = None) -> str:
     """A table `name:  value`, of which the numbers stand one below the other, and then what to do next.
 
     Args:
-      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, and `logged`, the
-        command that shows what its logger has, where there is one.
+      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, `logged`, the
+        command that shows what its logger has, where there is one, and `gaps`, the user's file with gaps, where it has
+        been trained on one.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
+      job: its number in the sweep, by which the log's lines and the summaries of several jobs are told apart.
     """
     how = " (pruned)" if result.get("pruned") else ""
     earlier = result.get("earlier_train_seconds") or 0.0
@@ -53,6 +55,7 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
         took += f" ({speed:,.0f} examples/s once compiled)"
     folder = shown(result["directory"])
     rows = [
+        *([] if job is None else [Row("job", text=f"#{job}")]),
         Row("status", text=f"{result['status']}{how}"),
         *_numbers(_with_best(result), result.get("not_finite", ())),
         Row("time", text=took),
@@ -130,6 +133,9 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     if "test/accuracy" in metrics and "test/nll" not in metrics:  # it knows labels alone
         yield f"sbvi-evaluate {run} task=classification"
     else:
+        if (gaps := result.get("gaps")) is not None:
+            filled = "filled.parquet" if gaps.endswith(".parquet") else "filled.csv"
+            yield f"sbvi-evaluate {run} task=imputation {word('task.input', shown(gaps))} task.output={filled}"
         yield f"sbvi-evaluate {run} task=samples"
         heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics)
         yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"

@@ -31,14 +31,15 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, and
-    what finds its trial, of a search that prunes."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, what finds
+    its trial, of a search that prunes, and its number in a sweep."""
 
     experiment: Any
     folder: Path
     mode: str
     command: Sequence[str]
     trial: Callable[[], Any] | None = None
+    number: int | None = None
 
 
 COMMAND = Command(
@@ -105,7 +106,8 @@ def prepare(config: Any) -> Job:
     trial = trial_of(content.get("pruning"), sweeper, words, experiment.trainer.validate_every)
     if trial is not None and experiment.runtime.distributed:
         raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
-    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial)
+    number = None if mode == "RUN" else int(hydra_config.job.num)
+    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial, number)
 
 
 def _checked(config: Any) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _task(config: Any) -> float | None:
     alone = job.mode == "RUN"
     # A worker may outlive a sweep that was killed; the next one waits for what it holds.
     result = _train(job, 0.0 if alone else SWEEP_PATIENCE, None if alone else _shared())
-    _report(result, not alone)
+    _report(result, not alone, job.number)
     return result.get("best_validation")
 
 
@@ -167,11 +169,11 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     with progress_bar(len(points)) as show:
         ended, heard = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
     outcomes: list[Any] = []
-    for point, result in zip(points, ended, strict=True):
+    for job, point, result in zip(jobs, points, ended, strict=True):
         if isinstance(result, BaseException):
             outcomes.append(result)
             continue
-        _tell(result | {"directory": str(point.folder)}, several=True)
+        _tell(result | {"directory": str(point.folder)}, True, job.number)
         outcomes.append(result.get("best_validation"))
     if heard is not None:  # a search, or a sweep in batches, would launch more
         raise Interrupted(signal.Signals[heard])
@@ -195,6 +197,7 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     from sbvi.runs.assembly import Shared
     from sbvi.runs.context import RunContext
     from sbvi.runs.train import train
+    from sbvi.runs.whereabouts import with_gaps
 
     trial = None if job.trial is None else job.trial()
     context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial)
@@ -202,16 +205,17 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
         result = train(job.experiment, job.folder, show, context)
     logged = job.experiment.logger.command(Path(shown(str(job.folder))))
     again = twice(job.experiment.trainer, result)
-    return result | {"directory": str(job.folder), "twice": again, "logged": logged}
+    gaps = with_gaps(job.experiment, job.folder)
+    return result | {"directory": str(job.folder), "twice": again, "logged": logged, "gaps": gaps}
 
 
-def _report(result: Mapping[str, Any], several: bool) -> None:
+def _report(result: Mapping[str, Any], several: bool, number: int | None = None) -> None:
     """Print what a run has reached; a stopped one ends the process, or of a sweep all of it.
 
     Raises:
       Interrupted: a run of a sweep was stopped.
     """
-    told = _tell(result, several)
+    told = _tell(result, several, number)
     if result["status"] == "stopped":
         heard = Interrupted(signal.Signals[result["reason"]])
         if several:
@@ -221,14 +225,14 @@ def _report(result: Mapping[str, Any], several: bool) -> None:
         sys.exit(1)
 
 
-def _tell(result: Mapping[str, Any], several: bool) -> bool:
+def _tell(result: Mapping[str, Any], several: bool, number: int | None) -> bool:
     """Print what a run has reached; whether that could be written. The run is what it is either way."""
     from sbvi.cli.summary import summary
     from sbvi.core import processes
 
     try:
         if processes.first():
-            tell(summary(result, several))
+            tell(summary(result, several, number))
     except UserError as error:
         left = f"the run is {result['status']}, and its result.json in {result['directory']} has what it reached"
         sys.stderr.write(f"{str(error).removesuffix('.')}; {left}.\n")

@@ -73,6 +73,7 @@ QUANTITIES: dict[str, Quantity] = {
     "rhat": Quantity("", "lower"),
     "rhat_above_1.1": Quantity("", "lower"),
     "missing": Quantity("", None),
+    "n": Quantity("entries", None),
     "mean": Quantity("", None),
     "variance_of_means": Quantity("", None),
     "share_drawn": Quantity("", "higher"),

@@ -71,7 +71,10 @@ def by_record(settings: Any, recorded: Mapping[str, Any]) -> Any:
         column["name"]: tuple(map(_spelled, column["values"])) if column["kind"] == "ordinal" else column["kind"]
         for column in table
     }
-    return replace(settings, columns=told | dict(settings.columns or {}))
+    own = dict(settings.columns or {})
+    made = replace(settings, columns=told | own)
+    object.__setattr__(made, "recorded", frozenset(told) - set(own))  # no setting: the log tells the two apart
+    return made
 
 
 def _spelled(value: str | float | bool) -> str:

@@ -106,12 +106,15 @@ def data_facts(dataset: Dataset) -> DataFacts:
 
 def data_record(dataset: Dataset) -> dict[str, Any]:
     """run.json's `data`: what later commands must know of the data without loading it."""
+    table = dataset.preprocessing.table is not None
+    gaps = {"missing": float(np.isnan(dataset.train.x[:]).mean())} if table else {}
     return {
         "event_shape": list(dataset.event_shape),
         "levels": dataset.levels,
         "binary": dataset.binary,
         "classes": data_facts(dataset).classes,
         "sizes": {name: len(split) for name, split in dataset.splits.items()},
+        **gaps,
         "digest": dataset.digest(),
         "preprocessing": dataset.preprocessing.to_config(),
     }

@@ -135,7 +135,8 @@ class Fit:
         return best
 
     def _dataset(self, frame: "pandas.DataFrame") -> Dataset:
-        known = Known.of(frame, self.columns or {}, "the table")
+        how = "columns={NAME: KIND}; the estimator's documentation lists the kinds"
+        known = Known.of(frame, self.columns or {}, "the table", correct=how)
         order = np.random.default_rng(self.seed).permutation(len(frame))
         held = max(1, round(self.held_out * len(frame)))
         train, validation = known.numbers[order[held if self.by == "rows" else 0 :]], known.numbers[order[:held]]

@@ -11,12 +11,15 @@ from typing import Any
 
 from sbvi.core import UserError
 from sbvi.core.places import is_file, is_folder
+from sbvi.data.formats.own_files import TEXTS
 from sbvi.data.recorded import other_kinds, same_data
-from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT
+from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
 from sbvi.runs.experiment import Experiment
 
 #: The setting that names a place of data.
 PLACE = "dataset.path"
+#: How files end in which a cell may be empty.
+WITH_GAPS = (*TEXTS, ".parquet")
 
 
 def located(experiment: Experiment, run: Path, said: str | None = None) -> Experiment:
@@ -81,6 +84,18 @@ def check_same(experiment: Experiment, run: Path, recorded: Mapping[str, Any], f
         place, cure = (f" in {own}", f"; {PLACE}=FILE says where the run's own data is now") if own else ("", "")
         kinds = other_kinds(recorded, found)
         raise UserError(f"{run} was trained on other data than is found now{place}{kinds}{cure}.")
+
+
+def with_gaps(experiment: Experiment, run: Path) -> str | None:
+    """The user's own file of a table by column whose training rows have gaps, where the command that fills them reads
+    it; None where there is none, where `dataset.missing` made gaps, and of what `sbvi.train` was given in memory."""
+    place = getattr(experiment.dataset, "path", None)
+    if place is None or Path(place).parent == run.absolute() or not place.endswith(WITH_GAPS):
+        return None
+    removal = getattr(experiment.dataset, "missing", None)
+    if removal is None or removal.fraction:
+        return None
+    return place if RunDirectory(run).read_run()["data"].get("missing") else None
 
 
 def _is_there(place: str) -> bool:

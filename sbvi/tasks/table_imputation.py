@@ -168,9 +168,9 @@ def scores(
 ) -> dict[str, Any]:
     """Of gaps whose truth is known: over all columns, and by column, those left out that no training row has.
 
-    rmse: of numbers in standard deviations of the training rows.  accuracy: of categories and ranks.  coverage, width:
-    of the intervals of numbers; widths in standard deviations.  ..._of_means: what the training rows' means and most
-    frequent categories score.
+    n: how many entries are scored.  rmse: of numbers in standard deviations of the training rows.  accuracy: of
+    categories and ranks.  coverage, width: of the intervals of numbers; widths in standard deviations.  ..._of_means:
+    what the training rows' means and most frequent categories score.
     """
     train = known.to_source(train)
     values = filled.guess(guess)
@@ -182,29 +182,33 @@ def scores(
     right: list[np.ndarray] = []
     usual: list[np.ndarray] = []
     columns: dict[str, dict[str, float]] = {}
+    count = 0
     for d, column in enumerate(filled.columns):
         rows, own = scored[:, d], train[:, d][~np.isnan(train[:, d])]
         if not rows.any() or not len(own):
             continue
         true = truth[rows, d]
+        count += len(true)
+        about: dict[str, float] = {"n": len(true)}
         if column.coded:
             codes, counts = np.unique(own, return_counts=True)
             right.append(values[rows, d] == true)
             usual.append(codes[counts.argmax()] == true)
-            columns[column.name] = {"accuracy": float(right[-1].mean()), "accuracy_of_modes": float(usual[-1].mean())}
+            about |= {"accuracy": float(right[-1].mean()), "accuracy_of_modes": float(usual[-1].mean())}
+            columns[column.name] = about
             continue
         spread = own.std() or 1.0
         squares.append(((values[rows, d] - true) / spread) ** 2)
         base.append(((own.mean() - true) / spread) ** 2)
         covered.append((filled.lower[rows, d] <= true) & (true <= filled.upper[rows, d]))
         widths.append((filled.upper[rows, d] - filled.lower[rows, d]) / spread)
-        columns[column.name] = {
+        columns[column.name] = about | {
             "rmse": float(np.sqrt(squares[-1].mean())),
             "rmse_of_means": float(np.sqrt(base[-1].mean())),
             "coverage": float(covered[-1].mean()),
             "width": float(widths[-1].mean()),
         }
-    total: dict[str, float] = {}
+    total: dict[str, float] = {"n": count}
     if squares:
         total["rmse"] = float(np.sqrt(np.concatenate(squares).mean()))
         total["rmse_of_means"] = float(np.sqrt(np.concatenate(base).mean()))
@@ -219,8 +223,8 @@ def scores(
 def _shown(scored: dict[str, Any], scalars: dict[str, float]) -> str:
     names = ("rmse", "rmse_of_means", "coverage", "width", "accuracy", "accuracy_of_modes")
     rows = [
-        [name, *(f"{values[n]:.3f}" if n in values else "" for n in names)]
+        [name, f"{values['n']:.0f}", *(f"{values[n]:.3f}" if n in values else "" for n in names)]
         for name, values in {**scored["columns"], "all": scored["all"]}.items()
     ]
     head = [f"{name}: {scalars[f'imputation/{name}']:.3f}" for name in ("missing", "effective_samples")]
-    return text_table(["column", *names], rows) + "\n" + "\n".join(head)
+    return text_table(["column", "n", *names], rows) + "\n" + "\n".join(head)

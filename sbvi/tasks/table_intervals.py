@@ -59,7 +59,10 @@ def calibrated(
     found = calibrate(columns, [(draw, run.params, places)], seed)
     entries = 0 if found is None else sum(map(len, found.held_out))
     if found is None or entries < FEWEST:
-        return _as_drawn(f"{entries} numbers of validation rows could be hidden, fewer than {FEWEST}")
+        why = f"{entries} numbers of validation rows could be hidden, fewer than {FEWEST}"
+        numbers = any(column.standardised for column in columns)
+        cure = "; a run with more rows, or with a greater dataset.validation_size, has more" if numbers else ""
+        return _as_drawn(why, cure)
     used = min(len(rows), ROWS)
     log.info("Intervals are calibrated on %d hidden entries of %d validation rows.", entries, used)
     own = {c.name: len(t) for c, t in zip(columns, found.held_out, strict=True) if c.standardised}
@@ -72,6 +75,6 @@ def scored_themselves() -> Tails:
     return _as_drawn("task.split=validation scores the rows that intervals are calibrated on")
 
 
-def _as_drawn(why: str) -> Tails:
-    log.info("Intervals are those of the draws, not calibrated: %s; they may be too narrow or too wide.", why)
+def _as_drawn(why: str, cure: str = "") -> Tails:
+    log.info("Intervals are those of the draws, not calibrated: %s; they may be too narrow or too wide%s.", why, cure)
     return Tails(None, {"calibrated": False, "why": why})

@@ -115,6 +115,13 @@ def test_the_end_of_a_run():
     assert "1:15, of which training 1:01 of 1:31 in all (10,000" in resumed
     assert summary(result | {"logged": None}).endswith("  sbvi-compare '/somewhere/my runs'")
     assert "next:" not in summary(result, several=True)
+    assert "\njob:" not in summary(result, several=True)
+    assert re.search(r"^job: +#3$", summary(result, several=True, job=3), re.MULTILINE)
+    fills = "task=imputation 'task.input=/my tables/a.csv' task.output=filled.csv"
+    following = summary(result | {"gaps": "/my tables/a.csv"}).splitlines()
+    assert following[10] == f"  sbvi-evaluate 'run=/somewhere/my runs/a' {fills}"
+    assert following[11].endswith("task=samples")
+    assert "task.output=filled.parquet" in summary(result | {"gaps": "/a.parquet"})
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}
     assert re.search(r"^test/nll: +not finite$", summary(untested), re.MULTILINE)
     assert re.search(r"^validation/elbo: +-3\.00 nats$", summary(result | {"metrics": {"validation/elbo": -3.0}}), re.M)

@@ -80,6 +80,7 @@ def test_a_job_that_turns_nan_fails_alone(tmp_path, launcher, tally):
     assert done.returncode == 1
     assert "is not finite" in done.stderr
     assert summary in done.stderr + done.stdout
+    assert re.findall(r"^job: +#(\d)$", done.stdout, re.MULTILINE) in (["0", "2"], ["2", "0"])
     if launcher == "sbvi":
         written = (done.stderr + done.stdout).splitlines()
         assert all(any(re.match(rf"\[[\d:]+\] #{number} .*step", line) for line in written) for number in (0, 2))

@@ -237,12 +237,21 @@ def test_whole_numbers_beyond_a_float_are_refused():
         column_kind(held, "continuous", "x")
 
 
-def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken():
-    """From Python the names of columns may be numbers, and ranks a list."""
+def test_a_list_of_ranks_and_names_as_the_frame_has_them_are_taken(caplog):
+    """From Python the names of columns may be numbers, and ranks a list. How a kind is given is said where one was
+    found, and the user can give another."""
+    caplog.set_level("INFO")
     frame = pd.DataFrame({0: ["low", "high", "low", "middle"] * 5, 1: np.arange(20) / 7})
     columns = Known.of(frame, {0: ["low", "middle", "high"], "1": "continuous"}, "x").columns
     assert columns["0"][:2] == ("ordinal", ("low", "middle", "high"))
     assert columns["1"].kind == "continuous"
+    assert "Where a kind is wrong" not in caplog.text
+    Known.of(frame, {1: "continuous"}, "x", correct="columns={NAME: KIND}")
+    assert caplog.messages[-1] == "Where a kind is wrong, give it: columns={NAME: KIND}."
+    caplog.clear()
+    known = Known.of(frame, {0: ["low", "middle", "high"], 1: "continuous"}, "x", recorded=["1"])
+    assert [what.why for what in known.columns.values()] == ["as told", "as in the run"]
+    assert "Where a kind is wrong" not in caplog.text
 
 
 @pytest.mark.parametrize(

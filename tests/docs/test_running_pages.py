@@ -109,7 +109,7 @@ class Reader:
             self.packages,
             "--python",
             sys.executable,
-            ROOT / words[1],
+            ROOT / words[-1],
         )
 
     def scripts(self, words):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,13 @@ import sbvi
 from sbvi.cli.resume import resumed
 from sbvi.core import UserError
 from sbvi.data.tabular import kinds
+from sbvi.data.tabular.removal import Removal
 from sbvi.runs.assembly import load_dataset
 from sbvi.runs.changes import changed
 from sbvi.runs.context import RunContext
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.train import train
-from sbvi.runs.whereabouts import same_place
+from sbvi.runs.whereabouts import same_place, with_gaps
 from sbvi.tasks.data import run_dataset
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -113,10 +115,11 @@ def test_data_without_a_path_has_no_other_place():
         changed(config, {"dataset.path": "x.npy"})
 
 
-def test_columns_are_taken_for_what_the_run_recorded(tmp_path, monkeypatch):
-    """Whatever another version takes them for: its data is read, and trained on, as before."""
+def test_columns_are_taken_for_what_the_run_recorded(tmp_path, monkeypatch, caplog):
+    """Whatever another version takes them for: its data is read, and trained on, as before. Its record also says
+    whether there are gaps to fill."""
     generator = np.random.default_rng(0)
-    frame = {"a": generator.normal(size=60), "site": ["x", "y", "z"] * 20, "rank": [1, 2, 5] * 20}
+    frame = {"a": [*generator.normal(size=57), None, None, None], "site": ["x", "y", "z"] * 20, "rank": [1, 2, 5] * 20}
     pd.DataFrame(frame).to_csv(tmp_path / "t.csv", index=False)
     words = ["experiment=table", f"dataset.path={tmp_path / 't.csv'}", "model.latents=[1]", "model.hidden=[4]"]
     words += ["model.recognition_hidden=[4]", "trainer.epochs=null", "trainer.steps=2", "evaluation.test=false"]
@@ -131,9 +134,18 @@ def test_columns_are_taken_for_what_the_run_recorded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(kinds, "column_kind", other)
     assert load_dataset(run.experiment).preprocessing.table != before
+    caplog.set_level("INFO")
+    caplog.clear()
     assert run_dataset(run).preprocessing.table == before
+    assert caplog.text.count("as in the run") == 3
+    assert "Where a kind is wrong" not in caplog.text
     assert found[-3:] == ["continuous", "categorical", ("1", "2", "5")]
     assert gone_on(tmp_path / "run", "trainer.steps=4")["steps"] == 4
+    assert with_gaps(run.experiment, tmp_path / "run") == str(tmp_path / "t.csv")
+    removed = replace(run.experiment.dataset, missing=Removal(fraction=0.1))
+    assert with_gaps(replace(run.experiment, dataset=removed), tmp_path / "run") is None
+    kept = replace(run.experiment.dataset, path=str(tmp_path / "run" / "data.csv"))
+    assert with_gaps(replace(run.experiment, dataset=kept), tmp_path / "run") is None  # as of a frame in memory
     # What the user says of a column stands, and is another run.
     told = Experiment.from_overrides([*words, "dataset.columns={rank: count}"])
     with pytest.raises(UserError, match=r"holds another run: dataset\.columns"):

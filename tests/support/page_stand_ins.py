@@ -64,7 +64,12 @@ LEFT = {
     "howto_table.md": ["scores.npz", "filled.csv", "filled.lower.csv", "filled.5.csv", "filled.npz"],
     "tables.md": ["filled.csv", "filled.upper.csv"],
     "circuits.md": ["circuit.json", "linear_features.json"],
-    "walk.md": ["outputs/first/figures/samples.png", "compared.html", "filled.csv", "outputs/laplace/result.json"],
+    "walk.md": [
+        "outputs/first/figures/samples.png",
+        "outputs/compared.html",
+        "outputs/filled.upper.csv",
+        "outputs/laplace/result.json",
+    ],
 }
 
 

@@ -73,12 +73,14 @@ def test_rows_are_those_that_were_used(monkeypatch):
         (250, False, r"^what is missing is no random part"),
     ],
 )
-def test_where_they_cannot_be_it_is_said_why(monkeypatch, rows, at_random, why):
+def test_where_they_cannot_be_it_is_said_why(monkeypatch, caplog, rows, at_random, why):
+    caplog.set_level("INFO")
     tails = calibrated(run_with(monkeypatch, rows, at_random), None, COLUMNS, draw, 0.9, None, 1)
     assert tails.sides is None
     assert set(tails.about) == {"calibrated", "why"}
     assert not tails.about["calibrated"]
     assert re.search(why, tails.about["why"])
+    assert ("or with a greater dataset.validation_size, has more." in caplog.text) == (rows == 10)
 
 
 def test_rows_that_are_scored_calibrate_nothing(monkeypatch):

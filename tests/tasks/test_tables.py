@@ -262,7 +262,11 @@ def test_a_run_scores_what_it_fills(trained):
     assert intervals["calibrated"]
     assert intervals["hidden"] == 0.3  # as many as the task hides
     assert intervals["entries"] == pytest.approx(0.3 * 3 * 3 * 0.85 * intervals["rows"], rel=0.3)  # three numbers
-    assert set(result.about["columns"]) == {"hb", "iron", "crp", "visits", "site"}
+    columns = result.about["columns"]
+    assert set(columns) == {"hb", "iron", "crp", "visits", "site"}
+    counts = [column["n"] for column in columns.values()]
+    assert result.scalars["imputation/n"] == sum(counts)
+    assert [int(line.split()[1]) for line in result.table.splitlines()[2:8]] == [*counts, sum(counts)]
     assert "iron" in result.table
     assert result.pictures["imputation-test"].get_axes()
     with pytest.raises(UserError, match=r"^task\.fraction=0\.0 removes no value of .* a greater task\.fraction"):

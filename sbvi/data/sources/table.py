@@ -1,9 +1,9 @@
 """The user's own table: columns of numbers on their own scales, or columns of every kind, with gaps."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import pandas
 
 log = logging.getLogger(__name__)
+
+#: How the user of a command says another kind.
+CORRECT = "'dataset.columns={NAME: KIND}'; sbvi-train --help dataset=table lists the kinds"
 
 
 @spec
@@ -59,6 +62,9 @@ class Table(OwnData):
     """Each column's location and scale: mean and standard deviation, least value and range, or 0 and 1."""
     binarization: Binarization = "auto"
     """Has no effect: a table of 0 and 1 is binary already, and other columns have no common range to draw from."""
+
+    recorded: ClassVar[frozenset[str]] = frozenset()
+    """Names in `columns` that are a run's own record, not the user's word; see `sbvi.data.recorded.by_record`."""
 
     @property
     def likelihood(self) -> str:
@@ -108,9 +114,20 @@ class Known:
 
     @classmethod
     def of(
-        cls, frame: "pandas.DataFrame", told: Mapping[Any, kinds.Told], where: str, missing_values: Sequence[str] = ()
+        cls,
+        frame: "pandas.DataFrame",
+        told: Mapping[Any, kinds.Told],
+        where: str,
+        missing_values: Sequence[str] = (),
+        recorded: Collection[str] = (),
+        correct: str = CORRECT,
     ) -> "Known":
-        """See `kinds.described`; missing_values: see `Table`.
+        """See `kinds.described`.
+
+        Args:
+          missing_values: see `Table`.
+          recorded: names of the columns that are told as a run has recorded them, not by the user.
+          correct: how the user says another kind, for the log.
 
         Raises:
           UserError: nothing is left to model, or a column does not hold what it is said to.
@@ -123,7 +140,12 @@ class Known:
                 frame.isetitem(place, without(frame.iloc[:, place], missing_values))
         columns = kinds.described(frame, told, where)
         gaps = {str(name): float(frame[name].isna().mean()) for name in frame.columns}
-        log.info("Columns of %s:\n%s", where, kinds.table(columns, gaps))
+        columns |= {
+            name: what._replace(why="as in the run")
+            for name, what in columns.items()
+            if name in recorded and what.why.startswith("as told")
+        }
+        kinds.tell(columns, gaps, where, "" if recorded else correct)
         seen = {name: what for name, what in columns.items() if what.kind != "ignored"}
         if not seen:
             raise UserError(f"{where} has no column that could be modelled.")
@@ -186,7 +208,8 @@ def mixed(settings: Table, frame: "pandas.DataFrame", where: str) -> Dataset:
     if settings.split is not None:
         told = told_splits(frame, settings.split, settings.labels, where)
         frame = frame.drop(columns=settings.split)
-    known = Known.of(frame, settings.columns or {}, where, _texts(settings.missing_values or ()))
+    words = _texts(settings.missing_values or ())
+    known = Known.of(frame, settings.columns or {}, where, words, settings.recorded)
     x = np.where(settings.missing.places(known.numbers), np.nan, known.numbers)
     train, validation, test = parts(settings, x, label, told)
     made = known.preprocessing(train.x, settings.scale)

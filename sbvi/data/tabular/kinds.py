@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 Told = str | tuple[Rank, ...] | list[Rank]
 #: Words for a column in a config, beside a list of its ranks.
 WORDS = ("continuous", "positive", "count", "binary", "categorical", "ordinal", "ignored")
+#: How the reason begins of a kind that the user gave, or that a run has recorded.
+GIVEN = ("as told", "as in the run")
 #: Whole numbers of at most so many values are ranks, texts of at most so many are categories.
 RANKS, CATEGORIES = 10, 100
 #: A column is skewed where the standardised third moment passes this and the logarithm's is less than half of it.
@@ -215,6 +217,13 @@ def fitted(name: str, what: ColumnKind, train: np.ndarray, scale: str) -> Column
     if x.min() == x.max():
         width = 1.0
     return Column(name, kind, location, width, float(seen.min()), float(seen.max()))
+
+
+def tell(columns: Mapping[str, ColumnKind], missing: Mapping[str, float], where: str, correct: str) -> None:
+    """Log the table of kinds, and where some were found how another is given; empty where none can be."""
+    log.info("Columns of %s:\n%s", where, table(columns, missing))
+    if correct and any(not what.why.startswith(GIVEN) for what in columns.values()):
+        log.info("Where a kind is wrong, give it: %s.", correct)
 
 
 def table(columns: Mapping[str, ColumnKind], missing: Mapping[str, float]) -> str:
