@@ -31,6 +31,7 @@ from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits,
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.trial import tried
+from sbvi.runs.whereabouts import stamp
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -153,7 +154,7 @@ class Shared:
 @dataclass
 class Assembly:
     """Everything a run needs, built once. structure: what the model learned from data before it was built.
-    shapes: of the algorithm's state, abstract arrays."""
+    shapes: of the algorithm's state, abstract arrays. stamp: of the data's own file as it was read, see `stamp`."""
 
     experiment: Experiment
     dataset: Dataset
@@ -166,6 +167,7 @@ class Assembly:
     validator: Validator
     pictures: Pictures
     placement: Placement
+    stamp: Mapping[str, int] | None = None
 
     @classmethod
     def build(
@@ -179,13 +181,14 @@ class Assembly:
         shared = shared or Shared()
         spec = experiment.model
 
-        def loaded() -> tuple[Dataset, DataSummary]:
+        def loaded() -> tuple[Dataset, DataSummary, Mapping[str, int] | None]:
+            read = stamp(experiment)  # before: what is written meanwhile has another
             dataset = load_dataset(experiment, recorded)
-            return dataset, summarise(dataset, spec.summary_rows)
+            return dataset, summarise(dataset, spec.summary_rows), read
 
         kinds = {"kinds": getattr(by_record(experiment.dataset, recorded or {}), "columns", None)}
         key = _data_key(experiment) | kinds
-        dataset, summary = shared.get(key, loaded)
+        dataset, summary, read = shared.get(key, loaded)
         check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
@@ -215,7 +218,7 @@ class Assembly:
         evaluator, validator, pictures = shared.get(_evaluation_key(experiment) | kinds, evaluated)
         return cls(
             *(experiment, dataset, summary, learned, model, algorithm, shapes),
-            *(evaluator, validator, pictures, placement),
+            *(evaluator, validator, pictures, placement, read),
         )
 
     @property
