@@ -31,14 +31,15 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, and
-    what finds its trial, of a search that prunes."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, of a
+    search that prunes what finds its trial, and of one that keeps a study what is told of the run's data."""
 
     experiment: Any
     folder: Path
     mode: str
     command: Sequence[str]
     trial: Callable[[], Any] | None = None
+    found: Callable[[Any, str], None] | None = None
 
 
 COMMAND = Command(
@@ -97,6 +98,7 @@ def prepare(config: Any) -> Job:
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
         from sbvi.sweeps.pruning import trial_of
+        from sbvi.sweeps.study_data import study_data
 
     words = list(hydra_config.overrides.task)
     experiment = Experiment.from_config(choices_of(content, words), words=words)
@@ -105,7 +107,7 @@ def prepare(config: Any) -> Job:
     trial = trial_of(content.get("pruning"), sweeper, words, experiment.trainer.validate_every)
     if trial is not None and experiment.runtime.distributed:
         raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
-    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial)
+    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial, study_data(sweeper))
 
 
 def _checked(config: Any) -> dict[str, Any]:
@@ -162,7 +164,8 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     if any(job.trial is not None for job in jobs):
         log.info("Trials side by side in one program are not pruned.")
     points = [
-        Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
+        Point(job.experiment, job.folder, handler, job.command, job.found)
+        for job, handler in zip(jobs, handlers, strict=True)
     ]
     with progress_bar(len(points)) as show:
         ended, heard = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
@@ -197,7 +200,7 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     from sbvi.runs.train import train
 
     trial = None if job.trial is None else job.trial()
-    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial)
+    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial, found=job.found)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
     logged = job.experiment.logger.command(Path(shown(str(job.folder))))
