@@ -54,6 +54,12 @@ def split(spec: Any, x: np.ndarray, label: np.ndarray | None, given: dict[str, S
         0 if validation is not None else spec.validation_size or tenth,
         0 if test is not None else spec.test_size or tenth,
     )
+    if spec.validation_size is None and spec.test_size is None and sum(sizes) + 2 > len(x):
+        keys = " and ".join(f"dataset.{key}_size" for key in ("validation", "test") if key not in given)
+        raise UserError(
+            f"There are {len(x)} examples, of which by default {keys}{' each' if all(sizes) else ''} split off at "
+            f"least 2; at least {sum(sizes) + 2} are needed, so that 2 are left to train on."
+        )
     drawn = seeded(x, label, *sizes, spec.split_seed)
     return drawn[0], validation or drawn[1], test or drawn[2]
 
