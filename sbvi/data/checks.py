@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.errors import reason
 
 #: As many numbers float32 must have among a data set's real values.
 FEWEST = 1000
@@ -73,18 +74,24 @@ def unmasked(values: Any, where: str) -> np.ndarray:
     """Values as an array.
 
     Raises:
-      UserError: a masked array hides some, which an array would bring back as if they were there; or rows differ in
-        length.
+      UserError: a masked array hides some, which an array would bring back as if they were there; rows differ in
+        length; or they are sparse, or a tensor that refuses.
     """
     if hidden := int(np.sum(values.mask)) if isinstance(values, np.ma.MaskedArray) else 0:
         raise UserError(
             f"{where} is a masked array that hides {hidden} values; NaN says what is missing: "
             f"{where}.astype(float).filled(np.nan)."
         )
+    if hasattr(values, "toarray") and not hasattr(values, "__array__"):  # of SciPy: NumPy makes one object of it
+        raise UserError(
+            f"{where} is sparse, a {type(values).__name__}; give an array, as {where}.toarray() makes of it."
+        )
     try:
         return np.asarray(values)
     except ValueError:
         raise UserError(f"{where} is no array; its rows must be of one length.") from None
+    except (RuntimeError, TypeError) as error:  # of a tensor that is in a graph, or on a device, its own words
+        raise UserError(f"{where} cannot be read as an array ({reason(error).rstrip('.')}).") from None
 
 
 def numeric(values: Any, where: str) -> np.ndarray:
