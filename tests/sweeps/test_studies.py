@@ -134,7 +134,7 @@ def test_trials_of_other_data_are_refused(storage):
         "be ranked together; give another hydra.sweep.dir or hydra.sweeper.study_name."
     )
     check_returned([SimpleNamespace(_return_value=1.0), SimpleNamespace(_return_value=ValueError("x"))])
-    with pytest.raises(UserError, match="in t.csv, so that"):  # which ends the search
+    with pytest.raises(UserError, match=r"in t\.csv, so that"):  # which ends the search
         check_returned([SimpleNamespace(_return_value=caught.value)])
 
 

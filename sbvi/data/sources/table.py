@@ -19,6 +19,7 @@ from sbvi.data.tabular import kinds
 from sbvi.data.tabular.cells import as_text, listed, plain
 from sbvi.data.tabular.columns import Column
 from sbvi.data.tabular.frame_numbers import numbers_of
+from sbvi.data.tabular.merged_numbers import HELD, merged
 from sbvi.data.tabular.missing_values import said_missing, tell, without
 from sbvi.data.tabular.ranks import of_categories
 from sbvi.data.tabular.removal import Removal
@@ -223,6 +224,9 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
     if x.dtype.kind == "f":
         _complete(x, where, names)
     each = names or tuple(map(str, range(x.shape[1])))
+    if x.dtype.kind in "iu" and max(abs(int(x.min(initial=0))), int(x.max(initial=0))) > HELD:
+        for d, name in enumerate(each):
+            merged(np.unique(x[:, d]), name, where)
     warn_of_sentinels({name: x[:, d].astype(np.float64) for d, name in enumerate(each)}, where, by_column=False)
     train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)
