@@ -44,16 +44,37 @@ class Lines(str):
         return str(self), self.first_line
 
 
+class Frames(str):
+    """What sentences call frames by split that are read as one: `parts` are their names and numbers of rows."""
+
+    parts: tuple[tuple[str, int], ...]
+
+    def __new__(cls, name: str, parts: Sequence[tuple[str, int]]) -> "Frames":
+        made = super().__new__(cls, name)
+        made.parts = tuple(parts)
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Any]:  # type: ignore[override]
+        return str(self), self.parts
+
+
 def line(row: int, where: str) -> str:
-    """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row, counted from 0."""
+    """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row by its place, counted from
+    0, of frames by split in its own frame."""
+    for name, count in getattr(where, "parts", ()):
+        if row < count:
+            return f"row {row} of {name}"
+        row -= count
     first = getattr(where, "first_line", 0)
     return f"line {row + first}" if first else f"row {row}"
 
 
 def inside(where: str, part: str) -> str:
     """What sentences call a part of `where`, such as a column of a file; its rows are lines where that's are."""
-    first = getattr(where, "first_line", 0)
-    return Lines(f"{where}: {part}", first) if first else f"{where}: {part}"
+    name, first = f"{where}: {part}", getattr(where, "first_line", 0)
+    if isinstance(where, Frames):
+        return Frames(name, where.parts)
+    return Lines(name, first) if first else name
 
 
 def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | None, where: str) -> str:

@@ -2,7 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,26 @@ class OwnData(Streamed):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", absolute(self.path))
+
+
+#: The file in which data in memory is kept, and what sentences call that data.
+_IN_MEMORY: ContextVar[tuple[str, str] | None] = ContextVar("in_memory", default=None)
+
+
+@contextlib.contextmanager
+def in_memory(path: Path, name: str) -> Iterator[None]:
+    """Within, sentences about the file at a path call it by the name of the argument that it keeps."""
+    token = _IN_MEMORY.set((str(path), name))
+    try:
+        yield
+    finally:
+        _IN_MEMORY.reset(token)
+
+
+def called(path: str, usual: str | None = None) -> str:
+    """What sentences call the file at a path: as `in_memory` says, or as usual, else the path."""
+    kept = _IN_MEMORY.get()
+    return kept[1] if kept is not None and kept[0] == path else path if usual is None else usual
 
 
 def absolute(path: str) -> str:

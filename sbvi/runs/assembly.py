@@ -15,7 +15,7 @@ from sbvi.core import UserError, name_of
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
-from sbvi.data.own import OwnData
+from sbvi.data.own import OwnData, called
 from sbvi.data.recorded import by_record
 from sbvi.data.rows import ScaledRows
 from sbvi.data.sound import sound
@@ -45,12 +45,12 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     held = sound(spec.load(), type(spec))
     dataset = binarize(held, spec.binarization, spec.split_seed)
     if not recorded:
-        _check_scale(experiment, dataset, getattr(spec, "path", dataset.name))
+        _check_scale(experiment, dataset, called(getattr(spec, "path", dataset.name)))
     check_data(experiment, dataset)
     if dataset is not held and (own := getattr(spec, "path", None)) is not None:
         other = "; likelihood=gaussian takes them as they are" if hasattr(experiment.model, "likelihood") else ""
         how = f"dataset.binarization={spec.binarization}: {SAID[spec.binarization]}"
-        log.info("Grey values of %s become 0 and 1, since the model is of binary data (%s)%s.", own, how, other)
+        log.info("Grey values of %s become 0 and 1, since the model is of binary data (%s)%s.", called(own), how, other)
     if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))

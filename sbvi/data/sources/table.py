@@ -13,7 +13,7 @@ from sbvi.data.checks import finite, inside, line
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.own import OwnData, checked_labels, coded, few
+from sbvi.data.own import OwnData, called, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.tabular import kinds
 from sbvi.data.tabular.cells import as_text, listed, plain
@@ -66,8 +66,11 @@ class Table(OwnData):
         return "mixed"
 
     def load(self) -> Dataset:
-        content = read_own(self.path, f"dataset.path={self.path}")
-        where = content.where if isinstance(content, File) else f"dataset.path={self.path}"
+        usual = f"dataset.path={self.path}"
+        content, where = read_own(self.path, usual), called(self.path, usual)
+        if isinstance(content, File):
+            where = content.where if where == usual else where
+            content = replace(content, where=where)
         if self.types == "found":
             return mixed(self, as_frame(content, where), where)
         if self.columns or self.missing.fraction or self.missing_values:

@@ -76,7 +76,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         row = next(row for row, v in enumerate(column) if plain(v) in infinite)
         raise UserError(
             f"{where}: column {name} holds {column.iloc[row]} in {line(row, where)}; numbers must be finite, "
-            "and an empty cell says that one is missing."
+            "and NaN, in a file an empty cell, says that one is missing."
         )
     beyond = numeric and bool(values) and max(abs(values[0]), abs(values[-1])) > HELD
     same = beyond and merged(known.unique(), name, where)
