@@ -145,9 +145,36 @@ def _check_searches(check: Callable[[Any], None]) -> None:
             check_study(storage, name, words, lambda key: _said(hydra.runtime.choices, common, key))
             if storage:
                 create_alone()
+                _end_where_refused()
         return made(plugins, **given)
 
     Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]
+
+
+def _end_where_refused() -> None:
+    """Have a launcher that is made from now on end the search whose trial is refused for its data, which the sweeper
+    would count as one that failed."""
+    from sbvi.sweeps.study_data import check_returned
+
+    made = getattr(Plugins, "instantiate_launcher", None)
+    if made is None:
+        return
+
+    def instantiate(*given: Any, **named: Any) -> Any:
+        launcher: Any = made(*given, **named)
+        kind = type(launcher)  # of which launchers send copies to other processes
+        launch = kind.launch
+
+        @functools.wraps(launch)
+        def checked(*jobs: Any, **batch: Any) -> Any:
+            returns = launch(*jobs, **batch)
+            check_returned(returns)
+            return returns
+
+        kind.launch = checked
+        return launcher
+
+    Plugins.instantiate_launcher = instantiate  # type: ignore[method-assign]
 
 
 def _said(choices: Any, config: Any, key: str) -> Any:

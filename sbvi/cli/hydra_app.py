@@ -191,7 +191,7 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
             raise failures[0]
         _tell(failed)
     except UserError as error:
-        _tell(failed)
+        _tell([job for job in failed if not job.endswith(str(error))])
         if not (hint := mistakes.without_own(in_place, config_name, seen)):
             raise
         raise UserError(f"{error}{hint}") from error

@@ -31,8 +31,9 @@ SWEEP_PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, what finds
-    its trial, of a search that prunes, and its number in a sweep."""
+    """A checked experiment, its run directory, Hydra's mode (RUN or MULTIRUN), the command that asks for it, of a
+    search that prunes what finds its trial, its number in a sweep, and of a search that keeps a study what is told of
+    the run's data."""
 
     experiment: Any
     folder: Path
@@ -40,6 +41,7 @@ class Job:
     command: Sequence[str]
     trial: Callable[[], Any] | None = None
     number: int | None = None
+    found: Callable[[Any, str], None] | None = None
 
 
 COMMAND = Command(
@@ -98,6 +100,7 @@ def prepare(config: Any) -> Job:
         from sbvi.runs.compose import choices_of
         from sbvi.runs.experiment import Experiment
         from sbvi.sweeps.pruning import trial_of
+        from sbvi.sweeps.study_data import study_data
 
     words = list(hydra_config.overrides.task)
     experiment = Experiment.from_config(choices_of(content, words), words=words)
@@ -107,7 +110,8 @@ def prepare(config: Any) -> Job:
     if trial is not None and experiment.runtime.distributed:
         raise UserError("pruning.rule is for runs of one process; allowed with runtime.distributed=true: null.")
     number = None if mode == "RUN" else int(hydra_config.job.num)
-    return Job(experiment, Path(hydra_config.runtime.output_dir), mode, typed(words), trial, number)
+    folder = Path(hydra_config.runtime.output_dir)
+    return Job(experiment, folder, mode, typed(words), trial, number, study_data(sweeper))
 
 
 def _checked(config: Any) -> dict[str, Any]:
@@ -164,7 +168,8 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
     if any(job.trial is not None for job in jobs):
         log.info("Trials side by side in one program are not pruned.")
     points = [
-        Point(job.experiment, job.folder, handler, job.command) for job, handler in zip(jobs, handlers, strict=True)
+        Point(job.experiment, job.folder, handler, job.command, job.found)
+        for job, handler in zip(jobs, handlers, strict=True)
     ]
     with progress_bar(len(points)) as show:
         ended, heard = train_together(points, show, SWEEP_PATIENCE, largest, _shared())
@@ -200,7 +205,7 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
     from sbvi.runs.whereabouts import with_gaps
 
     trial = None if job.trial is None else job.trial()
-    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial)
+    context = RunContext(patience, shared or Shared(), longer=longer, command=job.command, trial=trial, found=job.found)
     with progress_bar() as show:
         result = train(job.experiment, job.folder, show, context)
     logged = job.experiment.logger.command(Path(shown(str(job.folder))))

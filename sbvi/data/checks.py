@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sbvi.core import UserError
+from sbvi.core.errors import reason
 
 #: As many numbers float32 must have among a data set's real values.
 FEWEST = 1000
@@ -43,16 +44,37 @@ class Lines(str):
         return str(self), self.first_line
 
 
+class Frames(str):
+    """What sentences call frames by split that are read as one: `parts` are their names and numbers of rows."""
+
+    parts: tuple[tuple[str, int], ...]
+
+    def __new__(cls, name: str, parts: Sequence[tuple[str, int]]) -> "Frames":
+        made = super().__new__(cls, name)
+        made.parts = tuple(parts)
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Any]:  # type: ignore[override]
+        return str(self), self.parts
+
+
 def line(row: int, where: str) -> str:
-    """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row, counted from 0."""
+    """Where a row of what sentences call `where` stands: its line, see `Lines`, or the row by its place, counted from
+    0, of frames by split in its own frame."""
+    for name, count in getattr(where, "parts", ()):
+        if row < count:
+            return f"row {row} of {name}"
+        row -= count
     first = getattr(where, "first_line", 0)
     return f"line {row + first}" if first else f"row {row}"
 
 
 def inside(where: str, part: str) -> str:
     """What sentences call a part of `where`, such as a column of a file; its rows are lines where that's are."""
-    first = getattr(where, "first_line", 0)
-    return Lines(f"{where}: {part}", first) if first else f"{where}: {part}"
+    name, first = f"{where}: {part}", getattr(where, "first_line", 0)
+    if isinstance(where, Frames):
+        return Frames(name, where.parts)
+    return Lines(name, first) if first else name
 
 
 def place(position: int, event_shape: Sequence[int], columns: Sequence[str] | None, where: str) -> str:
@@ -73,18 +95,24 @@ def unmasked(values: Any, where: str) -> np.ndarray:
     """Values as an array.
 
     Raises:
-      UserError: a masked array hides some, which an array would bring back as if they were there; or rows differ in
-        length.
+      UserError: a masked array hides some, which an array would bring back as if they were there; rows differ in
+        length; or they are sparse, or a tensor that refuses.
     """
     if hidden := int(np.sum(values.mask)) if isinstance(values, np.ma.MaskedArray) else 0:
         raise UserError(
             f"{where} is a masked array that hides {hidden} values; NaN says what is missing: "
             f"{where}.astype(float).filled(np.nan)."
         )
+    if hasattr(values, "toarray") and not hasattr(values, "__array__"):  # of SciPy: NumPy makes one object of it
+        raise UserError(
+            f"{where} is sparse, a {type(values).__name__}; give an array, as {where}.toarray() makes of it."
+        )
     try:
         return np.asarray(values)
     except ValueError:
         raise UserError(f"{where} is no array; its rows must be of one length.") from None
+    except (RuntimeError, TypeError) as error:  # of a tensor that is in a graph, or on a device, its own words
+        raise UserError(f"{where} cannot be read as an array ({reason(error).rstrip('.')}).") from None
 
 
 def numeric(values: Any, where: str) -> np.ndarray:

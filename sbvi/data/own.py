@@ -2,7 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,26 @@ class OwnData(Streamed):
         object.__setattr__(self, "path", absolute(self.path))
 
 
+#: The file in which data in memory is kept, and what sentences call that data.
+_IN_MEMORY: ContextVar[tuple[str, str] | None] = ContextVar("in_memory", default=None)
+
+
+@contextlib.contextmanager
+def in_memory(path: Path, name: str) -> Iterator[None]:
+    """Within, sentences about the file at a path call it by the name of the argument that it keeps."""
+    token = _IN_MEMORY.set((str(path), name))
+    try:
+        yield
+    finally:
+        _IN_MEMORY.reset(token)
+
+
+def called(path: str, usual: str | None = None) -> str:
+    """What sentences call the file at a path: as `in_memory` says, or as usual, else the path."""
+    kept = _IN_MEMORY.get()
+    return kept[1] if kept is not None and kept[0] == path else path if usual is None else usual
+
+
 def absolute(path: str) -> str:
     """A path from the root, `~` expanded: what is recorded holds wherever a later command is started."""
     with contextlib.suppress(RuntimeError):  # of a user that is not known
@@ -54,6 +75,12 @@ def split(spec: Any, x: np.ndarray, label: np.ndarray | None, given: dict[str, S
         0 if validation is not None else spec.validation_size or tenth,
         0 if test is not None else spec.test_size or tenth,
     )
+    if spec.validation_size is None and spec.test_size is None and sum(sizes) + 2 > len(x):
+        keys = " and ".join(f"dataset.{key}_size" for key in ("validation", "test") if key not in given)
+        raise UserError(
+            f"There are {len(x)} examples, of which by default {keys}{' each' if all(sizes) else ''} split off at "
+            f"least 2; at least {sum(sizes) + 2} are needed, so that 2 are left to train on."
+        )
     drawn = seeded(x, label, *sizes, spec.split_seed)
     return drawn[0], validation or drawn[1], test or drawn[2]
 

@@ -1,5 +1,6 @@
 """Training from Python, without a terminal."""
 
+import contextlib
 import datetime
 import io
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,9 @@ from sbvi.core import UserError
 from sbvi.core.atomic import write_atomically
 from sbvi.core.leftovers import JOB_LEAVINGS, Before, forget
 from sbvi.core.places import path_of
-from sbvi.data.checks import unmasked
+from sbvi.data.checks import Frames, unmasked
 from sbvi.data.formats.own_files import ARRAYS
+from sbvi.data.own import in_memory
 from sbvi.data.tabular.split_column import SPLITS
 from sbvi.runs.compose import checked_words
 from sbvi.runs.directory import KEPT_ARRAYS, KEPT_PARQUET, KEPT_TEXT, RunDirectory
@@ -58,7 +60,7 @@ def train(
     if not isinstance(experiment, Experiment):
         experiment = checked_words(experiment)
     folder = path_of(directory, "directory") if directory is not None else _new()
-    known, stood, kept, path = folder.exists(), Before.of([folder]), None, Path()
+    known, stood, kept, path, argument = folder.exists(), Before.of([folder]), None, Path(), "x"
     if x is None:
         if labels is not None:
             raise UserError("labels are of x=, which was not given.")
@@ -69,6 +71,7 @@ def train(
         if named := [word for word in experiment if word.lstrip("+").startswith(("dataset=", "dataset.path="))]:
             raise UserError(f"x= is the data, and {named[0]} was given too.")
         told = _told(experiment) if _has_categories(x) else {}
+        argument = _argument(x)
         x, words = _as_one(x, experiment, told)
         kind, path, content = _kept(x, labels, folder, told)
         chosen = Experiment.from_overrides([f"dataset={kind}", f"dataset.path={path.name}", *words, *experiment])
@@ -76,7 +79,8 @@ def train(
         chosen = replace(chosen, dataset=replace(chosen.dataset, path=str(path)))
         kept = path if _write(path, content) else None
     try:
-        result = train_run(chosen, folder)
+        with contextlib.nullcontext() if x is None else in_memory(path, argument):
+            result = train_run(chosen, folder)
     except BaseException as error:
         if x is not None and isinstance(error, UserError):
             error.args = (_of_argument(str(error), path, isinstance(x, Mapping)),)
@@ -100,6 +104,13 @@ def _has_categories(x: Any) -> bool:
     """Whether a frame, or one of several, has a column whose dtype is of categories."""
     frames = filter(is_frame, x.values() if isinstance(x, Mapping) and not is_frame(x) else [x])
     return any(str(dtype) == "category" for frame in frames for dtype in frame.dtypes)
+
+
+def _argument(x: Any) -> str:
+    """What sentences call x, by which they find a row of frames by split in its own."""
+    if not isinstance(x, Mapping) or not all(map(is_frame, x.values())):
+        return "x"
+    return Frames("x", [(f"x[{name!r}]", len(x[name])) for name in SPLITS if name in x])
 
 
 def _told(given: Sequence[str]) -> dict[str, Any]:

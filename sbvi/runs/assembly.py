@@ -15,7 +15,7 @@ from sbvi.core import UserError, name_of
 from sbvi.core.placement import Placement
 from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
-from sbvi.data.own import OwnData
+from sbvi.data.own import OwnData, called
 from sbvi.data.recorded import by_record
 from sbvi.data.rows import ScaledRows
 from sbvi.data.sound import sound
@@ -31,6 +31,7 @@ from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits,
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
 from sbvi.runs.trial import tried
+from sbvi.runs.whereabouts import stamp
 from sbvi.runs.words import words
 from sbvi.training import Plan, ResidentBatches, Store, StreamedBatches
 
@@ -44,12 +45,12 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     held = sound(spec.load(), type(spec))
     dataset = binarize(held, spec.binarization, spec.split_seed)
     if not recorded:
-        _check_scale(experiment, dataset, getattr(spec, "path", dataset.name))
+        _check_scale(experiment, dataset, called(getattr(spec, "path", dataset.name)))
     check_data(experiment, dataset)
     if dataset is not held and (own := getattr(spec, "path", None)) is not None:
         other = "; likelihood=gaussian takes them as they are" if hasattr(experiment.model, "likelihood") else ""
         how = f"dataset.binarization={spec.binarization}: {SAID[spec.binarization]}"
-        log.info("Grey values of %s become 0 and 1, since the model is of binary data (%s)%s.", own, how, other)
+        log.info("Grey values of %s become 0 and 1, since the model is of binary data (%s)%s.", called(own), how, other)
     if experiment.model.dequantizes and dataset.levels is not None:
         dataset = replace(dataset, preprocessing=dataset.preprocessing.but(dequantize=True))
     smallest = min(dataset.splits, key=lambda name: len(dataset.split(name)))
@@ -156,7 +157,7 @@ class Shared:
 @dataclass
 class Assembly:
     """Everything a run needs, built once. structure: what the model learned from data before it was built.
-    shapes: of the algorithm's state, abstract arrays."""
+    shapes: of the algorithm's state, abstract arrays. stamp: of the data's own file as it was read, see `stamp`."""
 
     experiment: Experiment
     dataset: Dataset
@@ -169,6 +170,7 @@ class Assembly:
     validator: Validator
     pictures: Pictures
     placement: Placement
+    stamp: Mapping[str, int] | None = None
 
     @classmethod
     def build(
@@ -182,13 +184,14 @@ class Assembly:
         shared = shared or Shared()
         spec = experiment.model
 
-        def loaded() -> tuple[Dataset, DataSummary]:
+        def loaded() -> tuple[Dataset, DataSummary, Mapping[str, int] | None]:
+            read = stamp(experiment)  # before: what is written meanwhile has another
             dataset = load_dataset(experiment, recorded)
-            return dataset, summarise(dataset, spec.summary_rows)
+            return dataset, summarise(dataset, spec.summary_rows), read
 
         kinds = {"kinds": getattr(by_record(experiment.dataset, recorded or {}), "columns", None)}
         key = _data_key(experiment) | kinds
-        dataset, summary = shared.get(key, loaded)
+        dataset, summary, read = shared.get(key, loaded)
         check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:
@@ -218,7 +221,7 @@ class Assembly:
         evaluator, validator, pictures = shared.get(_evaluation_key(experiment) | kinds, evaluated)
         return cls(
             *(experiment, dataset, summary, learned, model, algorithm, shapes),
-            *(evaluator, validator, pictures, placement),
+            *(evaluator, validator, pictures, placement, read),
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from sbvi.reporting.metrics import read_lines
 from sbvi.runs.assembly import Shared
+from sbvi.runs.experiment import Experiment
 from sbvi.training import Plan, Progress, Trial
 from sbvi.training.chunk import compile_chunk
 
@@ -25,6 +26,7 @@ class RunContext:
     trial: that of a search, which is told of the run's validations and may end it.
     longer: whether a run that goes on may have another length, budget or rhythm (`sbvi.runs.changes`).
     command: what asked for the run, for its record; None for the process's own.
+    found: called with the experiment and the digest of its data before anything is trained on it.
     """
 
     patience: float = 0.0
@@ -35,6 +37,7 @@ class RunContext:
     trial: Trial | None = None
     longer: bool = False
     command: Sequence[str] | None = None
+    found: Callable[[Experiment, str], None] | None = None
 
 
 def recall(trial: Trial | None, folder: Path, monitor: str, step: int, pruned: bool = False) -> None:

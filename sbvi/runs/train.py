@@ -15,14 +15,15 @@ from sbvi.core.interrupts import signal_of
 from sbvi.core.plugins import telling
 from sbvi.core.precision import in_float32
 from sbvi.runs import runtime
-from sbvi.runs.assembly import Assembly, data_record, load_dataset
-from sbvi.runs.changes import MAY_CHANGE, difference, identity, noted
+from sbvi.runs.assembly import Assembly, data_record
+from sbvi.runs.changes import MAY_CHANGE, difference, identity
 from sbvi.runs.context import RunContext, Show, recall
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.provenance import provenance
 from sbvi.runs.records import check_ended
 from sbvi.runs.stages import run_stages
+from sbvi.runs.unchanged import check_unchanged
 from sbvi.runs.whereabouts import PLACE, check_same, check_there, same_place
 from sbvi.runs.words import flat, words
 
@@ -80,8 +81,9 @@ def train(
             left = set(what) - {PLACE} or (pruned and session.trial is None)
             if result is not None and result.get("status") == "completed" and not left:
                 check_ended(result, directory.path / "result.json")
-                if what:
-                    _moved(directory, experiment, what, result["steps"])
+                check_unchanged(directory, experiment, what, result["steps"], session.shared)
+                if session.found is not None:
+                    session.found(experiment, str(directory.read_run()["data"].get("digest")))
                 recall(session.trial, directory.path, result.get("monitor", ""), result["steps"], pruned)
                 log.info("%s is completed already; nothing is left to do.", directory.path)
                 return result
@@ -96,9 +98,12 @@ def train(
         if not begun:  # of several processes all have read what stands there
             learned = {} if assembly.structure is None else {"structure": assembly.structure}
             known_by = {"identity": identity(config, str(data["digest"]))}
-            record = {"config": config, "data": data, **known_by, **learned, **provenance(session.command)}
+            read = {} if assembly.stamp is None else {"data_file": dict(assembly.stamp)}
+            record = {"config": config, "data": data, **read, **known_by, **learned, **provenance(session.command)}
         else:
             check_same(experiment, directory.path, known["data"], data)
+        if session.found is not None:
+            session.found(experiment, str(data["digest"]))
         try:
             with telling():
                 result = run_stages(assembly, directory, show, began, session, what, record)
@@ -129,19 +134,6 @@ def train(
             _fail(directory, reason(error))
             raise
         return result
-
-
-def _moved(directory: RunDirectory, experiment: Experiment, what: dict[str, list[Any]], step: int) -> None:
-    """Record where the data of a completed run lies now, once that is seen to be the same.
-
-    Raises:
-      UserError: see `check_same`.
-    """
-    record = directory.read_run()
-    found = data_record(load_dataset(experiment, record["data"]))
-    check_same(experiment, directory.path, record["data"], found)
-    if directory.writes:
-        directory.write_run(noted(record, experiment.to_config(), what, step))
 
 
 class ProcessLost(UserError):

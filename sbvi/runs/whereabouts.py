@@ -3,6 +3,7 @@
 A place is no part of what a run is. Whoever reads the data compares its digest with the recorded one.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,8 +67,8 @@ def check_there(experiment: Experiment, run: Path) -> None:
     Raises:
       UserError: the run's data is not where it was recorded.
     """
-    recorded = getattr(experiment.dataset, "path", None)
-    if recorded is not None and not _is_there(recorded):
+    if not is_there(experiment):
+        recorded = getattr(experiment.dataset, "path", None)
         raise UserError(f"{recorded}, which {run} was trained on, is not there; {PLACE}=FILE says where it is now.")
 
 
@@ -96,6 +97,26 @@ def with_gaps(experiment: Experiment, run: Path) -> str | None:
     if removal is None or removal.fraction:
         return None
     return place if RunDirectory(run).read_run()["data"].get("missing") else None
+
+
+def stamp(experiment: Experiment) -> dict[str, int] | None:
+    """Size in bytes and time of change (ns) of the experiment's own data, a file or a folder of files, by which it is
+    seen without reading that nothing has changed; None of data that has no path, or that is not there."""
+    path = getattr(experiment.dataset, "path", None)
+    if path is None or not _is_there(path):
+        return None
+    try:
+        with os.scandir(path) if os.path.isdir(path) else contextlib.nullcontext() as entries:
+            found = [os.stat(path)] if entries is None else [e.stat() for e in entries if not e.name.startswith(".")]
+    except OSError:  # it goes meanwhile, or may not be looked at
+        return None
+    return {"bytes": sum(each.st_size for each in found), "modified": max((e.st_mtime_ns for e in found), default=0)}
+
+
+def is_there(experiment: Experiment) -> bool:
+    """Whether there is a file where the experiment's own data is said to be; true of data that has no path."""
+    path = getattr(experiment.dataset, "path", None)
+    return path is None or _is_there(path)
 
 
 def _is_there(place: str) -> bool:

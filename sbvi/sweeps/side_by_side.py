@@ -29,12 +29,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Point:
     """One run of a sweep. handler: where the log lines of its thread go, beside the console. command: what asked for
-    it; None for the process's own."""
+    it; None for the process's own. found: see `RunContext`."""
 
     experiment: Experiment
     folder: Path
     handler: logging.Handler | None = None
     command: Sequence[str] | None = None
+    found: Callable[[Experiment, str], None] | None = None
 
 
 Ended = dict[str, Any] | BaseException
@@ -121,7 +122,7 @@ def _train_group(
     def one(point: Point, position: int) -> None:
         leave = _once(meeting.leave)
         compiled = functools.partial(meeting.compile_chunk, position=position)
-        session = RunContext(patience, shared, compiled, leave, stop, command=point.command)
+        session = RunContext(patience, shared, compiled, leave, stop, command=point.command, found=point.found)
         try:
             with _lines_to(point.handler):
                 ended[position] = train(point.experiment, point.folder, show, session)

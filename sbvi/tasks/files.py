@@ -83,6 +83,12 @@ def check_output(path: str) -> None:
         raise UserError(f"task.output={path} is in a folder that is not there.")
 
 
+def taken(output: Path, place: Path) -> UserError:
+    """That a file which an output would write is there already: the user's own, or one beside it."""
+    what = "is there already" if place == output else f"would also write {place}, which is there already"
+    return UserError(f"task.output={output} {what}; name another file.")
+
+
 def write_arrays(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays as .npz; an existing file is left alone.
 
@@ -116,7 +122,7 @@ def new_outputs(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
         with new_files(paths) as files:
             yield files
     except FileExistsError as error:
-        raise UserError(f"task.output={error.filename or paths[0]} is there already; name another file.") from None
+        raise taken(paths[0], Path(error.filename or paths[0])) from None
     except OSError as error:
         raise UserError(f"task.output={paths[0]} cannot be written ({error.strerror or error}).") from None
 

@@ -13,7 +13,7 @@ from sbvi.data.formats.quoting import quoting
 from sbvi.data.sources.table import as_frame
 from sbvi.data.tabular import columns as tables
 from sbvi.data.tabular.columns import Column
-from sbvi.tasks.files import new_output
+from sbvi.tasks.files import new_output, taken
 
 if TYPE_CHECKING:
     import pandas
@@ -51,7 +51,7 @@ def check_tables(path: str, parts: list[str]) -> None:
         raise UserError(f"task.output={path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}, as tables do.")
     for place in [Path(path), *(beside(path, part) for part in parts)]:
         if place.exists():
-            raise UserError(f"task.output={place} is there already; name another file.")
+            raise taken(Path(path), place)
     if not Path(path).parent.is_dir():
         raise UserError(f"task.output={path} is in a folder that is not there.")
     if suffix(Path(path)) == ".parquet":

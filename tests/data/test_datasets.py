@@ -9,8 +9,9 @@ from support import official_files
 from support.paths import needs_data
 
 from sbvi.core import UserError, make
-from sbvi.data import DATASETS, Dataset, Preprocessing, Split, binarize
+from sbvi.data import DATASETS, Dataset, Preprocessing, Split, binarize, own
 from sbvi.data.convert import convert
+from sbvi.data.sources.npz import Npz
 from sbvi.data.sources.synthetic import Synthetic
 
 pytestmark = pytest.mark.quick
@@ -122,6 +123,20 @@ def test_seeded_split_is_a_partition():
     np.testing.assert_array_equal(np.sort(whole.sum(1)), np.sort(again.sum(1)))
     with pytest.raises(UserError, match="leave nothing to train on"):
         DATASETS["digits"](validation_size=1000, test_size=1000).load()
+
+
+@pytest.mark.parametrize(
+    ("given", "keys", "least"),
+    [((), r"dataset\.validation_size and dataset\.test_size each", 6), (("validation",), r"dataset\.test_size", 4)],
+)
+def test_too_few_examples_for_the_defaults_are_told_how_many_are_needed(given, keys, least):
+    sentence = (
+        rf"^There are {least - 1} examples, of which by default {keys} split off at least 2; at least {least} are"
+    )
+    parts = {name: Split(np.zeros((3, 2))) for name in given}
+    with pytest.raises(UserError, match=sentence):
+        own.split(Npz(path="x.npy"), np.zeros((least - 1, 2)), None, parts)
+    assert len(own.split(Npz(path="x.npy"), np.zeros((least, 2)), None, parts)[0]) == 2
 
 
 def test_synthetic_likelihood_is_that_of_its_draws():

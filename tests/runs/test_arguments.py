@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import sbvi
 from sbvi.core import UserError
@@ -14,6 +15,13 @@ from sbvi.runs import load_run
 def run(tiny_run):
     """Of 32 binary values and 3 latents."""
     return load_run(tiny_run)
+
+
+class Tensor:
+    """One of PyTorch's that is in a graph."""
+
+    def __array__(self, *given, **named):
+        raise RuntimeError("Use tensor.detach().numpy() instead.")
 
 
 X = np.zeros((2, 32))
@@ -87,6 +95,8 @@ def test_parameters_have_the_form_of_the_runs_own(run, params):
         (Z + 1j, r"has shape \(2, 3\) and dtype complex128; it must be numbers \(N, 3\)\.$"),
         (Z[:, :2], r"has shape \(2, 2\) and dtype float64; it must be numbers \(N, 3\)\.$"),
         ([[1, 2, 3], [4]], r"is no array; its rows must be of one length\.$"),
+        (scipy.sparse.csr_matrix(Z), r"is sparse, a csr_matrix; give an array, as \S+\.toarray\(\) makes of it\.$"),
+        (Tensor(), r"cannot be read as an array \(RuntimeError: Use tensor\.detach\(\)\.numpy\(\) instead\)\.$"),
         (Z + np.nan, r"holds nan at row 0, column 0; values must not be NaN or infinite \(5 more like this\)\.$"),
         (Z + 1e39, r"holds 1e\+39 at row 0, column 0; it is too large for float32 \(3\.4e38\) \(5 more like this\)\.$"),
         (np.ma.masked_array(Z, Z == 0), r"is a masked array that hides 6 values"),

@@ -123,3 +123,22 @@ def test_a_split_without_rows_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"^x\['test'\] has shape \(0, 2\); it must be \(N, D\) with rows, or be left"):
         sbvi.train(["experiment=table"], tmp_path / "run", x={"train": TRAIN, "test": TRAIN.head(0)})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_sentences_tell_a_frame_by_its_rows(split, tmp_path, caplog):
+    """Not by the lines of the file that keeps it; by split, by those of its own frame."""
+    words = ["experiment=table", "trainer.steps=2", "evaluation.test=false"]
+    numbers = pd.DataFrame({"a": [*map(str, range(20))], "b": np.arange(20) / 7}, index=range(100, 120))
+    wrong = numbers.copy()
+    wrong.iloc[7, 0], wrong.iloc[2, 1], wrong.iloc[4, 1] = "3o", np.nan, np.inf
+    with pytest.raises(UserError) as caught:
+        sbvi.train(words, tmp_path / "run", x={"train": numbers, "test": wrong} if split else wrong)
+    own = " of x['test']" if split else ""
+    assert str(caught.value) == (
+        f"x: column b holds inf in row 4{own}; numbers must be finite, and NaN, in a file an empty cell, says that one "
+        "is missing."
+    )
+    (warning,) = (line.getMessage() for line in caplog.records if line.levelname == "WARNING")
+    assert warning.startswith("x: column a is ")
+    assert f"holds '3o' in row 7{own} among numbers" in warning

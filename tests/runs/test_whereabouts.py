@@ -1,6 +1,7 @@
 """Data of one's own that has moved since its run was trained."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -82,6 +83,35 @@ def test_a_run_goes_on_with_its_data_elsewhere(values, tmp_path):
     assert first["changed"] == {"dataset.path": [str(there), str(here)]}
     assert second["changed"] == {"dataset.path": [str(here), str(again)], "trainer.steps": [2, 4]}
     assert len(run_dataset(sbvi.load_run(folder)).split("test").x) == 4
+
+
+def test_a_completed_run_is_of_the_data_that_is_there(values, tmp_path, caplog):
+    """Its command given again has its results, which are of the file as it was: seen by its size and time, and read
+    only where these differ."""
+    path, words = tmp_path / "x.npy", [*WORDS, "dataset=npz", f"dataset.path={tmp_path / 'x.npy'}"]
+    np.save(path, values)
+    recorded = tmp_path / "run" / "run.json"
+    sbvi.train(words, recorded.parent)
+    before = recorded.read_bytes()
+    sbvi.train(words, recorded.parent)
+    assert recorded.read_bytes() == before
+    os.utime(path, (1, 1))  # the same data, written again
+    sbvi.train(words, recorded.parent)
+    assert json.loads(recorded.read_text())["data_file"] == {"bytes": path.stat().st_size, "modified": 10**9}
+    assert not [line for line in caplog.records if line.levelname == "WARNING"]
+    np.save(path, 1 - values)
+    said = r"run was trained on other data than is found now in .*x\.npy; dataset\.path=FILE says where"
+    for again in (lambda: sbvi.train(words, recorded.parent), lambda: gone_on(recorded.parent)):
+        with pytest.raises(UserError, match=said):
+            again()
+    record = json.loads(recorded.read_text())  # of an earlier version, whose results still are had
+    del record["data_file"]
+    recorded.write_text(json.dumps(record))
+    sbvi.train(words, recorded.parent)
+    assert "other data than is found now" in caplog.text
+    path.unlink()
+    assert gone_on(recorded.parent)["steps"] == 2
+    assert f"{path}, which {recorded.parent} was trained on, is not there; the run's results stand" in caplog.text
 
 
 def test_data_in_memory_moves_with_its_run(values, tmp_path):

@@ -1,10 +1,13 @@
 """A search goes on with a study whose trials had what it has, and with no other."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from sbvi.cli.hydra_app import study
 from sbvi.core import UserError
 from sbvi.sweeps.studies import check_study
+from sbvi.sweeps.study_data import check_returned, study_data
 
 optuna = pytest.importorskip("optuna")
 WORDS = ["model.latents=[8, 2]", "trainer.steps=150", "dataset=digits", 'dataset.path="a b.csv"', "+note={a: 1}", "~x"]
@@ -110,3 +113,41 @@ def test_two_ways_to_one_file_are_the_same_setting(storage, tmp_path, monkeypatc
     check_study(storage, "sbvi", [*words, f"dataset.path='{tmp_path / 'a b.csv'}'"], DEFAULTS.get)
     with pytest.raises(UserError, match="other"):
         check_study(storage, "sbvi", [*words, f"dataset.path={tmp_path / 'other.csv'}"], DEFAULTS.get)
+
+
+def on_data(split_seed, path="t.csv"):
+    """As much of an experiment as its data is known by."""
+    dataset = {"name": "table", "path": path, "split_seed": split_seed}
+    return SimpleNamespace(to_config=lambda: {"dataset": dataset}, model=SimpleNamespace(binary=False))
+
+
+def test_trials_of_other_data_are_refused(storage):
+    """And those that differ by a setting of the data, which may be searched over, are not."""
+    tell = study_data(SimpleNamespace(storage=storage, study_name="sbvi"))
+    tell(on_data(0), "a")
+    tell(on_data(0, "other/t.csv"), "a")
+    tell(on_data(1), "b")
+    with pytest.raises(UserError) as caught:
+        tell(on_data(0), "b")
+    assert str(caught.value) == (
+        f"The study sbvi of {storage} has trials on other data than is found now in t.csv, so that their scores cannot "
+        "be ranked together; give another hydra.sweep.dir or hydra.sweeper.study_name."
+    )
+    check_returned([SimpleNamespace(_return_value=1.0), SimpleNamespace(_return_value=ValueError("x"))])
+    with pytest.raises(UserError, match=r"in t\.csv, so that"):  # which ends the search
+        check_returned([SimpleNamespace(_return_value=caught.value)])
+
+
+def test_data_of_which_no_trial_is_complete_binds_none(tmp_path, caplog):
+    url = study(str(tmp_path))
+    kept = optuna.storages.RDBStorage(url)
+    made = optuna.create_study(study_name="sbvi", storage=kept)
+    made.tell(made.ask(), state=optuna.trial.TrialState.FAIL)
+    kept.engine.dispose()
+    tell = study_data(SimpleNamespace(storage=url, study_name="sbvi"))
+    tell(on_data(0), "a")
+    tell(on_data(0), "b")
+    assert "cannot be asked" not in caplog.text
+    study_data(SimpleNamespace(storage=url, study_name="none"))(on_data(0), "a")
+    assert "cannot be asked what data its trials are of" in caplog.text
+    assert study_data(None) is None

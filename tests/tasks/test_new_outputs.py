@@ -10,7 +10,7 @@ from sbvi.core import UserError
 from sbvi.data.formats.text_tables import read_fields
 from sbvi.tasks.files import check_output, new_output, write_arrays
 from sbvi.tasks.filled_texts import put_rows
-from sbvi.tasks.tables import write_frame
+from sbvi.tasks.tables import check_tables, write_frame
 
 pytestmark = pytest.mark.quick
 
@@ -71,3 +71,10 @@ def test_an_ending_without_a_name(tmp_path):
         UserError, match=r"^task\.output=\.npz is an ending without a name; name a file, such as x\.npz\.$"
     ):
         check_output(".npz")
+
+
+def test_a_file_beside_the_output_that_is_there_is_told_as_one(tmp_path):
+    (tmp_path / "h.upper.csv").touch()
+    said = rf"^task\.output={tmp_path}/h\.csv would also write {tmp_path}/h\.upper\.csv, which is there already; name"
+    with pytest.raises(UserError, match=said):
+        check_tables(f"{tmp_path}/h.csv", ["lower", "upper"])

@@ -175,7 +175,7 @@ def test_the_filled_table_is_there_once_what_is_beside_it_is(trained, tmp_path, 
         assert [path.name for path in tmp_path.iterdir()] == ["few.csv"]  # of what is no kill, nothing is left
     monkeypatch.undo()
     (tmp_path / order[0]).write_bytes(whole[order[0]])
-    with pytest.raises(UserError, match=rf"filled\.2\.{ending} is there already"):
+    with pytest.raises(UserError, match=rf"filled\.{ending} would also write \S*filled\.2\.{ending}, which"):
         task.run(run)
 
 

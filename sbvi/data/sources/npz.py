@@ -11,7 +11,7 @@ from sbvi.data.binarization import Binarization
 from sbvi.data.checks import DARK, channels_last, finite, in_range, told_apart
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, Table, read_own
-from sbvi.data.own import OwnData, checked_labels, coded, few, split
+from sbvi.data.own import OwnData, called, checked_labels, coded, few, split
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.unit_interval import far
 from sbvi.data.unscaled import GREATEST
@@ -173,7 +173,7 @@ class Npz(OwnData):
                 log.warning(
                     "%s holds whole numbers that never exceed %d, and dataset.maximum is 255 by default: if %d is the "
                     "greatest there can be, set dataset.maximum=%d, or its values count as nearly black.",
-                    self.path, high, high, high,
+                    called(self.path), high, high, high,
                 )  # fmt: skip
             return Preprocessing.whole(event_shape, int(steps), self.minimum).but(columns=columns)
         if self.rescale:

@@ -13,12 +13,13 @@ from sbvi.data.checks import finite, inside, line
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.own_files import Archive, read_own
 from sbvi.data.formats.own_files import Table as File
-from sbvi.data.own import OwnData, checked_labels, coded, few
+from sbvi.data.own import OwnData, called, checked_labels, coded, few
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.tabular import kinds
 from sbvi.data.tabular.cells import as_text, listed, plain
 from sbvi.data.tabular.columns import Column
 from sbvi.data.tabular.frame_numbers import numbers_of
+from sbvi.data.tabular.merged_numbers import HELD, merged
 from sbvi.data.tabular.missing_values import said_missing, tell, without
 from sbvi.data.tabular.ranks import of_categories
 from sbvi.data.tabular.removal import Removal
@@ -71,8 +72,11 @@ class Table(OwnData):
         return "mixed"
 
     def load(self) -> Dataset:
-        content = read_own(self.path, f"dataset.path={self.path}")
-        where = content.where if isinstance(content, File) else f"dataset.path={self.path}"
+        usual = f"dataset.path={self.path}"
+        content, where = read_own(self.path, usual), called(self.path, usual)
+        if isinstance(content, File):
+            where = content.where if where == usual else where
+            content = replace(content, where=where)
         if self.types == "found":
             return mixed(self, as_frame(content, where), where)
         if self.columns or self.missing.fraction or self.missing_values:
@@ -246,6 +250,9 @@ def _numbers(settings: Table, content: "Archive | np.ndarray | File", where: str
     if x.dtype.kind == "f":
         _complete(x, where, names)
     each = names or tuple(map(str, range(x.shape[1])))
+    if x.dtype.kind in "iu" and max(abs(int(x.min(initial=0))), int(x.max(initial=0))) > HELD:
+        for d, name in enumerate(each):
+            merged(np.unique(x[:, d]), name, where)
     warn_of_sentinels({name: x[:, d].astype(np.float64) for d, name in enumerate(each)}, where, by_column=False)
     train, validation, test = parts(settings, x, label, told)
     known = _scaled(settings.scale, train.x, x, names)

@@ -14,6 +14,7 @@ from sbvi.data.tabular.columns import CODED, MOST, NUMERIC, Column, Kind
 from sbvi.data.tabular.frame_names import labels
 from sbvi.data.tabular.frame_numbers import simple
 from sbvi.data.tabular.leading_zeros import warn_of_zeros
+from sbvi.data.tabular.merged_numbers import HELD, WHY, merged
 from sbvi.data.tabular.nearly_numbers import among_numbers
 from sbvi.data.tabular.ranks import MOST_CODES, Rank, declared_ranks, names_by_dtype, ranks_told
 
@@ -77,8 +78,10 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         row = next(row for row, v in enumerate(column) if plain(v) in infinite)
         raise UserError(
             f"{where}: column {name} holds {column.iloc[row]} in {line(row, where)}; numbers must be finite, "
-            "and an empty cell says that one is missing."
+            "and NaN, in a file an empty cell, says that one is missing."
         )
+    beyond = numeric and bool(values) and max(abs(values[0]), abs(values[-1])) > HELD
+    same = beyond and merged(known.unique(), name, where)
     if isinstance(told, tuple | list):
         return ColumnKind("ordinal", ranks_told(told, values, name, where), "as told")
     ranks = declared_ranks(column)
@@ -87,7 +90,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
     if told is not None:
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
     if len(values) == 1:
-        return ColumnKind("ignored", (), "constant")
+        return ColumnKind("ignored", (), WHY if same else "constant")
     timed = pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype)
     if timed or are_times(values):  # the same column in a text file
         return ColumnKind("ignored", (), "times")
