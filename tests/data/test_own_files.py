@@ -205,6 +205,16 @@ def test_times_are_no_numbers(times, tmp_path):
         Column("t", "continuous").codes(frame["t"], "x")
 
 
+def test_an_index_with_a_name_is_said_to_be_left_out(tmp_path, caplog):
+    pytest.importorskip("pyarrow")
+    caplog.set_level("INFO")
+    frame = pd.DataFrame({"k": ["x", "y"], "t": [1, 2], "a": [1.5, 2.0]})
+    for index, said in ((["k", "t"], "parquet, its index k, t left out"), ([], "parquet")):
+        (frame.set_index(index) if index else frame).to_parquet(tmp_path / "x.parquet")
+        read_own(str(tmp_path / "x.parquet"), "x")
+        assert caplog.messages[-1].endswith(f"({said}).")
+
+
 def test_columns_are_found_by_name(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "x.csv").write_text("c,label,a,b\n3,9,1,2\n6,9,4,5\n")

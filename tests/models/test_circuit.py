@@ -544,7 +544,7 @@ def test_plans_that_are_not_valid_are_refused():
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match=r"model.structure=quad_tree needs images"):
         Circuit(structure="quad_tree", leaf="bernoulli").build(DataFacts((6,), True, 1))
-    with pytest.raises(UserError, match=r"model.depth=3 makes 8 leaf regions of 6 variables"):
+    with pytest.raises(UserError, match=r"model.depth=3 makes 8 leaf regions of 6 variables; it must be at most 2\."):
         Circuit(structure="random", depth=3, leaf="bernoulli").build(FACTS)
     with pytest.raises(UserError, match=r"model.depth=1000000000000 makes 64 or more leaf regions of 6 variables"):
         Circuit(structure="random", depth=10**12, leaf="bernoulli").build(FACTS)

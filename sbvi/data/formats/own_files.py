@@ -168,7 +168,9 @@ def _damage_told(where: str, kind: str) -> Iterator[None]:
 
 def _table(place: Path, kind: str, where: str) -> Table:
     if kind == ".parquet":
-        table, said = _parquet(place, where), "parquet"
+        table = _parquet(place, where)
+        index = ", ".join(str(name) for name in table.frame.index.names if name is not None)
+        said = f"parquet, its index {index} left out" if index else "parquet"
     else:
         from sbvi.data.formats.text_tables import read_text
 

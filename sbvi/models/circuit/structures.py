@@ -66,7 +66,10 @@ def random(
     regions = 2 ** min(depth, variables)  # which are too many already
     if regions > variables:
         more = " or more" if depth > variables else ""
-        raise UserError(f"model.depth={depth} makes {regions}{more} leaf regions of {variables} variables.")
+        raise UserError(
+            f"model.depth={depth} makes {regions}{more} leaf regions of {variables} variables; it must be at most "
+            f"{variables.bit_length() - 1}."
+        )
     generator = np.random.default_rng(seed)
     rows = []
     for _ in range(replicas):

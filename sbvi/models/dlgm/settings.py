@@ -213,14 +213,15 @@ def check_likelihood(likelihood: Likelihood, facts: DataFacts) -> None:
         )
     if facts.table is not None:
         return
+    said = f"likelihood={name_of(LIKELIHOODS, likelihood)}"
     if likelihood.binary and not facts.binary:
-        raise UserError("The likelihood needs binary data, and the data set is not binary.")
+        raise UserError(f"{said} needs binary data, and the data set is not binary.")
     if not likelihood.binary and facts.binary:
-        why = "this likelihood is of other values" if likelihood.discrete else "a continuous density has no bound"
-        raise UserError(f"The data set is binary, for which {why}; use likelihood=bernoulli.")
+        why = f"{said} is of other values" if likelihood.discrete else f"the density of {said} has no bound"
+        raise UserError(f"The data set holds 0 and 1 alone, for which {why}; use likelihood=bernoulli.")
     if facts.levels is None and getattr(likelihood, "levels", None) is not None:
         raise UserError(
-            f"likelihood={name_of(LIKELIHOODS, likelihood)} needs whole numbers, and the data set holds {facts.units}; "
+            f"{said} needs whole numbers, and the data set holds {facts.units}; "
             "store whole numbers from 0, such as 0..255, or use likelihood=gaussian."
         )
     likelihood.check(facts.levels)
