@@ -41,8 +41,8 @@ def summary(result: Mapping[str, Any], several: bool = False, job: int | None = 
 
     Args:
       result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, `logged`, the
-        command that shows what its logger has, where there is one, and `gaps`, the user's file with gaps, where it has
-        been trained on one.
+        command that shows what its logger has, where there is one, `gaps`, the user's file with gaps, where it has been
+        trained on one, and `anneals`, whether task=annealed serves it.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
       job: its number in the sweep, by which the log's lines and the summaries of several jobs are told apart.
     """
@@ -137,7 +137,7 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
             filled = "filled.parquet" if gaps.endswith(".parquet") else "filled.csv"
             yield f"sbvi-evaluate {run} task=imputation {word('task.input', shown(gaps))} task.output={filled}"
         yield f"sbvi-evaluate {run} task=samples"
-        heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics)
+        heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics) and result["anneals"]
         yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
     if not _over(result):
         yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"

@@ -80,6 +80,17 @@ class PreprocessingRecord:
     def _range(self) -> tuple[float, float]:
         return self.minimum or 0.0, self.maximum or 0.0
 
+    @property
+    def way_back(self) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Location and scale, (D,) or of all values, of which the source is location + scale * model input; of a table
+        of mixed kinds, whose columns have ways of their own, 0 and 1."""
+        if self.location is not None:
+            return np.asarray(self.location), np.asarray(self.scale)
+        low, high = self._range
+        if self.levels is not None and self.binarization == "none":
+            return (low - 0.5, self.levels + 1.0) if self.dequantize else (low, float(self.levels))
+        return (low, high - low) if self.rescale else (0.0, 1.0)
+
     def to_config(self) -> dict[str, Any]:
         """Plain data for run.json, with the units in words; see `from_config`."""
         settings = {field.name: getattr(self, field.name) for field in fields(self)}

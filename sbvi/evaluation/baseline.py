@@ -4,11 +4,11 @@ import numpy as np
 
 from sbvi.data import Dataset
 from sbvi.data.tabular.columns import Column
-from sbvi.evaluation.table_baseline import columns_nll
+from sbvi.evaluation.table_baseline import columns_nll, constant_deviation
 
 #: Training examples that the dimensions' own distributions are fitted to.
 ROWS = 10_000
-#: The least variance of a dimension, as a share of the mean one: a constant column has a density without bound.
+#: The least variance of a pixel, as a share of the mean one: a constant pixel has a density without bound.
 LEAST = 0.01
 #: A dimension of counts without bound.
 COUNT = Column("count", "count")
@@ -19,6 +19,10 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
 
     Bernoullis for binary data, histograms for whole levels, negative binomials for counts without bound, else
     Gaussians; fitted to at most ROWS training examples.
+    Pixels of one image, values of more than one axis, have a unit in common, and the variances of their Gaussians are
+    at least LEAST of the mean one. Columns have units of their own: each Gaussian has its column's variance, and of a
+    column that is constant in training `constant_deviation`, so that a column in another unit changes the sum by the
+    Jacobian and by nothing else, whether the source is so or the preprocessing.
     Of dequantised values it is the expectation over their noise, which adds to variances and mean squares what
     uniform values of width 1 / (L + 1) have.
     Of tables by column see `columns_nll`. None for values of one scale with gaps (NaN), and for counts that are held as
@@ -46,7 +50,11 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     # Of (k + u) / (L + 1): a split is seen at E[u] = 1/2, and u is independent of it.
     noise = 1 / (12 * (dataset.levels + 1) ** 2) if dataset.dequantized and dataset.levels is not None else 0.0
     variance: np.ndarray = train.var(0, dtype=np.float64) + noise
-    variance = np.maximum(variance, LEAST * float(variance.mean()) + 1e-30)
+    if len(dataset.event_shape) > 1:
+        variance = np.maximum(variance, LEAST * float(variance.mean()) + 1e-30)
+    else:
+        own = constant_deviation(train[0], *dataset.preprocessing.way_back)
+        variance = np.where(variance > 0, variance, own**2)
     squares = np.mean(np.square(test - mean), 0, dtype=np.float64) + noise
     return float(0.5 * np.sum(squares / variance + np.log(2 * np.pi * variance)))
 

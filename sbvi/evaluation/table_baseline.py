@@ -13,8 +13,8 @@ def columns_nll(columns: Sequence[Column], train: np.ndarray, test: np.ndarray) 
 
     Continuous columns have a Gaussian, positive ones a log-normal law, counts a negative binomial of their mean and
     variance (Poisson where the variance is no more than the mean), the others their shares of the training rows; each
-    is of the entries that are there. Where those of a column of numbers are all one value, its deviation is the unit
-    that it is held in: its density would have no bound.
+    is of the entries that are there. Of those of a column of numbers that are all one value the density would have no
+    bound: the deviation is `constant_deviation`, of a positive column's logarithm 1.
     None where a column of numbers has test entries and no training entry.
 
     Args:
@@ -33,13 +33,25 @@ def columns_nll(columns: Sequence[Column], train: np.ndarray, test: np.ndarray) 
         elif column.kind == "count":
             total += float(_counts(fitted, scored).sum())
         else:
-            variance = fitted.var() or 1.0
-            units = np.log(column.scale) + (
-                column.location + column.scale * scored if column.kind == "positive" else 0.0
-            )
+            positive = column.kind == "positive"
+            variance = fitted.var()
+            if not variance:
+                way = (column.location, column.scale)
+                variance = (1 / column.scale if positive else float(constant_deviation(fitted[:1], *way)[0])) ** 2
+            units = np.log(column.scale) + (column.location + column.scale * scored if positive else 0.0)
             squares = np.square(scored - fitted.mean()) / variance
             total += float(np.sum(-0.5 * (squares + np.log(2 * np.pi * variance)) - units))
     return -total / len(test)
+
+
+def constant_deviation(held: np.ndarray, location: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
+    """The deviation, in held units, of columns whose value (D,) is location + scale * held everywhere: the value's own
+    size, which changes with the column's unit as the data does; of 0, which has none, one unit of the source."""
+    value = location + scale * held.astype(np.float64)
+    # What float32 leaves of a 0 that was held at a distance is no size.
+    rounding = 1e-6 * np.maximum(np.abs(location), np.abs(scale * held))
+    size: np.ndarray = np.where(np.abs(value) > rounding, np.abs(value), 1.0) / scale
+    return size
 
 
 def _shares(codes: np.ndarray, size: int) -> np.ndarray:

@@ -9,6 +9,12 @@ whose moments of order 1/k and above are infinite. Below 0.7 the estimate is rel
 error is larger than its spread over examples says. k is fitted by the posterior mean of Zhang and Stephens (2009) in
 b = k / sigma, then drawn towards 1/2 by a prior worth ten observations (Vehtari et al. 2024, appendix C).
 
+Of discrete latents equal states have equal weights, and a tail of a few values, each many times over, is no power law:
+nothing lies beyond it but states that were not met. These hold about as much of the sum of weights as the states that
+were met once (Good 1953, doi 10.1093/biomet/40.3-4.237). So a k above LIMIT is set aside where less than half of the
+tail's sum is of values that occur once, unless its effective number of weights is below REPEATED: a few rare states
+with huge weights, which the estimate hangs on, stay a heavy tail. Continuous weights occur once.
+
 All is in logarithms, so that weights may be hundreds of nats apart.
 """
 
@@ -22,6 +28,10 @@ Array = jax.Array
 LEAST = 25
 #: Above this k, importance sampling is not to be trusted.
 LIMIT = 0.7
+#: A tail of repeated values that counts for fewer equal weights than these is fitted like any other.
+REPEATED = 10
+#: Log weights closer than this share of them, in steps of their dtype, are of equal states, which rounding sets apart.
+STEPS = 4
 
 
 def tail_length(num_samples: int) -> int | None:
@@ -47,7 +57,8 @@ def merged(largest: Array, log_weights: Array) -> Array:
 def khat(largest: Array) -> Array:
     """k of the M + 1 largest log weights (B, M + 1), from the largest down: (B,).
 
-    The last is the threshold. A tail without spread, such as that of equal weights, has k = 0 before the prior.
+    The last is the threshold. A tail without spread, such as that of equal weights, has k = 0 before the prior, and so
+    has one of repeated values whose fit would be above LIMIT.
     """
     tail, threshold = largest[:, :-1], largest[:, -1:]
     # log (e^tail - e^threshold); a log weight of -inf is a weight of zero.
@@ -56,7 +67,24 @@ def khat(largest: Array) -> Array:
     excess = jnp.where(gap < 0, tail + above, -jnp.inf)
     raw = generalised_pareto(excess)
     count = tail.shape[1]
-    return (count * raw + 5) / (count + 10)
+    fitted = (count * raw + 5) / (count + 10)
+    # Where k gives no alarm nothing is asked: nearly equal weights, hundreds of nats from 0, repeat by rounding.
+    return jnp.where((fitted > LIMIT) & repeated(largest), jnp.full_like(raw, 5 / (count + 10)), fitted)
+
+
+def repeated(largest: Array) -> Array:
+    """Whether a tail (B, M + 1), from the largest down, is mostly of values that occur again, and hangs on none of its
+    weights: (B,) of bool."""
+    tail, first = largest[:, :-1], largest[:, :1]
+    finite = jnp.isfinite(largest)
+    held = jnp.where(finite, largest, jnp.zeros_like(largest))  # zeros of weight 0: no difference of two infinities
+    step = STEPS * jnp.finfo(largest.dtype).eps * jnp.maximum(jnp.abs(held), jnp.ones_like(held))
+    equal = (held[:, :-1] - held[:, 1:] <= step[:, :-1]) & finite[:, :-1] & finite[:, 1:]
+    again = equal | jnp.pad(equal[:, :-1], ((0, 0), (1, 0)))
+    weight = jnp.exp(jnp.where(finite[:, :-1], tail - jnp.where(jnp.isfinite(first), first, 0.0), -jnp.inf))
+    total = jnp.sum(weight, 1)
+    once = jnp.sum(jnp.where(again, jnp.zeros_like(weight), weight), 1)
+    return (once < 0.5 * total) & (total**2 >= REPEATED * jnp.sum(weight**2, 1))
 
 
 def generalised_pareto(log_excess: Array) -> Array:

@@ -67,6 +67,7 @@ class DataSummary(NamedTuple):
 
     x: n rows as the model sees them, an even sample of the training split.  label: (n,) or None.
     mean, spread: (D,) over these rows.  examples: N, the size of the training split.
+    location, scale: (D,) or of all values, of which the source is location + scale * x.
     """
 
     x: Rows
@@ -74,6 +75,8 @@ class DataSummary(NamedTuple):
     mean: np.ndarray
     spread: np.ndarray
     examples: int
+    location: np.ndarray | float = 0.0
+    scale: np.ndarray | float = 1.0
 
 
 class Samples(NamedTuple):

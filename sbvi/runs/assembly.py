@@ -124,7 +124,8 @@ def data_record(dataset: Dataset) -> dict[str, Any]:
 def summarise(dataset: Dataset, rows: int) -> DataSummary:
     """What parameters start from: of so many rows of the training split."""
     x, label = ScaledRows(dataset, rows), dataset.train.label
-    return DataSummary(x, None if label is None else np.asarray(label[x.places]), *x.moments(), len(dataset.train))
+    known = None if label is None else np.asarray(label[x.places])
+    return DataSummary(x, known, *x.moments(), len(dataset.train), *dataset.preprocessing.way_back)
 
 
 class Shared:
@@ -213,7 +214,7 @@ class Assembly:
         def evaluated() -> tuple[Evaluator, Validator, Pictures]:
             settings = experiment.evaluation
             return (
-                Evaluator(model, dataset, settings, placement),
+                Evaluator(model, dataset, settings, placement, anneals=spec.moves_latents),
                 Validator(algorithm.scores, dataset, settings, placement),
                 Pictures(model, dataset),
             )

@@ -91,7 +91,7 @@ def test_the_end_of_a_run():
     metrics |= {"test/khat_above_0.7": 0.5, "test/bits_per_dimension": 1.5}
     result = {"status": "completed", "metrics": metrics, "examples_per_second": 1e4, "train_seconds": 61.0}
     result |= {"wall_seconds": 75.0, "directory": "/somewhere/my runs/a", "twice": "trainer.epochs=60"}
-    result["logged"] = "tensorboard --logdir '/somewhere/my runs'"
+    result |= {"logged": "tensorboard --logdir '/somewhere/my runs'", "anneals": True}
     assert summary(result).splitlines() == [
         "status:                  completed",
         "test/nll:                 20.50 +- 0.25 nats",
@@ -122,6 +122,9 @@ def test_the_end_of_a_run():
     assert following[10] == f"  sbvi-evaluate 'run=/somewhere/my runs/a' {fills}"
     assert following[11].endswith("task=samples")
     assert "task.output=filled.parquet" in summary(result | {"gaps": "/a.parquet"})
+    discrete = summary(result | {"anneals": False})
+    assert "task=annealed" not in discrete
+    assert "task=likelihood" in discrete
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}
     assert re.search(r"^test/nll: +not finite$", summary(untested), re.MULTILINE)
     assert re.search(r"^validation/elbo: +-3\.00 nats$", summary(result | {"metrics": {"validation/elbo": -3.0}}), re.M)

@@ -75,13 +75,17 @@ def test_columns_of_every_kind_with_gaps():
 
 
 def test_columns_without_a_law():
-    """Nothing is known of a column of numbers that no training row has; of one value it is as wide as its unit."""
+    """Nothing is known of a column of numbers that no training row has; one of a single value is as wide as that."""
     column, empty = COLUMNS[:1], np.full((3, 1), np.nan)
     assert columns_nll(column, empty, np.zeros((2, 1))) is None
     assert columns_nll(column, np.zeros((2, 1)), empty) == 0.0
     assert columns_nll(COLUMNS[4:5], empty, np.zeros((2, 1))) == pytest.approx(np.log(4))
-    one = stats.norm(70 + 12 * 0.5, 12).logpdf(70)
+    one = stats.norm(70 + 12 * 0.5, 70 + 12 * 0.5).logpdf(70)
     assert columns_nll(column, np.full((2, 1), 0.5), np.zeros((1, 1))) == pytest.approx(-one)
+    positive = stats.lognorm(s=1, scale=np.exp(10 + 0.7 * 0.5)).logpdf(np.exp(10.0))
+    assert columns_nll(COLUMNS[1:2], np.full((2, 1), 0.5), np.zeros((1, 1))) == pytest.approx(-positive)
+    none = stats.norm(0, 1).logpdf(70)  # of zero, which has no size, one unit
+    assert columns_nll(column, np.full((2, 1), np.float32(-70 / 12)), np.zeros((1, 1))) == pytest.approx(-none)
     none = stats.poisson(0.5 / 5).logpmf([0, 2]).mean()
     assert columns_nll(COLUMNS[2:3], np.zeros((5, 1)), np.array([[0.0], [2.0]])) == pytest.approx(-none)
 
@@ -95,3 +99,60 @@ def test_a_likelihood_of_which_entries_are_missing_is_not_compared(missingness, 
     law = LIKELIHOODS["mixed"](continuous="gaussian", missingness=missingness)
     model = MODELS["dlgm"](latents=(2,), likelihood=law).build(facts)
     assert (Evaluator(model, dataset, Evaluation()).independent_nll is not None) == told
+
+
+UNITS = np.array([1.0, 1.0, 0.01, 100.0, 3.0, 0.2])
+
+
+def of_numbers(x, preprocessing):
+    """A data set of source values, 200 of which train."""
+    held = preprocessing.store(x)
+    return Dataset("x", *[Split(part) for part in (held[:200], held[200:], held[200:])], preprocessing)
+
+
+@pytest.mark.parametrize("way", ["none", "deviation", "range", "rescaled"])
+@pytest.mark.parametrize("units", [1.0, UNITS])
+def test_columns_of_other_units_differ_by_the_jacobian(way, units):
+    """Columns of several spreads, one of them constant and one zero in training, beside scipy's laws of the source:
+    whatever is done to the columns, and whatever they are measured in."""
+    draws = np.random.default_rng(2)
+    x = np.concatenate([draws.normal([1, -5, 0.2, 3], [1, 0.02, 5, 0.5], (300, 4)), np.full((300, 2), (7, 0))], 1)
+    x[200:, 4:] += draws.normal(size=(100, 2))
+    x *= units
+    train, test = x[:200], x[200:]
+    deviation = train.std(0)
+    deviation[4:] = np.abs(train[0, 4]), 1.0
+    wanted = -stats.norm(train.mean(0), deviation).logpdf(test).sum(1).mean()
+    known, scale = Preprocessing.real((6,)), np.ones(6)
+    if way == "deviation":
+        scale = np.where(train.std(0) > 0, train.std(0), 1.0)
+        known = known.but(location=tuple(train.mean(0)), scale=tuple(scale))
+    elif way == "range":
+        scale = np.array([4.0, 0.1, 20.0, 2.0, 30.0, 0.5])
+        known = known.but(location=tuple(train.min(0) - 1), scale=tuple(scale))
+    elif way == "rescaled":
+        scale = np.full(6, 2000.0)
+        known = Preprocessing.real((6,), -1000, 1000).but(rescale=True)
+    found = independent_nll(of_numbers(x, known), False)  # of values from -1000 to 1000 float32 keeps few digits
+    assert found == pytest.approx(wanted - np.log(scale).sum(), abs=2e-2 if way == "rescaled" else 1e-4)
+
+
+@pytest.mark.parametrize("dequantize", [False, True])
+def test_pixels_have_one_floor_and_columns_of_levels_none(dequantize):
+    """Rows of 2 x 2 values 0..15, two of which hardly move: as pixels these have a hundredth of the mean variance, as
+    columns their own, that of the noise with it, and a constant one its size or one level."""
+    draws = np.random.default_rng(3)
+    x = np.stack([draws.integers(0, 16, 300), draws.integers(4, 9, 300), np.full(300, 3), np.zeros(300)], 1)
+    known = Preprocessing.whole((4,), 15).but(dequantize=dequantize)
+    seen = ((x + 0.5) / 16 if dequantize else x / 15).astype(np.float64)
+    noise = 1 / (12 * 16**2) if dequantize else 0.0
+    for shape in ((4,), (2, 2)):
+        variance = seen[:200].var(0) + noise
+        if shape == (2, 2):
+            variance = np.maximum(variance, 0.01 * variance.mean())
+        elif not dequantize:
+            variance[2:] = (3 / 15) ** 2, (1 / 15) ** 2
+        squares = np.square(seen[200:] - seen[:200].mean(0)).mean(0) + noise
+        wanted = 0.5 * np.sum(squares / variance + np.log(2 * np.pi * variance))
+        dataset = of_numbers(x.reshape(300, *shape), known.but(event_shape=shape))
+        assert independent_nll(dataset, False) == pytest.approx(wanted, rel=1e-5)

@@ -8,15 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 from support.enumerable import Enumerated, affine, machine, states
+from support.models import summary
 
 import sbvi
 from sbvi.core import UserError
+from sbvi.data import Dataset, Preprocessing, Split
 from sbvi.inference.importance import importance_sampling
 from sbvi.models import Circuit
 from sbvi.models.circuit import algebra
 from sbvi.models.circuit.algebra import Bernoulli, Categorical, Gaussian, Product, Sum, graph
 from sbvi.models.values import DataFacts
+from sbvi.runs.assembly import summarise
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -59,7 +63,9 @@ def test_the_compiled_circuit_is_the_one_that_was_built(name, tmp_path, x64):
     spec = Circuit(structure="file", file=str(tmp_path / "c.json")).completed("gaussian")
     assert spec.leaf == name
     levels = {"bernoulli": 1, "categorical": 2, "gaussian": None}[name]
-    model = spec.build(DataFacts((4,), name == "bernoulli", levels), spec.learn_structure(None))
+    model = spec.build(
+        DataFacts((4,), name == "bernoulli", levels), spec.learn_structure(summary(np.zeros(4), np.ones(4)))
+    )
     params = jax.tree.map(jnp.asarray, model.start)
     if name == "gaussian":
         states = np.random.default_rng(0).normal(size=(50, 4))
@@ -75,6 +81,43 @@ def test_the_compiled_circuit_is_the_one_that_was_built(name, tmp_path, x64):
         marginal = jax.jit(lambda x: model.marginal_log_prob(params, x, seen).value)(scaled)
         table = exact.reshape((levels + 1,) * 4).sum((1, 3))
         np.testing.assert_allclose(np.exp(marginal), table[states[:, 0], states[:, 2]], rtol=1e-10)
+
+
+@pytest.mark.parametrize("way", ["none", "deviation", "range", "rescaled", "levels", "noisy"])
+def test_gaussian_leaves_are_in_the_units_of_the_source(way, tmp_path):
+    """A mixture of the source's columns beside scipy's: the run's log-density differs by the Jacobian, and is that of
+    the user's own law, whatever the data is held as."""
+    draws, scale = np.random.default_rng(0), np.array([4.0, 0.5, 500.0])
+    second = draws.integers(0, 2, (400, 1))
+    x = np.array([30.0, -0.3, 1000.0]) + scale * (second + 0.5 * draws.normal(size=(400, 3)))
+    whole = way in ("levels", "noisy")
+    if whole:
+        scale = np.array([4.0, 20.0, 40.0])
+        x = np.clip(np.rint(50.0 + scale * (second + 0.5 * draws.normal(size=(400, 3)))), 0, 199)
+    middles = x.mean(0) + scale * np.array([[-0.5], [0.5]])
+    variance = (0.6 * scale) ** 2
+    parts = [Product(*(Gaussian(v, m[v], variance[v]) for v in range(3))) for m in middles]
+    algebra.save(Sum([0.4, 0.6], *parts), tmp_path / "c.json")
+    known = {
+        "none": Preprocessing.real((3,)),
+        "deviation": Preprocessing.real((3,)).but(location=tuple(x.mean(0)), scale=tuple(x.std(0))),
+        "range": Preprocessing.real((3,)).but(location=tuple(x.min(0)), scale=tuple(np.ptp(x, axis=0))),
+        "rescaled": Preprocessing.real((3,), -5000, 5000).but(rescale=True),
+        "levels": Preprocessing.whole((3,), 199),
+        "noisy": Preprocessing.whole((3,), 199).but(dequantize=True),
+    }[way]
+    held = known.store(x)
+    dataset = Dataset("x", *[Split(part) for part in (held[:300], held[300:350], held[350:])], known)
+    bounds = {"least_variance": 1e-12, "most_variance": 1e6}
+    spec = Circuit(structure="file", file=str(tmp_path / "c.json"), **bounds).completed("gaussian")
+    model = spec.build(DataFacts((3,), False, known.levels), spec.learn_structure(summarise(dataset, 300)))
+    seen = known.read(held)
+    params = jax.tree.map(jnp.asarray, model.start)
+    found = jax.jit(lambda x: model.log_prob(params, None, x).value)(jnp.asarray(seen))
+    laws = [norm(m, 0.6 * scale).logpdf(x).sum(1) for m in middles]
+    slope = known.to_source(np.ones((1, 3))) - known.to_source(np.zeros((1, 3)))
+    exact = np.logaddexp(np.log(0.4) + laws[0], np.log(0.6) + laws[1]) + np.log(slope).sum()
+    np.testing.assert_allclose(found, exact, atol=2e-2 if way == "rescaled" else 1e-3)
 
 
 def test_plain_data_comes_back(tmp_path):
@@ -147,7 +190,7 @@ def test_files_and_data_that_do_not_fit_are_refused(tmp_path):
     algebra.save(circuit(LEAVES["bernoulli"]), tmp_path / "four.json")
     spec = Circuit(structure="file", file=str(tmp_path / "four.json"), leaf="bernoulli")
     with pytest.raises(UserError, match="has variables 4, and the data set calls for 5"):
-        spec.build(DataFacts((5,), True, 1), spec.learn_structure(None))
+        spec.build(DataFacts((5,), True, 1), spec.learn_structure(summary(np.zeros(5), np.ones(5))))
 
 
 def test_a_circuit_built_by_hand_trains_and_loads_as_a_run(tmp_path):

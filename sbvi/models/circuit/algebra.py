@@ -39,7 +39,8 @@ class Categorical:
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """x_variable ~ N(mean, variance)."""
+    """x_variable ~ N(mean, variance), in the units of the data's source: a run moves it to what its model sees, which
+    may be standardised (`circuit.units`)."""
 
     variable: int
     mean: float

@@ -134,8 +134,8 @@ def _leaves(made: Compiled, family: Leaf, levels: int) -> dict[str, np.ndarray]:
         outside = variance[(variance <= family.least) | (variance >= family.most)]
         if len(outside):
             raise UserError(
-                f"A Gaussian leaf has variance {outside[0]:g}; allowed: between model.least_variance={family.least:g} "
-                f"and model.most_variance={family.most:g}."
+                f"A Gaussian leaf has variance {outside[0]:g} in the units of what the model sees; allowed: between "
+                f"model.least_variance={family.least:g} and model.most_variance={family.most:g}."
             )
         share = (variance - family.least) / (family.most - family.least)
         return {"mean": np.array([leaf.mean for leaf in gaussians]), "width": np.log(share) - np.log1p(-share)}

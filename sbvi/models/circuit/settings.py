@@ -12,6 +12,7 @@ from sbvi.models.circuit.leaf import Leaf
 from sbvi.models.circuit.leaves import leaf_of
 from sbvi.models.circuit.model import BuiltCircuit
 from sbvi.models.circuit.plan import Plan, check
+from sbvi.models.circuit.units import as_seen
 from sbvi.models.spec import ModelSpec
 from sbvi.models.values import DataFacts, DataSummary
 
@@ -121,9 +122,11 @@ class Circuit(ModelSpec):
             )
 
     def learn_structure(self, summary: DataSummary) -> Any:
-        """The parents of the Chow-Liu tree of the rows, where the structure is one; the nodes of a file."""
+        """The parents of the Chow-Liu tree of the rows, where the structure is one; the nodes of a file, whose
+        Gaussian leaves are in the source's units, in the model's."""
         if self.file is not None:
-            return {"nodes": algebra.to_data(algebra.load(self.file))}
+            nodes = algebra.to_data(algebra.load(self.file))
+            return {"nodes": as_seen(nodes, summary.location, summary.scale)}
         if self.structure not in ("hidden_chow_liu", "chow_liu"):
             return None
         counts = chow_liu.pair_counts(*chow_liu.states(summary.x[:], BINS))
