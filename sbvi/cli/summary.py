@@ -40,8 +40,8 @@ def summary(result: Mapping[str, Any], several: bool = False) -> str:
     """A table `name:  value`, of which the numbers stand one below the other, and then what to do next.
 
     Args:
-      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, and `logged`, the
-        command that shows what its logger has, where there is one.
+      result: result.json, and the run's `directory`, `twice`, the word for a run of twice its length, `logged`, the
+        command that shows what its logger has, where there is one, and `anneals`, whether task=annealed serves it.
       several: whether the run is one of a sweep, after which nothing need be said of what to do next.
     """
     how = " (pruned)" if result.get("pruned") else ""
@@ -131,7 +131,7 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"sbvi-evaluate {run} task=classification"
     else:
         yield f"sbvi-evaluate {run} task=samples"
-        heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics)
+        heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics) and result["anneals"]
         yield f"sbvi-evaluate {run} task={'annealed' if heavy else 'likelihood'}"
     if not _over(result):
         yield f"sbvi-train {shlex.quote(f'resume={folder}')} {result['twice']}"

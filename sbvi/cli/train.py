@@ -202,7 +202,8 @@ def _train(job: Job, patience: float = 0.0, shared: Any = None, longer: bool = F
         result = train(job.experiment, job.folder, show, context)
     logged = job.experiment.logger.command(Path(shown(str(job.folder))))
     again = twice(job.experiment.trainer, result)
-    return result | {"directory": str(job.folder), "twice": again, "logged": logged}
+    anneals = job.experiment.model.moves_latents
+    return result | {"directory": str(job.folder), "twice": again, "logged": logged, "anneals": anneals}
 
 
 def _report(result: Mapping[str, Any], several: bool) -> None:

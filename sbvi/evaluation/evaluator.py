@@ -78,9 +78,21 @@ class Validator:
 
 
 class Evaluator:
-    """Scores a trained model on whole splits: compiles each kind of score once."""
+    """Scores a trained model on whole splits: compiles each kind of score once.
 
-    def __init__(self, model: Any, dataset: Dataset, settings: Evaluation, placement: Placement = SINGLE):
+    anneals: whether `task=annealed` serves the model (`ModelSpec.moves_latents`), which a warning then names.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        dataset: Dataset,
+        settings: Evaluation,
+        placement: Placement = SINGLE,
+        *,
+        anneals: bool = True,
+    ):
+        self.anneals = anneals
         self.model, self.dataset, self.settings, self.placement = model, dataset, settings, placement
         self.key = placement.replicated(jax.random.key(settings.seed))
         self._likelihoods: dict[tuple[int, bool], Any] = {}
@@ -210,7 +222,7 @@ class Evaluator:
             return self.of_labels(params, split)
         arrays = self.likelihood(params, split, num_samples)
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in arrays.items() if name not in UNAVERAGED}
-        scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays)
+        scalars = {f"{split}/{name}": value for name, value in means.items()} | trust(split, arrays, self.anneals)
         for name in [n for n in WITH_ERRORS if n in arrays]:
             scalars[f"{split}/{name}_stderr"] = standard_error(arrays[name])
         if offers(self.model, Bidirectional):

@@ -21,21 +21,25 @@ FEW_SAMPLES = 10
 COARSE = 0.01
 
 
-def trust(split: str, arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+def trust(split: str, arrays: Mapping[str, np.ndarray], anneals: bool) -> dict[str, float]:
     """Of per-example arrays (N,): `<split>/khat_above_0.7`, the share of examples whose weights' tail is too heavy, and
     `<split>/quadrature_error`, the largest; of those that there are. A warning is due where the reported likelihood
-    rests on these weights, and not on quadrature."""
+    rests on these weights, and not on quadrature.
+
+    anneals: whether `task=annealed` serves the model (`ModelSpec.moves_latents`), and is worth naming.
+    """
     scalars: dict[str, float] = {}
     if "khat" in arrays:
         share = float(np.mean(~(arrays["khat"] <= LIMIT)))
         if share > SHARE and "quadrature_error" not in arrays:
             log.warning(
                 "%s: of %.0f %% of the examples k-hat is above %s, so that the negative log-likelihood may be too high "
-                "by more than its standard error; take more importance samples (num_samples), task=annealed, or a "
-                "richer posterior.",
+                "by more than its standard error; take more importance samples (num_samples)%s, or a richer "
+                "posterior.",
                 split,
                 100 * share,
                 LIMIT,
+                ", task=annealed" if anneals else "",
             )
         scalars[f"{split}/khat_above_{LIMIT}"] = share
     if "quadrature_error" in arrays:

@@ -97,6 +97,11 @@ class ModelSpec(abc.ABC):
         return ("standard", "sticking_the_landing", "doubly_reparameterised")
 
     @property
+    def moves_latents(self) -> bool:
+        """Whether all its latents are continuous, so that tasks can move them along gradients, as annealing does."""
+        return "standard" in self.estimators
+
+    @property
     def labelled(self) -> bool:
         """Whether it is built with a class for every label, so that it can be trained by them."""
         return False

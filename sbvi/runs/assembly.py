@@ -208,7 +208,7 @@ class Assembly:
         def evaluated() -> tuple[Evaluator, Validator, Pictures]:
             settings = experiment.evaluation
             return (
-                Evaluator(model, dataset, settings, placement),
+                Evaluator(model, dataset, settings, placement, anneals=spec.moves_latents),
                 Validator(algorithm.scores, dataset, settings, placement),
                 Pictures(model, dataset),
             )

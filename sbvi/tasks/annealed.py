@@ -61,7 +61,7 @@ class AnnealedTask:
         needed = [LatentVariable] if self.base == "prior" else [LatentVariable, PosteriorDensity]
         for capability in needed:
             require(run.model, capability, "task=annealed")
-        if "standard" not in run.experiment.model.estimators:
+        if not run.experiment.model.moves_latents:
             raise UserError(
                 "task=annealed moves latents along gradients, and this model has discrete ones; use task=likelihood."
             )

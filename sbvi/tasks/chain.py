@@ -72,7 +72,7 @@ class ChainTask:
         stack, like = run.draws, abstract_params(run.model)
         dataset = run_dataset(run)
         dataset = dataset.with_split(self.split, dataset.evaluated(self.split, self.examples))
-        evaluator = Evaluator(run.model, dataset, run.experiment.evaluation)
+        evaluator = Evaluator(run.model, dataset, run.experiment.evaluation, anneals=run.experiment.model.moves_latents)
         by_quantity: dict[str, list[float]] = {}
         for entry in stack.entries():
             params, monitors = stack.load(entry, like)

@@ -86,7 +86,7 @@ def of_runs(
             other = load_run(folder)
             own = evaluator  # one program for all that have one model
             if made(other) != made(run):
-                own = Evaluator(other.model, evaluator.dataset, evaluator.settings)
+                own = Evaluator(other.model, evaluator.dataset, evaluator.settings, anneals=evaluator.anneals)
             yield -told.nll(own.likelihood(other.params, split, num_samples))
 
     return averaged(each(), counts)

@@ -57,7 +57,7 @@ class GapTask:
     def run(self, run: LoadedRun) -> TaskResult:
         for capability in (LatentVariable, PosteriorDensity):
             require(run.model, capability, "task=gap")
-        if "standard" not in run.experiment.model.estimators:
+        if not run.experiment.model.moves_latents:
             raise UserError("task=gap moves posteriors along gradients, and this model's latents are discrete.")
         key = jax.random.key(self.seed)
         dataset, split = chosen(run, self.split, self.examples, None)
@@ -79,7 +79,7 @@ class GapTask:
         arrays = {**nats, "effective_samples": np.asarray(gaps.effective)}
         if not np.isnan(gaps.khat).all():  # of samples enough for one
             arrays["khat"] = np.asarray(gaps.khat)
-        scalars |= trust("gap", arrays)
+        scalars |= trust("gap", arrays, run.experiment.model.moves_latents)
         scalars["gap/still_moving"] = float(np.mean(~(gaps.travelled < FAR)))
         if scalars["gap/still_moving"] > SHARE:
             log.warning(

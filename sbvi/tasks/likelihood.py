@@ -78,7 +78,7 @@ class LikelihoodTask:
         settings = run.experiment.evaluation
         if self.partition_samples is not None:
             settings = replace(settings, partition_samples=self.partition_samples)
-        evaluator = Evaluator(run.model, dataset, settings)
+        evaluator = Evaluator(run.model, dataset, settings, anneals=run.experiment.model.moves_latents)
         if self.input is not None and evaluator.how == "labels":
             raise UserError(
                 f"task.input={self.input} holds no labels, and of such data this model knows p(label | x) alone; use "
@@ -97,7 +97,7 @@ class LikelihoodTask:
             arrays = {"nll": curve[most]}
             last = draws_curve.scalars({most: curve[most]}, split)
             scalars = {name.replace(f"draws_{most}/", ""): value for name, value in last.items()}
-            scalars |= {f"{split}/draws": float(most)} | trust(split, told)
+            scalars |= {f"{split}/draws": float(most)} | trust(split, told, evaluator.anneals)
         else:
             log.info("-log p(x): %s.", evaluator.how)
             scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
@@ -143,7 +143,7 @@ class LikelihoodTask:
     ) -> dict[str, float]:
         """What `count` samples give, with log p* by the constant that stands among the whole's scalars."""
         arrays, where = evaluator.likelihood(params, split, count, by_samples=True), f"{split}/samples_{count}"
-        scalars = trust(where, arrays)
+        scalars = trust(where, arrays, evaluator.anneals)
         for name in [n for n in arrays if n not in UNAVERAGED]:
             scalars[f"{where}/{name}"] = float(np.mean(arrays[name], dtype=np.float64))
             scalars[f"{where}/{name}_stderr"] = standard_error(arrays[name])

@@ -91,7 +91,7 @@ def test_the_end_of_a_run():
     metrics |= {"test/khat_above_0.7": 0.5, "test/bits_per_dimension": 1.5}
     result = {"status": "completed", "metrics": metrics, "examples_per_second": 1e4, "train_seconds": 61.0}
     result |= {"wall_seconds": 75.0, "directory": "/somewhere/my runs/a", "twice": "trainer.epochs=60"}
-    result["logged"] = "tensorboard --logdir '/somewhere/my runs'"
+    result |= {"logged": "tensorboard --logdir '/somewhere/my runs'", "anneals": True}
     assert summary(result).splitlines() == [
         "status:                  completed",
         "test/nll:                 20.50 +- 0.25 nats",
@@ -115,6 +115,9 @@ def test_the_end_of_a_run():
     assert "1:15, of which training 1:01 of 1:31 in all (10,000" in resumed
     assert summary(result | {"logged": None}).endswith("  sbvi-compare '/somewhere/my runs'")
     assert "next:" not in summary(result, several=True)
+    discrete = summary(result | {"anneals": False})
+    assert "task=annealed" not in discrete
+    assert "task=likelihood" in discrete
     untested = result | {"metrics": {"validation/elbo": -3.0, "test/nll": None}, "status": "stopped"}
     assert re.search(r"^test/nll: +not finite$", summary(untested), re.MULTILINE)
     assert re.search(r"^validation/elbo: +-3\.00 nats$", summary(result | {"metrics": {"validation/elbo": -3.0}}), re.M)

@@ -9,26 +9,36 @@ from support.models import dlgm, summary
 from sbvi.data.sources.synthetic import Synthetic
 from sbvi.evaluation import Evaluation, Evaluator
 from sbvi.evaluation.trust import trust, weights_shared
+from sbvi.models import MODELS
 
 
 def test_the_share_and_its_warning(caplog):
     caplog.set_level(logging.WARNING)
     khat = np.array([0.7] * 9 + [0.71])
-    assert trust("test", {"khat": khat}) == {"test/khat_above_0.7": pytest.approx(0.1)}
+    assert trust("test", {"khat": khat}, True) == {"test/khat_above_0.7": pytest.approx(0.1)}
     assert not caplog.records
-    assert trust("input", {"khat": khat[1:]}) == {"input/khat_above_0.7": pytest.approx(1 / 9)}
+    assert trust("input", {"khat": khat[1:]}, True) == {"input/khat_above_0.7": pytest.approx(1 / 9)}
     (record,) = caplog.records
     assert record.getMessage() == (
         "input: of 11 % of the examples k-hat is above 0.7, so that the negative log-likelihood may be too high by "
         "more than its standard error; take more importance samples (num_samples), task=annealed, or a richer "
         "posterior."
     )
-    assert trust("test", {"khat": np.array([np.nan])}) == {"test/khat_above_0.7": 1.0}
-    assert trust("test", {"nll": khat}) == {}
+    assert trust("test", {"khat": np.array([np.nan])}, True) == {"test/khat_above_0.7": 1.0}
+    assert trust("test", {"nll": khat}, True) == {}
     caplog.clear()
-    found = trust("test", {"khat": khat[1:], "quadrature_error": np.array([1e-4, 0.02, 1e-3])})
+    found = trust("test", {"khat": khat[1:], "quadrature_error": np.array([1e-4, 0.02, 1e-3])}, True)
     assert found == {"test/khat_above_0.7": pytest.approx(1 / 9), "test/quadrature_error": 0.02}
     assert not caplog.records  # what is told is quadrature's
+    trust("test", {"khat": khat[1:]}, False)
+    assert caplog.messages[0].endswith("take more importance samples (num_samples), or a richer posterior.")
+
+
+@pytest.mark.parametrize(("units", "moves"), [("bernoulli", False), ("gaussian", True)])
+def test_annealing_is_named_where_it_serves(units, moves):
+    """As the task itself finds: of machines whose latents are bits it is refused."""
+    machine = MODELS["helmholtz"](layers=(3,), units=(units,))
+    assert machine.moves_latents == moves
 
 
 def test_one_chain_of_many_is_no_average(caplog):

@@ -28,7 +28,7 @@ def test_an_average_tells_of_every_draw_s_weights(caplog):
     curve = of_draws(run, SimpleNamespace(likelihood=scored), "test", 500, (1,), told)
     np.testing.assert_allclose(curve[1], NLL["a"])
     np.testing.assert_allclose(curve[2], -np.log((np.exp(-np.array(NLL["a"])) + np.exp(-np.array(NLL["b"]))) / 2))
-    assert trust("test", told) == {"test/khat_above_0.7": pytest.approx(3 / 6)}
+    assert trust("test", told, True) == {"test/khat_above_0.7": pytest.approx(3 / 6)}
     assert "of 50 % of the examples k-hat is above 0.7" in caplog.text
 
 
