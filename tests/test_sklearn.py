@@ -171,7 +171,7 @@ def test_samples_are_those_that_are_set_last(table, imputer, caplog):
     density.set_params(samples=400).score_samples(rows)
     assert not caplog.text
     density.score_samples(1e3 * rows)  # of which the recognition model has seen none
-    assert "% of the entries fewer than 10 of the 400 importance samples count" in caplog.text
+    assert "% of the rows fewer than 10 of the 400 importance samples count" in caplog.text
     assert "take more samples, or" in caplog.text
     with pytest.raises(ValueError, match="samples=0 cannot be used"):
         density.set_params(samples=0).score_samples(rows)

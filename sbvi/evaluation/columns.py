@@ -83,6 +83,6 @@ def column_nll(
     count = min(num_samples, max(LEAST, TOGETHER // gaps.size))
     scores = map_batches(left_out(model, count, chunk), dataset, placement=placement)
     found = scores(placement.replicated(params), key, batches)
-    few_effective(f"{split}/nll of single columns", found["effective"][~gaps], count)
+    few_effective(f"{split}/nll of single columns", found["effective"][~gaps], count, of="entries")
     known = {c.name: -found["log_prob"][~gaps[:, d], d].astype(np.float64) for d, c in enumerate(table)}
     return {name: (float(np.mean(nll)), standard_error(nll)) for name, nll in known.items() if nll.size}

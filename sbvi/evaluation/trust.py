@@ -65,18 +65,21 @@ def weights_shared(split: str, effective: np.ndarray, chains: int) -> None:
         )
 
 
-def few_effective(what: str, effective: np.ndarray, samples: int, more: str = "evaluation.num_samples") -> None:
-    """Warn where means of weights rest on few of them for a large share of entries, by their effective numbers (N,).
+def few_effective(
+    what: str, effective: np.ndarray, samples: int, more: str = "evaluation.num_samples", of: str = "rows"
+) -> None:
+    """Warn where means of weights rest on few of them for a large share of rows, by their effective numbers (N,).
 
-    more: what to take more of.
+    more: what to take more of.  of: what there is a mean of.
     """
     share = float(np.mean(~(effective >= FEW_SAMPLES))) if effective.size else 0.0
     if samples > FEW_SAMPLES and share > SHARE:
         log.warning(
-            "%s: for %.0f %% of the entries fewer than %d of the %d importance samples count, so that these numbers "
+            "%s: for %.0f %% of the %s fewer than %d of the %d importance samples count, so that these numbers "
             "may be off by more than their standard errors; take more %s, or a richer posterior.",
             what,
             100 * share,
+            of,
             FEW_SAMPLES,
             samples,
             more,

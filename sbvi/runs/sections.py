@@ -18,6 +18,8 @@ from sbvi.runs.summaries import RunSummary
 DEFAULT, OF_LABELS = "test/nll", "test/log_loss"
 #: How a run was scored.
 SAMPLES = "evaluation.num_samples"
+#: Of the final test what takes no importance samples.
+UNSAMPLED = ("test/exact_nll", "test/nll_independent", "test/accuracy", "test/log_loss", "test/calibration_error")
 #: Settings of a data set that have a name of their own in a title; and letters of another in it, at most.
 NAMED, SHORT = ("dataset.name", "dataset.path", "dataset.binarization"), 40
 #: Settings beside a run that is not ranked, at most.
@@ -81,7 +83,7 @@ def sections(groups: Sequence[Group], metric: str) -> list[Section]:
 
 
 def _apart(group: Group, metric: str) -> list[Any]:
-    sampled = metric.startswith("test/") and metric != "test/exact_nll"
+    sampled = metric.startswith("test/") and metric not in UNSAMPLED
     scored = "" if metric.endswith("/bits_per_dimension") else group.runs[0].scored  # bits are of whole numbers in all
     return [group.settings.get("data"), group.runs[0].config.get(SAMPLES) if sampled else None, scored]
 

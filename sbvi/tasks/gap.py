@@ -46,9 +46,15 @@ class GapTask:
     learning_rate: Positive = 0.01
     """Learning rate at the start; a cosine takes it to zero."""
     num_samples: PositiveInt = 2000
-    """Draws behind bounds and log p(x)."""
+    """Draws behind bounds and log p(x), at least 2."""
     seed: Seed = 1
     """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        if self.num_samples < 2:
+            raise ValueError(
+                f"num_samples={self.num_samples} gives log p(x) and the best bound one value; allowed: 2 or more"
+            )
 
     @property
     def title(self) -> str:

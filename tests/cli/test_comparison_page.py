@@ -61,14 +61,22 @@ def test_runs_on_other_data_or_of_other_samples_stand_apart(sweep):
 @pytest.mark.quick
 @pytest.mark.parametrize("how", ["exact", "quadrature", "importance sampling", None])
 def test_likelihoods_that_take_no_samples_are_ranked_together(how, tmp_path):
+    unsampled = "test/nll_independent", "test/accuracy", "test/log_loss"
     for samples in (50, 500):
-        make(tmp_path / str(samples), 1e-3, 0, samples=samples, **{"test/nll": 90.0, "test/elbo": -91.0})
+        make(
+            tmp_path / str(samples),
+            1e-3,
+            0,
+            samples=samples,
+            **dict.fromkeys(("test/nll", "test/elbo", *unsampled), 90.0),
+        )
         path = tmp_path / str(samples) / "result.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | ({"likelihood": how} if how else {})))
     runs = [read_summary(path) for path in find_runs([tmp_path])]
     apart = 1 if how in ("exact", "quadrature") else 2
     assert len(sections(grouped(runs, "test/nll"), "test/nll")) == apart
     assert len(sections(grouped(runs, "test/elbo"), "test/elbo")) == 2
+    assert [len(sections(grouped(runs, metric), metric)) for metric in unsampled] == [1] * 3
 
 
 @pytest.mark.quick

@@ -237,7 +237,7 @@ def test_the_task_s_batches_have_keys_and_latents_of_their_own(monkeypatch):
         return Annealed(first, jnp.full(len(x), jax.random.uniform(key)), jnp.full(len(x), chains))
 
     monkeypatch.setattr("sbvi.tasks.annealed.annealed", one)
-    settings = SimpleNamespace(model=SimpleNamespace(estimators=("standard",)))
+    settings = SimpleNamespace(model=SimpleNamespace(moves_latents=True))
     run, found = SimpleNamespace(model=model, params=params, experiment=settings), {}
     for seed in (0, 1):
         task = TASKS["annealed"](split="dreams", examples=120, chains=3, seed=seed)

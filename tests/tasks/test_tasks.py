@@ -161,6 +161,8 @@ def test_the_gap_is_what_an_example_s_own_posterior_gains(digits):
     parts = found.scalars["gap/amortisation"] + found.scalars["gap/approximation"]
     assert whole == pytest.approx(parts, abs=1e-4)
     assert "approximation" in found.table
+    with pytest.raises(UserError, match=r"num_samples=1 gives log p\(x\) and the best bound one value; allowed: 2 or"):
+        work(digits, "gap", num_samples=1)
 
 
 def test_samples_and_decoding(digits, tmp_path):
