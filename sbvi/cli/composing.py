@@ -145,13 +145,13 @@ def _check_searches(check: Callable[[Any], None]) -> None:
             check_study(storage, name, words, lambda key: _said(hydra.runtime.choices, common, key))
             if storage:
                 create_alone()
-                _end_where_refused()
+                _end_where_refused(storage, name)
         return made(plugins, **given)
 
     Plugins.instantiate_sweeper = instantiate  # type: ignore[assignment, method-assign]
 
 
-def _end_where_refused() -> None:
+def _end_where_refused(storage: str, name: str) -> None:
     """Have a launcher that is made from now on end the search whose trial is refused for its data, which the sweeper
     would count as one that failed."""
     from sbvi.sweeps.study_data import check_returned
@@ -168,7 +168,7 @@ def _end_where_refused() -> None:
         @functools.wraps(launch)
         def checked(*jobs: Any, **batch: Any) -> Any:
             returns = launch(*jobs, **batch)
-            check_returned(returns)
+            check_returned(storage, name, returns)
             return returns
 
         kind.launch = checked

@@ -53,7 +53,7 @@ def check_unchanged(
     except UserError as error:
         if moved or before is not None:
             raise
-        log.warning("%s", error)
+        log.warning("%s; the results are of the data that it was trained on.", str(error).rstrip("."))
         return
     if moved:
         record = noted(record, experiment.to_config(), moved, step)

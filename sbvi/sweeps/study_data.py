@@ -4,11 +4,12 @@ The first trial leaves the digest of its data with the study, and each one after
 study whose trials are all of an earlier version has none, and takes that of the next trial.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from sbvi.core import UserError
@@ -33,16 +34,40 @@ def study_data(sweeper: Any) -> Callable[[Any, str], None] | None:
     return functools.partial(check_data, storage, str(name))
 
 
-def check_returned(jobs: Iterable[Any]) -> None:
+def check_returned(storage: str, name: str, jobs: Sequence[Any]) -> None:
     """End a search of which one of the jobs that a launcher gives back was refused for its data: its other trials would
-    be too.
+    be too. The study is told how the trials of these jobs ended, which the sweeper does not come to.
 
     Raises:
       UserError: what that job says.
     """
-    for job in jobs:
-        if UNRANKED in (said := str(getattr(job, "_return_value", ""))):
-            raise UserError(said)
+    refused = next((said for job in jobs if UNRANKED in (said := str(getattr(job, "_return_value", "")))), None)
+    if refused is None:
+        return
+    import optuna
+
+    with contextlib.suppress(optuna.exceptions.OptunaError, KeyError, OSError, RuntimeError):
+        kept = opened(storage)
+        try:
+            study = optuna.load_study(study_name=name, storage=kept, sampler=optuna.samplers.RandomSampler())
+            for job in jobs:
+                _tell(study, set(job.overrides or ()), job._return_value)
+        finally:
+            kept.engine.dispose()
+    raise UserError(refused)
+
+
+def _tell(study: Any, words: Set[str], value: Any) -> None:
+    """Tell a study the score, a number, or the failure of the newest of its running trials whose settings are among
+    the words of a job."""
+    import optuna
+
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    own = [t.number for t in running if t.params and {f"{key}={said}" for key, said in t.params.items()} <= words]
+    if own and isinstance(value, int | float):
+        study.tell(max(own), float(value))
+    elif own:
+        study.tell(max(own), state=optuna.trial.TrialState.FAIL)
 
 
 def check_data(storage: str, name: str, experiment: Any, digest: str) -> None:

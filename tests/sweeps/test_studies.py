@@ -133,9 +133,28 @@ def test_trials_of_other_data_are_refused(storage):
         f"The study sbvi of {storage} has trials on other data than is found now in t.csv, so that their scores cannot "
         "be ranked together; give another hydra.sweep.dir or hydra.sweeper.study_name."
     )
-    check_returned([SimpleNamespace(_return_value=1.0), SimpleNamespace(_return_value=ValueError("x"))])
+    kept = optuna.storages.RDBStorage(storage)
+    sampled = optuna.load_study(study_name="sbvi", storage=kept, sampler=optuna.samplers.RandomSampler(0))
+    jobs, begun = [], []
+    for value in (1.5, caught.value, ValueError("x")):  # as a batch of a search comes back
+        trial = sampled.ask()
+        trial.suggest_float("lr", 0.1, 1.0)
+        begun.append(trial.number)
+        jobs.append(SimpleNamespace(overrides=["seed=1", f"lr={trial.params['lr']}"], _return_value=value))
+    check_returned(storage, "sbvi", [jobs[0], jobs[2]])
+    assert _states(storage, begun) == [("RUNNING", None)] * 3  # which the sweeper tells itself
     with pytest.raises(UserError, match=r"in t\.csv, so that"):  # which ends the search
-        check_returned([SimpleNamespace(_return_value=caught.value)])
+        check_returned(storage, "sbvi", jobs)
+    assert _states(storage, begun) == [("COMPLETE", 1.5), ("FAIL", None), ("FAIL", None)]
+    kept.engine.dispose()
+
+
+def _states(storage, numbers):
+    """Of trials, as another process reads them: a handle may keep what it has read."""
+    kept = optuna.storages.RDBStorage(storage)
+    trials = optuna.load_study(study_name="sbvi", storage=kept).trials
+    kept.engine.dispose()
+    return [(trials[number].state.name, trials[number].value) for number in numbers]
 
 
 def test_data_of_which_no_trial_is_complete_binds_none(tmp_path, caplog):

@@ -89,7 +89,7 @@ def column_kind(column: "pandas.Series", told: Told | None, where: str) -> Colum
         return ColumnKind("ordinal", ranks, "as told, in the order of its categories")
     if told is not None:
         return ColumnKind(told, _checked(told, values, numeric, name, where), "as told")
-    if len(values) == 1:
+    if len(values) == 1 or (same and len(values) <= RANKS):  # as two values it would be a binary column
         return ColumnKind("ignored", (), WHY if same else "constant")
     timed = pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype)
     if timed or are_times(values):  # the same column in a text file

@@ -19,8 +19,8 @@ def merged(cells: Iterable[Any], name: object, where: str) -> bool:
     if (left := len(set(map(float, whole)))) == len(whole):
         return False
     log.warning(
-        "%s: column %s holds %s (%d beyond 2^53 become %d); give them as texts where they are names, or with their "
-        "least taken off where they are numbers.",
+        "%s: column %s holds %s (%d beyond 2^53 become %d); give them with a letter before them where they are names, "
+        "or with their least taken off where they are numbers.",
         *(where, name, WHY, len(whole), left),
     )
     return True
