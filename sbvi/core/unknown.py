@@ -48,7 +48,7 @@ def strange_letter(word: str) -> UserError | None:
     """The sentence for bytes that are no letters, or a letter of a key that Hydra takes in none, such as one that looks
     like another; None where there is none."""
     if re.search("[\ud800-\udfff]", word):  # what Python makes of such bytes
-        return UserError(f"{word} is not UTF-8 text; allowed is what is.")
+        return UserError(f"{word} is not UTF-8 text; give a name that is.")
     key, equals, _ = word.partition("=")
     odd = next((letter for letter in key if not letter.isascii()), None)
     if not equals or odd is None:

@@ -49,7 +49,7 @@ def check_unchanged(
     if not moved and (now is None or now == before or (before is None and now["bytes"] > SOON)):
         return
     try:
-        _check_read(directory, experiment, recorded, now, shared)
+        _check_read(directory, experiment, recorded, now, shared, named=bool(moved))
     except UserError as error:
         if moved or before is not None:
             raise
@@ -64,9 +64,25 @@ def check_unchanged(
 
 
 def _check_read(
-    directory: RunDirectory, experiment: Experiment, recorded: Mapping[str, Any], now: Any, shared: Shared
+    directory: RunDirectory,
+    experiment: Experiment,
+    recorded: Mapping[str, Any],
+    now: Any,
+    shared: Shared,
+    *,
+    named: bool,
 ) -> None:
+    """named: whether the user has just said where the data is, and is told of that file alone what is wrong with it."""
     config = experiment.to_config()
     key = {"found": [config["dataset"], config["model"]], "file": now, "as": recorded.get("preprocessing")}
-    found = shared.get(key, lambda: data_record(load_dataset(experiment, recorded)))
+    try:
+        found = shared.get(key, lambda: data_record(load_dataset(experiment, recorded)))
+    except UserError as error:  # such as of a rank that no column of the run has, which says nothing of the run
+        if named:
+            raise
+        place = getattr(experiment.dataset, "path", None)
+        raise UserError(
+            f"{directory.path} was trained on other data than is found now in {place} ({str(error).rstrip('.')}); "
+            f"{PLACE}=FILE says where the run's own data is now."
+        ) from error
     check_same(experiment, directory.path, recorded, found)

@@ -91,7 +91,12 @@ def with_gaps(experiment: Experiment, run: Path) -> str | None:
     """The user's own file of a table by column whose training rows have gaps, where the command that fills them reads
     it; None where there is none, where `dataset.missing` made gaps, and of what `sbvi.train` was given in memory."""
     place = getattr(experiment.dataset, "path", None)
-    if place is None or Path(place).parent == run.absolute() or not place.endswith(WITH_GAPS) or not _is_there(place):
+    if (
+        place is None
+        or Path(place).parent == run.absolute()
+        or not place.lower().endswith(WITH_GAPS)
+        or not _is_there(place)
+    ):
         return None
     removal = getattr(experiment.dataset, "missing", None)
     if removal is None or removal.fraction:

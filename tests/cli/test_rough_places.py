@@ -39,7 +39,7 @@ def test_a_current_directory_that_is_gone_is_told(tmp_path, monkeypatch):
 
 def test_bytes_that_are_no_text():
     word = os.fsdecode(b"hydra.run.dir=k\xe4se")
-    assert str(strange_letter(word)) == "hydra.run.dir=k\udce4se is not UTF-8 text; allowed is what is."
+    assert str(strange_letter(word)) == "hydra.run.dir=k\udce4se is not UTF-8 text; give a name that is."
     assert strange_letter("hydra.run.dir=käse") is None
 
 

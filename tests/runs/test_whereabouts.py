@@ -104,6 +104,12 @@ def test_a_completed_run_is_of_the_data_that_is_there(values, tmp_path, caplog):
     for again in (lambda: sbvi.train(words, recorded.parent), lambda: gone_on(recorded.parent)):
         with pytest.raises(UserError, match=said):
             again()
+    path.write_bytes(b"junk")  # or a table with a category that the run's has not: the reader's words say too little
+    with pytest.raises(
+        UserError, match=r"than is found now in .*x\.npy \(.* is not a readable .*\); dataset\.path=FILE"
+    ):
+        sbvi.train(words, recorded.parent)
+    np.save(path, 1 - values)
     record = json.loads(recorded.read_text())  # of an earlier version, whose results still are had
     del record["data_file"]
     recorded.write_text(json.dumps(record))

@@ -1,4 +1,7 @@
-"""Whole numbers so large that a float64, which all numbers of a table become, holds several of them as one."""
+"""Whole numbers so large that a float64, which all numbers of a table become, holds several of them as one.
+
+A column of a text file that has gaps is of float64 as soon as it is read: which of its numbers were others is lost.
+"""
 
 import logging
 from collections.abc import Iterable
