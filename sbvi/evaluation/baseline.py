@@ -19,10 +19,11 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
 
     Bernoullis for binary data, histograms for whole levels, negative binomials for counts without bound, else
     Gaussians; fitted to at most ROWS training examples.
-    Pixels of one image, values of more than one axis, have a unit in common, and the variances of their Gaussians are
-    at least LEAST of the mean one. Columns have units of their own: each Gaussian has its column's variance, and of a
-    column that is constant in training `constant_deviation`, so that a column in another unit changes the sum by the
-    Jacobian and by nothing else, whether the source is so or the preprocessing.
+    Values of one range, such as pixels, in rows or as images, have a unit in common, and the variances of their
+    Gaussians are at least LEAST of the mean one: else a pixel that few training images ink would decide the sum.
+    Columns of a table have units of their own: each Gaussian has its column's variance, and of a column that is
+    constant in training `constant_deviation`, so that a column in another unit changes the sum by the Jacobian and by
+    nothing else, whether the source is so or the preprocessing.
     Of dequantised values it is the expectation over their noise, which adds to variances and mean squares what
     uniform values of width 1 / (L + 1) have.
     Of tables by column see `columns_nll`. None for values of one scale with gaps (NaN), and for counts that are held as
@@ -50,7 +51,7 @@ def independent_nll(dataset: Dataset, discrete: bool) -> float | None:
     # Of (k + u) / (L + 1): a split is seen at E[u] = 1/2, and u is independent of it.
     noise = 1 / (12 * (dataset.levels + 1) ** 2) if dataset.dequantized and dataset.levels is not None else 0.0
     variance: np.ndarray = train.var(0, dtype=np.float64) + noise
-    if len(dataset.event_shape) > 1:
+    if dataset.preprocessing.location is None:
         variance = np.maximum(variance, LEAST * float(variance.mean()) + 1e-30)
     else:
         own = constant_deviation(train[0], *dataset.preprocessing.way_back)

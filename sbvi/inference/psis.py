@@ -13,7 +13,9 @@ Of discrete latents equal states have equal weights, and a tail of a few values,
 nothing lies beyond it but states that were not met. These hold about as much of the sum of weights as the states that
 were met once (Good 1953, doi 10.1093/biomet/40.3-4.237). So a k above LIMIT is set aside where less than half of the
 tail's sum is of values that occur once, unless its effective number of weights is below REPEATED: a few rare states
-with huge weights, which the estimate hangs on, stay a heavy tail. Continuous weights occur once.
+with huge weights, which the estimate hangs on, stay a heavy tail. Continuous weights occur once,
+but where they are so many nats from 0 that rounding makes them equal: there nothing is set aside. States that were not
+met at all are not seen by this, as by no other look at the weights.
 
 All is in logarithms, so that weights may be hundreds of nats apart.
 """
@@ -29,9 +31,11 @@ LEAST = 25
 #: Above this k, importance sampling is not to be trusted.
 LIMIT = 0.7
 #: A tail of repeated values that counts for fewer equal weights than these is fitted like any other.
-REPEATED = 10
+REPEATED = 28
 #: Log weights closer than this share of them, in steps of their dtype, are of equal states, which rounding sets apart.
 STEPS = 4
+#: Where such steps are larger than this, in nats, continuous weights are equal by rounding too: nothing is set aside.
+FINE = 1e-3
 
 
 def tail_length(num_samples: int) -> int | None:
@@ -84,7 +88,8 @@ def repeated(largest: Array) -> Array:
     weight = jnp.exp(jnp.where(finite[:, :-1], tail - jnp.where(jnp.isfinite(first), first, 0.0), -jnp.inf))
     total = jnp.sum(weight, 1)
     once = jnp.sum(jnp.where(again, jnp.zeros_like(weight), weight), 1)
-    return (once < 0.5 * total) & (total**2 >= REPEATED * jnp.sum(weight**2, 1))
+    fine = jnp.max(jnp.where(finite, step, jnp.zeros_like(step)), 1) <= FINE
+    return fine & (once < 0.5 * total) & (total**2 >= REPEATED * jnp.sum(weight**2, 1))
 
 
 def generalised_pareto(log_excess: Array) -> Array:

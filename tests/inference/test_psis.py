@@ -176,3 +176,20 @@ def test_importance_sampling_reports_the_tail_of_all_its_weights(chunk, held, x6
         values.append(np.median(each))
     assert values[1] > psis.LIMIT > values[0]
     assert jax.eval_shape(importance_sampling(oracle.model.rollout, 20, 20), params, key, x).khat is None
+
+
+def test_a_poor_posterior_on_five_bits_stays_flagged():
+    """Its few states are met again and again, those that hold the mass are not: nats too low, in almost every draw."""
+    ours, theirs = np.array([0.94, -4.14, 9.72, -4.24, 0.77]), np.array([-1.42, 9.52, 1.32, -4.44, -1.76])
+    states = (np.arange(32)[:, None] >> np.arange(5)) & 1
+    log_p, log_q = (np.where(states, -np.logaddexp(0, -a), -np.logaddexp(0, a)).sum(1) for a in (ours, theirs))
+    drawn = np.random.default_rng(1).choice(32, (500, 100), p=np.exp(log_q) / np.exp(log_q).sum())
+    assert np.mean(np.asarray(found(jnp.asarray((log_p - log_q)[drawn], jnp.float32))) > 0.7) > 0.9
+
+
+def test_equal_by_rounding_alone_is_no_repetition():
+    """Continuous weights tens of thousands of nats from 0, of which float32 makes many the same."""
+    draws = np.random.default_rng(2).exponential(size=(5000, 50))  # Pareto weights with k = 1
+    near, far = (np.mean(np.asarray(found(jnp.asarray(draws - off, jnp.float32))) > 0.7) for off in (0.0, 1e5))
+    assert near > 0.9
+    assert far > 0.9
