@@ -54,13 +54,9 @@ class Pruner:
             study = optuna.load_study(study_name=study_name, storage=kept, sampler=sampler, pruner=pruner)
         except (optuna.exceptions.StorageInternalError, KeyError, OSError) as error:
             raise UserError(f"pruning: the study {study_name} of {storage} cannot be read ({error}).") from None
-        running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        said = {t.number: {f"{name}={value}" for name, value in t.params.items()} for t in running}
-        own = [t for t in running if t.params and said[t.number] <= set(words)]
-        if not own:
+        if (own := running_trial(study, words)) is None:
             raise UserError(f"pruning: the study {study_name} has no trial of {' '.join(words)}.")
-        # A sweep that was killed leaves trials that seem to run; the newest is this one.
-        self.trial = optuna.trial.Trial(study, max(own, key=lambda t: (len(t.params), t.number))._trial_id)
+        self.trial = optuna.trial.Trial(study, own._trial_id)
 
     def recall(self, validations: Iterable[tuple[int, float]], pruned: bool = False) -> None:
         """What the run's directory has already of an earlier session: a trial whose run was made before, or begun."""
@@ -89,6 +85,17 @@ class Pruner:
         except self._faults as error:
             log.warning("The study of this search does not answer (%s); the trial goes on.", str(error).splitlines()[0])
             return None
+
+
+def running_trial(study: Any, words: Iterable[str]) -> Any:
+    """The trial of a job, found by the job's overrides, among which its settings are; None where there is none. A sweep
+    that was killed leaves trials that seem to run: the newest is the job's."""
+    import optuna
+
+    given = set(words)
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    own = [t for t in running if t.params and {f"{name}={value}" for name, value in t.params.items()} <= given]
+    return max(own, key=lambda t: (len(t.params), t.number), default=None)
 
 
 def opened(storage: str) -> Any:

@@ -9,11 +9,11 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sbvi.core import UserError
-from sbvi.sweeps.pruning import opened
+from sbvi.sweeps.pruning import opened, running_trial
 
 log = logging.getLogger(__name__)
 
@@ -51,23 +51,22 @@ def check_returned(storage: str, name: str, jobs: Sequence[Any]) -> None:
         try:
             study = optuna.load_study(study_name=name, storage=kept, sampler=optuna.samplers.RandomSampler())
             for job in jobs:
-                _tell(study, set(job.overrides or ()), job._return_value)
+                _tell(study, job.overrides or (), job._return_value)
         finally:
             kept.engine.dispose()
     raise UserError(refused)
 
 
-def _tell(study: Any, words: Set[str], value: Any) -> None:
-    """Tell a study the score, a number, or the failure of the newest of its running trials whose settings are among
-    the words of a job."""
+def _tell(study: Any, words: Iterable[str], value: Any) -> None:
+    """Tell a study how the trial of a job with these overrides ended: its score, a number, or that it failed."""
     import optuna
 
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    own = [t.number for t in running if t.params and {f"{key}={said}" for key, said in t.params.items()} <= words]
-    if own and isinstance(value, int | float):
-        study.tell(max(own), float(value))
-    elif own:
-        study.tell(max(own), state=optuna.trial.TrialState.FAIL)
+    if (own := running_trial(study, words)) is None:
+        return
+    if isinstance(value, int | float):
+        study.tell(own.number, float(value))
+    else:
+        study.tell(own.number, state=optuna.trial.TrialState.FAIL)
 
 
 def check_data(storage: str, name: str, experiment: Any, digest: str) -> None:
