@@ -73,10 +73,12 @@ def _write(folder: Path, name: str, split: Split) -> dict[str, Any]:
 def _save(path: Path, array: np.ndarray) -> dict[str, Any]:
     """Write a file; its digest, size and time."""
     try:
-        np.save(path, array, allow_pickle=False)
+        # To be read too, for then NumPy writes by the file's own method: by C's, as of one to be written alone, it makes
+        # a TypeError of a signal's exception, and an error without a reason of a full disk.
+        with open(path, "w+b") as file:
+            np.save(file, array, allow_pickle=False)
     except OSError as error:
-        why = error.strerror or f"the disk takes no more: {error}"  # NumPy's own, where a write falls short
-        raise UserError(f"{path} cannot be written ({why}).") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
     return {"sha256": hashlib.sha256(np.ascontiguousarray(array).data).hexdigest(), **stamp(path)}
 
 

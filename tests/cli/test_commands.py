@@ -68,7 +68,7 @@ def test_an_interrupted_conversion_is_begun_anew_by_the_same_command(number, tmp
     wait_until((tmp_path / "shards" / "train-00050.npy").exists, process, pause=0.001)
     process.send_signal(number)
     code, said = finish(process)
-    assert code in (-number, 128 + number)
+    assert code in (-number, 128 + number), said
     assert said == ""
     assert not (tmp_path / "shards" / "info.json").exists()
     done = command("convert", *words, cwd=tmp_path)

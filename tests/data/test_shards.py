@@ -3,10 +3,12 @@
 import errno
 import fcntl
 import io
+import itertools
 import json
 import logging
 import os
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from sbvi.core import UserError
 from sbvi.data import Dataset, Preprocessing, Split, binarize
-from sbvi.data.convert import convert, describe
+from sbvi.data.convert import _save, convert, describe
 from sbvi.data.formats.shard_files import shard
 from sbvi.data.sources.shards import ShardedArray, Shards
 from sbvi.data.streaming import WindowedOrder, shard_sizes, streams
@@ -134,12 +136,38 @@ def test_a_full_disk_is_told_by_the_place(tmp_path, monkeypatch):
             convert(made(), tmp_path / "new" / "shards", 10)
     assert list(tmp_path.iterdir()) == []
 
-    def short(*_, **__):
-        raise OSError("80 requested and 64 written")  # as NumPy says it
-
-    monkeypatch.setattr(np, "save", short)
-    with pytest.raises(UserError, match=r"train-00000\.npy cannot be written \(the disk takes no more: 80 requested"):
+    monkeypatch.setattr("sbvi.data.convert.open", lambda path, mode: Full(path, mode), raising=False)
+    with pytest.raises(UserError, match=r"train-00000\.npy cannot be written \(No space left on device\)"):
         convert(made(), tmp_path / "shards", 10)
+
+
+def test_a_signal_while_a_shard_is_written_stays_a_signal(tmp_path, monkeypatch):
+    """Wherever Python hears it: it does between any two of its calls, those that NumPy's C code makes among them."""
+    save, moment, met = np.save, 0, KeyboardInterrupt
+
+    def interrupted(*arguments, **options):
+        left = itertools.count(-moment)
+
+        def hear(*_):
+            if next(left) == -1:
+                raise KeyboardInterrupt
+
+        sys.setprofile(hear)
+        try:
+            save(*arguments, **options)
+        finally:
+            sys.setprofile(None)
+
+    monkeypatch.setattr(np, "save", interrupted)
+    while met is not None:
+        moment += 1
+        met = None
+        try:
+            _save(tmp_path / "shard.npy", np.zeros((3, 4)))
+        except BaseException as error:
+            met = type(error)
+        assert met in (None, KeyboardInterrupt)
+    assert moment > 50
 
 
 @pytest.mark.parametrize("classes", [None, ("cat", "dog", "eel")])
