@@ -190,6 +190,9 @@ def _composed(task: Callable[[Any], Any], config_name: str, command: Command) ->
         if failures:
             raise failures[0]
         _tell(failed)
+        if hasattr(task, "swept"):
+            for folder in sweeps:
+                task.swept(Path(folder))
     except UserError as error:
         _tell([job for job in failed if not job.endswith(str(error))])
         if not (hint := mistakes.without_own(in_place, config_name, seen)):

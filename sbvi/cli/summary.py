@@ -147,6 +147,11 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield result["logged"]
 
 
+def after_sweep(folder: str) -> str:
+    """What to do next when a sweep has ended."""
+    return f"next:\n  sbvi-compare {shlex.quote(shown(folder))}"
+
+
 def _over(result: Mapping[str, Any]) -> bool:
     """Whether validation was best so long before the end that more of the same is not what a run lacks."""
     best = result.get("best_step")

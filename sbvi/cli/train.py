@@ -1,5 +1,6 @@
 """sbvi-train: trains and tests one experiment, or a sweep of them with --multirun."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -145,6 +146,15 @@ def _task(config: Any) -> float | None:
     return result.get("best_validation")
 
 
+def _swept(folder: Path) -> None:
+    """Print what to do next with a sweep's folder, where a run in it has ended; its runs are what they are anyway."""
+    from sbvi.cli.summary import after_sweep
+
+    if any(folder.rglob("result.json")):
+        with contextlib.suppress(UserError):  # which a job that printed its own has told
+            tell(after_sweep(str(folder)))
+
+
 _kept: list[Any] = []
 
 
@@ -188,6 +198,7 @@ def together(jobs: Sequence[Job], handlers: Sequence[logging.Handler | None], la
 _task.together = together  # type: ignore[attr-defined]  # for launchers that can
 _task.prepare = prepare  # type: ignore[attr-defined]
 _task.check = _checked  # type: ignore[attr-defined]  # of a sweep's jobs, before the first starts
+_task.swept = _swept  # type: ignore[attr-defined]  # when the last of them has ended
 
 
 def _resume(words: list[str]) -> None:

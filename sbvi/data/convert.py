@@ -73,8 +73,8 @@ def _write(folder: Path, name: str, split: Split) -> dict[str, Any]:
 def _save(path: Path, array: np.ndarray) -> dict[str, Any]:
     """Write a file; its digest, size and time."""
     try:
-        # To be read too, for then NumPy writes by the file's own method: by C's, as of one to be written alone, it makes
-        # a TypeError of a signal's exception, and an error without a reason of a full disk.
+        # To be read too: into a file to be written alone NumPy writes by C's ways, which make a TypeError of a signal's
+        # exception, and of a full disk an error without its reason.
         with open(path, "w+b") as file:
             np.save(file, array, allow_pickle=False)
     except OSError as error:

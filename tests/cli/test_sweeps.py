@@ -254,6 +254,7 @@ def test_optuna_goes_on_and_counts_failures(tmp_path):
     assert before, first.stderr
     assert "Study name" in (said := first.stdout + first.stderr)
     assert "alembic" not in said
+    assert first.stdout.endswith("next:\n  sbvi-compare sweep\n")
     second = command("train", *words, cwd=tmp_path)
     after = results(tmp_path / "sweep")
     done = {name for name, (status, _) in before.items() if status == "completed"}
