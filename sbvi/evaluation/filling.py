@@ -13,6 +13,9 @@ from sbvi.core.precision import jit_reported
 from sbvi.data import Preprocessing
 from sbvi.data.tabular import columns as tables
 from sbvi.data.tabular.columns import Column
+from sbvi.evaluation.grid_filling import GridDraw
+from sbvi.evaluation.trust import filled_held
+from sbvi.inference import quadrature
 from sbvi.inference.resampling import How, resampled
 
 BATCH = 200
@@ -31,6 +34,7 @@ class Filled:
     mean: of a coded column the mean code.  median, mode, lower, upper: of the draws; bounds of categories are their
       mode.  draws: (M, N, D) completed tables.
     effective: effective sample sizes, (N,).  accepted: of the chain, (N,); 1 without one.
+    khat: shape of the weights' tail, (N,); NaN where samples are too few for one.
     """
 
     mean: np.ndarray
@@ -41,6 +45,7 @@ class Filled:
     draws: np.ndarray
     effective: np.ndarray
     accepted: np.ndarray
+    khat: np.ndarray
     columns: tuple[Column, ...]
 
     def guess(self, which: Guess) -> np.ndarray:
@@ -61,12 +66,15 @@ class Filled:
 
 @functools.lru_cache(maxsize=8)
 def drawing(model: Any, num_samples: int, draws: int, how: How = "importance", chunk: int = 100) -> Draw:
-    """Draws by sampling-importance-resampling, or by a chain over the same samples."""
+    """Draws by sampling-importance-resampling, or by a chain over the same samples; of one or two continuous latents by
+    quadrature, unless a chain is asked for."""
 
     def drawn(params: Any, key: jax.Array, x: jax.Array) -> Any:
         return resampled(model, params, key, x, num_samples, draws, chunk, how)
 
-    return jit_reported(drawn)
+    by_samples = jit_reported(drawn)
+    exact = how == "importance" and quadrature.serves(model)
+    return GridDraw(model, by_samples, num_samples, draws) if exact else by_samples
 
 
 def batches(draw: Draw, params: Any, held: np.ndarray, seed: int) -> Iterator[tuple[slice, Any]]:
@@ -76,7 +84,8 @@ def batches(draw: Draw, params: Any, held: np.ndarray, seed: int) -> Iterator[tu
         padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - len(rows), 0)])  # one program for any number of rows
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
         drawn = jax.device_get(draw(params, key, jax.device_put(padded)))
-        kept = {name: getattr(drawn, name)[: len(rows)] for name in ("mean", "effective", "accepted")}
+        told = (name for name in drawn._fields if name != "draws" and getattr(drawn, name) is not None)
+        kept = {name: getattr(drawn, name)[: len(rows)] for name in told}
         yield slice(start, start + len(rows)), drawn._replace(draws=drawn.draws[:, : len(rows)], **kept)
 
 
@@ -116,14 +125,18 @@ def fill(
             modes[:, d] = _mode(column, draws[:, :, d], middle[:, d])
             if column.kind in NAMED:
                 low[:, d] = high[:, d] = modes[:, d]
-        about = drawn.effective, drawn.accepted
+        khat = np.full(len(drawn.effective), np.nan) if drawn.khat is None else drawn.khat
+        about = drawn.effective, drawn.accepted, khat
         mean = np.asarray(drawn.mean, np.float64) + tables.centres(table)
         parts.append([mean, middle, modes, low, high, np.swapaxes(draws[:imputations], 0, 1), *about])
-    mean, median, mode, lower, upper, kept, effective, accepted = (np.concatenate(p) for p in zip(*parts, strict=True))
+    joined = (np.concatenate(part) for part in zip(*parts, strict=True))
+    mean, median, mode, lower, upper, kept, effective, accepted, khat = joined
     gaps = np.isnan(held)
+    rows = gaps.any(1)
+    filled_held(effective[rows], khat[rows])
     mean, median, mode, lower, upper = (np.where(gaps, values, source) for values in (mean, median, mode, lower, upper))
     completed = np.where(gaps[None], np.swapaxes(kept, 0, 1), source[None])
-    return Filled(mean, median, mode, lower, upper, completed, effective, accepted, table)
+    return Filled(mean, median, mode, lower, upper, completed, effective, accepted, khat, table)
 
 
 def _mode(column: Column, draws: np.ndarray, median: np.ndarray) -> np.ndarray:

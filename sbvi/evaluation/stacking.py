@@ -9,7 +9,7 @@ numeric column, the one in [0, 1] with the least squared error of held-out entri
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -109,5 +109,6 @@ class Mixture:
             chance = generator.random((*draws.shape[:2], 1))
             drawn = linear.draws(held, len(draws), generator)
             draws[..., numeric] = np.where(chance < weights, drawn, draws[..., numeric])
-        made: Any = draws
-        return Resampled(mean, made, effective, accepted)
+        tails = [part.khat for part in parts if part.khat is not None]
+        made, khat = cast(Any, draws), np.max(tails, 0) if tails else None
+        return Resampled(mean, made, effective, accepted, khat=cast(Any, khat))

@@ -161,3 +161,18 @@ def difference_held(what: str, subtracted: np.ndarray) -> None:
             subtracted[row],
             steps[row],
         )
+
+
+def filled_held(effective: np.ndarray, khat: np.ndarray) -> None:
+    """Warn where what is filled into a table's rows, by their effective numbers and k-hat (N,), hangs on few samples or
+    on a tail too heavy for a large share of them; a k-hat that is not known says nothing."""
+    few = ~(effective >= FEW_SAMPLES) | (khat > LIMIT)
+    share = float(np.mean(few)) if few.size else 0.0
+    if share > SHARE:
+        log.warning(
+            "imputation: of %.0f %% of the rows with gaps fewer than %d samples count, or k-hat is above %s, so that "
+            "means and draws of these may be off; take more samples, or a richer posterior.",
+            100 * share,
+            FEW_SAMPLES,
+            LIMIT,
+        )

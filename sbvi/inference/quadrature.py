@@ -70,7 +70,9 @@ class Integral(NamedTuple):
     log_mass: log p(z | x) of each and what it stands for, so that exp(log_mass) sums to one, (M, B).
     log_joint: log p(x, z).  log_volume: of what it stands for, (M, B): of the lattice's points, which are first, and of
     the cells', whichever of the two log p(x) is the sum over.
-    outside: which of the cells, (N, B), are beyond the lattice."""
+    outside: which of the cells, (N, B), are beyond the lattice.
+    edges: columns, the edges of what a point of the lattice stands for and is the middle of, (B, K, K).
+    sides: of the cells, along the axes, (N, B, K)."""
 
     log_likelihood: Array
     error: Array
@@ -79,6 +81,8 @@ class Integral(NamedTuple):
     log_joint: Array
     log_volume: Array
     outside: Array
+    edges: Array
+    sides: Array
 
 
 class _Cells(NamedTuple):
@@ -172,6 +176,8 @@ def quadrature(model: Any, params: Any, x: Array, effort: Effort) -> Integral:
         jnp.concatenate([joint, cells.log_mass - cell_volume]),
         jnp.concatenate([jnp.broadcast_to(volume[None], log_mass.shape), cell_volume]),
         outside,
+        jnp.exp(step) * factor,
+        cells.size[..., None] * unit[None, None],
     )
 
 

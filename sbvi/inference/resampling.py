@@ -9,12 +9,15 @@ how many of them differ. `chain` takes z* from an independence Metropolis chain 
 p(z | x_o) with its length, and it forgets its first quarter.
 """
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import logsumexp
 
+from sbvi.inference import psis
 from sbvi.inference.importance import even
 
 Array = jax.Array
@@ -23,12 +26,16 @@ How = Literal["importance", "chain"]
 
 class Resampled(NamedTuple):
     """mean: E[x | x_o] in the columns' units, (B, D).  draws: (R, B, D), as a model sees them, of all entries.
-    effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without one."""
+    effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without one.
+    log_likelihood: the same samples' estimate of log p(x_o), nats, (B,); None where nobody tells it.
+    khat: shape of the weights' tail (`sbvi.inference.psis`), (B,); None where S is too small for one."""
 
     mean: Array
     draws: Array
     effective: Array
     accepted: Array
+    log_likelihood: Array | None = None
+    khat: Array | None = None
 
 
 def resampled(
@@ -68,7 +75,11 @@ def resampled(
         node: jnp.take_along_axis(z.reshape(-1, *z.shape[2:]), chosen[..., None], axis=0) for node, z in latents.items()
     }
     effective = 1 / jnp.sum(jnp.square(jax.nn.softmax(weights, 0)), 0)
-    return Resampled(sums / total[:, None], model.missing_columns(params, third, kept).value, effective, accepted)
+    log_likelihood = logsumexp(weights, 0) - math.log(len(weights))
+    length = psis.tail_length(len(weights))
+    khat = None if length is None else psis.khat(psis.top(weights.T, length + 1))
+    values = model.missing_columns(params, third, kept).value
+    return Resampled(sums / total[:, None], values, effective, accepted, log_likelihood, khat)
 
 
 def systematic(key: Array, weights: Array, draws: int) -> Array:

@@ -12,6 +12,7 @@ from sbvi.data.formats.text_tables import Texts
 from sbvi.data.tabular.columns import Column, encoded, framed
 from sbvi.data.tabular.removal import Removal
 from sbvi.evaluation.filling import Draw, Filled, Guess, drawing, fill
+from sbvi.inference.psis import LIMIT
 from sbvi.inference.resampling import How
 from sbvi.models import require
 from sbvi.models.capabilities import Tabular
@@ -77,6 +78,8 @@ class TableImputation(Filling):
             "imputation/missing": float(gaps.mean()),
             "imputation/effective_samples": float(np.median(filled.effective)),
         }
+        if (known_tails := filled.khat[gaps.any(1) & ~np.isnan(filled.khat)]).size:
+            scalars[f"imputation/khat_above_{LIMIT}"] = float(np.mean(known_tails > LIMIT))
         if self.draws == "chain":
             scalars["imputation/accepted"] = float(filled.accepted.mean())
         about: dict[str, Any] = {"intervals": tails.about}
@@ -100,6 +103,7 @@ class TableImputation(Filling):
             "missing": gaps,
             "imputations": filled.draws,
             "effective_samples": filled.effective,
+            "khat": filled.khat,
         }
         return TaskResult(scalars, arrays, pictures, table=table, about=about, beside=written[1:])
 

@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from support.gaps import FactorAnalysis
 
 from sbvi.data.tabular import columns as tables
 from sbvi.evaluation.filling import drawing, fill
+from sbvi.evaluation.grid_filling import GridDraw
 
 
 def test_means_far_from_zero_are_told_to_a_part_of_their_deviation():
@@ -24,3 +27,62 @@ def test_means_far_from_zero_are_told_to_a_part_of_their_deviation():
     error = 10 * np.sqrt(variance / found.effective[0])  # of the mean by weighted samples
     assert (np.abs(found.mean[0] - (1.6e9 + 10 * exact)) < 4 * error + 1e-5).all()
     assert error.max() < 0.5
+
+
+def filled_by(oracle, rows, draw, seed=0):
+    columns = oracle.model.facts.table
+    table = SimpleNamespace(table=columns, to_source=lambda held: tables.back(columns, held.astype(np.float64)))
+    return fill(draw, oracle.params, table, rows.astype(np.float32), seed, imputations=2000)
+
+
+@pytest.mark.parametrize(("latents", "noise", "efforts"), [(1, 1.0, 1), (2, 0.05, 2)])
+def test_one_or_two_latents_are_filled_by_their_exact_posterior(latents, noise, efforts, caplog):
+    """The recognition network is at its start, a poor q, whose samples' means are far off. With little noise the first
+    grid does not do."""
+    oracle = FactorAnalysis(D=5, K=latents, dtype=jnp.float32, scale=3.0, location=-2.0, noise=noise)
+    rows, _ = oracle.data(60)
+    exact = [np.stack(part) for part in zip(*(oracle.conditional(row) for row in rows), strict=True)]
+    gaps = np.isnan(rows)
+    mean, deviation = 3 * exact[0] - 2, 3 * np.sqrt(exact[1])
+    draw = drawing(oracle.model, 500, 2000)
+    found = filled_by(oracle, rows, draw)
+    assert len(draw._compiled) == efforts
+    assert np.abs((found.mean - mean)[gaps] / deviation[gaps]).max() < 0.01
+    assert (found.effective == 500).all()
+    drawn = found.draws.std(0)[gaps] / deviation[gaps]
+    assert abs(drawn.mean() - 1) < 0.01
+    assert np.abs(drawn - 1).max() < 0.08
+    assert np.abs((found.draws.mean(0) - mean)[gaps] / deviation[gaps]).max() < 0.1
+    covered = (found.lower < mean)[gaps] & (mean < found.upper)[gaps]
+    assert covered.all()
+    assert "k-hat" not in caplog.text
+    by_q = filled_by(oracle, rows, drawing(oracle.model, 500, 2000, "chain"))
+    assert np.abs((by_q.mean - mean)[gaps] / deviation[gaps]).max() > 0.2
+    assert "imputation: of" in caplog.text
+
+
+def test_a_grid_below_what_samples_show_is_not_taken():
+    oracle = FactorAnalysis(D=3, K=1, dtype=jnp.float32)
+    rows, _ = oracle.data(8)
+    draw = drawing(oracle.model, 500, 50)
+    assert isinstance(draw, GridDraw)
+    x = jnp.asarray(rows, jnp.float32)
+    told = draw.by_samples(oracle.params, jax.random.key(0), x)
+    high = GridDraw(oracle.model, lambda *_: told._replace(log_likelihood=told.log_likelihood + 100), 500, 50)
+    high.efforts = high.efforts[:1]  # the others take long, and are refused as this one
+    refused = high(oracle.params, jax.random.key(0), x)
+    assert (refused.mean == np.asarray(told.mean)).all()
+    assert (refused.draws == np.asarray(told.draws)).all()
+    assert (refused.khat == np.asarray(told.khat)).all()
+
+
+def test_many_latents_with_a_poor_q_are_told(caplog):
+    oracle = FactorAnalysis(D=8, K=4, dtype=jnp.float32)
+    rows, _ = oracle.data(40)
+    found = filled_by(oracle, rows, drawing(oracle.model, 500, 100))
+    assert "rows with gaps fewer than 10 samples count, or k-hat is above 0.7, so that means" in caplog.text
+    assert found.khat.shape == (40,)
+    caplog.clear()
+    few = filled_by(oracle, rows, drawing(oracle.model, 100, 100))
+    assert np.isnan(few.khat).all()  # no tail to look at; the effective numbers tell
+    assert "imputation: of" in caplog.text

@@ -18,10 +18,10 @@ from support.models import summary
 class FactorAnalysis:
     """A linear DLGM of continuous columns with these loadings and noise, in the columns' standardised units."""
 
-    def __init__(self, D=5, K=2, seed=0, dtype=jnp.float64, scale=1.0, location=0.0):
+    def __init__(self, D=5, K=2, seed=0, dtype=jnp.float64, scale=1.0, location=0.0, noise=1.0):
         generator = np.random.default_rng(seed)
         self.W, self.b = generator.normal(size=(D, K)), 0.3 * generator.normal(size=D)
-        self.sigma = np.exp(-0.5 + 0.3 * generator.normal(size=D))
+        self.sigma = noise * np.exp(-0.5 + 0.3 * generator.normal(size=D))
         columns = tuple(Column(f"c{d}", "continuous", location, scale) for d in range(D))
         spec = DLGM(
             latents=(K,),

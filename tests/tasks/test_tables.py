@@ -314,7 +314,9 @@ def test_a_column_that_no_training_row_has_is_not_scored():
     columns = Column("seen", "continuous"), Column("unseen", "binary", values=("x", "y")), Column("empty", "count")
     guessed = np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 2.0]])
     each = dict.fromkeys(("mean", "median", "mode", "lower", "upper"), guessed)
-    filled = Filled(**each, draws=guessed[None], effective=np.ones(2), accepted=np.ones(2), columns=columns)
+    filled = Filled(
+        **each, draws=guessed[None], effective=np.ones(2), accepted=np.ones(2), khat=np.zeros(2), columns=columns
+    )
     known = Preprocessing((3,), columns=("seen", "unseen", "empty"), table=columns)
     train = np.array([[0.0, np.nan, np.nan], [2.0, np.nan, np.nan]])
     found = scores(filled, "mean", guessed + 1 / 2, np.ones((2, 3), bool), train, known)
