@@ -25,6 +25,7 @@ from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
+from sbvi.runs.by_column import check_kinds
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits, check_least
@@ -43,6 +44,8 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     run.json's `data`."""
     spec = by_record(experiment.dataset, recorded or {})
     held = sound(spec.load(), type(spec))
+    if not recorded:
+        check_kinds(experiment, held)
     dataset = binarize(held, spec.binarization, spec.split_seed)
     if not recorded:
         _check_scale(experiment, dataset, called(getattr(spec, "path", dataset.name)))
@@ -193,6 +196,8 @@ class Assembly:
         kinds = {"kinds": getattr(by_record(experiment.dataset, recorded or {}), "columns", None)}
         key = _data_key(experiment) | kinds
         dataset, summary, read = shared.get(key, loaded)
+        if not recorded:
+            check_kinds(experiment, dataset)
         check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from sbvi.core import UserError
+from sbvi.data.convert import convert
+from sbvi.data.sources.table import Table
 from sbvi.runs import Experiment
-from sbvi.runs.assembly import load_dataset
+from sbvi.runs.assembly import Assembly, load_dataset
 
 WIDE = ["dataset=npz", "dataset.maximum=65535"]
 
@@ -88,3 +90,48 @@ def test_directions_beyond_the_latents_are_refused_of_a_new_run():
     config["model"]["posterior"]["rank"] = 50
     assert Experiment.from_config(config, recorded=True).model.posterior.rank == 50
     Experiment.from_overrides([*words, "model.latents=[2,50]", "posterior.rank=50"])
+
+
+WORDS = {"colour": ["red", "green", "blue", "green"] * 20, "visits": [3, 0, 5, 1] * 20}
+HEIGHTS = {"height": np.random.default_rng(1).normal(170, 8, 80)}
+NOT_BY_COLUMN = {
+    "model=circuit": "model=circuit",
+    "model=circuit model.leaf=categorical": "model=circuit",
+    "model=mixture": "model=mixture",
+    "model=helmholtz model.data_units=gaussian": "model=helmholtz",
+    "model=nade": "model=nade",
+    "model=parts": "model=parts",
+    "likelihood=gaussian": "model=dlgm likelihood=gaussian",
+}
+
+
+@pytest.mark.parametrize("given", NOT_BY_COLUMN)
+@pytest.mark.parametrize("frame", [WORDS | HEIGHTS, HEIGHTS, WORDS | {"gaps": [0.5, np.nan, 1.25, 2.0] * 20}])
+def test_columns_by_kind_need_a_law_for_each(given, frame, tmp_path):
+    """A density over codes of categories is no probability; one of columns in standardised units, as a model of all
+    numbers has it, is not in the units of `test/nll_independent`."""
+    pd.DataFrame(frame).to_csv(tmp_path / "x.csv", index=False)
+    table = ["dataset=table", "dataset.types=found", f"dataset.path={tmp_path / 'x.csv'}"]
+    convert(Table(path=str(tmp_path / "x.csv"), types="found").load(), tmp_path / "shards", 40)
+    shards = ["dataset=shards", f"dataset.path={tmp_path / 'shards'}"]
+    for words, held, instead in (
+        (table, "dataset.types=found makes", "dataset.types=numbers"),
+        (shards, f"{tmp_path / 'shards'} holds", "converted with dataset.types=numbers"),
+    ):
+        with pytest.raises(UserError) as refused:
+            load_dataset(Experiment.from_overrides([*words, *given.split()]))
+        assert str(refused.value) == (
+            f"{held} columns by kind, which {NOT_BY_COLUMN[given]} cannot take; allowed: complete columns of numbers "
+            f"({instead}), or model=dlgm likelihood=mixed."
+        )
+
+
+def test_a_run_that_was_begun_on_columns_by_kind_goes_on(tmp_path):
+    pd.DataFrame(WORDS).to_csv(tmp_path / "x.csv", index=False)
+    table = ["dataset=table", "dataset.types=found", f"dataset.path={tmp_path / 'x.csv'}"]
+    experiment = Experiment.from_overrides([*table, "model=mixture"])
+    begun = {"preprocessing": Table(path=str(tmp_path / "x.csv"), types="found").load().preprocessing.to_config()}
+    assert load_dataset(experiment, begun).preprocessing.table is not None
+    Assembly.build(experiment, recorded=begun)
+    with pytest.raises(UserError, match="columns by kind, which model=mixture cannot take"):
+        Assembly.build(experiment)
