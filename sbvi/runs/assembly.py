@@ -17,7 +17,7 @@ from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
 from sbvi.data.own import OwnData, called
 from sbvi.data.recorded import by_record
-from sbvi.data.rows import ScaledRows
+from sbvi.data.rows import ScaledRows, parts
 from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
 from sbvi.data.unscaled import check_unscaled, warn_of_narrow
@@ -110,8 +110,9 @@ def data_facts(dataset: Dataset) -> DataFacts:
 
 def data_record(dataset: Dataset) -> dict[str, Any]:
     """run.json's `data`: what later commands must know of the data without loading it."""
-    table = dataset.preprocessing.table is not None
-    gaps = {"missing": float(np.isnan(dataset.train.x[:]).mean())} if table else {}
+    table = dataset.preprocessing.table
+    empty = sum(int(np.isnan(part).sum()) for part in parts(dataset.train.x)) if table else 0
+    gaps = {"missing": empty / (len(dataset.train) * len(table))} if table else {}
     return {
         "event_shape": list(dataset.event_shape),
         "levels": dataset.levels,
