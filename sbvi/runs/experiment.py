@@ -16,6 +16,7 @@ from sbvi.core.errors import check_seed
 from sbvi.core.plugins import telling, wrong
 from sbvi.core.spec import sentence
 from sbvi.data import DATASETS
+from sbvi.data.streaming import Streamed
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
 from sbvi.reporting.loggers import LOGGERS, TensorBoardEvents
@@ -78,10 +79,13 @@ class Experiment:
         if how == "auto":
             return replace(self.dataset, binarization="static" if binary else "none")
         if binary and how == "none":
-            other = getattr(self.model, "of_real_values", None)
+            ways = getattr(self.dataset, "binarizations", Streamed.binarizations)
+            whole = getattr(self.model, "of_whole_numbers", None)
+            real = getattr(self.model, "of_real_values", None)
+            allowed = [ways, *([f"of whole numbers {whole}"] if whole else []), *([f"or {real}"] if real else [])]
             raise UserError(
                 "dataset.binarization=none gives grey values, and the model is of binary data; "
-                f"allowed: auto, static, dynamic, threshold{f'; or {other}' if other else ''}."
+                f"allowed: {'; '.join(allowed)}."
             )
         if not binary and how != "none":
             raise UserError(

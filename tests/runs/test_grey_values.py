@@ -58,6 +58,26 @@ def test_a_model_without_a_likelihood_says_what_takes_real_values(model, tmp_pat
     )
 
 
+SHARDS = "dynamic, or auto where the shards hold 0 and 1 alone"
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "allowed"),
+    [
+        ("shards", "circuit", f"{SHARDS}; of whole numbers model.leaf=categorical or binomial; or model.leaf=gaussian"),
+        ("shards", "nade", SHARDS),
+        ("npz", "dlgm", "auto, static, dynamic, threshold; or likelihood=gaussian"),
+    ],
+)
+def test_what_can_be_done_with_grey_values_is_of_the_data_and_the_model(data, model, allowed):
+    given = [f"dataset={data}", "dataset.path=x", "dataset.binarization=none", f"model={model}"]
+    with pytest.raises(UserError) as refused:
+        Experiment.from_overrides(given)
+    assert str(refused.value) == (
+        f"dataset.binarization=none gives grey values, and the model is of binary data; allowed: {allowed}."
+    )
+
+
 @pytest.mark.parametrize(("x", "more"), [(GREY, ["likelihood=gaussian"]), (np.rint(GREY), [])])
 def test_values_that_stay_are_not_told(x, more, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "sbvi"):

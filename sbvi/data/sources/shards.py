@@ -9,7 +9,7 @@ Validation and test are taken into memory, the training shards are not.
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class ShardedArray:
 @spec
 class Shards(Streamed):
     """A directory that `sbvi-convert` wrote or described."""
+
+    binarizations: ClassVar[str] = "dynamic, or auto where the shards hold 0 and 1 alone"  # see `binarize`
 
     path: str
     """The directory; recorded absolute."""

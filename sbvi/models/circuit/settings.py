@@ -34,6 +34,7 @@ class Circuit(ModelSpec):
     default_objective: ClassVar[str] = "log_likelihood"
     summary_rows: ClassVar[int] = 300_000  # trees are learned from them
     of_real_values: ClassVar[str | None] = "model.leaf=gaussian"
+    of_whole_numbers: ClassVar[str | None] = "model.leaf=categorical or binomial"
     of_training: ClassVar[tuple[str, ...]] = ("file", "leaf_dropout", "sum_dropout")  # a file by `placing`
 
     structure: Literal["hidden_chow_liu", "chow_liu", "random", "quad_tree", "mixture", "file"] = "hidden_chow_liu"
