@@ -12,7 +12,6 @@ class ModelSpec(abc.ABC):
     builds: the class of the built model, by which capabilities are known.  default_algorithm, default_objective:
     what trains it where nothing is chosen.  summary_rows: the most rows of the training split in its `DataSummary`.
     of_real_values: the word of a config that makes it a density of real values; None of a model that is of bits alone.
-    of_whole_numbers: such words, beside that, that make it a probability of whole numbers.
     of_training: keys that say how parameters are begun and found, and nothing of what they mean, such as dropout; what
     hangs from a model may say it too.
     """
@@ -22,13 +21,23 @@ class ModelSpec(abc.ABC):
     default_objective: ClassVar[str] = "free_energy"
     summary_rows: ClassVar[int] = 10_000
     of_real_values: ClassVar[str | None] = None
-    of_whole_numbers: ClassVar[str | None] = None
     of_training: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abc.abstractmethod
     def binary(self) -> bool:
         """Whether it models binary data."""
+
+    @property
+    def binary_by(self) -> str:
+        """What of it is of binary data, for a sentence."""
+        return "The model"
+
+    @property
+    def beyond_bits(self) -> tuple[str | None, str | None]:
+        """What would make it a probability of whole numbers, and a density of real ones, as it is set; None where
+        nothing does."""
+        return None, self.of_real_values
 
     @property
     def dequantizes(self) -> bool:

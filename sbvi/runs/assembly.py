@@ -25,12 +25,12 @@ from sbvi.distributions.likelihoods import LIKELIHOODS
 from sbvi.evaluation import Evaluator, Validator
 from sbvi.models.capabilities import Density, offers
 from sbvi.models.values import DataFacts, DataSummary
-from sbvi.runs.by_column import check_kinds
 from sbvi.runs.directory import RunDirectory
 from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits, check_least
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
+from sbvi.runs.suited import check_bits, check_kinds
 from sbvi.runs.trial import tried
 from sbvi.runs.whereabouts import stamp
 from sbvi.runs.words import words
@@ -46,6 +46,7 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     held = sound(spec.load(), type(spec))
     if not recorded:
         check_kinds(experiment, held)
+    check_bits(experiment, held)
     dataset = binarize(held, spec.binarization, spec.split_seed)
     if not recorded:
         _check_scale(experiment, dataset, called(getattr(spec, "path", dataset.name)))

@@ -80,8 +80,7 @@ class Experiment:
             return replace(self.dataset, binarization="static" if binary else "none")
         if binary and how == "none":
             ways = getattr(self.dataset, "binarizations", Streamed.binarizations)
-            whole = getattr(self.model, "of_whole_numbers", None)
-            real = getattr(self.model, "of_real_values", None)
+            whole, real = self.model.beyond_bits
             allowed = [ways, *([f"of whole numbers {whole}"] if whole else []), *([f"or {real}"] if real else [])]
             raise UserError(
                 "dataset.binarization=none gives grey values, and the model is of binary data; "

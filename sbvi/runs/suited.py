@@ -1,4 +1,4 @@
-"""Which experiments take a table's columns by kind."""
+"""Whether values as they are held suit an experiment's model, before anything is made of them."""
 
 from typing import Any
 
@@ -27,6 +27,23 @@ def check_kinds(experiment: Experiment, dataset: Dataset) -> None:
     raise UserError(
         f"{held} columns by kind, which {_said(experiment.model)} cannot take; allowed: complete columns of numbers "
         f"({instead}), or model=dlgm likelihood=mixed."
+    )
+
+
+def check_bits(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse a model of binary data where values have no range to draw 0 and 1 from.
+
+    Raises:
+      UserError: what of the model is binary, and what takes real values.
+    """
+    model, known = experiment.model, dataset.preprocessing
+    if not model.binary or known.binary or (known.location is None and None not in (known.minimum, known.maximum)):
+        return
+    where = called(getattr(experiment.dataset, "path", dataset.name))
+    allowed = ["0 and 1 alone, or values with a range", *([real] if (real := model.beyond_bits[1]) else [])]
+    raise UserError(
+        f"{model.binary_by} is of binary data, and {where} holds {known.units}, without a range to draw 0 and 1 from; "
+        f"allowed: {'; or '.join(allowed)}."
     )
 
 
