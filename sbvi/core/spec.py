@@ -133,7 +133,7 @@ def make(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     except TypeError as error:
         raise UserError(f"{where or 'the config'} holds a value that is not plain data: {error}.") from None
     except pydantic.ValidationError as error:
-        raise _sentence(error, cls, values, where) from None
+        raise sentence(error, cls, values, where) from None
     _check_whole(result, where)
     return result
 
@@ -172,7 +172,8 @@ def plain(value: Any) -> Any:
     return _adapter(cast(Any, type(value))).dump_python(value, mode="json")
 
 
-def _sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, Any], where: str) -> UserError:
+def sentence(error: pydantic.ValidationError, cls: type, values: Mapping[str, Any], where: str) -> UserError:
+    """What is wrong with the first of a spec's values, by its key; see `make`."""
     errors = error.errors(include_url=False)
     first = errors[0]
     if first["type"].startswith("missing"):

@@ -15,6 +15,7 @@ from sbvi.core.places import is_folder
 from sbvi.data.checks import DARK
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, FORMAT, INFO, blocks, mapped, of_labels, refuse_unfinished, stamp
+from sbvi.data.own import of_32_bits
 from sbvi.data.shard_folder import written
 
 log = logging.getLogger(__name__)
@@ -181,6 +182,7 @@ def _described(file: Path) -> tuple[np.ndarray, dict[str, Any]]:
         if label.shape != (len(x),) or label.dtype.kind not in "iu":
             raise UserError(f"{file}: labels are {label.dtype} of shape {label.shape}, not {len(x)} whole numbers.")
         entry["label"] = f"{file.name}:label" if packed else beside.name
+        of_32_bits(label, str(file.with_name(entry["label"])))
         facts, hashed = stamp(file if packed else beside), hashlib.sha256()
         for block in blocks(label):
             hashed.update(block.data)

@@ -127,9 +127,21 @@ def checked_labels(label: np.ndarray, count: int, where: str) -> np.ndarray:
         raise UserError(
             f"{where} has shape {label.shape} and holds {kind}; it must be ({count},) whole numbers or words."
         )
-    if label.dtype.kind in "iu" and label.size and (label.min() < -(2**31) or label.max() >= 2**31):
-        raise UserError(f"{where} holds {label.max()}; labels must fit into 32 bits.")
+    if label.dtype.kind in "iu":
+        of_32_bits(label, where)
     return label
+
+
+def of_32_bits(label: np.ndarray, where: str) -> np.ndarray:
+    """Whole numbers as labels are held, int32.
+
+    Raises:
+      UserError: one is beyond them.
+    """
+    if label.size and not -(2**31) <= label.min() <= label.max() < 2**31:
+        beyond = label.max() if label.max() >= 2**31 else label.min()
+        raise UserError(f"{where} holds {beyond}; labels must fit into 32 bits.")
+    return label.astype(np.int32)
 
 
 def few(names: Sequence[object]) -> str:

@@ -1,14 +1,21 @@
-"""Rows of a training split in the floats that a model's parameters start from, made where they are asked for."""
+"""Rows of a split some at a time, and in the floats that a model's parameters start from, made where asked for."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from sbvi.data.dataset import Dataset
 
-#: Bytes of the floats that are made at once.
+#: Bytes that are read, or of the floats that are made, at once.
 BLOCK = 1 << 22
+
+
+def parts(x: Any) -> Iterator[np.ndarray]:
+    """Rows of held values, some at a time: shards may be more than memory holds."""
+    rows = max(1, BLOCK * max(1, len(x)) // max(1, x.nbytes))
+    return (np.asarray(x[start : start + rows]) for start in range(0, len(x), rows))
 
 
 class ScaledRows:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -18,7 +19,12 @@ PIECE = 4096  # of an array without shards, what is moved as one
 
 @spec
 class Streamed:
-    """What every data set can be told of where it lives."""
+    """What every data set can be told of where it lives.
+
+    binarizations: the ways that its values can become binary ones, for a sentence.
+    """
+
+    binarizations: ClassVar[str] = "auto, static, dynamic, threshold"
 
     stream: bool | None = None
     """Read the training set piece by piece; null does so where it exceeds a quarter of the device's memory."""

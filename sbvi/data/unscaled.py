@@ -1,15 +1,14 @@
 """Values whose scale does not suit a model, told or refused before a run begins."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from sbvi.core import UserError
 from sbvi.data.dataset import Dataset
-from sbvi.data.formats.shard_files import BLOCK
 from sbvi.data.own import few
+from sbvi.data.rows import parts
 
 log = logging.getLogger(__name__)
 
@@ -56,27 +55,39 @@ def _wide(dataset: Dataset) -> bool:
         return False
     if known.maximum - known.minimum <= GREATEST:
         return False
-    return all(bool((np.rint(part) == part).all()) for split in dataset.splits.values() for part in _parts(split.x))
-
-
-def _parts(x: Any) -> Iterator[np.ndarray]:
-    """Rows of values, some at a time: shards may be more than memory holds."""
-    rows = max(1, BLOCK * max(1, len(x)) // max(1, x.nbytes))
-    return (np.asarray(x[start : start + rows]) for start in range(0, len(x), rows))
+    return all(bool((np.rint(part) == part).all()) for split in dataset.splits.values() for part in parts(split.x))
 
 
 def warn_of_narrow(dataset: Dataset, floor: float) -> None:
     """Name the numbers of a table by column whose deviation, as they are held, is below the least scale of their law,
     `likelihood.minimum_scale`: no law is then as narrow as they are."""
-    narrow = []
-    for place, column in enumerate(dataset.preprocessing.table or ()):
-        values = np.asarray(dataset.train.x[:, place], np.float64)
-        deviation = np.std(there) if (there := values[~np.isnan(values)]).size else 0.0
-        if column.standardised and 0 < deviation < floor:
-            narrow.append(f"{column.name} ({deviation:.2g})")
+    if (table := dataset.preprocessing.table) is None:
+        return
+    narrow = [
+        f"{column.name} ({deviation:.2g})"
+        for column, deviation in zip(table, _deviations(dataset.train.x), strict=True)
+        if column.standardised and 0 < deviation < floor
+    ]
     if narrow:
         log.warning(
             "The deviation of %s is below likelihood.minimum_scale=%g, so that the model cannot be as narrow as the "
             "data; dataset.scale=deviation holds every column with deviation 1.",
             *(few(narrow), floor),
         )
+
+
+def _deviations(x: Any) -> np.ndarray:
+    """The standard deviation of every column (D,), of the values that are there; 0 of a column without any. Moments of
+    rows are joined around their means, which loses no digit of a column that lies far from 0."""
+    count, mean, squares = (np.zeros(x.shape[1]) for _ in range(3))
+    for part in parts(x):
+        there = ~np.isnan(part)
+        own = there.sum(0)
+        values = np.where(there, part, 0.0).astype(np.float64)
+        centre = values.sum(0) / np.maximum(own, 1)
+        total = np.maximum(count + own, 1)
+        squares += (np.square(values - centre) * there).sum(0) + np.square(centre - mean) * count * own / total
+        mean += (centre - mean) * own / total
+        count += own
+    deviations: np.ndarray = np.sqrt(squares / np.maximum(count, 1))
+    return deviations

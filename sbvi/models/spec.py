@@ -29,6 +29,17 @@ class ModelSpec(abc.ABC):
         """Whether it models binary data."""
 
     @property
+    def binary_by(self) -> str:
+        """What of it is of binary data, for a sentence."""
+        return "The model"
+
+    @property
+    def beyond_bits(self) -> tuple[str | None, str | None]:
+        """What would make it a probability of whole numbers, and a density of real ones, as it is set; None where
+        nothing does."""
+        return None, self.of_real_values
+
+    @property
     def dequantizes(self) -> bool:
         """Whether whole numbers get uniform noise, so that a density has a meaning in bits for them."""
         return False

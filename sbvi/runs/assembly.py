@@ -17,7 +17,7 @@ from sbvi.data import Dataset, binarize
 from sbvi.data.binarize import SAID
 from sbvi.data.own import OwnData, called
 from sbvi.data.recorded import by_record
-from sbvi.data.rows import ScaledRows
+from sbvi.data.rows import ScaledRows, parts
 from sbvi.data.sound import sound
 from sbvi.data.streaming import streams
 from sbvi.data.unscaled import check_unscaled, warn_of_narrow
@@ -30,6 +30,7 @@ from sbvi.runs.experiment import Experiment
 from sbvi.runs.memory import abstract_params, abstract_state, blank, check_fits, check_least
 from sbvi.runs.pictures import Pictures
 from sbvi.runs.start import check_variables, parameters_of, warn_of_other_data, warn_of_other_meanings
+from sbvi.runs.suited import check_bits, check_kinds
 from sbvi.runs.trial import tried
 from sbvi.runs.whereabouts import stamp
 from sbvi.runs.words import words
@@ -43,6 +44,9 @@ def load_dataset(experiment: Experiment, recorded: Mapping[str, Any] | None = No
     run.json's `data`."""
     spec = by_record(experiment.dataset, recorded or {})
     held = sound(spec.load(), type(spec))
+    if not recorded:
+        check_kinds(experiment, held)
+    check_bits(experiment, held)
     dataset = binarize(held, spec.binarization, spec.split_seed)
     if not recorded:
         _check_scale(experiment, dataset, called(getattr(spec, "path", dataset.name)))
@@ -107,8 +111,9 @@ def data_facts(dataset: Dataset) -> DataFacts:
 
 def data_record(dataset: Dataset) -> dict[str, Any]:
     """run.json's `data`: what later commands must know of the data without loading it."""
-    table = dataset.preprocessing.table is not None
-    gaps = {"missing": float(np.isnan(dataset.train.x[:]).mean())} if table else {}
+    table = dataset.preprocessing.table
+    empty = sum(int(np.isnan(part).sum()) for part in parts(dataset.train.x)) if table else 0
+    gaps = {"missing": empty / (len(dataset.train) * len(table))} if table else {}
     return {
         "event_shape": list(dataset.event_shape),
         "levels": dataset.levels,
@@ -193,6 +198,8 @@ class Assembly:
         kinds = {"kinds": getattr(by_record(experiment.dataset, recorded or {}), "columns", None)}
         key = _data_key(experiment) | kinds
         dataset, summary, read = shared.get(key, loaded)
+        if not recorded:
+            check_kinds(experiment, dataset)
         check_data(experiment, dataset)  # which another model may have loaded
         wanted = experiment.runtime.devices
         if experiment.runtime.distributed and wanted == 1:

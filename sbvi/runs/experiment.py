@@ -8,11 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pydantic
+
 from sbvi.algorithms import ALGORITHMS
 from sbvi.core import UserError, build, choices, make, name_of, plain, unknown_key
 from sbvi.core.errors import check_seed
 from sbvi.core.plugins import telling, wrong
+from sbvi.core.spec import sentence
 from sbvi.data import DATASETS
+from sbvi.data.streaming import Streamed
 from sbvi.evaluation import Evaluation
 from sbvi.models import MODELS
 from sbvi.reporting.loggers import LOGGERS, TensorBoardEvents
@@ -52,8 +56,8 @@ class Experiment:
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(f"init_from={self.init_from} must be the folder of a run.")
         # Open choices are made and written down, so that run.json says what was done.
-        model = _completed(self.model, MODELS, self.dataset.likelihood)
-        algorithm = _completed(self.algorithm, ALGORITHMS, model)
+        model = _completed(self.model, "model", self.dataset.likelihood)
+        algorithm = _completed(self.algorithm, "algorithm", model)
         for field, value in (("model", model), ("algorithm", algorithm), ("dataset", self._dataset(model.binary))):
             object.__setattr__(self, field, value)
         if getattr(self.dataset, "types", None) == "auto":
@@ -75,10 +79,12 @@ class Experiment:
         if how == "auto":
             return replace(self.dataset, binarization="static" if binary else "none")
         if binary and how == "none":
-            other = getattr(self.model, "of_real_values", None)
+            ways = getattr(self.dataset, "binarizations", Streamed.binarizations)
+            whole, real = self.model.beyond_bits
+            allowed = [ways, *([f"of whole numbers {whole}"] if whole else []), *([f"or {real}"] if real else [])]
             raise UserError(
                 "dataset.binarization=none gives grey values, and the model is of binary data; "
-                f"allowed: auto, static, dynamic, threshold{f'; or {other}' if other else ''}."
+                f"allowed: {'; '.join(allowed)}."
             )
         if not binary and how != "none":
             raise UserError(
@@ -139,14 +145,18 @@ class Experiment:
         return written | {group: plain(getattr(self, group)) for group in SETTINGS}
 
 
-def _completed(part: Any, registry: Mapping[str, type], *given: Any) -> Any:
+def _completed(part: Any, group: str, *given: Any) -> Any:
     """What a part's `completed` gives, if it is settings of its kind.
 
     Raises:
-      UserError: it is none, as that of an installed package's may be.
+      UserError: it is none, as that of an installed package's may be; or the choices do not fit one another, which is
+        said as if they had been given.
     """
-    made = part.completed(*given)
-    if not isinstance(made, (type(part), *registry.values())):
+    try:
+        made = part.completed(*given)
+    except pydantic.ValidationError as error:
+        raise sentence(error, type(part), plain(part), group) from None
+    if not isinstance(made, (type(part), *GROUPS[group].values())):
         raise wrong(type(part), "completed", made, f"settings, such as {type(part).__name__}")
     return made
 

@@ -416,7 +416,7 @@ def test_a_value_that_a_column_cannot_hold_is_refused(name, value, sentence, tmp
 
 
 def test_a_table_by_column_needs_a_likelihood_by_column(tmp_path):
-    with pytest.raises(UserError, match=r"use dataset.types=found, and train with likelihood=mixed"):
+    with pytest.raises(UserError, match=r"use dataset.types=found with model=dlgm likelihood=mixed"):
         Table(path=written(tmp_path), types="numbers", columns={"age": "count"}).load()
     with pytest.raises(UserError, match="has no column weight"):
         Table(path=written(tmp_path), types="found", columns={"weight": "count"}).load()

@@ -393,6 +393,28 @@ def test_the_greatest_value_of_shards_of_ones_own_is_said_or_asked_for(tmp_path,
         describe(tmp_path, "mine", 2)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("value", "dtype"), [(2**32 + 1, np.int64), (-(2**31) - 1, np.int64), (2**63, np.uint64)])
+def test_labels_beyond_32_bits_are_refused(tmp_path, packed, value, dtype, monkeypatch):
+    """They would come back as others."""
+    own(tmp_path, packed)
+    label = np.array([0, 1, 2, value], dtype)
+    if packed:
+        np.savez(tmp_path / "train-b.npz", x=np.zeros((4, 3, 4), np.uint8), label=label)
+    else:
+        np.save(tmp_path / "train-b.label.npy", label)
+    place = f"{tmp_path / ('train-b.npz:label' if packed else 'train-b.label.npy')}"
+    said = f"^{re.escape(place)} holds {value}; labels must fit into 32 bits\\.$"
+    with pytest.raises(UserError, match=said):
+        describe(tmp_path, "mine")
+    monkeypatch.setattr(
+        "sbvi.data.convert.of_32_bits", lambda label, where: label
+    )  # as an earlier version described it
+    describe(tmp_path, "mine")
+    with pytest.raises(UserError, match=said):
+        Shards(path=str(tmp_path)).load()
+
+
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [

@@ -129,7 +129,8 @@ def test_empty_labels_are_refused_by_number(words, types, tmp_path):
     [
         (
             {"b": np.nan},
-            "column b lacks 1 of 100 values, the first in line 5; every row must be complete",
+            "column b lacks 1 of 100 values, the first in line 5; every row must be complete, or use "
+            "dataset.types=found with model=dlgm likelihood=mixed.",
         ),
         ({"b": np.inf}, "holds inf at line 5, column b"),
     ],

@@ -88,6 +88,12 @@ def test_what_does_not_fit_is_said_in_a_sentence():
         experiment(objective={"name": "free_energy"})
     with pytest.raises(UserError, match="algorithm=wake_sleep needs what model=circuit has not"):
         experiment(algorithm={"name": "wake_sleep"})
+    table = ["dataset=table", "dataset.path=x.csv", "model=circuit", "model.structure=chow_liu"]
+    for more in ([], ["model.leaf=gaussian"]):  # what the data set calls for is refused as what is given
+        with pytest.raises(
+            UserError, match=r"^model: structure=chow_liu is of discrete values; use .*hidden_chow_liu\.$"
+        ):
+            sbvi.Experiment.from_overrides([*table, *more])
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sbvi.core import UserError
-from sbvi.runs.assembly import load_dataset
+from sbvi.models.circuit.algebra import Bernoulli, Product, save
+from sbvi.runs.assembly import Assembly, load_dataset
 from sbvi.runs.experiment import Experiment
 
 pytestmark = pytest.mark.quick
@@ -56,6 +57,52 @@ def test_a_model_without_a_likelihood_says_what_takes_real_values(model, tmp_pat
     np.testing.assert_allclose(
         load_dataset(Experiment.from_overrides([*given, own])).seen("train").mean(), 0.5, atol=0.1
     )
+
+
+SHARDS = "dynamic, or auto where the shards hold 0 and 1 alone"
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "allowed"),
+    [
+        ("shards", "circuit", f"{SHARDS}; of whole numbers model.leaf=categorical or binomial; or model.leaf=gaussian"),
+        ("shards", "nade", SHARDS),
+        ("npz", "dlgm", "auto, static, dynamic, threshold; or likelihood=gaussian"),
+    ],
+)
+def test_what_can_be_done_with_grey_values_is_of_the_data_and_the_model(data, model, allowed):
+    given = [f"dataset={data}", "dataset.path=x", "dataset.binarization=none", f"model={model}"]
+    with pytest.raises(UserError) as refused:
+        Experiment.from_overrides(given)
+    assert str(refused.value) == (
+        f"dataset.binarization=none gives grey values, and the model is of binary data; allowed: {allowed}."
+    )
+
+
+def test_real_values_without_a_range_are_refused_of_bits_by_what_was_set(tmp_path):
+    """No setting is named that was not given, and no likelihood of a model that has none."""
+    np.savetxt(tmp_path / "x.csv", GREY + 0.5, delimiter=",", header="a,b,c,d", comments="")
+    save(Product(*(Bernoulli(i, 0.5) for i in range(4))), tmp_path / "bits.json")
+    by_hand = f"model.file={tmp_path / 'bits.json'}"
+    other = "a model.file of Gaussian leaves, or model.leaf=gaussian with another model.structure"
+    for given, who, instead in (
+        (["model=circuit", "model.structure=file", by_hand], f"{by_hand}, of Bernoulli leaves,", f"; or {other}"),
+        (["model=circuit", "model.leaf=bernoulli"], "The model", "; or model.leaf=gaussian"),
+        (["likelihood=bernoulli"], "The model", "; or likelihood=gaussian"),
+        (["model=nade"], "The model", ""),
+    ):
+        experiment = Experiment.from_overrides(["dataset=table", f"dataset.path={tmp_path / 'x.csv'}", *given])
+        with pytest.raises(UserError) as refused:
+            load_dataset(experiment)
+        assert str(refused.value) == (
+            f"{who} is of binary data, and {tmp_path / 'x.csv'} holds real numbers, each column with its own location "
+            f"and scale, without a range to draw 0 and 1 from; allowed: 0 and 1 alone, or values with a range{instead}."
+        )
+    words = ["dataset=table", f"dataset.path={tmp_path / 'x.csv'}", "model=circuit", "model.structure=file", by_hand]
+    with pytest.raises(
+        UserError, match=r"^model.leaf=gaussian, and the leaves of .*bits.json are bernoulli; allowed: "
+    ):
+        Assembly.build(Experiment.from_overrides([*words, "model.leaf=gaussian"]))
 
 
 @pytest.mark.parametrize(("x", "more"), [(GREY, ["likelihood=gaussian"]), (np.rint(GREY), [])])

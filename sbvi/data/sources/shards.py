@@ -9,7 +9,7 @@ Validation and test are taken into memory, the training shards are not.
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from sbvi.core import NumPySeed, UserError, spec
 from sbvi.data.binarization import Binarization
 from sbvi.data.dataset import Dataset, Split
 from sbvi.data.formats.shard_files import DTYPES, INFO, read_info, unchanged
-from sbvi.data.own import absolute
+from sbvi.data.own import absolute, of_32_bits
 from sbvi.data.preprocessing import Preprocessing
 from sbvi.data.streaming import Streamed
 
@@ -54,6 +54,8 @@ class ShardedArray:
 @spec
 class Shards(Streamed):
     """A directory that `sbvi-convert` wrote or described."""
+
+    binarizations: ClassVar[str] = "dynamic, or auto where the shards hold 0 and 1 alone"  # see `binarize`
 
     path: str
     """The directory; recorded absolute."""
@@ -113,7 +115,8 @@ def _joined(folder: Path, parts: list[np.ndarray], entries: Sequence[Mapping[str
 def _labels(folder: Path, entries: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
     if not all("label" in entry for entry in entries):
         return None
-    return np.concatenate([unchanged(folder, entry, "label") for entry in entries]).astype(np.int32)
+    parts = [of_32_bits(unchanged(folder, entry, "label"), str(folder / str(entry["label"]))) for entry in entries]
+    return np.concatenate(parts)
 
 
 def _whole(folder: Path, entry: Mapping[str, Any]) -> Split:

@@ -82,7 +82,7 @@ class Table(OwnData):
         if self.columns or self.missing.fraction or self.missing_values:
             raise UserError(
                 "dataset.columns, dataset.missing and dataset.missing_values are for tables by column; use "
-                "dataset.types=found, and train with likelihood=mixed."
+                "dataset.types=found with model=dlgm likelihood=mixed."
             )
         return _numbers(self, content, where)
 
@@ -288,6 +288,6 @@ def _complete(x: np.ndarray, where: str, names: tuple[str, ...] | None) -> None:
         raise UserError(
             f"{where}: column {name} lacks {int(gaps[:, column].sum())} of {len(x)} values, the first in "
             f"{line(int(np.flatnonzero(gaps[:, column])[0]), where)}; every row must be complete, or use "
-            f"dataset.types=found, and train with likelihood=mixed."
+            f"dataset.types=found with model=dlgm likelihood=mixed."
         )
     finite(x, where, names)

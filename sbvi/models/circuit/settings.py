@@ -93,6 +93,17 @@ class Circuit(ModelSpec):
         return self.leaf == "bernoulli"
 
     @property
+    def binary_by(self) -> str:
+        return "The model" if self.file is None else f"model.file={self.file}, of Bernoulli leaves,"
+
+    @property
+    def beyond_bits(self) -> tuple[str | None, str | None]:
+        if self.file is None:
+            return "model.leaf=categorical or binomial", self.of_real_values
+        real = f"a model.file of Gaussian leaves, or {self.of_real_values} with another model.structure"
+        return "a model.file of categorical leaves", real
+
+    @property
     def discrete(self) -> bool:
         return self.leaf != "gaussian"
 
@@ -171,12 +182,15 @@ class Circuit(ModelSpec):
 
     def _by_hand(self, structure: Any, facts: DataFacts) -> Compiled:
         circuit = compiled(algebra.from_data(structure["nodes"], f"model.file={self.file}"))
-        for what, own, there in (
-            ("leaf", circuit.leaf, self.leaf),
-            ("variables", circuit.variables, facts.event_size),
-        ):
-            if own != there:
-                raise UserError(f"model.file={self.file} has {what} {own}, and the data set calls for {there}.")
+        if circuit.leaf != self.leaf:
+            raise UserError(
+                f"model.leaf={self.leaf}, and the leaves of model.file={self.file} are {circuit.leaf}; allowed: "
+                f"model.leaf={circuit.leaf}, as without model.leaf, or another file."
+            )
+        if (size := circuit.variables) != facts.event_size:
+            raise UserError(
+                f"model.file={self.file} has variables {size}, and the data set calls for {facts.event_size}."
+            )
         if circuit.levels > (facts.levels or 1):
             raise UserError(f"model.file={self.file} has levels up to {circuit.levels}, the data up to {facts.levels}.")
         return circuit
