@@ -34,7 +34,7 @@ class Filled:
     mean: of a coded column the mean code.  median, mode, lower, upper: of the draws; bounds of categories are their
       mode.  draws: (M, N, D) completed tables.
     effective: effective sample sizes, (N,).  accepted: of the chain, (N,); 1 without one.
-    khat: shape of the weights' tail, (N,); NaN where samples are too few for one.
+    khat: shape of the weights' tail, (N,); NaN where it is not known, 0 of a row that is integrated.
     """
 
     mean: np.ndarray
@@ -81,7 +81,8 @@ def batches(draw: Draw, params: Any, held: np.ndarray, seed: int) -> Iterator[tu
     """Rows of held values (N, D), and what is drawn of them, on the host."""
     for start in range(0, len(held), BATCH):
         rows = held[start : start + BATCH]
-        padded = np.concatenate([rows, np.repeat(rows[:1], BATCH - len(rows), 0)])  # one program for any number of rows
+        # One program for any number of rows: others without a gap, of which nothing is asked.
+        padded = np.concatenate([rows, np.zeros((BATCH - len(rows), rows.shape[1]), rows.dtype)])
         key = jax.random.fold_in(jax.random.key(seed), start // BATCH)
         drawn = jax.device_get(draw(params, key, jax.device_put(padded)))
         told = (name for name in drawn._fields if name != "draws" and getattr(drawn, name) is not None)

@@ -15,38 +15,45 @@ Array = jax.Array
 
 
 class GridDraw:
-    """A `Draw` of a model that `quadrature.serves`. A row whose log p(x_o) has not converged on any grid, or lies below
-    what samples of q show, is filled from those.
+    """A `Draw` of a model that `quadrature.serves`. A row is filled from samples of q where log p(x_o) by the grid lies
+    below what they show, or is told no better than by them; and where it has no gap.
 
     by_samples: the draws by q, whose estimates are the floor.
     """
 
     def __init__(self, model: Any, by_samples: Any, num_samples: int, draws: int):
         self.model, self.by_samples, self.num_samples, self.draws = model, by_samples, num_samples, draws
-        self.efforts = EFFORTS[sum(model.latent_sizes().values())]
+        efforts = EFFORTS[sum(model.latent_sizes().values())]
+        # Along one axis the second costs no more than the samples, and means of what varies over decades want it.
+        self.efforts = efforts[1:] if sum(model.latent_sizes().values()) == 1 else efforts
         self._compiled: dict[Effort, Any] = {}
 
     def __call__(self, params: Any, key: Array, x: Any) -> Resampled:
-        """See `Resampled`; of a row by the grid all samples count, and k-hat is 0."""
+        """See `Resampled`. Of a row that is integrated k-hat is 0 and all samples count; where that has not converged,
+        as many as would tell log p(x_o) so well, and k-hat is not known."""
         found = jax.device_get(self.by_samples(params, key, x))
         rows = np.asarray(x)
         floor = floor_of(found.log_likelihood, found.effective)
         made = {name: np.array(getattr(found, name)) for name in ("mean", "draws", "effective")}
-        khat = None if found.khat is None else np.array(found.khat)
-        left = np.arange(len(rows))
+        made["khat"] = np.full(len(rows), np.nan, rows.dtype) if found.khat is None else np.array(found.khat)
+        left = np.flatnonzero(np.isnan(rows).any(1))
+        own = jax.random.fold_in(key, 3)  # the samples have 0 to 2
         for number, effort in enumerate(self.efforts):
-            width = len(rows) if number == 0 else FEW if len(left) <= FEW else BATCH
-            whole = self._rows(params, jax.random.fold_in(key, number), rows[left], effort, width)
-            good = (whole.error <= TOLERANCE) & (whole.log_likelihood >= floor[left])
-            done = left[good]
-            made["mean"][done], made["draws"][:, done] = whole.mean[good], whole.draws[:, good]
-            made["effective"][done] = self.num_samples
-            if khat is not None:
-                khat[done] = 0
-            left = left[~good]
             if not len(left):
                 break
-        return found._replace(**made, khat=khat)
+            width = len(rows) if number == 0 else FEW if len(left) <= FEW else BATCH
+            whole = self._rows(params, jax.random.fold_in(own, number), rows[left], effort, width)
+            converged = whole.error <= TOLERANCE
+            # The last is taken as it is where it tells more than q.
+            enough = 1 / np.sqrt(found.effective[left]) if effort == self.efforts[-1] else TOLERANCE
+            good = (converged | (whole.error < enough)) & (whole.log_likelihood >= floor[left])
+            done = left[good]
+            made["mean"][done], made["draws"][:, done] = whole.mean[good], whole.draws[:, good]
+            worth = np.minimum(self.num_samples, 1 / np.square(np.maximum(whole.error, TOLERANCE)))
+            made["effective"][done] = np.where(converged, self.num_samples, worth)[good]
+            made["khat"][done] = np.where(converged, 0, np.nan)[good]
+            left = left[~good]
+        return found._replace(**made)
 
     def _rows(self, params: Any, key: Array, x: np.ndarray, effort: Effort, width: int) -> OnGrid:
         if effort not in self._compiled:

@@ -165,8 +165,9 @@ def difference_held(what: str, subtracted: np.ndarray) -> None:
 
 def filled_held(effective: np.ndarray, khat: np.ndarray) -> None:
     """Warn where what is filled into a table's rows, by their effective numbers and k-hat (N,), hangs on few samples or
-    on a tail too heavy for a large share of them; a k-hat that is not known says nothing."""
-    few = ~(effective >= FEW_SAMPLES) | (khat > LIMIT)
+    on a tail too heavy for a large share of them. A k-hat that is not known says nothing, one of 0 that the row is
+    integrated, without samples."""
+    few = (~(effective >= FEW_SAMPLES) & (khat != 0)) | (khat > LIMIT)
     share = float(np.mean(few)) if few.size else 0.0
     if share > SHARE:
         log.warning(

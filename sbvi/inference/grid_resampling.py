@@ -36,6 +36,8 @@ def on_grid(model: Any, params: Any, key: Array, x: Array, draws: int, effort: E
     integral = quadrature(model, params, x, effort)
     chances = jnp.exp(integral.log_mass)
     chosen = systematic(first, chances, draws)
+    # A grid is sorted, as samples of q are not: in one order for all rows draw r would be at the same end of each.
+    chosen = jax.random.permutation(jax.random.fold_in(first, 2), chosen, 0, independent=True)
     latents = _spread(second, integral, chosen)
     values = model.missing_columns(params, third, split(model, latents)).value
     means = _means(model, params, third, integral.points, chances)

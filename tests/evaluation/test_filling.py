@@ -35,7 +35,7 @@ def filled_by(oracle, rows, draw, seed=0):
     return fill(draw, oracle.params, table, rows.astype(np.float32), seed, imputations=2000)
 
 
-@pytest.mark.parametrize(("latents", "noise", "efforts"), [(1, 1.0, 1), (2, 0.05, 2)])
+@pytest.mark.parametrize(("latents", "noise", "efforts"), [(1, 0.2, 1), (2, 0.05, 2)])
 def test_one_or_two_latents_are_filled_by_their_exact_posterior(latents, noise, efforts, caplog):
     """The recognition network is at its start, a poor q, whose samples' means are far off. With little noise the first
     grid does not do."""
@@ -48,7 +48,9 @@ def test_one_or_two_latents_are_filled_by_their_exact_posterior(latents, noise, 
     found = filled_by(oracle, rows, draw)
     assert len(draw._compiled) == efforts
     assert np.abs((found.mean - mean)[gaps] / deviation[gaps]).max() < 0.01
-    assert (found.effective == 500).all()
+    rowwise = gaps.any(1)
+    assert (found.effective == 500)[rowwise].all()
+    assert (found.khat == 0)[rowwise].all()
     drawn = found.draws.std(0)[gaps] / deviation[gaps]
     assert abs(drawn.mean() - 1) < 0.01
     assert np.abs(drawn - 1).max() < 0.08
@@ -86,3 +88,44 @@ def test_many_latents_with_a_poor_q_are_told(caplog):
     few = filled_by(oracle, rows, drawing(oracle.model, 100, 100))
     assert np.isnan(few.khat).all()  # no tail to look at; the effective numbers tell
     assert "imputation: of" in caplog.text
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_rows_are_drawn_apart(latents):
+    """A completed table is a draw: a column's mean over 200 empty rows differs from table to table as it should."""
+    oracle = FactorAnalysis(D=4, K=latents, dtype=jnp.float32)
+    found = filled_by(oracle, np.full((200, 4), np.nan), drawing(oracle.model, 200, 2000))
+    apart = found.draws.mean(1).std(0) / (found.draws.std((0, 1)) / np.sqrt(200))
+    assert np.abs(apart - 1).max() < 0.1
+
+
+def test_what_is_integrated_needs_no_samples(caplog):
+    oracle = FactorAnalysis(D=5, K=1, dtype=jnp.float32)
+    rows, truth = oracle.data(30)
+    rows[0] = truth[0]
+    found = filled_by(oracle, rows, drawing(oracle.model, 5, 100))
+    assert "imputation" not in caplog.text
+    assert (found.khat == 0)[np.isnan(rows).any(1)].all()
+    assert np.isnan(found.khat[0])  # it has no gap
+    exact = np.stack([oracle.conditional(row)[0] for row in rows])
+    assert np.abs(found.mean - exact).max() < 0.01
+
+
+@pytest.mark.parametrize(("error", "by_grid"), [(0.1, True), (0.9, True), (50.0, False)])
+def test_a_grid_that_has_not_converged_is_taken_where_it_tells_more_than_q(error, by_grid, caplog):
+    oracle = FactorAnalysis(D=5, K=1, dtype=jnp.float32)
+    rows, _ = oracle.data(12)
+    draw = drawing(oracle.model, 500, 50)
+    x = jnp.asarray(rows, jnp.float32)
+    told = jax.device_get(draw.by_samples(oracle.params, jax.random.key(0), x))
+    assert told.effective.min() > 1
+    poor = GridDraw(oracle.model, lambda *_: told._replace(effective=np.full(12, 1.1)), 500, 50)
+    poor.efforts = poor.efforts[:1]
+    inner = poor._rows
+    poor._rows = lambda *given: inner(*given)._replace(error=np.full(len(given[2]), error))
+    found = poor(oracle.params, jax.random.key(0), x)
+    filled = np.isnan(rows).any(1)
+    assert (found.mean[filled] == np.asarray(told.mean)[filled]).all() == (not by_grid)
+    if by_grid:
+        assert found.effective[filled] == pytest.approx(min(500, error**-2))
+        assert np.isnan(found.khat[filled]).all()
