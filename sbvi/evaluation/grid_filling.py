@@ -13,6 +13,9 @@ from sbvi.inference.resampling import Resampled
 
 Array = jax.Array
 
+#: The error of log p(x_o), nats, above which more effort is made: means of what varies over decades are further off.
+CLOSE = TOLERANCE / 10
+
 
 class GridDraw:
     """A `Draw` of a model that `quadrature.serves`. A row is filled from samples of q where log p(x_o) by the grid lies
@@ -43,10 +46,10 @@ class GridDraw:
                 break
             width = len(rows) if number == 0 else FEW if len(left) <= FEW else BATCH
             whole = self._rows(params, jax.random.fold_in(own, number), rows[left], effort, width)
-            converged = whole.error <= TOLERANCE
+            converged, last = whole.error <= TOLERANCE, effort == self.efforts[-1]
             # The last is taken as it is where it tells more than q.
-            enough = 1 / np.sqrt(found.effective[left]) if effort == self.efforts[-1] else TOLERANCE
-            good = (converged | (whole.error < enough)) & (whole.log_likelihood >= floor[left])
+            enough = np.maximum(TOLERANCE, 1 / np.sqrt(found.effective[left])) if last else CLOSE
+            good = (whole.error <= enough) & (whole.log_likelihood >= floor[left])
             done = left[good]
             made["mean"][done], made["draws"][:, done] = whole.mean[good], whole.draws[:, good]
             worth = np.minimum(self.num_samples, 1 / np.square(np.maximum(whole.error, TOLERANCE)))
