@@ -26,9 +26,9 @@ class GridDraw:
 
     def __init__(self, model: Any, by_samples: Any, num_samples: int, draws: int):
         self.model, self.by_samples, self.num_samples, self.draws = model, by_samples, num_samples, draws
-        efforts = EFFORTS[sum(model.latent_sizes().values())]
+        latents = sum(model.latent_sizes().values())
         # Along one axis the second costs no more than the samples, and means of what varies over decades want it.
-        self.efforts = efforts[1:] if sum(model.latent_sizes().values()) == 1 else efforts
+        self.efforts = EFFORTS[latents][1:] if latents == 1 else EFFORTS[latents]
         self._compiled: dict[Effort, Any] = {}
 
     def __call__(self, params: Any, key: Array, x: Any) -> Resampled:
@@ -37,8 +37,7 @@ class GridDraw:
         found = jax.device_get(self.by_samples(params, key, x))
         rows = np.asarray(x)
         floor = floor_of(found.log_likelihood, found.effective)
-        made = {name: np.array(getattr(found, name)) for name in ("mean", "draws", "effective")}
-        made["khat"] = np.full(len(rows), np.nan, rows.dtype) if found.khat is None else np.array(found.khat)
+        made = {name: np.array(getattr(found, name)) for name in ("mean", "draws", "effective", "khat")}
         left = np.flatnonzero(np.isnan(rows).any(1))
         own = jax.random.fold_in(key, 3)  # the samples have 0 to 2
         for number, effort in enumerate(self.efforts):

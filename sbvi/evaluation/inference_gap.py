@@ -103,13 +103,12 @@ def inference_gaps(
 
     found, total = measured(best), jax.nn.logsumexp
     reach = learning_rate * (steps + 1) / 2  # the rates' sum: no step of Adam's is much longer than its rate
-    tail = psis.tail_length(len(found))
     return Gaps(
         log_likelihood=total(found, 0) - jnp.log(jnp.asarray(len(found), x.dtype)),
         amortised=jnp.mean(measured(start), 0),
         optimal=jnp.mean(found, 0),
         effective=jnp.exp(2 * total(found, 0) - total(2 * found, 0)),
-        khat=jnp.full_like(x[:, 0], jnp.nan) if tail is None else psis.khat(psis.top(found.T, tail + 1)),
+        khat=psis.of_weights(found),
         travelled=_farthest(start, best) / reach,
     )
 

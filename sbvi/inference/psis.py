@@ -53,6 +53,13 @@ def top(log_weights: Array, n: int) -> Array:
     return found
 
 
+def of_weights(log_weights: Array) -> Array:
+    """k of S log weights (S, B): (B,); NaN where S is too small for a tail."""
+    if (length := tail_length(len(log_weights))) is None:
+        return jnp.full_like(log_weights[0], jnp.nan)
+    return khat(top(log_weights.T, length + 1))
+
+
 def merged(largest: Array, log_weights: Array) -> Array:
     """The n largest of those already found (B, n) and new ones (C, B): (B, n), from the largest down."""
     return top(jnp.concatenate([largest, log_weights.T], axis=1), largest.shape[1])

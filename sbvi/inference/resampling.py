@@ -28,7 +28,8 @@ class Resampled(NamedTuple):
     """mean: E[x | x_o] in the columns' units, (B, D).  draws: (R, B, D), as a model sees them, of all entries.
     effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without one.
     log_likelihood: the same samples' estimate of log p(x_o), nats, (B,); None where nobody tells it.
-    khat: shape of the weights' tail (`sbvi.inference.psis`), (B,); None where S is too small for one."""
+    khat: shape of the weights' tail (`sbvi.inference.psis`), (B,); NaN where S is too small for one, None
+      where nobody tells it."""
 
     mean: Array
     draws: Array
@@ -76,10 +77,8 @@ def resampled(
     }
     effective = 1 / jnp.sum(jnp.square(jax.nn.softmax(weights, 0)), 0)
     log_likelihood = logsumexp(weights, 0) - math.log(len(weights))
-    length = psis.tail_length(len(weights))
-    khat = None if length is None else psis.khat(psis.top(weights.T, length + 1))
     values = model.missing_columns(params, third, kept).value
-    return Resampled(sums / total[:, None], values, effective, accepted, log_likelihood, khat)
+    return Resampled(sums / total[:, None], values, effective, accepted, log_likelihood, psis.of_weights(weights))
 
 
 def systematic(key: Array, weights: Array, draws: int) -> Array:
