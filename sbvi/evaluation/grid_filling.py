@@ -37,7 +37,8 @@ class GridDraw:
         found = jax.device_get(self.by_samples(params, key, x))
         rows = np.asarray(x)
         floor = floor_of(found.log_likelihood, found.effective)
-        made = {name: np.array(getattr(found, name)) for name in ("mean", "draws", "effective", "khat")}
+        made = {name: np.array(getattr(found, name)) for name in ("mean", "draws", "effective")}
+        made["khat"] = np.full(len(rows), np.nan) if found.khat is None else np.array(found.khat)
         left = np.flatnonzero(np.isnan(rows).any(1))
         own = jax.random.fold_in(key, 3)  # the samples have 0 to 2
         for number, effort in enumerate(self.efforts):

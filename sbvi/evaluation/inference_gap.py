@@ -27,16 +27,16 @@ FAR = 0.4
 class Gaps(NamedTuple):
     """Per example, (B,), nats: log p(x) by importance sampling from q*, and the bounds of q and of q*.
 
-    effective: effective sample size of q*'s weights.  khat: the shape of their tail (`sbvi.inference.psis`), NaN where
-      there are too few samples for one.  travelled: of the number of q that moved most, how far, as a share of what the
-      steps could take it; see `FAR`.
+    effective: effective sample size of q*'s weights.  khat: the shape of their tail (`sbvi.inference.psis`), None
+      where there are too few samples for one.  travelled: of the number of q that moved most, how far, as a share of
+      what the steps could take it; see `FAR`.
     """
 
     log_likelihood: Array
     amortised: Array
     optimal: Array
     effective: Array
-    khat: Array
+    khat: Array | None
     travelled: Array
 
     @property

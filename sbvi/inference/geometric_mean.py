@@ -89,7 +89,9 @@ def partition(
     z2 = jnp.exp(log_z2)
     expected = (1 / inner + (1 - 1 / inner) * z2) / z2**2 - 1  # the terms' variance, over Z^4
     met = squares * draws / total**2 - 1
-    return Partition(log_z2, jnp.sqrt(jnp.maximum(expected, met) / draws))
+    # Where q is the posterior both are 0, and rounding may leave them below it.
+    variance = jnp.maximum(jnp.maximum(expected, met), jnp.zeros_like(met))
+    return Partition(log_z2, jnp.sqrt(variance / draws))
 
 
 def resampled(

@@ -53,10 +53,10 @@ def top(log_weights: Array, n: int) -> Array:
     return found
 
 
-def of_weights(log_weights: Array) -> Array:
-    """k of S log weights (S, B): (B,); NaN where S is too small for a tail."""
+def of_weights(log_weights: Array) -> Array | None:
+    """k of S log weights (S, B): (B,); None where S is too small for a tail."""
     if (length := tail_length(len(log_weights))) is None:
-        return jnp.full_like(log_weights[0], jnp.nan)
+        return None
     return khat(top(log_weights.T, length + 1))
 
 

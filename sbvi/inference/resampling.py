@@ -28,8 +28,8 @@ class Resampled(NamedTuple):
     """mean: E[x | x_o] in the columns' units, (B, D).  draws: (R, B, D), as a model sees them, of all entries.
     effective: sample size 1 / sum w^2, (B,).  accepted: share of the chain's proposals taken, (B,); 1 without one.
     log_likelihood: the same samples' estimate of log p(x_o), nats, (B,); None where nobody tells it.
-    khat: shape of the weights' tail (`sbvi.inference.psis`), (B,); NaN where S is too small for one, None
-      where nobody tells it."""
+    khat: shape of the weights' tail (`sbvi.inference.psis`), (B,), NaN in a row where it is not known; None where S is
+      too small for one or nobody tells it."""
 
     mean: Array
     draws: Array

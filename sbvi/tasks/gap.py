@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -75,15 +75,14 @@ class GapTask:
             part = x[start : start + BATCH]
             padded = np.concatenate([part, np.repeat(part[:1], BATCH - len(part), 0)])
             gaps = jax.device_get(compiled(run.params, jax.random.fold_in(key, start), jnp.asarray(padded)))
-            parts.append([np.asarray(values)[: len(part)] for values in gaps])
-        whole: list[Any] = [np.concatenate(values) for values in zip(*parts, strict=True)]
-        gaps = Gaps(*whole)
+            parts.append(jax.tree.map(lambda values, size=len(part): values[:size], gaps))
+        gaps = jax.tree.map(lambda *values: np.concatenate(values), *parts)
         nats = {name: getattr(gaps, name) for name in NATS}
         scalars = {f"gap/{name}": float(np.mean(values, dtype=np.float64)) for name, values in nats.items()}
         scalars |= {f"gap/{name}_stderr": standard_error(values) for name, values in nats.items()}
         scalars["gap/effective_samples"] = float(np.mean(gaps.effective))
         arrays = {**nats, "effective_samples": np.asarray(gaps.effective)}
-        if not np.isnan(gaps.khat).all():  # of samples enough for one
+        if gaps.khat is not None:  # of samples enough for one
             arrays["khat"] = np.asarray(gaps.khat)
         scalars |= trust("gap", arrays, run.experiment.model.moves_latents)
         scalars["gap/still_moving"] = float(np.mean(~(gaps.travelled < FAR)))

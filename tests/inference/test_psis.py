@@ -152,6 +152,7 @@ def test_states_that_are_met_again_have_no_heavy_tail(sizes):
 def test_too_few_samples_have_no_tail():
     assert [psis.tail_length(count) for count in (1, 20, 120)] == [None] * 3
     assert [psis.tail_length(count) for count in (121, 500, 5000)] == [25, 68, 213]
+    assert [psis.of_weights(jnp.zeros((count, 2), jnp.float32)) for count in (1, 120)] == [None] * 2
 
 
 @pytest.mark.parametrize(("chunk", "held"), [(500, 500), (123, 500), (123, 499)])

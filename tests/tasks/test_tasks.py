@@ -161,6 +161,10 @@ def test_the_gap_is_what_an_example_s_own_posterior_gains(digits):
     parts = found.scalars["gap/amortisation"] + found.scalars["gap/approximation"]
     assert whole == pytest.approx(parts, abs=1e-4)
     assert "approximation" in found.table
+    assert "khat" in found.arrays
+    few = work(digits, "gap", examples=7, steps=2, samples=2, num_samples=100)  # too few for a tail
+    assert "khat" not in few.arrays
+    assert {len(values) for values in few.arrays.values()} == {7}
     with pytest.raises(UserError, match=r"num_samples=1 gives log p\(x\) and the best bound one value; allowed: 2 or"):
         work(digits, "gap", num_samples=1)
 
