@@ -188,12 +188,14 @@ def test_with_q_the_posterior_the_three_laws_are_one(x64):
         found = importance_sampling(model.rollout, 7, 3)(params, key, x)
         slope = jax.grad(lambda p: algorithm.loss(p, key, x, Noise())[0])(params).recognition
         chosen = resampled(model, params, key, 5, 20, 2, jnp.float64)
-        return found, partition(model, params, key, 50, 20, 2, jnp.float64), slope, chosen
+        # 40 keys: of some a variance of 0 is below it by rounding, whatever the processor
+        constants = jax.vmap(lambda key: partition(model, params, key, 50, 20, 2, jnp.float64))
+        return found, constants(jax.random.split(key, 40)), slope, chosen
 
     found, constant, slope, chosen = program(params, jax.random.key(0))
     for estimate in (found.geometric, found.log_likelihood, found.elbo):
         np.testing.assert_allclose(estimate, log_px, atol=1e-12)
-    np.testing.assert_allclose([constant.log_z2, constant.stderr], 0, atol=1e-6)
+    np.testing.assert_allclose(jnp.stack([constant.log_z2, constant.stderr]), 0, atol=1e-6)
     np.testing.assert_allclose(chosen.effective, 20)  # every draw of p weighs the same
     for leaf in jax.tree.leaves(slope):
         np.testing.assert_allclose(leaf, 0, atol=1e-12)
