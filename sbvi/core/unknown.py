@@ -99,7 +99,8 @@ def _unknown(
     if key in allowed:
         made = f"the {top} of this config" if chosen is None else f"{top}={chosen}"
         owners = ", ".join(owning(top, rest))
-        return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}.")
+        listed = f"; --help {made} lists its own" if chosen is not None and below(top, chosen) else ""
+        return UserError(f"{key}={value} is not a key of {made}, though of another: {top}={owners}{listed}.")
     owner, _, name = group.rpartition(".")
     if not allowed and owner and name in below(owner):  # such as an optimiser's further arguments
         return UserError(f"{key}={value} is not a key; what {group} has none of yet is added, as +{key}={value}.")

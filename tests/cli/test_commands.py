@@ -411,7 +411,7 @@ MISTAKES = {
     "dataset.path=mine.csv": "dataset.path=mine.csv is not a key of the dataset of this config, though of another: "
     "dataset=npz, shards, table.",
     "objective=renyi objective.kl_weight.layer_epochs=2": "objective.kl_weight.layer_epochs=2 is not a key of "
-    "objective=renyi, though of another: objective=free_energy.",
+    "objective=renyi, though of another: objective=free_energy; --help objective=renyi lists its own.",
     "seed=-1": "seed=-1 must be a whole number",
     "resume=nowhere": "nowhere is not a run: it is not a directory",
     "init_from=nowhere": "nowhere is not a run",

@@ -175,7 +175,8 @@ def test_an_extra_that_is_not_installed_is_named():
         (
             "objective.kl_weight.layer_epochs",
             ["objective=importance_weighted"],
-            "is not a key of objective=importance_weighted, though of another: objective=free_energy.",
+            "is not a key of objective=importance_weighted, though of another: objective=free_energy; "
+            "--help objective=importance_weighted lists its own.",
         ),
         (
             "objective.kl_weight",
@@ -234,7 +235,10 @@ def test_a_key_that_none_has_is_answered_with_those_of_the_choice_made():
         assert f"(did you mean {there}?)" in said
     twice = ["model=dlgm", "model=helmholtz", "model.noise_matrix=full"]
     said = sentence(ValueError(told.format(*["model.noise_matrix"] * 2)), twice, COMMAND)
-    assert said == "model.noise_matrix=full is not a key of model=helmholtz, though of another: model=dlgm."
+    assert said == (
+        "model.noise_matrix=full is not a key of model=helmholtz, though of another: model=dlgm; "
+        "--help model=helmholtz lists its own."
+    )
 
 
 @pytest.mark.quick
