@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jax.extend.random import threefry2x32_p
-from scipy import stats
+from scipy import special, stats
 
-from sbvi.core.xla.random_bits import halves, normal, threefry, words
+from sbvi.core.xla.normal_quantile import normal_quantile
+from sbvi.core.xla.random_bits import halves, normal, threefry, uniform, words
 
 WORD = st.integers(0, 2**32 - 1).map(np.uint32)
 
@@ -69,6 +70,18 @@ def test_normal_noise_in_double_precision_is_jaxs():
         key = jax.random.key(0)
         found = normal(key, (3, 4), jnp.float64)
         np.testing.assert_array_equal(found, jax.random.normal(key, (3, 4), jnp.float64))
+
+
+def test_the_normal_quantile_of_every_number_that_bits_give():
+    """All 2^23 of them against SciPy in float64; and in order, but for steps of rounding."""
+    u = jax.jit(uniform)(jnp.arange(2**23, dtype=jnp.uint32) << jnp.uint32(9))
+    found, exact = np.asarray(normal_quantile(u), np.float64), np.sqrt(2) * special.erfinv(np.asarray(u, np.float64))
+    off = np.abs(found - exact)
+    assert off.max() < 1.5e-6
+    assert np.max(off[exact != 0] / np.abs(exact[exact != 0])) < 4e-7
+    assert np.diff(found).min() > -5e-7
+    assert abs(found.mean()) < 1e-6
+    assert found.std() == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("word", [0, 2**31, 2**32 - 1])

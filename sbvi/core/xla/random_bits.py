@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbvi.core.xla.normal_quantile import normal_quantile
+
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
@@ -61,12 +63,16 @@ def halves(key: jax.Array, rows: int, width: int) -> jax.Array:
 
 def normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     """Standard normal noise for at least two axes, by the inverse of the distribution function at 23 random bits, as
-    jax.random.normal makes it; that function itself where the dtype is not float32, which wants other bits."""
+    jax.random.normal makes it, from the same numbers in (-1, 1) for the same bits; that function itself where the dtype
+    is not float32, which wants other bits."""
     if jnp.dtype(dtype) != jnp.float32:
         return jax.random.normal(key, shape, dtype)
-    bits = words(key, shape)
-    # The mantissa of a number in [1, 2), from there to (-1, 1): never the end, whose inverse is infinite.
+    return normal_quantile(uniform(words(key, shape)))
+
+
+def uniform(bits: jax.Array) -> jax.Array:
+    """Numbers in (-1, 1) from the upper 23 of 32 bits: the mantissa of one in [1, 2), from there to (-1, 1), and never
+    an end, where the inverse is infinite."""
     unit = jax.lax.bitcast_convert_type((bits >> jnp.uint32(9)) | jnp.uint32(0x3F800000), jnp.float32) - 1
     lowest = np.nextafter(np.float32(-1), np.float32(0))
-    uniform = jnp.maximum(lowest, unit * (1 - lowest) + lowest)
-    return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform)
+    return jnp.maximum(lowest, unit * (1 - lowest) + lowest)
