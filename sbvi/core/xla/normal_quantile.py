@@ -40,7 +40,7 @@ LEAST = np.float32(0.75).view(np.int32)
 
 @jax.jit  # traced once for a shape
 def normal_quantile(u: Array) -> Array:
-    """x of u = 2 Phi(x) - 1, float32, within 1.5e-6 of it and a relative 4e-7; u: float32, at most 1 - 2^-24 of size."""
+    """x of u = 2 Phi(x) - 1, float32, within 1.5e-6 and a relative 4e-7; u: float32, at most 1 - 2^-24 of size."""
     w = -_logarithm((1 - u) * (1 + u))
     near = w < FAR
     v = jnp.where(near, w - np.float32(2.5), jnp.sqrt(w) - 3)
