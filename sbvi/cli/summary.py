@@ -134,7 +134,7 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"sbvi-evaluate {run} task=classification"
     else:
         if (gaps := result.get("gaps")) is not None:
-            filled = "filled.parquet" if gaps.endswith(".parquet") else "filled.csv"
+            filled = _unused("filled") + (".parquet" if gaps.endswith(".parquet") else ".csv")
             yield f"sbvi-evaluate {run} task=imputation {word('task.input', shown(gaps))} task.output={filled}"
         yield f"sbvi-evaluate {run} task=samples"
         heavy = (metrics.get(WEIGHTS) or 0.0) > 0.1 and not _exact(metrics) and result["anneals"]
@@ -145,6 +145,15 @@ def _next(result: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"sbvi-compare {above}"
     if result["logged"] is not None:
         yield result["logged"]
+
+
+def _unused(stem: str) -> str:
+    """A name that no file in the working directory begins with, as those of an earlier filling do."""
+    name, number = stem, 1
+    while any(Path().glob(f"{name}.*")):
+        number += 1
+        name = f"{stem}_{number}"
+    return name
 
 
 def after_sweep(folder: str) -> str:

@@ -85,7 +85,8 @@ def test_an_evaluation_in_pieces_gives_the_same_numbers():
 
 
 @pytest.mark.quick
-def test_the_end_of_a_run():
+def test_the_end_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     metrics = {"test/nll": 20.5, "test/nll_stderr": 0.25, "test/elbo": -21.0, "test/elbo_stderr": 0.2}
     metrics |= {"test/active_units/layer_1": 7.0, "test/active_units/layer_2": 0.0, "test/nll_independent": 126.94}
     metrics |= {"test/khat_above_0.7": 0.5, "test/bits_per_dimension": 1.5}
@@ -122,6 +123,9 @@ def test_the_end_of_a_run():
     assert following[10] == f"  sbvi-evaluate 'run=/somewhere/my runs/a' {fills}"
     assert following[11].endswith("task=samples")
     assert "task.output=filled.parquet" in summary(result | {"gaps": "/a.parquet"})
+    for made, free in (("filled.lower.csv", "filled_2.csv"), ("filled_2.csv", "filled_3.csv")):  # what is there stays
+        (tmp_path / made).touch()
+        assert f"task.output={free}" in summary(result | {"gaps": "/my tables/a.csv"})
     discrete = summary(result | {"anneals": False})
     assert "task=annealed" not in discrete
     assert "task=likelihood" in discrete
