@@ -38,7 +38,7 @@ def test_an_empty_row_has_probability_1_and_the_others_their_estimate(held, monk
     before = estimated()
     assert (before.effective[empty] < SAMPLES / 2).all()
     for now, then in zip(jax.tree.leaves(found), jax.tree.leaves(before), strict=True):
-        np.testing.assert_array_equal(now[~empty], then[~empty])
+        np.testing.assert_allclose(now[~empty], then[~empty], rtol=5e-7)  # two programs: joined otherwise
 
 
 def test_that_all_entries_are_missing_tells_something_where_they_go_missing_by_their_value():
