@@ -137,8 +137,10 @@ def shaped(values: np.ndarray, event_shape: tuple[int, ...], where: str) -> np.n
     size = int(np.prod(event_shape))
     wanted = f"it must be (N, {', '.join(map(str, event_shape))}), N > 0"
     if x.ndim < 1 or len(x) == 0 or x.shape[1:] not in (event_shape, (size,)):
-        if x.ndim >= 3 and len(x) and x.shape[2:] + x.shape[1:2] == event_shape:
+        if x.ndim == 4 and len(x) and x.shape[2:] + x.shape[1:2] == event_shape:
             wanted += "; its channels come first, and they must come last: x.transpose(0, 2, 3, 1)"
+        if x.ndim == 3 and len(x) and x.shape[:0:-1] == event_shape:
+            wanted += "; its axes are the other way round: x.transpose(0, 2, 1)"
         for place, alone in (("x[:, 0]", (1, *event_shape)), ("x[..., 0]", (*event_shape, 1))):
             if x.shape[1:] == alone and len(x):
                 wanted += f"; give it without the axis of its one channel: {place}"

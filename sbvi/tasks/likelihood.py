@@ -99,7 +99,10 @@ class LikelihoodTask:
             scalars = {name.replace(f"draws_{most}/", ""): value for name, value in last.items()}
             scalars |= {f"{split}/draws": float(most)} | trust(split, told, evaluator.anneals)
         else:
-            log.info("-log p(x): %s.", evaluator.how)
+            if evaluator.how == "labels":
+                log.info("The model knows p(label | x) alone.")
+            else:
+                log.info("-log p(x): %s.", evaluator.how)
             scalars, arrays = evaluator.summary(run.params, split, self.num_samples)
             # The scalar's name is that of the training log, and beside `nll` would be taken for its negative.
             arrays = {FIRST_TERM if name == "log_likelihood" else name: values for name, values in arrays.items()}

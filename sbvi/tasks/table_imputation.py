@@ -76,7 +76,7 @@ class TableImputation(Filling):
         values = filled.guess(self.guess)
         scalars = {
             "imputation/missing": float(gaps.mean()),
-            "imputation/effective_samples": float(np.median(filled.effective)),
+            "imputation/effective_samples": float(np.median(filled.effective[gaps.any(1) | ~gaps.any()])),
         }
         if (known_tails := filled.khat[gaps.any(1) & ~np.isnan(filled.khat)]).size:
             scalars[f"imputation/khat_above_{LIMIT}"] = float(np.mean(known_tails > LIMIT))

@@ -188,6 +188,7 @@ def test_tables_name_the_column():
         ((8, 8), (5, 1, 8, 8), r"it must be \(N, 8, 8\).*; give it without the axis of its one channel: x\[:, 0\]\.$"),
         ((8, 8), (5, 8, 8, 1), r"; give it without the axis of its one channel: x\[\.\.\., 0\]\.$"),
         ((8, 8), (5, 9), r"must be \(N, 8, 8\)"),
+        ((5, 7), (3, 7, 5), r"N > 0; its axes are the other way round: x\.transpose\(0, 2, 1\)\.$"),
         ((4,), (0, 4), "N > 0"),
     ],
 )

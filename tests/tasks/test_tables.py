@@ -120,6 +120,10 @@ def test_the_users_table_comes_back_filled(trained):
     first, second = (pd.read_csv(folder / f"filled.{part}.csv") for part in (1, 2))
     assert (first["iron"] != second["iron"])[gaps[:, 2]].all()
     assert result.scalars["imputation/missing"] == pytest.approx(gaps[:, 1:6].mean(), abs=1e-6)
+    # Rows without gaps, of which nothing hangs on samples, have no part in the median.
+    effective = result.arrays["effective_samples"][result.arrays["missing"].any(1)]
+    assert 0 < len(effective) < len(frame)
+    assert result.scalars["imputation/effective_samples"] == np.median(effective)
     assert result.about["intervals"]["calibrated"]
     assert result.about["intervals"]["hidden"] == 0.1
     with pytest.raises(UserError, match=r"filled\.csv is there already"):
