@@ -73,10 +73,11 @@ class TableImputation(Filling):
         tails = self._tails(run, dataset, known.table, draw)
         filled = fill(draw, run.params, known, held, self.seed, self.interval, self.imputations, tails.sides)
         gaps = np.isnan(held)
+        wanting = gaps.any(1) if gaps.any() else np.ones(len(gaps), bool)  # of the others nothing hangs on samples
         values = filled.guess(self.guess)
         scalars = {
             "imputation/missing": float(gaps.mean()),
-            "imputation/effective_samples": float(np.median(filled.effective[gaps.any(1) | ~gaps.any()])),
+            "imputation/effective_samples": float(np.median(filled.effective[wanting])),
         }
         if (known_tails := filled.khat[gaps.any(1) & ~np.isnan(filled.khat)]).size:
             scalars[f"imputation/khat_above_{LIMIT}"] = float(np.mean(known_tails > LIMIT))

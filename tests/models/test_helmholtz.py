@@ -32,6 +32,12 @@ def points(exact):
     return {n: jnp.asarray(np.broadcast_to(v[:, None], (32, 16, v.shape[1]))) for n, v in exact.latents.items()}
 
 
+def test_parameters_have_types_of_their_own():
+    """A weak one comes out of a step as another type, for which the step is compiled again."""
+    model, _ = machine()
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves(model.init(0, SUMMARY)))
+
+
 def test_capabilities():
     model = MODELS["helmholtz"]
     for capability in (LatentVariable, PosteriorDensity, Encoder, Generative, Bidirectional):

@@ -132,7 +132,8 @@ def uniform(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
 
 def first_bias(size: int, bias: np.ndarray | None) -> Array:
     """-1, the authors' start for every layer of 0 and 1, unless the data says better."""
-    return jnp.full(size, -1.0) if bias is None else jnp.asarray(bias, jnp.float32)
+    # With its dtype: a weakly typed one comes out of the first step otherwise, and the step is compiled twice.
+    return jnp.full(size, -1.0, jnp.result_type(float)) if bias is None else jnp.asarray(bias, jnp.float32)
 
 
 @dataclass(frozen=True)
